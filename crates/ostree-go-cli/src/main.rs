@@ -1,0 +1,2 @@
+//! The `ostree-go` command.
+fn main() {}

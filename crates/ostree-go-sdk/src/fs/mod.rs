@@ -1,0 +1,3 @@
+//! Files: safe paths, atomic writes, locks.
+
+pub mod path;

@@ -1,0 +1,25 @@
+//! Go toolchains for immutable hosts, delivered as signed OSTree commits.
+#![cfg_attr(
+    not(test),
+    deny(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)
+)]
+
+mod arch;
+mod clock;
+mod fs;
+mod id;
+mod kind;
+mod progress;
+mod version;
+
+pub use arch::{Arch, UnknownArch};
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use fs::path::{InvalidPath, PathProblem, TreePath};
+pub use id::{
+    CommitId, ContentId, DirMetaId, DirTreeId, FileId, InvalidChecksum, InvalidRef, RefName, Sha256,
+};
+pub use kind::ErrorKind;
+pub use progress::{Event, Phase, Progress, Silent};
+pub use version::{GoVersion, InvalidVersion};
+
+pub use {gio, glib, ostree};

@@ -1,0 +1,161 @@
+//! Go version numbers.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+/// A Go release's version, without the `go` prefix: `1.26.5`, `1.27rc1`,
+/// `1.26.5-acme1`.
+///
+/// Ordered as the go command orders toolchains: `1.27rc1` < `1.27.0` = `1.27`
+/// < `1.27.1`; a suffix (after `-`) sorts after the version it extends.
+/// (Go: `src/internal/gover`, `src/cmd/go/internal/gover`.)
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GoVersion {
+    text: String,
+}
+
+/// Why a text is no Go version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is not a Go version, expected the form 1.26.5 or 1.27rc1")]
+pub struct InvalidVersion {
+    /// The text as given.
+    pub found: String,
+}
+
+/// (major, minor, pre-release kind and number, patch, suffix): what versions are ordered by.
+type Key<'a> = (u64, u64, u8, u64, u64, &'a str);
+
+impl GoVersion {
+    /// The version as text: `1.26.5`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The minor release it belongs to (Go's "language version"): `1.26`.
+    #[must_use]
+    pub fn minor(&self) -> String {
+        let (major, minor, ..) = self.key();
+        format!("{major}.{minor}")
+    }
+
+    fn key(&self) -> Key<'_> {
+        parse(&self.text).unwrap_or((0, 0, 0, 0, 0, &self.text))
+    }
+}
+
+fn parse(text: &str) -> Option<Key<'_>> {
+    let (numbers, suffix) = match text.split_once('-') {
+        Some((_, "")) => return None,
+        Some((numbers, suffix)) => (numbers, suffix),
+        None => (text, ""),
+    };
+    let suffix_is_plain = suffix
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b));
+    if !suffix_is_plain {
+        return None;
+    }
+    let (major, rest) = numbers.split_once('.')?;
+    let major = number(major)?;
+    for (rank, kind) in [(0, "beta"), (1, "rc")] {
+        if let Some((minor, pre)) = rest.split_once(kind) {
+            return Some((major, number(minor)?, rank, number(pre)?, 0, suffix));
+        }
+    }
+    let (minor, patch) = match rest.split_once('.') {
+        Some((minor, patch)) => (number(minor)?, number(patch)?),
+        None => (number(rest)?, 0),
+    };
+    Some((major, minor, 2, 0, patch, suffix))
+}
+
+/// A decimal without sign or leading zeros.
+fn number(digits: &str) -> Option<u64> {
+    let canonical = !digits.is_empty()
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && (digits == "0" || !digits.starts_with('0'));
+    canonical.then(|| digits.parse().ok()).flatten()
+}
+
+impl fmt::Display for GoVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl FromStr for GoVersion {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        parse(text)
+            .map(|_| Self {
+                text: text.to_owned(),
+            })
+            .ok_or_else(|| InvalidVersion {
+                found: text.to_owned(),
+            })
+    }
+}
+
+impl PartialOrd for GoVersion {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for GoVersion {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // `1.27` and `1.27.0` have one key; the text keeps Ord in line with Eq.
+        self.key()
+            .cmp(&other.key())
+            .then_with(|| self.text.cmp(&other.text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_as_the_go_command_does() {
+        let sorted = [
+            "1.9",
+            "1.21rc2",
+            "1.21.0",
+            "1.26.4",
+            "1.26.5",
+            "1.26.5-acme1",
+            "1.26.10",
+            "1.27beta1",
+            "1.27rc1",
+            "1.27.0",
+        ];
+        let versions: Vec<GoVersion> = sorted.iter().map(|v| v.parse().unwrap()).collect();
+        assert!(versions.is_sorted());
+        assert_eq!(versions[6].minor(), "1.26");
+        assert_eq!(versions[8].minor(), "1.27");
+    }
+
+    #[test]
+    fn refuses_what_is_no_version() {
+        for text in [
+            "",
+            "1",
+            "go1.26",
+            "1.26.",
+            "1.026",
+            "1.26.5-",
+            "1.26.5-a/b",
+            "1.26rc",
+            "v1.26.5",
+            "1.26.5.6",
+            "1.26.5-a b",
+            "1.+2",
+            "1.99999999999999999999999",
+        ] {
+            assert!(text.parse::<GoVersion>().is_err(), "{text}");
+        }
+    }
+}
