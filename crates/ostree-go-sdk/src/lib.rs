@@ -9,6 +9,7 @@ mod clock;
 mod fs;
 mod id;
 mod kind;
+mod object;
 mod progress;
 mod version;
 

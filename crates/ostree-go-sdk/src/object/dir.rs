@@ -1,0 +1,99 @@
+//! Directory objects: `dirtree` (entries) and `dirmeta` (owner and mode).
+
+use super::{DIRECTORY_MODE, MetadataObject, NoXattrs, ROOT};
+use crate::id::{DirMetaId, DirTreeId, FileId};
+use glib::prelude::*;
+
+/// The `dirmeta` that every directory here shares: `(uuua(ayay))` = uid, gid, mode (all
+/// big-endian), xattrs.
+pub(crate) fn dirmeta() -> MetadataObject<DirMetaId> {
+    let no_xattrs = NoXattrs::new();
+    MetadataObject::new((ROOT.to_be(), ROOT.to_be(), DIRECTORY_MODE.to_be(), no_xattrs).to_variant())
+}
+
+/// A `dirtree`: `(a(say)a(sayay))` = files (name, file checksum), directories (name,
+/// dirtree checksum, dirmeta checksum), each sorted by name's bytes.
+pub(crate) fn dirtree<'a>(
+    files: impl Iterator<Item = (&'a str, FileId)>,
+    dirs: impl Iterator<Item = (&'a str, DirTreeId, DirMetaId)>,
+) -> MetadataObject<DirTreeId> {
+    let files: Vec<(&str, Vec<u8>)> = files
+        .map(|(name, id)| (name, id.as_bytes().to_vec()))
+        .collect();
+    let dirs: Vec<(&str, Vec<u8>, Vec<u8>)> = dirs
+        .map(|(name, tree, meta)| (name, tree.as_bytes().to_vec(), meta.as_bytes().to_vec()))
+        .collect();
+    debug_assert!(files.is_sorted_by_key(|f| f.0) && dirs.is_sorted_by_key(|d| d.0));
+    MetadataObject::new((files, dirs).to_variant())
+}
+
+/// The entries of a `dirtree` that was read from a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DirTree {
+    pub(crate) files: Vec<(String, FileId)>,
+    pub(crate) dirs: Vec<(String, DirTreeId, DirMetaId)>,
+}
+
+impl DirTree {
+    /// Reads a `dirtree`'s variant; `None` when it is not a well-formed one.
+    pub(crate) fn parse(variant: &glib::Variant) -> Option<Self> {
+        type Raw = (Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>, Vec<u8>)>);
+        let (files, dirs): Raw = variant.get()?;
+        let checksum = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).ok();
+        let entry_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('/');
+        let files = files
+            .into_iter()
+            .map(|(name, id)| entry_name(&name).then_some((name, checksum(id)?.into())))
+            .collect::<Option<_>>()?;
+        let dirs = dirs
+            .into_iter()
+            .map(|(name, tree, meta)| {
+                let ids = (checksum(tree)?.into(), checksum(meta)?.into());
+                entry_name(&name).then_some((name, ids.0, ids.1))
+            })
+            .collect::<Option<_>>()?;
+        Some(Self { files, dirs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn dirmeta_is_libostrees() {
+        let variant = dirmeta().variant;
+        assert_eq!(variant.type_().as_str(), "(uuua(ayay))");
+        // `ostree commit --owner-uid=0 --owner-gid=0 --no-xattrs` of a 0755 folder.
+        assert_eq!(
+            dirmeta().id.to_string(),
+            "446a0ef11b7cc167f3b603e585c7eeeeb675faa412d5ec73f62988eb0b6c5488"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_dirtree_reads_back(
+            files in proptest::collection::btree_map("[a-z.]{3,8}", any::<[u8; 32]>(), 0..5),
+            dirs in proptest::collection::btree_map("[a-z.]{3,8}", any::<[u8; 32]>(), 0..5),
+        ) {
+            let object = dirtree(
+                files.iter().map(|(n, id)| (n.as_str(), (*id).into())),
+                dirs.iter().map(|(n, id)| (n.as_str(), (*id).into(), (*id).into())),
+            );
+            let read = DirTree::parse(&object.variant).unwrap();
+            prop_assert_eq!(read.files.len(), files.len());
+            prop_assert_eq!(read.dirs.len(), dirs.len());
+        }
+
+        #[test]
+        fn any_bytes_are_a_dirtree_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let ty = glib::VariantTy::new("(a(say)a(sayay))").unwrap();
+            let variant = glib::Variant::from_bytes_with_type(&glib::Bytes::from_owned(bytes), ty);
+            if let Some(tree) = DirTree::parse(&variant) {
+                prop_assert!(tree.files.iter().all(|(name, _)| !name.contains('/')));
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! A tree in memory, before it becomes directory objects.
+
+use super::{FileHeader, MetadataObject, dirmeta, dirtree};
+use crate::fs::path::TreePath;
+use crate::id::{ContentId, DirMetaId, DirTreeId, FileId};
+use std::collections::BTreeMap;
+
+/// A directory: its entries by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tree {
+    pub(crate) entries: BTreeMap<String, Node>,
+}
+
+/// An entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Node {
+    Leaf(Leaf),
+    Directory(Tree),
+}
+
+/// A file or a symlink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Leaf {
+    pub(crate) id: FileId,
+    /// Bytes of content; 0 for a symlink.
+    pub(crate) size: u64,
+    pub(crate) kind: LeafKind,
+}
+
+/// What a leaf is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeafKind {
+    File,
+    Executable,
+    Symlink,
+}
+
+impl From<&FileHeader> for LeafKind {
+    fn from(header: &FileHeader) -> Self {
+        match header {
+            FileHeader::Regular { executable: true } => Self::Executable,
+            FileHeader::Regular { executable: false } => Self::File,
+            FileHeader::Symlink { .. } => Self::Symlink,
+        }
+    }
+}
+
+/// Two trees hold this path with different content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Overlap {
+    pub(crate) path: TreePath,
+}
+
+impl Tree {
+    /// Adds a leaf, making the directories above it.
+    ///
+    /// # Errors
+    /// When the path, or a path above it, is taken by something else.
+    pub(crate) fn insert(&mut self, path: &TreePath, leaf: Leaf) -> Result<(), Overlap> {
+        let overlap = || Overlap { path: path.clone() };
+        let mut directory = self;
+        let mut components = path.components().peekable();
+        while let Some(name) = components.next() {
+            let entry = directory.entries.entry(name.to_owned());
+            if components.peek().is_none() {
+                let node = entry.or_insert(Node::Leaf(leaf));
+                return (*node == Node::Leaf(leaf)).then_some(()).ok_or_else(overlap);
+            }
+            directory = match entry.or_insert_with(|| Node::Directory(Self::default())) {
+                Node::Directory(below) => below,
+                Node::Leaf(_) => return Err(overlap()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Lays `upper` over this tree. Where both hold a path with different content, `upper`
+    /// wins if `may_override` says so for the path.
+    ///
+    /// # Errors
+    /// At the first path that may not be overridden; the tree is then half-merged.
+    pub(crate) fn union(
+        &mut self,
+        upper: &Self,
+        may_override: &dyn Fn(&TreePath) -> bool,
+    ) -> Result<(), Overlap> {
+        self.union_below(None, upper, may_override)
+    }
+
+    fn union_below(
+        &mut self,
+        at: Option<&TreePath>,
+        upper: &Self,
+        may_override: &dyn Fn(&TreePath) -> bool,
+    ) -> Result<(), Overlap> {
+        for (name, theirs) in &upper.entries {
+            let Some(ours) = self.entries.get_mut(name) else {
+                self.entries.insert(name.clone(), theirs.clone());
+                continue;
+            };
+            let Some(path) = join(at, name) else { continue };
+            match (ours, theirs) {
+                (Node::Directory(ours), Node::Directory(theirs)) => {
+                    ours.union_below(Some(&path), theirs, may_override)?;
+                }
+                (ours, theirs) if ours == theirs => {}
+                (Node::Leaf(ours), Node::Leaf(theirs)) if may_override(&path) => *ours = *theirs,
+                _ => return Err(Overlap { path }),
+            }
+        }
+        Ok(())
+    }
+
+    /// The leaf at a path.
+    pub(crate) fn get(&self, path: &TreePath) -> Option<&Leaf> {
+        let mut directory = self;
+        let mut found = None;
+        for name in path.components() {
+            match directory.entries.get(name)? {
+                Node::Directory(below) if found.is_none() => directory = below,
+                Node::Leaf(leaf) if found.is_none() => found = Some(leaf),
+                _ => return None,
+            }
+        }
+        found
+    }
+
+    /// Every leaf with its path, in order.
+    pub(crate) fn leaves(&self) -> Vec<(TreePath, Leaf)> {
+        fn collect(tree: &Tree, at: Option<&TreePath>, into: &mut Vec<(TreePath, Leaf)>) {
+            for (name, node) in &tree.entries {
+                let Some(path) = join(at, name) else { continue };
+                match node {
+                    Node::Leaf(leaf) => into.push((path, *leaf)),
+                    Node::Directory(below) => collect(below, Some(&path), into),
+                }
+            }
+        }
+        let mut leaves = Vec::new();
+        collect(self, None, &mut leaves);
+        leaves
+    }
+
+    /// The number of leaves and the bytes of their content.
+    pub(crate) fn size(&self) -> TreeSize {
+        let mut size = TreeSize::default();
+        for node in self.entries.values() {
+            match node {
+                Node::Leaf(leaf) => {
+                    size.files += 1;
+                    size.bytes += leaf.size;
+                }
+                Node::Directory(below) => {
+                    let below = below.size();
+                    size.files += below.files;
+                    size.bytes += below.bytes;
+                }
+            }
+        }
+        size
+    }
+
+    /// Makes the directory objects bottom-up, handing each to `write`, and returns the root's.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub(crate) fn objects<E>(
+        &self,
+        write: &mut dyn FnMut(&MetadataObject<DirTreeId>) -> Result<(), E>,
+    ) -> Result<Root, E> {
+        let meta = dirmeta().id;
+        let mut dirs = Vec::new();
+        let mut files = Vec::new();
+        for (name, node) in &self.entries {
+            match node {
+                Node::Leaf(leaf) => files.push((name.as_str(), leaf.id)),
+                Node::Directory(below) => {
+                    dirs.push((name.as_str(), below.objects(write)?.tree, meta));
+                }
+            }
+        }
+        let object = dirtree(files.into_iter(), dirs.into_iter());
+        write(&object)?;
+        Ok(Root {
+            tree: object.id,
+            meta,
+        })
+    }
+}
+
+fn join(at: Option<&TreePath>, name: &str) -> Option<TreePath> {
+    let name: TreePath = name.parse().ok()?;
+    Some(match at {
+        Some(at) => name.below(at),
+        None => name,
+    })
+}
+
+/// How much a tree holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TreeSize {
+    /// Bytes of all files.
+    pub(crate) bytes: u64,
+    /// Files and symlinks.
+    pub(crate) files: u64,
+}
+
+/// The two objects that name a whole tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Root {
+    pub(crate) tree: DirTreeId,
+    pub(crate) meta: DirMetaId,
+}
+
+impl Root {
+    pub(crate) fn content_id(self) -> ContentId {
+        super::content_id(self.tree, self.meta)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::convert::Infallible;
+
+    fn path(text: &str) -> TreePath {
+        text.parse().unwrap()
+    }
+
+    fn leaf(byte: u8) -> Leaf {
+        Leaf { id: [byte; 32].into(), size: u64::from(byte), kind: LeafKind::File }
+    }
+
+    fn tree(leaves: &[(&str, u8)]) -> Tree {
+        let mut tree = Tree::default();
+        for (at, byte) in leaves {
+            tree.insert(&path(at), leaf(*byte)).unwrap();
+        }
+        tree
+    }
+
+    #[test]
+    fn union_refuses_other_content_and_takes_equal_content() {
+        let lower = tree(&[("a/x", 1), ("a/y", 2)]);
+        let never = |_: &TreePath| false;
+        let mut union = lower.clone();
+        union.union(&tree(&[("a/y", 2), ("b", 3)]), &never).unwrap();
+        assert_eq!(union.size(), TreeSize { bytes: 6, files: 3 });
+        assert_eq!(union.get(&path("b")), Some(&leaf(3)));
+        assert_eq!(union.get(&path("a")), None);
+        assert_eq!(union.get(&path("a/x/y")), None);
+
+        for (clash, at) in [(("a/y", 9), "a/y"), (("a", 9), "a"), (("a/x/z", 9), "a/x")] {
+            let overlap = lower.clone().union(&tree(&[clash]), &never).unwrap_err();
+            assert_eq!(overlap.path, path(at));
+        }
+        let mut overridden = lower.clone();
+        overridden.union(&tree(&[("a/y", 9)]), &|p| p.as_str() == "a/y").unwrap();
+        assert_eq!(overridden.get(&path("a/y")), Some(&leaf(9)));
+        // A file never takes a folder's place.
+        assert!(lower.clone().union(&tree(&[("a", 9)]), &|_| true).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn insertion_order_does_not_matter(
+            leaves in proptest::collection::btree_map("[a-c](/[a-c]){0,3}x", any::<u8>(), 1..12),
+            seed in any::<u64>(),
+        ) {
+            let mut shuffled: Vec<_> = leaves.iter().collect();
+            shuffled.sort_by_key(|(name, _)| {
+                name.bytes().fold(seed, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)))
+            });
+            let root = |leaves: &[(&String, &u8)]| {
+                let mut tree = Tree::default();
+                for (at, byte) in leaves {
+                    tree.insert(&path(at), leaf(**byte)).unwrap();
+                }
+                tree.objects::<Infallible>(&mut |_| Ok(())).unwrap()
+            };
+            prop_assert_eq!(root(&leaves.iter().collect::<Vec<_>>()), root(&shuffled));
+        }
+    }
+}
