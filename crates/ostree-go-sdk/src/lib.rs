@@ -6,11 +6,14 @@
 
 mod arch;
 mod clock;
+mod failpoint;
 mod fs;
 mod id;
 mod kind;
 mod object;
 mod progress;
+mod repo;
+mod store;
 mod version;
 
 pub use arch::{Arch, UnknownArch};
@@ -21,6 +24,8 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use progress::{Event, Phase, Progress, Silent};
+pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
+pub use store::StoreError;
 pub use version::{GoVersion, InvalidVersion};
 
 pub use {gio, glib, ostree};

@@ -1,3 +1,4 @@
 //! Files: safe paths, atomic writes, locks.
 
+pub(crate) mod lock;
 pub mod path;

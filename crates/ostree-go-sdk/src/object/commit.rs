@@ -111,7 +111,10 @@ mod tests {
             ostree::commit_get_content_checksum(&object.variant).unwrap(),
             commit.content_id().to_string()
         );
-        assert_eq!(ostree::commit_get_timestamp(&object.variant), commit.timestamp);
+        assert_eq!(
+            ostree::commit_get_timestamp(&object.variant),
+            commit.timestamp
+        );
         let read = Commit::parse(&object.variant).unwrap();
         assert_eq!(read.object().id, object.id);
         assert_eq!(read.subject, commit.subject);

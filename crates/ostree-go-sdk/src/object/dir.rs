@@ -8,7 +8,15 @@ use glib::prelude::*;
 /// big-endian), xattrs.
 pub(crate) fn dirmeta() -> MetadataObject<DirMetaId> {
     let no_xattrs = NoXattrs::new();
-    MetadataObject::new((ROOT.to_be(), ROOT.to_be(), DIRECTORY_MODE.to_be(), no_xattrs).to_variant())
+    MetadataObject::new(
+        (
+            ROOT.to_be(),
+            ROOT.to_be(),
+            DIRECTORY_MODE.to_be(),
+            no_xattrs,
+        )
+            .to_variant(),
+    )
 }
 
 /// A `dirtree`: `(a(say)a(sayay))` = files (name, file checksum), directories (name,

@@ -32,7 +32,14 @@ impl FileHeader {
             Self::Symlink { target } => target.as_str(),
         };
         let no_xattrs = NoXattrs::new();
-        let header = (ROOT.to_be(), ROOT.to_be(), self.mode().to_be(), 0u32, target, no_xattrs);
+        let header = (
+            ROOT.to_be(),
+            ROOT.to_be(),
+            self.mode().to_be(),
+            0u32,
+            target,
+            no_xattrs,
+        );
         let header = header.to_variant();
         let header = header.data();
         let mut framed = Vec::with_capacity(header.len() + 8);
@@ -86,7 +93,9 @@ mod tests {
             FileHeader::Regular { .. } => {
                 info.set_file_type(gio::FileType::Regular);
                 info.set_size(i64::try_from(content.len()).unwrap());
-                Some(gio::MemoryInputStream::from_bytes(&glib::Bytes::from(content)))
+                Some(gio::MemoryInputStream::from_bytes(&glib::Bytes::from(
+                    content,
+                )))
             }
         };
         let checksum = ostree::checksum_file_from_input(
@@ -105,9 +114,18 @@ mod tests {
             (FileHeader::Regular { executable: false }, &b""[..]),
             (FileHeader::Regular { executable: false }, b"hello\n"),
             (FileHeader::Regular { executable: true }, &[7; 100_000]),
-            (FileHeader::Symlink { target: "../lib/sdk/go-1.26/bin/go".to_owned() }, b""),
+            (
+                FileHeader::Symlink {
+                    target: "../lib/sdk/go-1.26/bin/go".to_owned(),
+                },
+                b"",
+            ),
         ] {
-            assert_eq!(id(&header, content), libostree_id(&header, content), "{header:?}");
+            assert_eq!(
+                id(&header, content),
+                libostree_id(&header, content),
+                "{header:?}"
+            );
         }
     }
 }

@@ -64,7 +64,9 @@ impl Tree {
             let entry = directory.entries.entry(name.to_owned());
             if components.peek().is_none() {
                 let node = entry.or_insert(Node::Leaf(leaf));
-                return (*node == Node::Leaf(leaf)).then_some(()).ok_or_else(overlap);
+                return (*node == Node::Leaf(leaf))
+                    .then_some(())
+                    .ok_or_else(overlap);
             }
             directory = match entry.or_insert_with(|| Node::Directory(Self::default())) {
                 Node::Directory(below) => below,
@@ -229,7 +231,11 @@ mod tests {
     }
 
     fn leaf(byte: u8) -> Leaf {
-        Leaf { id: [byte; 32].into(), size: u64::from(byte), kind: LeafKind::File }
+        Leaf {
+            id: [byte; 32].into(),
+            size: u64::from(byte),
+            kind: LeafKind::File,
+        }
     }
 
     fn tree(leaves: &[(&str, u8)]) -> Tree {
@@ -256,7 +262,9 @@ mod tests {
             assert_eq!(overlap.path, path(at));
         }
         let mut overridden = lower.clone();
-        overridden.union(&tree(&[("a/y", 9)]), &|p| p.as_str() == "a/y").unwrap();
+        overridden
+            .union(&tree(&[("a/y", 9)]), &|p| p.as_str() == "a/y")
+            .unwrap();
         assert_eq!(overridden.get(&path("a/y")), Some(&leaf(9)));
         // A file never takes a folder's place.
         assert!(lower.clone().union(&tree(&[("a", 9)]), &|_| true).is_err());

@@ -1,0 +1,537 @@
+//! The repository: the one place that owns an [`ostree::Repo`].
+//!
+//! On disk a repository is libostree's (`config`, `objects/`, `refs/`, `tmp/`), plus one
+//! file of ours: `.ostree-go.lock`, taken by whoever moves refs. Object writers share
+//! libostree's own lock, which a prune takes alone; what a transaction has seen in the
+//! repository therefore stays until the transaction ends.
+
+use crate::failpoint;
+use crate::fs::lock::{Lock, LockError};
+use crate::id::{CommitId, DirTreeId, RefName};
+use crate::kind::ErrorKind;
+use crate::object::{Commit, DirTree, MetadataObject};
+use crate::progress::Progress;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// How a repository stores files. The words are libostree's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RepoMode {
+    /// Compressed files, to be served over HTTP.
+    Archive,
+    /// Plain files with their owner and mode in a user xattr; needs no root.
+    BareUser,
+    /// Plain files, modes only; needs no root and no xattrs.
+    BareUserOnly,
+    /// Plain files with their real owner; needs root.
+    Bare,
+}
+
+impl RepoMode {
+    /// libostree's word for the mode, as in a repository's `config`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::BareUser => "bare-user",
+            Self::BareUserOnly => "bare-user-only",
+            Self::Bare => "bare",
+        }
+    }
+
+    const ALL: [Self; 4] = [
+        Self::Archive,
+        Self::BareUser,
+        Self::BareUserOnly,
+        Self::Bare,
+    ];
+
+    const fn to_ostree(self) -> ostree::RepoMode {
+        match self {
+            Self::Archive => ostree::RepoMode::Archive,
+            Self::BareUser => ostree::RepoMode::BareUser,
+            Self::BareUserOnly => ostree::RepoMode::BareUserOnly,
+            Self::Bare => ostree::RepoMode::Bare,
+        }
+    }
+}
+
+impl fmt::Display for RepoMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that is no [`RepoMode`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown repository mode `{found}`, expected archive, bare-user, bare-user-only or bare")]
+pub struct UnknownMode {
+    /// The word as given.
+    pub found: String,
+}
+
+impl FromStr for RepoMode {
+    type Err = UnknownMode;
+
+    fn from_str(word: &str) -> Result<Self, UnknownMode> {
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
+            .ok_or_else(|| UnknownMode {
+                found: word.to_owned(),
+            })
+    }
+}
+
+/// Why a repository could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepoError {
+    /// There is nothing at the path.
+    #[error("no repository at {}", path.display())]
+    NotFound {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// What is at the path is not an OSTree repository.
+    #[error("{} is not an OSTree repository: it has no `{missing}`", path.display())]
+    NotARepo {
+        /// The directory or file.
+        path: PathBuf,
+        /// What a repository would have there.
+        missing: &'static str,
+    },
+    /// libostree could not do something.
+    #[error("cannot {action} in repository {}", path.display())]
+    Ostree {
+        /// What was tried.
+        action: String,
+        /// The repository.
+        path: PathBuf,
+        /// libostree's error.
+        #[source]
+        source: glib::Error,
+    },
+    /// The system refused something.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No ref or commit of this name.
+    #[error("no ref or commit `{rev}` in repository {}", path.display())]
+    NoSuchRev {
+        /// What was asked for.
+        rev: String,
+        /// The repository.
+        path: PathBuf,
+        /// The existing ref whose name is nearest.
+        nearest: Option<RefName>,
+    },
+    /// An object is there but is not what its type says.
+    #[error("{what} object {id} in repository {} is not well-formed", path.display())]
+    Malformed {
+        /// The type of the object.
+        what: &'static str,
+        /// Its checksum.
+        id: String,
+        /// The repository.
+        path: PathBuf,
+    },
+    /// The caller asked for a stop.
+    #[error("stopped on request")]
+    Cancelled,
+}
+
+impl RepoError {
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. } | Self::NoSuchRev { .. } => ErrorKind::NotFound,
+            Self::NotARepo { .. } => ErrorKind::InvalidRepo,
+            Self::Ostree { source, .. } => kind_of_glib(source),
+            Self::Io { source, .. } => ErrorKind::of_io(source),
+            Self::Malformed { .. } => ErrorKind::Drift,
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+}
+
+/// The kind of an error that libostree reports.
+pub(crate) fn kind_of_glib(error: &glib::Error) -> ErrorKind {
+    use gio::IOErrorEnum as Io;
+    // libostree's own reserve (`min-free-space-percent`) has no error code of its own.
+    if error.message().contains("min-free-space") {
+        return ErrorKind::DiskFull;
+    }
+    match error.kind::<Io>() {
+        Some(Io::NoSpace) => ErrorKind::DiskFull,
+        Some(Io::PermissionDenied | Io::ReadOnly) => ErrorKind::PermissionDenied,
+        Some(Io::NotFound) => ErrorKind::NotFound,
+        Some(Io::WouldBlock | Io::Busy) => ErrorKind::Locked,
+        Some(Io::Cancelled) => ErrorKind::Cancelled,
+        _ => ErrorKind::Io,
+    }
+}
+
+/// An OSTree repository, opened.
+///
+/// `Send`, not `Sync`: give each thread its own clone.
+#[derive(Debug, Clone)]
+pub struct Repo {
+    inner: ostree::Repo,
+    path: PathBuf,
+}
+
+/// What a repository's directory holds from the start, `config` being written last of what
+/// [`Repo::open`] looks for.
+const SKELETON: &[&str] = &[
+    "config",
+    "extensions",
+    "objects",
+    "refs",
+    "state",
+    "tmp",
+    ".lock",
+];
+
+impl Repo {
+    /// Opens the repository at a path.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, RepoError> {
+        let path = path.as_ref().to_owned();
+        if !path.exists() {
+            return Err(RepoError::NotFound { path });
+        }
+        for missing in ["config", "objects"] {
+            if !path.join(missing).exists() {
+                return Err(RepoError::NotARepo { path, missing });
+            }
+        }
+        let inner = ostree::Repo::new_for_path(&path);
+        let repo = Self { inner, path };
+        match repo.inner.open(gio::Cancellable::NONE) {
+            Ok(()) => Ok(repo),
+            Err(source) => Err(repo.failed("open it", source)),
+        }
+    }
+
+    /// Makes a repository where there is nothing, or an empty directory, or one whose making
+    /// was cut short. Directories above it are made too.
+    ///
+    /// # Errors
+    /// When something else is at the path, or it cannot be written.
+    pub fn create(path: impl AsRef<Path>, mode: RepoMode) -> Result<Self, RepoError> {
+        let path = path.as_ref();
+        let io = |action| {
+            move |source| RepoError::Io {
+                action,
+                path: path.to_owned(),
+                source,
+            }
+        };
+        std::fs::create_dir_all(path).map_err(io("make directory"))?;
+        for entry in std::fs::read_dir(path).map_err(io("read directory"))? {
+            let name = entry.map_err(io("read directory"))?.file_name();
+            if !SKELETON.iter().any(|part| name == *part) {
+                return Err(RepoError::NotARepo {
+                    path: path.to_owned(),
+                    missing: "config",
+                });
+            }
+        }
+        let inner = ostree::Repo::new_for_path(path);
+        let repo = Self {
+            inner,
+            path: path.to_owned(),
+        };
+        repo.inner
+            .create(mode.to_ostree(), gio::Cancellable::NONE)
+            .map_err(|source| repo.failed("create it", source))?;
+        failpoint::hit("repo.created");
+        Self::open(path)
+    }
+
+    /// Whether [`Repo::create`] would make a repository here.
+    #[must_use]
+    pub fn is_absent(path: impl AsRef<Path>) -> bool {
+        let path = path.as_ref();
+        match std::fs::read_dir(path) {
+            Ok(entries) => {
+                !path.join("config").exists()
+                    && entries
+                        .flatten()
+                        .all(|entry| SKELETON.iter().any(|part| entry.file_name() == *part))
+            }
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Its directory, as it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How it stores files.
+    #[must_use]
+    pub fn mode(&self) -> RepoMode {
+        let mode = self.inner.mode();
+        RepoMode::ALL
+            .into_iter()
+            .find(|known| known.to_ostree() == mode)
+            .unwrap_or(RepoMode::Bare)
+    }
+
+    /// The libostree object, for what this library does not do itself.
+    #[must_use]
+    pub fn as_ostree(&self) -> &ostree::Repo {
+        &self.inner
+    }
+
+    /// Every local ref and the commit it names, in order. Refs of remotes are left out, and
+    /// so are refs whose name is not a [`RefName`].
+    ///
+    /// # Errors
+    /// When the refs cannot be read.
+    pub fn refs(&self) -> Result<BTreeMap<RefName, CommitId>, RepoError> {
+        let refs = self
+            .inner
+            .list_refs_ext(
+                None,
+                ostree::RepoListRefsExtFlags::EXCLUDE_REMOTES,
+                gio::Cancellable::NONE,
+            )
+            .map_err(|source| self.failed("list refs", source))?;
+        Ok(refs
+            .into_iter()
+            .filter_map(|(name, commit)| Some((name.parse().ok()?, commit.parse().ok()?)))
+            .collect())
+    }
+
+    /// The commit a ref names, if there is such a ref.
+    ///
+    /// # Errors
+    /// When the ref cannot be read.
+    pub fn find(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
+        let found = self
+            .inner
+            .resolve_rev_ext(
+                name.as_str(),
+                true,
+                ostree::RepoResolveRevExtFlags::LOCAL_ONLY,
+            )
+            .map_err(|source| self.failed(&format!("read ref {name}"), source))?;
+        Ok(found.and_then(|checksum| checksum.parse().ok()))
+    }
+
+    /// The commit that a ref's name, or a commit's whole checksum, or its unique beginning, names.
+    ///
+    /// # Errors
+    /// When there is none, with the nearest ref there is.
+    pub fn resolve(&self, rev: &str) -> Result<CommitId, RepoError> {
+        if let Ok(Some(checksum)) = self.inner.resolve_rev(rev, true)
+            && let Ok(commit) = checksum.parse()
+            && self.has_commit(commit)?
+        {
+            return Ok(commit);
+        }
+        let nearest = self
+            .refs()?
+            .into_keys()
+            .map(|name| (strsim::damerau_levenshtein(rev, name.as_str()), name))
+            .min()
+            .filter(|(distance, name)| *distance <= 2.max(name.as_str().len() / 4))
+            .map(|(_, name)| name);
+        Err(RepoError::NoSuchRev {
+            rev: rev.to_owned(),
+            path: self.path.clone(),
+            nearest,
+        })
+    }
+
+    fn has_commit(&self, id: CommitId) -> Result<bool, RepoError> {
+        self.inner
+            .has_object(
+                ostree::ObjectType::Commit,
+                &id.to_string(),
+                gio::Cancellable::NONE,
+            )
+            .map_err(|source| self.failed(&format!("look for commit {id}"), source))
+    }
+
+    /// Reads a commit.
+    pub(crate) fn commit(&self, id: CommitId) -> Result<Commit, RepoError> {
+        let variant = self.metadata_object(ostree::ObjectType::Commit, &id.to_string())?;
+        Commit::parse(&variant).ok_or_else(|| self.malformed("commit", id))
+    }
+
+    /// Reads a directory's entries.
+    pub(crate) fn dirtree(&self, id: DirTreeId) -> Result<DirTree, RepoError> {
+        let variant = self.metadata_object(ostree::ObjectType::DirTree, &id.to_string())?;
+        DirTree::parse(&variant).ok_or_else(|| self.malformed("dirtree", id))
+    }
+
+    fn metadata_object(
+        &self,
+        kind: ostree::ObjectType,
+        id: &str,
+    ) -> Result<glib::Variant, RepoError> {
+        self.inner
+            .load_variant(kind, id)
+            .map_err(|source| self.failed(&format!("read object {id}"), source))
+    }
+
+    /// Reads a commit's detached metadata; empty when it has none.
+    pub(crate) fn detached(
+        &self,
+        id: CommitId,
+    ) -> Result<BTreeMap<String, glib::Variant>, RepoError> {
+        let dict = self
+            .inner
+            .read_commit_detached_metadata(&id.to_string(), gio::Cancellable::NONE)
+            .map_err(|source| self.failed(&format!("read the metadata of {id}"), source))?;
+        let entries = dict.as_ref().map(|dict| dict.iter().collect::<Vec<_>>());
+        Ok(entries
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|e| Some((e.child_value(0).get()?, e.child_value(1).as_variant()?)))
+            .collect())
+    }
+
+    /// Keeps other processes from moving refs until it is dropped.
+    pub(crate) fn lock(&self, progress: &dyn Progress) -> Result<Lock, RepoError> {
+        let path = self.path.join(".ostree-go.lock");
+        Lock::exclusive(&path, progress).map_err(|error| match error {
+            LockError::Cancelled => RepoError::Cancelled,
+            LockError::Io(source) => RepoError::Io {
+                action: "lock",
+                path,
+                source,
+            },
+        })
+    }
+
+    /// Begins a transaction; one at a time in a process's use of this repository.
+    ///
+    /// # Errors
+    /// When the repository cannot be written, or a prune has it locked for long.
+    pub(crate) fn begin(&self) -> Result<Transaction<'_>, RepoError> {
+        self.inner
+            .is_writable()
+            .and_then(|()| self.inner.prepare_transaction(gio::Cancellable::NONE))
+            .map_err(|source| self.failed("begin a transaction", source))?;
+        Ok(Transaction {
+            repo: self,
+            open: true,
+        })
+    }
+
+    pub(crate) fn failed(&self, action: &str, source: glib::Error) -> RepoError {
+        RepoError::Ostree {
+            action: action.to_owned(),
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    fn malformed(&self, what: &'static str, id: impl fmt::Display) -> RepoError {
+        RepoError::Malformed {
+            what,
+            id: id.to_string(),
+            path: self.path.clone(),
+        }
+    }
+}
+
+/// What is written through it is invisible until [`Transaction::commit`]: objects stay in a
+/// staging folder and refs where they were. Dropped without, it leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Transaction<'r> {
+    repo: &'r Repo,
+    open: bool,
+}
+
+impl Transaction<'_> {
+    pub(crate) fn repo(&self) -> &Repo {
+        self.repo
+    }
+
+    /// Writes a metadata object unless it is there; says whether it was new.
+    pub(crate) fn write<Id: fmt::Display>(
+        &self,
+        kind: ostree::ObjectType,
+        object: &MetadataObject<Id>,
+    ) -> Result<bool, RepoError> {
+        let id = object.id.to_string();
+        let inner = &self.repo.inner;
+        inner
+            .has_object(kind, &id, gio::Cancellable::NONE)
+            .and_then(|has| {
+                if !has {
+                    inner.write_metadata(
+                        kind,
+                        Some(&id),
+                        &object.variant,
+                        gio::Cancellable::NONE,
+                    )?;
+                }
+                Ok(!has)
+            })
+            .map_err(|source| self.repo.failed(&format!("write object {id}"), source))
+    }
+
+    /// Replaces a commit's detached metadata.
+    pub(crate) fn write_detached(
+        &self,
+        id: CommitId,
+        metadata: &glib::Variant,
+    ) -> Result<(), RepoError> {
+        self.repo
+            .inner
+            .write_commit_detached_metadata(&id.to_string(), Some(metadata), gio::Cancellable::NONE)
+            .map_err(|source| {
+                self.repo
+                    .failed(&format!("write the metadata of {id}"), source)
+            })
+    }
+
+    /// Moves a ref when the transaction is committed.
+    pub(crate) fn set_ref(&self, name: &RefName, commit: CommitId) {
+        let commit = commit.to_string();
+        self.repo
+            .inner
+            .transaction_set_ref(None, name.as_str(), Some(&commit));
+    }
+
+    /// Makes everything durable, then visible: libostree syncs the file system, moves the
+    /// objects into place, syncs their folders and moves the refs last.
+    pub(crate) fn commit(mut self) -> Result<(), RepoError> {
+        self.repo
+            .inner
+            .commit_transaction(gio::Cancellable::NONE)
+            .map_err(|source| self.repo.failed("commit the transaction", source))?;
+        self.open = false;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // What could not be removed now, the next transaction removes.
+            let _ = self.repo.inner.abort_transaction(gio::Cancellable::NONE);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A file's bytes on their way into the repository.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+
+/// Up to this many bytes a file is held in memory; a larger one goes through a nameless
+/// temporary file. The largest file of Go 1.26 has 25 MB.
+const IN_MEMORY: u64 = 32 << 20;
+
+/// A file's bytes, to be read any number of times.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Memory(glib::Bytes),
+    Spooled(File, u64),
+}
+
+impl Content {
+    /// Reads everything `input` has. `size` is how much that should be, and only a hint.
+    pub(crate) fn read(input: &mut dyn Read, size: u64, spool_in: &Path) -> io::Result<Self> {
+        let mut start = Vec::with_capacity(usize::try_from(size.min(IN_MEMORY)).unwrap_or(0));
+        input.take(IN_MEMORY).read_to_end(&mut start)?;
+        if (start.len() as u64) < IN_MEMORY {
+            return Ok(Self::Memory(glib::Bytes::from_owned(start)));
+        }
+        let mut file = nameless_file(spool_in)?;
+        io::Write::write_all(&mut file, &start)?;
+        drop(start);
+        let rest = io::copy(input, &mut file)?;
+        Ok(Self::Spooled(file, IN_MEMORY + rest))
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Spooled(_, len) => *len,
+        }
+    }
+
+    /// The memory it holds.
+    pub(super) fn in_memory(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Spooled(..) => 0,
+        }
+    }
+
+    /// Hands all bytes to `use_bytes`, piece by piece.
+    pub(super) fn for_each(&self, mut use_bytes: impl FnMut(&[u8])) -> io::Result<()> {
+        match self {
+            Self::Memory(bytes) => use_bytes(bytes),
+            Self::Spooled(file, _) => {
+                let mut file = file;
+                file.rewind()?;
+                let mut piece = vec![0; 1 << 20];
+                loop {
+                    match file.read(&mut piece)? {
+                        0 => break,
+                        n => use_bytes(&piece[..n]),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Memory(glib::Bytes::from_owned(bytes))
+    }
+}
+
+fn nameless_file(folder: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_and_large_files_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        for len in [0, 1, IN_MEMORY - 1, IN_MEMORY, IN_MEMORY + 3_000_000] {
+            let mut input = io::repeat(7).take(len);
+            let content = Content::read(&mut input, len, folder.path()).unwrap();
+            assert_eq!(content.len(), len);
+            for _ in 0..2 {
+                let mut seen = 0;
+                content
+                    .for_each(|bytes| {
+                        assert!(bytes.iter().all(|b| *b == 7));
+                        seen += bytes.len() as u64;
+                    })
+                    .unwrap();
+                assert_eq!(seen, len);
+            }
+        }
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+}
