@@ -5,11 +5,15 @@
 )]
 
 mod arch;
+mod catalog;
 mod clock;
+mod diff;
 mod failpoint;
 mod fs;
+mod fsck;
 mod id;
 mod kind;
+pub mod metadata;
 mod object;
 mod progress;
 mod repo;
@@ -17,8 +21,11 @@ mod store;
 mod version;
 
 pub use arch::{Arch, UnknownArch};
+pub use catalog::{CommitInfo, CommitKind, list, log};
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use diff::{Change, Diff, FileInfo, diff};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
+pub use fsck::{DamagedObject, FsckReport, fsck};
 pub use id::{
     CommitId, ContentId, DirMetaId, DirTreeId, FileId, InvalidChecksum, InvalidRef, RefName, Sha256,
 };

@@ -361,7 +361,7 @@ impl Repo {
         })
     }
 
-    fn has_commit(&self, id: CommitId) -> Result<bool, RepoError> {
+    pub(crate) fn has_commit(&self, id: CommitId) -> Result<bool, RepoError> {
         self.inner
             .has_object(
                 ostree::ObjectType::Commit,

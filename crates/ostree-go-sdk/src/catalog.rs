@@ -1,0 +1,185 @@
+//! Looking at what a repository holds.
+
+use crate::arch::Arch;
+use crate::id::{CommitId, ContentId, RefName};
+use crate::metadata as keys;
+use crate::object::Commit;
+use crate::repo::{Repo, RepoError};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a commit is in this project's terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum CommitKind {
+    /// The union of the layers, on the ref of one version and architecture.
+    Release,
+    /// A release that was promoted to a moving ref.
+    Channel,
+    /// One layer.
+    Layer,
+    /// Anything that this project did not compose.
+    Other,
+}
+
+impl CommitKind {
+    /// A stable lower-case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Channel => "channel",
+            Self::Layer => "layer",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A commit, read.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CommitInfo {
+    /// Its checksum.
+    pub id: CommitId,
+    /// What it is.
+    pub kind: CommitKind,
+    /// The checksum of its tree.
+    pub content: ContentId,
+    /// The commit before it.
+    pub parent: Option<CommitId>,
+    /// Its one-line message.
+    pub subject: String,
+    /// Seconds since 1970.
+    pub timestamp: u64,
+    /// Go's version, without `go`.
+    pub version: Option<String>,
+    /// The machine it is for; none for arch-independent layers.
+    pub arch: Option<Arch>,
+    /// The layer's name, on a layer commit.
+    pub layer: Option<String>,
+    /// Layer names and commits, lowest first.
+    pub layers: Vec<(String, CommitId)>,
+    /// The `h1:` hash of the upstream content.
+    pub h1: Option<String>,
+    /// Bytes in the tree.
+    pub bytes: Option<u64>,
+    /// Files and symlinks in the tree.
+    pub files: Option<u64>,
+    /// The refs it says it may be found on.
+    pub bound_to: Vec<RefName>,
+    /// Every other key of its metadata.
+    pub extra: BTreeMap<String, Value>,
+    /// Where the SDK came from: `name`, `form`, `sha256`, `size` (detached metadata).
+    pub source: Option<Value>,
+    /// The digest of everything that decided it (detached metadata).
+    pub input_hash: Option<String>,
+}
+
+impl CommitInfo {
+    /// Reads a commit of a repository.
+    ///
+    /// # Errors
+    /// When it is not there or not well-formed.
+    pub fn read(repo: &Repo, id: CommitId) -> Result<Self, RepoError> {
+        let commit = repo.commit(id)?;
+        let detached = repo.detached(id)?;
+        let json = |key: &str| detached.get(key).map(keys::to_json);
+        let mut info = Self::from_commit(id, &commit);
+        info.source = json(keys::SDK_SOURCE);
+        info.input_hash = json(keys::SDK_INPUTHASH).and_then(|v| Some(v.as_str()?.to_owned()));
+        Ok(info)
+    }
+
+    fn from_commit(id: CommitId, commit: &Commit) -> Self {
+        let text = |key: &str| commit.metadata.get(key)?.get::<String>();
+        let size = commit
+            .metadata
+            .get(keys::SDK_SIZE)
+            .and_then(glib::Variant::get::<(u64, u64)>);
+        let layers = commit
+            .metadata
+            .get(keys::SDK_LAYERS)
+            .and_then(glib::Variant::get::<Vec<(String, String)>>)
+            .unwrap_or_default();
+        let bound_to = commit
+            .metadata
+            .get(keys::OSTREE_REF_BINDING)
+            .and_then(glib::Variant::get::<Vec<String>>)
+            .unwrap_or_default();
+        let mut info = Self {
+            id,
+            kind: CommitKind::Other,
+            content: commit.content_id(),
+            parent: commit.parent,
+            subject: commit.subject.clone(),
+            timestamp: commit.timestamp,
+            version: text(keys::SDK_VERSION),
+            arch: text(keys::OSTREE_ARCHITECTURE).and_then(|name| name.parse().ok()),
+            layer: text(keys::SDK_LAYER),
+            layers: layers
+                .into_iter()
+                .filter_map(|(name, commit)| Some((name, commit.parse().ok()?)))
+                .collect(),
+            h1: text(keys::SDK_H1),
+            bytes: size.map(|(bytes, _)| u64::from_le(bytes)),
+            files: size.map(|(_, files)| u64::from_le(files)),
+            bound_to: bound_to.iter().filter_map(|r| r.parse().ok()).collect(),
+            extra: commit
+                .metadata
+                .iter()
+                .filter(|(key, _)| !keys::is_reserved(key))
+                .map(|(key, value)| (key.clone(), keys::to_json(value)))
+                .collect(),
+            source: None,
+            input_hash: None,
+        };
+        info.kind = info.classify();
+        info
+    }
+
+    fn classify(&self) -> CommitKind {
+        let names_version = |name: &RefName| {
+            let version = self.version.as_deref();
+            name.as_str().split('/').any(|part| Some(part) == version)
+        };
+        if self.layer.is_some() {
+            CommitKind::Layer
+        } else if self.version.is_none() {
+            CommitKind::Other
+        } else if self.bound_to.iter().any(names_version) {
+            CommitKind::Release
+        } else {
+            CommitKind::Channel
+        }
+    }
+}
+
+/// Every local ref with its commit, ordered by kind, then by name.
+///
+/// # Errors
+/// When a ref's commit cannot be read.
+pub fn list(repo: &Repo) -> Result<Vec<(RefName, CommitInfo)>, RepoError> {
+    let mut listed = repo
+        .refs()?
+        .into_iter()
+        .map(|(name, id)| Ok((name, CommitInfo::read(repo, id)?)))
+        .collect::<Result<Vec<_>, RepoError>>()?;
+    listed.sort_by(|a, b| (a.1.kind, &a.0).cmp(&(b.1.kind, &b.0)));
+    Ok(listed)
+}
+
+/// A commit and those before it, newest first, as far as the repository has them.
+///
+/// # Errors
+/// When a commit that is there cannot be read.
+pub fn log(repo: &Repo, from: CommitId) -> Result<Vec<CommitInfo>, RepoError> {
+    let mut history = vec![CommitInfo::read(repo, from)?];
+    while let Some(parent) = history.last().and_then(|commit| commit.parent) {
+        match CommitInfo::read(repo, parent) {
+            Ok(commit) => history.push(commit),
+            Err(_) if !repo.has_commit(parent)? => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(history)
+}

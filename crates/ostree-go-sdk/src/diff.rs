@@ -1,0 +1,158 @@
+//! What differs between two commits.
+
+use crate::catalog::CommitInfo;
+use crate::fs::path::TreePath;
+use crate::id::{CommitId, DirTreeId, FileId};
+use crate::object::DirTree;
+use crate::repo::{Repo, RepoError};
+use gio::prelude::*;
+use std::collections::BTreeMap;
+
+/// Two commits and how their trees differ.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Diff {
+    /// The commit compared from.
+    pub from: CommitInfo,
+    /// The commit compared to.
+    pub to: CommitInfo,
+    /// The paths that differ, in order.
+    pub changes: Vec<Change>,
+}
+
+/// One path that differs. At least one side is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// The path in the tree.
+    pub path: TreePath,
+    /// What is there in the commit compared from.
+    pub from: Option<FileInfo>,
+    /// What is there in the commit compared to.
+    pub to: Option<FileInfo>,
+}
+
+/// A file or symlink of a commit's tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileInfo {
+    /// Bytes; 0 for a symlink.
+    pub size: u64,
+    /// The whole `st_mode`.
+    pub mode: u32,
+    /// Whether it is an ELF file: a program, an object or a library.
+    pub is_binary: bool,
+}
+
+/// The first bytes of every ELF file (System V ABI, `e_ident`).
+const ELF_MAGIC: &[u8; 4] = b"\x7fELF";
+
+/// Compares the trees of two commits. Directories that are equal cost nothing.
+///
+/// # Errors
+/// When an object that is needed cannot be read.
+pub fn diff(repo: &Repo, from: CommitId, to: CommitId) -> Result<Diff, RepoError> {
+    let roots = (repo.commit(from)?.tree, repo.commit(to)?.tree);
+    let mut walk = Walk {
+        repo,
+        changes: Vec::new(),
+    };
+    walk.directories(None, Some(roots.0), Some(roots.1))?;
+    let mut changes = walk.changes;
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Diff {
+        from: CommitInfo::read(repo, from)?,
+        to: CommitInfo::read(repo, to)?,
+        changes,
+    })
+}
+
+struct Walk<'r> {
+    repo: &'r Repo,
+    changes: Vec<Change>,
+}
+
+impl Walk<'_> {
+    fn directories(
+        &mut self,
+        at: Option<&TreePath>,
+        from: Option<DirTreeId>,
+        to: Option<DirTreeId>,
+    ) -> Result<(), RepoError> {
+        if from == to {
+            return Ok(());
+        }
+        let (from, to) = (self.entries(from)?, self.entries(to)?);
+        for (name, from, to) in pair(&from.files, &to.files, |f| (&f.0, f.1)) {
+            if from != to
+                && let Some(path) = below(at, name)
+            {
+                let change = Change {
+                    path,
+                    from: from.map(|id| self.file(id)).transpose()?,
+                    to: to.map(|id| self.file(id)).transpose()?,
+                };
+                self.changes.push(change);
+            }
+        }
+        for (name, from, to) in pair(&from.dirs, &to.dirs, |d| (&d.0, d.1)) {
+            if let Some(path) = below(at, name) {
+                self.directories(Some(&path), from, to)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entries(&self, id: Option<DirTreeId>) -> Result<DirTree, RepoError> {
+        match id {
+            Some(id) => self.repo.dirtree(id),
+            None => Ok(DirTree {
+                files: Vec::new(),
+                dirs: Vec::new(),
+            }),
+        }
+    }
+
+    fn file(&self, id: FileId) -> Result<FileInfo, RepoError> {
+        let failed = |source| self.repo.failed(&format!("read object {id}"), source);
+        let (content, info, _) = self
+            .repo
+            .as_ostree()
+            .load_file(&id.to_string(), gio::Cancellable::NONE)
+            .map_err(failed)?;
+        let mut magic = [0; 4];
+        if let Some(content) = content {
+            let read = content.read_all(&mut magic, gio::Cancellable::NONE);
+            read.map_err(failed)?;
+        }
+        Ok(FileInfo {
+            size: info.size().try_into().unwrap_or(0),
+            mode: info.attribute_uint32("unix::mode"),
+            is_binary: &magic == ELF_MAGIC,
+        })
+    }
+}
+
+fn below(at: Option<&TreePath>, name: &str) -> Option<TreePath> {
+    let name: TreePath = name.parse().ok()?;
+    Some(at.map_or_else(|| name.clone(), |at| name.below(at)))
+}
+
+/// Pairs up the entries of two lists by name.
+fn pair<'a, E, Id: Copy>(
+    from: &'a [E],
+    to: &'a [E],
+    entry: impl Fn(&'a E) -> (&'a String, Id),
+) -> Vec<(&'a str, Option<Id>, Option<Id>)> {
+    let mut pairs: BTreeMap<&str, (Option<Id>, Option<Id>)> = BTreeMap::new();
+    for (name, id) in from.iter().map(&entry) {
+        pairs.entry(name).or_default().0 = Some(id);
+    }
+    for (name, id) in to.iter().map(&entry) {
+        pairs.entry(name).or_default().1 = Some(id);
+    }
+    pairs
+        .into_iter()
+        .map(|(name, (from, to))| (name, from, to))
+        .collect()
+}

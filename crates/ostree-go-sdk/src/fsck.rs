@@ -1,0 +1,192 @@
+//! Checking every object of a repository.
+
+use crate::id::{CommitId, DirTreeId};
+use crate::progress::{Event, Phase, Progress};
+use crate::repo::{Repo, RepoError};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a check of a repository found.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct FsckReport {
+    /// Objects whose checksum was computed anew.
+    pub checked: u64,
+    /// Objects that are not what their checksum says, or that a commit needs and are not there.
+    pub damaged: Vec<DamagedObject>,
+}
+
+/// An object that is damaged or missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DamagedObject {
+    /// Its checksum and type, as in the name of its file: `00ff….dirtree`.
+    pub object: String,
+    /// What is wrong.
+    pub problem: String,
+    /// The commits of this repository that need it.
+    pub needed_by: Vec<CommitId>,
+}
+
+/// An object: its checksum and type.
+type Object = (String, &'static str);
+
+/// Reads every object and checks its checksum, on every core; then that every commit has all
+/// its objects (but for commits that were pulled in part). Changes nothing.
+///
+/// # Errors
+/// When the repository cannot be read at all, or the caller asks for a stop. Damage to objects
+/// is no error but in the report.
+pub fn fsck(repo: &Repo, progress: &dyn Progress) -> Result<FsckReport, RepoError> {
+    let present = objects(repo)?;
+    let mut problems = check_all(repo, &present, progress)?;
+    let mut needs = BTreeMap::new();
+    for (checksum, kind) in &present {
+        if *kind == "commit"
+            && let Ok(id) = checksum.parse()
+            && is_complete(repo, checksum)
+        {
+            needs.insert(id, reachable(repo, id, &present));
+        }
+    }
+    for object in needs.values().flatten() {
+        if !present.contains(object) {
+            problems.insert(object.clone(), "it is missing".to_owned());
+        }
+    }
+    let damaged = problems.into_iter().map(|(object, problem)| DamagedObject {
+        needed_by: needs
+            .iter()
+            .filter(|(_, objects)| objects.contains(&object))
+            .map(|(commit, _)| *commit)
+            .collect(),
+        object: format!("{}.{}", object.0, object.1),
+        problem,
+    });
+    Ok(FsckReport {
+        checked: present.len() as u64,
+        damaged: damaged.collect(),
+    })
+}
+
+/// Every object that has a checksum of its own; detached metadata and tombstones do not.
+fn objects(repo: &Repo) -> Result<BTreeSet<Object>, RepoError> {
+    let listed = repo
+        .as_ostree()
+        .list_objects(
+            ostree::ffi::OSTREE_REPO_LIST_OBJECTS_ALL,
+            gio::Cancellable::NONE,
+        )
+        .map_err(|source| repo.failed("list objects", source))?;
+    Ok(listed
+        .keys()
+        .filter_map(|name| {
+            let kind = match name.object_type() {
+                ostree::ObjectType::File => "file",
+                ostree::ObjectType::DirTree => "dirtree",
+                ostree::ObjectType::DirMeta => "dirmeta",
+                ostree::ObjectType::Commit => "commit",
+                _ => return None,
+            };
+            Some((name.checksum().to_owned(), kind))
+        })
+        .collect())
+}
+
+fn check_all(
+    repo: &Repo,
+    objects: &BTreeSet<Object>,
+    progress: &dyn Progress,
+) -> Result<BTreeMap<Object, String>, RepoError> {
+    let objects: Vec<&Object> = objects.iter().collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let done = AtomicU64::new(0);
+    let total = objects.len() as u64;
+    let item = repo.path().to_string_lossy();
+    let check = |repo: Repo, share: &[&Object]| {
+        let mut problems = BTreeMap::new();
+        for object in share {
+            if progress.is_cancelled() {
+                return Err(RepoError::Cancelled);
+            }
+            if let Err(problem) = check_one(&repo, object) {
+                problems.insert((*object).clone(), problem);
+            }
+            progress.event(&Event::Advanced {
+                phase: Phase::Fsck,
+                item: &item,
+                done: done.fetch_add(1, Ordering::Relaxed) + 1,
+                total: Some(total),
+            });
+        }
+        Ok(problems)
+    };
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = objects
+            .chunks(objects.len().div_ceil(threads).max(1))
+            .map(|share| {
+                let repo = repo.clone();
+                let check = &check;
+                scope.spawn(move || check(repo, share))
+            })
+            .collect();
+        workers
+            .into_iter()
+            .map(|w| w.join().unwrap_or(Err(RepoError::Cancelled)))
+            .collect()
+    });
+    progress.event(&Event::Finished {
+        phase: Phase::Fsck,
+        item: &item,
+    });
+    let mut problems = BTreeMap::new();
+    for found in results {
+        problems.append(&mut found?);
+    }
+    Ok(problems)
+}
+
+fn check_one(repo: &Repo, (checksum, kind): &Object) -> Result<(), String> {
+    let kind = match *kind {
+        "file" => ostree::ObjectType::File,
+        "dirtree" => ostree::ObjectType::DirTree,
+        "dirmeta" => ostree::ObjectType::DirMeta,
+        _ => ostree::ObjectType::Commit,
+    };
+    repo.as_ostree()
+        .fsck_object(kind, checksum, gio::Cancellable::NONE)
+        .map_err(|error| error.message().to_owned())
+}
+
+/// Whether a commit was written or pulled whole.
+fn is_complete(repo: &Repo, checksum: &str) -> bool {
+    repo.as_ostree()
+        .load_commit(checksum)
+        .is_ok_and(|(_, state)| !state.contains(ostree::RepoCommitState::PARTIAL))
+}
+
+/// Every object a commit needs, itself included, as far as its directories can be read.
+fn reachable(repo: &Repo, commit: CommitId, present: &BTreeSet<Object>) -> HashSet<Object> {
+    let mut needed = HashSet::from([(commit.to_string(), "commit")]);
+    if let Ok(commit) = repo.commit(commit) {
+        needed.insert((commit.meta.to_string(), "dirmeta"));
+        directory(repo, commit.tree, present, &mut needed);
+    }
+    needed
+}
+
+fn directory(repo: &Repo, id: DirTreeId, present: &BTreeSet<Object>, needed: &mut HashSet<Object>) {
+    let object = (id.to_string(), "dirtree");
+    let there = present.contains(&object);
+    if !needed.insert(object) || !there {
+        return;
+    }
+    let Ok(entries) = repo.dirtree(id) else {
+        return;
+    };
+    needed.extend(entries.files.iter().map(|(_, id)| (id.to_string(), "file")));
+    for (_, tree, meta) in entries.dirs {
+        needed.insert((meta.to_string(), "dirmeta"));
+        directory(repo, tree, present, needed);
+    }
+}

@@ -1,0 +1,246 @@
+//! What commits say about themselves: keys, and values as variants.
+//!
+//! The `sdk.*` keys are this project's; the others are OSTree's own (`ostree-core.h`:
+//! `OSTREE_COMMIT_META_KEY_VERSION`, `_ARCHITECTURE`, `_REF_BINDING`). Integers are stored
+//! little-endian on every machine, because they decide the commit checksum.
+
+use crate::arch::Arch;
+use crate::id::{CommitId, RefName};
+use crate::object::{TreeSize, sorted_dict};
+use glib::prelude::*;
+use std::collections::BTreeMap;
+
+/// `s`: the Go version without `go`; on releases and channels.
+pub const SDK_VERSION: &str = "sdk.version";
+/// `s`: `go`.
+pub const SDK_LANG: &str = "sdk.lang";
+/// `s`: GOARCH; absent on arch-independent layers.
+pub const SDK_ARCH: &str = "sdk.arch";
+/// `s`: the layer's name; on layer commits.
+pub const SDK_LAYER: &str = "sdk.layer";
+/// `a(ss)`: layer name and layer commit, lowest first; on releases and channels.
+pub const SDK_LAYERS: &str = "sdk.layers";
+/// `s`: the `h1:` hash of the upstream content; on releases and channels.
+pub const SDK_H1: &str = "sdk.h1";
+/// `(tt)`, little-endian: bytes and files of the tree.
+pub const SDK_SIZE: &str = "sdk.size";
+/// `a{sv}`: where the SDK's bytes came from; detached.
+pub const SDK_SOURCE: &str = "sdk.source";
+/// `s`: the digest of everything that decided a release; detached.
+pub const SDK_INPUTHASH: &str = "sdk.inputhash";
+/// `s`: the version that `ostree log` and rpm-ostree show.
+pub const VERSION: &str = "version";
+/// `s`: basearch.
+pub const OSTREE_ARCHITECTURE: &str = "ostree.architecture";
+/// `as`: the refs a commit may be found on.
+pub const OSTREE_REF_BINDING: &str = "ostree.ref-binding";
+
+/// The keys of a commit's metadata that only the composer sets. Every `sdk.` key is, too.
+const RESERVED: &[&str] = &[
+    VERSION,
+    OSTREE_ARCHITECTURE,
+    OSTREE_REF_BINDING,
+    "ostree.sizes",
+];
+
+/// Whether a key is the composer's own, so that nobody else may set it.
+pub(crate) fn is_reserved(key: &str) -> bool {
+    key.starts_with("sdk.") || RESERVED.contains(&key)
+}
+
+/// A commit's metadata, sorted by key.
+pub(crate) type Metadata = BTreeMap<String, glib::Variant>;
+
+/// The metadata of a layer commit. It follows from the layer's name, arch and content alone.
+pub(crate) fn layer(name: &str, arch: Option<Arch>, bound_to: &RefName) -> Metadata {
+    let mut metadata = common(arch, bound_to);
+    metadata.insert(SDK_LAYER.to_owned(), name.to_variant());
+    metadata
+}
+
+/// What the metadata of a release, and of a channel that it is promoted to, says.
+#[derive(Debug, Clone)]
+pub(crate) struct Release<'a> {
+    pub(crate) arch: Arch,
+    pub(crate) version: &'a str,
+    pub(crate) layers: &'a [(String, CommitId)],
+    /// `None` where the source has what Go's module form cannot have.
+    pub(crate) h1: Option<String>,
+    pub(crate) size: TreeSize,
+    pub(crate) extra: &'a Metadata,
+}
+
+impl Release<'_> {
+    /// The metadata of the release's commit on a ref.
+    pub(crate) fn bound_to(&self, name: &RefName) -> Metadata {
+        let mut metadata = common(Some(self.arch), name);
+        metadata.extend(self.extra.clone());
+        let layers: Vec<(String, String)> = self
+            .layers
+            .iter()
+            .map(|(name, commit)| (name.clone(), commit.to_string()))
+            .collect();
+        let size = (self.size.bytes.to_le(), self.size.files.to_le());
+        let own = [
+            (SDK_VERSION, self.version.to_variant()),
+            (VERSION, self.version.to_variant()),
+            (SDK_LAYERS, layers.to_variant()),
+            (SDK_SIZE, size.to_variant()),
+        ];
+        metadata.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        if let Some(h1) = &self.h1 {
+            metadata.insert(SDK_H1.to_owned(), h1.to_variant());
+        }
+        metadata
+    }
+}
+
+fn common(arch: Option<Arch>, bound_to: &RefName) -> Metadata {
+    let mut metadata = Metadata::new();
+    metadata.insert(SDK_LANG.to_owned(), "go".to_variant());
+    bind(&mut metadata, bound_to);
+    if let Some(arch) = arch {
+        metadata.insert(SDK_ARCH.to_owned(), arch.goarch().to_variant());
+        metadata.insert(OSTREE_ARCHITECTURE.to_owned(), arch.basearch().to_variant());
+    }
+    metadata
+}
+
+/// Sets the ref that a commit may be found on.
+pub(crate) fn bind(metadata: &mut Metadata, name: &RefName) {
+    let refs = vec![name.as_str()].to_variant();
+    metadata.insert(OSTREE_REF_BINDING.to_owned(), refs);
+}
+
+/// `sdk.source`: where a release's bytes came from.
+pub(crate) fn source(
+    name: &str,
+    form: &str,
+    sha256: Option<String>,
+    size: Option<u64>,
+) -> glib::Variant {
+    let mut source = Metadata::new();
+    source.insert("name".to_owned(), name.to_variant());
+    source.insert("form".to_owned(), form.to_variant());
+    if let Some(sha256) = sha256 {
+        source.insert("sha256".to_owned(), sha256.to_variant());
+    }
+    if let Some(size) = size {
+        source.insert("size".to_owned(), size.to_le().to_variant());
+    }
+    sorted_dict(&source)
+}
+
+/// A JSON value as a variant, as json-glib and so rpm-ostree make them: string `s`, boolean
+/// `b`, integer `x`, other numbers `d`, array `av`, object `a{sv}`, null `mv`. Numbers are
+/// little-endian on every machine.
+pub(crate) fn from_json(value: &serde_json::Value) -> glib::Variant {
+    use serde_json::Value;
+    match value {
+        Value::Null => None::<glib::Variant>.to_variant(),
+        Value::Bool(value) => value.to_variant(),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => integer.to_le().to_variant(),
+            None => {
+                let bits = number.as_f64().unwrap_or_default().to_bits();
+                f64::from_bits(bits.to_le()).to_variant()
+            }
+        },
+        Value::String(text) => text.replace('\0', "\u{fffd}").to_variant(),
+        Value::Array(items) => items.iter().map(from_json).collect::<Vec<_>>().to_variant(),
+        Value::Object(entries) => {
+            let entries = entries
+                .iter()
+                .map(|(key, value)| (key.replace('\0', "\u{fffd}"), from_json(value)));
+            sorted_dict(&entries.collect())
+        }
+    }
+}
+
+/// A variant as JSON, for showing; the inverse of [`from_json`] for what that makes.
+pub(crate) fn to_json(variant: &glib::Variant) -> serde_json::Value {
+    use serde_json::Value;
+    match variant.type_().as_str() {
+        "s" => variant.str().map_or(Value::Null, Value::from),
+        "b" => variant.get::<bool>().map_or(Value::Null, Value::from),
+        "x" => variant
+            .get::<i64>()
+            .map_or(Value::Null, |n| i64::from_le(n).into()),
+        "t" => variant
+            .get::<u64>()
+            .map_or(Value::Null, |n| u64::from_le(n).into()),
+        "d" => variant.get::<f64>().map_or(Value::Null, |n| {
+            f64::from_bits(u64::from_le(n.to_bits())).into()
+        }),
+        "v" => variant
+            .as_variant()
+            .map_or(Value::Null, |inner| to_json(&inner)),
+        "ay" => Value::from(variant.print(false).as_str()),
+        "a{sv}" => variant
+            .iter()
+            .filter_map(|e| {
+                Some((
+                    e.child_value(0).get::<String>()?,
+                    to_json(&e.child_value(1)),
+                ))
+            })
+            .collect(),
+        other if other.starts_with(['a', '(']) => variant.iter().map(|v| to_json(&v)).collect(),
+        _ => variant.print(false).as_str().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn json_has_the_types_rpm_ostree_gives_it() {
+        let value = json!({"a": ["x", 1, true], "b": {"c": 1.5}, "d": "t"});
+        let variant = from_json(&value);
+        assert_eq!(
+            variant.print(true).as_str(),
+            "{'a': <[<'x'>, <int64 1>, <true>]>, 'b': <{'c': <1.5>}>, 'd': <'t'>}"
+        );
+        assert_eq!(to_json(&variant), value);
+    }
+
+    #[test]
+    fn a_release_says_what_it_is() {
+        let extra = Metadata::from([("com.example.site".to_owned(), "acme".to_variant())]);
+        let release = Release {
+            arch: Arch::Aarch64,
+            version: "1.26.5",
+            layers: &[("common".to_owned(), [1; 32].into())],
+            h1: Some("h1:AAAA".to_owned()),
+            size: TreeSize {
+                bytes: 10,
+                files: 2,
+            },
+            extra: &extra,
+        };
+        let metadata = release.bound_to(&"go-sdk/aarch64/1.26.5".parse().unwrap());
+        let printed: Vec<String> = metadata
+            .iter()
+            .map(|(key, value)| format!("{key} = {}", value.print(true)))
+            .collect();
+        insta::assert_snapshot!(printed.join("\n"), @r"
+        com.example.site = 'acme'
+        ostree.architecture = 'aarch64'
+        ostree.ref-binding = ['go-sdk/aarch64/1.26.5']
+        sdk.arch = 'arm64'
+        sdk.h1 = 'h1:AAAA'
+        sdk.lang = 'go'
+        sdk.layers = [('common', '0101010101010101010101010101010101010101010101010101010101010101')]
+        sdk.size = (uint64 10, uint64 2)
+        sdk.version = '1.26.5'
+        version = '1.26.5'
+        ");
+        assert!(
+            metadata
+                .keys()
+                .all(|key| is_reserved(key) != (key == "com.example.site"))
+        );
+    }
+}
