@@ -7,9 +7,11 @@
 mod arch;
 mod clock;
 mod fs;
+pub mod golang;
 mod id;
 mod kind;
 mod progress;
+pub mod treefile;
 mod version;
 
 pub use arch::{Arch, UnknownArch};
@@ -20,6 +22,7 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use progress::{Event, Phase, Progress, Silent};
+pub use treefile::{ArchTreefile, Treefile, TreefileError};
 pub use version::{GoVersion, InvalidVersion};
 
 pub use {gio, glib, ostree};
