@@ -11,6 +11,7 @@ mod diff;
 mod failpoint;
 mod fs;
 mod fsck;
+pub mod golang;
 mod id;
 mod kind;
 pub mod metadata;
@@ -18,6 +19,7 @@ mod object;
 mod progress;
 mod repo;
 mod store;
+pub mod treefile;
 mod version;
 
 pub use arch::{Arch, UnknownArch};
@@ -33,6 +35,7 @@ pub use kind::ErrorKind;
 pub use progress::{Event, Phase, Progress, Silent};
 pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
 pub use store::StoreError;
+pub use treefile::{ArchTreefile, Treefile, TreefileError};
 pub use version::{GoVersion, InvalidVersion};
 
 pub use {gio, glib, ostree};

@@ -1,0 +1,206 @@
+//! Treefiles: the declarative input of a compose.
+//!
+//! A treefile is YAML or JSON in the style of rpm-ostree's. It is read in four steps:
+//! each file becomes a tree of nodes that know their line, included files are merged
+//! below the files that include them, variables are expanded for each architecture, and
+//! what comes out is checked and typed. All of it happens in [`Treefile::parse`], so that
+//! a treefile that was accepted has no mistake left to be found during a compose.
+
+mod de;
+mod error;
+mod expand;
+mod include;
+mod merge;
+mod node;
+mod print;
+mod release;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+mod value;
+mod variables;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+
+pub use error::{TreefileError, TreefileProblem};
+pub use release::{
+    AddContent, AddFile, ArchTreefile, LayerRefTemplate, LayerSpec, Pin, SourceSpec,
+};
+
+use crate::{Arch, GoVersion};
+use node::Node;
+use value::Text;
+
+/// A treefile: merged with what it includes, expanded and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Treefile {
+    version: GoVersion,
+    arches: Vec<Arch>,
+    /// One for each of `arches`.
+    releases: Vec<ArchTreefile>,
+}
+
+impl Treefile {
+    /// Reads a treefile and what it includes.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or as [`Treefile::parse`].
+    pub fn load(path: &Path) -> Result<Self, TreefileError> {
+        let text = read(path)
+            .map_err(|source| TreefileError::of_file(path, TreefileProblem::Read(source)))?;
+        Self::parse(&text, path, &mut read)
+    }
+
+    /// Reads a treefile from its text; `file` is where the text is from, and `load` reads
+    /// the files it includes, which are named relative to `file`'s folder.
+    ///
+    /// # Errors
+    /// When the treefile or one it includes is not right; the error says where. When
+    /// `load` fails.
+    pub fn parse(
+        text: &str,
+        file: &Path,
+        load: &mut dyn FnMut(&Path) -> io::Result<String>,
+    ) -> Result<Self, TreefileError> {
+        let written = include::assemble(text, file, load)?;
+        let defaults = Node::parse(schema::DEFAULTS, &Arc::from(Path::new("defaults")))?;
+        let root = merge::merge(defaults, written);
+        let version = match root.get("version") {
+            Some(node) => node.read().map_err(|error| error.in_key("version"))?,
+            None => {
+                let missing = TreefileProblem::MissingKey("version");
+                return Err(TreefileError::new(&root.mark, missing));
+            }
+        };
+        let Text(version): Text<GoVersion> = version;
+        let arches = arches(&root).map_err(|error| error.in_key("arches"))?;
+        let releases = arches
+            .iter()
+            .map(|&arch| ArchTreefile::read(&expand::expand(&root, arch, &version)?, arch))
+            .collect::<Result<Vec<_>, _>>()?;
+        check_refs(&root, &releases)?;
+        check_noarch(&root, &releases)?;
+        Ok(Self {
+            version,
+            arches,
+            releases,
+        })
+    }
+
+    /// The SDK's version.
+    #[must_use]
+    pub fn version(&self) -> &GoVersion {
+        &self.version
+    }
+
+    /// The architectures to compose a release for, in the order of [`Arch::ALL`].
+    #[must_use]
+    pub fn arches(&self) -> &[Arch] {
+        &self.arches
+    }
+
+    /// The release of each architecture, in the order of [`Treefile::arches`].
+    #[must_use]
+    pub fn releases(&self) -> &[ArchTreefile] {
+        &self.releases
+    }
+
+    /// The treefile as it reads for one architecture.
+    ///
+    /// # Errors
+    /// When it is not one of the treefile's.
+    pub fn for_arch(&self, arch: Arch) -> Result<&ArchTreefile, TreefileError> {
+        let release = self.releases.iter().find(|release| release.arch == arch);
+        release.ok_or_else(|| {
+            let arches: Vec<&str> = self.arches.iter().map(|arch| arch.basearch()).collect();
+            TreefileError::unplaced(TreefileProblem::NoSuchArch {
+                found: arch,
+                expected: arches.join(", "),
+            })
+        })
+    }
+
+    /// The JSON Schema of a treefile.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schema::json_schema()
+    }
+}
+
+/// A file's text, up to one byte more than is accepted.
+fn read(path: &Path) -> io::Result<String> {
+    let limit = u64::try_from(node::MAX_BYTES).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        // A text that was cut within a character is too long in any case.
+        Err(error) if error.as_bytes().len() > node::MAX_BYTES => {
+            Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
+        }
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    }
+}
+
+fn arches(root: &Node) -> Result<Vec<Arch>, TreefileError> {
+    let Some(node) = root.get("arches") else {
+        return Ok(Arch::ALL.to_vec());
+    };
+    let named: Vec<Text<Arch>> = node.read()?;
+    if named.is_empty() {
+        return Err(node.unexpected("at least one architecture"));
+    }
+    let named = schema::plain(named);
+    let wanted = Arch::ALL.into_iter().filter(|arch| named.contains(arch));
+    Ok(wanted.collect())
+}
+
+/// No ref may stand for two architectures.
+fn check_refs(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileError> {
+    let mut owners = BTreeMap::new();
+    for release in releases {
+        let own = std::iter::once(("ref", &release.release_ref));
+        let channels = release.channels.iter().map(|channel| ("channels", channel));
+        for (key, name) in own.chain(channels) {
+            if let Some(first) = owners.insert(name, release.arch) {
+                let mark = root.get(key).map_or(&root.mark, |node| &node.mark);
+                let message = format!(
+                    "`{name}` stands for {first} and {}, expected `${{basearch}}` in it",
+                    release.arch
+                );
+                return Err(de::wrong(mark, message).in_key(key));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A layer that is the same for every architecture has to be written so.
+fn check_noarch(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileError> {
+    let Some((first, others)) = releases.split_first() else {
+        return Ok(());
+    };
+    for (index, layer) in first.layers.iter().enumerate() {
+        let same = |other: &ArchTreefile| {
+            other.layers.get(index) == Some(layer) && other.prefix == first.prefix
+        };
+        if let Some(other) = others.iter().find(|other| layer.noarch && !same(other)) {
+            let layers = root.get("layers").and_then(|all| all.get(&layer.name));
+            let mark = layers.map_or(&root.mark, |node| &node.mark);
+            let message = format!(
+                "the layer is noarch, but differs between {} and {}",
+                first.arch, other.arch
+            );
+            let error = de::wrong(mark, message);
+            return Err(error.in_key(&layer.name).in_key("layers"));
+        }
+    }
+    Ok(())
+}

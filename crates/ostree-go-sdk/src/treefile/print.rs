@@ -1,0 +1,168 @@
+//! Expanded treefiles as JSON: to be shown, and to see whether one has changed.
+
+use serde_json::{Map, Value, json};
+
+use super::{AddContent, ArchTreefile, LayerSpec, SourceSpec, Treefile};
+use crate::{RefName, TreePath};
+
+impl Treefile {
+    /// The merged treefile, expanded for each of its architectures: a map from basearch
+    /// to a treefile of its own, which when parsed gives the same release.
+    ///
+    /// Local paths are shown as they were resolved, not relative to the file that wrote
+    /// them; a `$` in a text is shown as `$$`.
+    #[must_use]
+    pub fn expanded(&self) -> Value {
+        let releases = self.releases.iter();
+        let releases: Map<String, Value> = releases
+            .map(|release| (release.arch.to_string(), release.to_json()))
+            .collect();
+        json!({ "releases": releases })
+    }
+}
+
+impl ArchTreefile {
+    /// Everything in it that decides the release's tree, metadata and refs, as JSON with
+    /// sorted keys: equal texts mean equal releases, given equal SDKs.
+    ///
+    /// Sources, pins, proxies and channels are not in it, nor are local paths: of a file
+    /// that is copied into the tree it says only that there is one, and its bytes have to
+    /// be compared beside it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut json = self.to_json();
+        if let Some(keys) = json.as_object_mut() {
+            for key in ["source", "pin", "goproxy", "channels"] {
+                keys.shift_remove(key);
+            }
+        }
+        for file in files_of(&mut json) {
+            if let Some(from) = file.get_mut("from") {
+                *from = Value::Bool(true);
+            }
+        }
+        json.sort_all_objects();
+        json.to_string()
+    }
+
+    /// The release as a treefile.
+    fn to_json(&self) -> Value {
+        let sources: Vec<Value> = self.sources.iter().map(source).collect();
+        let layers: Map<String, Value> = self
+            .layers
+            .iter()
+            .map(|spec| (spec.name.clone(), layer(spec)))
+            .collect();
+        let links: Map<String, Value> = self
+            .links
+            .iter()
+            .map(|(link, target)| (absolute(link), json!(absolute(target))))
+            .collect();
+        let metadata: Map<String, Value> = self
+            .commit_metadata
+            .iter()
+            .map(|(key, value)| (escaped(key), escaped_all(value)))
+            .collect();
+        let mut json = json!({
+            "version": self.version.as_str(),
+            "arches": [self.arch.basearch()],
+            "ref": self.release_ref.as_str(),
+            "layer-ref": self.layer_ref.to_string(),
+            "channels": self.channels.iter().map(RefName::as_str).collect::<Vec<_>>(),
+            "source": sources,
+            "prefix": absolute(&self.prefix),
+            "layers": layers,
+            "exclude": self.exclude.iter().map(|path| escaped(path.as_str())).collect::<Vec<_>>(),
+            "links": links,
+            "add-commit-metadata": metadata,
+        });
+        if let Some(timestamp) = self.timestamp {
+            json["timestamp"] = json!(timestamp);
+        }
+        if let Some(goproxy) = &self.goproxy {
+            json["goproxy"] = json!(escaped(goproxy));
+        }
+        let mut pin = Map::new();
+        if let Some(sha256) = self.pin.sha256 {
+            pin.insert("sha256".to_owned(), json!(sha256.to_string()));
+        }
+        if let Some(h1) = self.pin.h1 {
+            pin.insert("h1".to_owned(), json!(h1.to_string()));
+        }
+        if !pin.is_empty() {
+            json["pin"] = json!({ self.arch.basearch(): pin });
+        }
+        json
+    }
+}
+
+fn source(source: &SourceSpec) -> Value {
+    match source {
+        SourceSpec::Path(path) => json!({ "path": escaped(&path.to_string_lossy()) }),
+        SourceSpec::Url { url, sha256: None } => json!({ "url": escaped(url) }),
+        SourceSpec::Url {
+            url,
+            sha256: Some(sha256),
+        } => json!({ "url": escaped(url), "sha256": sha256.to_string() }),
+        SourceSpec::Index { base } => json!({ "index": escaped(base) }),
+        SourceSpec::Module { path } => json!({ "module": escaped(path) }),
+    }
+}
+
+fn layer(layer: &LayerSpec) -> Value {
+    let include = layer.include.iter();
+    let go_env: Map<String, Value> = layer
+        .go_env
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(escaped(value))))
+        .collect();
+    let add_files: Vec<Value> = layer
+        .add_files
+        .iter()
+        .map(|file| {
+            let (key, content) = match &file.content {
+                AddContent::Inline(text) => ("content", escaped(text)),
+                AddContent::From(path) => ("from", escaped(&path.to_string_lossy())),
+            };
+            json!({ "path": absolute(&file.path), key: content, "executable": file.executable })
+        })
+        .collect();
+    json!({
+        "noarch": layer.noarch,
+        "include": include.map(|path| escaped(path.as_str())).collect::<Vec<_>>(),
+        "add-files": add_files,
+        "go-env": go_env,
+        "override": layer.may_override,
+    })
+}
+
+/// The entries of every layer's `add-files`.
+fn files_of(json: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let layers = json.get_mut("layers").and_then(Value::as_object_mut);
+    layers
+        .into_iter()
+        .flat_map(|layers| layers.values_mut())
+        .filter_map(|layer| layer.get_mut("add-files")?.as_array_mut())
+        .flatten()
+}
+
+fn absolute(path: &TreePath) -> String {
+    format!("/{}", escaped(path.as_str()))
+}
+
+/// A text that expands to `text`.
+fn escaped(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+fn escaped_all(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(escaped(text)),
+        Value::Array(values) => values.iter().map(escaped_all).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (escaped(key), escaped_all(value)))
+            .collect(),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,240 @@
+//! A treefile as it reads for one architecture.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::TreefileError;
+use super::de::wrong;
+use super::node::Node;
+use super::schema::{File, Source, Sources, plain};
+use super::value::Text;
+use crate::golang::H1;
+use crate::{Arch, ContentId, GoVersion, InvalidRef, RefName, Sha256, TreePath};
+
+/// A treefile with everything expanded for one architecture: what one release is made from.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ArchTreefile {
+    /// The release's architecture.
+    pub arch: Arch,
+    /// The SDK's version.
+    pub version: GoVersion,
+    /// The release's ref.
+    pub release_ref: RefName,
+    /// What the layers' refs are made from.
+    pub layer_ref: LayerRefTemplate,
+    /// The channels that the release is meant for, in the treefile's order.
+    pub channels: Vec<RefName>,
+    /// Seconds since 1970-01-01T00:00:00Z, for an SDK whose `VERSION` has no time.
+    pub timestamp: Option<u64>,
+    /// The proxies of [`SourceSpec::Module`], in the form of `GOPROXY`.
+    pub goproxy: Option<String>,
+    /// Where the SDK comes from, to be tried in order. May be empty.
+    pub sources: Vec<SourceSpec>,
+    /// What the SDK has to be, whichever source it comes from.
+    pub pin: Pin,
+    /// The SDK's folder in the tree.
+    pub prefix: TreePath,
+    /// The layers, lowest first; a file of the SDK goes into the first that includes it.
+    pub layers: Vec<LayerSpec>,
+    /// Paths of the SDK, below its own top, that are left out. Sorted.
+    pub exclude: Vec<TreePath>,
+    /// Symbolic links and the paths they lead to, both in the tree. Sorted.
+    pub links: Vec<(TreePath, TreePath)>,
+    /// Metadata to add to the commits.
+    pub commit_metadata: BTreeMap<String, serde_json::Value>,
+}
+
+/// Where an SDK's bytes come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceSpec {
+    /// An archive or a directory on this machine.
+    Path(PathBuf),
+    /// An archive at an `https`, `http` or `file` URL.
+    Url {
+        /// The URL.
+        url: String,
+        /// The archive's checksum; without it, the treefile has a [`Pin`].
+        sha256: Option<Sha256>,
+    },
+    /// A Go download index.
+    Index {
+        /// The URL that the index and the archives lie below.
+        base: String,
+    },
+    /// A Go module that holds the SDK.
+    Module {
+        /// The module's path.
+        path: String,
+    },
+}
+
+/// What an SDK has to be, whichever source it comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pin {
+    /// The checksum of the official archive.
+    pub sha256: Option<Sha256>,
+    /// The hash of the content in the form of Go's `golang.org/toolchain` module.
+    pub h1: Option<H1>,
+}
+
+/// A part of the tree that is committed on its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LayerSpec {
+    /// Its name: lower-case letters, digits and `-`.
+    pub name: String,
+    /// Whether it is the same for every architecture.
+    pub noarch: bool,
+    /// The files and folders it holds, below the SDK's own top.
+    pub include: Vec<TreePath>,
+    /// The files it adds; no two have one path.
+    pub add_files: Vec<AddFile>,
+    /// Settings for `go.env`.
+    pub go_env: BTreeMap<String, String>,
+    /// Whether its files may replace those of lower layers.
+    pub may_override: bool,
+}
+
+/// A file that a layer adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AddFile {
+    /// Its path in the tree.
+    pub path: TreePath,
+    /// What is in it.
+    pub content: AddContent,
+    /// Whether its mode is 0755 instead of 0644.
+    pub executable: bool,
+}
+
+/// What is in an added file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddContent {
+    /// This text.
+    Inline(String),
+    /// The bytes of this file; a relative path is one from the directory that the
+    /// treefile's own path started from.
+    From(PathBuf),
+}
+
+/// What a layer's ref is made from: a ref with `${checksum}` and usually `${layer}` in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerRefTemplate(String);
+
+impl LayerRefTemplate {
+    /// The ref of a layer.
+    ///
+    /// # Errors
+    /// When `layer` is no component of a ref.
+    pub fn for_layer(&self, layer: &str, content: &ContentId) -> Result<RefName, InvalidRef> {
+        self.0
+            .replace("${layer}", layer)
+            .replace("${checksum}", &content.to_string())
+            .parse()
+    }
+}
+
+impl fmt::Display for LayerRefTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for LayerRefTemplate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !text.contains("${checksum}") {
+            return Err(format!(
+                "`{}` has no `${{checksum}}`, expected it in a layer's ref, which never moves",
+                text.escape_debug()
+            ));
+        }
+        let template = Self(text.to_owned());
+        match template.for_layer("layer", &ContentId::from([0; 32])) {
+            Ok(_) => Ok(template),
+            Err(_) => Err(InvalidRef {
+                found: text.escape_debug().to_string(),
+            }
+            .to_string()),
+        }
+    }
+}
+
+impl ArchTreefile {
+    /// Reads the treefile `root`, expanded for `arch`.
+    pub(super) fn read(root: &Node, arch: Arch) -> Result<Self, TreefileError> {
+        let file: File = root.read()?;
+        let at = |key: &str, message: String| {
+            let mark = root.get(key).map_or(&root.mark, |node| &node.mark);
+            wrong(mark, message).in_key(key)
+        };
+        let mut pins = file.pin;
+        let pin: Pin = pins.remove(&Text(arch)).map(Pin::from).unwrap_or_default();
+        let sources = match file.source {
+            Sources::Same(sources) => sources,
+            Sources::PerArch(mut sources) => sources
+                .remove(&Text(arch))
+                .ok_or_else(|| at("source", format!("no sources for {arch}")))?,
+        };
+        let sources: Vec<SourceSpec> = sources.into_iter().map(|Source(source)| source).collect();
+        for source in &sources {
+            if let SourceSpec::Url { url, sha256: None } = source
+                && pin == Pin::default()
+            {
+                let message = format!("`{url}` has neither `sha256` nor a pin for {arch}");
+                return Err(at("source", message));
+            }
+        }
+        let mut channels: Vec<RefName> = Vec::new();
+        for Text(channel) in file.channels {
+            if channel == file.r#ref.0 {
+                let message = format!("`{channel}` is the release's own ref, which never moves");
+                return Err(at("channels", message));
+            }
+            if !channels.contains(&channel) {
+                channels.push(channel);
+            }
+        }
+        let mut layers = Vec::new();
+        for (name, layer) in file.layers.0 {
+            let layer = layer.named(name.0);
+            let empty =
+                layer.include.is_empty() && layer.add_files.is_empty() && layer.go_env.is_empty();
+            if empty && layer.name != "site" {
+                let message = "the layer is empty, expected `include`, `add-files` or `go-env`";
+                let mark = root
+                    .get("layers")
+                    .and_then(|layers| layers.get(&layer.name))
+                    .map_or(&root.mark, |node| &node.mark);
+                return Err(wrong(mark, message).in_key(layer.name).in_key("layers"));
+            }
+            layers.push(layer);
+        }
+        let mut exclude = plain(file.exclude);
+        exclude.sort();
+        exclude.dedup();
+        let links = file.links.into_iter();
+        let metadata = file.add_commit_metadata.into_iter();
+        Ok(Self {
+            arch,
+            version: file.version.0,
+            release_ref: file.r#ref.0,
+            layer_ref: file.layer_ref.0,
+            channels,
+            timestamp: file.timestamp.map(|timestamp| timestamp.0),
+            goproxy: file.goproxy,
+            sources,
+            pin,
+            prefix: file.prefix.0,
+            layers,
+            exclude,
+            links: links.map(|(link, target)| (link.0, target.0)).collect(),
+            commit_metadata: metadata.map(|(key, value)| (key.0, value)).collect(),
+        })
+    }
+}

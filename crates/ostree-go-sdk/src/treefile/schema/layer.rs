@@ -1,0 +1,113 @@
+//! `layers`: the parts of the tree.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+use super::super::value::{AbsolutePath, LocalPath, Text};
+use super::super::{AddContent, AddFile, LayerSpec};
+use super::{Scalar, checked_text, plain};
+use crate::TreePath;
+
+/// A part of the tree that is committed on its own.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(in super::super) struct Layer {
+    /// Whether the layer is the same for every architecture.
+    #[serde(default)]
+    noarch: bool,
+    /// The files and folders of the SDK that it holds.
+    #[serde(default)]
+    include: Vec<Text<TreePath>>,
+    /// Files that it adds to the tree. Added to those of included treefiles.
+    #[serde(default)]
+    #[schemars(with = "Vec<AddFileKeys>")]
+    add_files: Vec<RawAddFile>,
+    /// Settings for the go command, written to `go.env`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Scalar>")]
+    go_env: BTreeMap<GoEnvName, GoEnvValue>,
+    /// Whether its files may replace those of lower layers.
+    #[serde(default)]
+    r#override: bool,
+}
+
+impl Layer {
+    /// The layer's public form.
+    ///
+    /// A file that is added twice is the one added last: an including treefile wins.
+    pub fn named(self, name: String) -> LayerSpec {
+        let mut add_files: Vec<AddFile> = Vec::new();
+        for RawAddFile(file) in self.add_files {
+            match add_files.iter_mut().find(|added| added.path == file.path) {
+                Some(added) => *added = file,
+                None => add_files.push(file),
+            }
+        }
+        let go_env = self.go_env.into_iter();
+        LayerSpec {
+            name,
+            noarch: self.noarch,
+            include: plain(self.include),
+            add_files,
+            go_env: go_env.map(|(name, value)| (name.0, value.0)).collect(),
+            may_override: self.r#override,
+        }
+    }
+}
+
+/// A file that a layer adds.
+#[derive(Debug)]
+pub(in super::super) struct RawAddFile(AddFile);
+
+/// A file that a layer adds: its path, and either `content` or `from`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "AddFile", extend("oneOf" = [{"required": ["content"]}, {"required": ["from"]}]))]
+struct AddFileKeys {
+    /// The file's path in the tree.
+    path: AbsolutePath,
+    /// The file's text.
+    content: Option<String>,
+    /// The file to copy, below the folder of the treefile that names it.
+    from: Option<LocalPath>,
+    /// Whether the file's mode is 0755 instead of 0644.
+    #[serde(default)]
+    executable: bool,
+}
+
+impl<'de> Deserialize<'de> for RawAddFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keys = AddFileKeys::deserialize(deserializer)?;
+        let content = match (keys.content, keys.from) {
+            (Some(text), None) => AddContent::Inline(text),
+            (None, Some(LocalPath(path))) => AddContent::From(path),
+            (Some(_), Some(_)) => {
+                return Err(D::Error::custom("expected `content` or `from`, found both"));
+            }
+            (None, None) => {
+                return Err(D::Error::custom(
+                    "expected `content` or `from`, found neither",
+                ));
+            }
+        };
+        Ok(Self(AddFile {
+            path: keys.path.0,
+            content,
+            executable: keys.executable,
+        }))
+    }
+}
+
+checked_text! {
+    // `cmd/go` skips lines of `go.env` whose name does not start with a capital.
+    GoEnvName, text => text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'),
+    "the name of a Go setting, expected capitals, digits and `_`"
+}
+checked_text! {
+    GoEnvValue, text => !text.contains(char::is_control),
+    "the value of a Go setting, expected one line"
+}

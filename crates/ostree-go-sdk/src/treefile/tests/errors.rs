@@ -1,0 +1,332 @@
+use std::fmt::Write as _;
+
+use insta::assert_snapshot;
+
+use super::super::TreefileError;
+use super::{minimal, parse};
+use crate::Arch;
+
+/// The message, its sources and its hint.
+fn shown(error: &TreefileError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        write!(text, "\n  caused by: {cause}").unwrap();
+        source = cause.source();
+    }
+    if let Some(hint) = error.hint() {
+        write!(text, "\n  hint: {hint}").unwrap();
+    }
+    text
+}
+
+/// The error of each text, which stands below a treefile's version and layers.
+fn errors(texts: &[&str]) -> String {
+    let texts = texts.iter().map(|text| match minimal(text) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(error) => shown(&error),
+    });
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// The error of each text on its own.
+fn alone(texts: &[&str]) -> String {
+    let texts = texts.iter().map(|text| match parse(&[("t.yaml", text)]) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(error) => shown(&error),
+    });
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn yaml() {
+    assert_snapshot!(alone(&[
+        "",
+        "# nothing",
+        "- a",
+        "text",
+        "a: [1, 2",
+        "a: *b",
+        "a: &b c",
+        "a: !!str c",
+        "? [a]\n: b",
+        "a: b\n---\nc: d",
+        "version: 1.26.5\nlayers:\n  a: {}\nversion: 1.26.6",
+        &"[".repeat(40),
+        &"a".repeat(1 << 21),
+    ]), @r#"
+    t.yaml: the treefile is empty, expected a map
+    t.yaml: the treefile is empty, expected a map
+    t.yaml:1: expected a map, found a list
+    t.yaml:1: expected a map, found `text`
+    t.yaml:2: a: not well-formed YAML: while parsing a flow sequence, expected ',' or ']'
+    t.yaml:1: not well-formed YAML: while parsing node, found unknown anchor
+    t.yaml:1: a: YAML anchors are not supported in a treefile
+    t.yaml:1: a: YAML tags are not supported in a treefile
+    t.yaml:1: expected a key, found a list
+    t.yaml:2: several YAML documents are not supported in a treefile
+    t.yaml:4: the key `version` is already set on line 1
+    t.yaml:1: maps and lists are nested more than 32 deep
+    t.yaml: the text is longer than 1048576 bytes
+    "#);
+}
+
+#[test]
+fn keys() {
+    assert_snapshot!(errors(&[
+        "layer: {}",
+        "what-is-this: 1",
+        "\"a\\nb\": 1",
+        "pin: { x86_64: { sha265: x } }",
+        "pin: { amd64: {} }",
+        "source: [{ inedx: https://go.dev/dl/ }]",
+        "arches: x86_64",
+        "arches: []",
+        "arches: [arm64]",
+        "channels: { a: b }",
+        "channels: ~",
+    ]), @r#"
+    t.yaml:3: unknown key `layer`
+      hint: did you mean `layers`?
+    t.yaml:3: unknown key `what-is-this`
+      hint: the keys known here are `version`, `arches`, `ref`, `layer-ref`, `channels`, `timestamp`, `goproxy`, `source`, `pin`, `prefix`, `layers`, `exclude`, `links`, `add-commit-metadata`, `include`, `variables`
+    t.yaml:3: unknown key `a\nb`
+      hint: the keys known here are `version`, `arches`, `ref`, `layer-ref`, `channels`, `timestamp`, `goproxy`, `source`, `pin`, `prefix`, `layers`, `exclude`, `links`, `add-commit-metadata`, `include`, `variables`
+    t.yaml:3: pin.x86_64: unknown key `sha265`
+      hint: did you mean `sha256`?
+    t.yaml:3: pin: unknown architecture `amd64`, expected x86_64 or aarch64
+    t.yaml:3: source[0]: unknown key `inedx`
+      hint: did you mean `index`?
+    t.yaml:3: arches: expected a list, found `x86_64`
+    t.yaml:3: arches: expected at least one architecture, found an empty list
+    t.yaml:3: arches[0]: unknown architecture `arm64`, expected x86_64 or aarch64
+    t.yaml:3: channels: expected a list, found a map
+    t.yaml:3: channels: expected a list, found nothing
+    "#);
+    assert_snapshot!(alone(&[
+        "layers: { a: { include: [b] } }",
+        "version: 1.26.5",
+        "version: go1.26\nlayers: {}",
+        "version: [1]",
+        "version:\nlayers: {}",
+        "version: 1.26.5\nlayers: { Up: { include: [b] } }",
+        "version: 1.26.5\nlayers: { a: {} }",
+        "version: 1.26.5\nlayers: { a: { incldue: [x] } }",
+        "version: 1.26.5\nlayers: { a: { noarch: maybe, include: [x] } }",
+        "version: 1.26.5\nlayers:\n  a:\n    include: [../x]",
+        "version: 1.26.5\nlayers:\n  a: { noarch: true, include: [\"x/${goarch}\"] }",
+        "version: 1.26.5\nlayers: { a: { go-env: { gotoolchain: local } } }",
+        "version: 1.26.5\nlayers: { a: { go-env: { GOFLAGS: \"a\\nb\" } } }",
+    ]), @r#"
+    t.yaml:1: the key `version` is missing
+    t.yaml:1: the key `layers` is missing
+    t.yaml:1: version: `go1.26` is not a Go version, expected the form 1.26.5 or 1.27rc1
+    t.yaml:1: version: expected text, found a list
+    t.yaml:1: version: expected text, found nothing
+    t.yaml:2: layers: `Up` is not a layer's name, expected lower-case letters, digits and `-`
+    t.yaml:2: layers.a: the layer is empty, expected `include`, `add-files` or `go-env`
+    t.yaml:2: layers.a: unknown key `incldue`
+      hint: did you mean `include`?
+    t.yaml:2: layers.a.noarch: expected true or false, found `maybe`
+    t.yaml:4: layers.a.include[0]: path `../x` leaves the tree
+    t.yaml:3: layers.a: the layer is noarch, but differs between x86_64 and aarch64
+    t.yaml:2: layers.a.go-env: `gotoolchain` is not the name of a Go setting, expected capitals, digits and `_`
+    t.yaml:2: layers.a.go-env.GOFLAGS: `a\nb` is not the value of a Go setting, expected one line
+    "#);
+}
+
+#[test]
+fn values() {
+    assert_snapshot!(errors(&[
+        "prefix: usr/lib",
+        "prefix: /",
+        "prefix: /usr/../lib",
+        "links: { /usr/bin/go: bin/go }",
+        "links: { usr/bin/go: /go }",
+        "links: { \"/a\\u0001\": /go }",
+        "links: { /a: /b, \"/${x}\": /c }\nvariables: { x: a }",
+        "exclude: [/test]",
+        "timestamp: yesterday",
+        "timestamp: 1.5",
+        "ref: \"a b\"",
+        "ref: go-sdk/release",
+        "channels: [stable]",
+        "channels: [\"go-sdk/${basearch}/${version}\"]",
+        "layer-ref: go-sdk/${layer}",
+        "layer-ref: \"${checksum} ${layer}\"",
+        "pin: { x86_64: { sha256: abc } }",
+        "pin: { x86_64: { h1: abc } }",
+        "source: yes",
+        "source: [{}]",
+        "source: [{ path: a, index: https://go.dev/dl/ }]",
+        "source: [{ path: a, sha256: 00ff10a500ff10a500ff10a500ff10a500ff10a500ff10a500ff10a500ff10a5 }]",
+        "source: [{ path: \"\" }]",
+        "source: [{ url: example.org }]",
+        "source: [{ url: https://example.org/a.tar.gz }]",
+        "source: { x86_64: [] }",
+        "add-commit-metadata: { sdk.version: 1 }",
+    ]), @r#"
+    t.yaml:3: prefix: path `usr/lib` is relative, expected one that starts with `/`
+    t.yaml:3: prefix: path `/` is empty
+    t.yaml:3: prefix: path `/usr/../lib` leaves the tree
+    t.yaml:3: links["/usr/bin/go"]: path `bin/go` is relative, expected one that starts with `/`
+    t.yaml:3: links: path `usr/bin/go` is relative, expected one that starts with `/`
+    t.yaml:3: links: path `/a\u{1}` has characters that are not allowed
+    t.yaml:3: links: the key `/a` is already set on line 3
+    t.yaml:3: exclude[0]: path `/test` is absolute
+    t.yaml:3: timestamp: `yesterday` is not a time, expected seconds since 1970 or the form 2026-11-02T20:36:21Z
+    t.yaml:3: timestamp: `1.5` is not a time, expected seconds since 1970 or the form 2026-11-02T20:36:21Z
+    t.yaml:3: ref: `a b` is not a valid ref, expected components of letters, digits, `.`, `_` and `-` joined by `/`
+    t.yaml:3: ref: `go-sdk/release` stands for x86_64 and aarch64, expected `${basearch}` in it
+    t.yaml:3: channels: `stable` stands for x86_64 and aarch64, expected `${basearch}` in it
+    t.yaml:3: channels: `go-sdk/x86_64/1.26.5` is the release's own ref, which never moves
+    t.yaml:3: layer-ref: `go-sdk/${layer}` has no `${checksum}`, expected it in a layer's ref, which never moves
+    t.yaml:3: layer-ref: `${checksum} ${layer}` is not a valid ref, expected components of letters, digits, `.`, `_` and `-` joined by `/`
+    t.yaml:3: pin.x86_64.sha256: `abc` is not a SHA-256 checksum, expected 64 hexadecimal digits
+    t.yaml:3: pin.x86_64.h1: `abc` is not an h1 hash, expected `h1:` and 44 characters of base64
+    t.yaml:3: source: expected a list of sources, or a map from architectures to such lists, found string "yes"
+    t.yaml:3: source[0]: a source has one of path, url, index and module, found none of them
+    t.yaml:3: source[0]: a source has one of path, url, index and module, found path and index
+    t.yaml:3: source[0]: `sha256` belongs to `url`; `pin` holds for every source
+    t.yaml:3: source[0].path: expected a path, found ``
+    t.yaml:3: source[0].url: `example.org` is not a URL, expected one that starts with https://, http:// or file:///
+    t.yaml:3: source: `https://example.org/a.tar.gz` has neither `sha256` nor a pin for x86_64
+    t.yaml:3: source: no sources for aarch64
+    t.yaml:3: add-commit-metadata: `sdk.version` is not a key that can be added, expected none of `version`, `sdk.…` and `ostree.…`
+    "#);
+    let files =
+        |file: &str| format!("version: 1.26.5\nlayers:\n  site:\n    add-files:\n      - {file}");
+    assert_snapshot!(alone(&[
+        &files("{ path: a, content: x }"),
+        &files("{ path: /../a, content: x }"),
+        &files("{ path: /a }"),
+        &files("{ path: /a, content: x, from: y }"),
+        &files("{ content: x }"),
+        &files("{ path: /a, content: x, executable: 1 }"),
+        &files("[]"),
+    ]), @r#"
+    t.yaml:5: layers.site.add-files[0].path: path `a` is relative, expected one that starts with `/`
+    t.yaml:5: layers.site.add-files[0].path: path `/../a` leaves the tree
+    t.yaml:5: layers.site.add-files[0]: expected `content` or `from`, found neither
+    t.yaml:5: layers.site.add-files[0]: expected `content` or `from`, found both
+    t.yaml:5: layers.site.add-files[0]: the key `path` is missing
+    t.yaml:5: layers.site.add-files[0].executable: expected true or false, found `1`
+    t.yaml:5: layers.site.add-files[0]: expected a map, found an empty list
+    "#);
+}
+
+#[test]
+fn variables() {
+    assert_snapshot!(errors(&[
+        "ref: go-sdk/${bsearch}/${version}",
+        "ref: go-sdk/${layer}",
+        "channels: [\"${checksum}\"]",
+        "links: { /a: \"${nothing-like-it}\" }",
+        "links: { \"${nope}\": /a }",
+        "goproxy: ${open",
+        "variables: { version: 1 }",
+        "variables: { Up: 1 }",
+        "variables: { a: [] }",
+        "variables: [a]",
+        "variables: { a: \"${b}\", b: \"${c}\", c: \"${b}\" }",
+        "prefix: /${prefix}",
+        "variables:\n  a: x\n  b: ${c}",
+    ]), @r#"
+    t.yaml:3: ref: unknown variable `${bsearch}`
+      hint: did you mean `${basearch}`?
+    t.yaml:3: ref: unknown variable `${layer}`
+      hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
+    t.yaml:3: channels[0]: unknown variable `${checksum}`
+      hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
+    t.yaml:3: links["/a"]: unknown variable `${nothing-like-it}`
+      hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
+    t.yaml:3: links: unknown variable `${nope}`
+      hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
+    t.yaml:3: goproxy: `${` has no closing `}`; `$$` stands for a `$`
+    t.yaml:3: variables: `version` is a variable of every treefile and cannot be set
+    t.yaml:3: variables: `Up` is not a variable's name, expected lower-case letters, digits, `-` and `_`
+    t.yaml:3: variables.a: expected text, found an empty list
+    t.yaml:3: variables: expected a map, found a list
+    t.yaml:3: variables.b: a variable is made from itself: b → c → b
+    t.yaml:3: prefix: a variable is made from itself: prefix → prefix
+    t.yaml:5: variables.b: unknown variable `${c}`
+      hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${a}`, `${b}`, `${prefix}`
+    "#);
+    let chain = |text: &dyn Fn(usize) -> String| {
+        (0..40).fold(
+            "variables:\n  a0: xxxxxxxxxxxxxxxxxxxx\n".to_owned(),
+            |all, n| all + &format!("  a{}: \"{}\"\n", n + 1, text(n)),
+        )
+    };
+    let doubling = chain(&|n| format!("${{a{n}}}${{a{n}}}"));
+    let reversed = (0..40).fold("variables:\n  z: x\n".to_owned(), |all, n| {
+        all + &format!(
+            "  a{n:02}: \"${{{}}}\"\n",
+            if n == 39 {
+                "z".to_owned()
+            } else {
+                format!("a{:02}", n + 1)
+            }
+        )
+    });
+    assert_snapshot!(errors(&[&doubling, &reversed]), @r#"
+    t.yaml:21: variables.a17: the text that the variables expand to is longer than 4194304 bytes
+    t.yaml:37: variables.a32: variables are nested more than 32 deep
+    "#);
+}
+
+#[test]
+fn includes() {
+    let error = |files: &[(&str, &str)]| shown(&parse(files).unwrap_err());
+    let mut all = vec![
+        error(&[("dir/a.yaml", "version: 1.26.5\ninclude: b.yaml")]),
+        error(&[
+            ("dir/a.yaml", "include: [b.yaml]"),
+            ("dir/b.yaml", "include: ../dir/./a.yaml"),
+        ]),
+        error(&[("a.yaml", "include: a.yaml")]),
+        error(&[("a.yaml", "include: { x: y }")]),
+        error(&[("a.yaml", "include: [[]]")]),
+        error(&[("a.yaml", "include: b.yaml"), ("b.yaml", "")]),
+        error(&[
+            ("a.yaml", "include: b.yaml\nversion: 1.26.5"),
+            ("b.yaml", "\nlayrs: {}\nlayers: {}"),
+        ]),
+    ];
+    let many = vec!["b.yaml"; 70].join(", ");
+    all.push(error(&[
+        ("a.yaml", &format!("include: [{many}]")),
+        ("b.yaml", "layers: {}"),
+    ]));
+    assert_snapshot!(all.join("\n"), @r#"
+    dir/a.yaml:2: include: cannot read the included treefile `dir/b.yaml`
+      caused by: entity not found
+    dir/b.yaml:1: include: a treefile includes itself: dir/a.yaml → dir/b.yaml → dir/a.yaml
+    a.yaml:1: include: a treefile includes itself: a.yaml → a.yaml
+    a.yaml:1: include: expected the name of a treefile, or a list of them, found a map
+    a.yaml:1: include[0]: expected the name of a treefile, found an empty list
+    b.yaml: the treefile is empty, expected a map
+    b.yaml:2: unknown key `layrs`
+      hint: did you mean `layers`?
+    a.yaml:1: include: more than 64 treefiles are included
+    "#);
+}
+
+#[test]
+fn the_parts_of_an_error_can_be_asked_for() {
+    let error = minimal("pin:\n  x86_64: { h2: x }").unwrap_err();
+    assert_eq!(error.file().unwrap().to_str(), Some("t.yaml"));
+    assert_eq!((error.line(), error.column()), (Some(4), Some(13)));
+    assert_eq!(error.key().as_deref(), Some("pin.x86_64"));
+    assert_eq!(error.kind(), crate::ErrorKind::InvalidInput);
+
+    let missing = super::super::Treefile::load("no/such.yaml".as_ref()).unwrap_err();
+    assert_eq!(missing.kind(), crate::ErrorKind::NotFound);
+    let arch = minimal("arches: [x86_64]").unwrap();
+    let arch = arch.for_arch(Arch::Aarch64).unwrap_err();
+    assert_snapshot!([&missing, &arch].map(shown).join("\n"), @r#"
+    no/such.yaml: cannot read the treefile
+      caused by: No such file or directory (os error 2)
+    no release for aarch64, expected one of the treefile's arches: x86_64
+    "#);
+}

@@ -1,0 +1,134 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::super::merge::merge;
+use super::super::node::{Key, Mark, Node, Value};
+use super::super::variables::Variables;
+use super::{MINIMAL, minimal, parse};
+use crate::Arch;
+
+fn node(value: Value) -> Node {
+    let file = Path::new("t").into();
+    let mark = Mark::of_file(&file);
+    Node { mark, value }
+}
+
+fn scalar() -> BoxedStrategy<Node> {
+    "[a-c]"
+        .prop_map(|text| node(Value::Scalar { text, plain: true }))
+        .boxed()
+}
+
+fn list(of: BoxedStrategy<Node>) -> BoxedStrategy<Node> {
+    prop::collection::vec(of, 0..3)
+        .prop_map(|nodes| node(Value::List(nodes)))
+        .boxed()
+}
+
+/// A map of some of these keys, in any order.
+fn map(entries: Vec<(&'static str, BoxedStrategy<Node>)>) -> BoxedStrategy<Node> {
+    let entries: Vec<_> = entries
+        .into_iter()
+        .map(|(name, value)| {
+            (Just(name), value).prop_map(|(name, value)| {
+                let mark = value.mark.clone();
+                (
+                    Key {
+                        text: name.to_owned(),
+                        mark,
+                    },
+                    value,
+                )
+            })
+        })
+        .collect();
+    (entries.prop_shuffle(), any::<prop::sample::Index>())
+        .prop_map(|(mut entries, count)| {
+            entries.truncate(count.index(entries.len() + 1));
+            node(Value::Map(entries))
+        })
+        .boxed()
+}
+
+/// Treefiles whose keys keep their kinds.
+fn tree() -> BoxedStrategy<Node> {
+    let layer = || {
+        map(vec![
+            ("include", list(scalar())),
+            ("add-files", list(scalar())),
+            ("noarch", scalar()),
+        ])
+    };
+    map(vec![
+        ("version", scalar()),
+        ("source", list(scalar())),
+        ("exclude", list(scalar())),
+        ("layers", map(vec![("one", layer()), ("two", layer())])),
+        ("links", map(vec![("a", scalar()), ("b", scalar())])),
+    ])
+}
+
+proptest! {
+    #[test]
+    fn merging_is_associative(a in tree(), b in tree(), c in tree()) {
+        let left = merge(merge(a.clone(), b.clone()), c.clone());
+        let right = merge(a, merge(b, c));
+        prop_assert_eq!(left, right);
+    }
+
+    #[test]
+    fn text_without_a_dollar_stays(text in "[^$]*") {
+        let root = node(Value::Map(Vec::new()));
+        let variables = Variables::new(&root, Arch::X86_64, &"1.26.5".parse().unwrap()).unwrap();
+        prop_assert_eq!(variables.expand(&text, &[]).unwrap(), text);
+    }
+
+    #[test]
+    fn escaped_text_expands_to_itself(text in "[a$}{]*") {
+        let root = node(Value::Map(Vec::new()));
+        let variables = Variables::new(&root, Arch::X86_64, &"1.26.5".parse().unwrap()).unwrap();
+        prop_assert_eq!(variables.expand(&text.replace('$', "$$"), &[]).unwrap(), text);
+    }
+
+    #[test]
+    fn any_text_is_a_treefile_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Err(error) = parse(&[("t.yaml", &text)]) {
+            prop_assert!(!error.to_string().contains(char::is_control));
+        }
+    }
+
+    #[test]
+    fn any_yaml_is_a_treefile_or_an_error(text in "([ \t\n:,\\-\\[\\]{}&*!|>'\"%@`#?~$0a\u{e9}]|\n  |- |: |a: |layers: |\\$\\{|---\n|\\.\\.\\.){0,60}") {
+        let _ = parse(&[("t.yaml", &text)]);
+        if let Err(error) = minimal(&text) {
+            prop_assert!(!error.to_string().contains(char::is_control));
+        }
+    }
+
+    #[test]
+    fn a_damaged_treefile_is_a_treefile_or_an_error(
+        at in any::<prop::sample::Index>(),
+        with in "[\\PC\n\t]{0,3}",
+    ) {
+        let text = format!("{MINIMAL}links: {{ /a: \"${{prefix}}/b\" }}\nsource: [{{ path: x }}]\n");
+        let at = at.index(text.len());
+        let _ = parse(&[("t.yaml", &format!("{}{with}{}", &text[..at], &text[at + 1..]))]);
+    }
+}
+
+#[test]
+fn deep_and_wide_texts_are_refused_in_time() {
+    for text in [
+        "[".repeat(100_000),
+        "{a: ".repeat(100_000),
+        "- ".repeat(100_000),
+        (0..2000).fold(String::new(), |text, n| {
+            text + &" ".repeat(n % 400) + "a:\n"
+        }),
+        "a".repeat(2 << 20),
+    ] {
+        assert!(parse(&[("t.yaml", &text)]).is_err());
+    }
+}
