@@ -1,1 +1,17 @@
-//! Support for the end-to-end tests.
+//! Support for the end-to-end tests: the command under test, real SDKs, a toy SDK, and the stock tools beside it.
+//!
+//! The tests themselves are in `tests/tests`. What they read from the environment:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `CI` | a missing tool or network fails a test instead of skipping it |
+//! | `OSTREE_GO_BIN` | the command to test; without it one is built, with failpoints |
+//! | `OSTREE_GO_TEST_CACHE` | where real SDKs are kept, `~/.cache/ostree-go-tests` without it |
+//! | `GOPROXY` | where real SDKs come from when there is no `go` command to ask |
+
+pub mod cli;
+pub mod ostree;
+pub mod sdk;
+pub mod tmpfs;
+pub mod tools;
+pub mod toy;

@@ -1,0 +1,72 @@
+# Every target says what it runs; `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build test check demo bench docs install clean
+
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+BIN := $(TARGET_DIR)/release/ostree-go
+BENCH_ARGS ?=
+
+help: ## List the targets
+	@echo "Targets:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) CARGO_TARGET_DIR=$(TARGET_DIR) BENCH_ARGS=$(BENCH_ARGS)"
+
+build: ## Build the release binary, after installing what it needs
+	scripts/install-deps.sh build
+	$(CARGO) build --release --locked -p ostree-go-cli
+
+test: ## Run every test, the documentation's examples too (CI=1: a missing tool fails)
+	scripts/install-deps.sh build test
+	$(CARGO) test --workspace --locked
+
+check: ## Format, lints, rustdoc, licenses and sources of dependencies, the book
+	scripts/install-deps.sh build docs
+	$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
+	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	command -v mdbook >/dev/null || $(CARGO) install --locked mdbook
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features --locked
+	$(CARGO) deny --log-level error --all-features check bans licenses sources
+	scripts/check-advisories.sh
+	mdbook build docs
+
+demo: ## A tour of the compose with real SDKs, under build/demo
+	scripts/install-deps.sh build demo
+	scripts/demo.sh
+
+bench: ## Measure composing beside tar + ostree commit (BENCH_ARGS="--runs 5 --update-docs")
+	scripts/install-deps.sh build demo
+	$(CARGO) build --release --locked -p ostree-go-cli
+	mkdir -p build/bench
+	python3 scripts/bench.py compose --bin $(BIN) --json build/bench/compose.json $(BENCH_ARGS)
+
+docs: ## Build the book into docs/book and the library's rustdoc
+	scripts/install-deps.sh build docs
+	command -v mdbook >/dev/null || $(CARGO) install --locked mdbook
+	mdbook build docs
+	$(CARGO) doc --workspace --no-deps --locked
+
+install: build ## Install the binary, man pages and completions into DESTDIR/PREFIX
+	install -Dm755 $(BIN) $(DESTDIR)$(PREFIX)/bin/ostree-go
+	install -dm755 $(DESTDIR)$(PREFIX)/share/man/man1
+	$(BIN) man --output-dir $(DESTDIR)$(PREFIX)/share/man/man1
+	install -dm755 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -dm755 $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	install -dm755 $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ostree-go
+	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ostree-go
+	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ostree-go.fish
+
+clean: ## Remove what the other targets made in the tree
+	$(CARGO) clean
+	rm -rf build docs/book

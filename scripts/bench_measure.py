@@ -1,0 +1,84 @@
+"""What a command costs, and on what machine."""
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run of a command and of all it started: seconds, and the peak resident set of its largest process.
+
+    The kernel lets a peak begin with that of the process that starts the command: below some 25 MB it says nothing.
+    """
+
+    wall: float
+    user: float
+    sys: float
+    peak_mb: float
+
+    @staticmethod
+    def all(samples):
+        """Median, least and most of each figure."""
+        return {field: summary([asdict(s)[field] for s in samples]) for field in asdict(samples[0])}
+
+
+def summary(values):
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "all": values}
+
+
+def measure(command, env=None):
+    """Runs a command to its end; one that fails ends the bench."""
+    with tempfile.TemporaryFile() as said:
+        start = time.monotonic()
+        process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(f"error: {command}: exit code {process.returncode}\n{said.read().decode(errors='replace')}")
+    return Sample(wall, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+
+
+def machine(disk):
+    """The facts that a reader needs to place the numbers."""
+    cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                if line.startswith(("model name", "Model"))), platform.machine())
+    return {
+        "cpu": cpu,
+        "nproc": len(os.sched_getaffinity(0)),
+        "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000,
+        "kernel": platform.release(),
+        "disk_file_system": file_system(disk),
+        "libostree": first_version(["ostree", "--version"]),
+        "tar": said(["tar", "--version"]).splitlines()[0],
+    }
+
+
+def file_system(path):
+    return said(["stat", "--file-system", "--format=%T", path]).strip().replace("ext2/ext3", "ext4")
+
+
+def first_version(command):
+    return next((line.split(":")[1].strip(" '\"") for line in said(command).splitlines() if "Version:" in line), "?")
+
+
+def said(command):
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+
+
+def user_xattrs(folder):
+    """Whether a bare-user repository can be kept there."""
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        try:
+            os.setxattr(file.name, "user.ostreemeta", b"x")
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Installs the system packages that building, testing and showing ostree-go needs.
+#
+#   scripts/install-deps.sh [build|test|demo|docs]…      (none named: build)
+#
+# Only what is missing is installed, so a second run needs neither root nor a network.
+set -euo pipefail
+
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:${CARGO_HOME:-$HOME/.cargo}/bin"
+
+deb=() rpm=()
+
+# want DEB RPM: what each family calls the package
+want() {
+    deb+=("$1")
+    rpm+=("$2")
+}
+# command NAME DEB RPM, library PKG-CONFIG-NAME DEB RPM: wanted unless it is there
+command_of() { command -v "$1" >/dev/null || want "$2" "$3"; }
+library_of() { pkg-config --exists "$1" 2>/dev/null || want "$2" "$3"; }
+
+need_rust() {
+    command -v cargo >/dev/null && return
+    cat >&2 <<'EOF'
+error: no cargo found
+ostree-go needs a newer Rust than distributions ship. Install it with rustup, https://rustup.rs:
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh
+EOF
+    exit 1
+}
+
+build() {
+    need_rust
+    command_of cc gcc gcc
+    command_of pkg-config pkg-config pkgconf-pkg-config
+    library_of ostree-1 libostree-dev ostree-devel
+    library_of gio-2.0 libglib2.0-dev glib2-devel
+}
+
+# Shared by the tests and the tour.
+parts() {
+    command_of ostree ostree ostree
+    command_of nginx nginx-light nginx
+    command_of gpg gnupg gnupg2
+    command_of qemu-aarch64-static qemu-user-static qemu-user-static-aarch64
+    command_of curl curl curl
+    command_of python3 python3 python3
+    [[ -e /etc/ssl/certs/ca-certificates.crt || -e /etc/pki/tls/certs/ca-bundle.crt ]] ||
+        want ca-certificates ca-certificates
+}
+
+demo() { parts; }
+
+tests() {
+    parts
+    command_of fish fish fish
+    command_of zsh zsh zsh
+    command_of zip zip zip
+    command_of unzip unzip unzip
+    command_of mount mount util-linux
+    command_of unshare util-linux util-linux
+    command_of xz xz-utils xz
+}
+
+docs() { need_rust; }
+
+(($#)) || set -- build
+for group; do
+    case $group in
+    build | demo | docs) "$group" ;;
+    test) tests ;;
+    *)
+        echo "error: no such group: $group (known: build, test, demo, docs)" >&2
+        exit 2
+        ;;
+    esac
+done
+((${#deb[@]})) || exit 0
+
+as_root=()
+if ((EUID != 0)); then
+    command -v sudo >/dev/null || {
+        echo "error: not root and no sudo; missing packages: ${deb[*]}" >&2
+        exit 1
+    }
+    as_root=(sudo)
+fi
+
+if command -v apt-get >/dev/null; then
+    mapfile -t packages < <(printf '%s\n' "${deb[@]}" | sort -u)
+    echo "installing: ${packages[*]}" >&2
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${packages[@]}"
+elif command -v dnf >/dev/null; then
+    mapfile -t packages < <(printf '%s\n' "${rpm[@]}" | sort -u)
+    echo "installing: ${packages[*]}" >&2
+    "${as_root[@]}" dnf install -y -q --setopt=install_weak_deps=False "${packages[@]}"
+else
+    cat >&2 <<EOF
+error: only apt (Debian, Ubuntu) and dnf (Fedora) are known here
+Missing, by the names of Debian: ${deb[*]}
+Missing, by the names of Fedora: ${rpm[*]}
+EOF
+    exit 1
+fi

@@ -1,0 +1,146 @@
+//! The command under test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::OnceLock;
+
+/// `ostree-go` with a clean environment, ready for arguments.
+///
+/// The command is `$OSTREE_GO_BIN`, or built once per test process with failpoints on.
+pub fn ostree_go() -> Command {
+    let home = target_dir().join("home");
+    std::fs::create_dir_all(&home).expect("a home for the command");
+    let mut command = Command::new(binary());
+    command.env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("XDG_CACHE_HOME", home.join("cache"));
+    command.env("HOME", home);
+    command.env("LC_ALL", "C.UTF-8");
+    command
+}
+
+/// What a finished command left behind.
+#[derive(Debug)]
+pub struct Output {
+    command: String,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Data.
+    pub stdout: String,
+    /// Talk.
+    pub stderr: String,
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+///
+/// When it cannot be started, or prints what is not UTF-8.
+#[track_caller]
+pub fn run(command: &mut Command) -> Output {
+    let out = command
+        .output()
+        .unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+    Output {
+        command: format!("{command:?}"),
+        status: out.status,
+        stdout: String::from_utf8(out.stdout).expect("stdout is UTF-8"),
+        stderr: String::from_utf8(out.stderr).expect("stderr is UTF-8"),
+    }
+}
+
+impl Output {
+    /// The exit code, or `None` when a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// Asserts exit code 0.
+    ///
+    /// # Panics
+    ///
+    /// With all the command said, when it ended otherwise.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        self.exits(0)
+    }
+
+    /// Asserts an exit code.
+    ///
+    /// # Panics
+    ///
+    /// With all the command said, when it ended otherwise.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert!(
+            self.code() == Some(code),
+            "expected exit code {code}, found {}\ncommand: {}\n--- stdout\n{}--- stderr\n{}",
+            self.status,
+            self.command,
+            self.stdout,
+            self.stderr,
+        );
+        self
+    }
+}
+
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var_os("OSTREE_GO_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => build(),
+    })
+}
+
+/// Builds into a target folder of its own: the one in use may be locked by the cargo that runs this test.
+fn build() -> PathBuf {
+    let target = target_dir();
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
+    cargo
+        .args([
+            "build",
+            "--locked",
+            "--quiet",
+            "-p",
+            "ostree-go-cli",
+            "--features",
+            "failpoints",
+        ])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(workspace());
+    // What cargo tells this test about itself would make build scripts run again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let own = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+        ];
+        if own.iter().any(|prefix| text.starts_with(prefix)) {
+            cargo.env_remove(&name);
+        }
+    }
+    let out = cargo.output().expect("cargo runs");
+    assert!(
+        out.status.success(),
+        "cannot build ostree-go:\n{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    target.join("debug/ostree-go")
+}
+
+fn target_dir() -> PathBuf {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    workspace().join(target).join("e2e")
+}
+
+/// The folder that holds the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests stand in the workspace")
+}
