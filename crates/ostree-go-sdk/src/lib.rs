@@ -7,6 +7,8 @@
 mod arch;
 mod clock;
 mod fs;
+#[allow(dead_code)]
+mod golang;
 mod id;
 mod kind;
 mod progress;
@@ -15,6 +17,7 @@ mod version;
 pub use arch::{Arch, UnknownArch};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
+pub use golang::h1::{H1, H1Builder, InvalidH1};
 pub use id::{
     CommitId, ContentId, DirMetaId, DirTreeId, FileId, InvalidChecksum, InvalidRef, RefName, Sha256,
 };

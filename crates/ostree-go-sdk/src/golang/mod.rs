@@ -1,0 +1,9 @@
+//! Go's own formats, pure: bytes in, values out.
+
+pub mod elf;
+pub mod env;
+pub mod h1;
+pub mod index;
+pub mod proxy;
+pub mod toolchain;
+pub mod version_file;
