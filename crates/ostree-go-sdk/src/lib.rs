@@ -6,9 +6,12 @@
 
 mod arch;
 mod clock;
+#[allow(dead_code)]
 mod fs;
 #[allow(dead_code)]
 mod golang;
+#[allow(dead_code)]
+mod http;
 mod id;
 mod kind;
 mod progress;
@@ -16,8 +19,10 @@ mod version;
 
 pub use arch::{Arch, UnknownArch};
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use golang::h1::{H1, H1Builder, InvalidH1};
+pub use http::{HttpClient, HttpError, HttpOptions, InvalidUrl};
 pub use id::{
     CommitId, ContentId, DirMetaId, DirTreeId, FileId, InvalidChecksum, InvalidRef, RefName, Sha256,
 };

@@ -1,3 +1,6 @@
-//! Files: safe paths, atomic writes, locks.
+//! Files: safe paths, atomic writes, digests, the download cache.
 
+pub mod atomic;
+pub mod cache;
+pub mod digest;
 pub mod path;
