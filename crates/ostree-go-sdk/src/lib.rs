@@ -8,10 +8,14 @@ mod arch;
 mod catalog;
 mod clock;
 mod diff;
+#[cfg(not(feature = "failpoints"))]
 mod failpoint;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
 mod fs;
 mod fsck;
-pub mod golang;
+mod golang;
+mod http;
 mod id;
 mod kind;
 pub mod metadata;
@@ -26,8 +30,11 @@ pub use arch::{Arch, UnknownArch};
 pub use catalog::{CommitInfo, CommitKind, list, log};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use diff::{Change, Diff, FileInfo, diff};
+pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use fsck::{DamagedObject, FsckReport, fsck};
+pub use golang::h1::{H1, H1Builder, InvalidH1};
+pub use http::{HttpClient, HttpError, HttpOptions, InvalidUrl};
 pub use id::{
     CommitId, ContentId, DirMetaId, DirTreeId, FileId, InvalidChecksum, InvalidRef, RefName, Sha256,
 };

@@ -1,5 +1,9 @@
-//! What Go's own tools write and read.
+//! Go's own formats, pure: bytes in, values out.
 
-mod h1;
-
-pub use h1::{H1, InvalidH1};
+pub mod elf;
+pub mod env;
+pub mod h1;
+pub mod index;
+pub mod proxy;
+pub mod toolchain;
+pub mod version_file;

@@ -1,0 +1,435 @@
+//! Downloads that are kept: complete ones under their digest, others to be resumed.
+//!
+//! ```text
+//! sha256/<hex>              a complete file, named by its content
+//! url/<sha256 of the URL>   {"url", "sha256", "size"}: what an immutable URL holds
+//! partial/<sha256 of the URL>            a download under way, locked by who writes it
+//! partial/<sha256 of the URL>.validator  the ETag or date it may be resumed with
+//! ```
+//! Several processes may share a cache: files appear in `sha256` and `url` whole or not at
+//! all, and one process at a time writes to a partial file. Everything may be removed at
+//! any time, at the price of another download.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::Digest;
+
+use super::{atomic, digest};
+use crate::{ErrorKind, Event, Progress, Sha256};
+
+/// How often a process that waits for another one's download looks again.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A directory that downloads are kept in. It is made when the first one arrives.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    dir: PathBuf,
+}
+
+/// Why the cache cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// A file of the cache could not be read, written, locked or removed.
+    #[error("cannot use the cached download {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+    /// The caller asked for a stop.
+    #[error("stopped while using the cached download {}", path.display())]
+    Cancelled {
+        /// The file in use.
+        path: PathBuf,
+    },
+}
+
+impl CacheError {
+    /// What kind of error this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { source, .. } => ErrorKind::of_io(source),
+            Self::Cancelled { .. } => ErrorKind::Cancelled,
+        }
+    }
+}
+
+/// A file whose content has been checked, open at its start.
+#[derive(Debug)]
+pub(crate) struct VerifiedFile {
+    pub file: File,
+    pub path: PathBuf,
+    pub sha256: Sha256,
+    pub size: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct UrlRecord {
+    url: String,
+    sha256: String,
+    size: u64,
+}
+
+/// Names `path` in an error.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> CacheError {
+    move |source| CacheError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+impl Cache {
+    /// A cache in `dir`, which need not exist yet.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// The complete file with this digest, checked again. A damaged one is removed.
+    pub(crate) fn get(
+        &self,
+        sha256: Sha256,
+        progress: &dyn Progress,
+    ) -> Result<Option<VerifiedFile>, CacheError> {
+        let path = self.complete_path(sha256);
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(at(&path))?,
+        };
+        let total = file.metadata().map_err(at(&path))?.len();
+        let (hasher, size) = digest::hash(&mut file, &sha256.to_string(), Some(total), progress)
+            .map_err(at(&path))?
+            .ok_or_else(|| CacheError::Cancelled { path: path.clone() })?;
+        if digest::finish(hasher) != sha256 {
+            remove(&path)?;
+            return Ok(None);
+        }
+        file.rewind().map_err(at(&path))?;
+        Ok(Some(VerifiedFile {
+            file,
+            path,
+            sha256,
+            size,
+        }))
+    }
+
+    /// The complete file that [`Cache::remember_url`] was told this immutable URL holds.
+    pub(crate) fn get_by_url(
+        &self,
+        url: &str,
+        progress: &dyn Progress,
+    ) -> Result<Option<VerifiedFile>, CacheError> {
+        let path = self.url_path(url);
+        let json = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(at(&path))?,
+        };
+        let record: Option<UrlRecord> = serde_json::from_slice(&json).ok();
+        match record.and_then(|record| record.sha256.parse().ok()) {
+            Some(sha256) => self.get(sha256, progress),
+            None => Ok(None),
+        }
+    }
+
+    /// Remembers what an immutable URL holds.
+    pub(crate) fn remember_url(&self, url: &str, file: &VerifiedFile) -> Result<(), CacheError> {
+        let path = self.url_path(url);
+        let record = UrlRecord {
+            url: url.to_owned(),
+            sha256: file.sha256.to_string(),
+            size: file.size,
+        };
+        let json = serde_json::to_vec(&record)
+            .map_err(io::Error::from)
+            .map_err(at(&path))?;
+        fs::create_dir_all(self.dir.join("url")).map_err(at(&path))?;
+        atomic::write(&path, &json).map_err(at(&path))
+    }
+
+    /// Opens the partial file of a URL, once no other process writes to it.
+    ///
+    /// What an earlier process left in it is kept only if `resume` is set: a power cut may
+    /// have damaged it, so it is for those who will check the digest.
+    pub(crate) fn partial(
+        &self,
+        url: &str,
+        resume: bool,
+        progress: &dyn Progress,
+    ) -> Result<Partial, CacheError> {
+        let path = self.dir.join("partial").join(key(url));
+        fs::create_dir_all(self.dir.join("partial")).map_err(at(&path))?;
+        let file = lock(&path, progress)?;
+        let mut partial = Partial {
+            validator_path: path.with_extension("validator"),
+            cache: self.clone(),
+            file,
+            hasher: sha2::Sha256::new(),
+            len: 0,
+            validator: None,
+            path,
+        };
+        partial.validator = resume
+            .then(|| fs::read_to_string(&partial.validator_path).ok())
+            .flatten();
+        if partial.validator.is_none() {
+            partial.restart(None)?;
+            return Ok(partial);
+        }
+        let path = &partial.path;
+        let total = partial.file.metadata().map_err(at(path))?.len();
+        let item = path.to_string_lossy();
+        (partial.hasher, partial.len) =
+            digest::hash(&mut partial.file, &item, Some(total), progress)
+                .map_err(at(path))?
+                .ok_or_else(|| CacheError::Cancelled { path: path.clone() })?;
+        Ok(partial)
+    }
+
+    fn complete_path(&self, sha256: Sha256) -> PathBuf {
+        self.dir.join("sha256").join(sha256.to_string())
+    }
+
+    fn url_path(&self, url: &str) -> PathBuf {
+        self.dir.join("url").join(key(url))
+    }
+}
+
+fn key(url: &str) -> String {
+    digest::of(url.as_bytes()).to_string()
+}
+
+fn remove(path: &Path) -> Result<(), CacheError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Opens and locks the file at `path`, waiting for who holds the lock.
+fn lock(path: &Path, progress: &dyn Progress) -> Result<File, CacheError> {
+    let mut said = false;
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(at(path))?;
+        match file.try_lock() {
+            Ok(()) => {
+                // Who held the lock may have moved the file to its final place.
+                let held = file.metadata().map_err(at(path))?;
+                match fs::metadata(path) {
+                    Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => {
+                        return Ok(file);
+                    }
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(at(path)(error));
+                    }
+                    _ => {}
+                }
+            }
+            Err(TryLockError::Error(error)) => return Err(at(path)(error)),
+            Err(TryLockError::WouldBlock) => {
+                if progress.is_cancelled() {
+                    return Err(CacheError::Cancelled {
+                        path: path.to_owned(),
+                    });
+                }
+                if !said {
+                    progress.event(&Event::Waiting { lock: path });
+                    said = true;
+                }
+                std::thread::sleep(POLL);
+            }
+        }
+    }
+}
+
+/// A download under way. The lock on it is held until it is dropped or finished.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    cache: Cache,
+    file: File,
+    path: PathBuf,
+    validator_path: PathBuf,
+    hasher: sha2::Sha256,
+    len: u64,
+    validator: Option<String>,
+}
+
+impl Partial {
+    /// The bytes that have arrived.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The ETag or date that the bytes belong to. Without one they cannot be resumed.
+    pub fn validator(&self) -> Option<&str> {
+        self.validator.as_deref()
+    }
+
+    /// The digest of the bytes that have arrived.
+    pub fn sha256(&self) -> Sha256 {
+        digest::finish(self.hasher.clone())
+    }
+
+    /// Throws away what has arrived.
+    pub fn restart(&mut self, validator: Option<&str>) -> Result<(), CacheError> {
+        self.file.set_len(0).map_err(at(&self.path))?;
+        self.hasher = sha2::Sha256::new();
+        self.len = 0;
+        self.validator = validator.map(str::to_owned);
+        match validator {
+            Some(validator) => atomic::write(&self.validator_path, validator.as_bytes())
+                .map_err(at(&self.validator_path)),
+            None => remove(&self.validator_path),
+        }
+    }
+
+    /// Adds bytes at the end.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
+        self.file.write_all(bytes).map_err(at(&self.path))?;
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Gives up what has arrived and the partial file with it.
+    pub fn discard(self) -> Result<(), CacheError> {
+        remove(&self.validator_path)?;
+        remove(&self.path)
+    }
+
+    /// Makes what has arrived a complete file of the cache.
+    pub fn finish(mut self) -> Result<VerifiedFile, CacheError> {
+        let sha256 = self.sha256();
+        let complete = self.cache.complete_path(sha256);
+        fs::create_dir_all(self.cache.dir.join("sha256")).map_err(at(&complete))?;
+        remove(&self.validator_path)?;
+        atomic::rename(&self.file, &self.path, &complete).map_err(at(&complete))?;
+        self.file.rewind().map_err(at(&complete))?;
+        // The lock was on the download, not on the file it has become.
+        self.file.unlock().map_err(at(&complete))?;
+        Ok(VerifiedFile {
+            file: self.file,
+            path: complete,
+            sha256,
+            size: self.len,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Silent;
+    use std::io::Read;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn keep(cache: &Cache, url: &str, content: &[u8]) -> VerifiedFile {
+        let mut partial = cache.partial(url, false, &Silent).unwrap();
+        partial.append(content).unwrap();
+        partial.finish().unwrap()
+    }
+
+    #[test]
+    fn keeps_by_digest_and_by_url() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path().join("new/cache"));
+        assert!(cache.get(digest::of(b"go"), &Silent).unwrap().is_none());
+        let mut kept = keep(&cache, "https://x/y", b"go");
+        let mut text = String::new();
+        kept.file.read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), kept.size), ("go", 2));
+        assert!(cache.get_by_url("https://x/y", &Silent).unwrap().is_none());
+        cache.remember_url("https://x/y", &kept).unwrap();
+        let found = cache.get_by_url("https://x/y", &Silent).unwrap().unwrap();
+        assert_eq!(found.sha256, digest::of(b"go"));
+        let left: Vec<_> = fs::read_dir(dir.path().join("new/cache/partial"))
+            .unwrap()
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path());
+        let kept = keep(&cache, "https://x/y", b"go");
+        cache.remember_url("https://x/y", &kept).unwrap();
+        fs::write(&kept.path, b"gg").unwrap();
+        assert!(cache.get_by_url("https://x/y", &Silent).unwrap().is_none());
+        assert!(!kept.path.exists());
+        fs::write(cache.url_path("https://x/y"), b"{").unwrap();
+        assert!(cache.get_by_url("https://x/y", &Silent).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_partial_file_is_resumed_only_with_a_validator() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path());
+        let mut partial = cache.partial("u", true, &Silent).unwrap();
+        partial.restart(Some("\"etag\"")).unwrap();
+        partial.append(b"go").unwrap();
+        drop(partial);
+        let partial = cache.partial("u", true, &Silent).unwrap();
+        assert_eq!((partial.len(), partial.validator()), (2, Some("\"etag\"")));
+        assert_eq!(partial.sha256(), digest::of(b"go"));
+        drop(partial);
+        let mut partial = cache.partial("u", false, &Silent).unwrap();
+        assert_eq!((partial.len(), partial.validator()), (0, None));
+        partial.append(b"go").unwrap();
+        drop(partial);
+        assert_eq!(cache.partial("u", true, &Silent).unwrap().len(), 0);
+        cache
+            .partial("u", true, &Silent)
+            .unwrap()
+            .discard()
+            .unwrap();
+        assert_eq!(fs::read_dir(dir.path().join("partial")).unwrap().count(), 0);
+    }
+
+    #[derive(Default)]
+    struct Stop {
+        waited: AtomicBool,
+    }
+
+    impl Progress for Stop {
+        fn event(&self, event: &Event<'_>) {
+            if matches!(event, Event::Waiting { .. }) {
+                self.waited.store(true, Ordering::Relaxed);
+            }
+        }
+
+        fn is_cancelled(&self) -> bool {
+            self.waited.load(Ordering::Relaxed)
+        }
+    }
+
+    #[test]
+    fn waits_for_another_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path());
+        let mut held = cache.partial("u", false, &Silent).unwrap();
+        let stopped = cache.partial("u", false, &Stop::default()).unwrap_err();
+        assert_eq!(stopped.kind(), ErrorKind::Cancelled);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| cache.partial("u", true, &Silent).unwrap().len());
+            std::thread::sleep(POLL);
+            held.append(b"go").unwrap();
+            let kept = held.finish().unwrap();
+            // Neither the finished file nor its bytes are taken for a partial one.
+            assert_eq!(waiting.join().unwrap(), 0);
+            assert_eq!(fs::read(kept.path).unwrap(), b"go");
+        });
+    }
+}

@@ -1,0 +1,58 @@
+//! The digest of a file.
+
+use std::io::{self, Read};
+
+use sha2::Digest;
+
+use crate::{Event, Phase, Progress, Sha256};
+
+/// How much is read at a time.
+pub const CHUNK: usize = 128 * 1024;
+
+/// Hashes what `reader` yields and hands back the hasher and the number of bytes, or
+/// `None` when the caller asked for a stop.
+pub fn hash(
+    reader: &mut dyn Read,
+    item: &str,
+    total: Option<u64>,
+    progress: &dyn Progress,
+) -> io::Result<Option<(sha2::Sha256, u64)>> {
+    let mut hasher = sha2::Sha256::new();
+    let mut done = 0;
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        if progress.is_cancelled() {
+            return Ok(None);
+        }
+        let read = match reader.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+        done += read as u64;
+        progress.event(&Event::Advanced {
+            phase: Phase::Verify,
+            item,
+            done,
+            total,
+        });
+    }
+    progress.event(&Event::Finished {
+        phase: Phase::Verify,
+        item,
+    });
+    Ok(Some((hasher, done)))
+}
+
+/// The digest a hasher has come to so far.
+pub fn finish(hasher: sha2::Sha256) -> Sha256 {
+    Sha256(hasher.finalize().into())
+}
+
+/// The digest of `bytes`.
+pub fn of(bytes: &[u8]) -> Sha256 {
+    Sha256(sha2::Sha256::digest(bytes).into())
+}

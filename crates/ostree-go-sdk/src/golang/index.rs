@@ -1,0 +1,262 @@
+//! The download index: which archives exist, and their digests.
+
+use serde::Deserialize;
+
+use crate::{Arch, ErrorKind, GoVersion, InvalidChecksum, Sha256, TreePath};
+
+/// The list of releases a download site serves as JSON, newest first:
+/// `[{version, stable, files: [{filename, os, arch, version, sha256, size, kind}]}]`
+/// (golang.org/x/website, `internal/dl/dl.go`, `Release` and `File`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub struct DownloadIndex {
+    releases: Vec<Release>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Release {
+    version: String,
+    #[serde(default)]
+    files: Vec<File>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct File {
+    filename: String,
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    arch: String,
+    #[serde(default)]
+    sha256: String,
+    #[serde(default)]
+    size: u64,
+    #[serde(default)]
+    kind: String,
+}
+
+/// An archive as the index describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedArchive {
+    /// The name of the file beside the index, without folders.
+    pub filename: String,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Why an archive cannot be taken from an index.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// It is not the expected JSON.
+    #[error("the download index is not a list of Go releases")]
+    Format(#[source] serde_json::Error),
+    /// It has no such release.
+    #[error(
+        "the download index has no Go {version} for {arch}, the nearest are {}",
+        Listed(nearest)
+    )]
+    NoRelease {
+        /// The release asked for.
+        version: GoVersion,
+        /// The architecture asked for.
+        arch: Arch,
+        /// Releases around it that it has for this architecture, lowest first.
+        nearest: Vec<GoVersion>,
+    },
+    /// A file's name is a path.
+    #[error("the download index names the file `{}`, expected a name without folders", .found.escape_debug())]
+    FileName {
+        /// The name.
+        found: String,
+    },
+    /// A file's digest is none.
+    #[error("the download index has no usable digest of {filename}")]
+    Digest {
+        /// The file.
+        filename: String,
+        /// What is wrong with it.
+        source: InvalidChecksum,
+    },
+}
+
+impl IndexError {
+    /// What kind of error this is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoRelease { .. } => ErrorKind::NotFound,
+            Self::Format(_) | Self::FileName { .. } | Self::Digest { .. } => ErrorKind::Corrupt,
+        }
+    }
+}
+
+/// Versions in a sentence.
+struct Listed<'a>(&'a [GoVersion]);
+
+impl std::fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (i, version) in self.0.iter().enumerate() {
+            write!(f, "{}{version}", if i == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl DownloadIndex {
+    /// Reads an index.
+    ///
+    /// # Errors
+    /// When it is not the expected JSON.
+    pub fn parse(bytes: &[u8]) -> Result<Self, IndexError> {
+        serde_json::from_slice(bytes).map_err(IndexError::Format)
+    }
+
+    /// The archive of a release for Linux on `arch`.
+    ///
+    /// # Errors
+    /// When there is none, or the index describes it in a way that cannot be used.
+    pub fn archive(&self, version: &GoVersion, arch: Arch) -> Result<IndexedArchive, IndexError> {
+        let name = format!("go{version}");
+        let Some(file) = self
+            .releases
+            .iter()
+            .filter(|release| release.version == name)
+            .find_map(|release| release.archive(arch))
+        else {
+            return Err(IndexError::NoRelease {
+                version: version.clone(),
+                arch,
+                nearest: self.nearest(version, arch),
+            });
+        };
+        let is_plain_name = |name: &str| {
+            !name.contains('/')
+                && !name.contains(['?', '#', '%'])
+                && name.parse::<TreePath>().is_ok()
+        };
+        if !is_plain_name(&file.filename) {
+            return Err(IndexError::FileName {
+                found: file.filename.clone(),
+            });
+        }
+        let sha256 = file.sha256.parse().map_err(|source| IndexError::Digest {
+            filename: file.filename.clone(),
+            source,
+        })?;
+        Ok(IndexedArchive {
+            filename: file.filename.clone(),
+            sha256,
+            size: file.size,
+        })
+    }
+
+    /// Up to two releases on either side of `version` that have an archive for `arch`.
+    fn nearest(&self, version: &GoVersion, arch: Arch) -> Vec<GoVersion> {
+        let mut known: Vec<GoVersion> = self
+            .releases
+            .iter()
+            .filter(|release| release.archive(arch).is_some())
+            .filter_map(|release| release.version.strip_prefix("go")?.parse().ok())
+            .collect();
+        known.sort();
+        known.dedup();
+        let place = known.partition_point(|known| known < version);
+        let around = place.saturating_sub(2)..known.len().min(place + 2);
+        known.drain(around).collect()
+    }
+}
+
+impl Release {
+    fn archive(&self, arch: Arch) -> Option<&File> {
+        self.files
+            .iter()
+            .find(|file| file.kind == "archive" && file.os == "linux" && file.arch == arch.goarch())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn index(json: &str) -> DownloadIndex {
+        DownloadIndex::parse(json.as_bytes()).unwrap()
+    }
+
+    fn release(version: &str, filename: &str, sha256: &str) -> String {
+        format!(
+            r#"{{"version":"go{version}","stable":true,"files":[
+              {{"filename":"go{version}.src.tar.gz","os":"","arch":"","version":"go{version}","sha256":"","size":1,"kind":"source"}},
+              {{"filename":"go{version}.windows-amd64.zip","os":"windows","arch":"amd64","sha256":"","size":1,"kind":"archive"}},
+              {{"filename":"{filename}","os":"linux","arch":"amd64","version":"go{version}","sha256":"{sha256}","size":64,"kind":"archive"}}]}}"#
+        )
+    }
+
+    fn releases(versions: &[&str]) -> DownloadIndex {
+        let list: Vec<String> = versions
+            .iter()
+            .map(|v| release(v, &format!("go{v}.linux-amd64.tar.gz"), &"0a".repeat(32)))
+            .collect();
+        index(&format!("[{}]", list.join(",")))
+    }
+
+    #[test]
+    fn picks_by_version_and_arch() {
+        let index = releases(&["1.27rc1", "1.26.5", "1.26.4"]);
+        let archive = index
+            .archive(&"1.26.5".parse().unwrap(), Arch::X86_64)
+            .unwrap();
+        assert_eq!(archive.filename, "go1.26.5.linux-amd64.tar.gz");
+        assert_eq!((archive.sha256, archive.size), (Sha256([10; 32]), 64));
+    }
+
+    #[test]
+    fn errors_name_what_was_asked_for_and_what_there_is() {
+        let index = releases(&["1.27rc1", "1.26.5", "1.26.4", "1.26.3", "1.25.9"]);
+        let error = |version: &str, arch| {
+            let error = index.archive(&version.parse().unwrap(), arch).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            error.to_string()
+        };
+        insta::assert_snapshot!(error("1.26.6", Arch::X86_64), @"the download index has no Go 1.26.6 for x86_64, the nearest are 1.26.4, 1.26.5, 1.27rc1");
+        insta::assert_snapshot!(error("1.2.3", Arch::X86_64), @"the download index has no Go 1.2.3 for x86_64, the nearest are 1.25.9, 1.26.3");
+        insta::assert_snapshot!(error("1.26.5", Arch::Aarch64), @"the download index has no Go 1.26.5 for aarch64, the nearest are none");
+    }
+
+    #[test]
+    fn refuses_names_that_lead_elsewhere_and_missing_digests() {
+        let error = |filename: &str, sha256: &str| {
+            index(&format!("[{}]", release("1.26.5", filename, sha256)))
+                .archive(&"1.26.5".parse().unwrap(), Arch::X86_64)
+                .unwrap_err()
+                .to_string()
+        };
+        insta::assert_snapshot!(error("../evil.tar.gz", ""), @"the download index names the file `../evil.tar.gz`, expected a name without folders");
+        insta::assert_snapshot!(error("go.tar.gz", "00"), @"the download index has no usable digest of go.tar.gz");
+        for name in ["", "..", "a/b", "/a", "a?b", "https://x"] {
+            assert!(error(name, "").contains("names the file"), "{name}");
+        }
+        insta::assert_snapshot!(
+            DownloadIndex::parse(b"<html>").unwrap_err(),
+            @"the download index is not a list of Go releases"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_index_or_an_error(
+            bytes in proptest::collection::vec(any::<u8>(), 0..60),
+            cut in 0usize..900,
+        ) {
+            let _ = DownloadIndex::parse(&bytes);
+            let json = format!("[{}]", release("1.26.5", "a", "b"));
+            let _ = DownloadIndex::parse(&json.as_bytes()[..cut.min(json.len())]);
+        }
+    }
+}

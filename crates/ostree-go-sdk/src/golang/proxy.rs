@@ -1,0 +1,179 @@
+//! `GOPROXY`: where the go command fetches modules from, and in which order.
+
+use crate::ErrorKind;
+
+/// One place of a `GOPROXY` list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyEntry {
+    /// The place.
+    pub place: Place,
+    /// Whether any failure here leads on to the next place (`|` follows). Else only the
+    /// answer that the module is not there does (404 and 410).
+    pub on_any_error: bool,
+}
+
+/// A place of a `GOPROXY` list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A module proxy: an `http`, `https` or `file` URL without a final `/`.
+    Proxy(String),
+    /// `direct`: the module's version control. Toolchains have none.
+    Direct,
+    /// `off`: nothing may be fetched.
+    Off,
+}
+
+/// Why a text is no `GOPROXY` list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidProxyList {
+    /// It has no entries.
+    #[error("the GOPROXY list is empty, expected at least one proxy URL, `direct` or `off`")]
+    Empty,
+    /// An entry is neither a keyword nor a URL.
+    #[error("GOPROXY entry `{}` is not a proxy, expected an http, https or file URL, `direct` or `off`", .found.escape_debug())]
+    Entry {
+        /// The entry, without credentials.
+        found: String,
+    },
+    /// A `file` URL has more than a path.
+    #[error("GOPROXY entry `{}` has more than a path, expected file:///path", .found.escape_debug())]
+    FileUrl {
+        /// The entry.
+        found: String,
+    },
+}
+
+impl InvalidProxyList {
+    /// What kind of error this is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
+}
+
+/// Reads a `GOPROXY` list as the go command does
+/// (`src/cmd/go/internal/modfetch/proxy.go`, `proxyList`): entries separated by `,` or
+/// `|`, blanks trimmed, `https://` added to a bare host; `off` and `direct` end the list.
+///
+/// # Errors
+/// When it has no entries, or one that is no URL.
+pub fn parse_list(list: &str) -> Result<Vec<ProxyEntry>, InvalidProxyList> {
+    let mut entries = Vec::new();
+    for entry in list.split_inclusive([',', '|']) {
+        let on_any_error = entry.ends_with('|');
+        let place = match entry.trim_end_matches([',', '|']).trim() {
+            "" => continue,
+            "off" => Place::Off,
+            "direct" => Place::Direct,
+            url => Place::Proxy(proxy_url(url)?),
+        };
+        let is_last = !matches!(place, Place::Proxy(_));
+        entries.push(ProxyEntry {
+            place,
+            on_any_error,
+        });
+        if is_last {
+            break;
+        }
+    }
+    if entries.is_empty() {
+        return Err(InvalidProxyList::Empty);
+    }
+    Ok(entries)
+}
+
+fn proxy_url(entry: &str) -> Result<String, InvalidProxyList> {
+    let is_bare_host =
+        entry.contains(['.', ':']) && !entry.contains(":/") && !entry.starts_with('/');
+    let url = if is_bare_host {
+        format!("https://{entry}")
+    } else {
+        entry.to_owned()
+    };
+    let invalid = || InvalidProxyList::Entry {
+        found: without_credentials(&url),
+    };
+    if url.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(invalid());
+    }
+    match url.split_once("://") {
+        Some(("file", path)) if path.starts_with('/') && !path.contains(['?', '#']) => {}
+        Some(("file", _)) => return Err(InvalidProxyList::FileUrl { found: url }),
+        Some(("http" | "https", rest)) if !rest.is_empty() && !rest.starts_with('/') => {}
+        _ => return Err(invalid()),
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// A URL's text without what stands before an `@` in its authority.
+fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(list: &str) -> String {
+        let entries = parse_list(list).unwrap();
+        let show = |e: &ProxyEntry| {
+            let place = match &e.place {
+                Place::Proxy(url) => url,
+                Place::Direct => "(direct)",
+                Place::Off => "(off)",
+            };
+            format!("{place}{}", if e.on_any_error { " |" } else { "" })
+        };
+        entries.iter().map(show).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn reads_lists_as_the_go_command_does() {
+        insta::assert_snapshot!(
+            shown(" https://a.example/x/ |b.example,, http://c , file:///srv/p,direct,https://never"),
+            @"
+        https://a.example/x |
+        https://b.example
+        http://c
+        file:///srv/p
+        (direct)
+        "
+        );
+        assert_eq!(shown("off,https://a"), "(off)");
+        assert_eq!(shown("localhost:8080"), "https://localhost:8080");
+    }
+
+    #[test]
+    fn refuses_what_is_no_proxy() {
+        let error = |list| parse_list(list).unwrap_err().to_string();
+        insta::assert_snapshot!(error(" ,| "), @"the GOPROXY list is empty, expected at least one proxy URL, `direct` or `off`");
+        insta::assert_snapshot!(error("ftp://me:secret@x/y"), @"GOPROXY entry `ftp://x/y` is not a proxy, expected an http, https or file URL, `direct` or `off`");
+        insta::assert_snapshot!(error("file://host/x"), @"GOPROXY entry `file://host/x` has more than a path, expected file:///path");
+        for bad in ["none", "/srv/p", "https://", "file:///a?b", "https://a b"] {
+            assert!(parse_list(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_list_or_an_error(list in "([a-z:/.@]{0,12}[,|]?){0,4}|.{0,40}") {
+            if let Ok(entries) = parse_list(&list) {
+                prop_assert!(!entries.is_empty());
+                for entry in entries {
+                    if let Place::Proxy(url) = entry.place {
+                        prop_assert!(url.contains("://") || url.ends_with(':') , "{}", url);
+                    }
+                }
+            }
+        }
+    }
+}

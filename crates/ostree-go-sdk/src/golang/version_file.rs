@@ -1,0 +1,150 @@
+//! The `VERSION` file at the top of every Go tree.
+
+use jiff::Timestamp;
+
+use crate::{ErrorKind, GoVersion, InvalidVersion};
+
+/// What an SDK says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionFile {
+    /// The release.
+    pub version: GoVersion,
+    /// When it was made, in seconds since 1970-01-01T00:00:00Z. Go says so since 1.21.
+    pub time: Option<u64>,
+}
+
+/// Why a `VERSION` file cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VersionFileError {
+    /// It is not UTF-8.
+    #[error("VERSION is not text")]
+    NotText,
+    /// Its first line does not start with `go`.
+    #[error("VERSION starts with `{}`, expected a line of the form go1.26.5", .found.escape_debug())]
+    NoVersion {
+        /// The line.
+        found: String,
+    },
+    /// Its first line names no release.
+    #[error("VERSION names no Go release")]
+    Version(#[source] InvalidVersion),
+    /// It has more than one `time` line.
+    #[error("VERSION has more than one time line")]
+    SecondTime,
+    /// A `time` line holds no time.
+    #[error("VERSION has the time `{}`, expected the form 2026-01-02T15:04:05Z", .found.escape_debug())]
+    Time {
+        /// The time as given.
+        found: String,
+    },
+}
+
+impl VersionFileError {
+    /// What kind of error this is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::Corrupt
+    }
+}
+
+impl VersionFile {
+    /// Reads the file: a line `go<version>`, then lines `key value`, of which `time` with an
+    /// RFC 3339 UTC time is the only one so far (`src/cmd/distpack/pack.go`, `readVERSION`).
+    /// Other keys are passed over.
+    ///
+    /// # Errors
+    /// When the first line names no release, or the time is not one after 1970.
+    pub fn parse(bytes: &[u8]) -> Result<Self, VersionFileError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| VersionFileError::NotText)?;
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        let version = first
+            .strip_prefix("go")
+            .ok_or_else(|| VersionFileError::NoVersion {
+                found: first.chars().take(80).collect(),
+            })?
+            .parse()
+            .map_err(VersionFileError::Version)?;
+        let mut time = None;
+        for value in lines.filter_map(|line| line.strip_prefix("time ")) {
+            let seconds = parse_time(value.trim()).ok_or_else(|| VersionFileError::Time {
+                found: value.to_owned(),
+            })?;
+            if time.replace(seconds).is_some() {
+                return Err(VersionFileError::SecondTime);
+            }
+        }
+        Ok(Self { version, time })
+    }
+}
+
+/// Reads `2026-01-02T15:04:05Z`, in that spelling only.
+fn parse_time(text: &str) -> Option<u64> {
+    let time: Timestamp = text.parse().ok()?;
+    (time.to_string() == text)
+        .then(|| time.as_second().try_into().ok())
+        .flatten()
+        .filter(|_| time.subsec_nanosecond() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_what_go_writes() {
+        let file = VersionFile::parse(b"go1.26.5\ntime 2026-08-28T16:20:06Z\n").unwrap();
+        assert_eq!(file.version.as_str(), "1.26.5");
+        assert_eq!(file.time, Some(1_787_934_006));
+        let old = VersionFile::parse(b"go1.20.4").unwrap();
+        assert_eq!((old.version.as_str(), old.time), ("1.20.4", None));
+        let site = VersionFile::parse(b"go1.26.5-acme1\nbuilder x\n").unwrap();
+        assert_eq!(site.version.as_str(), "1.26.5-acme1");
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_understand() {
+        let error = |text: &str| VersionFile::parse(text.as_bytes()).unwrap_err().to_string();
+        insta::assert_snapshot!(error(""), @"VERSION starts with ``, expected a line of the form go1.26.5");
+        insta::assert_snapshot!(error("devel go1.27-abc"), @"VERSION starts with `devel go1.27-abc`, expected a line of the form go1.26.5");
+        insta::assert_snapshot!(error("go1.x"), @"VERSION names no Go release");
+        for time in [
+            "yesterday",
+            "1969-12-31T23:59:59Z",
+            "2026-02-30T00:00:00Z",
+            "2026-08-28T16:20:06+02:00",
+            "2026-08-28 16:20:06Z",
+            "2026-08-28T16:20:06.5Z",
+        ] {
+            assert_eq!(
+                VersionFile::parse(format!("go1.26.5\ntime {time}\n").as_bytes()),
+                Err(VersionFileError::Time {
+                    found: time.to_owned()
+                })
+            );
+        }
+        insta::assert_snapshot!(error("go1.26.5\ntime x"), @"VERSION has the time `x`, expected the form 2026-01-02T15:04:05Z");
+        let twice = "go1.26.5\ntime 2026-08-28T16:20:06Z\ntime 2026-08-28T16:20:06Z\n";
+        assert_eq!(error(twice), VersionFileError::SecondTime.to_string());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_version_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = VersionFile::parse(&bytes);
+        }
+
+        #[test]
+        fn any_time_is_read_or_an_error(time in "[0-9TZ:. +-]{0,30}") {
+            let _ = VersionFile::parse(format!("go1.26.5\ntime {time}").as_bytes());
+        }
+
+        #[test]
+        fn every_second_round_trips(seconds in 0u64..250_000_000_000) {
+            let text = Timestamp::from_second(seconds as i64).unwrap().to_string();
+            prop_assert_eq!(parse_time(&text), Some(seconds));
+        }
+    }
+}

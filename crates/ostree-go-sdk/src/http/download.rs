@@ -1,0 +1,270 @@
+//! One file, over as many requests as it takes.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+
+use ureq::http::{HeaderMap, header};
+
+use super::url::Url;
+use super::{HttpClient, HttpError, Retry, request_error, status_error};
+use crate::fs::cache::{Cache, Partial, VerifiedFile};
+use crate::fs::digest;
+use crate::{Event, Phase, Progress, Sha256};
+
+/// A download that has got on by this much has earned a new count of retries.
+const HEADWAY: u64 = 1 << 20;
+
+impl HttpClient {
+    /// Downloads a file into the cache, unless a file with the expected digest is there. The
+    /// file of a `file` URL stays where it is. Either way its content has been checked
+    /// against `expected` when this returns.
+    pub(crate) fn download(
+        &self,
+        url: &Url,
+        expected: Option<Sha256>,
+        cache: &Cache,
+        progress: &dyn Progress,
+    ) -> Result<VerifiedFile, HttpError> {
+        if url.local_path().is_some() {
+            return read_local(url, expected, progress);
+        }
+        let cached = || expected.map_or(Ok(None), |sha256| cache.get(sha256, progress));
+        if let Some(file) = cached()? {
+            return Ok(file);
+        }
+        let partial = cache.partial(&url.key(), expected.is_some(), progress)?;
+        // Another process may have finished the same download meanwhile.
+        if let Some(file) = cached()? {
+            partial.discard()?;
+            return Ok(file);
+        }
+        let done = Download {
+            client: self,
+            url,
+            expected,
+            partial,
+            progress,
+            resumed: false,
+        }
+        .run();
+        progress.event(&Event::Finished {
+            phase: Phase::Download,
+            item: &url.to_string(),
+        });
+        done
+    }
+}
+
+/// The file of a `file` URL, where it is.
+fn read_local(
+    url: &Url,
+    expected: Option<Sha256>,
+    progress: &dyn Progress,
+) -> Result<VerifiedFile, HttpError> {
+    let path = url.local_path().unwrap_or_default();
+    let cannot_read = |source| HttpError::File {
+        path: path.clone(),
+        source,
+    };
+    let mut file = File::open(&path).map_err(cannot_read)?;
+    let total = file.metadata().map_err(cannot_read)?.len();
+    let (hasher, size) = digest::hash(&mut file, &url.to_string(), Some(total), progress)
+        .map_err(cannot_read)?
+        .ok_or_else(|| HttpError::Cancelled {
+            url: url.to_string(),
+        })?;
+    let sha256 = digest::finish(hasher);
+    file.rewind().map_err(cannot_read)?;
+    match expected {
+        Some(expected) if expected != sha256 => Err(HttpError::Mismatch {
+            url: url.to_string(),
+            expected,
+            found: sha256,
+        }),
+        _ => Ok(VerifiedFile {
+            file,
+            path,
+            sha256,
+            size,
+        }),
+    }
+}
+
+struct Download<'a> {
+    client: &'a HttpClient,
+    url: &'a Url,
+    expected: Option<Sha256>,
+    partial: Partial,
+    progress: &'a dyn Progress,
+    /// Whether the file was put together from more than one answer.
+    resumed: bool,
+}
+
+impl Download<'_> {
+    fn run(mut self) -> Result<VerifiedFile, HttpError> {
+        self.resumed = self.partial.len() > 0;
+        let mut retry = Retry::new(self.client, self.url, self.progress);
+        let mut headway = self.partial.len();
+        loop {
+            let is_complete = self.expected == Some(self.partial.sha256());
+            if !is_complete && let Err(error) = self.transfer() {
+                if self.partial.len() >= headway.saturating_add(HEADWAY) {
+                    headway = self.partial.len();
+                    retry.reset();
+                }
+                retry.after(error)?;
+                continue;
+            }
+            let found = self.partial.sha256();
+            match self.expected {
+                Some(expected) if expected != found => {
+                    if !self.resumed {
+                        self.partial.discard()?;
+                        return Err(HttpError::Mismatch {
+                            url: self.url.to_string(),
+                            expected,
+                            found,
+                        });
+                    }
+                    // The parts may not have belonged together.
+                    self.resumed = false;
+                    self.partial.restart(None)?;
+                }
+                _ => return Ok(self.partial.finish()?),
+            }
+        }
+    }
+
+    /// Makes one request for what is missing, and appends what arrives.
+    fn transfer(&mut self) -> Result<(), HttpError> {
+        let start = match self.partial.validator() {
+            Some(_) => self.partial.len(),
+            None => 0,
+        };
+        let mut headers = Vec::new();
+        if let (1.., Some(validator)) = (start, self.partial.validator()) {
+            headers.push(("Range", format!("bytes={start}-")));
+            headers.push(("If-Range", validator.to_owned()));
+        }
+        let response = self.client.request(self.url, &headers)?;
+        let status = response.status().as_u16();
+        let answer = response.headers();
+        let total = match status {
+            200 => {
+                self.partial.restart(validator(answer).as_deref())?;
+                content_length(answer)
+            }
+            206 if start > 0 => match content_range(answer) {
+                Some((first, total)) if first == start => {
+                    self.resumed = true;
+                    Some(total)
+                }
+                _ => return self.start_over(start),
+            },
+            416 if start > 0 => return self.start_over(start),
+            _ => return Err(status_error(self.url, status)),
+        };
+        let has_an_end = total.is_some() || answer.contains_key(header::TRANSFER_ENCODING);
+        if !has_an_end && self.expected.is_none() {
+            return Err(HttpError::NoLength {
+                url: self.url.to_string(),
+            });
+        }
+        self.check_size(total.unwrap_or(0))?;
+        self.copy(&mut response.into_body().into_reader(), total)
+    }
+
+    fn copy(&mut self, body: &mut dyn Read, total: Option<u64>) -> Result<(), HttpError> {
+        let item = self.url.to_string();
+        let mut buffer = vec![0; digest::CHUNK];
+        loop {
+            if self.progress.is_cancelled() {
+                return Err(HttpError::Cancelled { url: item });
+            }
+            let read = match body.read(&mut buffer) {
+                Ok(read) => read,
+                Err(error) => match (request_error(self.url, error.into()), total) {
+                    (
+                        HttpError::Request {
+                            source: ureq::Error::Io(error),
+                            ..
+                        },
+                        Some(expected),
+                    ) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                        return Err(HttpError::Truncated {
+                            url: item,
+                            expected,
+                            found: self.partial.len(),
+                        });
+                    }
+                    (error, _) => return Err(error),
+                },
+            };
+            if read == 0 {
+                break;
+            }
+            self.check_size(self.partial.len() + read as u64)?;
+            self.partial.append(&buffer[..read])?;
+            self.progress.event(&Event::Advanced {
+                phase: Phase::Download,
+                item: &item,
+                done: self.partial.len(),
+                total,
+            });
+        }
+        match total {
+            Some(expected) if expected != self.partial.len() => Err(HttpError::Truncated {
+                url: item,
+                expected,
+                found: self.partial.len(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_size(&self, size: u64) -> Result<(), HttpError> {
+        let limit = self.client.options.max_size;
+        if size > limit {
+            return Err(HttpError::TooLarge {
+                url: self.url.to_string(),
+                limit,
+            });
+        }
+        Ok(())
+    }
+
+    /// The server cannot go on from `start`: the next request asks for everything.
+    fn start_over(&mut self, start: u64) -> Result<(), HttpError> {
+        self.partial.restart(None)?;
+        Err(HttpError::Range {
+            url: self.url.to_string(),
+            expected: start,
+        })
+    }
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// What a later request can name this very content by: a strong ETag, else the date
+/// (RFC 9110, 13.1.5: weak ETags are no good for ranges).
+fn validator(headers: &HeaderMap) -> Option<String> {
+    text(headers, header::ETAG)
+        .filter(|etag| !etag.starts_with("W/"))
+        .or_else(|| text(headers, header::LAST_MODIFIED))
+        .map(str::to_owned)
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    text(headers, header::CONTENT_LENGTH)?.trim().parse().ok()
+}
+
+/// The first byte and the whole size of `Content-Range: bytes 5-9/10` (RFC 9110, 14.4).
+fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
+    let (range, total) = text(headers, header::CONTENT_RANGE)?
+        .strip_prefix("bytes ")?
+        .split_once('/')?;
+    let (first, _) = range.split_once('-')?;
+    Some((first.trim().parse().ok()?, total.trim().parse().ok()?))
+}

@@ -1,0 +1,148 @@
+//! What can go wrong in a download.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::url::InvalidUrl;
+use crate::fs::cache::CacheError;
+use crate::{ErrorKind, Sha256};
+
+/// Why something could not be downloaded. URLs are given without credentials.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The URL cannot be used.
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    /// The proxy that all requests go through is no URL.
+    #[error("the HTTP proxy is not a valid URL, expected http://host:port")]
+    Proxy,
+    /// The server could not be reached, or the connection failed.
+    #[error("cannot download {url}")]
+    Request {
+        /// What was asked for.
+        url: String,
+        /// What happened.
+        source: ureq::Error,
+    },
+    /// The server's answer is not the file.
+    #[error("cannot download {url}: the server answered with status {status}")]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// An `https` URL leads to one without encryption.
+    #[error("cannot download {url}: it redirects to an unencrypted address")]
+    InsecureRedirect {
+        /// What was asked for.
+        url: String,
+    },
+    /// The connection ended early.
+    #[error("cannot download {url}: the connection ended after {found} of {expected} bytes")]
+    Truncated {
+        /// What was asked for.
+        url: String,
+        /// The size the server announced.
+        expected: u64,
+        /// How much arrived.
+        found: u64,
+    },
+    /// The end of the file cannot be told from a broken connection, and no digest is known.
+    #[error("cannot download {url}: the server does not say how large it is")]
+    NoLength {
+        /// What was asked for.
+        url: String,
+    },
+    /// The server sent another part of the file than the one asked for.
+    #[error(
+        "cannot download {url}: the server sent another range than the one from byte {expected}"
+    )]
+    Range {
+        /// What was asked for.
+        url: String,
+        /// The first byte asked for.
+        expected: u64,
+    },
+    /// The file is larger than allowed.
+    #[error("cannot download {url}: it is larger than {limit} bytes")]
+    TooLarge {
+        /// What was asked for.
+        url: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The file has another digest.
+    #[error("{url} has the SHA-256 {found}, expected {expected}")]
+    Mismatch {
+        /// What was asked for.
+        url: String,
+        /// The digest it should have.
+        expected: Sha256,
+        /// The digest it has.
+        found: Sha256,
+    },
+    /// A `file` URL's file cannot be read.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+    /// The cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The caller asked for a stop.
+    #[error("stopped while downloading {url}")]
+    Cancelled {
+        /// What was asked for.
+        url: String,
+    },
+}
+
+impl HttpError {
+    /// What kind of error this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Url(_) | Self::Proxy => ErrorKind::InvalidInput,
+            Self::Status {
+                status: 404 | 410, ..
+            } => ErrorKind::NotFound,
+            Self::Request { .. }
+            | Self::Status { .. }
+            | Self::InsecureRedirect { .. }
+            | Self::Truncated { .. }
+            | Self::NoLength { .. }
+            | Self::Range { .. } => ErrorKind::Network,
+            Self::TooLarge { .. } => ErrorKind::UnsafeContent,
+            Self::Mismatch { .. } => ErrorKind::Mismatch,
+            Self::File { source, .. } => ErrorKind::of_io(source),
+            Self::Cache(error) => error.kind(),
+            Self::Cancelled { .. } => ErrorKind::Cancelled,
+        }
+    }
+
+    /// Whether the same request may succeed a moment later.
+    pub(super) fn is_worth_a_retry(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
+            Self::Truncated { .. } | Self::Range { .. } => true,
+            Self::Request { source, .. } => match source {
+                ureq::Error::Timeout(_) => true,
+                ureq::Error::Io(error) => matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::BrokenPipe
+                        | io::ErrorKind::TimedOut
+                        | io::ErrorKind::UnexpectedEof
+                ),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}

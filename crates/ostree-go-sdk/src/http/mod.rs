@@ -1,0 +1,278 @@
+//! Downloads over HTTP: retried, resumed, and checked before anyone may use them.
+
+mod download;
+mod error;
+#[cfg(test)]
+pub(crate) mod test_server;
+#[cfg(test)]
+mod tests;
+pub(crate) mod url;
+
+use std::fmt;
+use std::io::Read;
+use std::time::Duration;
+
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, Body, Proxy, http::Response};
+
+pub use error::HttpError;
+pub use url::InvalidUrl;
+use url::Url;
+
+use crate::{Event, Progress};
+
+/// How requests are made. No environment variable is read for any of it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct HttpOptions {
+    proxy: Option<String>,
+    user_agent: String,
+    retries: u32,
+    retry_delay: Duration,
+    connect_timeout: Duration,
+    read_timeout: Duration,
+    max_size: u64,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            proxy: None,
+            user_agent: concat!("ostree-go/", env!("CARGO_PKG_VERSION")).to_owned(),
+            retries: 5,
+            retry_delay: Duration::from_millis(500),
+            connect_timeout: Duration::from_secs(30),
+            read_timeout: Duration::from_secs(60),
+            max_size: 2 << 30,
+        }
+    }
+}
+
+impl HttpOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends every request through the HTTP proxy at this URL. Default: none.
+    #[must_use]
+    pub fn proxy(mut self, url: Option<String>) -> Self {
+        self.proxy = url;
+        self
+    }
+
+    /// What requests say they come from. Default: `ostree-go/<version>`.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// How often a request that failed for a passing reason is made again before that is
+    /// an error. Counted anew while a download gets on. Default: 5.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// How long to wait before the first retry; twice as long before each further one.
+    /// Default: half a second.
+    #[must_use]
+    pub fn retry_delay(mut self, delay: Duration) -> Self {
+        self.retry_delay = delay;
+        self
+    }
+
+    /// How long a connection may take to be made. Default: 30 seconds.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a server may send nothing. Default: 60 seconds.
+    #[must_use]
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = timeout;
+        self
+    }
+
+    /// The largest download in bytes. Default: 2 GiB.
+    #[must_use]
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.max_size = bytes;
+        self
+    }
+}
+
+/// Without the proxy's URL, which may hold a password.
+impl fmt::Debug for HttpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpOptions")
+            .field("user_agent", &self.user_agent)
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes requests. Certificates are checked against the operating system's store.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    agent: Agent,
+    options: HttpOptions,
+}
+
+impl HttpClient {
+    /// A client; no connection is made yet.
+    ///
+    /// # Errors
+    /// When the proxy is no URL.
+    pub fn new(options: &HttpOptions) -> Result<Self, HttpError> {
+        let proxy = options.proxy.as_deref().map(Proxy::new).transpose();
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .proxy(proxy.map_err(|_| HttpError::Proxy)?)
+            .user_agent(options.user_agent.as_str())
+            // Archives are compressed already, and a length is only good for bytes as sent.
+            .accept_encoding("identity")
+            .http_status_as_error(false)
+            .timeout_resolve(Some(options.connect_timeout))
+            .timeout_connect(Some(options.connect_timeout))
+            .timeout_recv_response(Some(options.read_timeout))
+            .timeout_per_read(Some(options.read_timeout))
+            .build();
+        Ok(Self {
+            agent: config.new_agent(),
+            options: options.clone(),
+        })
+    }
+
+    /// Fetches a document of at most `limit` bytes.
+    pub(crate) fn get(
+        &self,
+        url: &Url,
+        limit: u64,
+        progress: &dyn Progress,
+    ) -> Result<Vec<u8>, HttpError> {
+        let mut retry = Retry::new(self, url, progress);
+        loop {
+            match self.get_once(url, limit) {
+                Ok(document) => return Ok(document),
+                Err(error) => retry.after(error)?,
+            }
+        }
+    }
+
+    fn get_once(&self, url: &Url, limit: u64) -> Result<Vec<u8>, HttpError> {
+        let response = self.request(url, &[])?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(status_error(url, status));
+        }
+        let mut document = Vec::new();
+        response
+            .into_body()
+            .into_reader()
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut document)
+            .map_err(|error| request_error(url, error.into()))?;
+        if document.len() as u64 > limit {
+            return Err(HttpError::TooLarge {
+                url: url.to_string(),
+                limit,
+            });
+        }
+        Ok(document)
+    }
+
+    fn request(&self, url: &Url, headers: &[(&str, String)]) -> Result<Response<Body>, HttpError> {
+        let mut request = self.agent.get(url.secret());
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        request
+            .config()
+            .https_only(url.is_https())
+            .build()
+            .call()
+            .map_err(|error| request_error(url, error))
+    }
+}
+
+fn request_error(url: &Url, error: ureq::Error) -> HttpError {
+    let url = url.to_string();
+    match error {
+        ureq::Error::RequireHttpsOnly(_) => HttpError::InsecureRedirect { url },
+        // Its text would show the URL with its credentials.
+        ureq::Error::BadUri(_) => HttpError::Url(InvalidUrl { found: url }),
+        source => HttpError::Request { url, source },
+    }
+}
+
+fn status_error(url: &Url, status: u16) -> HttpError {
+    HttpError::Status {
+        url: url.to_string(),
+        status,
+    }
+}
+
+/// Counts the tries of one request, and waits between them.
+struct Retry<'a> {
+    options: &'a HttpOptions,
+    url: String,
+    progress: &'a dyn Progress,
+    failed: u32,
+}
+
+impl<'a> Retry<'a> {
+    fn new(client: &'a HttpClient, url: &Url, progress: &'a dyn Progress) -> Self {
+        Self {
+            options: &client.options,
+            url: url.to_string(),
+            progress,
+            failed: 0,
+        }
+    }
+
+    /// Returns when it is time to try again, or with `error` when there is no point.
+    fn after(&mut self, error: HttpError) -> Result<(), HttpError> {
+        if !error.is_worth_a_retry() || self.failed >= self.options.retries {
+            return Err(error);
+        }
+        self.failed += 1;
+        self.progress.event(&Event::Retrying {
+            url: &self.url,
+            attempt: self.failed,
+            reason: &error,
+        });
+        let doublings = (self.failed - 1).min(6);
+        let mut left = self.options.retry_delay * 2u32.pow(doublings);
+        while !left.is_zero() {
+            self.check_cancelled()?;
+            let nap = left.min(Duration::from_millis(50));
+            std::thread::sleep(nap);
+            left -= nap;
+        }
+        self.check_cancelled()
+    }
+
+    fn check_cancelled(&self) -> Result<(), HttpError> {
+        if self.progress.is_cancelled() {
+            return Err(HttpError::Cancelled {
+                url: self.url.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The request gets on: what failed before counts no more.
+    fn reset(&mut self) {
+        self.failed = 0;
+    }
+}

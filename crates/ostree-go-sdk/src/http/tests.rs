@@ -1,0 +1,413 @@
+use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::test_server::*;
+use super::*;
+use crate::fs::cache::{Cache, VerifiedFile};
+use crate::fs::digest;
+use crate::{ErrorKind, Sha256, Silent};
+
+fn content() -> Vec<u8> {
+    (0..300_000u32)
+        .map(|n| (n.wrapping_mul(n) % 251) as u8)
+        .collect()
+}
+
+fn options() -> HttpOptions {
+    HttpOptions::new()
+        .retry_delay(Duration::from_millis(1))
+        .read_timeout(Duration::from_secs(5))
+}
+
+struct Setup {
+    server: TestServer,
+    dir: tempfile::TempDir,
+    client: HttpClient,
+    expected: Option<Sha256>,
+}
+
+fn setup(answer: impl Fn(usize, &Request, &mut TcpStream) + Send + 'static) -> Setup {
+    Setup {
+        server: TestServer::start(answer),
+        dir: tempfile::tempdir().unwrap(),
+        client: HttpClient::new(&options()).unwrap(),
+        expected: Some(digest::of(&content())),
+    }
+}
+
+impl Setup {
+    fn cache(&self) -> Cache {
+        Cache::new(self.dir.path())
+    }
+
+    fn url(&self) -> Url {
+        let with_user = self.server.url.replace("://", "://me:secret@");
+        Url::parse(&format!("{with_user}/go.tar.gz?token=1")).unwrap()
+    }
+
+    fn run(&self) -> Result<VerifiedFile, HttpError> {
+        self.client
+            .download(&self.url(), self.expected, &self.cache(), &Silent)
+    }
+
+    /// Downloads, and gives the ranges that were asked for.
+    fn ranges(&self) -> Vec<Option<usize>> {
+        let mut file = self.run().unwrap();
+        let mut bytes = Vec::new();
+        file.file.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, content());
+        assert_eq!(bytes, fs::read(&file.path).unwrap());
+        self.server.requests().iter().map(Request::range).collect()
+    }
+
+    /// The error of a download, with everything that differs between runs replaced.
+    fn error(&self) -> String {
+        let error = self.run().unwrap_err();
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(inner) = source {
+            text += &format!(": {inner}");
+            source = inner.source();
+        }
+        assert!(
+            !text.contains("secret") && !text.contains("token"),
+            "{text}"
+        );
+        text.replace(&self.server.url, "http://host")
+    }
+}
+
+#[test]
+fn a_download_is_cached_and_checked() {
+    let setup = setup(|_, request, stream| serve(request, stream, &content()));
+    assert_eq!(setup.ranges(), [None]);
+    assert_eq!(setup.ranges(), [None], "the second comes from the cache");
+    let path = setup.run().unwrap().path;
+    fs::write(&path, "damaged").unwrap();
+    assert_eq!(setup.ranges(), [None, None]);
+    let request = &setup.server.requests()[0];
+    assert_eq!(request.header("accept-encoding"), Some("identity"));
+    assert_eq!(request.header("authorization"), Some("Basic bWU6c2VjcmV0"));
+    assert!(
+        request
+            .header("user-agent")
+            .unwrap()
+            .starts_with("ostree-go/")
+    );
+}
+
+#[test]
+fn a_truncated_download_is_resumed() {
+    let setup = setup(|n, request, stream| {
+        let end = [1000, 100_000, 100_000, 300_000][n - 1];
+        serve_part(request, stream, &content(), end);
+    });
+    let resumed = [None, Some(1000), Some(100_000), Some(100_000)];
+    assert_eq!(setup.ranges(), resumed);
+}
+
+#[test]
+fn resets_and_server_errors_are_retried() {
+    let setup = setup(|n, request, stream| match n {
+        1 => respond(stream, "500 Oops", "content-length: 0\r\n", b""),
+        2 => respond(stream, "429 Slow down", "content-length: 0\r\n", b""),
+        3 => reset(stream),
+        4 => {
+            serve_part(request, stream, &content(), 70_000);
+            reset(stream);
+        }
+        _ => serve(request, stream, &content()),
+    });
+    let ranges = setup.ranges();
+    assert_eq!(ranges.len(), 5);
+    assert_eq!(ranges[..4], [None; 4]);
+}
+
+#[test]
+fn a_changed_file_is_not_glued_to_the_old_one() {
+    // The server has another file by now and heeds If-Range.
+    let setup = setup(|n, request, stream| match n {
+        1 => {
+            let headers = "etag: \"v0\"\r\ncontent-length: 300000\r\n";
+            respond(stream, "200 OK", headers, &[0; 5000]);
+        }
+        _ => serve(request, stream, &content()),
+    });
+    assert_eq!(setup.ranges(), [None, Some(5000)]);
+}
+
+#[test]
+fn parts_that_do_not_belong_together_are_fetched_anew() {
+    // The server gives the new file the old ETag.
+    let setup = setup(|n, request, stream| match n {
+        1 => serve_part(request, stream, &[7; 300_000], 5000),
+        _ => serve(request, stream, &content()),
+    });
+    assert_eq!(setup.ranges(), [None, Some(5000), None]);
+}
+
+#[test]
+fn a_lying_range_is_not_believed() {
+    let setup = setup(|n, request, stream| match n {
+        1 => serve_part(request, stream, &content(), 5000),
+        2 => {
+            let headers = "content-length: 10\r\ncontent-range: bytes 0-9/300000\r\n";
+            respond(stream, "206 Partial", headers, &content()[..10]);
+        }
+        3 => serve_part(request, stream, &content(), 6000),
+        4 => respond(stream, "416 Range", "content-length: 0\r\n", b""),
+        _ => serve(request, stream, &content()),
+    });
+    let asked = [None, Some(5000), None, Some(6000), None];
+    assert_eq!(setup.ranges(), asked);
+}
+
+#[test]
+fn without_a_validator_nothing_is_resumed() {
+    let setup = setup(|n, _, stream| {
+        let end = if n == 1 { 5000 } else { 300_000 };
+        let headers = "etag: W/\"v1\"\r\ncontent-length: 300000\r\n";
+        respond(stream, "200 OK", headers, &content()[..end]);
+    });
+    assert_eq!(setup.ranges(), [None, None]);
+}
+
+#[test]
+fn the_next_run_resumes_where_a_digest_will_tell() {
+    let answer = |n: usize, request: &Request, stream: &mut TcpStream| {
+        let end = if n < 3 { 5000 } else { 300_000 };
+        serve_part(request, stream, &content(), end);
+    };
+    let mut first = setup(answer);
+    first.client = HttpClient::new(&options().retries(0)).unwrap();
+    insta::assert_snapshot!(first.error(), @"cannot download http://host/go.tar.gz: the connection ended after 5000 of 300000 bytes");
+    first.expected = None;
+    assert!(first.run().is_err());
+    assert_eq!(first.server.requests()[1].range(), None);
+
+    let mut second = setup(answer);
+    second.client = HttpClient::new(&options().retries(0)).unwrap();
+    assert!(second.run().is_err());
+    assert!(second.run().is_err());
+    second.ranges();
+    assert_eq!(second.server.requests()[2].range(), Some(5000));
+}
+
+#[test]
+fn a_download_that_only_lacks_its_name_is_not_asked_for_again() {
+    let setup = setup(|_, request, stream| serve(request, stream, &content()));
+    let mut partial = setup
+        .cache()
+        .partial(&setup.url().key(), true, &Silent)
+        .unwrap();
+    partial.restart(Some("\"v1\"")).unwrap();
+    partial.append(&content()).unwrap();
+    drop(partial);
+    assert_eq!(setup.ranges(), []);
+}
+
+#[test]
+fn errors_name_the_url_without_its_secrets() {
+    let not_found = |_: usize, _: &Request, stream: &mut TcpStream| {
+        respond(stream, "404 No", "content-length: 0\r\n", b"");
+    };
+    insta::assert_snapshot!(setup(not_found).error(), @"cannot download http://host/go.tar.gz: the server answered with status 404");
+    assert_eq!(
+        setup(not_found).run().unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+
+    let busy = setup(|_, _, stream| respond(stream, "503 No", "content-length: 0\r\n", b""));
+    insta::assert_snapshot!(busy.error(), @"cannot download http://host/go.tar.gz: the server answered with status 503");
+    assert_eq!(busy.server.requests().len(), 6);
+
+    let other = setup(|_, request, stream| serve(request, stream, b"other"));
+    insta::assert_snapshot!(other.error(), @"http://host/go.tar.gz has the SHA-256 d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa, expected 4abb1f7ab0cbf1fda16c5ac66d8b4b05683e4ab7f304228bede51766b941b2cd");
+    assert_eq!(other.server.requests().len(), 1);
+    assert_eq!(
+        fs::read_dir(other.dir.path().join("partial"))
+            .unwrap()
+            .count(),
+        0
+    );
+
+    let mut large = setup(|_, request, stream| serve(request, stream, &content()));
+    large.client = HttpClient::new(&options().max_size(200_000)).unwrap();
+    insta::assert_snapshot!(large.error(), @"cannot download http://host/go.tar.gz: it is larger than 200000 bytes");
+
+    let mut endless = setup(|_, _, stream| {
+        respond(stream, "200 OK", "transfer-encoding: chunked\r\n", b"");
+        for _ in 0..100 {
+            let _ = stream.write_all(format!("2710\r\n{}\r\n", "x".repeat(10_000)).as_bytes());
+        }
+    });
+    endless.client = HttpClient::new(&options().max_size(200_000)).unwrap();
+    insta::assert_snapshot!(endless.error(), @"cannot download http://host/go.tar.gz: it is larger than 200000 bytes");
+
+    let mut unmeasured = setup(|_, _, stream| respond(stream, "200 OK", "", &content()));
+    assert!(unmeasured.run().is_ok(), "the digest says that it is whole");
+    unmeasured.expected = None;
+    insta::assert_snapshot!(unmeasured.error(), @"cannot download http://host/go.tar.gz: the server does not say how large it is");
+}
+
+#[test]
+fn unreachable_and_silent_servers_are_network_errors() {
+    let gone = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/x", listener.local_addr().unwrap())
+    };
+    let client = HttpClient::new(&options()).unwrap();
+    let error = client
+        .get(&Url::parse(&gone).unwrap(), 10, &Silent)
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network);
+
+    let server = TestServer::start(|_, _, _| std::thread::sleep(Duration::from_millis(200)));
+    let options = options().retries(0).read_timeout(Duration::from_millis(50));
+    let client = HttpClient::new(&options).unwrap();
+    let url = Url::parse(&server.url).unwrap();
+    let error = client.get(&url, 10, &Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network);
+    assert!(error.is_worth_a_retry(), "{error:?}");
+}
+
+#[test]
+fn documents_are_fetched_with_a_limit() {
+    let server = TestServer::start(|n, _, stream| match n {
+        1 => respond(stream, "502 No", "content-length: 0\r\n", b""),
+        _ => respond(stream, "200 OK", "content-length: 5\r\n", b"hello"),
+    });
+    let client = HttpClient::new(&options()).unwrap();
+    let url = Url::parse(&server.url).unwrap();
+    assert_eq!(client.get(&url, 5, &Silent).unwrap(), b"hello");
+    let error = client.get(&url, 4, &Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsafeContent);
+}
+
+#[test]
+fn redirects_are_followed_without_the_credentials() {
+    let real = TestServer::start(|_, request, stream| serve(request, stream, &content()));
+    let location = format!("location: {}/real\r\ncontent-length: 0\r\n", real.url);
+    let setup = setup(move |_, _, stream| respond(stream, "302 Found", &location, b""));
+    assert_eq!(setup.ranges(), [None]);
+    assert_eq!(real.requests()[0].path, "/real");
+    assert_eq!(real.requests()[0].header("authorization"), None);
+}
+
+#[test]
+fn files_are_read_where_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a b.tar.gz");
+    fs::write(&path, content()).unwrap();
+    let text = format!("file://{}", path.display()).replace(' ', "%20");
+    let url = Url::parse(&text).unwrap();
+    let client = HttpClient::new(&options()).unwrap();
+    let cache = Cache::new(dir.path().join("cache"));
+    let file = client.download(&url, None, &cache, &Silent).unwrap();
+    assert_eq!((file.path, file.sha256), (path, digest::of(&content())));
+    let wrong = client.download(&url, Some(Sha256([0; 32])), &cache, &Silent);
+    assert_eq!(wrong.unwrap_err().kind(), ErrorKind::Mismatch);
+    let missing = client.download(&url.join("x").unwrap(), None, &cache, &Silent);
+    assert_eq!(missing.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// Stops once this many bytes have arrived.
+struct StopAfter(u64, AtomicU64);
+
+impl Progress for StopAfter {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Advanced { done, .. } = event {
+            self.1.store(*done, Ordering::Relaxed);
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.1.load(Ordering::Relaxed) >= self.0
+    }
+}
+
+#[test]
+fn a_stop_is_heard_and_the_rest_fetched_later() {
+    let setup = setup(|_, request, stream| serve(request, stream, &content()));
+    let stop = StopAfter(1, AtomicU64::new(0));
+    let stopped = setup
+        .client
+        .download(&setup.url(), setup.expected, &setup.cache(), &stop);
+    assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
+    let ranges = setup.ranges();
+    assert!(matches!(ranges[..], [None, Some(1..)]), "{ranges:?}");
+}
+
+#[test]
+fn several_at_once_fetch_it_once() {
+    let setup = setup(|_, request, stream| {
+        std::thread::sleep(Duration::from_millis(100));
+        serve(request, stream, &content());
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| setup.run().unwrap());
+        }
+    });
+    assert_eq!(setup.server.requests().len(), 1);
+}
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Progress for Heard {
+    fn event(&self, event: &Event<'_>) {
+        let mut heard = self.0.lock().unwrap();
+        match event {
+            Event::Retrying { url, attempt, .. } => heard.push(format!("retry {attempt} {url}")),
+            Event::Finished { phase, item } => heard.push(format!("{} {item}", phase.as_str())),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn progress_names_the_url_without_its_secrets() {
+    let setup = setup(|n, request, stream| {
+        serve_part(
+            request,
+            stream,
+            &content(),
+            if n == 1 { 9 } else { 300_000 },
+        );
+    });
+    let heard = Arc::new(Heard::default());
+    setup
+        .client
+        .download(&setup.url(), setup.expected, &setup.cache(), &*heard)
+        .unwrap();
+    let url = format!("{}/go.tar.gz", setup.server.url);
+    let heard = heard.0.lock().unwrap();
+    assert_eq!(
+        *heard,
+        [format!("retry 1 {url}"), format!("download {url}")]
+    );
+}
+
+#[test]
+fn the_proxy_is_used_and_must_be_a_url() {
+    let server = TestServer::start(|_, request, stream| {
+        assert!(request.path.contains("nowhere.invalid"));
+        respond(stream, "200 OK", "content-length: 2\r\n", b"ok");
+    });
+    let client = HttpClient::new(&options().retries(0).proxy(Some(server.url.clone()))).unwrap();
+    let url = Url::parse("http://nowhere.invalid/x").unwrap();
+    let _ = client.get(&url, 10, &Silent);
+    assert_eq!(server.requests().len(), 1);
+    assert!(HttpClient::new(&options().proxy(Some("::".to_owned()))).is_err());
+}
+
+#[test]
+fn https_never_leads_to_http() {
+    let url = Url::parse("https://me:secret@x/y").unwrap();
+    let error = request_error(&url, ureq::Error::RequireHttpsOnly("http://s:t@x".into()));
+    insta::assert_snapshot!(error, @"cannot download https://x/y: it redirects to an unencrypted address");
+}
