@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::{ostree, sdk, tmpfs::Tmpfs, tools, toy::Toy};
+use ostree_go_tests::{cli, ostree, sdk, tmpfs::Tmpfs, tools, toy::Toy};
 
 #[test]
 fn a_real_sdk_comes_in_every_form() {
@@ -114,6 +114,25 @@ fn a_toy_module_leaves_out_what_go_leaves_out() {
             .iter()
             .any(|name| name.contains("/test/") || name.contains("/doc/"))
     );
+}
+
+#[test]
+fn the_command_under_test_sees_a_clean_environment() {
+    let command = cli::ostree_go();
+    let mut names: Vec<_> = command
+        .get_envs()
+        .map(|(name, _)| name.to_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["HOME", "LC_ALL", "PATH", "XDG_CACHE_HOME"]);
+    assert!(Path::new(command.get_program()).is_file());
+    cli::run(Command::new("sh").args(["-c", "exit 4"])).exits(4);
+}
+
+#[test]
+#[should_panic = "expected exit code 0, found exit status: 3"]
+fn a_command_that_fails_says_how() {
+    cli::run(Command::new("sh").args(["-c", "echo why >&2; exit 3"])).ok();
 }
 
 #[test]
