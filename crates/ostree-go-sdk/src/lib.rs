@@ -4,6 +4,10 @@
     deny(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)
 )]
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 mod arch;
 mod clock;
 #[allow(dead_code)]
@@ -15,6 +19,8 @@ mod http;
 mod id;
 mod kind;
 mod progress;
+#[allow(dead_code)]
+mod source;
 mod version;
 
 pub use arch::{Arch, UnknownArch};
@@ -28,6 +34,8 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use progress::{Event, Phase, Progress, Silent};
+pub use source::spec::{Pin, SourceSpec};
+pub use source::{EntryProblem, Form, Limits, SourceError, SourceInfo};
 pub use version::{GoVersion, InvalidVersion};
 
 pub use {gio, glib, ostree};
