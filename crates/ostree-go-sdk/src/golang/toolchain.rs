@@ -30,6 +30,21 @@ pub fn module_folder(version: &GoVersion, arch: Arch) -> String {
     format!("{MODULE}@{}", module_version(version, arch))
 }
 
+/// A version as it stands in a proxy's URL: each capital letter is a `!` and the small one.
+///
+/// Source: `golang.org/x/mod/module`, `EscapeVersion`.
+#[must_use]
+pub fn escape(version: &str) -> String {
+    let mut escaped = String::with_capacity(version.len());
+    for c in version.chars() {
+        if c.is_ascii_uppercase() {
+            escaped.push('!');
+        }
+        escaped.push(c.to_ascii_lowercase());
+    }
+    escaped
+}
+
 /// The name of a file of the SDK inside the module whose folder is `folder`, or `None`
 /// where the module leaves it out (everything below `api`, `doc`, `misc` and `test`).
 #[must_use]
@@ -105,6 +120,7 @@ mod tests {
             module_folder(&version, Arch::Aarch64),
             "golang.org/toolchain@v0.0.1-go1.26.5.linux-arm64"
         );
+        assert_eq!(escape("v0.0.1-go1.26.5-Acme"), "v0.0.1-go1.26.5-!acme");
     }
 
     #[test]

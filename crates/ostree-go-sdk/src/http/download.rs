@@ -56,7 +56,7 @@ impl HttpClient {
 }
 
 /// The file of a `file` URL, where it is.
-fn read_local(
+pub(crate) fn read_local(
     url: &Url,
     expected: Option<Sha256>,
     progress: &dyn Progress,
@@ -106,7 +106,8 @@ impl Download<'_> {
         let mut retry = Retry::new(self.client, self.url, self.progress);
         let mut headway = self.partial.len();
         loop {
-            let is_complete = self.expected == Some(self.partial.sha256());
+            let is_complete =
+                self.partial.len() > 0 && self.expected == Some(self.partial.sha256());
             if !is_complete && let Err(error) = self.transfer() {
                 if self.partial.len() >= headway.saturating_add(HEADWAY) {
                     headway = self.partial.len();

@@ -15,6 +15,7 @@ use std::time::Duration;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body, Proxy, http::Response};
 
+pub(crate) use download::read_local;
 pub use error::HttpError;
 pub use url::InvalidUrl;
 use url::Url;

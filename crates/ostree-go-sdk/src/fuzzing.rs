@@ -1,0 +1,36 @@
+//! What the fuzz targets call. No part of the interface.
+//!
+//! Errors are fine, panics are bugs.
+
+use crate::golang::index::DownloadIndex;
+use crate::golang::version_file::VersionFile;
+use crate::{Arch, TreePath};
+
+pub use crate::source::fuzz::{tar, zip};
+
+/// Reads a `VERSION` file.
+pub fn version_file(bytes: &[u8]) {
+    let _ = VersionFile::parse(bytes);
+}
+
+/// Reads a download index and picks an archive.
+pub fn index(bytes: &[u8]) {
+    if let (Ok(index), Ok(version)) = (DownloadIndex::parse(bytes), "1.26.5".parse()) {
+        let _ = index.archive(&version, Arch::X86_64);
+    }
+}
+
+/// Reads a list of module proxies.
+pub fn proxy(bytes: &[u8]) {
+    let _ = crate::golang::proxy::parse_list(&String::from_utf8_lossy(bytes));
+}
+
+/// Reads a path and resolves a link at it.
+pub fn tree_path(bytes: &[u8]) {
+    let Some((path, target)) = bytes.split_at_checked(bytes.len() / 2) else {
+        return;
+    };
+    if let (Ok(path), Ok(target)) = (TreePath::from_bytes(path), std::str::from_utf8(target)) {
+        let _ = path.resolve_link(target).map(|to| path.link_to(&to));
+    }
+}

@@ -1,0 +1,82 @@
+//! The content of one file of a source.
+
+use std::io::{self, Read};
+
+use super::{Entry, SourceError, Visit};
+use crate::TreePath;
+
+/// Yields exactly the bytes that were announced, and remembers what went wrong.
+struct Content<'a> {
+    inner: &'a mut dyn Read,
+    left: u64,
+    failure: Option<io::Error>,
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        match self.inner.read(&mut buffer[..wanted]) {
+            Ok(0) => Err(self.fail(io::ErrorKind::UnexpectedEof.into())),
+            Ok(read) => {
+                self.left -= read as u64;
+                Ok(read)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+}
+
+impl Content<'_> {
+    /// Keeps an error; the reader gets one of the same kind.
+    fn fail(&mut self, error: io::Error) -> io::Error {
+        let kind = error.kind();
+        self.failure = Some(error);
+        kind.into()
+    }
+
+    /// Reads what was not asked for, up to the very end: only there do checksums count.
+    fn finish(&mut self) -> io::Result<()> {
+        io::copy(self, &mut io::sink())?;
+        match self.inner.read(&mut [0]) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(self.fail(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it has more bytes than its size says",
+            ))),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+}
+
+/// Has a file visited, and makes sure that its content was whole. Where it was not, that
+/// is the error, whatever the visitor made of it.
+pub fn visit_file<E: From<SourceError>>(
+    (location, name): (&str, &str),
+    path: TreePath,
+    size: u64,
+    inner: &mut dyn Read,
+    visit: Visit<'_, E>,
+) -> Result<(), E> {
+    let mut content = Content {
+        inner,
+        left: size,
+        failure: None,
+    };
+    let visited = visit(Entry::File {
+        path,
+        size,
+        content: &mut content,
+    });
+    if visited.is_ok() && content.failure.is_none() {
+        // What fails is in `failure`.
+        let _ = content.finish();
+    }
+    match content.failure {
+        Some(error) => Err(SourceError::of_read(location, Some(name), error).into()),
+        None => visited,
+    }
+}

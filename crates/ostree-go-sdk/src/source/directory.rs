@@ -1,0 +1,88 @@
+//! Directories: an installed SDK, or an unpacked archive.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use super::content::visit_file;
+use super::tree::Tree;
+use super::{Entry, EntryProblem, SourceError, Visit};
+
+/// Goes through everything below `dir`, sorted by name. Symlinks are not followed.
+pub fn read<E: From<SourceError>>(
+    dir: &Path,
+    mut tree: Tree<'_>,
+    visit: Visit<'_, E>,
+) -> Result<(), E> {
+    walk(dir, &[], &mut tree, visit)
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
+    move |source| SourceError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn walk<E: From<SourceError>>(
+    dir: &Path,
+    prefix: &[u8],
+    tree: &mut Tree<'_>,
+    visit: Visit<'_, E>,
+) -> Result<(), E> {
+    let mut names = fs::read_dir(dir)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.file_name()))
+                .collect::<io::Result<Vec<_>>>()
+        })
+        .map_err(at(dir))?;
+    names.sort_unstable();
+    for file_name in names {
+        let path = dir.join(&file_name);
+        let relative = [prefix, file_name.as_bytes()].concat();
+        let name = String::from_utf8_lossy(&relative).into_owned();
+        let refuse = |tree: &Tree<'_>, problem| E::from(tree.refuse(&name, problem));
+        let metadata = fs::symlink_metadata(&path).map_err(at(&path))?;
+        let kind = metadata.file_type();
+        if kind.is_dir() {
+            let folder = tree.folder(&relative).map_err(|p| refuse(tree, p))?;
+            folder.map_or(Ok(()), |folder| visit(Entry::Directory(folder)))?;
+            walk(&path, &[&relative, b"/".as_slice()].concat(), tree, visit)?;
+        } else if kind.is_symlink() {
+            let target = fs::read_link(&path).map_err(at(&path))?;
+            let link = tree.symlink(&relative, target.as_os_str().as_bytes());
+            let (path, target) = link.map_err(|p| refuse(tree, p))?;
+            visit(Entry::Symlink { path, target })?;
+        } else if kind.is_file() {
+            let mut file = open(&path)?;
+            let metadata = file.metadata().map_err(at(&path))?;
+            // A directory may be setgid for its group's sake; that is not taken over.
+            let mode = metadata.mode() & 0o7777;
+            if mode & 0o7000 != 0 {
+                return Err(refuse(tree, EntryProblem::Mode { mode }));
+            }
+            let size = metadata.len();
+            let place = tree.file(&relative, size).map_err(|p| refuse(tree, p))?;
+            visit_file((tree.location, &name), place, size, &mut file, visit)?;
+        } else {
+            return Err(refuse(tree, EntryProblem::Special));
+        }
+    }
+    Ok(())
+}
+
+/// Opens a regular file; a link or a pipe that has taken its place is not followed.
+fn open(path: &Path) -> Result<File, SourceError> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(at(path))?;
+    Ok(file)
+}

@@ -1,0 +1,343 @@
+//! From what a treefile says to bytes that have been checked.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::Path;
+
+use super::spec::{Pin, SourceSpec};
+use super::{Body, Form, Source, SourceError, SourceInfo};
+use crate::fs::cache::{Cache, VerifiedFile};
+use crate::fs::digest;
+use crate::golang::index::DownloadIndex;
+use crate::golang::proxy::{self, Place};
+use crate::golang::toolchain;
+use crate::http::url::Url;
+use crate::http::{HttpClient, HttpError};
+use crate::{Arch, ErrorKind, GoVersion, Progress, Sha256};
+
+/// The largest download index that is read. Go's, with all releases, has 8 MB.
+const INDEX_LIMIT: u64 = 64 << 20;
+
+/// What sources are opened with.
+#[derive(Clone, Copy)]
+pub(crate) struct SourceContext<'a> {
+    /// Makes the downloads.
+    pub http: &'a HttpClient,
+    /// Keeps them. Without one nothing can be downloaded.
+    pub cache: Option<&'a Cache>,
+    /// The list of module proxies, in the go command's syntax. No proxy is built in.
+    pub goproxy: Option<&'a str>,
+    /// Hears of downloads and may stop them.
+    pub progress: &'a dyn Progress,
+}
+
+/// Finds the bytes of one release for one architecture, and checks their digest:
+///
+/// - A pinned SHA-256 is that of the official `.tar.gz`. Every `.tar.gz` must have it.
+/// - A zip must have it only if no `h1` is pinned; else the caller checks that one against
+///   the content it reads. So must the caller for directories, which have no digest.
+/// - A digest beside a URL, or in a download index, must be the file's as well.
+pub(crate) fn open(
+    spec: &SourceSpec,
+    pin: &Pin,
+    version: &GoVersion,
+    arch: Arch,
+    ctx: &SourceContext<'_>,
+) -> Result<Source, SourceError> {
+    let opener = Opener {
+        pin,
+        version,
+        arch,
+        ctx,
+    };
+    match spec {
+        SourceSpec::Path(path) => opener.path(path),
+        SourceSpec::Url { url, sha256 } => opener.url(&Url::parse(url)?, *sha256),
+        SourceSpec::Index { base } => opener.index(&Url::parse(base)?),
+        SourceSpec::Module { path } => opener.module(path),
+    }
+}
+
+struct Opener<'a> {
+    pin: &'a Pin,
+    version: &'a GoVersion,
+    arch: Arch,
+    ctx: &'a SourceContext<'a>,
+}
+
+/// A file with the names it goes by.
+struct Found {
+    /// In metadata.
+    name: String,
+    /// In errors.
+    location: String,
+    file: VerifiedFile,
+}
+
+impl Opener<'_> {
+    fn path(&self, path: &Path) -> Result<Source, SourceError> {
+        let location = path.display().to_string();
+        let name = path
+            .file_name()
+            .map_or_else(|| "/".into(), |name| name.to_string_lossy().into_owned());
+        let cannot_read = |source| SourceError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        // Not of the opened file: opening a pipe would wait for its writer.
+        let metadata = std::fs::metadata(path).map_err(cannot_read)?;
+        if metadata.is_dir() {
+            if self.pin.sha256.is_some() && self.pin.h1.is_none() {
+                return Err(SourceError::DirectoryPin {
+                    path: path.to_owned(),
+                });
+            }
+            return Ok(Source {
+                info: SourceInfo {
+                    name,
+                    form: Form::Directory,
+                    sha256: None,
+                    size: None,
+                },
+                location,
+                module: toolchain::module_folder(self.version, self.arch),
+                body: Body::Directory(path.to_owned()),
+            });
+        }
+        if !metadata.is_file() {
+            return Err(SourceError::UnknownForm { location });
+        }
+        let mut file = File::open(path).map_err(cannot_read)?;
+        let hashed = digest::hash(&mut file, &name, Some(metadata.len()), self.ctx.progress)
+            .map_err(cannot_read)?;
+        let Some((hasher, size)) = hashed else {
+            return Err(SourceError::Cancelled { location });
+        };
+        file.rewind().map_err(cannot_read)?;
+        self.archive(Found {
+            name,
+            location,
+            file: VerifiedFile {
+                file,
+                path: path.to_owned(),
+                sha256: digest::finish(hasher),
+                size,
+            },
+        })
+    }
+
+    fn url(&self, url: &Url, sha256: Option<Sha256>) -> Result<Source, SourceError> {
+        if sha256.is_none() && *self.pin == Pin::default() {
+            return Err(SourceError::Unpinned {
+                url: url.to_string(),
+            });
+        }
+        let is_zip = url.file_name().ends_with(".zip");
+        let pinned = if is_zip {
+            self.zip_pin()
+        } else {
+            self.pin.sha256
+        };
+        let file = self.download(url, sha256.or(pinned))?;
+        self.archive(Found {
+            name: public_name(url),
+            location: url.to_string(),
+            file,
+        })
+    }
+
+    fn index(&self, base: &Url) -> Result<Source, SourceError> {
+        if let (Some(sha256), Some(cache)) = (self.pin.sha256, self.ctx.cache) {
+            let goarch = self.arch.goarch();
+            let url = base.join(&format!("go{}.linux-{goarch}.tar.gz", self.version))?;
+            if let Some(file) = cache.get(sha256, self.ctx.progress)? {
+                return self.archive(Found {
+                    name: public_name(&url),
+                    location: url.to_string(),
+                    file,
+                });
+            }
+        }
+        let index_url = base.join("?mode=json&include=all")?;
+        let unusable = |source| SourceError::Index {
+            url: base.to_string(),
+            source,
+        };
+        let json = self
+            .ctx
+            .http
+            .get(&index_url, INDEX_LIMIT, self.ctx.progress)?;
+        let listed = DownloadIndex::parse(&json)
+            .and_then(|index| index.archive(self.version, self.arch))
+            .map_err(unusable)?;
+        let url = base.join(&listed.filename)?;
+        self.check(&url.to_string(), listed.sha256, self.pin.sha256)?;
+        let file = self.download(&url, Some(listed.sha256))?;
+        self.archive(Found {
+            name: public_name(&url),
+            location: url.to_string(),
+            file,
+        })
+    }
+
+    fn module(&self, path: &str) -> Result<Source, SourceError> {
+        if path != toolchain::MODULE {
+            return Err(SourceError::Module {
+                found: path.to_owned(),
+                expected: toolchain::MODULE,
+            });
+        }
+        let module = toolchain::module_folder(self.version, self.arch);
+        let list = self.ctx.goproxy.ok_or_else(|| SourceError::NoProxy {
+            module: module.clone(),
+        })?;
+        let mut worst: Option<SourceError> = None;
+        for entry in proxy::parse_list(list)? {
+            let off = |list| SourceError::ProxyOff {
+                module: module.clone(),
+                list,
+            };
+            let (error, is_missing) = match entry.place {
+                Place::Off => (off("off"), true),
+                Place::Direct => (off("direct"), true),
+                Place::Proxy(base) => match self.module_at(&base) {
+                    Ok(source) => return Ok(source),
+                    Err(error) => {
+                        let is_missing = error.kind() == ErrorKind::NotFound;
+                        (error, is_missing)
+                    }
+                },
+            };
+            let is_final =
+                error.kind() == ErrorKind::Cancelled || !(is_missing || entry.on_any_error);
+            // As the go command, tell of a proxy that failed before one without the module.
+            if worst.is_none() || !is_missing {
+                worst = Some(error);
+            }
+            if is_final {
+                break;
+            }
+        }
+        Err(worst.unwrap_or(SourceError::NoProxy { module }))
+    }
+
+    fn module_at(&self, base: &str) -> Result<Source, SourceError> {
+        let version = toolchain::module_version(self.version, self.arch);
+        let url = Url::parse(base)?.join(&format!(
+            "{}/@v/{}.zip",
+            toolchain::MODULE,
+            toolchain::escape(&version)
+        ))?;
+        // A module's version never changes.
+        let cached = match self.ctx.cache {
+            Some(cache) => cache.get_by_url(&url.key(), self.ctx.progress)?,
+            None => None,
+        };
+        let is_new = cached.is_none();
+        let file = match cached {
+            Some(file) => file,
+            None => self.download(&url, self.zip_pin())?,
+        };
+        let (sha256, size) = (file.sha256, file.size);
+        let source = self.archive(Found {
+            name: public_name(&url),
+            location: url.to_string(),
+            file,
+        })?;
+        if let (true, None, Some(cache)) = (is_new, url.local_path(), self.ctx.cache) {
+            cache.remember_url(&url.key(), sha256, size)?;
+        }
+        Ok(source)
+    }
+
+    fn download(&self, url: &Url, sha256: Option<Sha256>) -> Result<VerifiedFile, SourceError> {
+        let progress = self.ctx.progress;
+        let file = match (self.ctx.cache, url.local_path()) {
+            (Some(cache), _) => self.ctx.http.download(url, sha256, cache, progress),
+            // A local file needs no place of its own.
+            (None, Some(_)) => crate::http::read_local(url, sha256, progress),
+            (None, None) => {
+                return Err(SourceError::NoCache {
+                    url: url.to_string(),
+                });
+            }
+        };
+        file.map_err(|error| match error {
+            HttpError::Cache(error) => SourceError::Cache(error),
+            error => SourceError::Http(error),
+        })
+    }
+
+    /// The pinned digest as far as it is a zip's.
+    fn zip_pin(&self) -> Option<Sha256> {
+        match self.pin.h1 {
+            Some(_) => None,
+            None => self.pin.sha256,
+        }
+    }
+
+    fn check(
+        &self,
+        location: &str,
+        found: Sha256,
+        expected: Option<Sha256>,
+    ) -> Result<(), SourceError> {
+        match expected {
+            Some(expected) if expected != found => Err(SourceError::Mismatch {
+                location: location.to_owned(),
+                expected,
+                found,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the form by the first bytes: `\x1f\x8b` (RFC 1952, 2.3.1), `PK\3\4`
+    /// (APPNOTE.TXT 4.3.7).
+    fn archive(&self, found: Found) -> Result<Source, SourceError> {
+        let Found {
+            name,
+            location,
+            file:
+                VerifiedFile {
+                    mut file,
+                    path,
+                    sha256,
+                    size,
+                },
+        } = found;
+        let mut magic = Vec::new();
+        (&mut file)
+            .take(4)
+            .read_to_end(&mut magic)
+            .and_then(|_| file.rewind())
+            .map_err(|source| SourceError::Io { path, source })?;
+        let (form, body, pinned) = if magic.starts_with(b"\x1f\x8b") {
+            (Form::TarGz, Body::TarGz(file), self.pin.sha256)
+        } else if magic == b"PK\x03\x04" {
+            (Form::Zip, Body::Zip(file), self.zip_pin())
+        } else {
+            return Err(SourceError::UnknownForm { location });
+        };
+        self.check(&location, sha256, pinned)?;
+        Ok(Source {
+            info: SourceInfo {
+                name,
+                form,
+                sha256: Some(sha256),
+                size: Some(size),
+            },
+            location,
+            module: toolchain::module_folder(self.version, self.arch),
+            body,
+        })
+    }
+}
+
+/// What metadata calls a URL's file: local paths do not belong there.
+fn public_name(url: &Url) -> String {
+    match url.local_path() {
+        Some(_) => url.file_name(),
+        None => url.to_string(),
+    }
+}

@@ -1,0 +1,64 @@
+//! Archives made by hand, one for each thing that is refused.
+
+mod directory;
+mod open;
+mod tar;
+mod zip;
+
+use std::error::Error;
+use std::io::Write;
+
+use super::tree::Tree;
+use super::{Entry, Limits, SourceError};
+
+const MODULE: &str = "golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64";
+
+/// What a reader showed, a line for each entry.
+type Shown = Result<Vec<String>, SourceError>;
+
+fn tree() -> Tree<'static> {
+    Tree::new("go.tar.gz", Limits::default(), MODULE)
+}
+
+/// Runs a reader and writes down what it shows.
+fn shown(
+    read: impl FnOnce(&mut dyn FnMut(Entry<'_>) -> Result<(), SourceError>) -> Result<(), SourceError>,
+) -> Shown {
+    let mut lines = Vec::new();
+    read(&mut |entry| {
+        lines.push(match entry {
+            Entry::Directory(path) => format!("{path}/"),
+            Entry::File {
+                path,
+                size,
+                content,
+            } => {
+                let mut text = Vec::new();
+                // A failure is told of by the reader.
+                let _ = content.read_to_end(&mut text);
+                format!("{path} [{size}] {}", String::from_utf8_lossy(&text))
+            }
+            Entry::Symlink { path, target } => format!("{path} -> {target}"),
+            Entry::HardLink { path, target } => format!("{path} = {target}"),
+        });
+        Ok(())
+    })?;
+    Ok(lines)
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text += &format!(": {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
