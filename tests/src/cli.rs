@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 ///
 /// The command is `$OSTREE_GO_BIN`, or built once per test process with failpoints on.
 pub fn ostree_go() -> Command {
-    let home = target_dir().join("home");
+    let home = target_dir().join("tests-home");
     std::fs::create_dir_all(&home).expect("a home for the command");
     let mut command = Command::new(binary());
     command.env_clear();
@@ -92,7 +92,8 @@ fn binary() -> &'static Path {
     })
 }
 
-/// Builds into a target folder of its own: the one in use may be locked by the cargo that runs this test.
+/// Builds in the target folder in use, so that the dependencies are built once. The cargo that
+/// runs this test has let go of it by now.
 fn build() -> PathBuf {
     let target = target_dir();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
@@ -135,7 +136,7 @@ fn build() -> PathBuf {
 fn target_dir() -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    workspace().join(target).join("e2e")
+    workspace().join(target)
 }
 
 /// The folder that holds the workspace.

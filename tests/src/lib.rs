@@ -9,6 +9,7 @@
 //! | `OSTREE_GO_TEST_CACHE` | where real SDKs are kept, `~/.cache/ostree-go-tests` without it |
 //! | `GOPROXY` | where real SDKs come from when there is no `go` command to ask |
 
+pub mod bench;
 pub mod cli;
 pub mod ostree;
 pub mod sdk;

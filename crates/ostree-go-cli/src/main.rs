@@ -1,2 +1,12 @@
 //! The `ostree-go` command.
-fn main() {}
+
+mod cli;
+mod commands;
+mod error;
+mod output;
+mod progress;
+mod settings;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -132,7 +132,11 @@ fn check_all(
             .collect();
         workers
             .into_iter()
-            .map(|w| w.join().unwrap_or(Err(RepoError::Cancelled)))
+            .map(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
             .collect()
     });
     progress.event(&Event::Finished {

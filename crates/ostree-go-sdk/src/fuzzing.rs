@@ -2,9 +2,10 @@
 //!
 //! Errors are fine, panics are bugs.
 
+use crate::arch::Arch;
+use crate::fs::path::TreePath;
 use crate::golang::index::DownloadIndex;
 use crate::golang::version_file::VersionFile;
-use crate::{Arch, TreePath};
 
 pub use crate::source::fuzz::{tar, zip};
 

@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
 use super::{atomic, digest};
-use crate::{ErrorKind, Event, Progress, Sha256};
+use crate::id::Sha256;
+use crate::kind::ErrorKind;
+use crate::progress::{Event, Progress};
 
 /// How often a process that waits for another one's download looks again.
 const POLL: Duration = Duration::from_millis(50);

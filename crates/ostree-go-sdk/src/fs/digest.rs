@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use sha2::Digest;
 
-use crate::{Event, Phase, Progress, Sha256};
+use crate::id::Sha256;
+use crate::progress::{Event, Phase, Progress};
 
 /// How much is read at a time.
 pub const CHUNK: usize = 128 * 1024;

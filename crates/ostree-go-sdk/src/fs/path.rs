@@ -89,6 +89,12 @@ impl TreePath {
         Self(format!("{}/{}", base.0, self.0))
     }
 
+    /// The path of an entry of this directory. `name` must be a plain file name.
+    #[must_use]
+    pub(crate) fn join(&self, name: &'static str) -> Self {
+        Self(format!("{}/{name}", self.0))
+    }
+
     /// Whether this path is `top` or lies below it.
     #[must_use]
     pub fn is_in(&self, top: &Self) -> bool {

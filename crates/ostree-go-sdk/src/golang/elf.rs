@@ -1,7 +1,7 @@
 //! The few bytes of an ELF header that say which machine a program is for.
 
 /// A program's `e_machine`, if `header` starts an ELF file; at least its first 20 bytes
-/// are needed. To be compared with [`crate::Arch::elf_machine`].
+/// are needed. To be compared with [`crate::arch::Arch::elf_machine`].
 ///
 /// Source: System V ABI, chapter 4: `e_ident` begins with `\x7fELF`, its byte 5 is
 /// `EI_DATA` (1 little-endian, 2 big-endian); `e_machine` stands at offset 18.
@@ -21,7 +21,7 @@ pub fn elf_machine(header: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Arch;
+    use crate::arch::Arch;
     use proptest::prelude::*;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ErrorKind;
+use crate::kind::ErrorKind;
 
 /// The text of a `go.env`: lines `KEY=VALUE`; every other line is a comment.
 ///

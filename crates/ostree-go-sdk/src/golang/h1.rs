@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::Digest;
 
-use crate::Sha256;
+use crate::id::Sha256;
 
 /// The algorithm's prefix. Source: `golang.org/x/mod/sumdb/dirhash`, `Hash1`.
 const PREFIX: &str = "h1:";

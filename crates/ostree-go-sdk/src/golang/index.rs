@@ -2,7 +2,11 @@
 
 use serde::Deserialize;
 
-use crate::{Arch, ErrorKind, GoVersion, InvalidChecksum, Sha256, TreePath};
+use crate::arch::Arch;
+use crate::fs::path::TreePath;
+use crate::id::{InvalidChecksum, Sha256};
+use crate::kind::ErrorKind;
+use crate::version::GoVersion;
 
 /// The list of releases a download site serves as JSON, newest first:
 /// `[{version, stable, files: [{filename, os, arch, version, sha256, size, kind}]}]`

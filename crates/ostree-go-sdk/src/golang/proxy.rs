@@ -1,6 +1,6 @@
 //! `GOPROXY`: where the go command fetches modules from, and in which order.
 
-use crate::ErrorKind;
+use crate::kind::ErrorKind;
 
 /// One place of a `GOPROXY` list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 //!
 //! Source of every rule and constant here: `src/cmd/distpack/pack.go` and `archive.go`.
 
-use crate::{Arch, GoVersion, TreePath};
+use crate::arch::Arch;
+use crate::fs::path::TreePath;
+use crate::version::GoVersion;
 
 /// The path of the module that distributes toolchains (`modPath`).
 pub const MODULE: &str = "golang.org/toolchain";

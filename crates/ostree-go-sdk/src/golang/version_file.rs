@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::{ErrorKind, GoVersion, InvalidVersion};
+use crate::kind::ErrorKind;
+use crate::version::{GoVersion, InvalidVersion};
 
 /// What an SDK says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use super::url::Url;
 use super::{HttpClient, HttpError, Retry, request_error, status_error};
 use crate::fs::cache::{Cache, Partial, VerifiedFile};
 use crate::fs::digest;
-use crate::{Event, Phase, Progress, Sha256};
+use crate::id::Sha256;
+use crate::progress::{Event, Phase, Progress};
 
 /// A download that has got on by this much has earned a new count of retries.
 const HEADWAY: u64 = 1 << 20;

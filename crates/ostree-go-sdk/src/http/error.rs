@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::url::InvalidUrl;
 use crate::fs::cache::CacheError;
-use crate::{ErrorKind, Sha256};
+use crate::id::Sha256;
+use crate::kind::ErrorKind;
 
 /// Why something could not be downloaded. URLs are given without credentials.
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,7 @@ pub use error::HttpError;
 pub use url::InvalidUrl;
 use url::Url;
 
-use crate::{Event, Progress};
+use crate::progress::{Event, Progress};
 
 /// How requests are made. No environment variable is read for any of it.
 #[derive(Clone)]

@@ -8,7 +8,9 @@ use super::test_server::*;
 use super::*;
 use crate::fs::cache::{Cache, VerifiedFile};
 use crate::fs::digest;
-use crate::{ErrorKind, Sha256, Silent};
+use crate::id::Sha256;
+use crate::kind::ErrorKind;
+use crate::progress::Silent;
 
 fn content() -> Vec<u8> {
     (0..300_000u32)

@@ -109,7 +109,7 @@ impl fmt::Debug for Url {
 }
 
 /// A URL's text up to its query, without credentials.
-fn public_part(url: &str) -> String {
+pub(crate) fn public_part(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     without_credentials(&url[..end])
 }

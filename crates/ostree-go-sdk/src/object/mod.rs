@@ -11,7 +11,7 @@ mod tree;
 pub(crate) use commit::{Commit, content_id, sorted_dict};
 pub(crate) use dir::{DirTree, dirmeta, dirtree};
 pub(crate) use file::{FileHasher, FileHeader};
-pub(crate) use tree::{Leaf, LeafKind, Node, Overlap, Root, Tree, TreeSize};
+pub(crate) use tree::{Leaf, Overlap, Root, Tree, TreeSize};
 
 use crate::id::Sha256;
 use sha2::Digest;

@@ -113,7 +113,21 @@ impl Tree {
         Ok(())
     }
 
+    /// Whether anything is at a path, or above it in a directory's place.
+    pub(crate) fn contains(&self, path: &TreePath) -> bool {
+        let mut directory = self;
+        for name in path.components() {
+            match directory.entries.get(name) {
+                Some(Node::Directory(below)) => directory = below,
+                Some(Node::Leaf(_)) => return true,
+                None => return false,
+            }
+        }
+        true
+    }
+
     /// The leaf at a path.
+    #[cfg(test)]
     pub(crate) fn get(&self, path: &TreePath) -> Option<&Leaf> {
         let mut directory = self;
         let mut found = None;

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::{Entry, SourceError, Visit};
-use crate::TreePath;
+use crate::fs::path::TreePath;
 
 /// Yields exactly the bytes that were announced, and remembers what went wrong.
 struct Content<'a> {

@@ -9,7 +9,8 @@ use crate::fs::path::PathProblem;
 use crate::golang::index::IndexError;
 use crate::golang::proxy::InvalidProxyList;
 use crate::http::{HttpError, InvalidUrl};
-use crate::{ErrorKind, Sha256};
+use crate::id::Sha256;
+use crate::kind::ErrorKind;
 
 /// Why an SDK cannot be taken from a source. Locations are paths, or URLs without
 /// credentials.

@@ -8,7 +8,6 @@ mod directory;
 mod error;
 mod meter;
 pub(crate) mod open;
-pub(crate) mod spec;
 mod targz;
 #[cfg(test)]
 mod tests;
@@ -25,7 +24,8 @@ use std::path::PathBuf;
 pub use error::{EntryProblem, SourceError};
 use tree::Tree;
 
-use crate::{Sha256, TreePath};
+use crate::fs::path::TreePath;
+use crate::id::Sha256;
 
 /// The form a source's content is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use super::spec::{Pin, SourceSpec};
 use super::{Body, Form, Source, SourceError, SourceInfo};
+use crate::arch::Arch;
 use crate::fs::cache::{Cache, VerifiedFile};
 use crate::fs::digest;
 use crate::golang::index::DownloadIndex;
@@ -13,7 +13,11 @@ use crate::golang::proxy::{self, Place};
 use crate::golang::toolchain;
 use crate::http::url::Url;
 use crate::http::{HttpClient, HttpError};
-use crate::{Arch, ErrorKind, GoVersion, Progress, Sha256};
+use crate::id::Sha256;
+use crate::kind::ErrorKind;
+use crate::progress::Progress;
+use crate::treefile::{Pin, SourceSpec};
+use crate::version::GoVersion;
 
 /// The largest download index that is read. Go's, with all releases, has 8 MB.
 const INDEX_LIMIT: u64 = 64 << 20;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{EntryProblem, Limits, SourceError};
-use crate::TreePath;
+use crate::fs::path::TreePath;
 use crate::golang::toolchain;
 
 /// How many bytes all names of a source may have together. Go's have one million.
@@ -186,7 +186,7 @@ impl<'a> Tree<'a> {
         inside
             .parse()
             .map(Some)
-            .map_err(|e: crate::InvalidPath| EntryProblem::Path(e.problem))
+            .map_err(|e: crate::fs::path::InvalidPath| EntryProblem::Path(e.problem))
     }
 
     fn add(&mut self, path: &TreePath, kind: Seen) -> Result<(), EntryProblem> {

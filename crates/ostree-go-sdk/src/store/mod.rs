@@ -41,9 +41,6 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
-    /// A worker died.
-    #[error("a worker thread panicked")]
-    Panicked,
 }
 
 impl StoreError {
@@ -53,7 +50,6 @@ impl StoreError {
         match self {
             Self::Repo(error) => error.kind(),
             Self::Spool { source, .. } => crate::kind::ErrorKind::of_io(source),
-            Self::Panicked => crate::kind::ErrorKind::Io,
         }
     }
 }

@@ -98,7 +98,10 @@ where
         drop(sink);
         let mut written = Vec::new();
         for worker in workers {
-            written.extend(worker.join().map_err(|_| StoreError::Panicked)??);
+            let done = worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            written.extend(done?);
         }
         produced.map(|()| written)
     })
@@ -170,10 +173,17 @@ mod tests {
 
         fn write(&self, id: FileId, _: &FileHeader, _: &Content) -> Result<(), StoreError> {
             if self.fails_on == Some(id) {
-                return Err(StoreError::Panicked);
+                return Err(broken());
             }
             self.seen.lock().unwrap().push(id);
             Ok(())
+        }
+    }
+
+    fn broken() -> StoreError {
+        StoreError::Spool {
+            path: "/tmp".into(),
+            source: std::io::Error::other("broken"),
         }
     }
 
@@ -218,6 +228,6 @@ mod tests {
         let mut hasher = FileHasher::new(&FileHeader::Regular { executable: false });
         hasher.update(&10u32.to_be_bytes());
         let (result, _) = run(Some(hasher.finish()));
-        assert!(matches!(result, Err(StoreError::Panicked)));
+        assert!(matches!(result, Err(StoreError::Spool { .. })));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::node::Mark;
-use crate::ErrorKind;
+use crate::kind::ErrorKind;
 
 /// What is wrong with a treefile, and where.
 ///
@@ -117,7 +117,7 @@ pub enum TreefileProblem {
     #[error("no release for {found}, expected one of the treefile's arches: {expected}")]
     NoSuchArch {
         /// The architecture that was asked for.
-        found: crate::Arch,
+        found: crate::arch::Arch,
         /// The architectures it has, separated by commas.
         expected: String,
     },

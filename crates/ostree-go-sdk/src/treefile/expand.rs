@@ -3,7 +3,8 @@
 use super::error::{TreefileError, TreefileProblem as Problem};
 use super::node::{Key, Node, Value};
 use super::variables::{Local, Variables};
-use crate::{Arch, GoVersion};
+use crate::arch::Arch;
+use crate::version::GoVersion;
 
 /// The merged treefile as it reads for one architecture.
 ///

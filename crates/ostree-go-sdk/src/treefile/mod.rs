@@ -32,7 +32,8 @@ pub use release::{
     AddContent, AddFile, ArchTreefile, LayerRefTemplate, LayerSpec, Pin, SourceSpec,
 };
 
-use crate::{Arch, GoVersion};
+use crate::arch::Arch;
+use crate::version::GoVersion;
 use node::Node;
 use value::Text;
 

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{AddContent, ArchTreefile, LayerSpec, SourceSpec, Treefile};
-use crate::{RefName, TreePath};
+use crate::fs::path::TreePath;
+use crate::id::RefName;
 
 impl Treefile {
     /// The merged treefile, expanded for each of its architectures: a map from basearch

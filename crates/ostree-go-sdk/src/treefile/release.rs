@@ -10,8 +10,12 @@ use super::de::wrong;
 use super::node::Node;
 use super::schema::{File, Source, Sources, plain};
 use super::value::Text;
-use crate::golang::H1;
-use crate::{Arch, ContentId, GoVersion, InvalidRef, RefName, Sha256, TreePath};
+use crate::arch::Arch;
+use crate::fs::path::TreePath;
+use crate::golang::h1::H1;
+use crate::http::url::public_part;
+use crate::id::{ContentId, InvalidRef, RefName, Sha256};
+use crate::version::GoVersion;
 
 /// A treefile with everything expanded for one architecture: what one release is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +76,18 @@ pub enum SourceSpec {
     },
 }
 
+/// As a treefile says it: `index: https://go.dev/dl/`. Credentials in URLs are left out.
+impl fmt::Display for SourceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "path: {}", path.display()),
+            Self::Url { url, .. } => write!(f, "url: {}", public_part(url)),
+            Self::Index { base } => write!(f, "index: {}", public_part(base)),
+            Self::Module { path } => write!(f, "module: {path}"),
+        }
+    }
+}
+
 /// What an SDK has to be, whichever source it comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pin {
@@ -82,7 +98,7 @@ pub struct Pin {
 }
 
 /// A part of the tree that is committed on its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerSpec {
     /// Its name: lower-case letters, digits and `-`.

@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::de::LOCAL_PATH;
 use super::timestamp;
-use crate::{InvalidPath, TreePath};
+use crate::fs::path::{InvalidPath, TreePath};
 
 /// A value whose text `FromStr` reads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::error::{TreefileError, TreefileProblem as Problem};
 use super::node::{Node, Value};
-use crate::{Arch, GoVersion};
+use crate::arch::Arch;
+use crate::version::GoVersion;
 
 /// How many bytes one treefile's texts may expand to.
 const MAX_BYTES: usize = 4 << 20;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Silent;
+use crate::progress::Silent;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 

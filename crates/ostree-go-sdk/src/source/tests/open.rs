@@ -2,18 +2,22 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::super::open::{SourceContext, open};
-use super::super::spec::{Pin, SourceSpec};
 use super::*;
+use crate::arch::Arch;
 use crate::fs::cache::Cache;
 use crate::fs::digest;
+use crate::golang::h1::H1;
 use crate::http::test_server::{TestServer, respond, serve};
 use crate::http::{HttpClient, HttpOptions};
-use crate::{Arch, ErrorKind, H1, Sha256, Silent};
+use crate::id::Sha256;
+use crate::kind::ErrorKind;
+use crate::progress::Silent;
+use crate::treefile::{Pin, SourceSpec};
 
 const ZIP_PATH: &str = "/golang.org/toolchain/@v/v0.0.1-go1.26.5.linux-amd64.zip";
 
 fn h1() -> Option<H1> {
-    Some(crate::H1Builder::new().finish())
+    Some(crate::golang::h1::H1Builder::new().finish())
 }
 
 fn zip() -> Vec<u8> {

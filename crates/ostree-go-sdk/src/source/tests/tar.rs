@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::super::targz;
 use super::*;
-use crate::ErrorKind;
+use crate::kind::ErrorKind;
 
 /// One header block and content, padded; every field as it is given.
 fn entry(kind: u8, name: &str, mode: u32, link: &str, content: &[u8]) -> Vec<u8> {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::zip;
 use super::*;
-use crate::ErrorKind;
+use crate::kind::ErrorKind;
 
 fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error as _};
 use super::super::value::{AbsolutePath, LocalPath, Text};
 use super::super::{AddContent, AddFile, LayerSpec};
 use super::{Scalar, checked_text, plain};
-use crate::TreePath;
+use crate::fs::path::TreePath;
 
 /// A part of the tree that is committed on its own.
 #[derive(Debug, Deserialize, JsonSchema)]

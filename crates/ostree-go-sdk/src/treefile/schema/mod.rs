@@ -15,8 +15,11 @@ pub(super) use source::{Source, Sources};
 
 use super::value::{AbsolutePath, LayerName, Ordered, Text, Timestamp};
 use super::{LayerRefTemplate, Pin};
-use crate::golang::H1;
-use crate::{Arch, GoVersion, RefName, Sha256, TreePath};
+use crate::arch::Arch;
+use crate::fs::path::TreePath;
+use crate::golang::h1::H1;
+use crate::id::{RefName, Sha256};
+use crate::version::GoVersion;
 use layer::Layer;
 
 /// What a treefile that sets nothing starts from: it lies under every treefile.

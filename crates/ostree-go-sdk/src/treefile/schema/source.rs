@@ -11,7 +11,8 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use super::super::SourceSpec;
 use super::super::value::{LocalPath, Text};
 use super::{ArchName, checked_text};
-use crate::{Arch, Sha256};
+use crate::arch::Arch;
+use crate::id::Sha256;
 
 /// One list of sources, or one for each architecture.
 #[derive(Debug)]

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::super::{AddContent, ArchTreefile, SourceSpec, Treefile};
 use super::{minimal, parse};
-use crate::{Arch, ContentId, TreePath};
+use crate::arch::Arch;
+use crate::fs::path::TreePath;
+use crate::id::ContentId;
 
 fn x86_64(treefile: &Treefile) -> &ArchTreefile {
     treefile.for_arch(Arch::X86_64).unwrap()

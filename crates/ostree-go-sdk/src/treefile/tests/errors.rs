@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::super::TreefileError;
 use super::{minimal, parse};
-use crate::Arch;
+use crate::arch::Arch;
 
 /// The message, its sources and its hint.
 fn shown(error: &TreefileError) -> String {
@@ -318,10 +318,10 @@ fn the_parts_of_an_error_can_be_asked_for() {
     assert_eq!(error.file().unwrap().to_str(), Some("t.yaml"));
     assert_eq!((error.line(), error.column()), (Some(4), Some(13)));
     assert_eq!(error.key().as_deref(), Some("pin.x86_64"));
-    assert_eq!(error.kind(), crate::ErrorKind::InvalidInput);
+    assert_eq!(error.kind(), crate::kind::ErrorKind::InvalidInput);
 
     let missing = super::super::Treefile::load("no/such.yaml".as_ref()).unwrap_err();
-    assert_eq!(missing.kind(), crate::ErrorKind::NotFound);
+    assert_eq!(missing.kind(), crate::kind::ErrorKind::NotFound);
     let arch = minimal("arches: [x86_64]").unwrap();
     let arch = arch.for_arch(Arch::Aarch64).unwrap_err();
     assert_snapshot!([&missing, &arch].map(shown).join("\n"), @r#"

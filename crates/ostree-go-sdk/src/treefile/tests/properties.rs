@@ -6,7 +6,7 @@ use super::super::merge::merge;
 use super::super::node::{Key, Mark, Node, Value};
 use super::super::variables::Variables;
 use super::{MINIMAL, minimal, parse};
-use crate::Arch;
+use crate::arch::Arch;
 
 fn node(value: Value) -> Node {
     let file = Path::new("t").into();

@@ -1,0 +1,171 @@
+//! Errors as people and scripts see them: a message, a hint, an exit code.
+
+use ostree_go_sdk::{ComposeError, Error, ErrorKind, LayerError, RepoError};
+use std::path::PathBuf;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub enum CliError {
+    /// The library failed.
+    Library(Error),
+    /// The command line asks for something that makes no sense.
+    Usage {
+        message: String,
+        hint: Option<String>,
+    },
+    /// A file that the command line names cannot be read or written.
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// Standard output cannot be written.
+    Output(std::io::Error),
+}
+
+impl<E: Into<Error>> From<E> for CliError {
+    fn from(error: E) -> Self {
+        Self::Library(error.into())
+    }
+}
+
+impl CliError {
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Library(error) => error.kind(),
+            Self::Usage { .. } => ErrorKind::InvalidInput,
+            Self::File { source, .. } | Self::Output(source) => ErrorKind::of_io(source),
+        }
+    }
+
+    /// 1 failed, 2 usage, 3 refused, 75 worth another try, 130 interrupted.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } => 2,
+            _ => match self.kind() {
+                ErrorKind::Mismatch => 3,
+                ErrorKind::Cancelled => 130,
+                kind if kind.is_temporary() => 75,
+                _ => 1,
+            },
+        }
+    }
+
+    /// What went wrong, in one line.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Library(error) => error.to_string(),
+            Self::Usage { message, .. } => message.clone(),
+            Self::File { action, path, .. } => format!("cannot {action} {}", path.display()),
+            Self::Output(_) => "cannot write to standard output".to_owned(),
+        }
+    }
+
+    /// Why, in one line, where the message does not say it all.
+    pub fn cause(&self) -> Option<String> {
+        let mut source: Option<&dyn std::error::Error> = match self {
+            Self::Library(error) => std::error::Error::source(error),
+            Self::Usage { .. } => None,
+            Self::File { source, .. } | Self::Output(source) => Some(source),
+        };
+        let mut causes: Vec<String> = Vec::new();
+        while let Some(error) = source {
+            let text = one_line(&error.to_string());
+            // A wrapped error often says what its cause says.
+            if !causes.last().is_some_and(|last| last.contains(&text)) {
+                causes.push(text);
+            }
+            source = error.source();
+        }
+        (!causes.is_empty()).then(|| causes.join(": "))
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::Library(error) => library_hint(error),
+            Self::File { .. } | Self::Output(_) => None,
+        }
+        .or_else(|| kind_hint(self.kind()))
+    }
+}
+
+fn library_hint(error: &Error) -> Option<String> {
+    match error {
+        Error::Treefile(error) => error.hint(),
+        Error::Repo(error) => repo_hint(error),
+        Error::Compose(error) => compose_hint(error),
+        _ => None,
+    }
+}
+
+fn repo_hint(error: &RepoError) -> Option<String> {
+    match error {
+        RepoError::NotFound { path } => Some(format!(
+            "`ostree-go compose` makes one, or `ostree-go init --repo {}`",
+            path.display()
+        )),
+        RepoError::NotARepo { .. } => {
+            Some("a repository is made in a folder that is empty or does not exist".to_owned())
+        }
+        RepoError::NoSuchRev { nearest, .. } => Some(match nearest {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => "`ostree-go list` shows what there is".to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+fn compose_hint(error: &ComposeError) -> Option<String> {
+    let hint = match error {
+        ComposeError::Treefile(error) => return error.hint(),
+        ComposeError::Repo(error) => return repo_hint(error),
+        ComposeError::ReleaseExists { .. } => {
+            "a release never moves; compose another version, or use --replace if nobody has it yet"
+        }
+        ComposeError::VersionMismatch { .. } => {
+            "set `version` in the treefile to what the source is, or point `source` elsewhere"
+        }
+        ComposeError::ReservedMetadata { .. } => "use a key under a domain of your own",
+        ComposeError::NoTimestamp { .. } => "set `timestamp` in the treefile, or SOURCE_DATE_EPOCH",
+        ComposeError::Layer(LayerError::Unmatched { .. }) => {
+            "add it to a layer's `include` or to `exclude`"
+        }
+        ComposeError::Layer(LayerError::Conflict { upper, .. }) => {
+            return Some(format!("`override: true` on layer `{upper}` lets it win"));
+        }
+        ComposeError::Layer(LayerError::NotNoarch { .. }) => {
+            "keep what differs in a layer that is not noarch"
+        }
+        ComposeError::Layer(LayerError::SameContent { .. }) => {
+            "mark the layer `noarch: true`, so that it exists once for all architectures"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn kind_hint(kind: ErrorKind) -> Option<String> {
+    let hint = match kind {
+        ErrorKind::DiskFull => "make room on the file system and run the command again",
+        ErrorKind::Network => "check the connection and run the command again",
+        ErrorKind::PermissionDenied => "check who owns the path and how it is mounted",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn one_line(text: &str) -> String {
+    text.split('\n')
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,189 @@
+//! Progress on standard error.
+
+use crate::cli::GlobalArgs;
+use clap::ValueEnum;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ostree_go_sdk::{Event, Phase, Progress};
+use serde_json::json;
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// Bars, if standard error is a terminal
+    #[default]
+    Auto,
+    /// None
+    Never,
+    /// A JSON object a line
+    Json,
+}
+
+/// Work that ends sooner shows nothing.
+const FIRST_DRAWN: Duration = Duration::from_millis(250);
+/// Between two JSON lines of one piece of work.
+const JSON_EVERY: Duration = Duration::from_millis(100);
+
+/// The program's progress: draws, and hears Ctrl-C.
+pub struct Terminal {
+    mode: ProgressMode,
+    verbose: bool,
+    quiet: bool,
+    started: Instant,
+    bars: MultiProgress,
+    work: Mutex<HashMap<(Phase, String), Work>>,
+    interrupted: Arc<AtomicBool>,
+}
+
+struct Work {
+    bar: Option<ProgressBar>,
+    last_line: Option<Instant>,
+}
+
+impl Terminal {
+    pub fn new(global: &GlobalArgs) -> Self {
+        let mode = match global.progress {
+            ProgressMode::Auto if global.quiet || !std::io::stderr().is_terminal() => {
+                ProgressMode::Never
+            }
+            mode => mode,
+        };
+        let interrupted = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // The second one ends the process at once; the repository survives that too.
+            let _ =
+                signal_hook::flag::register_conditional_shutdown(signal, 130, interrupted.clone());
+            let _ = signal_hook::flag::register(signal, interrupted.clone());
+        }
+        Self {
+            mode,
+            verbose: global.verbose,
+            quiet: global.quiet,
+            started: Instant::now(),
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
+            work: Mutex::default(),
+            interrupted,
+        }
+    }
+
+    fn advanced(&self, phase: Phase, item: &str, done: u64, total: Option<u64>) {
+        let mut all = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (phase, item.to_owned());
+        let work = all.entry(key).or_insert(Work {
+            bar: None,
+            last_line: None,
+        });
+        match self.mode {
+            ProgressMode::Json => {
+                let due = work
+                    .last_line
+                    .is_none_or(|last| last.elapsed() >= JSON_EVERY);
+                if due || Some(done) == total {
+                    work.last_line = Some(Instant::now());
+                    say(&json!({
+                        "event": "progress", "phase": phase.as_str(), "item": item,
+                        "done": done, "total": total,
+                        "unit": if phase.counts_bytes() { "bytes" } else { "objects" },
+                    }));
+                }
+            }
+            ProgressMode::Auto if self.started.elapsed() >= FIRST_DRAWN => {
+                let bar = work.bar.get_or_insert_with(|| {
+                    let bar = self.bars.add(ProgressBar::new(total.unwrap_or(0)));
+                    bar.set_style(style(phase, total));
+                    bar.set_prefix(phase.as_str());
+                    bar.set_message(item.to_owned());
+                    bar
+                });
+                bar.set_position(done);
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&self, kind: &str, fields: serde_json::Value, text: &str) {
+        match self.mode {
+            ProgressMode::Json => {
+                let mut object = fields;
+                object["event"] = kind.into();
+                say(&object);
+            }
+            _ if !self.quiet => self.bars.suspend(|| eprintln!("{text}")),
+            _ => {}
+        }
+    }
+}
+
+impl Progress for Terminal {
+    fn event(&self, event: &Event<'_>) {
+        match *event {
+            Event::Advanced {
+                phase,
+                item,
+                done,
+                total,
+            } => self.advanced(phase, item, done, total),
+            Event::Finished { phase, item } => {
+                let mut all = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(bar) = all.remove(&(phase, item.to_owned())).and_then(|w| w.bar) {
+                    bar.finish_and_clear();
+                }
+            }
+            Event::SourceSkipped { source, reason } if self.verbose => {
+                let reason = chain(reason);
+                let text = format!("note: source {source} cannot be used: {reason}");
+                let fields = json!({"source": source, "reason": reason});
+                self.note("source-skipped", fields, &text);
+            }
+            Event::Retrying {
+                url,
+                attempt,
+                reason,
+            } if self.verbose => {
+                let reason = chain(reason);
+                let text = format!("note: try {attempt} of {url} failed: {reason}");
+                let fields = json!({"url": url, "attempt": attempt, "reason": reason});
+                self.note("retrying", fields, &text);
+            }
+            Event::Waiting { lock } => {
+                let lock = lock.display().to_string();
+                let text = format!("waiting for another ostree-go to let go of {lock}");
+                self.note("waiting", json!({"lock": lock}), &text);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+fn say(object: &serde_json::Value) {
+    eprintln!("{object}");
+}
+
+fn style(phase: Phase, total: Option<u64>) -> ProgressStyle {
+    let template = match (phase.counts_bytes(), total) {
+        (true, Some(_)) => {
+            "{prefix:>9} {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}"
+        }
+        (true, None) => "{prefix:>9} {msg} {spinner} {bytes} {bytes_per_sec} {elapsed}",
+        (false, _) => "{prefix:>9} {msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}",
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,99 @@
+//! What the environment says. Nothing else in the program, and nothing in the library, reads it.
+
+use crate::error::CliError;
+use clap::ColorChoice;
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The environment, read once.
+#[derive(Debug)]
+pub struct Settings {
+    source_date_epoch: Option<String>,
+    goproxy: Option<String>,
+    cache_home: Option<PathBuf>,
+    home: Option<PathBuf>,
+    pub http_proxy: Option<String>,
+}
+
+impl Settings {
+    pub fn from_env() -> Self {
+        #[cfg(feature = "failpoints")]
+        if let Ok(name) = env::var("OSTREE_GO_FAILPOINT") {
+            ostree_go_sdk::failpoint::arm(name);
+        }
+        let text = |key: &str| env::var(key).ok().filter(|value| !value.is_empty());
+        let path = |key: &str| {
+            env::var_os(key)
+                .map(PathBuf::from)
+                .filter(|p| p.is_absolute())
+        };
+        Self {
+            source_date_epoch: text("SOURCE_DATE_EPOCH"),
+            goproxy: text("GOPROXY"),
+            cache_home: path("XDG_CACHE_HOME"),
+            home: path("HOME"),
+            http_proxy: text("https_proxy")
+                .or_else(|| text("HTTPS_PROXY"))
+                .or_else(|| text("ALL_PROXY")),
+        }
+    }
+
+    /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
+    pub fn source_date_epoch(&self) -> Result<Option<u64>, CliError> {
+        let Some(text) = &self.source_date_epoch else {
+            return Ok(None);
+        };
+        let seconds = text.parse();
+        seconds.map(Some).map_err(|_| {
+            CliError::usage(format!(
+                "SOURCE_DATE_EPOCH is `{text}`, expected seconds since 1970"
+            ))
+        })
+    }
+
+    /// The folder for downloads.
+    pub fn cache(&self) -> PathBuf {
+        match (&self.cache_home, &self.home) {
+            (Some(cache), _) => cache.join("ostree-go"),
+            (None, Some(home)) => home.join(".cache/ostree-go"),
+            (None, None) => PathBuf::from("/var/cache/ostree-go"),
+        }
+    }
+
+    /// `GOPROXY` as a go command on this machine would have it: from the environment, else from
+    /// `go env`, which knows the user's and the distribution's defaults.
+    pub fn goproxy(&self) -> Option<String> {
+        self.goproxy.clone().or_else(|| {
+            let output = Command::new("go")
+                .args(["env", "GOPROXY"])
+                .env("GOTOOLCHAIN", "local")
+                .stdin(Stdio::null())
+                .stderr(Stdio::null())
+                .output()
+                .ok()
+                .filter(|output| output.status.success())?;
+            let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+            (!value.is_empty()).then_some(value)
+        })
+    }
+
+    /// The colour choice for messages that come before the arguments are parsed.
+    #[allow(clippy::unused_self)]
+    pub fn color_from_args(&self) -> ColorChoice {
+        let mut args = env::args().skip(1);
+        while let Some(arg) = args.next() {
+            let value = match arg.strip_prefix("--color") {
+                Some("") => args.next(),
+                Some(value) => value.strip_prefix('=').map(str::to_owned),
+                None => continue,
+            };
+            match value.as_deref() {
+                Some("always") => return ColorChoice::Always,
+                Some("never") => return ColorChoice::Never,
+                _ => {}
+            }
+        }
+        ColorChoice::Auto
+    }
+}

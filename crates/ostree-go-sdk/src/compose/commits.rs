@@ -1,0 +1,217 @@
+//! Commit objects and refs: layers, the release, its channels.
+
+use super::{
+    ChannelState, ComposeError, ComposedChannel, ComposedLayer, ComposedRelease, NewObjects,
+};
+use crate::failpoint;
+use crate::id::{CommitId, RefName};
+use crate::layer::{LayerError, Layers};
+use crate::metadata::{self, Metadata};
+use crate::object::{Commit, Root, Tree, dirmeta, sorted_dict};
+use crate::repo::{RepoError, Transaction};
+use crate::treefile::ArchTreefile;
+use crate::version::GoVersion;
+use ostree::ObjectType;
+
+/// Writes a tree's directory objects.
+fn write_tree(transaction: &Transaction<'_>, tree: &Tree) -> Result<Root, RepoError> {
+    transaction.write(ObjectType::DirMeta, &dirmeta())?;
+    tree.objects(&mut |directory| {
+        transaction
+            .write(ObjectType::DirTree, directory)
+            .map(|_new| ())
+    })
+}
+
+/// Writes the layers' commits and sets their refs. Layers with nothing in them are left out.
+pub(super) fn layers(
+    transaction: &Transaction<'_>,
+    release: &ArchTreefile,
+    layers: &Layers<'_>,
+    trees: &[Tree],
+    new: &[NewObjects],
+) -> Result<Vec<ComposedLayer>, ComposeError> {
+    let mut composed = Vec::new();
+    for (index, tree) in trees.iter().enumerate() {
+        if tree.entries.is_empty() {
+            continue;
+        }
+        let name = layers.get(index).name.clone();
+        let noarch = layers.is_noarch(index);
+        let root = write_tree(transaction, tree)?;
+        let content = root.content_id();
+        let ref_name = release.layer_ref.for_layer(&name, &content)?;
+        // It follows from name, architecture and content alone, so that a layer which
+        // releases share is one commit, whichever of them came first.
+        let commit = Commit {
+            metadata: metadata::layer(&name, (!noarch).then_some(release.arch), &ref_name),
+            parent: None,
+            subject: format!("Go SDK layer {name}"),
+            body: String::new(),
+            timestamp: 0,
+            tree: root.tree,
+            meta: root.meta,
+        };
+        let object = commit.object();
+        let found = transaction.repo().find(&ref_name)?;
+        if let Some(found) = found.filter(|found| *found != object.id) {
+            return Err(ComposeError::Layer(LayerError::SameContent {
+                layer: name,
+                name: ref_name,
+                found,
+                expected: object.id,
+            }));
+        }
+        transaction.write(ObjectType::Commit, &object)?;
+        transaction.set_ref(&ref_name, object.id);
+        failpoint::hit("compose.layer-written");
+        let size = tree.size();
+        composed.push(ComposedLayer {
+            name,
+            ref_name,
+            commit: object.id,
+            content,
+            noarch,
+            files: size.files,
+            bytes: size.bytes,
+            new: new[index],
+            unchanged: found.is_some(),
+        });
+    }
+    Ok(composed)
+}
+
+/// What a release's commit is made of, besides its tree.
+pub(super) struct ReleaseFacts<'a> {
+    pub(super) layers: &'a [ComposedLayer],
+    pub(super) h1: Option<String>,
+    pub(super) timestamp: u64,
+    pub(super) parent: Option<CommitId>,
+    pub(super) extra: &'a Metadata,
+}
+
+/// Writes the release's commit.
+pub(super) fn release(
+    transaction: &Transaction<'_>,
+    spec: &ArchTreefile,
+    tree: &Tree,
+    facts: ReleaseFacts<'_>,
+) -> Result<(CommitId, Commit), ComposeError> {
+    let root = write_tree(transaction, tree)?;
+    let layers: Vec<(String, CommitId)> = facts
+        .layers
+        .iter()
+        .map(|layer| (layer.name.clone(), layer.commit))
+        .collect();
+    let metadata = metadata::Release {
+        arch: spec.arch,
+        version: spec.version.as_str(),
+        layers: &layers,
+        h1: facts.h1,
+        size: tree.size(),
+        extra: facts.extra,
+    };
+    let commit = Commit {
+        metadata: metadata.bound_to(&spec.release_ref),
+        parent: facts.parent,
+        subject: format!("Go {} for {}", spec.version, spec.arch),
+        body: String::new(),
+        timestamp: facts.timestamp,
+        tree: root.tree,
+        meta: root.meta,
+    };
+    let object = commit.object();
+    transaction.write(ObjectType::Commit, &object)?;
+    failpoint::hit("compose.release-written");
+    Ok((object.id, commit))
+}
+
+/// Sets the keys of a release's detached metadata that are given, and keeps the others:
+/// signatures are among them.
+pub(super) fn describe(
+    transaction: &Transaction<'_>,
+    commit: CommitId,
+    keys: Metadata,
+) -> Result<(), RepoError> {
+    let before = transaction.repo().detached(commit)?;
+    let mut after = before.clone();
+    after.extend(keys);
+    if after == before {
+        return Ok(());
+    }
+    transaction.write_detached(commit, &sorted_dict(&after))
+}
+
+/// Promotes a release to a channel: a commit of the same tree after the channel's last.
+///
+/// A channel that has the release already stays as it is, and so does one that has a newer
+/// version: composing an old release again must not take hosts back.
+pub(super) fn promote(
+    transaction: &Transaction<'_>,
+    release: &Commit,
+    channel: &RefName,
+    now: u64,
+) -> Result<ComposedChannel, ComposeError> {
+    let repo = transaction.repo();
+    let mut metadata = release.metadata.clone();
+    metadata::bind(&mut metadata, channel);
+    let head = match repo.find(channel)? {
+        Some(id) => Some((id, repo.commit(id)?)),
+        None => None,
+    };
+    if let Some((id, head)) = &head {
+        let state = if head.content_id() == release.content_id() && head.metadata == metadata {
+            Some(ChannelState::Unchanged)
+        } else if version(head) > version(release) {
+            Some(ChannelState::Newer)
+        } else {
+            None
+        };
+        if let Some(state) = state {
+            return Ok(ComposedChannel {
+                ref_name: channel.clone(),
+                commit: *id,
+                state,
+            });
+        }
+    }
+    let commit = Commit {
+        metadata,
+        parent: head.as_ref().map(|(id, _)| *id),
+        // Hosts refuse to go back in time, so a channel never does.
+        timestamp: head.map_or(now, |(_, head)| now.max(head.timestamp)),
+        ..release.clone()
+    };
+    let object = commit.object();
+    transaction.write(ObjectType::Commit, &object)?;
+    transaction.set_ref(channel, object.id);
+    Ok(ComposedChannel {
+        ref_name: channel.clone(),
+        commit: object.id,
+        state: ChannelState::Moved,
+    })
+}
+
+fn version(commit: &Commit) -> Option<GoVersion> {
+    let version: String = commit.metadata.get(metadata::SDK_VERSION)?.get()?;
+    version.parse().ok()
+}
+
+/// Moves the release's ref, which never moves to another commit unless `replace` says so.
+pub(super) fn set_release_ref(
+    transaction: &Transaction<'_>,
+    composed: &ComposedRelease,
+    replace: bool,
+) -> Result<(), ComposeError> {
+    match transaction.repo().find(&composed.ref_name)? {
+        Some(found) if found != composed.commit && !replace => Err(ComposeError::ReleaseExists {
+            ref_name: composed.ref_name.clone(),
+            found,
+            expected: composed.commit,
+        }),
+        _ => {
+            transaction.set_ref(&composed.ref_name, composed.commit);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Why a compose failed.
+
+use crate::arch::Arch;
+use crate::fs::path::TreePath;
+use crate::golang::h1::H1;
+use crate::golang::version_file::VersionFileError;
+use crate::http::HttpError;
+use crate::id::{CommitId, InvalidRef, RefName};
+use crate::kind::ErrorKind;
+use crate::layer::LayerError;
+use crate::repo::RepoError;
+use crate::source::SourceError;
+use crate::store::StoreError;
+use crate::treefile::TreefileError;
+use crate::version::GoVersion;
+
+/// Why a compose failed. The repository's refs are as they were.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComposeError {
+    /// The treefile does not have what was asked for.
+    #[error(transparent)]
+    Treefile(#[from] TreefileError),
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// Writing objects.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Reading a source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Setting up downloads.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The layers do not fit.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// A template gave no valid ref.
+    #[error(transparent)]
+    Ref(#[from] InvalidRef),
+    /// None of a release's sources can be used.
+    #[error("no source of {release} can be used{}", each(failures))]
+    NoSource {
+        /// The release.
+        release: RefName,
+        /// Each source and why not.
+        failures: Vec<(String, SourceError)>,
+    },
+    /// A file of a source cannot be read.
+    #[error("cannot read `{path}` of {source_name}")]
+    Read {
+        /// The path in the SDK.
+        path: TreePath,
+        /// The source.
+        source_name: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The source has no `VERSION` file.
+    #[error("{source_name} has no VERSION file, so it is not a Go distribution")]
+    NoVersion {
+        /// The source.
+        source_name: String,
+    },
+    /// The source's `VERSION` file is not well-formed.
+    #[error("cannot read the VERSION file of {source_name}")]
+    VersionFile {
+        /// The source.
+        source_name: String,
+        /// Why.
+        #[source]
+        source: VersionFileError,
+    },
+    /// The source is another version than the treefile says.
+    #[error("{source_name} is Go {found}, expected {expected}")]
+    VersionMismatch {
+        /// The source.
+        source_name: String,
+        /// Its version.
+        found: GoVersion,
+        /// The treefile's.
+        expected: GoVersion,
+    },
+    /// The source's go command is for another machine.
+    #[error("`bin/go` of {source_name} is {}, expected a program for {expected}", machine(*found))]
+    WrongArch {
+        /// The source.
+        source_name: String,
+        /// Its ELF machine number, if it is an ELF file.
+        found: Option<u16>,
+        /// The release's architecture.
+        expected: Arch,
+    },
+    /// The content is not what was pinned.
+    #[error("content of {source_name} has {}, expected {expected}", hash(found.as_ref()))]
+    H1Mismatch {
+        /// The source.
+        source_name: String,
+        /// Its `h1:` hash; `None` where it has symlinks, which Go's module form cannot have.
+        found: Option<H1>,
+        /// The pinned one.
+        expected: H1,
+    },
+    /// A hard link that cannot be kept.
+    #[error("hard link `{path}` leads to `{target}`, which is excluded or has another mode")]
+    UnusableLink {
+        /// The link.
+        path: TreePath,
+        /// The file it leads to.
+        target: TreePath,
+    },
+    /// Nothing says when the release was made.
+    #[error("the VERSION file of Go {version} has no time, and the treefile has no `timestamp`")]
+    NoTimestamp {
+        /// The version.
+        version: GoVersion,
+    },
+    /// Metadata that only the composer sets.
+    #[error("metadata key `{key}` is set by the compose and cannot be added")]
+    ReservedMetadata {
+        /// The key.
+        key: String,
+    },
+    /// The release is there with other content.
+    #[error(
+        "release {ref_name} exists with other content: found commit {found}, expected {expected}"
+    )]
+    ReleaseExists {
+        /// The release's ref.
+        ref_name: RefName,
+        /// The commit it names.
+        found: CommitId,
+        /// The commit that was composed.
+        expected: CommitId,
+    },
+    /// The caller asked for a stop.
+    #[error("stopped on request")]
+    Cancelled,
+}
+
+impl ComposeError {
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Treefile(error) => error.kind(),
+            Self::Repo(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Source(error) => error.kind(),
+            Self::Http(error) => error.kind(),
+            Self::Layer(error) => error.kind(),
+            Self::Ref(_) | Self::ReservedMetadata { .. } | Self::NoTimestamp { .. } => {
+                ErrorKind::InvalidInput
+            }
+            // The last source tried is the last resort; it says best whether to try again.
+            Self::NoSource { failures, .. } => failures
+                .last()
+                .map_or(ErrorKind::InvalidInput, |(_, error)| error.kind()),
+            Self::Read { source, .. } => ErrorKind::of_io(source),
+            Self::NoVersion { .. } | Self::VersionFile { .. } => ErrorKind::Corrupt,
+            Self::VersionMismatch { .. } | Self::WrongArch { .. } | Self::H1Mismatch { .. } => {
+                ErrorKind::Mismatch
+            }
+            Self::UnusableLink { .. } => ErrorKind::UnsafeContent,
+            Self::ReleaseExists { .. } => ErrorKind::RefConflict,
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+}
+
+/// One source and why it cannot be used, per source.
+fn each(failures: &[(String, SourceError)]) -> String {
+    let mut text = String::new();
+    for (source, error) in failures {
+        text.push_str("; ");
+        text.push_str(source);
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+    }
+    text
+}
+
+fn machine(found: Option<u16>) -> String {
+    match found {
+        Some(machine) => {
+            let known = Arch::ALL.into_iter().find(|a| a.elf_machine() == machine);
+            known.map_or_else(
+                || format!("a program for ELF machine {machine}"),
+                |arch| format!("a program for {arch}"),
+            )
+        }
+        None => "no ELF program".to_owned(),
+    }
+}
+
+fn hash(found: Option<&H1>) -> String {
+    found.map_or_else(
+        || "symlinks, and so no h1 hash".to_owned(),
+        ToString::to_string,
+    )
+}

@@ -1,0 +1,410 @@
+//! Reading a source into a transaction: every file becomes an object, every path finds its layer.
+
+use super::{Compose, ComposeError};
+use crate::failpoint;
+use crate::fs::path::TreePath;
+use crate::golang::elf::elf_machine;
+use crate::golang::h1::{H1, H1Builder};
+use crate::golang::toolchain::{is_executable, module_entry, module_folder};
+use crate::golang::version_file::VersionFile;
+use crate::layer::{GO_ENV, LayerError, Layers, Place};
+use crate::object::{FileHeader, Leaf, Overlap, Tree};
+use crate::progress::{Event, Phase};
+use crate::repo::Transaction;
+use crate::source::{Entry, Source};
+use crate::store::{Content, Incoming, LibostreeWriter, Sink, Written, write_files};
+use crate::treefile::ArchTreefile;
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+
+/// An SDK whose objects are in the transaction.
+#[derive(Debug)]
+pub(super) struct Ingested {
+    /// One tree per layer, with the paths they have in the release; additions are in it.
+    pub(super) trees: Vec<Tree>,
+    /// Objects and bytes that were new to the repository, per layer.
+    pub(super) new: Vec<NewObjects>,
+    /// The `h1:` hash of what the layers took from the source; `None` where Go's module form
+    /// could not hold it.
+    pub(super) h1: Option<H1>,
+    /// The `time` line of the SDK's `VERSION`, in seconds since 1970.
+    pub(super) time: Option<u64>,
+}
+
+/// File objects that the repository did not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NewObjects {
+    /// How many.
+    pub objects: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+}
+
+/// Reads a source and adds what the treefile adds. Nothing is visible before the transaction ends.
+pub(super) fn ingest(
+    compose: &Compose,
+    transaction: &Transaction<'_>,
+    release: &ArchTreefile,
+    layers: &Layers<'_>,
+    source: Source,
+) -> Result<Ingested, ComposeError> {
+    let mut reader = Reader {
+        compose,
+        release,
+        layers,
+        source_name: source.info.name.clone(),
+        spool_in: transaction.repo().path().join("tmp"),
+        seen: Seen::default(),
+        bytes: 0,
+    };
+    let written = write_files(writers(compose, transaction), |sink| {
+        source.read(&compose.limits, &mut |entry| reader.entry(entry, sink))
+    })?;
+    compose.progress.event(&Event::Finished {
+        phase: Phase::Write,
+        item: release.release_ref.as_str(),
+    });
+    let Reader {
+        seen, source_name, ..
+    } = reader;
+    let version = seen.version.ok_or(ComposeError::NoVersion {
+        source_name: source_name.clone(),
+    })?;
+    let hashes = Hashes::of(release, &written, &seen.links, seen.has_symlinks)?;
+    hashes.check(release, &source_name)?;
+
+    let mut ingested = Ingested {
+        trees: vec![Tree::default(); layers.len()],
+        new: vec![NewObjects::default(); layers.len()],
+        h1: hashes.in_layers,
+        time: version.time,
+    };
+    let by_path: HashMap<&TreePath, &Written<Tag>> =
+        written.iter().map(|file| (&file.tag.path, file)).collect();
+    for file in &written {
+        ingested.add(layers, release, &file.tag, file)?;
+    }
+    for (path, link) in &seen.links {
+        let Some(target) = by_path.get(&link.target) else {
+            continue;
+        };
+        let tag = Tag {
+            path: path.clone(),
+            place: link.place,
+        };
+        ingested.link(layers, release, &tag, target)?;
+    }
+    failpoint::hit("compose.source-read");
+    add(
+        compose,
+        transaction,
+        layers,
+        seen.go_env.as_deref(),
+        &mut ingested,
+    )?;
+    Ok(ingested)
+}
+
+fn writers(compose: &Compose, transaction: &Transaction<'_>) -> Vec<LibostreeWriter> {
+    (0..compose.threads.max(1))
+        .map(|_| LibostreeWriter::new(transaction))
+        .collect()
+}
+
+/// Writes what the treefile adds to the layers.
+fn add(
+    compose: &Compose,
+    transaction: &Transaction<'_>,
+    layers: &Layers<'_>,
+    go_env: Option<&[u8]>,
+    ingested: &mut Ingested,
+) -> Result<(), ComposeError> {
+    let additions = layers.additions(go_env)?;
+    let written = write_files(writers(compose, transaction), |sink| {
+        for addition in additions {
+            sink.put(Incoming {
+                tag: (addition.layer, addition.path),
+                header: addition.header,
+                content: addition.content.into(),
+                store: true,
+            });
+        }
+        Ok::<_, ComposeError>(())
+    })?;
+    for file in written {
+        let (layer, path) = &file.tag;
+        ingested.insert(layers, *layer, path, &file)?;
+    }
+    Ok(())
+}
+
+/// A path of the source and where it goes.
+#[derive(Debug)]
+struct Tag {
+    path: TreePath,
+    place: Place,
+}
+
+/// What reading a source has met so far.
+#[derive(Debug, Default)]
+struct Seen {
+    version: Option<VersionFile>,
+    go_env: Option<Vec<u8>>,
+    links: BTreeMap<TreePath, HardLink>,
+    has_symlinks: bool,
+}
+
+/// A second name of an earlier file.
+#[derive(Debug)]
+struct HardLink {
+    target: TreePath,
+    place: Place,
+}
+
+struct Reader<'c> {
+    compose: &'c Compose,
+    release: &'c ArchTreefile,
+    layers: &'c Layers<'c>,
+    source_name: String,
+    spool_in: std::path::PathBuf,
+    seen: Seen,
+    bytes: u64,
+}
+
+impl Reader<'_> {
+    fn entry(&mut self, entry: Entry<'_>, sink: &Sink<'_, Tag>) -> Result<(), ComposeError> {
+        if self.compose.progress.is_cancelled() {
+            return Err(ComposeError::Cancelled);
+        }
+        let (path, header, content) = match entry {
+            // A directory is there because something is in it: a zip has no entries for them.
+            Entry::Directory(_) => return Ok(()),
+            Entry::HardLink { path, target } => {
+                let place = self.layers.place(&path, &self.source_name)?;
+                self.seen.links.insert(path, HardLink { target, place });
+                return Ok(());
+            }
+            Entry::Symlink { path, target } => (path, FileHeader::Symlink { target }, None),
+            Entry::File {
+                path,
+                size,
+                content,
+            } => {
+                let executable = is_executable(&path);
+                (
+                    path,
+                    FileHeader::Regular { executable },
+                    Some((size, content)),
+                )
+            }
+        };
+        let place = self.layers.place(&path, &self.source_name)?;
+        let in_module = self.module_entry(&path).is_some();
+        if place == Place::Excluded && !in_module {
+            return Ok(());
+        }
+        let content = match content {
+            Some((size, content)) => self.read(&path, size, content)?,
+            None => {
+                self.seen.has_symlinks |= in_module;
+                Vec::new().into()
+            }
+        };
+        let went = sink.put(Incoming {
+            header,
+            content,
+            store: place != Place::Excluded,
+            tag: Tag { path, place },
+        });
+        // A worker has failed; its error is the one that counts.
+        if went {
+            Ok(())
+        } else {
+            Err(ComposeError::Cancelled)
+        }
+    }
+
+    fn read(
+        &mut self,
+        path: &TreePath,
+        size: u64,
+        input: &mut dyn Read,
+    ) -> Result<Content, ComposeError> {
+        let content =
+            Content::read(input, size, &self.spool_in).map_err(|source| ComposeError::Read {
+                path: path.clone(),
+                source_name: self.source_name.clone(),
+                source,
+            })?;
+        if let Content::Memory(bytes) = &content {
+            self.look_at(path, bytes)?;
+        }
+        self.bytes += content.len();
+        self.compose.progress.event(&Event::Advanced {
+            phase: Phase::Write,
+            item: self.release.release_ref.as_str(),
+            done: self.bytes,
+            total: None,
+        });
+        Ok(content)
+    }
+
+    /// Checks the files that say which SDK this is, as soon as they come.
+    fn look_at(&mut self, path: &TreePath, bytes: &[u8]) -> Result<(), ComposeError> {
+        match path.as_str() {
+            "VERSION" => {
+                let found =
+                    VersionFile::parse(bytes).map_err(|source| ComposeError::VersionFile {
+                        source_name: self.source_name.clone(),
+                        source,
+                    })?;
+                if found.version != self.release.version {
+                    return Err(ComposeError::VersionMismatch {
+                        source_name: self.source_name.clone(),
+                        found: found.version,
+                        expected: self.release.version.clone(),
+                    });
+                }
+                self.seen.version = Some(found);
+            }
+            GO_ENV => self.seen.go_env = Some(bytes.to_vec()),
+            "bin/go" => {
+                let expected = self.release.arch;
+                let found = elf_machine(bytes);
+                if found != Some(expected.elf_machine()) {
+                    return Err(ComposeError::WrongArch {
+                        source_name: self.source_name.clone(),
+                        found,
+                        expected,
+                    });
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn module_entry(&self, path: &TreePath) -> Option<String> {
+        let folder = module_folder(&self.release.version, self.release.arch);
+        module_entry(&folder, path)
+    }
+}
+
+/// The `h1:` hashes of what was read.
+struct Hashes {
+    /// Over the whole source.
+    upstream: Option<H1>,
+    /// Over what went into layers.
+    in_layers: Option<H1>,
+}
+
+impl Hashes {
+    fn of(
+        release: &ArchTreefile,
+        written: &[Written<Tag>],
+        links: &BTreeMap<TreePath, HardLink>,
+        has_symlinks: bool,
+    ) -> Result<Self, ComposeError> {
+        let folder = module_folder(&release.version, release.arch);
+        let (mut upstream, mut in_layers) = (H1Builder::new(), H1Builder::new());
+        let mut add = |tag: &TreePath, place: Place, sha256| {
+            if let Some(name) = module_entry(&folder, tag) {
+                upstream.add(&name, sha256);
+                if place != Place::Excluded {
+                    in_layers.add(&name, sha256);
+                }
+            }
+        };
+        let mut by_path = HashMap::new();
+        for file in written {
+            add(&file.tag.path, file.tag.place, file.sha256);
+            by_path.insert(&file.tag.path, file.sha256);
+        }
+        for (path, link) in links {
+            if let Some(sha256) = by_path.get(&link.target) {
+                add(path, link.place, *sha256);
+            }
+        }
+        // Go's module form has no symlinks: a tree with one cannot be Go's own.
+        let finish = |builder: H1Builder| (!has_symlinks).then(|| builder.finish());
+        Ok(Self {
+            upstream: finish(upstream),
+            in_layers: finish(in_layers),
+        })
+    }
+
+    fn check(&self, release: &ArchTreefile, source_name: &str) -> Result<(), ComposeError> {
+        match release.pin.h1 {
+            Some(expected) if self.upstream != Some(expected) => Err(ComposeError::H1Mismatch {
+                source_name: source_name.to_owned(),
+                found: self.upstream,
+                expected,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Ingested {
+    /// Puts a file of the source into its layer, below the prefix.
+    fn add(
+        &mut self,
+        layers: &Layers<'_>,
+        release: &ArchTreefile,
+        tag: &Tag,
+        file: &Written<Tag>,
+    ) -> Result<(), ComposeError> {
+        match tag.place {
+            Place::Layer(layer) => {
+                self.insert(layers, layer, &tag.path.below(&release.prefix), file)
+            }
+            Place::Excluded => Ok(()),
+        }
+    }
+
+    /// Puts a second name of a file into its layer.
+    fn link(
+        &mut self,
+        layers: &Layers<'_>,
+        release: &ArchTreefile,
+        tag: &Tag,
+        target: &Written<Tag>,
+    ) -> Result<(), ComposeError> {
+        let executable = is_executable(&tag.path);
+        if target.header != (FileHeader::Regular { executable })
+            || target.tag.place == Place::Excluded
+        {
+            return Err(ComposeError::UnusableLink {
+                path: tag.path.clone(),
+                target: target.tag.path.clone(),
+            });
+        }
+        self.add(layers, release, tag, target)
+    }
+
+    fn insert<T>(
+        &mut self,
+        layers: &Layers<'_>,
+        layer: usize,
+        path: &TreePath,
+        file: &Written<T>,
+    ) -> Result<(), ComposeError> {
+        let leaf = Leaf {
+            id: file.id,
+            size: file.size,
+            kind: (&file.header).into(),
+        };
+        self.trees[layer]
+            .insert(path, leaf)
+            .map_err(|Overlap { path }| {
+                let layer = layers.get(layer).name.clone();
+                ComposeError::Layer(LayerError::Duplicate { layer, path })
+            })?;
+        if file.new {
+            self.new[layer].objects += 1;
+            self.new[layer].bytes += file.size;
+        }
+        Ok(())
+    }
+}

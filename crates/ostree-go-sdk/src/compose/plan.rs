@@ -1,0 +1,388 @@
+//! Plan, then execute.
+
+use super::commits::{self, ReleaseFacts};
+use super::ingest::{Ingested, ingest};
+use super::{Compose, ComposeError, Composed, ComposedRelease, inputs};
+use crate::arch::Arch;
+use crate::failpoint;
+use crate::http::{HttpClient, HttpOptions};
+use crate::id::{CommitId, RefName};
+use crate::kind::ErrorKind;
+use crate::layer::{LayerError, Layers};
+use crate::metadata::{self, Metadata};
+use crate::object::Tree;
+use crate::progress::Event;
+use crate::repo::{Repo, Transaction};
+use crate::source::open::{SourceContext, open};
+use crate::source::{Source, SourceInfo};
+use crate::treefile::ArchTreefile;
+use glib::prelude::*;
+
+/// What is left to do in a repository.
+#[derive(Debug)]
+pub struct ComposePlan<'a> {
+    compose: &'a Compose,
+    repo: &'a Repo,
+    releases: Vec<PlannedRelease<'a>>,
+}
+
+/// One release of a plan.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PlannedRelease<'a> {
+    /// What the treefile says, expanded for this architecture.
+    pub spec: &'a ArchTreefile,
+    /// The commit its ref names now.
+    pub current: Option<CommitId>,
+    /// The digest of everything that decides it, where pins say it without opening a source.
+    pub input_hash: Option<String>,
+    /// Whether the input hash says that nothing changed.
+    pub unchanged: bool,
+}
+
+impl<'a> ComposePlan<'a> {
+    pub(super) fn new(compose: &'a Compose, repo: &'a Repo) -> Result<Self, ComposeError> {
+        let mut releases = Vec::new();
+        for arch in &compose.arches {
+            let spec = compose.treefile.for_arch(*arch)?;
+            compose.extra_metadata(&spec.commit_metadata)?;
+            let current = repo.find(&spec.release_ref)?;
+            let input_hash = inputs::pinned(&spec.pin)
+                .map(|content| inputs::hash(compose, spec, &content))
+                .transpose()?;
+            releases.push(PlannedRelease {
+                unchanged: is_unchanged(compose, repo, current, input_hash.as_deref())?,
+                spec,
+                current,
+                input_hash,
+            });
+        }
+        Ok(Self {
+            compose,
+            repo,
+            releases,
+        })
+    }
+
+    /// The releases, in the order of the architectures.
+    #[must_use]
+    pub fn releases(&self) -> &[PlannedRelease<'a>] {
+        &self.releases
+    }
+
+    /// Whether [`ComposePlan::execute`] would open no source.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        self.releases.iter().all(|release| release.unchanged)
+    }
+
+    /// Composes what is not there yet and moves the channels.
+    ///
+    /// Everything is in one transaction: afterwards either all releases and channels are there
+    /// and durable, or, after an error or a crash, the repository's refs are as they were.
+    /// Another compose in the same repository is waited for; pulls may run beside it, and a
+    /// prune waits for the end.
+    ///
+    /// # Errors
+    /// When no source can be used, what it holds is not what was pinned or not safe, layers do
+    /// not fit together, a release is there with other content, or the repository cannot be
+    /// written.
+    pub fn execute(self) -> Result<Composed, ComposeError> {
+        let mut opened = Vec::new();
+        for planned in self.releases {
+            opened.push(Opened::new(self.compose, self.repo, planned)?);
+        }
+        let run = Run {
+            compose: self.compose,
+            now: self.compose.clock.now(),
+        };
+        run.all(self.repo, opened)
+    }
+}
+
+fn is_unchanged(
+    compose: &Compose,
+    repo: &Repo,
+    current: Option<CommitId>,
+    input_hash: Option<&str>,
+) -> Result<bool, ComposeError> {
+    let (Some(current), Some(expected), false) = (current, input_hash, compose.force) else {
+        return Ok(false);
+    };
+    let found = repo.detached(current)?;
+    let found = found.get(metadata::SDK_INPUTHASH).and_then(|v| v.str());
+    Ok(found == Some(expected))
+}
+
+/// A planned release with its source at hand, if it needs one.
+struct Opened<'a> {
+    spec: &'a ArchTreefile,
+    input_hash: Option<String>,
+    state: State,
+}
+
+enum State {
+    Unchanged(CommitId, Option<SourceInfo>),
+    Read(Source),
+}
+
+impl<'a> Opened<'a> {
+    fn new(
+        compose: &Compose,
+        repo: &Repo,
+        planned: PlannedRelease<'a>,
+    ) -> Result<Self, ComposeError> {
+        let spec = planned.spec;
+        if let (true, Some(current)) = (planned.unchanged, planned.current) {
+            return Ok(Self {
+                spec,
+                input_hash: planned.input_hash,
+                state: State::Unchanged(current, None),
+            });
+        }
+        let source = open_first(compose, spec)?;
+        // Without a pin, the archive's digest says whether there is anything to do.
+        let input_hash = match (planned.input_hash, source.info.sha256) {
+            (Some(pinned), _) => Some(pinned),
+            (None, Some(sha256)) => Some(inputs::hash(compose, spec, &inputs::archive(sha256))?),
+            (None, None) => None,
+        };
+        let unchanged = is_unchanged(compose, repo, planned.current, input_hash.as_deref())?;
+        let state = match planned.current.filter(|_| unchanged) {
+            Some(current) => State::Unchanged(current, Some(source.info)),
+            None => State::Read(source),
+        };
+        Ok(Self {
+            spec,
+            input_hash,
+            state,
+        })
+    }
+}
+
+/// Opens the first of a release's sources that can be used.
+fn open_first(compose: &Compose, spec: &ArchTreefile) -> Result<Source, ComposeError> {
+    let http = match &compose.http {
+        Some(http) => http.clone(),
+        None => HttpClient::new(&HttpOptions::default())?,
+    };
+    let context = SourceContext {
+        http: &http,
+        cache: compose.cache.as_ref(),
+        goproxy: spec.goproxy.as_deref().or(compose.goproxy.as_deref()),
+        progress: compose.progress.as_ref(),
+    };
+    let mut failures = Vec::new();
+    for source in &spec.sources {
+        match open(source, &spec.pin, &spec.version, spec.arch, &context) {
+            Ok(opened) => return Ok(opened),
+            // One that is the only one, or a request to stop, speaks for itself.
+            Err(error) if spec.sources.len() == 1 || error.kind() == ErrorKind::Cancelled => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                compose.progress.event(&Event::SourceSkipped {
+                    source: &source.to_string(),
+                    reason: &error,
+                });
+                failures.push((source.to_string(), error));
+            }
+        }
+    }
+    Err(ComposeError::NoSource {
+        release: spec.release_ref.clone(),
+        failures,
+    })
+}
+
+/// A release that was read, before its commits are written.
+struct Read<'a> {
+    spec: &'a ArchTreefile,
+    layers: Layers<'a>,
+    ingested: Ingested,
+}
+
+struct Run<'a> {
+    compose: &'a Compose,
+    now: u64,
+}
+
+impl Run<'_> {
+    fn all(&self, repo: &Repo, opened: Vec<Opened<'_>>) -> Result<Composed, ComposeError> {
+        let _lock = repo.lock(self.compose.progress.as_ref())?;
+        failpoint::hit("compose.locked");
+        let transaction = repo.begin()?;
+        let mut reads: Vec<Read<'_>> = Vec::new();
+        let mut releases = Vec::new();
+        for release in opened {
+            let composed = match release.state {
+                State::Unchanged(commit, source) => self.unchanged(
+                    &transaction,
+                    release.spec,
+                    commit,
+                    source,
+                    release.input_hash,
+                )?,
+                State::Read(source) => {
+                    let info = source.info.clone();
+                    let layers = Layers::new(release.spec);
+                    let ingested =
+                        ingest(self.compose, &transaction, release.spec, &layers, source)?;
+                    let read = Read {
+                        spec: release.spec,
+                        layers,
+                        ingested,
+                    };
+                    check_noarch(&reads, &read)?;
+                    let composed = self.commit(&transaction, &read, info, release.input_hash)?;
+                    reads.push(read);
+                    composed
+                }
+            };
+            releases.push(composed);
+        }
+        let composed = Composed { releases };
+        failpoint::hit("compose.refs-set");
+        if self.compose.progress.is_cancelled() {
+            return Err(ComposeError::Cancelled);
+        }
+        transaction.commit()?;
+        failpoint::hit("compose.committed");
+        Ok(composed)
+    }
+
+    fn commit(
+        &self,
+        transaction: &Transaction<'_>,
+        read: &Read<'_>,
+        source: SourceInfo,
+        input_hash: Option<String>,
+    ) -> Result<ComposedRelease, ComposeError> {
+        let Read {
+            spec,
+            layers,
+            ingested,
+        } = read;
+        let tree = layers.union(&ingested.trees)?;
+        let composed_layers =
+            commits::layers(transaction, spec, layers, &ingested.trees, &ingested.new)?;
+        let timestamp = self
+            .compose
+            .source_date_epoch
+            .or(ingested.time)
+            .or(spec.timestamp)
+            .ok_or_else(|| ComposeError::NoTimestamp {
+                version: spec.version.clone(),
+            })?;
+        let extra = self.compose.extra_metadata(&spec.commit_metadata)?;
+        let facts = ReleaseFacts {
+            layers: &composed_layers,
+            h1: ingested.h1.map(|h1| h1.to_string()),
+            timestamp,
+            parent: self.compose.parent,
+            extra: &extra,
+        };
+        let (id, commit) = commits::release(transaction, spec, &tree, facts)?;
+        let current = transaction.repo().find(&spec.release_ref)?;
+        let mut composed = ComposedRelease {
+            arch: spec.arch,
+            version: spec.version.clone(),
+            ref_name: spec.release_ref.clone(),
+            commit: id,
+            content: commit.content_id(),
+            parent: commit.parent,
+            timestamp,
+            unchanged: current == Some(id),
+            layers: composed_layers,
+            channels: Vec::new(),
+            source: Some(source.clone()),
+            input_hash: input_hash.clone(),
+        };
+        commits::set_release_ref(transaction, &composed, self.compose.replace)?;
+        commits::describe(transaction, id, detached(&source, input_hash))?;
+        for channel in &spec.channels {
+            let moved = commits::promote(transaction, &commit, channel, self.now)?;
+            composed.channels.push(moved);
+        }
+        Ok(composed)
+    }
+
+    /// A release that is there already: only its channels may be missing.
+    fn unchanged(
+        &self,
+        transaction: &Transaction<'_>,
+        spec: &ArchTreefile,
+        id: CommitId,
+        source: Option<SourceInfo>,
+        input_hash: Option<String>,
+    ) -> Result<ComposedRelease, ComposeError> {
+        let commit = transaction.repo().commit(id)?;
+        let promote = |channel: &RefName| commits::promote(transaction, &commit, channel, self.now);
+        Ok(ComposedRelease {
+            arch: spec.arch,
+            version: spec.version.clone(),
+            ref_name: spec.release_ref.clone(),
+            commit: id,
+            content: commit.content_id(),
+            parent: commit.parent,
+            timestamp: commit.timestamp,
+            unchanged: true,
+            layers: Vec::new(),
+            channels: spec
+                .channels
+                .iter()
+                .map(promote)
+                .collect::<Result<_, _>>()?,
+            source,
+            input_hash,
+        })
+    }
+}
+
+fn detached(source: &SourceInfo, input_hash: Option<String>) -> Metadata {
+    let sha256 = source.sha256.map(|sha256| sha256.to_string());
+    let described = metadata::source(&source.name, source.form.as_str(), sha256, source.size);
+    let mut keys = Metadata::from([(metadata::SDK_SOURCE.to_owned(), described)]);
+    if let Some(input_hash) = input_hash {
+        keys.insert(metadata::SDK_INPUTHASH.to_owned(), input_hash.to_variant());
+    }
+    keys
+}
+
+/// A layer that is marked noarch must be the same for every architecture of the call.
+fn check_noarch(before: &[Read<'_>], read: &Read<'_>) -> Result<(), ComposeError> {
+    for other in before {
+        for (index, tree) in read.ingested.trees.iter().enumerate() {
+            let layer = read.layers.get(index);
+            let Some(other_tree) = other.ingested.trees.get(index) else {
+                continue;
+            };
+            if layer.noarch && tree != other_tree {
+                let path = first_difference(tree, other_tree);
+                return Err(ComposeError::Layer(LayerError::NotNoarch {
+                    layer: layer.name.clone(),
+                    path: path.unwrap_or_else(|| read.spec.prefix.clone()),
+                    arches: arches(other.spec.arch, read.spec.arch),
+                }));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn arches(one: Arch, other: Arch) -> String {
+    format!("{one} and {other}")
+}
+
+fn first_difference(one: &Tree, other: &Tree) -> Option<crate::fs::path::TreePath> {
+    let (one, other) = (one.leaves(), other.leaves());
+    let differing = one.iter().zip(&other).find(|(a, b)| a != b);
+    let longer = if one.len() > other.len() {
+        &one
+    } else {
+        &other
+    };
+    differing
+        .map(|(a, b)| (&a.0).min(&b.0).clone())
+        .or_else(|| Some(longer.get(one.len().min(other.len()))?.0.clone()))
+}

@@ -1,0 +1,121 @@
+//! What a compose has done.
+
+use super::NewObjects;
+use crate::arch::Arch;
+use crate::id::{CommitId, ContentId, RefName};
+use crate::source::SourceInfo;
+use crate::version::GoVersion;
+
+/// What a compose has done: a release per architecture, in the order they were asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Composed {
+    /// The releases.
+    pub releases: Vec<ComposedRelease>,
+}
+
+impl Composed {
+    /// Whether the repository was left as it was.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        self.releases.iter().all(|release| {
+            release.unchanged
+                && release
+                    .channels
+                    .iter()
+                    .all(|channel| channel.state != ChannelState::Moved)
+        })
+    }
+}
+
+/// A release that is in the repository now.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ComposedRelease {
+    /// The machine it is for.
+    pub arch: Arch,
+    /// Go's version.
+    pub version: GoVersion,
+    /// Its ref.
+    pub ref_name: RefName,
+    /// Its commit.
+    pub commit: CommitId,
+    /// The checksum of its tree.
+    pub content: ContentId,
+    /// The commit before it.
+    pub parent: Option<CommitId>,
+    /// The time of its commit, in seconds since 1970.
+    pub timestamp: u64,
+    /// Whether the ref named this commit before.
+    pub unchanged: bool,
+    /// Its layers, lowest first. Empty where the input hash said that nothing changed, since
+    /// the source was not read then.
+    pub layers: Vec<ComposedLayer>,
+    /// The channels it went to.
+    pub channels: Vec<ComposedChannel>,
+    /// Where its bytes came from, if a source was opened.
+    pub source: Option<SourceInfo>,
+    /// The digest of everything that decided it; `None` where that cannot be known, as for a
+    /// directory without a pin.
+    pub input_hash: Option<String>,
+}
+
+/// A layer that is in the repository now.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ComposedLayer {
+    /// Its name.
+    pub name: String,
+    /// Its content-addressed ref.
+    pub ref_name: RefName,
+    /// Its commit.
+    pub commit: CommitId,
+    /// The checksum of its tree.
+    pub content: ContentId,
+    /// Whether it is for every architecture.
+    pub noarch: bool,
+    /// Files and symlinks in it.
+    pub files: u64,
+    /// Bytes in it.
+    pub bytes: u64,
+    /// What of it the repository did not have.
+    pub new: NewObjects,
+    /// Whether its ref was there before.
+    pub unchanged: bool,
+}
+
+/// A channel after a compose.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ComposedChannel {
+    /// Its ref.
+    pub ref_name: RefName,
+    /// The commit it names now.
+    pub commit: CommitId,
+    /// What happened to it.
+    pub state: ChannelState,
+}
+
+/// What a compose did to a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChannelState {
+    /// It has a new commit.
+    Moved,
+    /// It had the release already.
+    Unchanged,
+    /// It has a newer version and stays there.
+    Newer,
+}
+
+impl ChannelState {
+    /// A stable lower-case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Unchanged => "unchanged",
+            Self::Newer => "newer",
+        }
+    }
+}

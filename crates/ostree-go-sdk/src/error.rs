@@ -1,0 +1,38 @@
+//! One error for callers that do not care which part failed.
+
+use crate::compose::ComposeError;
+use crate::http::HttpError;
+use crate::kind::ErrorKind;
+use crate::repo::RepoError;
+use crate::treefile::TreefileError;
+
+/// Any error of this library. Match [`Error::kind`], or the part's own error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Reading a treefile.
+    #[error(transparent)]
+    Treefile(#[from] TreefileError),
+    /// Reading or writing a repository.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// Composing.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// Setting up downloads.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+impl Error {
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Treefile(error) => error.kind(),
+            Self::Repo(error) => error.kind(),
+            Self::Compose(error) => error.kind(),
+            Self::Http(error) => error.kind(),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A workbench: a folder with a treefile, a repository and what a compose says of it.
+
+use crate::cli::{Output, ostree_go, run, workspace};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A temporary folder to compose in.
+#[derive(Debug)]
+pub struct Bench {
+    folder: TempDir,
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bench {
+    /// An empty one.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { folder }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Where the repository is, or will be.
+    pub fn repo(&self) -> PathBuf {
+        self.path("repo")
+    }
+
+    /// Writes a file into the folder.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a file has a folder")).expect("the folder");
+        fs::write(&path, text).expect("a file in the folder");
+        path
+    }
+
+    /// Writes `go.yaml`: a version, the shipped base, and more lines.
+    pub fn treefile(&self, version: &str, lines: &str) -> PathBuf {
+        let base = workspace().join("treefiles/base.yaml");
+        let text = format!("version: {version}\ninclude: {}\n{lines}\n", base.display());
+        self.write("go.yaml", &text)
+    }
+
+    /// The command, started in the folder, with the repository named.
+    pub fn ostree_go<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = ostree_go();
+        command
+            .current_dir(self.folder.path())
+            .env("OSTREE_REPO", self.repo());
+        command.args(args);
+        command
+    }
+
+    /// Runs the command.
+    #[track_caller]
+    pub fn run<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Output {
+        run(&mut self.ostree_go(args))
+    }
+
+    /// Composes `go.yaml` with more arguments and returns the commit ids.
+    #[track_caller]
+    pub fn compose<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let out = self
+            .run(["compose", "go.yaml"].into_iter().chain(args))
+            .ok();
+        out.stdout.lines().map(str::to_owned).collect()
+    }
+
+    /// The commit a ref names, by the stock command; `None` when there is no such ref.
+    pub fn rev(&self, name: &str) -> Option<String> {
+        let out = crate::ostree::try_ostree(&self.repo(), ["rev-parse", name]);
+        let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+        out.status.success().then_some(text)
+    }
+
+    /// Every ref, by the stock command.
+    pub fn refs(&self) -> Vec<String> {
+        let text = crate::ostree::ostree(&self.repo(), ["refs"]);
+        let mut refs: Vec<String> = text.lines().map(str::to_owned).collect();
+        refs.sort();
+        refs
+    }
+
+    /// Asserts that the stock `ostree fsck` finds nothing.
+    #[track_caller]
+    pub fn fsck(&self) {
+        crate::ostree::ostree(&self.repo(), ["fsck", "--quiet"]);
+    }
+
+    /// Checks a ref out with the stock command and returns the folder.
+    #[track_caller]
+    pub fn checkout(&self, name: &str, folder: &str) -> PathBuf {
+        let dest = self.path(folder);
+        let dest_arg = dest.to_str().expect("UTF-8").to_owned();
+        crate::ostree::ostree(&self.repo(), ["checkout", "-U", name, &dest_arg]);
+        dest
+    }
+}
+
+/// A `source:` line for a path.
+pub fn source(path: &Path) -> String {
+    format!("source: [{{ path: \"{}\" }}]", path.display())
+}
