@@ -58,3 +58,18 @@ fn command<S: AsRef<OsStr>>(repo: &Path, args: impl IntoIterator<Item = S>) -> C
     command.env("LC_ALL", "C.UTF-8");
     command
 }
+
+/// Whether the stock command was built with a feature, as `ostree --version` lists them.
+///
+/// # Panics
+///
+/// When there is no such command.
+pub fn has_feature(name: &str) -> bool {
+    let out = Command::new("ostree")
+        .arg("--version")
+        .output()
+        .expect("the ostree command runs");
+    String::from_utf8_lossy(&out.stdout)
+        .lines()
+        .any(|line| line.trim() == format!("- {name}"))
+}

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 9] = [
     &["arch", "version", "id", "progress", "clock", "kind"],
     &["fs", "http", "process", "failpoint"],
     &["treefile", "golang", "object", "metadata"],
-    &["repo"],
+    &["repo", "ffi"],
     &[
         "store", "sign", "checkout", "delta", "catalog", "diff", "fsck",
     ],

@@ -4,6 +4,7 @@ use crate::compose::ComposeError;
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
 use crate::repo::RepoError;
+use crate::sign::SignError;
 use crate::treefile::TreefileError;
 
 /// Any error of this library. Match [`Error::kind`], or the part's own error.
@@ -19,6 +20,9 @@ pub enum Error {
     /// Composing.
     #[error(transparent)]
     Compose(#[from] ComposeError),
+    /// Signing, or checking signatures.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// Setting up downloads.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -32,6 +36,7 @@ impl Error {
             Self::Treefile(error) => error.kind(),
             Self::Repo(error) => error.kind(),
             Self::Compose(error) => error.kind(),
+            Self::Sign(error) => error.kind(),
             Self::Http(error) => error.kind(),
         }
     }

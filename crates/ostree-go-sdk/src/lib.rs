@@ -60,6 +60,7 @@ mod error;
 mod failpoint;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
+mod ffi;
 mod fs;
 mod fsck;
 #[cfg(feature = "fuzzing")]
@@ -74,6 +75,7 @@ pub mod metadata;
 mod object;
 mod progress;
 mod repo;
+mod sign;
 mod source;
 mod store;
 pub mod treefile;
@@ -100,6 +102,10 @@ pub use kind::ErrorKind;
 pub use layer::LayerError;
 pub use progress::{Event, Phase, Progress, Silent};
 pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
+pub use sign::{
+    Proof, SignError, Signature, SignatureStatus, SigningKey, TrustedKeys, Verified,
+    ed25519_key_pair, sign, signatures, verify,
+};
 pub use source::{EntryProblem, Form, Limits, SourceError, SourceInfo};
 pub use store::StoreError;
 pub use treefile::{ArchTreefile, Treefile, TreefileError};

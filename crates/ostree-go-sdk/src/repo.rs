@@ -377,6 +377,14 @@ impl Repo {
         Commit::parse(&variant).ok_or_else(|| self.malformed("commit", id))
     }
 
+    /// A commit object's bytes: what signatures are over.
+    pub(crate) fn commit_bytes(&self, id: CommitId) -> Result<Vec<u8>, glib::Error> {
+        let variant = self
+            .inner
+            .load_variant(ostree::ObjectType::Commit, &id.to_string())?;
+        Ok(variant.data().to_vec())
+    }
+
     /// Reads a directory's entries.
     pub(crate) fn dirtree(&self, id: DirTreeId) -> Result<DirTree, RepoError> {
         let variant = self.metadata_object(ostree::ObjectType::DirTree, &id.to_string())?;
@@ -408,6 +416,17 @@ impl Repo {
             .into_iter()
             .filter_map(|e| Some((e.child_value(0).get()?, e.child_value(1).as_variant()?)))
             .collect())
+    }
+
+    /// Replaces a commit's detached metadata; within a transaction, when that is committed.
+    pub(crate) fn write_detached(
+        &self,
+        id: CommitId,
+        metadata: &glib::Variant,
+    ) -> Result<(), RepoError> {
+        self.inner
+            .write_commit_detached_metadata(&id.to_string(), Some(metadata), gio::Cancellable::NONE)
+            .map_err(|source| self.failed(&format!("write the metadata of {id}"), source))
     }
 
     /// Keeps other processes from moving refs until it is dropped.
@@ -490,21 +509,6 @@ impl Transaction<'_> {
                 Ok(!has)
             })
             .map_err(|source| self.repo.failed(&format!("write object {id}"), source))
-    }
-
-    /// Replaces a commit's detached metadata.
-    pub(crate) fn write_detached(
-        &self,
-        id: CommitId,
-        metadata: &glib::Variant,
-    ) -> Result<(), RepoError> {
-        self.repo
-            .inner
-            .write_commit_detached_metadata(&id.to_string(), Some(metadata), gio::Cancellable::NONE)
-            .map_err(|source| {
-                self.repo
-                    .failed(&format!("write the metadata of {id}"), source)
-            })
     }
 
     /// Moves a ref when the transaction is committed.

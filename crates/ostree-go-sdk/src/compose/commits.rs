@@ -139,7 +139,9 @@ pub(super) fn describe(
     if after == before {
         return Ok(());
     }
-    transaction.write_detached(commit, &sorted_dict(&after))
+    transaction
+        .repo()
+        .write_detached(commit, &sorted_dict(&after))
 }
 
 /// Promotes a release to a channel: a commit of the same tree after the channel's last.

@@ -1,0 +1,40 @@
+//! The one place with `unsafe`: libostree calls whose binding cannot say "none".
+
+#![allow(unsafe_code)]
+
+use glib::prelude::*;
+use glib::translate::{ToGlibPtr, from_glib_full};
+use std::ptr;
+
+/// Imports every key that a stream holds into a remote's keyring. Says how many were new; a
+/// key that is there already may still gain what is new in it, as a revocation.
+///
+/// The binding takes a list of key ids, and turns an empty one into "no key" where libostree's
+/// `NULL` means "all keys".
+pub(crate) fn remote_gpg_import(
+    repo: &ostree::Repo,
+    remote: &str,
+    keys: &gio::MemoryInputStream,
+) -> Result<u32, glib::Error> {
+    let mut imported = 0;
+    let mut error = ptr::null_mut();
+    // SAFETY: every pointer is valid for the call: the objects and the name are borrowed for
+    // it, `key_ids` and `cancellable` may be NULL (`ostree_repo_remote_gpg_import`), and
+    // `error` is either left NULL or set to an error that is ours to free.
+    unsafe {
+        ostree::ffi::ostree_repo_remote_gpg_import(
+            repo.to_glib_none().0,
+            remote.to_glib_none().0,
+            keys.upcast_ref::<gio::InputStream>().to_glib_none().0,
+            ptr::null(),
+            &mut imported,
+            ptr::null_mut(),
+            &mut error,
+        );
+        if error.is_null() {
+            Ok(imported)
+        } else {
+            Err(from_glib_full(error))
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Signatures: made, and checked.
+//!
+//! GPG goes through libostree and the GnuPG it uses; Ed25519 is made here, in the form of
+//! `ostree sign` (secret key 64 bytes, public key 32, in base64).
+//! Both kinds live in a commit's detached metadata and can stand side by side.
+
+mod ed25519;
+mod verified;
+
+pub use verified::{Proof, Verified};
+
+use crate::ffi::remote_gpg_import;
+use crate::id::CommitId;
+use crate::kind::ErrorKind;
+use crate::repo::{Repo, RepoError, RepoMode};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A key to sign with.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum SigningKey {
+    /// A GPG secret key, by id or fingerprint.
+    Gpg {
+        /// Its id or fingerprint.
+        id: String,
+        /// The GnuPG home that holds it; GnuPG's default without.
+        homedir: Option<PathBuf>,
+    },
+    /// An Ed25519 secret key: 64 bytes in base64, as libostree's `ostree sign` takes it.
+    Ed25519 {
+        /// The key.
+        secret: String,
+    },
+}
+
+/// Without the secret.
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gpg { id, .. } => write!(f, "Gpg({id})"),
+            Self::Ed25519 { .. } => f.write_str("Ed25519"),
+        }
+    }
+}
+
+/// Keys to check signatures against.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TrustedKeys {
+    /// The GPG keyring of a remote, and nothing of the system's.
+    Remote(String),
+    /// The public GPG keys in a file.
+    GpgFile(PathBuf),
+    /// Ed25519 public keys: 32 bytes in base64 each.
+    Ed25519(Vec<String>),
+}
+
+/// A signature on a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Signature {
+    /// What checking it said.
+    pub status: SignatureStatus,
+    /// `gpg` or `ed25519`.
+    pub kind: &'static str,
+    /// The fingerprint of the key that made it, or an Ed25519 public key in base64.
+    pub key: String,
+    /// The fingerprint of the primary key, where a subkey signed.
+    pub primary_key: Option<String>,
+    /// The name and address of the key's owner.
+    pub user: Option<String>,
+    /// When it was made, in seconds since 1970.
+    pub created: Option<u64>,
+    /// When it ends to be valid, if it does.
+    pub expires: Option<u64>,
+    /// When the key ends to be valid, if it does.
+    pub key_expires: Option<u64>,
+}
+
+/// What checking a signature said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignatureStatus {
+    /// Good, by a trusted key.
+    Valid,
+    /// Made by a key that is not among the trusted ones.
+    UnknownKey,
+    /// Made by a key that has expired.
+    KeyExpired,
+    /// Made by a key that was revoked.
+    KeyRevoked,
+    /// It has expired itself.
+    Expired,
+    /// It is over something else.
+    Bad,
+}
+
+impl SignatureStatus {
+    /// A stable lower-case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::UnknownKey => "unknown-key",
+            Self::KeyExpired => "key-expired",
+            Self::KeyRevoked => "key-revoked",
+            Self::Expired => "expired",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// Why signing or checking failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// A commit cannot be signed.
+    #[error("cannot sign commit {commit} with GPG key {key}")]
+    Sign {
+        /// The commit.
+        commit: CommitId,
+        /// The key's id.
+        key: String,
+        /// libostree's error.
+        #[source]
+        source: glib::Error,
+    },
+    /// An Ed25519 secret key is not well-formed. It is not shown.
+    #[error("the Ed25519 secret key is not well-formed, expected 64 bytes in base64")]
+    InvalidEd25519Secret,
+    /// An Ed25519 public key is not well-formed.
+    #[error("`{found}` is not an Ed25519 public key, expected 32 bytes in base64")]
+    InvalidEd25519Key {
+        /// The key as given.
+        found: String,
+    },
+    /// A file of keys cannot be used.
+    #[error("cannot read public keys from {}", path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A commit has no signature at all.
+    #[error("commit {commit} is not signed")]
+    Unsigned {
+        /// The commit.
+        commit: CommitId,
+    },
+    /// No signature on a commit is good.
+    #[error(
+        "commit {commit} has no valid signature by a trusted key: {}",
+        statuses(found)
+    )]
+    Refused {
+        /// The commit.
+        commit: CommitId,
+        /// The signatures it has.
+        found: Vec<Signature>,
+    },
+}
+
+impl SignError {
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Repo(error) => error.kind(),
+            Self::Sign { .. } | Self::InvalidEd25519Secret | Self::InvalidEd25519Key { .. } => {
+                ErrorKind::InvalidInput
+            }
+            Self::Keys { source, .. } => ErrorKind::of_io(source),
+            Self::Unsigned { .. } | Self::Refused { .. } => ErrorKind::Mismatch,
+        }
+    }
+}
+
+fn statuses(found: &[Signature]) -> String {
+    let each = found.iter().map(|signature| {
+        let words = match signature.status {
+            SignatureStatus::Valid => "valid",
+            SignatureStatus::UnknownKey => "made by an unknown key",
+            SignatureStatus::KeyExpired => "made by an expired key",
+            SignatureStatus::KeyRevoked => "made by a revoked key",
+            SignatureStatus::Expired => "expired",
+            SignatureStatus::Bad => "over another content",
+        };
+        format!("{} {} {words}", signature.kind, signature.key)
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// Adds a signature to a commit. One by the same key that is there already is kept, and that is
+/// no error. Says whether a signature was added.
+///
+/// # Errors
+/// When the key cannot be used, or the repository cannot be written.
+pub fn sign(repo: &Repo, commit: CommitId, key: &SigningKey) -> Result<bool, SignError> {
+    let id = commit.to_string();
+    match key {
+        SigningKey::Gpg { id: key, homedir } => {
+            if is_signed_by(repo, commit, key)? {
+                return Ok(false);
+            }
+            let homedir = homedir.as_ref().map(|path| path.to_string_lossy());
+            let signed =
+                repo.as_ostree()
+                    .sign_commit(&id, key, homedir.as_deref(), gio::Cancellable::NONE);
+            match signed {
+                Ok(()) => Ok(true),
+                Err(error) if error.matches(gio::IOErrorEnum::Exists) => Ok(false),
+                Err(source) => Err(SignError::Sign {
+                    commit,
+                    key: key.clone(),
+                    source,
+                }),
+            }
+        }
+        SigningKey::Ed25519 { secret } => ed25519::sign(repo, commit, secret),
+    }
+}
+
+/// Whether a commit has a signature by a GPG key, given by fingerprint or key id.
+///
+/// libostree's own check needs the key in a keyring of the system's.
+fn is_signed_by(repo: &Repo, commit: CommitId, key: &str) -> Result<bool, SignError> {
+    if gpg_packets(repo, commit)?.is_empty() {
+        return Ok(false);
+    }
+    let key = key.trim_start_matches("0x").to_uppercase();
+    let result = repo.as_ostree().verify_commit_ext(
+        &commit.to_string(),
+        gio::File::NONE,
+        gio::File::NONE,
+        gio::Cancellable::NONE,
+    );
+    let made = gpg_signatures(repo, commit, result)?;
+    Ok(made.iter().any(|signature| {
+        let primary = signature.primary_key.iter();
+        let mut ids = primary.chain([&signature.key]);
+        // Anything shorter than the shortest key id is a name, and says nothing.
+        let names =
+            |id: &String| id.len() >= 8 && (id.ends_with(&key) || key.ends_with(id.as_str()));
+        key.len() >= 8 && ids.any(names)
+    }))
+}
+
+/// Makes an Ed25519 key pair from 32 random bytes: the secret and the public key, in base64, as
+/// [`SigningKey::Ed25519`] and [`TrustedKeys::Ed25519`] take them.
+#[must_use]
+pub fn ed25519_key_pair(seed: &[u8; 32]) -> (String, String) {
+    ed25519::key_pair(seed)
+}
+
+/// Checks the signatures of a commit and says all of them.
+///
+/// # Errors
+/// When the keys or the commit cannot be read; signatures that are not good are in the result.
+pub fn signatures(
+    repo: &Repo,
+    commit: CommitId,
+    keys: &TrustedKeys,
+) -> Result<Vec<Signature>, SignError> {
+    match keys {
+        TrustedKeys::Remote(remote) => {
+            if gpg_packets(repo, commit)?.is_empty() {
+                return Ok(Vec::new());
+            }
+            let result = repo.as_ostree().verify_commit_for_remote(
+                &commit.to_string(),
+                remote,
+                gio::Cancellable::NONE,
+            );
+            gpg_signatures(repo, commit, result)
+        }
+        TrustedKeys::GpgFile(path) => gpg_with_file(repo, commit, path),
+        TrustedKeys::Ed25519(public) => ed25519::signatures(repo, commit, public),
+    }
+}
+
+/// Checks that a commit has a valid signature by a trusted key.
+///
+/// # Errors
+/// When it has not, with what it has instead.
+pub fn verify(
+    repo: &Repo,
+    commit: CommitId,
+    keys: &TrustedKeys,
+) -> Result<Vec<Signature>, SignError> {
+    let found = signatures(repo, commit, keys)?;
+    if found.is_empty() {
+        return Err(SignError::Unsigned { commit });
+    }
+    if found.iter().any(|s| s.status == SignatureStatus::Valid) {
+        return Ok(found);
+    }
+    Err(SignError::Refused { commit, found })
+}
+
+/// Checks against the keys of one file, and no keyring of the system's.
+///
+/// libostree adds the system's keyrings unless it verifies for a remote that has its own; so
+/// the keys become those of a remote, in a repository of the moment.
+fn gpg_with_file(repo: &Repo, commit: CommitId, path: &Path) -> Result<Vec<Signature>, SignError> {
+    const REMOTE: &str = "keys";
+    let unreadable = |source| SignError::Keys {
+        path: path.to_owned(),
+        source,
+    };
+    let keys = std::fs::read(path).map_err(unreadable)?;
+    let signatures = gpg_packets(repo, commit)?;
+    if signatures.is_empty() {
+        return Ok(Vec::new());
+    }
+    let folder = tempfile::tempdir().map_err(unreadable)?;
+    let scratch = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
+    let keys = gio::MemoryInputStream::from_bytes(&glib::Bytes::from_owned(keys));
+    let scratch = scratch.as_ostree();
+    let verified = scratch
+        .remote_add(REMOTE, Some("file:///"), None, gio::Cancellable::NONE)
+        .and_then(|()| remote_gpg_import(scratch, REMOTE, &keys))
+        .and_then(|_count| {
+            scratch.gpg_verify_data(
+                Some(REMOTE),
+                &glib::Bytes::from_owned(repo.commit_bytes(commit)?),
+                &glib::Bytes::from_owned(signatures.concat()),
+                gio::File::NONE,
+                gio::File::NONE,
+                gio::Cancellable::NONE,
+            )
+        });
+    gpg_signatures(repo, commit, verified)
+}
+
+/// Where libostree keeps GPG signatures in detached metadata: `aay`, a packet each.
+/// Source: `ostree-repo-private.h`, `_OSTREE_METADATA_GPGSIGS_NAME`.
+const GPG_SIGNATURES: &str = "ostree.gpgsigs";
+
+fn gpg_packets(repo: &Repo, commit: CommitId) -> Result<Vec<Vec<u8>>, RepoError> {
+    let detached = repo.detached(commit)?;
+    let packets = detached.get(GPG_SIGNATURES);
+    Ok(packets.and_then(glib::Variant::get).unwrap_or_default())
+}
+
+fn gpg_signatures(
+    repo: &Repo,
+    commit: CommitId,
+    result: Result<ostree::GpgVerifyResult, glib::Error>,
+) -> Result<Vec<Signature>, SignError> {
+    match result {
+        Ok(result) => Ok((0..result.count_all())
+            .map(|index| gpg_signature(&result.all(index)))
+            .collect()),
+        Err(error) => Err(repo
+            .failed(&format!("check the signatures of {commit}"), error)
+            .into()),
+    }
+}
+
+/// Reads what libostree says of one signature: a tuple in the order of
+/// `OstreeGpgSignatureAttr` (`ostree-gpg-verify-result.h`).
+fn gpg_signature(attributes: &glib::Variant) -> Signature {
+    let at =
+        |index: usize| (index < attributes.n_children()).then(|| attributes.child_value(index));
+    let flag = |index| at(index).and_then(|v| v.get::<bool>()).unwrap_or(false);
+    let text = |index| {
+        let text = at(index)?.get::<String>()?;
+        (!text.is_empty()).then_some(text)
+    };
+    let time = |index| {
+        let seconds = u64::try_from(at(index)?.get::<i64>()?).ok()?;
+        (seconds > 0).then_some(seconds)
+    };
+    let (valid, expired, key_expired, key_revoked, key_missing) =
+        (flag(0), flag(1), flag(2), flag(3), flag(4));
+    let status = if valid {
+        SignatureStatus::Valid
+    } else if key_missing {
+        SignatureStatus::UnknownKey
+    } else if key_revoked {
+        SignatureStatus::KeyRevoked
+    } else if key_expired {
+        SignatureStatus::KeyExpired
+    } else if expired {
+        SignatureStatus::Expired
+    } else {
+        SignatureStatus::Bad
+    };
+    let user = match (text(10), text(11)) {
+        (Some(name), Some(email)) => Some(format!("{name} <{email}>")),
+        (name, email) => name.or(email),
+    };
+    let key = text(5).unwrap_or_default();
+    Signature {
+        status,
+        kind: "gpg",
+        primary_key: text(12).filter(|primary| *primary != key),
+        key,
+        user,
+        created: time(6),
+        expires: time(7),
+        key_expires: time(14).or_else(|| time(13)),
+    }
+}

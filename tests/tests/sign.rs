@@ -1,0 +1,114 @@
+//! Signatures: made here, checked by the stock `ostree`, and the other way round.
+
+use ostree_go_sdk::{Repo, SignatureStatus, SigningKey, TrustedKeys, sign, signatures, verify};
+use ostree_go_tests::bench::Bench;
+use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::ostree;
+
+fn repo_with_commit(bench: &Bench) -> (Repo, ostree_go_sdk::CommitId) {
+    ostree::init(&bench.repo(), "archive");
+    std::fs::create_dir(bench.path("tree")).unwrap();
+    let tree = format!("--tree=dir={}", bench.path("tree").display());
+    ostree::ostree(&bench.repo(), ["commit", "-b", "x", tree.as_str()]);
+    let repo = Repo::open(bench.repo()).unwrap();
+    let commit = repo.resolve("x").unwrap();
+    (repo, commit)
+}
+
+#[test]
+fn gpg_keys_are_told_apart() {
+    let bench = Bench::new();
+    let (repo, commit) = repo_with_commit(&bench);
+    let gpg = Gpg::new();
+    let good = gpg.key("good", None);
+    let other = gpg.key("other", None);
+    let trusted = TrustedKeys::GpgFile(gpg.export(&good));
+    assert!(signatures(&repo, commit, &trusted).unwrap().is_empty());
+    let error = verify(&repo, commit, &trusted).unwrap_err();
+    assert_eq!(error.to_string(), format!("commit {commit} is not signed"));
+
+    let key = |id: &str| SigningKey::Gpg {
+        id: id.to_owned(),
+        homedir: Some(gpg.home().to_owned()),
+    };
+    assert!(sign(&repo, commit, &key(&other)).unwrap());
+    let error = verify(&repo, commit, &trusted).unwrap_err();
+    assert!(
+        error.to_string().contains("made by an unknown key"),
+        "{error}"
+    );
+
+    assert!(sign(&repo, commit, &key(&good)).unwrap());
+    assert!(
+        !sign(&repo, commit, &key(&good)).unwrap(),
+        "the same key signs once"
+    );
+    let found = verify(&repo, commit, &trusted).unwrap();
+    let statuses: Vec<_> = found.iter().map(|s| s.status).collect();
+    assert_eq!(
+        statuses,
+        [SignatureStatus::UnknownKey, SignatureStatus::Valid]
+    );
+    assert_eq!(found[1].key, good);
+    assert_eq!(found[1].user.as_deref(), Some("good <good@example.com>"));
+    assert!(found[1].created.is_some() && found[1].key_expires.is_none());
+
+    // The stock tool sees the same two signatures.
+    let shown = ostree::try_ostree(&bench.repo(), ["show", "x"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("Found 2 signatures"), "{shown}");
+}
+
+#[test]
+fn a_key_that_was_revoked_or_has_expired_is_no_good() {
+    let bench = Bench::new();
+    let (repo, commit) = repo_with_commit(&bench);
+    let gpg = Gpg::new();
+    let revoked = gpg.key("revoked", None);
+    let expiring = gpg.key("expiring", Some("seconds=2"));
+    for id in [&revoked, &expiring] {
+        let key = SigningKey::Gpg {
+            id: id.clone(),
+            homedir: Some(gpg.home().to_owned()),
+        };
+        sign(&repo, commit, &key).unwrap();
+    }
+    gpg.revoke(&revoked);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let status = |id: &str| {
+        let found = signatures(&repo, commit, &TrustedKeys::GpgFile(gpg.export(id))).unwrap();
+        found.iter().find(|s| s.key == id).map(|s| s.status)
+    };
+    assert_eq!(status(&revoked), Some(SignatureStatus::KeyRevoked));
+    assert_eq!(status(&expiring), Some(SignatureStatus::KeyExpired));
+}
+
+#[test]
+fn ed25519_stands_beside_gpg() {
+    let bench = Bench::new();
+    let (repo, commit) = repo_with_commit(&bench);
+    // A key pair of RFC 8032, 7.1, test 1; libostree's secret key is seed and public key.
+    let public = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    let secret =
+        "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";
+    let key = SigningKey::Ed25519 {
+        secret: secret.to_owned(),
+    };
+    assert!(sign(&repo, commit, &key).unwrap());
+    let trusted = TrustedKeys::Ed25519(vec![public.to_owned()]);
+    assert_eq!(
+        verify(&repo, commit, &trusted).unwrap()[0].status,
+        SignatureStatus::Valid
+    );
+    // The same key signs once. What is made is what `ostree sign` makes: RFC 8032 leaves no choice.
+    assert!(!sign(&repo, commit, &key).unwrap());
+    if ostree::has_feature("sign-ed25519") {
+        let id = commit.to_string();
+        let args = ["sign", "--sign-type=ed25519", "--verify", &id, public];
+        ostree::ostree(&bench.repo(), args);
+    }
+    let stranger = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
+    let unknown = TrustedKeys::Ed25519(vec![stranger.to_owned()]);
+    let error = verify(&repo, commit, &unknown).unwrap_err();
+    assert!(error.to_string().contains("no valid signature"), "{error}");
+}
