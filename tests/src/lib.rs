@@ -13,6 +13,8 @@ pub mod bench;
 pub mod cli;
 pub mod ostree;
 pub mod sdk;
+pub mod server;
+pub mod state;
 pub mod tmpfs;
 pub mod tools;
 pub mod toy;

@@ -27,12 +27,19 @@ pub fn arm(name: String) {
 /// Every point, in the order a compose passes them.
 #[cfg(feature = "failpoints")]
 pub const NAMES: &[&str] = &[
+    "repo.creating",
     "repo.created",
+    "file.written",
+    "download.appended",
+    "cache.completing",
+    "cache.completed",
     "compose.locked",
     "compose.object-written",
     "compose.source-read",
     "compose.layer-written",
     "compose.release-written",
+    "compose.release-described",
+    "compose.channel-moved",
     "compose.refs-set",
     "compose.committed",
 ];

@@ -104,6 +104,9 @@ pub fn run(context: &Context<'_>, args: &ComposeArgs) -> Result<ExitCode, CliErr
     if args.print_treefile {
         return print_treefiles(context, &treefiles);
     }
+    // What the caller got wrong is told before anything is made.
+    context.settings.source_date_epoch()?;
+    metadata(args)?;
     let path = context.repo_path()?;
     if args.dry_run && Repo::is_absent(path) {
         return dry_run(context, args, &treefiles, None);

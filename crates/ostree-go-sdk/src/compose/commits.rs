@@ -185,6 +185,7 @@ pub(super) fn promote(
     let object = commit.object();
     transaction.write(ObjectType::Commit, &object)?;
     transaction.set_ref(channel, object.id);
+    failpoint::hit("compose.channel-moved");
     Ok(ComposedChannel {
         ref_name: channel.clone(),
         commit: object.id,

@@ -1,6 +1,7 @@
 //! Plan, then execute.
 
 use super::commits::{self, ReleaseFacts};
+use super::error::SourceFailures;
 use super::ingest::{Ingested, ingest};
 use super::{Compose, ComposeError, Composed, ComposedRelease, inputs};
 use crate::arch::Arch;
@@ -185,13 +186,13 @@ fn open_first(compose: &Compose, spec: &ArchTreefile) -> Result<Source, ComposeE
                     source: &source.to_string(),
                     reason: &error,
                 });
-                failures.push((source.to_string(), error));
+                failures.push(error);
             }
         }
     }
     Err(ComposeError::NoSource {
         release: spec.release_ref.clone(),
-        failures,
+        failures: SourceFailures(failures),
     })
 }
 
@@ -300,6 +301,7 @@ impl Run<'_> {
         };
         commits::set_release_ref(transaction, &composed, self.compose.replace)?;
         commits::describe(transaction, id, detached(&source, input_hash))?;
+        failpoint::hit("compose.release-described");
         for channel in &spec.channels {
             let moved = commits::promote(transaction, &commit, channel, self.now)?;
             composed.channels.push(moved);
