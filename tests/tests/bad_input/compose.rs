@@ -133,7 +133,10 @@ fn metadata_that_cannot_be_read() {
     error: cannot read metadata from meta.json
       EOF while parsing an object at line 1 column 1
     ");
-    assert_snapshot!(bad.compose(["--add-metadata-string", "novalue"], 2), @"");
+    assert_snapshot!(bad.compose(["--add-metadata-string", "novalue"], 2), @"
+    error: invalid value 'novalue' for '--add-metadata-string <KEY=VALUE>': expected KEY=VALUE
+    hint: `--help` shows what may stand there
+    ");
 }
 
 #[test]
@@ -163,12 +166,24 @@ fn a_parent_that_does_not_exist() {
 #[test]
 fn arguments() {
     let bad = Bad::new();
-    assert_snapshot!(bad.compose(["--arch", "sparc"], 2), @"");
-    assert_snapshot!(bad.compose(["--forse"], 2), @"");
+    assert_snapshot!(bad.compose(["--arch", "sparc"], 2), @"
+    error: invalid value 'sparc' for '--arch <ARCH>': unknown architecture `sparc`, expected x86_64 or aarch64
+    hint: `--help` shows what may stand there
+    ");
+    assert_snapshot!(bad.compose(["--forse"], 2), @"
+    error: unexpected argument '--forse' found
+    hint: a similar argument exists: '--force-nocache'
+    ");
     let mut command = bad.bench.ostree_go(["compose"]);
-    assert_snapshot!(bad.refuse(&mut command, 2), @"");
+    assert_snapshot!(bad.refuse(&mut command, 2), @"
+    error: the following required arguments were not provided: <TREEFILE>...
+    hint: usage: ostree-go compose --repo <PATH> <TREEFILE>...
+    ");
     let mut command = bad.bench.ostree_go(["composse"]);
-    assert_snapshot!(bad.refuse(&mut command, 2), @"");
+    assert_snapshot!(bad.refuse(&mut command, 2), @"
+    error: unrecognized subcommand 'composse'
+    hint: some similar subcommands exist: 'completions', 'compose'
+    ");
 }
 
 #[test]
@@ -191,8 +206,28 @@ fn errors_in_json() {
       }
     }
     "#);
-    assert_snapshot!(json(&["compose", "go.yaml", "--arch", "sparc"], 2), @"");
-    assert_snapshot!(json(&["compose", "missing.yaml"], 1), @"");
+    assert_snapshot!(json(&["compose", "go.yaml", "--arch", "sparc"], 2), @r#"
+    {
+      "schema": 1,
+      "error": {
+        "kind": "invalid-input",
+        "message": "invalid value 'sparc' for '--arch <ARCH>': unknown architecture `sparc`, expected x86_64 or aarch64",
+        "cause": null,
+        "hint": "`--help` shows what may stand there"
+      }
+    }
+    "#);
+    assert_snapshot!(json(&["compose", "missing.yaml"], 1), @r#"
+    {
+      "schema": 1,
+      "error": {
+        "kind": "not-found",
+        "message": "missing.yaml: cannot read the treefile",
+        "cause": "No such file or directory (os error 2)",
+        "hint": null
+      }
+    }
+    "#);
 }
 
 #[test]
@@ -234,8 +269,8 @@ fn repositories_that_are_none() {
     ");
     let mut command = bad.bench.ostree_go(["list", "--repo", "go.yaml"]);
     assert_snapshot!(bad.refuse(&mut command, 1), @"
-    error: cannot read go.yaml/config
-      Not a directory (os error 20)
+    error: go.yaml is not an OSTree repository: it has no `config`
+    hint: a repository is made in a folder that is empty or does not exist
     ");
     let files = std::fs::read_dir(bad.bench.path("folder")).unwrap().count();
     assert_eq!(

@@ -209,7 +209,7 @@ fn a_disk_too_full_for_a_repository() {
     let out = run(command.env("OSTREE_REPO", disk.path().join("repo")));
     let said = refused(out, 75).replace(disk.path().to_str().unwrap(), "[disk]");
     assert_snapshot!(said, @"
-    error: cannot create it in repository [disk]/repo
+    error: cannot make the folders in repository [disk]/repo
       Creating repo: fallocate: No space left on device
     hint: make room on the file system and run the command again
     ");

@@ -63,7 +63,7 @@ fn a_reserved_metadata_key() {
 fn an_arch_that_the_treefile_does_not_have() {
     let bad = Bad::new();
     bad.treefile(super::TOY, &bad.bench.path("x86_64.tar.gz"), "");
-    assert_snapshot!(bad.compose(["--arch", "aarch64"], 1), @"error: no release for aarch64, expected one of the treefile's arches: x86_64");
+    assert_snapshot!(bad.compose(["--arch", "aarch64"], 1), @"error: go.yaml: no release for aarch64, expected one of the treefile's arches: x86_64");
 }
 
 #[test]
