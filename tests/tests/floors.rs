@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 9] = [
     &["remote", "pull", "publish"],
     &["source", "layer"],
     &["compose", "deploy", "export"],
-    &["error", "lib"],
+    &["error", "fuzzing", "lib"],
 ];
 
 const MOST_LINES: usize = 600;

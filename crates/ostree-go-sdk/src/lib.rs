@@ -1,4 +1,50 @@
 //! Go toolchains for immutable hosts, delivered as signed OSTree commits.
+//!
+//! A [`Treefile`] says which Go SDK, from where, in which layers. [`Compose`] turns it into
+//! commits of an OSTree repository: content-addressed layers, one release per architecture,
+//! and channels that move from release to release. The same treefile and the same SDK give
+//! the same commit checksum on any machine, at any time, from any form of source.
+//!
+//! ```
+//! use ostree_go_sdk::{Compose, Repo, RepoMode, Treefile, list};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let (treefile_path, repo_path) = (folder.path().join("go.yaml"), folder.path().join("repo"));
+//! # std::fs::create_dir_all(folder.path().join("go/src"))?;
+//! # std::fs::write(folder.path().join("go/VERSION"), "go1.26.5\ntime 2026-07-01T21:24:27Z\n")?;
+//! # std::fs::write(folder.path().join("go/src/a.go"), "package a\n")?;
+//! # std::fs::write(&treefile_path, "version: 1.26.5\narches: [x86_64]\nsource: [path: go]\n\
+//! #     layers: { common: { include: [VERSION, src] } }\n")?;
+//! let treefile = Treefile::load(&treefile_path)?;
+//! let repo = Repo::create(&repo_path, RepoMode::Archive)?;
+//!
+//! let compose = Compose::new(treefile);
+//! let plan = compose.plan(&repo)?;
+//! for release in plan.releases() {
+//!     println!("{}: {}", release.spec.release_ref, if release.unchanged { "is there" } else { "to do" });
+//! }
+//! let composed = plan.execute()?;
+//! println!("{} is commit {}", composed.releases[0].ref_name, composed.releases[0].commit);
+//!
+//! assert_eq!(list(&repo)?[0].1.version.as_deref(), Some("1.26.5"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What to expect
+//!
+//! - The library never prints, never exits, reads neither environment variables nor config
+//!   files, and keeps no global state. Time comes through [`Clock`]; what happens goes out,
+//!   and a wish to stop comes in, through [`Progress`].
+//! - After [`ComposePlan::execute`] returns, a power cut loses nothing. Before that, no ref
+//!   points at anything new.
+//! - Every error has a [`kind`](Error::kind) to match, and names the path, ref or key it is
+//!   about, what was found and what was expected.
+//! - [`Repo`] is `Send` and not `Sync`: give each thread its own clone. Several processes may
+//!   work in one repository; those that move refs wait for each other.
+//! - libostree 2022.7 or newer is needed. The crates `ostree`, `gio` and `glib` are
+//!   re-exported, so that versions never have to be matched by hand.
 #![cfg_attr(
     not(test),
     deny(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)

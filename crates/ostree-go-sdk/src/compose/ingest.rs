@@ -49,6 +49,7 @@ pub(super) fn ingest(
     layers: &Layers<'_>,
     source: Source,
 ) -> Result<Ingested, ComposeError> {
+    let sha256 = source.info.sha256;
     let mut reader = Reader {
         compose,
         release,
@@ -72,7 +73,13 @@ pub(super) fn ingest(
         source_name: source_name.clone(),
     })?;
     let hashes = Hashes::of(release, &written, &seen.links, seen.has_symlinks)?;
-    hashes.check(release, &source_name)?;
+    hashes.check(release, &source_name).inspect_err(|_| {
+        // A download that is not what was pinned must not be what the next run finds. If it
+        // cannot be removed, the next run fails as this one does.
+        if let (Some(cache), Some(sha256)) = (&compose.cache, sha256) {
+            let _ = cache.forget(sha256);
+        }
+    })?;
 
     let mut ingested = Ingested {
         trees: vec![Tree::default(); layers.len()],
@@ -178,8 +185,6 @@ impl Reader<'_> {
             return Err(ComposeError::Cancelled);
         }
         let (path, header, content) = match entry {
-            // A directory is there because something is in it: a zip has no entries for them.
-            Entry::Directory(_) => return Ok(()),
             Entry::HardLink { path, target } => {
                 let place = self.layers.place(&path, &self.source_name)?;
                 self.seen.links.insert(path, HardLink { target, place });

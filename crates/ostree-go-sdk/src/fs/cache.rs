@@ -124,6 +124,12 @@ impl Cache {
         }))
     }
 
+    /// Removes the complete file with this digest: its content is not what it should be, so that
+    /// the next try must not find it again.
+    pub(crate) fn forget(&self, sha256: Sha256) -> Result<(), CacheError> {
+        remove(&self.complete_path(sha256))
+    }
+
     /// The complete file that [`Cache::remember_url`] was told this immutable URL holds.
     pub(crate) fn get_by_url(
         &self,

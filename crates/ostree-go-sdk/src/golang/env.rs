@@ -60,7 +60,7 @@ impl GoEnv {
     }
 
     /// The value in force for `key`.
-    #[must_use]
+    #[cfg(test)]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.lines
             .iter()

@@ -66,8 +66,8 @@ impl H1Builder {
         Self::default()
     }
 
-    /// Adds a file by its name inside the module's zip
-    /// ([`crate::golang::toolchain::module_entry`]) and its content's digest.
+    /// Adds a file by its name inside the module's zip, which begins with
+    /// `golang.org/toolchain@`, and its content's digest.
     pub fn add(&mut self, name: &str, sha256: Sha256) {
         self.files.push((name.to_owned(), sha256));
     }

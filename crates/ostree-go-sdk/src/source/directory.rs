@@ -50,8 +50,7 @@ fn walk<E: From<SourceError>>(
         let metadata = fs::symlink_metadata(&path).map_err(at(&path))?;
         let kind = metadata.file_type();
         if kind.is_dir() {
-            let folder = tree.folder(&relative).map_err(|p| refuse(tree, p))?;
-            folder.map_or(Ok(()), |folder| visit(Entry::Directory(folder)))?;
+            tree.folder(&relative).map_err(|p| refuse(tree, p))?;
             walk(&path, &[&relative, b"/".as_slice()].concat(), tree, visit)?;
         } else if kind.is_symlink() {
             let target = fs::read_link(&path).map_err(at(&path))?;

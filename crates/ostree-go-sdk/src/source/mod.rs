@@ -116,10 +116,8 @@ enum Body {
     Directory(PathBuf),
 }
 
-/// A part of a tree. Parents are not always mentioned, and not always first.
+/// A part of a tree. Folders are not mentioned: one is there because something is in it.
 pub(crate) enum Entry<'a> {
-    /// A folder.
-    Directory(TreePath),
     /// A regular file. Whether it is executable follows from its path
     /// ([`crate::golang::toolchain::is_executable`]).
     File {

@@ -110,8 +110,7 @@ pub fn read_tar<E: From<SourceError>>(
                 visit_file((location, &name), path, size, &mut entry, visit)?;
             }
             EntryType::Directory => {
-                let path = tree.folder(&bytes).map_err(|p| refuse(&tree, p))?;
-                path.map_or(Ok(()), |path| visit(Entry::Directory(path)))?;
+                tree.folder(&bytes).map_err(|p| refuse(&tree, p))?;
             }
             EntryType::Symlink => {
                 let link = tree.symlink(&bytes, &target());

@@ -70,14 +70,14 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// A folder; `None` when it is the top folder itself, or above it.
-    pub fn folder(&mut self, name: &[u8]) -> Result<Option<TreePath>, EntryProblem> {
+    /// A folder, which may be the top folder itself, or above it.
+    pub fn folder(&mut self, name: &[u8]) -> Result<(), EntryProblem> {
         let name = name.strip_suffix(b"/").unwrap_or(name);
         let path = self.place(name)?;
-        if let Some(path) = &path {
-            self.add(path, Seen::Folder)?;
+        match &path {
+            Some(path) => self.add(path, Seen::Folder),
+            None => Ok(()),
         }
-        Ok(path)
     }
 
     /// A file.

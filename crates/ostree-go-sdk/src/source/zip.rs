@@ -58,8 +58,7 @@ pub fn read<E: From<SourceError>>(
                 if size != 0 {
                     return Err(refuse(&tree, EntryProblem::Content));
                 }
-                let path = tree.folder(&bytes).map_err(|p| refuse(&tree, p))?;
-                path.map_or(Ok(()), |path| visit(Entry::Directory(path)))?;
+                tree.folder(&bytes).map_err(|p| refuse(&tree, p))?;
             }
             (false, 0 | S_IFREG) => {
                 let path = tree.file(&bytes, size).map_err(|p| refuse(&tree, p))?;

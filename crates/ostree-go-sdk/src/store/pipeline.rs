@@ -6,6 +6,7 @@ use crate::failpoint;
 use crate::id::{FileId, Sha256};
 use crate::object::{FileHasher, FileHeader};
 use sha2::Digest;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -79,14 +80,15 @@ where
 {
     let budget = Budget::new(IN_FLIGHT);
     let failed = AtomicBool::new(false);
+    let claimed = Claimed::default();
     let (jobs, queue) = sync_channel(QUEUE);
     let queue = Mutex::new(queue);
     std::thread::scope(|scope| {
         let workers: Vec<_> = writers
             .into_iter()
             .map(|writer| {
-                let (queue, failed) = (&queue, &failed);
-                scope.spawn(move || work(&writer, queue, failed))
+                let (queue, failed, claimed) = (&queue, &failed, &claimed);
+                scope.spawn(move || work(&writer, queue, failed, claimed))
             })
             .collect();
         let sink = Sink {
@@ -113,13 +115,14 @@ fn work<T, W: ObjectWriter>(
     writer: &W,
     queue: &Mutex<Receiver<Job<'_, T>>>,
     failed: &AtomicBool,
+    claimed: &Claimed,
 ) -> Result<Vec<Written<T>>, StoreError> {
     let mut written = Ok(Vec::new());
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return written };
         let Ok(done) = &mut written else { continue };
-        match store(writer, job.file) {
+        match store(writer, job.file, claimed) {
             Ok(file) => done.push(file),
             Err(error) => {
                 failed.store(true, Ordering::Relaxed);
@@ -129,7 +132,15 @@ fn work<T, W: ObjectWriter>(
     }
 }
 
-fn store<T, W: ObjectWriter>(writer: &W, file: Incoming<T>) -> Result<Written<T>, StoreError> {
+/// The objects that some worker has taken on. Two files of one content are one object, written
+/// and counted once.
+type Claimed = Mutex<HashSet<FileId>>;
+
+fn store<T, W: ObjectWriter>(
+    writer: &W,
+    file: Incoming<T>,
+    claimed: &Claimed,
+) -> Result<Written<T>, StoreError> {
     let mut object = FileHasher::new(&file.header);
     let mut plain = sha2::Sha256::new();
     let read = file.content.for_each(|bytes| {
@@ -141,7 +152,13 @@ fn store<T, W: ObjectWriter>(writer: &W, file: Incoming<T>) -> Result<Written<T>
         source,
     })?;
     let id = object.finish();
-    let new = file.store && !writer.has(id)?;
+    let claim = || {
+        claimed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id)
+    };
+    let new = file.store && claim() && !writer.has(id)?;
     if new {
         writer.write(id, &file.header, &file.content)?;
         failpoint::hit("compose.object-written");
@@ -191,7 +208,7 @@ mod tests {
         Incoming {
             tag,
             header: FileHeader::Regular { executable: false },
-            content: tag.to_be_bytes().to_vec().into(),
+            content: (tag % 1500).to_be_bytes().to_vec().into(),
             store: tag % 2 == 0,
         }
     }
@@ -220,7 +237,8 @@ mod tests {
         let mut tags: Vec<u32> = written.unwrap().iter().map(|w| w.tag).collect();
         tags.sort_unstable();
         assert_eq!(tags, (0..2000).collect::<Vec<_>>());
-        assert_eq!(stored, 1000);
+        // Of the even ones, 1500 to 1998 have the content of 0 to 498.
+        assert_eq!(stored, 750);
     }
 
     #[test]

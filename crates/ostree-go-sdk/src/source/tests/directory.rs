@@ -19,9 +19,7 @@ fn a_directory_is_read_in_order() {
     symlink("b/x", dir.path().join("src/link")).unwrap();
     insta::assert_snapshot!(read(dir.path()).unwrap().join("\n"), @"
     VERSION [8] go1.26.5
-    src/
     src/_go.mod [0] 
-    src/b/
     src/b/x [1] x
     src/link -> b/x
     ");

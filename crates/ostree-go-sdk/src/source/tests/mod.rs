@@ -27,7 +27,6 @@ fn shown(
     let mut lines = Vec::new();
     read(&mut |entry| {
         lines.push(match entry {
-            Entry::Directory(path) => format!("{path}/"),
             Entry::File {
                 path,
                 size,

@@ -76,7 +76,6 @@ fn an_archive_is_read_without_its_top_folder() {
     insta::assert_snapshot!(read(small()).unwrap().join("\n"), @"
     VERSION [9] go1.26.5
 
-    bin/
     bin/go [3] ELF
     bin/link -> ../bin/go
     bin/hard = bin/go

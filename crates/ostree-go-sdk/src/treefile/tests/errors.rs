@@ -183,7 +183,7 @@ fn values() {
     t.yaml:3: layer-ref: `go-sdk/${layer}` has no `${checksum}`, expected it in a layer's ref, which never moves
     t.yaml:3: layer-ref: `${checksum} ${layer}` is not a valid ref, expected components of letters, digits, `.`, `_` and `-` joined by `/`
     t.yaml:3: pin.x86_64.sha256: `abc` is not a SHA-256 checksum, expected 64 hexadecimal digits
-    t.yaml:3: pin.x86_64.h1: `abc` is not an h1 hash, expected `h1:` and 44 characters of base64
+    t.yaml:3: pin.x86_64.h1: `abc` is not a module hash, expected `h1:` and 44 characters of base64
     t.yaml:3: source: expected a list of sources, or a map from architectures to such lists, found string "yes"
     t.yaml:3: source[0]: a source has one of path, url, index and module, found none of them
     t.yaml:3: source[0]: a source has one of path, url, index and module, found path and index
