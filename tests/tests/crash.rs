@@ -4,6 +4,7 @@
 use ostree_go_sdk::{Arch, failpoint};
 use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::{run, workspace};
+use ostree_go_tests::ostree::ostree;
 use ostree_go_tests::server::Server;
 use ostree_go_tests::state::{State, leftovers};
 use ostree_go_tests::toy::Toy;
@@ -15,6 +16,8 @@ use std::process::Command;
 
 const OLD: &str = "1.99.1";
 const NEW: &str = "1.99.2";
+/// Passed once for each ref that moves.
+const REFS: &str = "transaction.ref-moved";
 /// The time of the channels' commits: the same in every run.
 const NOW: &str = "1767323045";
 
@@ -67,7 +70,7 @@ fn undisturbed(server: &Server, twice: bool) -> (String, State) {
 fn survives(twice: bool) {
     let server = serve();
     let (commits, complete) = undisturbed(&server, twice);
-    for name in failpoint::NAMES {
+    for name in failpoint::NAMES.iter().filter(|name| **name != REFS) {
         let bench = Bench::new();
         if twice {
             treefile(&bench, &server, OLD);
@@ -120,6 +123,46 @@ fn a_new_repository_survives_every_crash() {
 #[test]
 fn a_release_survives_every_crash_of_the_next() {
     survives(true);
+}
+
+#[test]
+fn refs_move_in_an_order_that_a_crash_does_not_break() {
+    let server = serve();
+    let (commits, complete) = undisturbed(&server, false);
+    for moved in 1..=complete.refs().len() {
+        let bench = Bench::new();
+        treefile(&bench, &server, NEW);
+        let out = run(compose(&bench).env("OSTREE_GO_FAILPOINT", format!("{REFS}@{moved}")));
+        assert_eq!(out.status.signal(), Some(9), "{moved}: {}", out.stderr);
+        let repo = bench.repo();
+        let refs = State::of(&repo).refs().clone();
+        assert_eq!(refs.len(), moved);
+        for arch in Arch::ALL {
+            let is_of_arch = |name: &&String| name.starts_with(&format!("heads/go-sdk/{arch}/"));
+            let release = format!("heads/go-sdk/{arch}/{NEW}");
+            let channels = refs
+                .keys()
+                .filter(is_of_arch)
+                .filter(|name| **name != release);
+            assert!(
+                channels.count() == 0 || refs.contains_key(&release),
+                "{refs:?}"
+            );
+            if let Some(commit) = refs.get(&release) {
+                let layers = ostree(&repo, ["show", "--print-metadata-key=sdk.layers", commit]);
+                let named = layers.split('\'').filter(|text| text.len() == 64);
+                for layer in named {
+                    assert!(
+                        refs.values().any(|commit| commit == layer),
+                        "{layer}: {refs:?}"
+                    );
+                }
+            }
+        }
+        let again = run(&mut compose(&bench)).ok();
+        assert_eq!(again.stdout, commits, "{moved}");
+        State::of(&repo).assert_is(&complete);
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ impl Settings {
     pub fn from_env() -> Self {
         #[cfg(feature = "failpoints")]
         if let Ok(name) = env::var("OSTREE_GO_FAILPOINT") {
-            ostree_go_sdk::failpoint::arm(name);
+            ostree_go_sdk::failpoint::arm(&name);
         }
         let text = |key: &str| env::var(key).ok().filter(|value| !value.is_empty());
         let path = |key: &str| {
@@ -106,15 +106,12 @@ fn from_args(option: &str) -> Option<String> {
     let mut args = env::args_os().skip(1);
     while let Some(arg) = args.next() {
         let arg = arg.to_string_lossy();
-        match arg.strip_prefix(option) {
-            Some("") => {
-                found = args
-                    .next()
-                    .map(|value| value.to_string_lossy().into_owned())
-            }
-            Some(value) => found = value.strip_prefix('=').map(str::to_owned).or(found),
-            None => {}
-        }
+        let value = match arg.strip_prefix(option) {
+            Some("") => args.next().map(|value| value.to_string_lossy().into()),
+            Some(value) => value.strip_prefix('=').map(str::to_owned),
+            None => None,
+        };
+        found = value.or(found);
     }
     found
 }

@@ -53,7 +53,7 @@ pub(super) fn layers(
             meta: root.meta,
         };
         let object = commit.object();
-        let found = transaction.repo().find(&ref_name)?;
+        let found = transaction.find(&ref_name)?;
         if let Some(found) = found.filter(|found| *found != object.id) {
             return Err(ComposeError::Layer(LayerError::SameContent {
                 layer: name,
@@ -155,7 +155,7 @@ pub(super) fn promote(
     let repo = transaction.repo();
     let mut metadata = release.metadata.clone();
     metadata::bind(&mut metadata, channel);
-    let head = match repo.find(channel)? {
+    let head = match transaction.find(channel)? {
         Some(id) => Some((id, repo.commit(id)?)),
         None => None,
     };
@@ -204,7 +204,7 @@ pub(super) fn set_release_ref(
     composed: &ComposedRelease,
     replace: bool,
 ) -> Result<(), ComposeError> {
-    match transaction.repo().find(&composed.ref_name)? {
+    match transaction.find(&composed.ref_name)? {
         Some(found) if found != composed.commit && !replace => Err(ComposeError::ReleaseExists {
             ref_name: composed.ref_name.clone(),
             found,

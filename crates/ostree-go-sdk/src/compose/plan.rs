@@ -80,7 +80,10 @@ impl<'a> ComposePlan<'a> {
     /// Composes what is not there yet and moves the channels.
     ///
     /// Everything is in one transaction: afterwards either all releases and channels are there
-    /// and durable, or, after an error or a crash, the repository's refs are as they were.
+    /// and durable, or, after an error or a crash, the repository's refs are as they were. Only
+    /// the last step, when the refs move one after the other, can be cut in two: then a
+    /// release that is there has its layers, a channel its release, and the next compose
+    /// moves the rest.
     /// Another compose in the same repository is waited for; pulls may run beside it, and a
     /// prune waits for the end.
     ///
@@ -284,7 +287,7 @@ impl Run<'_> {
             extra: &extra,
         };
         let (id, commit) = commits::release(transaction, spec, &tree, facts)?;
-        let current = transaction.repo().find(&spec.release_ref)?;
+        let current = transaction.find(&spec.release_ref)?;
         let mut composed = ComposedRelease {
             arch: spec.arch,
             version: spec.version.clone(),

@@ -1,8 +1,10 @@
 //! Changes to a repository that are all there or not at all.
 
 use super::{Repo, RepoError};
+use crate::failpoint;
 use crate::id::{CommitId, RefName};
 use crate::object::MetadataObject;
+use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,8 @@ pub(crate) struct Transaction<'r> {
     repo: &'r Repo,
     /// Where its objects are until it is committed.
     staging: Vec<PathBuf>,
+    /// What to move refs to, in order.
+    refs: RefCell<Vec<(RefName, CommitId)>>,
     open: bool,
 }
 
@@ -25,6 +29,7 @@ impl<'r> Transaction<'r> {
         Ok(Self {
             repo,
             staging: staging(&repo.path.join("tmp")),
+            refs: RefCell::default(),
             open: true,
         })
     }
@@ -72,22 +77,41 @@ impl<'r> Transaction<'r> {
             })
     }
 
+    /// The commit a ref names, or will name.
+    pub(crate) fn find(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
+        let refs = self.refs.borrow();
+        match refs.iter().rev().find(|(set, _)| set == name) {
+            Some((_, commit)) => Ok(Some(*commit)),
+            None => self.repo.find(name),
+        }
+    }
+
     /// Moves a ref when the transaction is committed.
     pub(crate) fn set_ref(&self, name: &RefName, commit: CommitId) {
-        let commit = commit.to_string();
-        self.repo
-            .inner
-            .transaction_set_ref(None, name.as_str(), Some(&commit));
+        self.refs.borrow_mut().push((name.clone(), commit));
     }
 
     /// Makes everything durable, then visible: libostree syncs the file system, moves the
-    /// objects into place, syncs their folders and moves the refs last.
+    /// objects into place and syncs their folders. Then the refs move, in the order in which
+    /// they were set: libostree's own transaction would move them in no order, and a crash
+    /// could leave a release without its layers' refs.
     pub(crate) fn commit(mut self) -> Result<(), RepoError> {
-        self.repo
-            .inner
+        let inner = &self.repo.inner;
+        inner
             .commit_transaction(gio::Cancellable::NONE)
             .map_err(|source| self.repo.failed("commit the transaction", source))?;
         self.open = false;
+        failpoint::hit("transaction.objects-moved");
+        for (name, commit) in self.refs.take() {
+            if self.repo.find(&name)? == Some(commit) {
+                continue;
+            }
+            let commit = commit.to_string();
+            inner
+                .set_ref_immediate(None, name.as_str(), Some(&commit), gio::Cancellable::NONE)
+                .map_err(|source| self.repo.failed(&format!("move ref {name}"), source))?;
+            failpoint::hit("transaction.ref-moved");
+        }
         Ok(())
     }
 }
