@@ -22,7 +22,7 @@ impl State {
         let refs = Self::refs_of(repo);
         let mut objects = Vec::new();
         visit(&repo.join("objects"), "", &mut |name| {
-            objects.push(name.to_owned())
+            objects.push(name.to_owned());
         });
         objects.sort();
         if repo.join("config").exists() {

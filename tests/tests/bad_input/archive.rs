@@ -132,7 +132,7 @@ fn truncated(make: impl Fn(&Toy, &Path)) {
 
 #[test]
 fn a_truncated_tar() {
-    truncated(|toy, dest| toy.tar_gz(dest));
+    truncated(Toy::tar_gz);
     let cut = |dest: &Path| {
         toy().tar_gz(dest);
         let whole = fs::read(dest).unwrap();
@@ -144,7 +144,7 @@ fn a_truncated_tar() {
 
 #[test]
 fn a_truncated_zip() {
-    truncated(|toy, dest| toy.zip(dest));
+    truncated(Toy::zip);
     let cut = |dest: &Path| {
         toy().zip(dest);
         let whole = fs::read(dest).unwrap();

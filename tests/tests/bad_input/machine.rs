@@ -58,24 +58,13 @@ fn a_proxy_that_is_off() {
     let bad = Bad::new();
     let lines = "arches: [x86_64]\nsource: [{ module: golang.org/toolchain }]";
     bad.bench.treefile("1.99.2", lines);
-    for (proxy, name) in [("off", "off"), ("direct", "direct")] {
-        let mut command = bad
-            .bench
-            .ostree_go(["compose", "go.yaml", "--cachedir", "cache"]);
-        let said = bad.refuse(command.env("GOPROXY", proxy), 1);
-        match name {
-            "off" => {
-                assert_snapshot!(said, @"error: golang.org/toolchain@v0.0.1-go1.99.2.linux-amd64 may not be downloaded: GOPROXY is `off`")
-            }
-            _ => {
-                assert_snapshot!(said, @"error: golang.org/toolchain@v0.0.1-go1.99.2.linux-amd64 may not be downloaded: GOPROXY is `direct`")
-            }
-        }
-    }
-    let mut command = bad
-        .bench
-        .ostree_go(["compose", "go.yaml", "--cachedir", "cache"]);
-    assert_snapshot!(bad.refuse(command.env("GOPROXY", "ftp://example.com"), 1), @"error: GOPROXY entry `ftp://example.com` is not a proxy, expected an http, https or file URL, `direct` or `off`");
+    let error = |proxy| {
+        let args = ["compose", "go.yaml", "--cachedir", "cache"];
+        bad.refuse(bad.bench.ostree_go(args).env("GOPROXY", proxy), 1)
+    };
+    assert_snapshot!(error("off"), @"error: golang.org/toolchain@v0.0.1-go1.99.2.linux-amd64 may not be downloaded: GOPROXY is `off`");
+    assert_snapshot!(error("direct"), @"error: golang.org/toolchain@v0.0.1-go1.99.2.linux-amd64 may not be downloaded: GOPROXY is `direct`");
+    assert_snapshot!(error("ftp://example.com"), @"error: GOPROXY entry `ftp://example.com` is not a proxy, expected an http, https or file URL, `direct` or `off`");
 }
 
 #[test]
