@@ -80,6 +80,10 @@ pub fn run() -> ExitCode {
         .and_then(|matches| <Cli as clap::FromArgMatches>::from_arg_matches(&matches))
     {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && !asks_for_help(&error) => {
+            let output = Output::early(settings.format_from_args(), settings.color_from_args());
+            return report(&CliError::of_arguments(&error), &output);
+        }
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
@@ -90,6 +94,11 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => report(&error, &output),
     }
+}
+
+/// A command without arguments is answered with help, as long as that is.
+fn asks_for_help(error: &clap::Error) -> bool {
+    error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
 fn report(error: &CliError, output: &Output) -> ExitCode {

@@ -37,6 +37,25 @@ impl CliError {
         }
     }
 
+    /// What clap found wrong, in our form: its first paragraph, and its tip.
+    pub fn of_arguments(error: &clap::Error) -> Self {
+        let text = error.to_string();
+        let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let tip = rest
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("tip: "));
+        let usage = rest.lines().find_map(|line| line.strip_prefix("Usage: "));
+        let hint = match (tip, usage) {
+            (Some(tip), _) => tip.to_owned(),
+            (None, Some(usage)) => format!("usage: {usage}"),
+            (None, None) => "`--help` shows what may stand there".to_owned(),
+        };
+        Self::Usage {
+            message: one_line(message.strip_prefix("error: ").unwrap_or(message)),
+            hint: Some(hint),
+        }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Library(error) => error.kind(),

@@ -19,11 +19,19 @@ pub struct Output {
 
 impl Output {
     pub fn new(global: &GlobalArgs) -> Self {
+        Self {
+            quiet: global.quiet,
+            ..Self::early(global.format, global.color)
+        }
+    }
+
+    /// For what has to be said while the arguments are not understood.
+    pub fn early(format: Format, color: ColorChoice) -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
         Self {
-            format: global.format,
-            quiet: global.quiet,
-            color: match global.color {
+            format,
+            quiet: false,
+            color: match color {
                 ColorChoice::Always => true,
                 ColorChoice::Never => false,
                 ColorChoice::Auto => io::stderr().is_terminal() && !no_color,

@@ -1,5 +1,6 @@
 //! What the environment says. Nothing else in the program, and nothing in the library, reads it.
 
+use crate::cli::Format;
 use crate::error::CliError;
 use clap::ColorChoice;
 use std::env;
@@ -20,7 +21,7 @@ impl Settings {
     pub fn from_env() -> Self {
         #[cfg(feature = "failpoints")]
         if let Ok(name) = env::var("OSTREE_GO_FAILPOINT") {
-            ostree_go_sdk::failpoint::arm(name);
+            ostree_go_sdk::failpoint::arm(&name);
         }
         let text = |key: &str| env::var(key).ok().filter(|value| !value.is_empty());
         let path = |key: &str| {
@@ -81,19 +82,36 @@ impl Settings {
     /// The colour choice for messages that come before the arguments are parsed.
     #[allow(clippy::unused_self)]
     pub fn color_from_args(&self) -> ColorChoice {
-        let mut args = env::args().skip(1);
-        while let Some(arg) = args.next() {
-            let value = match arg.strip_prefix("--color") {
-                Some("") => args.next(),
-                Some(value) => value.strip_prefix('=').map(str::to_owned),
-                None => continue,
-            };
-            match value.as_deref() {
-                Some("always") => return ColorChoice::Always,
-                Some("never") => return ColorChoice::Never,
-                _ => {}
-            }
+        match from_args("--color").as_deref() {
+            Some("always") => ColorChoice::Always,
+            Some("never") => ColorChoice::Never,
+            _ => ColorChoice::Auto,
         }
-        ColorChoice::Auto
     }
+
+    /// The same for the form of an error in the arguments.
+    #[allow(clippy::unused_self)]
+    pub fn format_from_args(&self) -> Format {
+        match from_args("--format").as_deref() {
+            Some("json") => Format::Json,
+            _ => Format::Human,
+        }
+    }
+}
+
+/// The last value of an option.
+fn from_args(option: &str) -> Option<String> {
+    let mut found = None;
+    // Not `env::args`, which dies of what is not UTF-8.
+    let mut args = env::args_os().skip(1);
+    while let Some(arg) = args.next() {
+        let arg = arg.to_string_lossy();
+        let value = match arg.strip_prefix(option) {
+            Some("") => args.next().map(|value| value.to_string_lossy().into()),
+            Some(value) => value.strip_prefix('=').map(str::to_owned),
+            None => None,
+        };
+        found = value.or(found);
+    }
+    found
 }

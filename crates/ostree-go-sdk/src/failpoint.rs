@@ -2,10 +2,14 @@
 //!
 //! Only built with the feature `failpoints`; otherwise [`hit`] is nothing.
 
+#[cfg(feature = "failpoints")]
+use std::sync::atomic::{AtomicU32, Ordering};
+
 /// Dies here if a test armed this point: SIGKILL, so that no destructor runs.
 #[cfg(feature = "failpoints")]
 pub(crate) fn hit(name: &str) {
-    if ARMED.get().is_some_and(|armed| armed == name) {
+    let armed = ARMED.get().filter(|armed| armed.name == name);
+    if armed.is_some_and(|armed| armed.left.fetch_sub(1, Ordering::Relaxed) == 1) {
         let _ =
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
@@ -16,23 +20,44 @@ pub(crate) fn hit(name: &str) {
 pub(crate) fn hit(_name: &str) {}
 
 #[cfg(feature = "failpoints")]
-static ARMED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+static ARMED: std::sync::OnceLock<Armed> = std::sync::OnceLock::new();
 
-/// Arms one point for the rest of the process's life.
 #[cfg(feature = "failpoints")]
-pub fn arm(name: String) {
-    let _ = ARMED.set(name);
+struct Armed {
+    name: String,
+    /// How often the point is still passed, the last time deadly.
+    left: AtomicU32,
+}
+
+/// Arms one point for the rest of the process's life: `name`, or `name@3` for the third time
+/// that it is passed.
+#[cfg(feature = "failpoints")]
+pub fn arm(point: &str) {
+    let (name, times) = point.split_once('@').unwrap_or((point, "1"));
+    let _ = ARMED.set(Armed {
+        name: name.to_owned(),
+        left: AtomicU32::new(times.parse().unwrap_or(1)),
+    });
 }
 
 /// Every point, in the order a compose passes them.
 #[cfg(feature = "failpoints")]
 pub const NAMES: &[&str] = &[
+    "repo.creating",
     "repo.created",
+    "file.written",
+    "download.appended",
+    "cache.completing",
+    "cache.completed",
     "compose.locked",
     "compose.object-written",
     "compose.source-read",
     "compose.layer-written",
     "compose.release-written",
+    "compose.release-described",
+    "compose.channel-moved",
     "compose.refs-set",
+    "transaction.objects-moved",
+    "transaction.ref-moved",
     "compose.committed",
 ];

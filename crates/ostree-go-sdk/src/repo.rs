@@ -5,13 +5,18 @@
 //! libostree's own lock, which a prune takes alone; what a transaction has seen in the
 //! repository therefore stays until the transaction ends.
 
+mod transaction;
+
+pub(crate) use transaction::Transaction;
+
 use crate::failpoint;
 use crate::fs::lock::{Lock, LockError};
 use crate::id::{CommitId, DirTreeId, RefName};
 use crate::kind::ErrorKind;
-use crate::object::{Commit, DirTree, MetadataObject};
-use crate::progress::Progress;
+use crate::object::{Commit, DirTree};
+use crate::progress::{Progress, Silent};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -202,7 +207,11 @@ const SKELETON: &[&str] = &[
     "state",
     "tmp",
     ".lock",
+    LOCK,
 ];
+
+/// Held by whoever makes the repository or moves its refs.
+const LOCK: &str = ".ostree-go.lock";
 
 impl Repo {
     /// Opens the repository at a path.
@@ -211,11 +220,19 @@ impl Repo {
     /// When there is none, or it cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RepoError> {
         let path = path.as_ref().to_owned();
-        if !path.exists() {
+        let exists = |path: &Path| match path.try_exists() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
+            exists => exists.map_err(|source| RepoError::Io {
+                action: "read",
+                path: path.to_owned(),
+                source,
+            }),
+        };
+        if !exists(&path)? {
             return Err(RepoError::NotFound { path });
         }
         for missing in ["config", "objects"] {
-            if !path.join(missing).exists() {
+            if !exists(&path.join(missing))? {
                 return Err(RepoError::NotARepo { path, missing });
             }
         }
@@ -223,7 +240,7 @@ impl Repo {
         let repo = Self { inner, path };
         match repo.inner.open(gio::Cancellable::NONE) {
             Ok(()) => Ok(repo),
-            Err(source) => Err(repo.failed("open it", source)),
+            Err(source) => Err(repo.failed("read the configuration", source)),
         }
     }
 
@@ -242,15 +259,15 @@ impl Repo {
             }
         };
         std::fs::create_dir_all(path).map_err(io("make directory"))?;
-        for entry in std::fs::read_dir(path).map_err(io("read directory"))? {
-            let name = entry.map_err(io("read directory"))?.file_name();
-            if !SKELETON.iter().any(|part| name == *part) {
-                return Err(RepoError::NotARepo {
-                    path: path.to_owned(),
-                    missing: "config",
-                });
-            }
+        if !Self::is_absent(path) {
+            // Either another process came first, or it is none and cannot become one.
+            return Self::open(path);
         }
+        let _lock = lock(path, &Silent)?;
+        if path.join("config").exists() {
+            return Self::open(path);
+        }
+        failpoint::hit("repo.creating");
         let inner = ostree::Repo::new_for_path(path);
         let repo = Self {
             inner,
@@ -258,7 +275,7 @@ impl Repo {
         };
         repo.inner
             .create(mode.to_ostree(), gio::Cancellable::NONE)
-            .map_err(|source| repo.failed("create it", source))?;
+            .map_err(|source| repo.failed("make the folders", source))?;
         failpoint::hit("repo.created");
         Self::open(path)
     }
@@ -269,10 +286,11 @@ impl Repo {
         let path = path.as_ref();
         match std::fs::read_dir(path) {
             Ok(entries) => {
+                let is_part = |name: &OsStr| SKELETON.iter().any(|part| name == *part);
                 !path.join("config").exists()
-                    && entries
-                        .flatten()
-                        .all(|entry| SKELETON.iter().any(|part| entry.file_name() == *part))
+                    // libostree's temporary files may stand beside, while it is being made.
+                    && (path.join(LOCK).exists()
+                        || entries.flatten().all(|entry| is_part(&entry.file_name())))
             }
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         }
@@ -431,15 +449,7 @@ impl Repo {
 
     /// Keeps other processes from moving refs until it is dropped.
     pub(crate) fn lock(&self, progress: &dyn Progress) -> Result<Lock, RepoError> {
-        let path = self.path.join(".ostree-go.lock");
-        Lock::exclusive(&path, progress).map_err(|error| match error {
-            LockError::Cancelled => RepoError::Cancelled,
-            LockError::Io(source) => RepoError::Io {
-                action: "lock",
-                path,
-                source,
-            },
-        })
+        lock(&self.path, progress)
     }
 
     /// Begins a transaction; one at a time in a process's use of this repository.
@@ -447,14 +457,7 @@ impl Repo {
     /// # Errors
     /// When the repository cannot be written, or a prune has it locked for long.
     pub(crate) fn begin(&self) -> Result<Transaction<'_>, RepoError> {
-        self.inner
-            .is_writable()
-            .and_then(|()| self.inner.prepare_transaction(gio::Cancellable::NONE))
-            .map_err(|source| self.failed("begin a transaction", source))?;
-        Ok(Transaction {
-            repo: self,
-            open: true,
-        })
+        Transaction::begin(self)
     }
 
     pub(crate) fn failed(&self, action: &str, source: glib::Error) -> RepoError {
@@ -474,68 +477,14 @@ impl Repo {
     }
 }
 
-/// What is written through it is invisible until [`Transaction::commit`]: objects stay in a
-/// staging folder and refs where they were. Dropped without, it leaves nothing behind.
-#[derive(Debug)]
-pub(crate) struct Transaction<'r> {
-    repo: &'r Repo,
-    open: bool,
-}
-
-impl Transaction<'_> {
-    pub(crate) fn repo(&self) -> &Repo {
-        self.repo
-    }
-
-    /// Writes a metadata object unless it is there; says whether it was new.
-    pub(crate) fn write<Id: fmt::Display>(
-        &self,
-        kind: ostree::ObjectType,
-        object: &MetadataObject<Id>,
-    ) -> Result<bool, RepoError> {
-        let id = object.id.to_string();
-        let inner = &self.repo.inner;
-        inner
-            .has_object(kind, &id, gio::Cancellable::NONE)
-            .and_then(|has| {
-                if !has {
-                    inner.write_metadata(
-                        kind,
-                        Some(&id),
-                        &object.variant,
-                        gio::Cancellable::NONE,
-                    )?;
-                }
-                Ok(!has)
-            })
-            .map_err(|source| self.repo.failed(&format!("write object {id}"), source))
-    }
-
-    /// Moves a ref when the transaction is committed.
-    pub(crate) fn set_ref(&self, name: &RefName, commit: CommitId) {
-        let commit = commit.to_string();
-        self.repo
-            .inner
-            .transaction_set_ref(None, name.as_str(), Some(&commit));
-    }
-
-    /// Makes everything durable, then visible: libostree syncs the file system, moves the
-    /// objects into place, syncs their folders and moves the refs last.
-    pub(crate) fn commit(mut self) -> Result<(), RepoError> {
-        self.repo
-            .inner
-            .commit_transaction(gio::Cancellable::NONE)
-            .map_err(|source| self.repo.failed("commit the transaction", source))?;
-        self.open = false;
-        Ok(())
-    }
-}
-
-impl Drop for Transaction<'_> {
-    fn drop(&mut self) {
-        if self.open {
-            // What could not be removed now, the next transaction removes.
-            let _ = self.repo.inner.abort_transaction(gio::Cancellable::NONE);
-        }
-    }
+fn lock(repo: &Path, progress: &dyn Progress) -> Result<Lock, RepoError> {
+    let path = repo.join(LOCK);
+    Lock::exclusive(&path, progress).map_err(|error| match error {
+        LockError::Cancelled => RepoError::Cancelled,
+        LockError::Io(source) => RepoError::Io {
+            action: "lock",
+            path,
+            source,
+        },
+    })
 }

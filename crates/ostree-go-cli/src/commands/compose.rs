@@ -104,6 +104,9 @@ pub fn run(context: &Context<'_>, args: &ComposeArgs) -> Result<ExitCode, CliErr
     if args.print_treefile {
         return print_treefiles(context, &treefiles);
     }
+    // What the caller got wrong is told before anything is made.
+    context.settings.source_date_epoch()?;
+    metadata(args)?;
     let path = context.repo_path()?;
     if args.dry_run && Repo::is_absent(path) {
         return dry_run(context, args, &treefiles, None);
@@ -336,10 +339,8 @@ fn write_files(
         })
     };
     // As rpm-ostree, leave the files of the last change as they are when there is none.
-    if !unchanged {
-        if let Some(path) = &args.touch_if_changed {
-            touch(path)?;
-        }
+    if let (false, Some(path)) = (unchanged, &args.touch_if_changed) {
+        touch(path)?;
     }
     if let Some(path) = &args.write_commitid_to {
         write(path, &commit_lines(releases))?;

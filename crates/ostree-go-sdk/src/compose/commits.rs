@@ -53,7 +53,7 @@ pub(super) fn layers(
             meta: root.meta,
         };
         let object = commit.object();
-        let found = transaction.repo().find(&ref_name)?;
+        let found = transaction.find(&ref_name)?;
         if let Some(found) = found.filter(|found| *found != object.id) {
             return Err(ComposeError::Layer(LayerError::SameContent {
                 layer: name,
@@ -157,7 +157,7 @@ pub(super) fn promote(
     let repo = transaction.repo();
     let mut metadata = release.metadata.clone();
     metadata::bind(&mut metadata, channel);
-    let head = match repo.find(channel)? {
+    let head = match transaction.find(channel)? {
         Some(id) => Some((id, repo.commit(id)?)),
         None => None,
     };
@@ -187,6 +187,7 @@ pub(super) fn promote(
     let object = commit.object();
     transaction.write(ObjectType::Commit, &object)?;
     transaction.set_ref(channel, object.id);
+    failpoint::hit("compose.channel-moved");
     Ok(ComposedChannel {
         ref_name: channel.clone(),
         commit: object.id,
@@ -205,7 +206,7 @@ pub(super) fn set_release_ref(
     composed: &ComposedRelease,
     replace: bool,
 ) -> Result<(), ComposeError> {
-    match transaction.repo().find(&composed.ref_name)? {
+    match transaction.find(&composed.ref_name)? {
         Some(found) if found != composed.commit && !replace => Err(ComposeError::ReleaseExists {
             ref_name: composed.ref_name.clone(),
             found,

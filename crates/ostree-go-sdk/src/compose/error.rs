@@ -13,6 +13,8 @@ use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::treefile::TreefileError;
 use crate::version::GoVersion;
+use std::error::Error as _;
+use std::fmt;
 
 /// Why a compose failed. The repository's refs are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +42,13 @@ pub enum ComposeError {
     #[error(transparent)]
     Ref(#[from] InvalidRef),
     /// None of a release's sources can be used.
-    #[error("no source of {release} can be used{}", each(failures))]
+    #[error("no source of {release} can be used")]
     NoSource {
         /// The release.
         release: RefName,
-        /// Each source and why not.
-        failures: Vec<(String, SourceError)>,
+        /// Why not.
+        #[source]
+        failures: SourceFailures,
     },
     /// A file of a source cannot be read.
     #[error("cannot read `{path}` of {source_name}")]
@@ -154,10 +157,7 @@ impl ComposeError {
             Self::Ref(_) | Self::ReservedMetadata { .. } | Self::NoTimestamp { .. } => {
                 ErrorKind::InvalidInput
             }
-            // The last source tried is the last resort; it says best whether to try again.
-            Self::NoSource { failures, .. } => failures
-                .last()
-                .map_or(ErrorKind::InvalidInput, |(_, error)| error.kind()),
+            Self::NoSource { failures, .. } => failures.kind(),
             Self::Read { source, .. } => ErrorKind::of_io(source),
             Self::NoVersion { .. } | Self::VersionFile { .. } => ErrorKind::Corrupt,
             Self::VersionMismatch { .. } | Self::WrongArch { .. } | Self::H1Mismatch { .. } => {
@@ -170,21 +170,47 @@ impl ComposeError {
     }
 }
 
-/// One source and why it cannot be used, per source.
-fn each(failures: &[(String, SourceError)]) -> String {
-    let mut text = String::new();
-    for (source, error) in failures {
-        text.push_str("; ");
-        text.push_str(source);
-        let mut cause: Option<&dyn std::error::Error> = Some(error);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
+/// Why each source of a release cannot be used, in the order they were tried. Each error names
+/// its source.
+#[derive(Debug)]
+pub struct SourceFailures(pub Vec<SourceError>);
+
+impl SourceFailures {
+    /// A digest that is wrong must not go unnoticed; else what may pass decides, since the
+    /// sources stand in for each other; else the last resort does.
+    fn kind(&self) -> ErrorKind {
+        let mut kinds = self.0.iter().map(SourceError::kind);
+        let last = kinds.clone().next_back();
+        kinds
+            .clone()
+            .find(|kind| *kind == ErrorKind::Mismatch)
+            .or_else(|| kinds.find(|kind| kind.is_temporary()))
+            .or(last)
+            .unwrap_or(ErrorKind::InvalidInput)
     }
-    text
 }
+
+impl fmt::Display for SourceFailures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("the treefile names none");
+        }
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{error}")?;
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SourceFailures {}
 
 fn machine(found: Option<u16>) -> String {
     match found {

@@ -10,7 +10,7 @@ mod inputs;
 mod plan;
 mod report;
 
-pub use error::ComposeError;
+pub use error::{ComposeError, SourceFailures};
 pub use ingest::NewObjects;
 pub use plan::{ComposePlan, PlannedRelease};
 pub use report::{ChannelState, Composed, ComposedChannel, ComposedLayer, ComposedRelease};

@@ -1,6 +1,7 @@
 //! Plan, then execute.
 
 use super::commits::{self, ReleaseFacts};
+use super::error::SourceFailures;
 use super::ingest::{Ingested, ingest};
 use super::{Compose, ComposeError, Composed, ComposedRelease, inputs};
 use crate::arch::Arch;
@@ -79,7 +80,10 @@ impl<'a> ComposePlan<'a> {
     /// Composes what is not there yet and moves the channels.
     ///
     /// Everything is in one transaction: afterwards either all releases and channels are there
-    /// and durable, or, after an error or a crash, the repository's refs are as they were.
+    /// and durable, or, after an error or a crash, the repository's refs are as they were. Only
+    /// the last step, when the refs move one after the other, can be cut in two: then a
+    /// release that is there has its layers, a channel its release, and the next compose
+    /// moves the rest.
     /// Another compose in the same repository is waited for; pulls may run beside it, and a
     /// prune waits for the end.
     ///
@@ -185,13 +189,13 @@ fn open_first(compose: &Compose, spec: &ArchTreefile) -> Result<Source, ComposeE
                     source: &source.to_string(),
                     reason: &error,
                 });
-                failures.push((source.to_string(), error));
+                failures.push(error);
             }
         }
     }
     Err(ComposeError::NoSource {
         release: spec.release_ref.clone(),
-        failures,
+        failures: SourceFailures(failures),
     })
 }
 
@@ -283,7 +287,7 @@ impl Run<'_> {
             extra: &extra,
         };
         let (id, commit) = commits::release(transaction, spec, &tree, facts)?;
-        let current = transaction.repo().find(&spec.release_ref)?;
+        let current = transaction.find(&spec.release_ref)?;
         let mut composed = ComposedRelease {
             arch: spec.arch,
             version: spec.version.clone(),
@@ -300,6 +304,7 @@ impl Run<'_> {
         };
         commits::set_release_ref(transaction, &composed, self.compose.replace)?;
         commits::describe(transaction, id, detached(&source, input_hash))?;
+        failpoint::hit("compose.release-described");
         for channel in &spec.channels {
             let moved = commits::promote(transaction, &commit, channel, self.now)?;
             composed.channels.push(moved);

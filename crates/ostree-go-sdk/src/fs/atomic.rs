@@ -1,5 +1,6 @@
 //! Changes to files that are seen whole or not at all, and survive a power cut.
 
+use crate::failpoint;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -26,7 +27,10 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         })
         .ok_or(io::ErrorKind::AlreadyExists)??;
     file.write_all(content)
-        .and_then(|()| rename(&file, &temporary, path))
+        .and_then(|()| {
+            failpoint::hit("file.written");
+            rename(&file, &temporary, path)
+        })
         .inspect_err(|_| {
             // The first error is the one to tell; what is left over is harmless.
             let _ = fs::remove_file(&temporary);

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
 use super::{atomic, digest};
+use crate::failpoint;
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
 use crate::progress::{Event, Progress};
@@ -328,7 +329,9 @@ impl Partial {
         let complete = self.cache.complete_path(sha256);
         fs::create_dir_all(self.cache.dir.join("sha256")).map_err(at(&complete))?;
         remove(&self.validator_path)?;
+        failpoint::hit("cache.completing");
         atomic::rename(&self.file, &self.path, &complete).map_err(at(&complete))?;
+        failpoint::hit("cache.completed");
         self.file.rewind().map_err(at(&complete))?;
         // The lock was on the download, not on the file it has become.
         self.file.unlock().map_err(at(&complete))?;

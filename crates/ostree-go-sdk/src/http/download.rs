@@ -7,6 +7,7 @@ use ureq::http::{HeaderMap, header};
 
 use super::url::Url;
 use super::{HttpClient, HttpError, Retry, request_error, status_error};
+use crate::failpoint;
 use crate::fs::cache::{Cache, Partial, VerifiedFile};
 use crate::fs::digest;
 use crate::id::Sha256;
@@ -207,6 +208,7 @@ impl Download<'_> {
             }
             self.check_size(self.partial.len() + read as u64)?;
             self.partial.append(&buffer[..read])?;
+            failpoint::hit("download.appended");
             self.progress.event(&Event::Advanced {
                 phase: Phase::Download,
                 item: &item,

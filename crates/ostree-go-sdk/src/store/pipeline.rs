@@ -209,7 +209,7 @@ mod tests {
             tag,
             header: FileHeader::Regular { executable: false },
             content: (tag % 1500).to_be_bytes().to_vec().into(),
-            store: tag % 2 == 0,
+            store: tag.is_multiple_of(2),
         }
     }
 

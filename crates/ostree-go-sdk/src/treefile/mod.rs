@@ -24,7 +24,7 @@ mod variables;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use error::{TreefileError, TreefileProblem};
@@ -40,6 +40,7 @@ use value::Text;
 /// A treefile: merged with what it includes, expanded and checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Treefile {
+    file: PathBuf,
     version: GoVersion,
     arches: Vec<Arch>,
     /// One for each of `arches`.
@@ -87,6 +88,7 @@ impl Treefile {
         check_refs(&root, &releases)?;
         check_noarch(&root, &releases)?;
         Ok(Self {
+            file: file.to_owned(),
             version,
             arches,
             releases,
@@ -119,10 +121,11 @@ impl Treefile {
         let release = self.releases.iter().find(|release| release.arch == arch);
         release.ok_or_else(|| {
             let arches: Vec<&str> = self.arches.iter().map(|arch| arch.basearch()).collect();
-            TreefileError::unplaced(TreefileProblem::NoSuchArch {
+            let problem = TreefileProblem::NoSuchArch {
                 found: arch,
                 expected: arches.join(", "),
-            })
+            };
+            TreefileError::of_file(&self.file, problem)
         })
     }
 

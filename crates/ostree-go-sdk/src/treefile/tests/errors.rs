@@ -327,6 +327,6 @@ fn the_parts_of_an_error_can_be_asked_for() {
     assert_snapshot!([&missing, &arch].map(shown).join("\n"), @r#"
     no/such.yaml: cannot read the treefile
       caused by: No such file or directory (os error 2)
-    no release for aarch64, expected one of the treefile's arches: x86_64
+    t.yaml: no release for aarch64, expected one of the treefile's arches: x86_64
     "#);
 }

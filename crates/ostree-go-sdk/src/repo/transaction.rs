@@ -1,0 +1,129 @@
+//! Changes to a repository that are all there or not at all.
+
+use super::{Repo, RepoError};
+use crate::failpoint;
+use crate::id::{CommitId, RefName};
+use crate::object::MetadataObject;
+use std::cell::RefCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What is written through it is invisible until [`Transaction::commit`]: objects stay in a
+/// staging folder and refs where they were. Dropped without, it leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Transaction<'r> {
+    repo: &'r Repo,
+    /// Where its objects are until it is committed.
+    staging: Vec<PathBuf>,
+    /// What to move refs to, in order.
+    refs: RefCell<Vec<(RefName, CommitId)>>,
+    open: bool,
+}
+
+impl<'r> Transaction<'r> {
+    pub(super) fn begin(repo: &'r Repo) -> Result<Self, RepoError> {
+        repo.inner
+            .is_writable()
+            .and_then(|()| repo.inner.prepare_transaction(gio::Cancellable::NONE))
+            .map_err(|source| repo.failed("begin a transaction", source))?;
+        Ok(Self {
+            repo,
+            staging: staging(&repo.path.join("tmp")),
+            refs: RefCell::default(),
+            open: true,
+        })
+    }
+
+    pub(crate) fn repo(&self) -> &Repo {
+        self.repo
+    }
+
+    /// Writes a metadata object unless it is there; says whether it was new.
+    pub(crate) fn write<Id: fmt::Display>(
+        &self,
+        kind: ostree::ObjectType,
+        object: &MetadataObject<Id>,
+    ) -> Result<bool, RepoError> {
+        let id = object.id.to_string();
+        let inner = &self.repo.inner;
+        inner
+            .has_object(kind, &id, gio::Cancellable::NONE)
+            .and_then(|has| {
+                if !has {
+                    inner.write_metadata(
+                        kind,
+                        Some(&id),
+                        &object.variant,
+                        gio::Cancellable::NONE,
+                    )?;
+                }
+                Ok(!has)
+            })
+            .map_err(|source| self.repo.failed(&format!("write object {id}"), source))
+    }
+
+    /// The commit a ref names, or will name.
+    pub(crate) fn find(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
+        let refs = self.refs.borrow();
+        match refs.iter().rev().find(|(set, _)| set == name) {
+            Some((_, commit)) => Ok(Some(*commit)),
+            None => self.repo.find(name),
+        }
+    }
+
+    /// Moves a ref when the transaction is committed.
+    pub(crate) fn set_ref(&self, name: &RefName, commit: CommitId) {
+        self.refs.borrow_mut().push((name.clone(), commit));
+    }
+
+    /// Makes everything durable, then visible: libostree syncs the file system, moves the
+    /// objects into place and syncs their folders. Then the refs move, in the order in which
+    /// they were set: libostree's own transaction would move them in no order, and a crash
+    /// could leave a release without its layers' refs.
+    pub(crate) fn commit(mut self) -> Result<(), RepoError> {
+        let inner = &self.repo.inner;
+        inner
+            .commit_transaction(gio::Cancellable::NONE)
+            .map_err(|source| self.repo.failed("commit the transaction", source))?;
+        self.open = false;
+        failpoint::hit("transaction.objects-moved");
+        for (name, commit) in self.refs.take() {
+            if self.repo.find(&name)? == Some(commit) {
+                continue;
+            }
+            let commit = commit.to_string();
+            inner
+                .set_ref_immediate(None, name.as_str(), Some(&commit), gio::Cancellable::NONE)
+                .map_err(|source| self.repo.failed(&format!("move ref {name}"), source))?;
+            failpoint::hit("transaction.ref-moved");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // libostree would keep the objects for the next transaction, to go on with a pull.
+            // Of a compose they would be what was refused, or what filled the disk. It has the
+            // folder locked as long as the transaction is open.
+            for folder in &self.staging {
+                let _ = std::fs::remove_dir_all(folder);
+            }
+            let _ = self.repo.inner.abort_transaction(gio::Cancellable::NONE);
+        }
+    }
+}
+
+/// The folder of the transaction that this process has open below a repository's `tmp`. Only
+/// libostree knows its name; it keeps it open.
+fn staging(tmp: &Path) -> Vec<PathBuf> {
+    let (Ok(tmp), Ok(open)) = (tmp.canonicalize(), std::fs::read_dir("/proc/self/fd")) else {
+        return Vec::new();
+    };
+    open.flatten()
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .filter(|path| path.parent() == Some(&tmp) && path.is_dir())
+        .filter(|path| path.to_string_lossy().contains("/staging-"))
+        .collect()
+}

@@ -1,0 +1,281 @@
+//! What is well-formed but does not fit: layers, releases, metadata, arguments.
+
+use super::{Bad, TOY, refused};
+use insta::assert_snapshot;
+use ostree_go_sdk::Arch;
+use ostree_go_tests::bench::source;
+use ostree_go_tests::cli::run;
+use ostree_go_tests::state::State;
+use ostree_go_tests::toy::Toy;
+
+const X86: &str = "go-sdk/x86_64/1.99.1";
+
+#[test]
+fn layers_that_conflict() {
+    let bad = Bad::new();
+    let layers = |upper: &str| {
+        let file = |text| format!("add-files: [{{ path: /etc/motd, content: {text} }}]");
+        let lines = format!(
+            "ref: go-sdk/test\nlayers:\n  one: {{ {} }}\n  two: {{ {}{upper} }}",
+            file("one"),
+            file("two")
+        );
+        bad.treefile(TOY, &bad.bench.path("x86_64.tar.gz"), &lines);
+    };
+    layers("");
+    assert_snapshot!(bad.compose([], 1), @"
+    error: layers `one` and `two` both hold `/etc/motd`, with different content
+    hint: `override: true` on layer `two` lets it win
+    ");
+    layers(", override: true");
+    bad.bench.compose([]);
+    let tree = bad.bench.checkout("go-sdk/test", "tree");
+    assert_eq!(
+        std::fs::read_to_string(tree.join("etc/motd")).unwrap(),
+        "two"
+    );
+}
+
+#[test]
+fn a_path_in_no_layer() {
+    let bad = Bad::new();
+    let archive = bad.bench.path("more.tar.gz");
+    Toy::new(Arch::X86_64)
+        .with("new/file", "new")
+        .tar_gz(&archive);
+    bad.treefile(TOY, &archive, "");
+    assert_snapshot!(bad.compose([], 1), @"
+    error: path `new/file` of more.tar.gz is in no layer and not excluded
+    hint: add it to a layer's `include` or to `exclude`
+    ");
+}
+
+#[test]
+fn layers_and_architectures() {
+    let bad = Bad::new();
+    for arch in Arch::ALL {
+        let toy = Toy::new(arch)
+            .version("1.99.2")
+            .with("src/arch.go", arch.goarch());
+        toy.tar_gz(&bad.bench.path(&format!("{arch}-2.tar.gz")));
+    }
+    bad.bench
+        .treefile("1.99.2", &source(&bad.bench.path("${basearch}-2.tar.gz")));
+    assert_snapshot!(bad.compose([], 1), @"
+    error: layer `common` is marked noarch, but `/usr/lib/sdk/go-1.99/src/arch.go` differs between x86_64 and aarch64
+    hint: keep what differs in a layer that is not noarch
+    ");
+
+    let equal = "layers:\n  text: { include: [LICENSE] }\n  common: { include: [LICENSE] }";
+    for arch in Arch::ALL {
+        Toy::new(arch)
+            .version("1.99.2")
+            .tar_gz(&bad.bench.path(&format!("{arch}-2.tar.gz")));
+    }
+    let lines = format!(
+        "{}\n{equal}",
+        source(&bad.bench.path("${basearch}-2.tar.gz"))
+    );
+    let text = format!(
+        "version: 1.99.2\n{lines}\nexclude: [api, bin, doc, go.env, lib, misc, pkg, src, test, VERSION]\n"
+    );
+    let text = text.replace("  common: { include: [LICENSE] }", "");
+    bad.bench.write("go.yaml", &text);
+    assert_snapshot!(bad.compose([], 1), @"
+    error: layer `text` has the same content as another commit on go-sdk/layer/text/[sha256]: found [sha256], expected [sha256]
+    hint: mark the layer `noarch: true`, so that it exists once for all architectures
+    ");
+}
+
+#[test]
+fn a_release_that_exists() {
+    let bad = Bad::new();
+    let archive = bad.bench.path("other.tar.gz");
+    Toy::new(Arch::X86_64)
+        .with("src/new.go", "package new")
+        .tar_gz(&archive);
+    bad.treefile(TOY, &archive, "");
+    assert_snapshot!(bad.compose([], 1), @"
+    error: release go-sdk/x86_64/1.99.1 exists with other content: found commit [sha256], expected [sha256]
+    hint: a release never moves; compose another version, or use --replace if nobody has it yet
+    ");
+    let before = bad.bench.rev(X86);
+    let commits = bad.bench.compose(["--replace"]);
+    assert_ne!(bad.bench.rev(X86), before);
+    assert_eq!(bad.bench.rev(X86).as_ref(), commits.first());
+    bad.bench.fsck();
+}
+
+#[test]
+fn reserved_metadata() {
+    let bad = Bad::new();
+    let said = bad.compose(["--add-metadata-string", "sdk.version=1"], 1);
+    assert_snapshot!(said, @"
+    error: metadata key `sdk.version` is set by the compose and cannot be added
+    hint: use a key under a domain of your own
+    ");
+    bad.bench.write("meta.json", "{\"ostree.ref-binding\": []}");
+    assert_snapshot!(bad.compose(["--add-metadata-from-json", "meta.json"], 1), @"
+    error: metadata key `ostree.ref-binding` is set by the compose and cannot be added
+    hint: use a key under a domain of your own
+    ");
+}
+
+#[test]
+fn metadata_that_cannot_be_read() {
+    let bad = Bad::new();
+    assert_snapshot!(bad.compose(["--add-metadata-from-json", "no.json"], 1), @"
+    error: cannot read metadata from no.json
+      No such file or directory (os error 2)
+    ");
+    bad.bench.write("meta.json", "{");
+    assert_snapshot!(bad.compose(["--add-metadata-from-json", "meta.json"], 1), @"
+    error: cannot read metadata from meta.json
+      EOF while parsing an object at line 1 column 1
+    ");
+    assert_snapshot!(bad.compose(["--add-metadata-string", "novalue"], 2), @"
+    error: invalid value 'novalue' for '--add-metadata-string <KEY=VALUE>': expected KEY=VALUE
+    hint: `--help` shows what may stand there
+    ");
+}
+
+#[test]
+fn a_file_to_add_is_missing() {
+    let bad = Bad::new();
+    let site = "layers: { site: { add-files: [{ path: /etc/motd, from: motd }] } }";
+    bad.treefile("1.99.1", &bad.bench.path("x86_64.tar.gz"), site);
+    assert_snapshot!(bad.compose([], 1), @"
+    error: cannot read motd, which layer `site` adds
+      No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn a_parent_that_does_not_exist() {
+    let bad = Bad::new();
+    assert_snapshot!(bad.compose(["--parent", "go-sdk/x86_64/1.99.2"], 1), @"
+    error: no ref or commit `go-sdk/x86_64/1.99.2` in repository [dir]/repo
+    hint: did you mean `go-sdk/x86_64/1.99.1`?
+    ");
+    assert_snapshot!(bad.compose(["--parent", "something"], 1), @"
+    error: no ref or commit `something` in repository [dir]/repo
+    hint: `ostree-go list` shows what there is
+    ");
+}
+
+#[test]
+fn arguments() {
+    let bad = Bad::new();
+    assert_snapshot!(bad.compose(["--arch", "sparc"], 2), @"
+    error: invalid value 'sparc' for '--arch <ARCH>': unknown architecture `sparc`, expected x86_64 or aarch64
+    hint: `--help` shows what may stand there
+    ");
+    assert_snapshot!(bad.compose(["--forse"], 2), @"
+    error: unexpected argument '--forse' found
+    hint: a similar argument exists: '--force-nocache'
+    ");
+    let mut command = bad.bench.ostree_go(["compose"]);
+    assert_snapshot!(bad.refuse(&mut command, 2), @"
+    error: the following required arguments were not provided: <TREEFILE>...
+    hint: usage: ostree-go compose --repo <PATH> <TREEFILE>...
+    ");
+    let mut command = bad.bench.ostree_go(["composse"]);
+    assert_snapshot!(bad.refuse(&mut command, 2), @"
+    error: unrecognized subcommand 'composse'
+    hint: some similar subcommands exist: 'completions', 'compose'
+    ");
+}
+
+#[test]
+fn errors_in_json() {
+    let bad = Bad::new();
+    let json = |args: &[&str], code| {
+        let args = args.iter().copied().chain(["--format", "json"]);
+        let out = bad.bench.run(args).exits(code);
+        let document: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
+        format!("{document:#}")
+    };
+    assert_snapshot!(json(&["list", "--repo", "missing"], 1), @r#"
+    {
+      "schema": 1,
+      "error": {
+        "kind": "not-found",
+        "message": "no repository at missing",
+        "cause": null,
+        "hint": "`ostree-go compose` makes one, or `ostree-go init --repo missing`"
+      }
+    }
+    "#);
+    assert_snapshot!(json(&["compose", "go.yaml", "--arch", "sparc"], 2), @r#"
+    {
+      "schema": 1,
+      "error": {
+        "kind": "invalid-input",
+        "message": "invalid value 'sparc' for '--arch <ARCH>': unknown architecture `sparc`, expected x86_64 or aarch64",
+        "cause": null,
+        "hint": "`--help` shows what may stand there"
+      }
+    }
+    "#);
+    assert_snapshot!(json(&["compose", "missing.yaml"], 1), @r#"
+    {
+      "schema": 1,
+      "error": {
+        "kind": "not-found",
+        "message": "missing.yaml: cannot read the treefile",
+        "cause": "No such file or directory (os error 2)",
+        "hint": null
+      }
+    }
+    "#);
+}
+
+#[test]
+fn a_time_that_is_none() {
+    let bad = Bad::without_repo();
+    bad.bench
+        .treefile(TOY, &source(&bad.bench.path("${basearch}.tar.gz")));
+    for time in ["yesterday", "-1", "1.5", "99999999999999999999"] {
+        let mut command = bad.bench.ostree_go(["compose", "go.yaml"]);
+        let said = refused(run(command.env("SOURCE_DATE_EPOCH", time)), 2);
+        assert!(said.contains(time), "{said}");
+        if time == "yesterday" {
+            assert_snapshot!(said, @"error: SOURCE_DATE_EPOCH is `yesterday`, expected seconds since 1970");
+        }
+    }
+    assert!(!bad.bench.repo().exists(), "nothing is made");
+}
+
+#[test]
+fn repositories_that_are_none() {
+    let bad = Bad::new();
+    let mut command = bad.bench.ostree_go(["compose", "go.yaml"]);
+    assert_snapshot!(bad.refuse(command.env_remove("OSTREE_REPO"), 2), @"
+    error: no repository given
+    hint: name one with --repo PATH, or in OSTREE_REPO
+    ");
+    let mut command = bad.bench.ostree_go(["list", "--repo", "missing"]);
+    assert_snapshot!(bad.refuse(&mut command, 1), @"
+    error: no repository at missing
+    hint: `ostree-go compose` makes one, or `ostree-go init --repo missing`
+    ");
+    bad.bench.write("folder/file", "");
+    let mut command = bad
+        .bench
+        .ostree_go(["compose", "go.yaml", "--repo", "folder"]);
+    assert_snapshot!(bad.refuse(&mut command, 1), @"
+    error: folder is not an OSTree repository: it has no `config`
+    hint: a repository is made in a folder that is empty or does not exist
+    ");
+    let mut command = bad.bench.ostree_go(["list", "--repo", "go.yaml"]);
+    assert_snapshot!(bad.refuse(&mut command, 1), @"
+    error: go.yaml is not an OSTree repository: it has no `config`
+    hint: a repository is made in a folder that is empty or does not exist
+    ");
+    let files = std::fs::read_dir(bad.bench.path("folder")).unwrap().count();
+    assert_eq!(
+        files, 1,
+        "nothing is added to a folder that is no repository"
+    );
+    drop(State::of(&bad.bench.repo()));
+}
