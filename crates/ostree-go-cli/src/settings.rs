@@ -1,7 +1,6 @@
 //! What the environment says. Nothing else in the program, and nothing in the library, reads it.
 
 use crate::error::CliError;
-use clap::ColorChoice;
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -76,24 +75,5 @@ impl Settings {
             let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
             (!value.is_empty()).then_some(value)
         })
-    }
-
-    /// The colour choice for messages that come before the arguments are parsed.
-    #[allow(clippy::unused_self)]
-    pub fn color_from_args(&self) -> ColorChoice {
-        let mut args = env::args().skip(1);
-        while let Some(arg) = args.next() {
-            let value = match arg.strip_prefix("--color") {
-                Some("") => args.next(),
-                Some(value) => value.strip_prefix('=').map(str::to_owned),
-                None => continue,
-            };
-            match value.as_deref() {
-                Some("always") => return ColorChoice::Always,
-                Some("never") => return ColorChoice::Never,
-                _ => {}
-            }
-        }
-        ColorChoice::Auto
     }
 }

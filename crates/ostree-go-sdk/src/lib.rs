@@ -56,7 +56,7 @@ pub use progress::{Event, Phase, Progress, Silent};
 pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
 pub use source::{EntryProblem, Form, Limits, SourceError, SourceInfo};
 pub use store::StoreError;
-pub use treefile::{ArchTreefile, Treefile, TreefileError};
+pub use treefile::{ArchTreefile, SourceSpec, Treefile, TreefileError};
 pub use version::{GoVersion, InvalidVersion};
 
 pub use {gio, glib, ostree};
