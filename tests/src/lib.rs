@@ -16,3 +16,4 @@ pub mod sdk;
 pub mod tmpfs;
 pub mod tools;
 pub mod toy;
+pub mod transcript;
