@@ -11,6 +11,7 @@
 
 pub mod bench;
 pub mod cli;
+pub mod nginx;
 pub mod ostree;
 pub mod sdk;
 pub mod tmpfs;

@@ -31,7 +31,13 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
     /// The OSTree repository to work on
-    #[arg(long, global = true, value_name = "PATH", env = "OSTREE_REPO")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "OSTREE_REPO",
+        hide_env_values = true
+    )]
     pub repo: Option<PathBuf>,
 
     /// How to print what was asked for on standard output

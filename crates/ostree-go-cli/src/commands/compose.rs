@@ -400,11 +400,8 @@ fn write_files(
             source,
         })
     };
-    // As rpm-ostree, leave the files of the last change as they are when there is none.
-    if !unchanged {
-        if let Some(path) = &args.touch_if_changed {
-            touch(path)?;
-        }
+    if let (false, Some(path)) = (unchanged, &args.touch_if_changed) {
+        touch(path)?;
     }
     if let Some(path) = &args.write_commitid_to {
         write(path, &commit_lines(releases))?;
