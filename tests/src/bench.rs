@@ -1,6 +1,8 @@
 //! A workbench: a folder with a treefile, a repository and what a compose says of it.
 
 use crate::cli::{Output, ostree_go, run, workspace};
+use crate::toy::Toy;
+use ostree_go_sdk::Arch;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -117,4 +119,25 @@ impl Bench {
 /// A `source:` line for a path.
 pub fn source(path: &Path) -> String {
     format!("source: [{{ path: \"{}\" }}]", path.display())
+}
+
+/// Toy SDKs of version 1.99.1 for both architectures, beside the treefile that takes them.
+pub const TOY_SOURCE: &str = "source: [{ path: \"toy-${goarch}.tar.gz\" }]";
+
+impl Bench {
+    /// A bench with toy SDKs and a treefile `go.yaml` with more lines.
+    pub fn with_toys(lines: &str) -> Self {
+        let bench = Self::new();
+        bench.toys("1.99.1");
+        bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{lines}"));
+        bench
+    }
+
+    /// Writes `toy-amd64.tar.gz` and `toy-arm64.tar.gz` of a version.
+    pub fn toys(&self, version: &str) {
+        for arch in Arch::ALL {
+            let path = self.path(&format!("toy-{}.tar.gz", arch.goarch()));
+            Toy::new(arch).version(version).tar_gz(&path);
+        }
+    }
 }

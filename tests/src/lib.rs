@@ -12,6 +12,7 @@
 pub mod bench;
 pub mod cli;
 pub mod gpg;
+pub mod nginx;
 pub mod ostree;
 pub mod sdk;
 pub mod server;
@@ -19,3 +20,4 @@ pub mod state;
 pub mod tmpfs;
 pub mod tools;
 pub mod toy;
+pub mod transcript;

@@ -6,10 +6,11 @@ use crate::output::Output;
 use crate::progress::ProgressMode;
 use crate::settings::Settings;
 use clap::{ColorChoice, CommandFactory, Parser, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Go toolchains for immutable hosts, delivered as signed OSTree commits.
+/// Go toolchains for immutable hosts, composed as OSTree commits.
 #[derive(Debug, Parser)]
 #[command(name = "ostree-go", version, propagate_version = true)]
 #[command(
@@ -30,7 +31,13 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
     /// The OSTree repository to work on
-    #[arg(long, global = true, value_name = "PATH", env = "OSTREE_REPO")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "OSTREE_REPO",
+        hide_env_values = true
+    )]
     pub repo: Option<PathBuf>,
 
     /// How to print what was asked for on standard output
@@ -73,15 +80,25 @@ pub enum Format {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let settings = Settings::from_env();
+    let args = without_go(std::env::args_os().collect());
+    let color = match value_of(&args, "--color").as_deref() {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    };
     // Asking for usage errors on our own terms gives them our exit code.
     let cli = match Cli::command()
-        .color(settings.color_from_args())
-        .try_get_matches()
+        .color(color)
+        .try_get_matches_from(&args)
         .and_then(|matches| <Cli as clap::FromArgMatches>::from_arg_matches(&matches))
     {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() && !asks_for_help(&error) => {
-            let output = Output::early(settings.format_from_args(), settings.color_from_args());
+            let format = match value_of(&args, "--format").as_deref() {
+                Some("json") => Format::Json,
+                _ => Format::Human,
+            };
+            let output = Output::early(format, color);
             return report(&CliError::of_arguments(&error), &output);
         }
         Err(error) => {
@@ -101,7 +118,80 @@ fn asks_for_help(error: &clap::Error) -> bool {
     error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
+/// `ostree go list` runs `ostree-go go list`, with ostree's own options before the verb.
+fn without_go(mut args: Vec<OsString>) -> Vec<OsString> {
+    let is_option = |arg: &OsString| arg.as_encoded_bytes().starts_with(b"-");
+    let verb = args.iter().skip(1).position(|arg| !is_option(arg));
+    if let Some(at) = verb.map(|at| at + 1)
+        && args[at] == "go"
+        && !TAKE_A_VALUE.iter().any(|option| args[at - 1] == *option)
+    {
+        args.remove(at);
+    }
+    args
+}
+
+/// The global options whose value may stand in an argument of its own.
+const TAKE_A_VALUE: [&str; 4] = ["--repo", "--format", "--progress", "--color"];
+
+/// The value of a global option, before the arguments are parsed or where they cannot be.
+fn value_of(args: &[OsString], option: &str) -> Option<String> {
+    let mut args = args.iter().skip(1).filter_map(|arg| arg.to_str());
+    while let Some(arg) = args.next() {
+        match arg.strip_prefix(option) {
+            Some("") => return args.next().map(str::to_owned),
+            Some(value) if value.starts_with('=') => return Some(value[1..].to_owned()),
+            _ => {}
+        }
+    }
+    None
+}
+
 fn report(error: &CliError, output: &Output) -> ExitCode {
     output.error(error);
     ExitCode::from(error.exit_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(args: &str) -> String {
+        let args = args.split(' ').map(OsString::from).collect();
+        let args = without_go(args);
+        let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+        args.join(" ")
+    }
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_verb_that_ostree_hands_on_is_dropped() {
+        assert_eq!(seen("ostree-go go list"), "ostree-go list");
+        assert_eq!(
+            seen("ostree-go --repo=r go log go"),
+            "ostree-go --repo=r log go"
+        );
+        for same in [
+            "ostree-go list",
+            "ostree-go --repo go list",
+            "ostree-go",
+            "ostree-go log go",
+        ] {
+            assert_eq!(seen(same), same);
+        }
+    }
+
+    #[test]
+    fn options_are_found_before_parsing() {
+        let args: Vec<OsString> = ["ostree-go", "--format=json", "--color", "never"]
+            .map(Into::into)
+            .into();
+        assert_eq!(value_of(&args, "--format").as_deref(), Some("json"));
+        assert_eq!(value_of(&args, "--color").as_deref(), Some("never"));
+        assert_eq!(value_of(&args, "--progress"), None);
+    }
 }

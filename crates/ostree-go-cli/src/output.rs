@@ -2,6 +2,7 @@
 
 use crate::cli::{Format, GlobalArgs};
 use crate::error::CliError;
+use crate::progress::ProgressMode;
 use clap::ColorChoice;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -14,6 +15,7 @@ pub const SCHEMA: u32 = 1;
 pub struct Output {
     pub format: Format,
     quiet: bool,
+    json_lines: bool,
     color: bool,
 }
 
@@ -21,6 +23,7 @@ impl Output {
     pub fn new(global: &GlobalArgs) -> Self {
         Self {
             quiet: global.quiet,
+            json_lines: global.progress == ProgressMode::Json,
             ..Self::early(global.format, global.color)
         }
     }
@@ -31,6 +34,7 @@ impl Output {
         Self {
             format,
             quiet: false,
+            json_lines: false,
             color: match color {
                 ColorChoice::Always => true,
                 ColorChoice::Never => false,
@@ -47,14 +51,7 @@ impl Output {
     ) -> Result<(), CliError> {
         let text = match self.format {
             Format::Human => human(),
-            Format::Json => {
-                let document = Document {
-                    schema: SCHEMA,
-                    content: json,
-                };
-                let text = serde_json::to_string_pretty(&document);
-                text.map_err(|error| CliError::Output(error.into()))? + "\n"
-            }
+            Format::Json => document(json)? + "\n",
         };
         self.raw(text.as_bytes())
     }
@@ -70,15 +67,44 @@ impl Output {
         }
     }
 
-    /// Says something to a person.
+    /// Says something to a person, or as an event where standard error is for a program.
     pub fn say(&self, line: &str) {
-        if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{line}");
+        if self.quiet {
+            return;
+        }
+        let line = match self.json_lines {
+            true => serde_json::json!({"event": "message", "text": line}).to_string(),
+            false => line.to_owned(),
+        };
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+
+    /// Whether standard error is for a program, which reads a JSON object a line.
+    pub fn is_json_lines(&self) -> bool {
+        self.json_lines
+    }
+
+    /// Tells a program that reads standard error of something.
+    pub fn event(&self, event: &serde_json::Value) {
+        if self.json_lines && !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{event}");
         }
     }
 
     /// Shows an error: three lines at most. In JSON it is the one document of the run as well.
     pub fn error(&self, error: &CliError) {
+        let mut document = serde_json::json!({ "error": {
+            "kind": error.kind().as_str(), "message": error.message(),
+            "cause": error.cause(), "hint": error.hint(),
+        }});
+        if self.format == Format::Json {
+            let _ = self.data(&document, String::new);
+        }
+        if self.json_lines {
+            document["event"] = "error".into();
+            let _ = writeln!(io::stderr().lock(), "{document}");
+            return;
+        }
         let mut text = format!("{} {}\n", self.paint("error:", "1;31"), error.message());
         let (cause, hint) = (error.cause(), error.hint());
         if let Some(cause) = &cause {
@@ -88,12 +114,6 @@ impl Output {
             text.push_str(&format!("{} {hint}\n", self.paint("hint:", "1;36")));
         }
         let _ = io::stderr().lock().write_all(text.as_bytes());
-        if self.format == Format::Json {
-            let document = serde_json::json!({ "error": {
-                "kind": error.kind().as_str(), "message": error.message(), "cause": cause, "hint": hint,
-            }});
-            let _ = self.data(&document, String::new);
-        }
     }
 
     fn paint(&self, text: &str, ansi: &str) -> String {
@@ -110,6 +130,15 @@ struct Document<'a, T> {
     schema: u32,
     #[serde(flatten)]
     content: &'a T,
+}
+
+/// A JSON document with its schema number.
+pub fn document(content: &impl Serialize) -> Result<String, CliError> {
+    let document = Document {
+        schema: SCHEMA,
+        content,
+    };
+    serde_json::to_string_pretty(&document).map_err(|error| CliError::Output(error.into()))
 }
 
 /// A table for people: columns as wide as their widest cell, two spaces between.

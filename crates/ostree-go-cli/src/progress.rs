@@ -47,9 +47,8 @@ struct Work {
 impl Terminal {
     pub fn new(global: &GlobalArgs) -> Self {
         let mode = match global.progress {
-            ProgressMode::Auto if global.quiet || !std::io::stderr().is_terminal() => {
-                ProgressMode::Never
-            }
+            _ if global.quiet => ProgressMode::Never,
+            ProgressMode::Auto if !std::io::stderr().is_terminal() => ProgressMode::Never,
             mode => mode,
         };
         let interrupted = Arc::new(AtomicBool::new(false));

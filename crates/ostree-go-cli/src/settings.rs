@@ -1,8 +1,6 @@
 //! What the environment says. Nothing else in the program, and nothing in the library, reads it.
 
-use crate::cli::Format;
 use crate::error::CliError;
-use clap::ColorChoice;
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -78,40 +76,4 @@ impl Settings {
             (!value.is_empty()).then_some(value)
         })
     }
-
-    /// The colour choice for messages that come before the arguments are parsed.
-    #[allow(clippy::unused_self)]
-    pub fn color_from_args(&self) -> ColorChoice {
-        match from_args("--color").as_deref() {
-            Some("always") => ColorChoice::Always,
-            Some("never") => ColorChoice::Never,
-            _ => ColorChoice::Auto,
-        }
-    }
-
-    /// The same for the form of an error in the arguments.
-    #[allow(clippy::unused_self)]
-    pub fn format_from_args(&self) -> Format {
-        match from_args("--format").as_deref() {
-            Some("json") => Format::Json,
-            _ => Format::Human,
-        }
-    }
-}
-
-/// The last value of an option.
-fn from_args(option: &str) -> Option<String> {
-    let mut found = None;
-    // Not `env::args`, which dies of what is not UTF-8.
-    let mut args = env::args_os().skip(1);
-    while let Some(arg) = args.next() {
-        let arg = arg.to_string_lossy();
-        let value = match arg.strip_prefix(option) {
-            Some("") => args.next().map(|value| value.to_string_lossy().into()),
-            Some(value) => value.strip_prefix('=').map(str::to_owned),
-            None => None,
-        };
-        found = value.or(found);
-    }
-    found
 }

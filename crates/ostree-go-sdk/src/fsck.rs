@@ -51,7 +51,7 @@ pub fn fsck(repo: &Repo, progress: &dyn Progress) -> Result<FsckReport, RepoErro
     }
     for object in needs.values().flatten() {
         if !present.contains(object) {
-            problems.insert(object.clone(), "it is missing".to_owned());
+            problems.insert(object.clone(), "missing".to_owned());
         }
     }
     let damaged = problems.into_iter().map(|(object, problem)| DamagedObject {
@@ -159,7 +159,12 @@ fn check_one(repo: &Repo, (checksum, kind): &Object) -> Result<(), String> {
     };
     repo.as_ostree()
         .fsck_object(kind, checksum, gio::Cancellable::NONE)
-        .map_err(|error| error.message().to_owned())
+        .map_err(|error| {
+            // libostree says again which object it is about.
+            let message = error.message();
+            let problem = message.split_once(&format!("{checksum}: "));
+            problem.map_or(message, |(_, problem)| problem).to_owned()
+        })
 }
 
 /// Whether a commit was written or pulled whole.

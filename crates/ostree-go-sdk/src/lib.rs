@@ -108,7 +108,7 @@ pub use sign::{
 };
 pub use source::{EntryProblem, Form, Limits, SourceError, SourceInfo};
 pub use store::StoreError;
-pub use treefile::{ArchTreefile, Treefile, TreefileError};
+pub use treefile::{ArchTreefile, SourceSpec, Treefile, TreefileError};
 pub use version::{GoVersion, InvalidVersion};
 
 pub use {gio, glib, ostree};

@@ -1,11 +1,11 @@
+use super::init::made;
 use super::{Context, UNCHANGED, resolve};
-use crate::cli::Format;
 use crate::error::CliError;
 use crate::output::{bytes, count, short, table, time};
 use crate::progress::Terminal;
 use ostree_go_sdk::{
     Arch, ChannelState, Compose, Composed, ComposedRelease, FixedClock, HttpClient, HttpOptions,
-    Repo, RepoMode, SourceInfo, Treefile,
+    PlannedRelease, Repo, RepoMode, SourceInfo, SourceSpec, Treefile,
 };
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -142,8 +142,7 @@ fn open_or_create(context: &Context<'_>, path: &Path) -> Result<Repo, CliError> 
         return Ok(Repo::open(path)?);
     }
     let repo = Repo::create(path, RepoMode::Archive)?;
-    let line = format!("made {} repository {}", repo.mode(), path.display());
-    context.output.say(&line);
+    context.output.say(&made(&repo));
     Ok(repo)
 }
 
@@ -162,11 +161,15 @@ fn prepare(
         .force(args.force_nocache)
         .replace(args.replace)
         .cache(args.cachedir.clone().unwrap_or_else(|| settings.cache()))
-        .goproxy(settings.goproxy())
+        .goproxy(if asks_a_proxy(treefile) {
+            settings.goproxy()
+        } else {
+            None
+        })
         .http(http)
         .progress(Arc::new(Terminal::new(&context.global)));
     if !args.arch.is_empty() {
-        compose = compose.arches(args.arch.clone());
+        compose = compose.arches(arches(args));
     }
     if let Some(epoch) = epoch {
         compose = compose.clock(Arc::new(FixedClock(epoch)));
@@ -178,6 +181,25 @@ fn prepare(
         compose = compose.add_metadata(key, value);
     }
     Ok(compose)
+}
+
+/// Whether a source needs `GOPROXY`, which takes a run of the go command to know.
+fn asks_a_proxy(treefile: &Treefile) -> bool {
+    treefile.releases().iter().any(|release| {
+        let is_module = |source: &SourceSpec| matches!(source, SourceSpec::Module { .. });
+        release.goproxy.is_none() && release.sources.iter().any(is_module)
+    })
+}
+
+/// The architectures asked for, each once.
+fn arches(args: &ComposeArgs) -> Vec<Arch> {
+    let mut arches: Vec<Arch> = Vec::new();
+    for arch in &args.arch {
+        if !arches.contains(arch) {
+            arches.push(*arch);
+        }
+    }
+    arches
 }
 
 fn metadata(args: &ComposeArgs) -> Result<Map<String, Value>, CliError> {
@@ -217,23 +239,27 @@ fn dry_run(
     for treefile in treefiles {
         let compose = prepare(context, args, treefile, repo)?;
         // Where there is no repository yet, everything is left to do.
-        let planned: Vec<(_, bool)> = match repo {
+        let planned: Vec<(_, &str)> = match repo {
             Some(repo) => {
                 let plan = compose.plan(repo)?;
                 let planned = plan.releases().iter();
                 planned
-                    .map(|release| (release.spec.clone(), release.unchanged))
+                    .map(|release| (release.spec.clone(), action(release)))
                     .collect()
             }
             None => {
-                let wanted = |arch| args.arch.is_empty() || args.arch.contains(&arch);
-                let releases = treefile.releases().iter().filter(|spec| wanted(spec.arch));
-                releases.map(|spec| (spec.clone(), false)).collect()
+                let wanted = match args.arch.is_empty() {
+                    true => treefile.arches().to_vec(),
+                    false => arches(args),
+                };
+                wanted
+                    .into_iter()
+                    .map(|arch| Ok((treefile.for_arch(arch)?.clone(), "compose")))
+                    .collect::<Result<_, CliError>>()?
             }
         };
-        for (spec, is_unchanged) in planned {
-            unchanged &= is_unchanged;
-            let action = if is_unchanged { "unchanged" } else { "compose" };
+        for (spec, action) in planned {
+            unchanged &= action == "unchanged";
             let sources: Vec<String> = spec.sources.iter().map(ToString::to_string).collect();
             rows.push(vec![
                 spec.release_ref.to_string(),
@@ -246,7 +272,9 @@ fn dry_run(
             }));
         }
     }
-    let document = json!({"dry_run": true, "unchanged": unchanged, "releases": releases});
+    let repo = context.repo_path()?;
+    let document =
+        json!({"repo": repo, "dry_run": true, "unchanged": unchanged, "releases": releases});
     let text = || table(&["RELEASE", "WOULD", "SOURCES"], &rows);
     context.output.data(&document, text)?;
     Ok(match unchanged && args.unchanged_exit_77 {
@@ -255,67 +283,104 @@ fn dry_run(
     })
 }
 
+/// What would be done about a release. Without a pin, only its source can say.
+fn action(release: &PlannedRelease<'_>) -> &'static str {
+    match release {
+        PlannedRelease {
+            unchanged: true, ..
+        } => "unchanged",
+        PlannedRelease {
+            current: Some(_),
+            input_hash: None,
+            ..
+        } => "check",
+        _ => "compose",
+    }
+}
+
 /// A line per layer, release and channel.
 fn say(context: &Context<'_>, composed: &Composed) {
-    if context.output.format == Format::Json && context.global.progress != Default::default() {
+    if context.output.is_json_lines() {
+        for release in &composed.releases {
+            let mut event = release_json(release);
+            event["event"] = "release".into();
+            context.output.event(&event);
+        }
         return;
     }
-    let mut rows = Vec::new();
-    let mut row = |cells: [String; 5]| rows.push(cells.to_vec());
-    let state = |unchanged| if unchanged { "unchanged" } else { "new" }.to_owned();
+    let state = |unchanged| if unchanged { "unchanged" } else { "new" };
+    let mut rows: Vec<[String; 6]> = Vec::new();
     for release in &composed.releases {
-        for layer in &release.layers {
-            row([
-                format!("layer {}", layer.name),
-                if layer.noarch {
-                    "noarch".to_owned()
-                } else {
-                    release.arch.to_string()
-                },
+        let layers = &release.layers;
+        let files = Column::of(layers.iter().map(|layer| count(layer.files)));
+        let sizes = Column::of(layers.iter().map(|layer| bytes(layer.bytes)));
+        for layer in layers {
+            let mut detail = format!(
+                "{} files {}",
+                files.right(&count(layer.files)),
+                sizes.right(&bytes(layer.bytes)),
+            );
+            if layer.new.objects > 0 {
+                let (objects, size) = (count(layer.new.objects), bytes(layer.new.bytes));
+                detail.push_str(&format!(", {objects} new objects of {size}"));
+            }
+            let arch = if layer.noarch {
+                "noarch"
+            } else {
+                release.arch.basearch()
+            };
+            rows.push([
+                "layer".to_owned(),
+                layer.name.clone(),
+                arch.to_owned(),
                 short(layer.commit),
-                state(layer.unchanged),
-                format!(
-                    "{} in {} files, {} new in {} objects",
-                    bytes(layer.bytes),
-                    count(layer.files),
-                    bytes(layer.new.bytes),
-                    count(layer.new.objects),
-                ),
+                state(layer.unchanged).to_owned(),
+                detail,
             ]);
         }
-        row([
-            format!("release {}", release.version),
+        rows.push([
+            "release".to_owned(),
+            release.version.to_string(),
             release.arch.to_string(),
             short(release.commit),
-            state(release.unchanged),
+            state(release.unchanged).to_owned(),
             release.ref_name.to_string(),
         ]);
         for channel in &release.channels {
-            let state = match channel.state {
-                ChannelState::Newer => "has a newer version".to_owned(),
-                state => state.as_str().to_owned(),
+            let name = channel.ref_name.as_str();
+            let (state, detail) = match channel.state {
+                ChannelState::Newer => ("stays", format!("{name} has a newer version")),
+                state => (state.as_str(), name.to_owned()),
             };
-            let name = channel
-                .ref_name
-                .as_str()
-                .rsplit('/')
-                .next()
-                .unwrap_or_default();
-            row([
-                format!("channel {name}"),
+            rows.push([
+                "channel".to_owned(),
+                name.rsplit('/').next().unwrap_or_default().to_owned(),
                 release.arch.to_string(),
                 short(channel.commit),
-                state,
-                channel.ref_name.to_string(),
+                state.to_owned(),
+                detail,
             ]);
         }
     }
-    let text = table(&["", "ARCH", "COMMIT", "STATE", ""], &rows);
-    for line in text.lines().skip(1) {
+    let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
+    for line in table(&[""; 6], &rows).lines().skip(1) {
         context.output.say(line);
     }
     if composed.is_unchanged() {
         context.output.say("nothing changed");
+    }
+}
+
+/// A column of numbers, which stand right.
+struct Column(usize);
+
+impl Column {
+    fn of(cells: impl Iterator<Item = String>) -> Self {
+        Self(cells.map(|cell| cell.len()).max().unwrap_or(0))
+    }
+
+    fn right(&self, cell: &str) -> String {
+        format!("{cell:>width$}", width = self.0)
     }
 }
 
@@ -338,7 +403,6 @@ fn write_files(
             source,
         })
     };
-    // As rpm-ostree, leave the files of the last change as they are when there is none.
     if let (false, Some(path)) = (unchanged, &args.touch_if_changed) {
         touch(path)?;
     }
@@ -371,17 +435,23 @@ fn touch(path: &PathBuf) -> Result<(), CliError> {
 
 /// A release in the shape of rpm-ostree's `--write-composejson-to`.
 fn composejson(release: &ComposedRelease) -> Value {
-    json!({
+    let mut document = json!({
         "ref": release.ref_name.as_str(),
         "ostree-commit": release.commit.to_string(),
         "ostree-content-checksum": release.content.to_string(),
         "ostree-version": release.version.as_str(),
         "ostree-timestamp": time(release.timestamp),
-        "ostree-parent-commit": release.parent.map(|id| id.to_string()),
         "ostree-content-written": release.layers.iter().map(|l| l.new.objects).sum::<u64>(),
         "ostree-content-bytes-written": release.layers.iter().map(|l| l.new.bytes).sum::<u64>(),
-        "rpm-ostree-inputhash": release.input_hash,
-    })
+    });
+    // As there, what there is none of is left out.
+    if let Some(parent) = release.parent {
+        document["ostree-parent-commit"] = parent.to_string().into();
+    }
+    if let Some(input_hash) = &release.input_hash {
+        document["rpm-ostree-inputhash"] = input_hash.as_str().into();
+    }
+    document
 }
 
 fn release_json(release: &ComposedRelease) -> Value {

@@ -101,13 +101,15 @@ fn text(diff: &Diff) -> String {
         let arch = commit.arch.map_or("noarch", |arch| arch.basearch());
         format!("{version} {arch}")
     };
+    let (from, to) = (name(&diff.from), name(&diff.to));
+    if diff.changes.is_empty() {
+        return format!("Go {from} → {to}: no difference\n");
+    }
     let summary = Summary::of(diff);
     let sign = if summary.bytes < 0 { '-' } else { '+' };
     let size = bytes(u64::try_from(summary.bytes.unsigned_abs()).unwrap_or(u64::MAX));
     let mut text = format!(
-        "Go {} → {}: {} added, {} removed, {} changed ({} binaries), {sign}{size}\n",
-        name(&diff.from),
-        name(&diff.to),
+        "Go {from} → {to}: {} added, {} removed, {} changed, {} of them binary, {sign}{size}\n",
         count(summary.added),
         count(summary.removed),
         count(summary.changed),
@@ -127,8 +129,6 @@ fn text(diff: &Diff) -> String {
             ]
         })
         .collect();
-    if !rows.is_empty() {
-        text.push_str(&table(&["STATUS", "FROM", "TO", "KIND", "PATH"], &rows));
-    }
+    text.push_str(&table(&["STATUS", "FROM", "TO", "KIND", "PATH"], &rows));
     text
 }

@@ -40,6 +40,15 @@ impl From<Mode> for RepoMode {
     }
 }
 
+/// What is said of a new repository.
+pub fn made(repo: &Repo) -> String {
+    format!(
+        "made repository {} in {} mode",
+        repo.path().display(),
+        repo.mode()
+    )
+}
+
 pub fn run(context: &Context<'_>, args: &InitArgs) -> Result<ExitCode, CliError> {
     let path = context.repo_path()?;
     let wanted = RepoMode::from(args.mode);
@@ -56,10 +65,12 @@ pub fn run(context: &Context<'_>, args: &InitArgs) -> Result<ExitCode, CliError>
             repo.mode(),
         )));
     }
-    let word = if created { "made" } else { "unchanged:" };
-    context
-        .output
-        .say(&format!("{word} {wanted} repository {}", path.display()));
+    context.output.say(&if created {
+        made(&repo)
+    } else {
+        let path = path.display();
+        format!("repository {path} is there already, in {wanted} mode")
+    });
     let document = json!({"repo": path, "mode": wanted.as_str(), "created": created});
     context.output.data(&document, String::new)?;
     Ok(ExitCode::SUCCESS)

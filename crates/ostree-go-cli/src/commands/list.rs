@@ -20,8 +20,10 @@ pub fn run(context: &Context<'_>, args: &ListArgs) -> Result<ExitCode, CliError>
         args.all || matches!(commit.kind, CommitKind::Release | CommitKind::Channel)
     });
     let refs = listed.iter().map(|(name, commit)| {
-        let mut entry = commit_json(commit);
-        entry["ref"] = name.as_str().into();
+        let mut entry = json!({"ref": name.as_str()});
+        if let (Some(entry), Value::Object(commit)) = (entry.as_object_mut(), commit_json(commit)) {
+            entry.extend(commit);
+        }
         entry
     });
     let document = json!({"repo": repo.path(), "refs": refs.collect::<Value>()});
@@ -40,7 +42,8 @@ pub fn run(context: &Context<'_>, args: &ListArgs) -> Result<ExitCode, CliError>
                         .to_owned(),
                     or_dash(commit.bytes.map(bytes)),
                     or_dash(commit.files.map(count)),
-                    time(commit.timestamp),
+                    // A layer has none, so that it is the same whoever made it, and when.
+                    or_dash((commit.timestamp > 0).then(|| time(commit.timestamp))),
                     short(commit.id),
                 ]
             })

@@ -15,7 +15,7 @@ use crate::error::CliError;
 use crate::output::Output;
 use crate::settings::Settings;
 use clap::Subcommand;
-use ostree_go_sdk::{Arch, CommitId, CommitInfo, Repo};
+use ostree_go_sdk::{Arch, CommitId, CommitInfo, Repo, RepoError};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -85,12 +85,23 @@ fn resolve(repo: &Repo, rev: &str) -> Result<CommitId, CliError> {
         Ok(id) => return Ok(id),
         Err(error) => error,
     };
-    if let (Some(arch), false) = (Arch::host(), rev.contains('/'))
-        && let Ok(id) = repo.resolve(&format!("go-sdk/{arch}/{rev}"))
-    {
-        return Ok(id);
+    let (Some(arch), false) = (Arch::host(), rev.contains('/')) else {
+        return Err(error.into());
+    };
+    match repo.resolve(&format!("go-sdk/{arch}/{rev}")) {
+        Ok(id) => Ok(id),
+        // What is near the whole name is the better hint.
+        Err(RepoError::NoSuchRev {
+            path,
+            nearest: Some(nearest),
+            ..
+        }) => Err(CliError::from(RepoError::NoSuchRev {
+            rev: rev.to_owned(),
+            path,
+            nearest: Some(nearest),
+        })),
+        Err(_) => Err(error.into()),
     }
-    Err(error.into())
 }
 
 /// A commit in JSON, as `list`, `log`, `show` and `diff` print it.
@@ -115,7 +126,12 @@ fn commit_json(commit: &CommitInfo) -> Value {
         "files": commit.files,
         "bound_to": commit.bound_to.iter().map(ToString::to_string).collect::<Value>(),
         "metadata": commit.extra,
-        "source": commit.source,
+        "source": commit.source.as_ref().map(|source| json!({
+            "name": source["name"],
+            "form": source["form"],
+            "sha256": source["sha256"],
+            "bytes": source["size"],
+        })),
         "input_hash": commit.input_hash,
     })
 }

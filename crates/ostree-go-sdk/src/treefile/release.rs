@@ -202,6 +202,7 @@ impl ArchTreefile {
             if let SourceSpec::Url { url, sha256: None } = source
                 && pin == Pin::default()
             {
+                let url = public_part(url);
                 let message = format!("`{url}` has neither `sha256` nor a pin for {arch}");
                 return Err(at("source", message));
             }

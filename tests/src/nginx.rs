@@ -1,0 +1,137 @@
+//! A real web server on loopback.
+
+use crate::tools;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// nginx with a folder of its own to serve; stopped when dropped.
+#[derive(Debug)]
+pub struct Nginx {
+    folder: TempDir,
+    port: u16,
+    _running: Running,
+}
+
+#[derive(Debug)]
+struct Running(Child);
+
+impl Nginx {
+    /// Starts one, or says that the test is skipped.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// Starts one with more lines for its `location /`, such as `limit_rate 1k;`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start_with(location: &str) -> Option<Self> {
+        let nginx = tools::require("nginx")?;
+        let folder = tempfile::tempdir().expect("a folder for the server");
+        fs::create_dir(folder.path().join("www")).expect("a folder to serve");
+        // Another process may take the port before nginx does; then there is another try.
+        (0..5)
+            .find_map(|_| Self::try_start(&nginx, folder.path(), location))
+            .map(|(port, running)| Self {
+                folder,
+                port,
+                _running: running,
+            })
+            .or_else(|| panic!("nginx does not start"))
+    }
+
+    fn try_start(nginx: &Path, folder: &Path, location: &str) -> Option<(u16, Running)> {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .ok()?
+            .local_addr()
+            .ok()?
+            .port();
+        let config = folder.join("nginx.conf");
+        fs::write(&config, config_text(folder, port, location)).expect("a configuration");
+        let child = Command::new(nginx)
+            .arg("-c")
+            .arg(&config)
+            .arg("-e")
+            .arg(folder.join("error.log"))
+            .stdin(Stdio::null())
+            .spawn();
+        let mut running = Running(child.expect("nginx runs"));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if let Ok(Some(_)) = running.0.try_wait() {
+                return None;
+            }
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some((port, running));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+
+    /// A path below the folder that is served; the folders on the way are made.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be.
+    pub fn path(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join("www").join(name);
+        fs::create_dir_all(path.parent().expect("a path in a folder")).expect("a folder");
+        path
+    }
+
+    /// Its URL, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What was asked of it: `GET /x 200`, one a line. A request stands there when it is over.
+    pub fn requests(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
+        log.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One process in the foreground, all it writes in its own folder.
+fn config_text(folder: &Path, port: u16, location: &str) -> String {
+    let folder = folder.display();
+    format!(
+        "daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+events {{}}
+http {{
+    log_format short '$request_method $uri $status';
+    access_log {folder}/access.log short;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    keepalive_timeout 60;
+    server {{
+        listen 127.0.0.1:{port};
+        root {folder}/www;
+        location /denied/ {{ return 403; }}
+        location / {{ index index.json; {location} }}
+    }}
+}}
+"
+    )
+}

@@ -1,0 +1,215 @@
+//! The book, kept true: the guide's commands run, and its links lead somewhere.
+//!
+//! A block that starts with "```console,test" is run, one `$` line after the other, in a folder as a
+//! checkout has it, with toys for the SDKs. Lines under a command have to be in what it prints,
+//! in that order; `…` stands for anything. Blocks of a page share the folder.
+
+use ostree_go_sdk::Arch;
+use ostree_go_tests::bench::{Bench, TOY_SOURCE};
+use ostree_go_tests::cli::{ostree_go, run, workspace};
+use ostree_go_tests::toy::Toy;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    let mut folders = vec![workspace().join("docs/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages.sort();
+    pages
+}
+
+/// A command and the lines that are shown under it.
+type Step = (String, Vec<String>);
+
+/// The commands of a page's blocks that are to be run.
+fn steps(page: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let (mut in_block, mut goes_on) = (false, false);
+    for line in page.lines() {
+        if line.starts_with("```") {
+            in_block = line.starts_with("```console,test");
+            continue;
+        }
+        if !in_block {
+            continue;
+        }
+        match (line.strip_prefix("$ "), steps.last_mut()) {
+            (Some(command), _) => {
+                steps.push((command.to_owned(), Vec::new()));
+                goes_on = command.ends_with('\\');
+            }
+            (None, Some((command, _))) if goes_on => {
+                command.push('\n');
+                command.push_str(line);
+                goes_on = line.ends_with('\\');
+            }
+            (None, Some((_, shown))) => shown.push(line.to_owned()),
+            (None, None) => panic!("a block starts with `{line}`, expected a command"),
+        }
+    }
+    steps
+}
+
+/// Whether a printed line is a shown one, in which `…` stands for anything.
+fn fits(printed: &str, shown: &str) -> bool {
+    let mut parts = shown.split('…');
+    let Some(mut rest) = parts.next().and_then(|first| printed.strip_prefix(first)) else {
+        return false;
+    };
+    for part in parts {
+        match (part, rest.find(part)) {
+            ("", _) => return true,
+            (part, Some(at)) => rest = &rest[at + part.len()..],
+            _ => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+/// A folder as a checkout has it, where `treefiles/go-1.26.yaml` takes toys, and where
+/// `build/repo` has the release before already.
+fn checkout() -> Bench {
+    let bench = Bench::new();
+    bench.write(
+        "treefiles/base.yaml",
+        &fs::read_to_string(workspace().join("treefiles/base.yaml")).unwrap(),
+    );
+    let compose = |version: &str| {
+        for arch in Arch::ALL {
+            let path = bench.path(&format!("treefiles/toy-{}.tar.gz", arch.goarch()));
+            Toy::new(arch).version(version).tar_gz(&path);
+        }
+        let channels = "channels: [\"go-sdk/${basearch}/1.26\", \"go-sdk/${basearch}/stable\"]";
+        let text = format!("include: base.yaml\nversion: {version}\n{TOY_SOURCE}\n{channels}\n");
+        bench.write("treefiles/go-1.26.yaml", &text);
+    };
+    compose("1.26.4");
+    bench
+        .run(["compose", "treefiles/go-1.26.yaml", "--repo=build/repo"])
+        .ok();
+    compose("1.26.5");
+    bench
+}
+
+#[test]
+fn the_guide_does_what_it_says() {
+    let mut count = 0;
+    for page in pages() {
+        let steps = steps(&fs::read_to_string(&page).unwrap());
+        if steps.is_empty() {
+            continue;
+        }
+        let bench = checkout();
+        let program = ostree_go();
+        let bin = Path::new(program.get_program()).parent().unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        for (command, shown) in steps {
+            let mut bash = Command::new("bash");
+            bash.args(["-euo", "pipefail", "-c"])
+                .arg(format!("{{ {command}\n}} 2>&1"))
+                .current_dir(bench.path(""))
+                .env_remove("OSTREE_REPO")
+                .env("HOME", bench.path("home"))
+                .env("PATH", &path);
+            let out = run(&mut bash).ok();
+            let mut printed = out.stdout.lines();
+            for line in &shown {
+                assert!(
+                    printed.any(|printed| fits(printed, line)),
+                    "{}: `{command}` does not print `{line}`:\n{}",
+                    page.display(),
+                    out.stdout
+                );
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 10, "only {count} commands of the guide are run");
+}
+
+/// The anchor that mdBook gives a heading.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text
+        .chars()
+        .filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// The targets of a page's links, outside of code.
+fn links(page: &str) -> Vec<String> {
+    let mut links = Vec::new();
+    let mut in_block = false;
+    for line in page.lines() {
+        if line.starts_with("```") {
+            in_block = !in_block;
+        }
+        if in_block {
+            continue;
+        }
+        for part in line.split("](").skip(1) {
+            links.extend(part.split(')').next().map(str::to_owned));
+        }
+    }
+    links
+}
+
+#[test]
+fn every_link_of_the_book_leads_somewhere() {
+    let mut problems = Vec::new();
+    let mut count = 0;
+    let all = [workspace().join("CHANGELOG.md")]
+        .into_iter()
+        .chain(pages());
+    for page in all {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links(&text) {
+            if link.contains("://") {
+                continue;
+            }
+            count += 1;
+            let (file, fragment) = link.split_once('#').unwrap_or((&link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            let headings = |text: String| {
+                text.lines()
+                    .any(|l| l.starts_with('#') && anchor(l) == fragment)
+            };
+            let found = match fragment {
+                "" => target.is_file(),
+                _ => fs::read_to_string(&target).is_ok_and(headings),
+            };
+            if !found {
+                problems.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(count > 10, "only {count} links");
+}
+
+#[test]
+fn every_page_is_in_the_summary() {
+    let summary = fs::read_to_string(workspace().join("docs/src/SUMMARY.md")).unwrap();
+    let src = workspace().join("docs/src");
+    for page in pages() {
+        let name = page.strip_prefix(&src).unwrap().to_str().unwrap();
+        assert!(
+            name == "SUMMARY.md" || summary.contains(&format!("({name})")),
+            "{name}"
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! What is generated from the command's own tree: the reference page, completions, manual pages.
+
+use ostree_go_tests::cli::{Output, ostree_go, run, workspace};
+use ostree_go_tests::tools::require;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const BEGIN: &str = "<!-- generated: UPDATE_DOCS=1 cargo test --test reference -->\n";
+const END: &str = "<!-- /generated -->\n";
+
+fn help(args: &[&str]) -> String {
+    run(ostree_go().args(args).arg("--help")).ok().stdout
+}
+
+/// The verbs, as the command lists them.
+fn verbs() -> Vec<String> {
+    let help = help(&[]);
+    let commands = help.split("Commands:\n").nth(1).expect("a list of verbs");
+    let names = commands.lines().take_while(|line| !line.is_empty());
+    names
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Help as text for the page, without the spaces that clap leaves at the ends of lines.
+fn fenced(help: &str) -> String {
+    let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+    format!("```text\n{}\n```\n", lines.join("\n"))
+}
+
+fn generated() -> String {
+    let mut page = fenced(&help(&[]));
+    for verb in verbs() {
+        let help = help(&[&verb]);
+        // The options of every verb stand at the top of the page.
+        let own = help.split("Global options:").next().unwrap_or_default();
+        let (about, usage) = own.split_once("\nUsage:").expect("a usage");
+        page.push_str(&format!("\n## {verb}\n\n{}\n\n", about.trim_end()));
+        page.push_str(&fenced(&format!("Usage:{usage}")));
+    }
+    page
+}
+
+#[test]
+fn the_reference_page_is_what_the_command_says() {
+    let path = workspace().join("docs/src/reference/cli.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page
+        .split_once(BEGIN)
+        .expect("a place for the generated part");
+    let (found, after) = rest.split_once(END).expect("its end");
+    let expected = generated();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
+    } else {
+        assert!(
+            found == expected,
+            "docs/src/reference/cli.md is not what --help says: \
+             UPDATE_DOCS=1 cargo test -p ostree-go-tests --test reference writes it anew"
+        );
+    }
+}
+
+fn completions(folder: &Path, shell: &str) -> String {
+    let script = run(ostree_go().args(["completions", shell])).ok().stdout;
+    let path = folder.join(format!("ostree-go.{shell}"));
+    fs::write(&path, script).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Runs a script in a shell that reads no configuration, and returns what it prints.
+fn shell(program: &Path, args: &[&str]) -> Output {
+    let out = run(Command::new(program).args(args).env("HOME", "/nonexistent")).ok();
+    assert_eq!(out.stderr, "", "{args:?}");
+    out
+}
+
+#[test]
+fn completions_work_in_the_real_shells() {
+    let temp = tempfile::tempdir().unwrap();
+    if let Some(bash) = require("bash") {
+        let file = completions(temp.path(), "bash");
+        let script = format!(
+            "set -eu; source {file}; complete -p ostree-go; \
+             COMP_WORDS=(ostree-go com); COMP_CWORD=1; \
+             _ostree__go ostree-go com ostree-go; echo \"${{COMPREPLY[*]}}\""
+        );
+        let out = shell(&bash, &["--norc", "-c", &script]);
+        assert!(
+            out.stdout.ends_with("compose completions\n"),
+            "{}",
+            out.stdout
+        );
+    }
+    if let Some(zsh) = require("zsh") {
+        let file = completions(temp.path(), "zsh");
+        let script = format!(
+            "autoload -U compinit && compinit -u -D && source {file} && print $_comps[ostree-go] && whence -w _ostree-go"
+        );
+        let out = shell(&zsh, &["-f", "-c", &script]);
+        assert_eq!(out.stdout, "_ostree-go\n_ostree-go: function\n");
+    }
+    if let Some(fish) = require("fish") {
+        let file = completions(temp.path(), "fish");
+        let home = temp.path().to_str().unwrap();
+        let script = format!(
+            "set -x HOME {home}; source {file}; complete -C 'ostree-go com'; complete -C 'ostree-go init --mode bare-'"
+        );
+        let mut command = Command::new(fish);
+        command
+            .args(["--no-config", "-c", &script])
+            .env("HOME", home);
+        let out = run(&mut command).ok();
+        let words: Vec<&str> = out
+            .stdout
+            .lines()
+            .filter_map(|line| line.split('\t').next())
+            .collect();
+        assert_eq!(
+            words,
+            ["completions", "compose", "bare-user", "bare-user-only"]
+        );
+    }
+}
+
+#[test]
+fn manual_pages_are_there_for_every_verb_and_are_well_formed() {
+    let temp = tempfile::tempdir().unwrap();
+    run(ostree_go().args(["man", "--output-dir"]).arg(temp.path())).ok();
+    let mut expected = vec!["ostree-go.1".to_owned()];
+    expected.extend(verbs().iter().map(|verb| format!("ostree-go-{verb}.1")));
+    expected.sort();
+    let mut pages: Vec<String> = fs::read_dir(temp.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.sort();
+    assert_eq!(pages, expected);
+    let Some(groff) = require("groff") else {
+        return;
+    };
+    for page in pages {
+        let mut command = Command::new(&groff);
+        command
+            .args(["-man", "-ww", "-Tascii", "-P", "-cbou"])
+            .arg(temp.path().join(&page));
+        let out = run(&mut command).ok();
+        assert_eq!(out.stderr, "", "{page}");
+        assert!(
+            out.stdout.contains("NAME") && out.stdout.contains("ostree-go"),
+            "{page}"
+        );
+    }
+    let one = run(ostree_go().arg("man")).ok().stdout;
+    assert_eq!(
+        one,
+        fs::read_to_string(temp.path().join("ostree-go.1")).unwrap()
+    );
+}
+
+#[test]
+fn make_install_puts_everything_in_place() {
+    let Some(make) = require("make") else { return };
+    let temp = tempfile::tempdir().unwrap();
+    let program = ostree_go();
+    let mut command = Command::new(make);
+    command
+        .current_dir(workspace())
+        // The binary is there already: not the one that ships, but installed by the same recipe.
+        .args([
+            "--no-print-directory",
+            "-o",
+            "build",
+            "install",
+            "PREFIX=/usr",
+        ])
+        .arg(format!("BIN={}", program.get_program().to_str().unwrap()))
+        .arg(format!("DESTDIR={}", temp.path().display()));
+    for name in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS"] {
+        command.env_remove(name);
+    }
+    let out = run(&mut command).ok();
+    assert!(!out.stdout.contains("cargo build"), "{}", out.stdout);
+    let mut installed = Vec::new();
+    let mut folders = vec![temp.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => {
+                    let below = path.strip_prefix(temp.path()).unwrap();
+                    installed.push(below.to_str().unwrap().to_owned());
+                }
+            }
+        }
+    }
+    let mut expected = vec![
+        "usr/bin/ostree-go".to_owned(),
+        "usr/share/bash-completion/completions/ostree-go".to_owned(),
+        "usr/share/fish/vendor_completions.d/ostree-go.fish".to_owned(),
+        "usr/share/man/man1/ostree-go.1".to_owned(),
+        "usr/share/zsh/site-functions/_ostree-go".to_owned(),
+    ];
+    expected.extend(
+        verbs()
+            .iter()
+            .map(|verb| format!("usr/share/man/man1/ostree-go-{verb}.1")),
+    );
+    expected.sort();
+    installed.sort();
+    assert_eq!(installed, expected);
+    run(Command::new(temp.path().join("usr/bin/ostree-go")).arg("--version")).ok();
+}

@@ -1,0 +1,453 @@
+//! Sources that are downloaded, from a real web server.
+
+use ostree_go_sdk::Arch;
+use ostree_go_tests::bench::Bench;
+use ostree_go_tests::cli::Output;
+use ostree_go_tests::nginx::Nginx;
+use ostree_go_tests::toy::Toy;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const X86: &str = "go-sdk/x86_64/1.99.1";
+const MODULE: &str = "golang.org/toolchain/@v/v0.0.1-go1.99.1.linux-amd64.zip";
+
+fn sha256(path: &Path) -> String {
+    let digest = Sha256::digest(fs::read(path).unwrap());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A treefile for x86_64 with these sources, and the cache in the bench's own folder.
+fn treefile(bench: &Bench, sources: &str) {
+    bench.treefile("1.99.1", &format!("arches: [x86_64]\nsource: [{sources}]"));
+}
+
+fn compose(bench: &Bench, args: &[&str], goproxy: &str) -> Output {
+    let common = ["compose", "go.yaml", "--cachedir=cache", "-v"];
+    let mut command = bench.ostree_go(common.into_iter().chain(args.iter().copied()));
+    ostree_go_tests::cli::run(command.env("GOPROXY", goproxy))
+}
+
+/// The one commit that every source of the toy gives.
+fn expected() -> String {
+    let bench = Bench::with_toys("arches: [x86_64]");
+    bench.compose([]).remove(0)
+}
+
+/// The one file in a folder of the cache.
+fn only_file(folder: &Path) -> PathBuf {
+    let mut files = fs::read_dir(folder).unwrap();
+    let file = files.next().expect("a file").unwrap().path();
+    assert!(files.next().is_none());
+    file
+}
+
+fn show_source(bench: &Bench) -> Value {
+    let out = bench.run(["show", X86, "--format=json"]).ok();
+    serde_json::from_str::<Value>(&out.stdout).unwrap()["source"].clone()
+}
+
+#[test]
+fn an_archive_is_taken_from_a_url() {
+    let Some(nginx) = Nginx::start() else { return };
+    let file = nginx.path("some/where/toy.tar.gz");
+    Toy::new(Arch::X86_64).tar_gz(&file);
+    let digest = sha256(&file);
+    let expected = expected();
+    for url in [
+        format!("{}/some/where/toy.tar.gz", nginx.url()),
+        format!("file://{}", file.display()),
+    ] {
+        let bench = Bench::new();
+        treefile(&bench, &format!("{{ url: \"{url}\", sha256: {digest} }}"));
+        assert_eq!(compose(&bench, &[], "").ok().stdout.trim(), expected);
+        let source = show_source(&bench);
+        assert_eq!(source["form"], "tar.gz");
+        assert_eq!(source["sha256"], digest);
+        let name = if url.starts_with("file") {
+            "toy.tar.gz"
+        } else {
+            &url
+        };
+        assert_eq!(source["name"], name);
+
+        // Another digest is refused, whatever the server says.
+        let other = "0".repeat(64);
+        treefile(&bench, &format!("{{ url: \"{url}\", sha256: {other} }}"));
+        let out = compose(&bench, &["--force-nocache"], "").exits(3);
+        assert!(
+            out.stderr.contains(&digest) && out.stderr.contains(&other),
+            "{}",
+            out.stderr
+        );
+    }
+    let bench = Bench::new();
+    treefile(
+        &bench,
+        &format!(
+            "{{ url: \"{}/none.tar.gz\", sha256: {digest} }}",
+            nginx.url()
+        ),
+    );
+    let out = compose(&bench, &[], "").exits(1);
+    assert!(out.stderr.contains("404"), "{}", out.stderr);
+}
+
+/// A download index as go.dev has it, for the toys of 1.99.1 and others that are not there.
+fn index(nginx: &Nginx) {
+    let mut releases = Vec::new();
+    for version in ["1.99.2", "1.99.1", "1.98.9"] {
+        let mut files = vec![json!({
+            "filename": format!("go{version}.src.tar.gz"), "os": "", "arch": "",
+            "version": format!("go{version}"), "sha256": "0".repeat(64), "size": 1, "kind": "source",
+        })];
+        for arch in Arch::ALL {
+            let goarch = arch.goarch();
+            let filename = format!("go{version}.linux-{goarch}.tar.gz");
+            let path = nginx.path(&format!("dl/{filename}"));
+            Toy::new(arch).version(version).tar_gz(&path);
+            let size = path.metadata().unwrap().len();
+            for os in ["darwin", "linux"] {
+                files.push(json!({
+                    "filename": filename.replace("linux", os), "os": os, "arch": goarch,
+                    "version": format!("go{version}"), "sha256": sha256(&path), "size": size,
+                    "kind": "archive",
+                }));
+            }
+        }
+        releases.push(json!({"version": format!("go{version}"), "stable": true, "files": files}));
+    }
+    fs::write(
+        nginx.path("dl/index.json"),
+        Value::from(releases).to_string(),
+    )
+    .unwrap();
+}
+
+#[test]
+fn the_download_index_is_asked_by_version_and_architecture() {
+    let Some(nginx) = Nginx::start() else { return };
+    index(&nginx);
+    let bench = Bench::new();
+    let source = format!("source: [{{ index: \"{}/dl/\" }}]", nginx.url());
+    bench.treefile("1.99.1", &source);
+    let out = compose(&bench, &[], "").ok();
+    assert_eq!(out.stdout.lines().next(), Some(expected().as_str()));
+    let requests = nginx.requests();
+    for name in [
+        "index.json",
+        "go1.99.1.linux-amd64.tar.gz",
+        "go1.99.1.linux-arm64.tar.gz",
+    ] {
+        assert!(
+            requests.contains(&format!("GET /dl/{name} 200")),
+            "{requests:?}"
+        );
+    }
+    assert!(
+        !requests.iter().any(|line| line.contains("darwin")),
+        "{requests:?}"
+    );
+    let name = format!("{}/dl/go1.99.1.linux-amd64.tar.gz", nginx.url());
+    assert_eq!(show_source(&bench)["name"], name);
+
+    // A version that is not there is answered with those around it.
+    bench.treefile("1.99.3", &source);
+    let out = compose(&bench, &[], "").exits(1);
+    assert!(out.stderr.contains("1.99.1, 1.99.2"), "{}", out.stderr);
+    // A file that is not what the index says is refused.
+    bench.treefile("1.98.9", &source);
+    Toy::new(Arch::X86_64).tar_gz(&nginx.path("dl/go1.98.9.linux-amd64.tar.gz"));
+    compose(&bench, &["--arch=x86_64"], "").exits(3);
+}
+
+#[test]
+fn a_module_is_taken_from_a_list_of_proxies() {
+    let Some(nginx) = Nginx::start() else { return };
+    let zip = nginx.path(&format!("proxy/{MODULE}"));
+    Toy::new(Arch::X86_64).module_zip(&zip);
+    nginx.path("empty/here");
+    let expected = expected();
+    let url = nginx.url();
+    let local = zip
+        .to_str()
+        .unwrap()
+        .strip_suffix(MODULE)
+        .unwrap()
+        .to_owned();
+    let good = format!("{url}/proxy");
+    for (goproxy, code) in [
+        (format!("file://{local}"), 0),
+        (good.clone(), 0),
+        (format!("{url}/empty,{good}"), 0),
+        (format!("file:///nonexistent,{good}"), 0),
+        // A comma goes on where the module is not there, a bar after any error.
+        (format!("{url}/denied,{good}"), 75),
+        (format!("{url}/denied|{good}"), 0),
+        (format!("{url}/empty,direct"), 1),
+        (format!("{url}/empty,off,{good}"), 1),
+        ("off".to_owned(), 1),
+        ("direct".to_owned(), 1),
+        (format!("{good},off"), 0),
+    ] {
+        let bench = Bench::new();
+        treefile(&bench, "{ module: golang.org/toolchain }");
+        let out = compose(&bench, &[], &goproxy);
+        assert_eq!(out.code(), Some(code), "{goproxy}: {}", out.stderr);
+        match code {
+            0 => assert_eq!(out.stdout.trim(), expected, "{goproxy}"),
+            _ => assert!(out.stderr.contains("error: "), "{}", out.stderr),
+        }
+        // The treefile's own list wins over the environment.
+        let lines = format!(
+            "arches: [x86_64]\nsource: [{{ module: golang.org/toolchain }}]\ngoproxy: \"{goproxy}\""
+        );
+        bench.treefile("1.99.1", &lines);
+        assert_eq!(compose(&bench, &[], "off").code(), Some(code), "{goproxy}");
+    }
+}
+
+#[test]
+fn sources_are_tried_in_order() {
+    let Some(nginx) = Nginx::start() else { return };
+    let file = nginx.path("toy.tar.gz");
+    Toy::new(Arch::X86_64).tar_gz(&file);
+    let (url, digest) = (nginx.url(), sha256(&file));
+    let bench = Bench::new();
+    let good = format!("{{ url: \"{url}/toy.tar.gz\", sha256: {digest} }}");
+    let bad = format!("{{ url: \"{url}/none.tar.gz\", sha256: {digest} }}");
+    treefile(
+        &bench,
+        &format!("{{ path: none }}, {bad}, {good}, {{ path: also-none }}"),
+    );
+    let out = compose(&bench, &[], "").ok();
+    assert_eq!(out.stdout.trim(), expected());
+    let notes: Vec<&str> = out
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("note: "))
+        .collect();
+    assert_eq!(notes.len(), 2, "{}", out.stderr);
+    assert!(
+        notes[0].contains("path: ") && notes[1].contains("none.tar.gz"),
+        "{notes:?}"
+    );
+    assert_eq!(
+        nginx.requests(),
+        ["GET /none.tar.gz 404", "GET /toy.tar.gz 200"]
+    );
+
+    let bench = Bench::new();
+    treefile(&bench, &format!("{{ path: none }}, {bad}"));
+    let out = compose(&bench, &[], "").exits(1);
+    assert!(
+        out.stderr.contains("path: ") && out.stderr.contains("404"),
+        "{}",
+        out.stderr
+    );
+}
+
+#[test]
+fn what_was_downloaded_is_not_downloaded_again() {
+    let Some(nginx) = Nginx::start() else { return };
+    index(&nginx);
+    let file = nginx.path("toy.tar.gz");
+    Toy::new(Arch::X86_64).tar_gz(&file);
+    Toy::new(Arch::X86_64).module_zip(&nginx.path(&format!("proxy/{MODULE}")));
+    let (url, digest) = (nginx.url(), sha256(&file));
+    let proxy = format!("{url}/proxy");
+    let pinned = sha256(&nginx.path("dl/go1.99.1.linux-amd64.tar.gz"));
+    let sources = [
+        format!("source: [{{ url: \"{url}/toy.tar.gz\", sha256: {digest} }}]"),
+        "source: [{ module: golang.org/toolchain }]".to_owned(),
+        format!("source: [{{ index: \"{url}/dl/\" }}]\npin: {{ x86_64: {{ sha256: {pinned} }} }}"),
+    ];
+    let benches = sources.map(|source| {
+        let bench = Bench::new();
+        bench.treefile("1.99.1", &format!("arches: [x86_64]\n{source}"));
+        bench
+    });
+    let commits = || {
+        benches
+            .iter()
+            .map(|bench| compose(bench, &["--force-nocache"], &proxy).ok().stdout)
+    };
+    let first: Vec<String> = commits().collect();
+
+    // What rots in the cache is noticed and fetched anew.
+    for bench in &benches {
+        let cached = only_file(&bench.path("cache/sha256"));
+        let mut bytes = fs::read(&cached).unwrap();
+        bytes[100] ^= 1;
+        fs::write(&cached, &bytes).unwrap();
+    }
+    let before = nginx.requests().len();
+    assert_eq!(commits().collect::<Vec<_>>(), first);
+    assert_eq!(nginx.requests().len(), before + 4, "{:?}", nginx.requests());
+    for bench in &benches {
+        let cached = only_file(&bench.path("cache/sha256"));
+        assert_eq!(
+            cached.file_name().unwrap().to_str(),
+            Some(sha256(&cached).as_str())
+        );
+    }
+    // And what is whole needs no server.
+    drop(nginx);
+    assert_eq!(commits().collect::<Vec<_>>(), first);
+}
+
+#[test]
+fn an_interrupted_download_is_resumed() {
+    let Some(nginx) = Nginx::start_with("limit_rate 1m;") else {
+        return;
+    };
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    };
+    let big: Vec<u8> = (0..3_000_000).map(|_| noise()).collect();
+    let file = nginx.path("toy.tar.gz");
+    Toy::new(Arch::X86_64).with("src/big", big).tar_gz(&file);
+    let bench = Bench::new();
+    treefile(
+        &bench,
+        &format!(
+            "{{ url: \"{}/toy.tar.gz\", sha256: {} }}",
+            nginx.url(),
+            sha256(&file)
+        ),
+    );
+    let mut child = bench
+        .ostree_go(["compose", "go.yaml", "--cachedir=cache"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let arrived = || {
+        let files = fs::read_dir(bench.path("cache/partial"))
+            .into_iter()
+            .flatten();
+        let sizes = files.map(|entry| entry.unwrap().metadata().map_or(0, |meta| meta.len()));
+        sizes.max().unwrap_or(0)
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while arrived() < 500_000 {
+        assert!(Instant::now() < deadline, "nothing arrives");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(bench.rev(X86).is_none());
+    compose(&bench, &[], "").ok();
+    let requests = nginx.requests();
+    assert!(
+        requests.contains(&"GET /toy.tar.gz 206".to_owned()),
+        "{requests:?}"
+    );
+    assert!(
+        !bench
+            .path("cache/partial")
+            .read_dir()
+            .unwrap()
+            .any(|_| true)
+    );
+    bench.fsck();
+}
+
+#[test]
+fn credentials_are_shown_nowhere() {
+    let Some(nginx) = Nginx::start() else { return };
+    let file = nginx.path("toy.tar.gz");
+    Toy::new(Arch::X86_64).tar_gz(&file);
+    Toy::new(Arch::X86_64).module_zip(&nginx.path(&format!("proxy/{MODULE}")));
+    index(&nginx);
+    let digest = sha256(&file);
+    let with = |path: &str| format!("{}/{path}", nginx.url().replace("://", "://me:s3cret@"));
+    let url =
+        |path: &str, query: &str| format!("{{ url: \"{}{query}\", sha256: {digest} }}", with(path));
+    let proxy = with("proxy");
+    let dead = with("denied");
+    for (sources, goproxy, code) in [
+        (url("toy.tar.gz", "?token=h1dden"), "off", 0),
+        (url("none.tar.gz", "?token=h1dden"), "off", 1),
+        (
+            format!("{}, {}", url("none.tar.gz", ""), url("toy.tar.gz", "")),
+            "off",
+            0,
+        ),
+        (
+            format!("{{ url: \"{}?token=h1dden\" }}", with("toy.tar.gz")),
+            "off",
+            1,
+        ),
+        (
+            format!(
+                "{{ url: \"{}\", sha256: {} }}",
+                with("toy.tar.gz"),
+                "0".repeat(64)
+            ),
+            "off",
+            3,
+        ),
+        (format!("{{ index: \"{}\" }}", with("dl/")), "off", 0),
+        (format!("{{ index: \"{}\" }}", with("none/")), "off", 1),
+        (
+            "{ module: golang.org/toolchain }".to_owned(),
+            proxy.as_str(),
+            0,
+        ),
+        (
+            "{ module: golang.org/toolchain }".to_owned(),
+            dead.as_str(),
+            75,
+        ),
+        (
+            "{ module: golang.org/toolchain }".to_owned(),
+            "ftp://me:s3cret@x",
+            1,
+        ),
+    ] {
+        let bench = Bench::new();
+        treefile(&bench, &sources);
+        let mut seen = String::new();
+        for args in [
+            &["--dry-run"][..],
+            &["--progress=json"],
+            &["--format=json", "--force-nocache"],
+        ] {
+            let out = compose(&bench, args, goproxy);
+            if args != ["--dry-run"] {
+                assert_eq!(out.code(), Some(code), "{sources}: {}", out.stderr);
+            }
+            seen += &(out.stdout + &out.stderr);
+        }
+        if code == 0 {
+            for args in [
+                &["show", X86][..],
+                &["show", X86, "--format=json"],
+                &["list", "--format=json"],
+            ] {
+                seen += &bench.run(args.iter().copied()).ok().stdout;
+            }
+            let key = "--print-detached-metadata-key=sdk.source";
+            seen += &ostree_go_tests::ostree::ostree(&bench.repo(), ["show", key, X86]);
+            assert!(seen.contains(&nginx.url()), "{seen}");
+        }
+        for secret in ["s3cret", "h1dden"] {
+            assert!(!seen.contains(secret), "{sources}:\n{seen}");
+        }
+        let found = Command::new("grep")
+            .args(["-rl", "-e", "s3cret", "-e", "h1dden"])
+            .arg(bench.repo())
+            .output();
+        assert!(found.unwrap().stdout.is_empty(), "{sources}");
+    }
+}
