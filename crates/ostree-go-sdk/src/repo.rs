@@ -197,8 +197,7 @@ pub struct Repo {
     path: PathBuf,
 }
 
-/// What a repository's directory holds from the start, `config` being written last of what
-/// [`Repo::open`] looks for.
+/// What a repository's directory holds from the start.
 const SKELETON: &[&str] = &[
     "config",
     "extensions",
@@ -209,6 +208,14 @@ const SKELETON: &[&str] = &[
     ".lock",
     LOCK,
 ];
+
+/// Whether a repository's making has come to its end: libostree makes `refs/heads` after all
+/// else that it cannot do without.
+fn is_made(path: &Path) -> bool {
+    ["config", "objects", "refs/heads"]
+        .iter()
+        .all(|part| path.join(part).exists())
+}
 
 /// Held by whoever makes the repository or moves its refs.
 const LOCK: &str = ".ostree-go.lock";
@@ -264,7 +271,7 @@ impl Repo {
             return Self::open(path);
         }
         let _lock = lock(path, &Silent)?;
-        if path.join("config").exists() {
+        if is_made(path) {
             return Self::open(path);
         }
         failpoint::hit("repo.creating");
@@ -287,7 +294,7 @@ impl Repo {
         match std::fs::read_dir(path) {
             Ok(entries) => {
                 let is_part = |name: &OsStr| SKELETON.iter().any(|part| name == *part);
-                !path.join("config").exists()
+                !is_made(path)
                     // libostree's temporary files may stand beside, while it is being made.
                     && (path.join(LOCK).exists()
                         || entries.flatten().all(|entry| is_part(&entry.file_name())))

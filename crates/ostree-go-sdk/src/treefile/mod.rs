@@ -38,13 +38,23 @@ use node::Node;
 use value::Text;
 
 /// A treefile: merged with what it includes, expanded and checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Treefile {
+    /// Where it is from, for errors.
     file: PathBuf,
     version: GoVersion,
     arches: Vec<Arch>,
     /// One for each of `arches`.
     releases: Vec<ArchTreefile>,
+}
+
+/// Treefiles are equal that say the same, wherever they are from.
+impl PartialEq for Treefile {
+    fn eq(&self, other: &Self) -> bool {
+        self.version == other.version
+            && self.arches == other.arches
+            && self.releases == other.releases
+    }
 }
 
 impl Treefile {
