@@ -1,4 +1,4 @@
-//! Go toolchains for immutable hosts, delivered as signed OSTree commits.
+//! Go toolchains for immutable hosts, composed as OSTree commits.
 #![cfg_attr(
     not(test),
     deny(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)
