@@ -54,6 +54,8 @@ demo() { parts; }
 tests() {
     parts
     command_of fish fish fish
+    command_of groff groff-base groff-base
+    command_of script bsdutils util-linux-script
     command_of zsh zsh zsh
     command_of zip zip zip
     command_of unzip unzip unzip

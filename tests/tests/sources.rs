@@ -363,6 +363,33 @@ fn an_interrupted_download_is_resumed() {
 }
 
 #[test]
+fn a_host_may_be_asked_without_the_proxy() {
+    let Some(nginx) = Nginx::start() else { return };
+    let Some(proxy) = Nginx::start() else { return };
+    let file = nginx.path("toy.tar.gz");
+    Toy::new(Arch::X86_64).tar_gz(&file);
+    let (url, digest) = (nginx.url(), sha256(&file));
+    for (no_proxy, reached) in [
+        ("", false),
+        ("example.com", false),
+        ("a.b, 127.0.0.1", true),
+        ("*", true),
+    ] {
+        let bench = Bench::new();
+        treefile(
+            &bench,
+            &format!("{{ url: \"{url}/toy.tar.gz\", sha256: {digest} }}"),
+        );
+        let mut command = bench.ostree_go(["compose", "go.yaml", "--cachedir=cache"]);
+        let with = proxy.url().replace("://", "://me:s3cret@");
+        command.env("https_proxy", with).env("NO_PROXY", no_proxy);
+        let out = ostree_go_tests::cli::run(&mut command);
+        assert_eq!(out.code() == Some(0), reached, "{no_proxy}: {}", out.stderr);
+        assert!(!out.stderr.contains("s3cret"), "{}", out.stderr);
+    }
+}
+
+#[test]
 fn credentials_are_shown_nowhere() {
     let Some(nginx) = Nginx::start() else { return };
     let file = nginx.path("toy.tar.gz");

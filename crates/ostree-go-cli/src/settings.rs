@@ -13,6 +13,7 @@ pub struct Settings {
     cache_home: Option<PathBuf>,
     home: Option<PathBuf>,
     pub http_proxy: Option<String>,
+    pub no_proxy: Vec<String>,
 }
 
 impl Settings {
@@ -35,6 +36,13 @@ impl Settings {
             http_proxy: text("https_proxy")
                 .or_else(|| text("HTTPS_PROXY"))
                 .or_else(|| text("ALL_PROXY")),
+            no_proxy: text("no_proxy")
+                .or_else(|| text("NO_PROXY"))
+                .iter()
+                .flat_map(|list| list.split(','))
+                .map(|host| host.trim().to_owned())
+                .filter(|host| !host.is_empty())
+                .collect(),
         }
     }
 

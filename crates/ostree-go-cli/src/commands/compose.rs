@@ -155,7 +155,11 @@ fn prepare(
 ) -> Result<Compose, CliError> {
     let settings = context.settings;
     let epoch = settings.source_date_epoch()?;
-    let http = HttpClient::new(&HttpOptions::default().proxy(settings.http_proxy.clone()))?;
+    let http = HttpClient::new(
+        &HttpOptions::default()
+            .proxy(settings.http_proxy.clone())
+            .no_proxy(settings.no_proxy.clone()),
+    )?;
     let mut compose = Compose::new(treefile.clone())
         .source_date_epoch(epoch)
         .force(args.force_nocache)

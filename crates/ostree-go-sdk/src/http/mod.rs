@@ -27,6 +27,7 @@ use crate::progress::{Event, Progress};
 #[non_exhaustive]
 pub struct HttpOptions {
     proxy: Option<String>,
+    no_proxy: Vec<String>,
     user_agent: String,
     retries: u32,
     retry_delay: Duration,
@@ -39,6 +40,7 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             proxy: None,
+            no_proxy: Vec::new(),
             user_agent: concat!("ostree-go/", env!("CARGO_PKG_VERSION")).to_owned(),
             retries: 5,
             retry_delay: Duration::from_millis(500),
@@ -60,6 +62,14 @@ impl HttpOptions {
     #[must_use]
     pub fn proxy(mut self, url: Option<String>) -> Self {
         self.proxy = url;
+        self
+    }
+
+    /// Goes to these hosts, and those below them, without the proxy; `*` stands for all.
+    /// Default: none.
+    #[must_use]
+    pub fn no_proxy(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.no_proxy = hosts.into_iter().map(Into::into).collect();
         self
     }
 
@@ -131,14 +141,15 @@ impl HttpClient {
     /// # Errors
     /// When the proxy is no URL.
     pub fn new(options: &HttpOptions) -> Result<Self, HttpError> {
-        let proxy = options.proxy.as_deref().map(Proxy::new).transpose();
+        let proxy = options.proxy.as_deref();
+        let proxy = proxy.map(|url| proxy_for(url, &options.no_proxy));
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::PlatformVerifier)
             .build();
         let config = Agent::config_builder()
             .tls_config(tls)
-            .proxy(proxy.map_err(|_| HttpError::Proxy)?)
+            .proxy(proxy.transpose().map_err(|_| HttpError::Proxy)?)
             .user_agent(options.user_agent.as_str())
             // Archives are compressed already, and a length is only good for bytes as sent.
             .accept_encoding("identity")
@@ -214,6 +225,31 @@ fn request_error(url: &Url, error: ureq::Error) -> HttpError {
         ureq::Error::BadUri(_) => HttpError::Url(InvalidUrl { found: url }),
         source => HttpError::Request { url, source },
     }
+}
+
+fn proxy_for(url: &str, direct: &[String]) -> Result<Proxy, ureq::Error> {
+    let parsed = Proxy::new(url)?;
+    if direct.is_empty() {
+        return Ok(parsed);
+    }
+    let mut proxy = Proxy::builder(parsed.protocol())
+        .host(parsed.host())
+        .port(parsed.port());
+    if let Some(name) = parsed.username() {
+        proxy = proxy.username(name);
+    }
+    if let Some(password) = parsed.password() {
+        proxy = proxy.password(password);
+    }
+    for host in direct {
+        let host = host.trim_start_matches('.');
+        proxy = match host {
+            "*" => proxy.no_proxy("*"),
+            // As curl and the go command read it: a host, and all below it.
+            host => proxy.no_proxy(host).no_proxy(&format!(".{host}")),
+        };
+    }
+    proxy.build()
 }
 
 fn status_error(url: &Url, status: u16) -> HttpError {
