@@ -1,6 +1,6 @@
 //! Named points at which a test may kill the process, as a power cut would.
 //!
-//! Only built with the feature `failpoints`; otherwise [`hit`] is nothing.
+//! Only built with the feature `failpoints`; otherwise `hit` is nothing.
 
 #[cfg(feature = "failpoints")]
 use std::sync::atomic::{AtomicU32, Ordering};
