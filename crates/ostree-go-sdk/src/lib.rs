@@ -86,7 +86,7 @@ pub use catalog::{CommitInfo, CommitKind, list, log};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compose::{
     ChannelState, Compose, ComposeError, ComposePlan, Composed, ComposedChannel, ComposedLayer,
-    ComposedRelease, NewObjects, PlannedRelease, SourceFailures,
+    ComposedRelease, NewObjects, PlannedRelease, Promote, SourceFailures,
 };
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;

@@ -147,12 +147,14 @@ pub(super) fn describe(
 /// Promotes a release to a channel: a commit of the same tree after the channel's last.
 ///
 /// A channel that has the release already stays as it is, and so does one that has a newer
-/// version: composing an old release again must not take hosts back.
+/// version unless the caller means to go `back`: composing an old release again must not take
+/// hosts back.
 pub(super) fn promote(
     transaction: &Transaction<'_>,
     release: &Commit,
     channel: &RefName,
     now: u64,
+    back: bool,
 ) -> Result<ComposedChannel, ComposeError> {
     let repo = transaction.repo();
     let mut metadata = release.metadata.clone();
@@ -164,7 +166,7 @@ pub(super) fn promote(
     if let Some((id, head)) = &head {
         let state = if head.content_id() == release.content_id() && head.metadata == metadata {
             Some(ChannelState::Unchanged)
-        } else if version(head) > version(release) {
+        } else if !back && version(head) > version(release) {
             Some(ChannelState::Newer)
         } else {
             None

@@ -9,6 +9,7 @@ use crate::id::{CommitId, InvalidRef, RefName};
 use crate::kind::ErrorKind;
 use crate::layer::LayerError;
 use crate::repo::RepoError;
+use crate::sign::SignError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::treefile::TreefileError;
@@ -32,6 +33,15 @@ pub enum ComposeError {
     /// Reading a source.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Signing the commits.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// What was to be promoted is no release.
+    #[error("commit {commit} is no release: it says no `sdk.version`")]
+    NotARelease {
+        /// The commit.
+        commit: CommitId,
+    },
     /// Setting up downloads.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -152,11 +162,13 @@ impl ComposeError {
             Self::Repo(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Source(error) => error.kind(),
+            Self::Sign(error) => error.kind(),
             Self::Http(error) => error.kind(),
             Self::Layer(error) => error.kind(),
-            Self::Ref(_) | Self::ReservedMetadata { .. } | Self::NoTimestamp { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::Ref(_)
+            | Self::NotARelease { .. }
+            | Self::ReservedMetadata { .. }
+            | Self::NoTimestamp { .. } => ErrorKind::InvalidInput,
             Self::NoSource { failures, .. } => failures.kind(),
             Self::Read { source, .. } => ErrorKind::of_io(source),
             Self::NoVersion { .. } | Self::VersionFile { .. } => ErrorKind::Corrupt,

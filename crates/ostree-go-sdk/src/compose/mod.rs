@@ -8,11 +8,13 @@ mod error;
 mod ingest;
 mod inputs;
 mod plan;
+mod promote;
 mod report;
 
 pub use error::{ComposeError, SourceFailures};
 pub use ingest::NewObjects;
 pub use plan::{ComposePlan, PlannedRelease};
+pub use promote::Promote;
 pub use report::{ChannelState, Composed, ComposedChannel, ComposedLayer, ComposedRelease};
 
 use crate::arch::Arch;
@@ -23,6 +25,7 @@ use crate::id::CommitId;
 use crate::metadata;
 use crate::progress::{Progress, Silent};
 use crate::repo::Repo;
+use crate::sign::SigningKey;
 use crate::source::Limits;
 use crate::treefile::Treefile;
 use std::collections::BTreeMap;
@@ -41,6 +44,7 @@ pub struct Compose {
     source_date_epoch: Option<u64>,
     force: bool,
     replace: bool,
+    keys: Vec<SigningKey>,
     threads: usize,
     cache: Option<Cache>,
     goproxy: Option<String>,
@@ -71,6 +75,7 @@ impl Compose {
             source_date_epoch: None,
             force: false,
             replace: false,
+            keys: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cache: None,
             goproxy: None,
@@ -122,6 +127,14 @@ impl Compose {
     #[must_use]
     pub fn replace(mut self, replace: bool) -> Self {
         self.replace = replace;
+        self
+    }
+
+    /// Signs every commit of the result with these keys: layers, releases, channels, those that
+    /// were there before as well. A signature that is there is kept. Default: none.
+    #[must_use]
+    pub fn sign_with(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
+        self.keys = keys.into_iter().collect();
         self
     }
 

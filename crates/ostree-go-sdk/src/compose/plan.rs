@@ -14,6 +14,7 @@ use crate::metadata::{self, Metadata};
 use crate::object::Tree;
 use crate::progress::Event;
 use crate::repo::{Repo, Transaction};
+use crate::sign;
 use crate::source::open::{SourceContext, open};
 use crate::source::{Source, SourceInfo};
 use crate::treefile::ArchTreefile;
@@ -246,6 +247,11 @@ impl Run<'_> {
             releases.push(composed);
         }
         let composed = Composed { releases };
+        for commit in composed.commits() {
+            for key in &self.compose.keys {
+                sign::sign(repo, commit, key)?;
+            }
+        }
         failpoint::hit("compose.refs-set");
         if self.compose.progress.is_cancelled() {
             return Err(ComposeError::Cancelled);
@@ -306,7 +312,7 @@ impl Run<'_> {
         commits::describe(transaction, id, detached(&source, input_hash))?;
         failpoint::hit("compose.release-described");
         for channel in &spec.channels {
-            let moved = commits::promote(transaction, &commit, channel, self.now)?;
+            let moved = commits::promote(transaction, &commit, channel, self.now, false)?;
             composed.channels.push(moved);
         }
         Ok(composed)
@@ -322,7 +328,8 @@ impl Run<'_> {
         input_hash: Option<String>,
     ) -> Result<ComposedRelease, ComposeError> {
         let commit = transaction.repo().commit(id)?;
-        let promote = |channel: &RefName| commits::promote(transaction, &commit, channel, self.now);
+        let promote =
+            |channel: &RefName| commits::promote(transaction, &commit, channel, self.now, false);
         Ok(ComposedRelease {
             arch: spec.arch,
             version: spec.version.clone(),

@@ -15,7 +15,21 @@ pub struct Composed {
 }
 
 impl Composed {
-    /// Whether the repository was left as it was.
+    /// Every commit that is in the repository now: of layers, releases and channels. A channel
+    /// that has a newer version is not among them.
+    pub fn commits(&self) -> impl Iterator<Item = CommitId> {
+        self.releases.iter().flat_map(|release| {
+            let layers = release.layers.iter().map(|layer| layer.commit);
+            let channels = release
+                .channels
+                .iter()
+                .filter(|channel| channel.state != ChannelState::Newer)
+                .map(|channel| channel.commit);
+            layers.chain([release.commit]).chain(channels)
+        })
+    }
+
+    /// Whether the repository was left as it was, but for signatures that were missing.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         self.releases.iter().all(|release| {
