@@ -49,10 +49,16 @@ pub fn init(repo: &Path, mode: &str) {
 
 fn command<S: AsRef<OsStr>>(repo: &Path, args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new("ostree");
-    // `--repo` goes behind the verb: that is where every version takes it.
+    // `--repo` goes behind the verb, or behind both: that is where every version takes it.
     let mut args = args.into_iter();
     if let Some(verb) = args.next() {
-        command.arg(verb);
+        command.arg(&verb);
+        if ["remote", "static-delta"]
+            .iter()
+            .any(|group| verb.as_ref() == *group)
+        {
+            command.args(args.next());
+        }
     }
     command.arg("--repo").arg(repo).args(args);
     command.env("LC_ALL", "C.UTF-8");

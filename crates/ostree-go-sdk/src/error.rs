@@ -3,6 +3,8 @@
 use crate::compose::ComposeError;
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
+use crate::prune::PruneError;
+use crate::publish::PublishError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
 use crate::treefile::TreefileError;
@@ -23,6 +25,12 @@ pub enum Error {
     /// Signing, or checking signatures.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// Publishing.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// Pruning.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
     /// Setting up downloads.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -37,6 +45,8 @@ impl Error {
             Self::Repo(error) => error.kind(),
             Self::Compose(error) => error.kind(),
             Self::Sign(error) => error.kind(),
+            Self::Publish(error) => error.kind(),
+            Self::Prune(error) => error.kind(),
             Self::Http(error) => error.kind(),
         }
     }

@@ -54,6 +54,7 @@ mod arch;
 mod catalog;
 mod clock;
 mod compose;
+mod delta;
 mod diff;
 mod error;
 #[cfg(not(feature = "failpoints"))]
@@ -74,6 +75,8 @@ mod layer;
 pub mod metadata;
 mod object;
 mod progress;
+mod prune;
+mod publish;
 mod repo;
 mod sign;
 mod source;
@@ -88,6 +91,7 @@ pub use compose::{
     ChannelState, Compose, ComposeError, ComposePlan, Composed, ComposedChannel, ComposedLayer,
     ComposedRelease, NewObjects, PlannedRelease, Promote, SourceFailures,
 };
+pub use delta::{DeltaInfo, DeltaName, deltas};
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
 pub use fs::cache::{Cache, CacheError};
@@ -101,6 +105,8 @@ pub use id::{
 pub use kind::ErrorKind;
 pub use layer::LayerError;
 pub use progress::{Event, Phase, Progress, Silent};
+pub use prune::{Prune, PruneError, PrunePlan, Pruned};
+pub use publish::{PlannedDelta, Publish, PublishError, PublishPlan, Published};
 pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
 pub use sign::{
     Proof, SignError, Signature, SignatureStatus, SigningKey, TrustedKeys, Verified,

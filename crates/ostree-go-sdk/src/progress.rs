@@ -12,6 +12,8 @@ pub enum Phase {
     Write,
     /// Checking objects of a repository, in objects.
     Fsck,
+    /// Making static deltas, in deltas.
+    Delta,
 }
 
 impl Phase {
@@ -23,13 +25,14 @@ impl Phase {
             Self::Verify => "verify",
             Self::Write => "write",
             Self::Fsck => "fsck",
+            Self::Delta => "delta",
         }
     }
 
-    /// Whether amounts are bytes (else they are objects).
+    /// Whether amounts are bytes (else they are objects or deltas).
     #[must_use]
     pub const fn counts_bytes(self) -> bool {
-        !matches!(self, Self::Fsck)
+        !matches!(self, Self::Fsck | Self::Delta)
     }
 }
 

@@ -459,6 +459,23 @@ impl Repo {
         lock(&self.path, progress)
     }
 
+    /// The same without waiting; `None` when another process has the lock.
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>, RepoError> {
+        let path = self.path.join(LOCK);
+        Lock::try_exclusive(&path).map_err(|source| RepoError::Io {
+            action: "lock",
+            path,
+            source,
+        })
+    }
+
+    /// Removes a ref at once. To be called with the [lock](Repo::lock) held.
+    pub(crate) fn remove_ref(&self, name: &RefName) -> Result<(), RepoError> {
+        self.inner
+            .set_ref_immediate(None, name.as_str(), None, gio::Cancellable::NONE)
+            .map_err(|source| self.failed(&format!("remove ref {name}"), source))
+    }
+
     /// Begins a transaction; one at a time in a process's use of this repository.
     ///
     /// # Errors

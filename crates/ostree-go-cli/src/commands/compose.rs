@@ -1,4 +1,5 @@
 use super::init::made;
+use super::signing::SigningArgs;
 use super::{Context, UNCHANGED, resolve};
 use crate::error::CliError;
 use crate::output::{bytes, count, short, table, time};
@@ -81,6 +82,9 @@ pub struct ComposeArgs {
     /// The folder that keeps downloads
     #[arg(long, value_name = "DIR")]
     cachedir: Option<PathBuf>,
+
+    #[command(flatten)]
+    signing: SigningArgs,
 }
 
 fn parse_arch(name: &str) -> Result<Arch, String> {
@@ -162,6 +166,7 @@ fn prepare(
     )?;
     let mut compose = Compose::new(treefile.clone())
         .source_date_epoch(epoch)
+        .sign_with(args.signing.keys()?)
         .force(args.force_nocache)
         .replace(args.replace)
         .cache(args.cachedir.clone().unwrap_or_else(|| settings.cache()))

@@ -8,7 +8,13 @@ mod init;
 mod list;
 mod log;
 mod man;
+mod promote;
+mod prune;
+mod publish;
 mod show;
+mod sign;
+mod signing;
+mod verify;
 
 use crate::cli::{Cli, GlobalArgs};
 use crate::error::CliError;
@@ -28,6 +34,11 @@ const UNCHANGED: u8 = 77;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Compose(compose::ComposeArgs),
+    Promote(promote::PromoteArgs),
+    Publish(publish::PublishArgs),
+    Sign(sign::SignArgs),
+    Verify(verify::VerifyArgs),
+    Prune(prune::PruneArgs),
     Init(init::InitArgs),
     List(list::ListArgs),
     Log(log::LogArgs),
@@ -53,6 +64,11 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
     };
     match cli.command {
         Command::Compose(args) => compose::run(&context, &args),
+        Command::Promote(args) => promote::run(&context, &args),
+        Command::Publish(args) => publish::run(&context, &args),
+        Command::Sign(args) => sign::run(&context, &args),
+        Command::Verify(args) => verify::run(&context, &args),
+        Command::Prune(args) => prune::run(&context, &args),
         Command::Init(args) => init::run(&context, &args),
         Command::List(args) => list::run(&context, &args),
         Command::Log(args) => log::run(&context, &args),

@@ -29,17 +29,10 @@ pub(crate) enum LockError {
 impl Lock {
     /// Takes the lock, waiting for whoever has it; says so once through `progress`.
     pub(crate) fn exclusive(path: &Path, progress: &dyn Progress) -> Result<Self, LockError> {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)?;
         let mut said = false;
         loop {
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(LockError::Io(errno.into())),
+            if let Some(lock) = Self::try_exclusive(path)? {
+                return Ok(lock);
             }
             if !said {
                 progress.event(&Event::Waiting { lock: path });
@@ -49,6 +42,20 @@ impl Lock {
                 return Err(LockError::Cancelled);
             }
             std::thread::sleep(RETRY);
+        }
+    }
+
+    /// Takes the lock if nobody has it.
+    pub(crate) fn try_exclusive(path: &Path) -> io::Result<Option<Self>> {
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(None),
+            Err(errno) => Err(errno.into()),
         }
     }
 }

@@ -6,13 +6,16 @@
 //! then the 32 of the public key.
 
 use super::{SignError, Signature, SignatureStatus};
+use crate::fs::atomic;
 use crate::id::CommitId;
+use crate::metadata::Metadata;
 use crate::object::sorted_dict;
 use crate::repo::{Repo, RepoError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use glib::prelude::*;
+use std::path::Path;
 
 /// The key of the signatures in detached metadata.
 const KEY: &str = "ostree.sign.ed25519";
@@ -27,13 +30,48 @@ pub(super) fn key_pair(seed: &[u8; 32]) -> (String, String) {
     )
 }
 
-pub(super) fn sign(repo: &Repo, commit: CommitId, secret: &str) -> Result<bool, SignError> {
+fn signing_key(secret: &str) -> Result<SigningKey, SignError> {
     let bytes: Option<[u8; 64]> = STANDARD
         .decode(secret.trim())
         .ok()
         .and_then(|bytes| bytes.try_into().ok());
     let key = bytes.and_then(|bytes| SigningKey::from_keypair_bytes(&bytes).ok());
-    let key = key.ok_or(SignError::InvalidEd25519Secret)?;
+    key.ok_or(SignError::InvalidEd25519Secret)
+}
+
+/// Adds a signature to `summary.sig`, an `a{sv}` of the same keys as detached metadata.
+pub(super) fn sign_summary(repo: &Repo, secret: &str) -> Result<(), SignError> {
+    let key = signing_key(secret)?;
+    let (summary, signatures) = (repo.path().join("summary"), repo.path().join("summary.sig"));
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| {
+            SignError::Repo(RepoError::Io {
+                action: "sign",
+                path,
+                source,
+            })
+        }
+    };
+    let signature = key.sign(&std::fs::read(&summary).map_err(io(&summary))?);
+    let before = match std::fs::read(&signatures) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        read => read.map_err(io(&signatures))?,
+    };
+    let before = glib::Bytes::from_owned(before);
+    let before = glib::Variant::from_bytes_with_type(&before, glib::VariantTy::VARDICT);
+    let mut after: Metadata = before
+        .iter()
+        .filter_map(|e| Some((e.child_value(0).get()?, e.child_value(1).as_variant()?)))
+        .collect();
+    let mut all = stored(&after);
+    all.push(signature.to_bytes().to_vec());
+    after.insert(KEY.to_owned(), all.to_variant());
+    atomic::write(&signatures, sorted_dict(&after).data()).map_err(io(&signatures))
+}
+
+pub(super) fn sign(repo: &Repo, commit: CommitId, secret: &str) -> Result<bool, SignError> {
+    let key = signing_key(secret)?;
     let signature = key.sign(&commit_bytes(repo, commit)?).to_bytes().to_vec();
 
     let mut detached = repo.detached(commit)?;
@@ -82,7 +120,7 @@ pub(super) fn signatures(
         .collect())
 }
 
-fn stored(detached: &crate::metadata::Metadata) -> Vec<Vec<u8>> {
+fn stored(detached: &Metadata) -> Vec<Vec<u8>> {
     detached
         .get(KEY)
         .and_then(glib::Variant::get)

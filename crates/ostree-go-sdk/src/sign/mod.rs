@@ -129,6 +129,15 @@ pub enum SignError {
         #[source]
         source: glib::Error,
     },
+    /// The summary cannot be signed.
+    #[error("cannot sign the summary with GPG key {key}")]
+    SignSummary {
+        /// The key's id.
+        key: String,
+        /// libostree's error.
+        #[source]
+        source: glib::Error,
+    },
     /// An Ed25519 secret key is not well-formed. It is not shown.
     #[error("the Ed25519 secret key is not well-formed, expected 64 bytes in base64")]
     InvalidEd25519Secret,
@@ -172,9 +181,10 @@ impl SignError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
-            Self::Sign { .. } | Self::InvalidEd25519Secret | Self::InvalidEd25519Key { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::Sign { .. }
+            | Self::SignSummary { .. }
+            | Self::InvalidEd25519Secret
+            | Self::InvalidEd25519Key { .. } => ErrorKind::InvalidInput,
             Self::Keys { source, .. } => ErrorKind::of_io(source),
             Self::Unsigned { .. } | Self::Refused { .. } => ErrorKind::Mismatch,
         }
@@ -226,29 +236,46 @@ pub fn sign(repo: &Repo, commit: CommitId, key: &SigningKey) -> Result<bool, Sig
     }
 }
 
-/// Whether a commit has a signature by a GPG key, given by fingerprint or key id.
-///
-/// libostree's own check needs the key in a keyring of the system's.
-fn is_signed_by(repo: &Repo, commit: CommitId, key: &str) -> Result<bool, SignError> {
-    if gpg_packets(repo, commit)?.is_empty() {
-        return Ok(false);
+/// Signs the summary of a repository.
+pub(crate) fn sign_summary(repo: &Repo, key: &SigningKey) -> Result<(), SignError> {
+    match key {
+        SigningKey::Gpg { id, homedir } => {
+            let homedir = homedir.as_ref().map(|path| path.to_string_lossy());
+            repo.as_ostree()
+                .add_gpg_signature_summary(&[id], homedir.as_deref(), gio::Cancellable::NONE)
+                .map_err(|source| SignError::SignSummary {
+                    key: id.clone(),
+                    source,
+                })
+        }
+        SigningKey::Ed25519 { secret } => ed25519::sign_summary(repo, secret),
     }
-    let key = key.trim_start_matches("0x").to_uppercase();
+}
+
+/// The keys whose signatures a commit has, good or not: GPG fingerprints, or key ids where the
+/// signature says no more.
+pub(crate) fn signers(repo: &Repo, commit: CommitId) -> Result<Vec<String>, SignError> {
+    if gpg_packets(repo, commit)?.is_empty() {
+        return Ok(Vec::new());
+    }
     let result = repo.as_ostree().verify_commit_ext(
         &commit.to_string(),
         gio::File::NONE,
         gio::File::NONE,
         gio::Cancellable::NONE,
     );
-    let made = gpg_signatures(repo, commit, result)?;
-    Ok(made.iter().any(|signature| {
-        let primary = signature.primary_key.iter();
-        let mut ids = primary.chain([&signature.key]);
-        // Anything shorter than the shortest key id is a name, and says nothing.
-        let names =
-            |id: &String| id.len() >= 8 && (id.ends_with(&key) || key.ends_with(id.as_str()));
-        key.len() >= 8 && ids.any(names)
-    }))
+    let found = gpg_signatures(repo, commit, result)?;
+    Ok(found.into_iter().map(|signature| signature.key).collect())
+}
+
+/// Whether a commit has a signature by a GPG key, given by fingerprint or key id.
+///
+/// libostree's own check needs the key in a keyring of the system's.
+fn is_signed_by(repo: &Repo, commit: CommitId, key: &str) -> Result<bool, SignError> {
+    let key = key.trim_start_matches("0x").to_uppercase();
+    // Anything shorter than the shortest key id is a name, and says nothing.
+    let names = |id: &String| id.len() >= 8 && (id.ends_with(&key) || key.ends_with(id.as_str()));
+    Ok(key.len() >= 8 && signers(repo, commit)?.iter().any(names))
 }
 
 /// Makes an Ed25519 key pair from 32 random bytes: the secret and the public key, in base64, as

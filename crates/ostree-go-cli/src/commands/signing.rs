@@ -1,0 +1,41 @@
+//! The options of verbs that sign.
+
+use crate::error::CliError;
+use ostree_go_sdk::SigningKey;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Signing")]
+pub struct SigningArgs {
+    /// Sign with this GPG key, by id or fingerprint; may be given more than once
+    #[arg(long, value_name = "KEY-ID")]
+    pub gpg_sign: Vec<String>,
+
+    /// The GnuPG home that holds the keys
+    #[arg(long, value_name = "DIR", requires = "gpg_sign")]
+    pub gpg_homedir: Option<PathBuf>,
+
+    /// Sign with the Ed25519 secret key in this file, in base64; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    pub sign_from_file: Vec<PathBuf>,
+}
+
+impl SigningArgs {
+    pub fn keys(&self) -> Result<Vec<SigningKey>, CliError> {
+        let gpg = self.gpg_sign.iter().map(|id| {
+            Ok(SigningKey::Gpg {
+                id: id.clone(),
+                homedir: self.gpg_homedir.clone(),
+            })
+        });
+        let ed25519 = self.sign_from_file.iter().map(|path| {
+            let secret = std::fs::read_to_string(path).map_err(|source| CliError::File {
+                action: "read the secret key",
+                path: path.clone(),
+                source,
+            })?;
+            Ok(SigningKey::Ed25519 { secret })
+        });
+        gpg.chain(ed25519).collect()
+    }
+}

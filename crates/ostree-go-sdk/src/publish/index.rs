@@ -1,0 +1,105 @@
+//! `index.json` and `index.html`: what the repository has, for programs and for people.
+
+use super::{Publish, PublishError, page};
+use crate::arch::Arch;
+use crate::catalog::{self, CommitKind};
+use crate::fs::atomic;
+use crate::repo::Repo;
+use crate::sign;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// The version of `index.json`'s shape. Fields may be added without raising it.
+const SCHEMA: u32 = 1;
+
+/// What `index.json` holds.
+#[derive(Debug, Serialize)]
+pub(super) struct Index {
+    pub(super) schema: u32,
+    /// Seconds since 1970.
+    pub(super) published: u64,
+    pub(super) releases: Vec<Entry>,
+    pub(super) channels: Vec<Entry>,
+    /// Files of public keys, beside the index.
+    pub(super) keys: Vec<String>,
+}
+
+/// A release or a channel.
+#[derive(Debug, Serialize)]
+pub(super) struct Entry {
+    #[serde(rename = "ref")]
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) arch: String,
+    pub(super) commit: String,
+    pub(super) bytes: u64,
+    pub(super) files: u64,
+    /// Seconds since 1970.
+    pub(super) timestamp: u64,
+    /// The fingerprints of the keys that signed it.
+    pub(super) signed_by: Vec<String>,
+}
+
+/// Writes both files, and copies the public keys beside them.
+pub(super) fn write(publish: &Publish, repo: &Repo) -> Result<(), PublishError> {
+    let mut index = Index {
+        schema: SCHEMA,
+        published: publish.clock.now(),
+        releases: Vec::new(),
+        channels: Vec::new(),
+        keys: Vec::new(),
+    };
+    for (name, commit) in catalog::list(repo)? {
+        let entries = match commit.kind {
+            CommitKind::Release => &mut index.releases,
+            CommitKind::Channel => &mut index.channels,
+            CommitKind::Layer | CommitKind::Other => continue,
+        };
+        entries.push(Entry {
+            name: name.to_string(),
+            version: commit.version.unwrap_or_default(),
+            arch: commit.arch.map_or("noarch", Arch::basearch).to_owned(),
+            commit: commit.id.to_string(),
+            bytes: commit.bytes.unwrap_or(0),
+            files: commit.files.unwrap_or(0),
+            timestamp: commit.timestamp,
+            signed_by: sign::signers(repo, commit.id)?,
+        });
+    }
+    // The newest first: it is what people come for.
+    let version = |entry: &Entry| entry.version.parse::<crate::version::GoVersion>().ok();
+    index.releases.sort_by(|a, b| {
+        version(b)
+            .cmp(&version(a))
+            .then_with(|| a.arch.cmp(&b.arch))
+    });
+    for key in &publish.public_keys {
+        index.keys.push(copy(key, repo.path())?);
+    }
+    let json = serde_json::to_vec_pretty(&index).unwrap_or_default();
+    put(&repo.path().join("index.json"), &json)?;
+    put(
+        &repo.path().join("index.html"),
+        page::html(&index).as_bytes(),
+    )
+}
+
+fn copy(key: &Path, into: &Path) -> Result<String, PublishError> {
+    let name = key
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_default();
+    let bytes = std::fs::read(key).map_err(|source| PublishError::Write {
+        path: key.to_owned(),
+        source,
+    })?;
+    put(&into.join(&name), &bytes)?;
+    Ok(name)
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
+    atomic::write(path, bytes).map_err(|source| PublishError::Write {
+        path: PathBuf::from(path),
+        source,
+    })
+}

@@ -1,0 +1,161 @@
+//! Publishing: static deltas, the summary, and a page that says what there is.
+//!
+//! Afterwards any static web server can serve the repository's folder. What a publish writes,
+//! in this order: deltas that are missing, the index (`index.json`, `index.html`), the summary
+//! and its signatures; then superseded deltas go. A client that reads in between finds the
+//! old summary, which names nothing that is not there.
+
+mod index;
+mod page;
+mod plan;
+mod summary;
+
+pub use plan::{PlannedDelta, PublishPlan, Published};
+
+use crate::clock::{Clock, SystemClock};
+use crate::delta::DeltaName;
+use crate::kind::ErrorKind;
+use crate::progress::{Progress, Silent};
+use crate::repo::{Repo, RepoError};
+use crate::sign::{SignError, SigningKey};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How to publish a repository.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Publish {
+    history: usize,
+    keys: Vec<SigningKey>,
+    public_keys: Vec<PathBuf>,
+    threads: usize,
+    clock: Arc<dyn Clock>,
+    progress: Arc<dyn Progress>,
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self {
+            history: 2,
+            keys: Vec::new(),
+            public_keys: Vec::new(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            clock: Arc::new(SystemClock),
+            progress: Arc::new(Silent),
+        }
+    }
+}
+
+impl std::fmt::Debug for Publish {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publish")
+            .field("history", &self.history)
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Publish {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From how many previous commits of each channel there is a delta to its newest. Default: 2.
+    #[must_use]
+    pub fn history(mut self, commits: usize) -> Self {
+        self.history = commits;
+        self
+    }
+
+    /// Signs the summary with these keys. Default: none.
+    #[must_use]
+    pub fn sign_with(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
+        self.keys = keys.into_iter().collect();
+        self
+    }
+
+    /// Files of public keys, which are copied beside the page so that people can fetch them.
+    /// Default: none.
+    #[must_use]
+    pub fn public_keys(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.public_keys = files.into_iter().collect();
+        self
+    }
+
+    /// How many deltas are made at once. Default: one per core.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// The time that the page says. Default: [`SystemClock`].
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Who hears what happens. Default: [`Silent`].
+    #[must_use]
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Looks which deltas are missing and which are superseded. Writes nothing.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn plan<'a>(&'a self, repo: &'a Repo) -> Result<PublishPlan<'a>, PublishError> {
+        PublishPlan::new(self, repo)
+    }
+}
+
+/// Why publishing failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// Signing the summary.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// A file beside the repository's own cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The caller asked for a stop. Deltas that were made stay.
+    #[error("stopped on request")]
+    Cancelled,
+}
+
+impl PublishError {
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Repo(error) => error.kind(),
+            Self::Sign(error) => error.kind(),
+            Self::Write { source, .. } => ErrorKind::of_io(source),
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+}
+
+/// What a progress line calls a delta.
+fn label(name: &DeltaName) -> String {
+    let short = |id: crate::id::CommitId| id.to_string()[..12].to_owned();
+    match name.from {
+        Some(from) => format!("{}-{}", short(from), short(name.to)),
+        None => short(name.to),
+    }
+}

@@ -1,0 +1,206 @@
+//! Which deltas there should be, and making them.
+
+use super::{Publish, PublishError, index, label, summary};
+use crate::catalog::{self, CommitInfo, CommitKind};
+use crate::delta::{self, DeltaInfo, DeltaName, deltas};
+use crate::id::{CommitId, ContentId, RefName};
+use crate::progress::{Event, Phase};
+use crate::repo::Repo;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a publish would do.
+#[derive(Debug)]
+pub struct PublishPlan<'a> {
+    publish: &'a Publish,
+    repo: &'a Repo,
+    deltas: Vec<PlannedDelta>,
+    superseded: Vec<DeltaName>,
+}
+
+/// A delta that there should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedDelta {
+    /// Between which commits.
+    pub name: DeltaName,
+    /// The refs whose commit it gives.
+    pub refs: Vec<RefName>,
+    /// Whether it is there already.
+    pub exists: bool,
+}
+
+/// What a publish has done.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Published {
+    /// Every delta there is now.
+    pub deltas: Vec<DeltaInfo>,
+    /// The deltas that were made now.
+    pub made: Vec<DeltaName>,
+    /// The deltas that were removed.
+    pub removed: Vec<DeltaName>,
+    /// Refs in the summary.
+    pub refs: usize,
+}
+
+/// The trees that a delta is between; what its parts depend on.
+type Trees = (Option<ContentId>, ContentId);
+
+impl<'a> PublishPlan<'a> {
+    pub(super) fn new(publish: &'a Publish, repo: &'a Repo) -> Result<Self, PublishError> {
+        let mut wanted: BTreeMap<DeltaName, Vec<RefName>> = BTreeMap::new();
+        for (ref_name, commit) in catalog::list(repo)? {
+            let mut want = |from| {
+                let name = DeltaName {
+                    from,
+                    to: commit.id,
+                };
+                wanted.entry(name).or_default().push(ref_name.clone());
+            };
+            match commit.kind {
+                CommitKind::Release => want(None),
+                CommitKind::Channel => {
+                    want(None);
+                    let history = catalog::log(repo, commit.id)?;
+                    let previous = history.iter().skip(1).take(publish.history);
+                    previous.for_each(|commit| want(Some(commit.id)));
+                }
+                CommitKind::Layer | CommitKind::Other => {}
+            }
+        }
+        let there: BTreeSet<DeltaName> = deltas(repo)?.into_iter().map(|d| d.name).collect();
+        // Deltas to commits that are nobody's newest any more; others' own are left alone.
+        let ours = |id: CommitId| {
+            CommitInfo::read(repo, id)
+                .is_ok_and(|c| matches!(c.kind, CommitKind::Release | CommitKind::Channel))
+        };
+        let superseded = there
+            .iter()
+            .filter(|name| !wanted.contains_key(name) && ours(name.to))
+            .copied()
+            .collect();
+        let deltas = wanted
+            .into_iter()
+            .map(|(name, refs)| PlannedDelta {
+                exists: there.contains(&name),
+                name,
+                refs,
+            })
+            .collect();
+        Ok(Self {
+            publish,
+            repo,
+            deltas,
+            superseded,
+        })
+    }
+
+    /// The deltas there should be, ordered by name.
+    #[must_use]
+    pub fn deltas(&self) -> &[PlannedDelta] {
+        &self.deltas
+    }
+
+    /// The deltas that would be removed.
+    #[must_use]
+    pub fn superseded(&self) -> &[DeltaName] {
+        &self.superseded
+    }
+
+    /// Does it. Another process that moves refs is waited for.
+    ///
+    /// # Errors
+    /// When the repository cannot be written, or the summary not be signed. The old summary is
+    /// then still there; deltas that were made stay and are not made again.
+    pub fn execute(self) -> Result<Published, PublishError> {
+        let _lock = self.repo.lock(self.publish.progress.as_ref())?;
+        // What the lock was waited for may have moved refs.
+        let plan = Self::new(self.publish, self.repo)?;
+        let made = plan.make_deltas()?;
+        index::write(plan.publish, plan.repo)?;
+        let refs = summary::write(plan.repo, &plan.publish.keys)?;
+        for name in &plan.superseded {
+            delta::remove(plan.repo, name)?;
+        }
+        if !plan.superseded.is_empty() {
+            summary::write(plan.repo, &plan.publish.keys)?;
+        }
+        Ok(Published {
+            deltas: deltas(plan.repo)?,
+            made,
+            removed: plan.superseded,
+            refs,
+        })
+    }
+
+    /// Makes what is missing: one delta per pair of trees, and the others out of that.
+    fn make_deltas(&self) -> Result<Vec<DeltaName>, PublishError> {
+        let mut by_trees: BTreeMap<Trees, Vec<&PlannedDelta>> = BTreeMap::new();
+        for planned in &self.deltas {
+            let content = |id| Ok::<_, PublishError>(self.repo.commit(id)?.content_id());
+            let from = planned.name.from.map(content).transpose()?;
+            let trees = (from, content(planned.name.to)?);
+            by_trees.entry(trees).or_default().push(planned);
+        }
+        let mut to_make = Vec::new();
+        let mut copies = Vec::new();
+        for group in by_trees.values() {
+            let model = group.iter().find(|p| p.exists).unwrap_or(&group[0]);
+            if !model.exists {
+                to_make.push(model.name);
+            }
+            let missing = group.iter().filter(|p| !p.exists && p.name != model.name);
+            copies.extend(missing.map(|p| (model.name, p.name)));
+        }
+        self.generate_all(&to_make)?;
+        for (model, name) in &copies {
+            delta::retarget(self.repo, model, name)?;
+        }
+        let mut made: Vec<DeltaName> = to_make;
+        made.extend(copies.into_iter().map(|(_, name)| name));
+        made.sort();
+        Ok(made)
+    }
+
+    /// Makes deltas by libostree, several at once; each takes one thread.
+    fn generate_all(&self, names: &[DeltaName]) -> Result<(), PublishError> {
+        let next = AtomicUsize::new(0);
+        let done = AtomicUsize::new(0);
+        let failure = Mutex::new(None);
+        let progress = self.publish.progress.as_ref();
+        let work = |repo: Repo| {
+            while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let result = match progress.is_cancelled() {
+                    true => Err(PublishError::Cancelled),
+                    false => delta::generate(&repo, name).map_err(PublishError::from),
+                };
+                if let Err(error) = result {
+                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    // The others finish what they have begun.
+                    next.store(names.len(), Ordering::Relaxed);
+                    return;
+                }
+                progress.event(&Event::Advanced {
+                    phase: Phase::Delta,
+                    item: &label(name),
+                    done: done.fetch_add(1, Ordering::Relaxed) as u64 + 1,
+                    total: Some(names.len() as u64),
+                });
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.publish.threads.clamp(1, names.len().max(1)) {
+                let repo = self.repo.clone();
+                let work = &work;
+                scope.spawn(move || work(repo));
+            }
+        });
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}

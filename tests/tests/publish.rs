@@ -1,0 +1,383 @@
+//! Publishing: what is written is what the stock `ostree` pulls, and what people read.
+
+use ostree_go_sdk::Arch;
+use ostree_go_tests::bench::{Bench, source};
+use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::nginx::Nginx;
+use ostree_go_tests::ostree::{self, ostree};
+use ostree_go_tests::toy::Toy;
+use serde_json::Value;
+use std::path::Path;
+
+const CHANNELS: &str = "channels: [\"go-sdk/${basearch}/1.99\", \"go-sdk/${basearch}/stable\"]";
+
+/// Composes a toy release for x86_64, signed, onto two channels. Each has a file of its own.
+fn compose(bench: &Bench, version: &str, gpg: Option<(&Gpg, &str)>) {
+    let archive = bench.path(&format!("go{version}.tar.gz"));
+    let toy = Toy::new(Arch::X86_64).version(version);
+    // Something that a delta can be made of.
+    let text = format!("package fmt // {version}\n").repeat(2000);
+    toy.with("src/fmt/big.go", text).tar_gz(&archive);
+    bench.treefile(
+        version,
+        &format!("arches: [x86_64]\n{CHANNELS}\n{}", source(&archive)),
+    );
+    let mut args = vec!["compose".to_owned(), "go.yaml".to_owned()];
+    args.extend(signing(gpg));
+    bench.run(args.iter().map(String::as_str)).ok();
+}
+
+fn signing(gpg: Option<(&Gpg, &str)>) -> Vec<String> {
+    gpg.map_or_else(Vec::new, |(gpg, key)| {
+        let homedir = gpg.home().to_str().unwrap().to_owned();
+        vec![
+            "--gpg-sign".to_owned(),
+            key.to_owned(),
+            "--gpg-homedir".to_owned(),
+            homedir,
+        ]
+    })
+}
+
+fn publish(bench: &Bench, more: &[String]) -> Value {
+    let args = ["publish", "--format", "json"].into_iter();
+    let out = bench.run(args.chain(more.iter().map(String::as_str))).ok();
+    serde_json::from_str(&out.stdout).unwrap()
+}
+
+fn stock_client(
+    bench: &Bench,
+    nginx: &Nginx,
+    key: Option<&Path>,
+    folder: &str,
+) -> std::path::PathBuf {
+    let client = bench.path(folder);
+    ostree::init(&client, "bare-user-only");
+    let trust = match key {
+        Some(key) => format!("--gpg-import={}", key.display()),
+        None => "--no-gpg-verify".to_owned(),
+    };
+    ostree(
+        &client,
+        [
+            "remote",
+            "add",
+            trust.as_str(),
+            "acme",
+            &format!("{}/repo", nginx.url()),
+        ],
+    );
+    client
+}
+
+#[test]
+fn the_stock_ostree_pulls_what_was_published_by_delta() {
+    let Some(nginx) = Nginx::start() else { return };
+    let bench = Bench::new();
+    let gpg = Gpg::new();
+    let key = gpg.key("publisher", None);
+    let signed = Some((&gpg, key.as_str()));
+    compose(&bench, "1.99.1", signed);
+    publish(&bench, &signing(signed));
+    std::os::unix::fs::symlink(bench.repo(), nginx.path("repo")).unwrap();
+    let client = stock_client(&bench, &nginx, Some(&gpg.export(&key)), "client");
+    let channel = "go-sdk/x86_64/1.99";
+    let pull = |client: &Path, name: &str| {
+        ostree(client, ["pull", "--require-static-deltas", "acme", name]);
+        ostree(client, ["fsck", "--quiet"]);
+        ostree(client, ["rev-parse", &format!("acme:{name}")])
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(Some(pull(&client, channel)), bench.rev(channel));
+
+    // The next release: from the one before, and from nothing for those who are new.
+    compose(&bench, "1.99.2", signed);
+    let published = publish(&bench, &signing(signed));
+    assert_eq!(Some(pull(&client, channel)), bench.rev(channel));
+    let fresh = stock_client(&bench, &nginx, Some(&gpg.export(&key)), "fresh");
+    for name in [
+        channel,
+        "go-sdk/x86_64/stable",
+        "go-sdk/x86_64/1.99.2",
+        "go-sdk/x86_64/1.99.1",
+    ] {
+        assert_eq!(Some(pull(&fresh, name)), bench.rev(name), "{name}");
+    }
+
+    // Two releases and two channels from nothing, and each channel from its last commit; what
+    // led to the channels' former commits is gone.
+    assert_eq!(
+        published["deltas"].as_array().unwrap().len(),
+        6,
+        "{published}"
+    );
+    assert_eq!(
+        published["removed"].as_array().unwrap().len(),
+        2,
+        "{published}"
+    );
+    let again = publish(&bench, &signing(signed));
+    assert!(
+        again["deltas"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|d| d["made"] == false),
+        "{again}"
+    );
+    bench.fsck();
+}
+
+fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let below = entries.flat_map(|path| {
+        if path.is_dir() {
+            files_below(&path)
+        } else {
+            vec![path]
+        }
+    });
+    below.collect()
+}
+
+#[test]
+fn commits_of_one_tree_share_one_deltas_parts() {
+    use std::os::unix::fs::MetadataExt;
+    let bench = Bench::new();
+    compose(&bench, "1.99.1", None);
+    publish(&bench, &[]);
+    let listed = ostree(&bench.repo(), ["static-delta", "list"]);
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    let parts = files_below(&bench.repo().join("deltas"));
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|path| path.file_name().unwrap() == "0")
+        .collect();
+    assert_eq!(parts.len(), 3);
+    assert!(
+        parts
+            .iter()
+            .all(|path| path.metadata().unwrap().nlink() == 3)
+    );
+    for name in listed.lines() {
+        let shown = ostree(&bench.repo(), ["static-delta", "show", name]);
+        assert!(shown.contains("Number of parts: 1"), "{shown}");
+    }
+}
+
+#[test]
+fn the_index_says_what_there_is() {
+    let bench = Bench::new();
+    let gpg = Gpg::new();
+    let key = gpg.key("publisher", None);
+    compose(&bench, "1.99.1", Some((&gpg, &key)));
+    let public = gpg.export(&key);
+    publish(
+        &bench,
+        &[
+            "--public-key".to_owned(),
+            public.to_str().unwrap().to_owned(),
+        ],
+    );
+    let index = std::fs::read(bench.repo().join("index.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    assert_eq!(index["schema"], 1);
+    assert_eq!(index["releases"][0]["ref"], "go-sdk/x86_64/1.99.1");
+    assert_eq!(index["releases"][0]["signed_by"][0], key);
+    assert_eq!(index["channels"].as_array().unwrap().len(), 2);
+    assert_eq!(index["keys"][0], format!("{key}.asc"));
+    assert!(bench.repo().join(format!("{key}.asc")).exists());
+    let page = std::fs::read_to_string(bench.repo().join("index.html")).unwrap();
+    for word in [
+        "go-sdk/x86_64/1.99.1",
+        "go-sdk/x86_64/stable",
+        &key,
+        "index.json",
+    ] {
+        assert!(page.contains(word), "{word}");
+    }
+    assert!(!page.contains("src=") && !page.contains("http:") && !page.contains("https:"));
+}
+
+#[test]
+fn promote_and_log_show_a_channels_history() {
+    let bench = Bench::new();
+    compose(&bench, "1.99.1", None);
+    compose(&bench, "1.99.2", None);
+    let promote = |args: &[&str]| {
+        let out = bench
+            .run(["promote"].into_iter().chain(args.iter().copied()))
+            .ok();
+        (out.stdout.trim().to_owned(), out.stderr)
+    };
+    let (id, _) = promote(&["go-sdk/x86_64/1.99.1", "beta"]);
+    assert_eq!(bench.rev("go-sdk/x86_64/beta"), Some(id.clone()));
+    assert_eq!(
+        promote(&["go-sdk/x86_64/1.99.1", "beta"]).0,
+        id,
+        "again changes nothing"
+    );
+    let (next, _) = promote(&["go-sdk/x86_64/1.99.2", "beta"]);
+    assert_ne!(next, id);
+    let (stays, said) = promote(&["go-sdk/x86_64/1.99.1", "beta"]);
+    assert_eq!(stays, next);
+    assert!(
+        said.contains("has a newer version than 1.99.1 and stays"),
+        "{said}"
+    );
+    let (back, _) = promote(&["--allow-downgrade", "go-sdk/x86_64/1.99.1", "beta"]);
+    assert_ne!(back, next);
+    let log = bench.run(["log", "go-sdk/x86_64/beta"]).ok().stdout;
+    let versions: Vec<_> = log
+        .lines()
+        .skip(1)
+        .filter_map(|l| l.split_whitespace().nth(2))
+        .collect();
+    assert_eq!(versions, ["1.99.1", "1.99.2", "1.99.1"]);
+    // A layer is no release.
+    let layer = bench
+        .refs()
+        .into_iter()
+        .find(|name| name.contains("/common/"))
+        .unwrap();
+    let out = bench.run(["promote", &layer, "beta"]).exits(1);
+    assert!(out.stderr.contains("is no release"), "{}", out.stderr);
+    bench.fsck();
+}
+
+#[test]
+fn verify_says_who_signed() {
+    let bench = Bench::new();
+    let gpg = Gpg::new();
+    let (key, other) = (gpg.key("good", None), gpg.key("other", None));
+    compose(&bench, "1.99.1", Some((&gpg, &key)));
+    let name = "go-sdk/x86_64/1.99.1";
+    let keys = |key: &str| gpg.export(key).to_str().unwrap().to_owned();
+    let out = bench.run(["verify", name, "--gpg-keys", &keys(&key)]).ok();
+    assert!(
+        out.stdout.contains("valid") && out.stdout.contains("good@example.com"),
+        "{}",
+        out.stdout
+    );
+    let out = bench
+        .run(["verify", name, "--gpg-keys", &keys(&other)])
+        .exits(3);
+    assert!(
+        out.stderr.contains("made by an unknown key"),
+        "{}",
+        out.stderr
+    );
+    let home = gpg.home().to_str().unwrap();
+    bench
+        .run(["sign", name, "--gpg-sign", &other, "--gpg-homedir", home])
+        .ok();
+    let out = bench
+        .run([
+            "verify",
+            name,
+            "--gpg-keys",
+            &keys(&other),
+            "--format",
+            "json",
+        ])
+        .ok();
+    let json: Value = serde_json::from_str(&out.stdout).unwrap();
+    assert_eq!(json["signatures"].as_array().unwrap().len(), 2);
+    // Every commit of the compose is signed: layers and channels too.
+    for name in bench.refs() {
+        bench.run(["verify", &name, "--gpg-keys", &keys(&key)]).ok();
+    }
+    bench.run(["verify", name]).exits(2);
+    bench.run(["sign", name]).exits(2);
+    let out = bench.run([
+        "sign",
+        name,
+        "--gpg-sign",
+        "00000000FFFFFFFF",
+        "--gpg-homedir",
+        home,
+    ]);
+    assert!(
+        out.exits(1)
+            .stderr
+            .starts_with("error: cannot sign commit ")
+    );
+    // An unsigned one, and composing again with a key, which adds what is missing.
+    let unsigned = Bench::new();
+    compose(&unsigned, "1.99.1", None);
+    unsigned
+        .run(["verify", name, "--gpg-keys", &keys(&key)])
+        .exits(3);
+    compose(&unsigned, "1.99.1", Some((&gpg, &key)));
+    unsigned
+        .run(["verify", name, "--gpg-keys", &keys(&key)])
+        .ok();
+    assert_eq!(
+        unsigned.rev(name),
+        bench.rev(name),
+        "a signature changes no checksum"
+    );
+}
+
+#[test]
+fn prune_keeps_what_channels_have() {
+    let bench = Bench::new();
+    for version in ["1.99.1", "1.99.2", "1.99.3"] {
+        compose(&bench, version, None);
+    }
+    publish(&bench, &[]);
+    let releases = |bench: &Bench| {
+        let refs = bench.refs().into_iter();
+        refs.filter(|name| name.contains("/1.99."))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(releases(&bench).len(), 3);
+    let layers = |bench: &Bench| {
+        bench
+            .refs()
+            .iter()
+            .filter(|n| n.contains("/layer/"))
+            .count()
+    };
+    let before = layers(&bench);
+
+    let out = bench.run(["prune", "--keep", "2", "--dry-run"]).ok();
+    assert!(
+        out.stdout.contains("go-sdk/x86_64/1.99.1 "),
+        "{}",
+        out.stdout
+    );
+    assert!(!out.stdout.contains("1.99.2 "), "{}", out.stdout);
+    assert_eq!(releases(&bench).len(), 3, "a dry run removes nothing");
+    // The toy SDKs are of the same day in 2026, and that is not long enough ago for this.
+    let young = ["prune", "--keep", "1", "--older-than", "5000w", "--dry-run"];
+    assert_eq!(bench.run(young).ok().stdout, "");
+
+    bench.run(["prune", "--keep", "2"]).ok();
+    assert_eq!(
+        releases(&bench),
+        ["go-sdk/x86_64/1.99.2", "go-sdk/x86_64/1.99.3"]
+    );
+    assert_eq!(layers(&bench), before - 1);
+    bench.fsck();
+    let log = bench.run(["log", "go-sdk/x86_64/stable"]).ok().stdout;
+    assert_eq!(log.lines().count(), 1 + 2, "{log}");
+    for rev in ["go-sdk/x86_64/stable", "go-sdk/x86_64/1.99.2"] {
+        bench.checkout(rev, &rev.replace('/', "-"));
+    }
+    // It refuses while another process works in the repository.
+    let lock = std::fs::File::options()
+        .write(true)
+        .open(bench.repo().join(".ostree-go.lock"))
+        .unwrap();
+    lock.lock().unwrap();
+    let out = bench.run(["prune", "--keep", "1"]).exits(75);
+    assert!(
+        out.stderr.contains("another ostree-go works in repository"),
+        "{}",
+        out.stderr
+    );
+}
