@@ -381,3 +381,81 @@ fn prune_keeps_what_channels_have() {
         out.stderr
     );
 }
+
+#[test]
+fn a_generated_key_signs() {
+    let bench = Bench::new();
+    compose(&bench, "1.99.1", None);
+    let name = "go-sdk/x86_64/1.99.1";
+    let args = [
+        "key",
+        "generate",
+        "--output-dir",
+        "keys",
+        "--user",
+        "Acme <sdk@acme.example>",
+    ];
+    let key = bench.run(args).ok().stdout.trim().to_owned();
+    bench
+        .run([
+            "sign",
+            name,
+            "--gpg-sign",
+            &key,
+            "--gpg-homedir",
+            "keys/gnupg",
+        ])
+        .ok();
+    let out = bench
+        .run(["verify", name, "--gpg-keys", "keys/public.asc"])
+        .ok();
+    assert!(
+        out.stdout.contains("Acme <sdk@acme.example>"),
+        "{}",
+        out.stdout
+    );
+    let again = bench.run(args).exits(1);
+    assert!(
+        again
+            .stderr
+            .starts_with("error: cannot write the new key to "),
+        "{}",
+        again.stderr
+    );
+
+    let ed25519 = [
+        "key",
+        "generate",
+        "--type",
+        "ed25519",
+        "--output-dir",
+        "keys",
+    ];
+    let key = bench.run(ed25519).ok().stdout;
+    assert_eq!(
+        std::fs::read_to_string(bench.path("keys/public.ed25519")).unwrap(),
+        key
+    );
+    let mode = std::fs::metadata(bench.path("keys/secret.ed25519"))
+        .unwrap()
+        .permissions();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
+        0o600
+    );
+    bench
+        .run(["sign", name, "--sign-from-file", "keys/secret.ed25519"])
+        .ok();
+    bench
+        .run(["verify", name, "--ed25519-keys", "keys/public.ed25519"])
+        .ok();
+    // Both signatures are there.
+    bench
+        .run(["verify", name, "--gpg-keys", "keys/public.asc"])
+        .ok();
+    bench
+        .run(["publish", "--sign-from-file", "keys/secret.ed25519"])
+        .ok();
+    assert!(bench.repo().join("summary.sig").exists());
+    bench.fsck();
+}

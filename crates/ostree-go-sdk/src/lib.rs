@@ -74,6 +74,7 @@ mod kind;
 mod layer;
 pub mod metadata;
 mod object;
+mod process;
 mod progress;
 mod prune;
 mod publish;
@@ -104,13 +105,14 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
+pub use process::ProcessError;
 pub use progress::{Event, Phase, Progress, Silent};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};
 pub use publish::{PlannedDelta, Publish, PublishError, PublishPlan, Published};
 pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
 pub use sign::{
-    Proof, SignError, Signature, SignatureStatus, SigningKey, TrustedKeys, Verified,
-    ed25519_key_pair, sign, signatures, verify,
+    GeneratedKey, Proof, SignError, Signature, SignatureStatus, SigningKey, TrustedKeys, Verified,
+    generate_ed25519_key, generate_gpg_key, sign, signatures, verify,
 };
 pub use source::{EntryProblem, Form, Limits, SourceError, SourceInfo};
 pub use store::StoreError;

@@ -5,6 +5,7 @@ mod compose;
 mod diff;
 mod fsck;
 mod init;
+mod key;
 mod list;
 mod log;
 mod man;
@@ -38,6 +39,7 @@ pub enum Command {
     Publish(publish::PublishArgs),
     Sign(sign::SignArgs),
     Verify(verify::VerifyArgs),
+    Key(key::KeyArgs),
     Prune(prune::PruneArgs),
     Init(init::InitArgs),
     List(list::ListArgs),
@@ -67,6 +69,7 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
         Command::Promote(args) => promote::run(&context, &args),
         Command::Publish(args) => publish::run(&context, &args),
         Command::Sign(args) => sign::run(&context, &args),
+        Command::Key(args) => key::run(&context, &args),
         Command::Verify(args) => verify::run(&context, &args),
         Command::Prune(args) => prune::run(&context, &args),
         Command::Init(args) => init::run(&context, &args),

@@ -5,13 +5,16 @@
 //! Both kinds live in a commit's detached metadata and can stand side by side.
 
 mod ed25519;
+mod generate;
 mod verified;
 
+pub use generate::{GeneratedKey, generate_ed25519_key, generate_gpg_key};
 pub use verified::{Proof, Verified};
 
 use crate::ffi::remote_gpg_import;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
+use crate::process::ProcessError;
 use crate::repo::{Repo, RepoError, RepoMode};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -147,6 +150,18 @@ pub enum SignError {
         /// The key as given.
         found: String,
     },
+    /// A new key cannot be written.
+    #[error("cannot write the new key to {}", path.display())]
+    Generate {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// GnuPG cannot make a key.
+    #[error("cannot make a GPG key")]
+    Gpg(#[from] ProcessError),
     /// A file of keys cannot be used.
     #[error("cannot read public keys from {}", path.display())]
     Keys {
@@ -185,7 +200,8 @@ impl SignError {
             | Self::SignSummary { .. }
             | Self::InvalidEd25519Secret
             | Self::InvalidEd25519Key { .. } => ErrorKind::InvalidInput,
-            Self::Keys { source, .. } => ErrorKind::of_io(source),
+            Self::Keys { source, .. } | Self::Generate { source, .. } => ErrorKind::of_io(source),
+            Self::Gpg(error) => error.kind(),
             Self::Unsigned { .. } | Self::Refused { .. } => ErrorKind::Mismatch,
         }
     }
@@ -276,13 +292,6 @@ fn is_signed_by(repo: &Repo, commit: CommitId, key: &str) -> Result<bool, SignEr
     // Anything shorter than the shortest key id is a name, and says nothing.
     let names = |id: &String| id.len() >= 8 && (id.ends_with(&key) || key.ends_with(id.as_str()));
     Ok(key.len() >= 8 && signers(repo, commit)?.iter().any(names))
-}
-
-/// Makes an Ed25519 key pair from 32 random bytes: the secret and the public key, in base64, as
-/// [`SigningKey::Ed25519`] and [`TrustedKeys::Ed25519`] take them.
-#[must_use]
-pub fn ed25519_key_pair(seed: &[u8; 32]) -> (String, String) {
-    ed25519::key_pair(seed)
 }
 
 /// Checks the signatures of a commit and says all of them.

@@ -1,0 +1,86 @@
+use super::Context;
+use crate::error::CliError;
+use clap::ValueEnum;
+use ostree_go_sdk::{generate_ed25519_key, generate_gpg_key};
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Make keys to sign with
+#[derive(Debug, clap::Args)]
+pub struct KeyArgs {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum KeyCommand {
+    Generate(GenerateArgs),
+}
+
+/// Make a signing key, and export its public part
+///
+/// The key has no passphrase: keep the folder where only the publisher can read it. Prints the
+/// fingerprint, or the Ed25519 public key.
+#[derive(Debug, clap::Args)]
+struct GenerateArgs {
+    /// The folder for the key; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    output_dir: PathBuf,
+
+    /// The kind of key
+    #[arg(long, value_enum, default_value_t, value_name = "TYPE")]
+    r#type: KeyType,
+
+    /// Whose key it is, of GPG keys
+    #[arg(
+        long,
+        value_name = "NAME <MAIL>",
+        default_value = "ostree-go publisher"
+    )]
+    user: String,
+
+    /// When the key ends to be valid, of GPG keys: 2y, 18m, never
+    #[arg(long, value_name = "TIME", default_value = "never")]
+    expires: String,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum KeyType {
+    /// Checked by every OSTree client
+    #[default]
+    Gpg,
+    /// Smaller; checked by clients that are set up for it
+    Ed25519,
+}
+
+pub fn run(context: &Context<'_>, args: &KeyArgs) -> Result<ExitCode, CliError> {
+    let KeyCommand::Generate(args) = &args.command;
+    let (key, kind, option) = match args.r#type {
+        KeyType::Gpg => {
+            let key = generate_gpg_key(&args.output_dir, &args.user, &args.expires)?;
+            let option = format!(
+                "--gpg-sign {} --gpg-homedir {}",
+                key.key,
+                key.secret.display()
+            );
+            (key, "gpg", option)
+        }
+        KeyType::Ed25519 => {
+            let key = generate_ed25519_key(&args.output_dir)?;
+            let option = format!("--sign-from-file {}", key.secret.display());
+            (key, "ed25519", option)
+        }
+    };
+    context.output.say(&format!("sign with      {option}"));
+    context
+        .output
+        .say(&format!("give to others {}", key.public.display()));
+    let document = json!({
+        "kind": kind, "key": key.key, "secret": key.secret, "public": key.public,
+    });
+    context
+        .output
+        .data(&document, || format!("{}\n", key.key))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,126 @@
+//! New keys, for people who have none.
+
+use super::{SignError, ed25519};
+use crate::fs::atomic;
+use crate::process::{self, ProcessError};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A key pair that was made, and where it is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GeneratedKey {
+    /// The GPG fingerprint, or the Ed25519 public key in base64.
+    pub key: String,
+    /// What to sign with: the GnuPG home, or the file with the Ed25519 secret key. Readable by
+    /// its owner alone.
+    pub secret: PathBuf,
+    /// What to give to those who verify: the armoured GPG key, or the Ed25519 public key.
+    pub public: PathBuf,
+}
+
+/// Makes a GPG key that signs without a passphrase (Ed25519, in GnuPG's default form) in a GnuPG
+/// home `gnupg` in `folder`, and exports its public part to `public.asc` there.
+///
+/// `user` is `NAME <MAIL>`; `expires` in GnuPG's words (`2y`, `never`).
+///
+/// # Errors
+/// When there is no `gpg` command, it fails, or the folder has a key already.
+pub fn generate_gpg_key(
+    folder: &Path,
+    user: &str,
+    expires: &str,
+) -> Result<GeneratedKey, SignError> {
+    let home = folder.join("gnupg");
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::DirBuilder::new().mode(0o700).create(&home))
+        .map_err(|source| not_written(&home, source))?;
+    let made = gpg_key(&home, user, expires);
+    // The agent would live on, with the home as its folder.
+    let mut stop = Command::new("gpgconf");
+    let _ = process::run(
+        "gpgconf",
+        stop.arg("--homedir").arg(&home).args(["--kill", "all"]),
+    );
+    let (key, armoured) = made?;
+    let public = folder.join("public.asc");
+    atomic::write(&public, armoured.as_bytes()).map_err(|source| not_written(&public, source))?;
+    Ok(GeneratedKey {
+        key,
+        secret: home,
+        public,
+    })
+}
+
+/// The fingerprint and the armoured public key of a new key.
+fn gpg_key(home: &Path, user: &str, expires: &str) -> Result<(String, String), ProcessError> {
+    let gpg = |args: &[&str]| {
+        let mut command = Command::new("gpg");
+        command
+            .arg("--homedir")
+            .arg(home)
+            .args(["--batch", "--no-tty"])
+            .args(args);
+        process::run("gpg", &mut command)
+    };
+    gpg(&[
+        "--passphrase",
+        "",
+        "--quick-gen-key",
+        user,
+        "ed25519",
+        "sign",
+        expires,
+    ])?;
+    let listed = gpg(&["--with-colons", "--list-secret-keys"])?;
+    // doc/DETAILS of GnuPG: record `fpr`, field 10.
+    let fingerprint = listed
+        .lines()
+        .find(|line| line.starts_with("fpr:"))
+        .and_then(|line| line.split(':').nth(9))
+        .unwrap_or_default()
+        .to_owned();
+    let armoured = gpg(&["--armor", "--export", &fingerprint])?;
+    Ok((fingerprint, armoured))
+}
+
+/// Makes an Ed25519 key pair: `secret.ed25519` and `public.ed25519` in `folder`, in base64.
+///
+/// # Errors
+/// When the folder cannot be written or has a key already.
+pub fn generate_ed25519_key(folder: &Path) -> Result<GeneratedKey, SignError> {
+    let (secret, public) = (folder.join("secret.ed25519"), folder.join("public.ed25519"));
+    fs::create_dir_all(folder).map_err(|source| not_written(folder, source))?;
+    let mut seed = [0; 32];
+    // 32 bytes come whole or not at all (getrandom(2): up to 256 do).
+    rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())
+        .map_err(|errno| not_written(&secret, errno.into()))?;
+    let (secret_key, key) = ed25519::key_pair(&seed);
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&secret)
+        .and_then(|mut file| {
+            file.write_all(format!("{secret_key}\n").as_bytes())?;
+            file.sync_all()
+        })
+        .map_err(|source| not_written(&secret, source))?;
+    atomic::write(&public, format!("{key}\n").as_bytes())
+        .map_err(|source| not_written(&public, source))?;
+    Ok(GeneratedKey {
+        key,
+        secret,
+        public,
+    })
+}
+
+fn not_written(path: &Path, source: io::Error) -> SignError {
+    SignError::Generate {
+        path: path.to_owned(),
+        source,
+    }
+}
