@@ -13,15 +13,25 @@ fn help(args: &[&str]) -> String {
     run(ostree_go().args(args).arg("--help")).ok().stdout
 }
 
-/// The verbs, as the command lists them.
+/// The verbs as the command lists them, and behind each the verbs that it has: `key generate`.
 fn verbs() -> Vec<String> {
-    let help = help(&[]);
-    let commands = help.split("Commands:\n").nth(1).expect("a list of verbs");
-    let names = commands.lines().take_while(|line| !line.is_empty());
-    names
-        .filter_map(|line| line.split_whitespace().next())
-        .map(str::to_owned)
-        .collect()
+    fn collect(of: &[&str], into: &mut Vec<String>) {
+        let help = help(of);
+        let Some(commands) = help.split("Commands:\n").nth(1) else {
+            return;
+        };
+        let lines = commands.lines().take_while(|line| !line.is_empty());
+        // Where a name is long, its text stands below it, further to the right.
+        let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+        for name in names.filter_map(|line| line.split_whitespace().next()) {
+            let verb = [of, &[name]].concat();
+            into.push(verb.join(" "));
+            collect(&verb, into);
+        }
+    }
+    let mut verbs = Vec::new();
+    collect(&[], &mut verbs);
+    verbs
 }
 
 /// Help as text for the page, without the spaces that clap leaves at the ends of lines.
@@ -33,7 +43,7 @@ fn fenced(help: &str) -> String {
 fn generated() -> String {
     let mut page = fenced(&help(&[]));
     for verb in verbs() {
-        let help = help(&[&verb]);
+        let help = help(&verb.split(' ').collect::<Vec<_>>());
         // The options of every verb stand at the top of the page.
         let own = help.split("Global options:").next().unwrap_or_default();
         let (about, usage) = own.split_once("\nUsage:").expect("a usage");
@@ -130,7 +140,11 @@ fn manual_pages_are_there_for_every_verb_and_are_well_formed() {
     let temp = tempfile::tempdir().unwrap();
     run(ostree_go().args(["man", "--output-dir"]).arg(temp.path())).ok();
     let mut expected = vec!["ostree-go.1".to_owned()];
-    expected.extend(verbs().iter().map(|verb| format!("ostree-go-{verb}.1")));
+    expected.extend(
+        verbs()
+            .iter()
+            .map(|verb| format!("ostree-go-{}.1", verb.replace(' ', "-"))),
+    );
     expected.sort();
     let mut pages: Vec<String> = fs::read_dir(temp.path())
         .unwrap()
@@ -207,7 +221,7 @@ fn make_install_puts_everything_in_place() {
     expected.extend(
         verbs()
             .iter()
-            .map(|verb| format!("usr/share/man/man1/ostree-go-{verb}.1")),
+            .map(|verb| format!("usr/share/man/man1/ostree-go-{}.1", verb.replace(' ', "-"))),
     );
     expected.sort();
     installed.sort();

@@ -179,10 +179,10 @@ fn arguments() {
     error: the following required arguments were not provided: <TREEFILE>...
     hint: usage: ostree-go compose --repo <PATH> <TREEFILE>...
     ");
-    let mut command = bad.bench.ostree_go(["composse"]);
+    let mut command = bad.bench.ostree_go(["fsk"]);
     assert_snapshot!(bad.refuse(&mut command, 2), @"
-    error: unrecognized subcommand 'composse'
-    hint: some similar subcommands exist: 'completions', 'compose'
+    error: unrecognized subcommand 'fsk'
+    hint: a similar subcommand exists: 'fsck'
     ");
 }
 
