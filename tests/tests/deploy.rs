@@ -157,6 +157,23 @@ fn refused(host: &Host, args: &[&str], why: &str) {
     host.check();
 }
 
+/// Runs an install of two, the second of which is refused: the first is not there either.
+#[track_caller]
+fn refused_after_cleaning(host: &Host, args: &[&str]) {
+    let count = || {
+        host.json(["status"])["deployments"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    let before = count();
+    let out = host.run(args.iter().copied()).exits(3);
+    let stays = "nothing was deployed; go 1.99.1 stays active";
+    assert!(out.stderr.contains(stays), "{}", out.stderr);
+    assert_eq!(count(), before);
+    host.check();
+}
+
 #[test]
 fn what_is_not_trusted_is_refused() {
     let host = Host::new();
@@ -232,6 +249,10 @@ fn what_does_not_fit_is_refused() {
     let layer = layer.unwrap();
     let args = ["install", &layer, from[0], from[1]];
     refused(&host, &args, "neither a release nor a channel");
+
+    // All or none.
+    let args = ["install", "1.99.1", "1.22", from[0], from[1]];
+    refused_after_cleaning(&host, &args);
 
     // An old commit, replayed.
     host.release("1.99.2", 300);

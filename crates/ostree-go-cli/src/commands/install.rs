@@ -79,25 +79,42 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fetches refs and deploys them. Where the repository turns out damaged, it is tried once
-/// more: the damaged objects are fetched anew.
+/// Fetches refs and deploys them: all, or none. Where the repository turns out damaged, it is
+/// tried once more: the damaged objects are fetched anew.
 pub fn deploy(
     locked: &mut LockedRoot<'_>,
     names: &[RefName],
     from: &FromArgs,
     arch: Arch,
 ) -> Result<Vec<Deployed>, CliError> {
-    let mut attempt = || -> Result<Vec<Deployed>, CliError> {
-        let fetched = fetch(locked, names, from)?;
-        let deploy = |(name, commit): (RefName, Verified<CommitId>)| {
-            Ok(locked.deploy(&name, &commit, &from.options(arch))?)
-        };
-        fetched.into_iter().map(deploy).collect()
-    };
-    match attempt() {
-        Err(error) if is_damaged(&error) && from.from_repo.is_some() => attempt(),
+    match attempt(locked, names, from, arch) {
+        // Once pulls are merged: whatever the source.
+        Err(error) if is_damaged(&error) && from.from_repo.is_some() => {
+            attempt(locked, names, from, arch)
+        }
         result => result,
     }
+}
+
+fn attempt(
+    locked: &mut LockedRoot<'_>,
+    names: &[RefName],
+    from: &FromArgs,
+    arch: Arch,
+) -> Result<Vec<Deployed>, CliError> {
+    let mut deployed: Vec<Deployed> = Vec::new();
+    for (name, commit) in fetch(locked, names, from)? {
+        match locked.deploy(&name, &commit, &from.options(arch)) {
+            Ok(one) => deployed.push(one),
+            Err(error) => {
+                for one in deployed.iter().filter(|one| one.outcome == Outcome::New) {
+                    locked.uninstall(one.deployment.commit, false)?;
+                }
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(deployed)
 }
 
 /// Brings refs into the root's repository and proves their commits.

@@ -2,7 +2,7 @@
 
 use super::error::{DeployError, io};
 use super::state::{Action, Activation, Deployment, State};
-use super::{KEEPERS, Root, keeper, link_name, place, verify};
+use super::{KEEPERS, Root, keeper, link_name, make_directory, place, verify};
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::checkout::CheckedOut;
@@ -193,6 +193,9 @@ impl<'r> LockedRoot<'r> {
         if let Some(at) = self.state.deployments.iter().position(|d| d.commit == id) {
             let old = self.state.deployments.remove(at);
             deployment.pinned = old.pinned;
+            if outcome == Outcome::Unchanged {
+                deployment.deployed_at = old.deployed_at;
+            }
             if deployment.proof.unsigned && !old.proof.unsigned {
                 // A weaker proof does not take a stronger one's place.
                 deployment.proof = old.proof;
@@ -349,7 +352,7 @@ impl<'r> LockedRoot<'r> {
     fn clean_up(&mut self) -> Result<(), DeployError> {
         let before = self.state.clone();
         let folder = self.root.path().join("deployments");
-        std::fs::create_dir_all(&folder).map_err(io("make directory", &folder))?;
+        make_directory(&folder)?;
         let active = self.root.active_commit();
         for path in entries(self.root.path())? {
             let name = file_name(&path);
@@ -397,7 +400,7 @@ impl<'r> LockedRoot<'r> {
     /// Makes the links in `sdk/` those of the deployments.
     fn link_sdks(&self) -> Result<(), DeployError> {
         let folder = self.root.path().join("sdk");
-        std::fs::create_dir_all(&folder).map_err(io("make directory", &folder))?;
+        make_directory(&folder)?;
         let wanted: BTreeMap<String, PathBuf> = self
             .state
             .deployments

@@ -96,7 +96,7 @@ impl Root {
     /// When the directory cannot be made.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, DeployError> {
         let path = path.into();
-        std::fs::create_dir_all(&path).map_err(io("make directory", &path))?;
+        make_directory(&path)?;
         Ok(Self {
             path,
             clock: Arc::new(SystemClock),
@@ -239,6 +239,18 @@ impl Root {
         state.settle(self.active_commit());
         Ok(state)
     }
+}
+
+/// Makes a directory, with those above it, that everybody may look into whatever the umask:
+/// what the system's root has installed is for every user.
+fn make_directory(path: &Path) -> Result<(), DeployError> {
+    use std::os::unix::fs::PermissionsExt;
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path)
+        .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)))
+        .map_err(io("make directory", path))
 }
 
 /// The name of a deployment's link in `sdk/`.
