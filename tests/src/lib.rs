@@ -12,6 +12,7 @@
 pub mod bench;
 pub mod cli;
 pub mod gpg;
+pub mod host;
 pub mod nginx;
 pub mod ostree;
 pub mod sdk;

@@ -40,6 +40,11 @@ pub struct GlobalArgs {
     )]
     pub repo: Option<PathBuf>,
 
+    /// The directory that holds the deployments (default: /var/lib/ostree-go for root,
+    /// $XDG_DATA_HOME/ostree-go for a user)
+    #[arg(long, global = true, value_name = "PATH", env = "OSTREE_GO_ROOT")]
+    pub root: Option<PathBuf>,
+
     /// How to print what was asked for on standard output
     #[arg(
         long,

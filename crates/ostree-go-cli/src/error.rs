@@ -1,6 +1,6 @@
 //! Errors as people and scripts see them: a message, a hint, an exit code.
 
-use ostree_go_sdk::{ComposeError, Error, ErrorKind, LayerError, RepoError};
+use ostree_go_sdk::{ComposeError, DeployError, Error, ErrorKind, LayerError, RepoError};
 use std::path::PathBuf;
 
 /// Why a command failed.
@@ -8,6 +8,11 @@ use std::path::PathBuf;
 pub enum CliError {
     /// The library failed.
     Library(Error),
+    /// The library failed to deploy; what was active is active still.
+    NotDeployed {
+        error: Box<Error>,
+        active: Option<String>,
+    },
     /// The command line asks for something that makes no sense.
     Usage {
         message: String,
@@ -59,6 +64,7 @@ impl CliError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Library(error) => error.kind(),
+            Self::NotDeployed { error, .. } => error.kind(),
             Self::Usage { .. } => ErrorKind::InvalidInput,
             Self::File { source, .. } | Self::Output(source) => ErrorKind::of_io(source),
         }
@@ -81,6 +87,7 @@ impl CliError {
     pub fn message(&self) -> String {
         match self {
             Self::Library(error) => error.to_string(),
+            Self::NotDeployed { error, .. } => error.to_string(),
             Self::Usage { message, .. } => message.clone(),
             Self::File { action, path, .. } => format!("cannot {action} {}", path.display()),
             Self::Output(_) => "cannot write to standard output".to_owned(),
@@ -91,6 +98,7 @@ impl CliError {
     pub fn cause(&self) -> Option<String> {
         let mut source: Option<&dyn std::error::Error> = match self {
             Self::Library(error) => std::error::Error::source(error),
+            Self::NotDeployed { error, .. } => std::error::Error::source(&**error),
             Self::Usage { .. } => None,
             Self::File { source, .. } | Self::Output(source) => Some(source),
         };
@@ -111,6 +119,14 @@ impl CliError {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Library(error) => library_hint(error),
+            Self::NotDeployed { error, active } => {
+                let stays = match active {
+                    Some(version) => format!("nothing was deployed; go {version} stays active"),
+                    None => "nothing was deployed".to_owned(),
+                };
+                let more = library_hint(error).or_else(|| kind_hint(error.kind()));
+                Some(more.map_or(stays.clone(), |more| format!("{stays}; {more}")))
+            }
             Self::File { .. } | Self::Output(_) => None,
         }
         .or_else(|| kind_hint(self.kind()))
@@ -122,6 +138,7 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Treefile(error) => error.hint(),
         Error::Repo(error) => repo_hint(error),
         Error::Compose(error) => compose_hint(error),
+        Error::Deploy(error) => deploy_hint(error),
         _ => None,
     }
 }
@@ -167,6 +184,24 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ComposeError::Layer(LayerError::SameContent { .. }) => {
             "mark the layer `noarch: true`, so that it exists once for all architectures"
         }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn deploy_hint(error: &DeployError) -> Option<String> {
+    let hint = match error {
+        DeployError::Repo(error) => return repo_hint(error),
+        DeployError::NoRoot { .. } => "`ostree-go install` makes a root",
+        DeployError::NewerState { .. } => "use the ostree-go that wrote it, or a newer one",
+        DeployError::WrongArch { found, .. } => {
+            return found
+                .map(|arch| format!("`install --arch {arch}` installs it without activating it"));
+        }
+        DeployError::Downgrade { .. } => "--allow-downgrade takes it",
+        DeployError::NoSuchDeployment { .. } => "`ostree-go status` shows what there is",
+        DeployError::NoRollback { .. } => "`ostree-go use VERSION` takes any that is installed",
+        DeployError::Active { .. } => "`use` another first, or give --active",
         _ => return None,
     };
     Some(hint.to_owned())

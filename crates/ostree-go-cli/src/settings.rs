@@ -11,6 +11,7 @@ pub struct Settings {
     source_date_epoch: Option<String>,
     goproxy: Option<String>,
     cache_home: Option<PathBuf>,
+    data_home: Option<PathBuf>,
     home: Option<PathBuf>,
     pub http_proxy: Option<String>,
     pub no_proxy: Vec<String>,
@@ -32,6 +33,7 @@ impl Settings {
             source_date_epoch: text("SOURCE_DATE_EPOCH"),
             goproxy: text("GOPROXY"),
             cache_home: path("XDG_CACHE_HOME"),
+            data_home: path("XDG_DATA_HOME"),
             home: path("HOME"),
             http_proxy: text("https_proxy")
                 .or_else(|| text("HTTPS_PROXY"))
@@ -59,6 +61,21 @@ impl Settings {
         })
     }
 
+    /// The directory that holds the deployments: the system's for root, else the user's.
+    pub fn root(&self) -> Result<PathBuf, CliError> {
+        if is_root() {
+            return Ok(PathBuf::from("/var/lib/ostree-go"));
+        }
+        match (&self.data_home, &self.home) {
+            (Some(data), _) => Ok(data.join("ostree-go")),
+            (None, Some(home)) => Ok(home.join(".local/share/ostree-go")),
+            (None, None) => Err(CliError::Usage {
+                message: "neither XDG_DATA_HOME nor HOME is set".to_owned(),
+                hint: Some("name the directory with --root PATH, or in OSTREE_GO_ROOT".to_owned()),
+            }),
+        }
+    }
+
     /// The folder for downloads.
     pub fn cache(&self) -> PathBuf {
         match (&self.cache_home, &self.home) {
@@ -84,4 +101,10 @@ impl Settings {
             (!value.is_empty()).then_some(value)
         })
     }
+}
+
+/// Whether this process is root's, read from who owns its entry in `/proc`.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }

@@ -1,6 +1,8 @@
 //! One error for callers that do not care which part failed.
 
+use crate::checkout::CheckoutError;
 use crate::compose::ComposeError;
+use crate::deploy::DeployError;
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
 use crate::prune::PruneError;
@@ -22,6 +24,12 @@ pub enum Error {
     /// Composing.
     #[error(transparent)]
     Compose(#[from] ComposeError),
+    /// Checking a tree out.
+    #[error(transparent)]
+    Checkout(#[from] CheckoutError),
+    /// Deploying.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
     /// Signing, or checking signatures.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -44,6 +52,8 @@ impl Error {
             Self::Treefile(error) => error.kind(),
             Self::Repo(error) => error.kind(),
             Self::Compose(error) => error.kind(),
+            Self::Checkout(error) => error.kind(),
+            Self::Deploy(error) => error.kind(),
             Self::Sign(error) => error.kind(),
             Self::Publish(error) => error.kind(),
             Self::Prune(error) => error.kind(),

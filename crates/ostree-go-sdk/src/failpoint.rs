@@ -61,3 +61,23 @@ pub const NAMES: &[&str] = &[
     "transaction.ref-moved",
     "compose.committed",
 ];
+
+/// Every point that installing, switching, removing and collecting pass.
+#[cfg(feature = "failpoints")]
+pub const DEPLOY_NAMES: &[&str] = &[
+    "deploy.locked",
+    "checkout.synced",
+    "deploy.checked-out",
+    "deploy.sealed",
+    "deploy.synced",
+    "deploy.placed",
+    "deploy.kept",
+    "deploy.recorded",
+    "switch.recorded",
+    "switch.done",
+    "uninstall.deactivated",
+    "uninstall.recorded",
+    "clean.renamed",
+    "gc.refs-removed",
+    "gc.pruned",
+];

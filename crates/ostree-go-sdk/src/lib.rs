@@ -52,9 +52,11 @@
 
 mod arch;
 mod catalog;
+mod checkout;
 mod clock;
 mod compose;
 mod delta;
+mod deploy;
 mod diff;
 mod error;
 #[cfg(not(feature = "failpoints"))]
@@ -87,12 +89,18 @@ mod version;
 
 pub use arch::{Arch, UnknownArch};
 pub use catalog::{CommitInfo, CommitKind, list, log};
+pub use checkout::{CheckedOut, CheckoutError, CheckoutOptions, Union, checkout};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compose::{
     ChannelState, Compose, ComposeError, ComposePlan, Composed, ComposedChannel, ComposedLayer,
     ComposedRelease, NewObjects, PlannedRelease, Promote, SourceFailures,
 };
 pub use delta::{DeltaInfo, DeltaName, deltas};
+pub use deploy::{
+    Action, Activation, Check, DamagedFile, DeployError, DeployOptions, Deployed, Deployment,
+    DeploymentStatus, FileProblem, GcOptions, GcReport, LockedRoot, Outcome, RolledBack, Root,
+    Status, Verify,
+};
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
 pub use fs::cache::{Cache, CacheError};

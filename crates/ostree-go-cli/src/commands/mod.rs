@@ -1,10 +1,15 @@
 //! The verbs, one file each: arguments and one function.
 
+mod checkout;
 mod completions;
 mod compose;
+mod deployments;
 mod diff;
+mod env;
 mod fsck;
+mod gc;
 mod init;
+mod install;
 mod key;
 mod list;
 mod log;
@@ -12,9 +17,14 @@ mod man;
 mod promote;
 mod prune;
 mod publish;
+mod rollback;
 mod show;
 mod sign;
 mod signing;
+mod status;
+mod uninstall;
+mod upgrade;
+mod use_;
 mod verify;
 
 use crate::cli::{Cli, GlobalArgs};
@@ -47,6 +57,15 @@ pub enum Command {
     Show(show::ShowArgs),
     Diff(diff::DiffArgs),
     Fsck(fsck::FsckArgs),
+    Checkout(checkout::CheckoutArgs),
+    Install(install::InstallArgs),
+    Upgrade(upgrade::UpgradeArgs),
+    Use(use_::UseArgs),
+    Uninstall(uninstall::UninstallArgs),
+    Rollback(rollback::RollbackArgs),
+    Status(status::StatusArgs),
+    Gc(gc::GcArgs),
+    Env(env::EnvArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -78,6 +97,15 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
         Command::Show(args) => show::run(&context, &args),
         Command::Diff(args) => diff::run(&context, &args),
         Command::Fsck(args) => fsck::run(&context, &args),
+        Command::Checkout(args) => checkout::run(&context, &args),
+        Command::Install(args) => install::run(&context, &args),
+        Command::Upgrade(args) => upgrade::run(&context, &args),
+        Command::Use(args) => use_::run(&context, &args),
+        Command::Uninstall(args) => uninstall::run(&context, &args),
+        Command::Rollback(args) => rollback::run(&context, &args),
+        Command::Status(args) => status::run(&context, &args),
+        Command::Gc(args) => gc::run(&context, &args),
+        Command::Env(args) => env::run(&context, &args),
         Command::Completions(args) => completions::run(&context, &args),
         Command::Man(args) => man::run(&context, &args),
     }

@@ -41,8 +41,34 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 pub fn rename(file: &File, from: &Path, to: &Path) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(from, to)?;
-    match to.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
+    sync_directory(to.parent())
+}
+
+/// Makes or replaces the symlink at `path` in one step, and makes it durable.
+pub fn symlink(target: &Path, path: &Path) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}", std::process::id()));
+    let temporary = path.with_file_name(hidden);
+    match std::os::unix::fs::symlink(target, &temporary) {
+        // Left over from a process of this number that was killed.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(&temporary)?;
+            std::os::unix::fs::symlink(target, &temporary)?;
+        }
+        made => made?,
+    }
+    fs::rename(&temporary, path).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })?;
+    sync_directory(path.parent())
+}
+
+/// Makes the names in a directory durable.
+pub fn sync_directory(directory: Option<&Path>) -> io::Result<()> {
+    match directory {
+        Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),
     }
 }

@@ -5,3 +5,4 @@ pub mod cache;
 pub mod digest;
 pub(crate) mod lock;
 pub mod path;
+pub(crate) mod tree;

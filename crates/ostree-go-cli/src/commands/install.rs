@@ -1,0 +1,197 @@
+use super::Context;
+use super::deployments::{self, arch, is_damaged, not_deployed, ref_name, title};
+use crate::error::CliError;
+use crate::output::count;
+use crate::progress::Terminal;
+use ostree_go_sdk::{
+    Action, Arch, CommitId, DeployOptions, Deployed, LockedRoot, Outcome, RefName, Repo,
+    TrustedKeys, Verified,
+};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Install an SDK and make it the active one
+///
+/// Every file is checked before anything changes; whatever goes wrong, what is active stays
+/// active. An SDK for another machine is installed beside the others and not activated.
+#[derive(Debug, clap::Args)]
+pub struct InstallArgs {
+    /// A version, a channel or a ref
+    #[arg(value_name = "CHANNEL-or-VERSION", required = true)]
+    names: Vec<String>,
+
+    /// Only install; what is active stays active
+    #[arg(long)]
+    no_activate: bool,
+
+    #[command(flatten)]
+    from: FromArgs,
+}
+
+/// Where SDKs come from and what they have to be.
+#[derive(Debug, clap::Args)]
+pub struct FromArgs {
+    /// The machine the SDK is for
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<Arch>,
+
+    /// Copy the SDK from an OSTree repository on this machine
+    #[arg(long, value_name = "PATH")]
+    pub from_repo: Option<PathBuf>,
+
+    /// Require a signature by one of the GPG keys in a file
+    #[arg(long, value_name = "FILE", requires = "from_repo")]
+    pub gpg_keys: Option<PathBuf>,
+
+    /// Take a commit that is older than the deployed one of the same channel
+    #[arg(long)]
+    pub allow_downgrade: bool,
+}
+
+impl FromArgs {
+    pub fn options(&self, arch: Arch) -> DeployOptions {
+        DeployOptions::default()
+            .arch(Some(arch))
+            .allow_downgrade(self.allow_downgrade)
+    }
+}
+
+pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliError> {
+    let arch = arch(args.from.arch)?;
+    let names = args.names.iter().map(|name| ref_name(name, arch));
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    let progress = Terminal::new(&context.global);
+    let root = deployments::open_or_create(context)?;
+    let mut locked = root.lock(&progress)?;
+    let deployed = deploy(&mut locked, &names, &args.from, arch)
+        .map_err(|error| not_deployed(&locked, error))?;
+    let mut activated = false;
+    if !args.no_activate
+        && Some(arch) == Arch::host()
+        && let Some(last) = deployed.last()
+    {
+        activated = locked
+            .activate(last.deployment.commit, Action::Install)
+            .map_err(|error| not_deployed(&locked, error.into()))?;
+    }
+    report(context, &locked, &deployed, activated)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Fetches refs and deploys them: all, or none. Where the repository turns out damaged, it is
+/// tried once more: the damaged objects are fetched anew.
+pub fn deploy(
+    locked: &mut LockedRoot<'_>,
+    names: &[RefName],
+    from: &FromArgs,
+    arch: Arch,
+) -> Result<Vec<Deployed>, CliError> {
+    match attempt(locked, names, from, arch) {
+        // Once pulls are merged: whatever the source.
+        Err(error) if is_damaged(&error) && from.from_repo.is_some() => {
+            attempt(locked, names, from, arch)
+        }
+        result => result,
+    }
+}
+
+fn attempt(
+    locked: &mut LockedRoot<'_>,
+    names: &[RefName],
+    from: &FromArgs,
+    arch: Arch,
+) -> Result<Vec<Deployed>, CliError> {
+    let mut deployed: Vec<Deployed> = Vec::new();
+    for (name, commit) in fetch(locked, names, from)? {
+        match locked.deploy(&name, &commit, &from.options(arch)) {
+            Ok(one) => deployed.push(one),
+            Err(error) => {
+                for one in deployed.iter().filter(|one| one.outcome == Outcome::New) {
+                    locked.uninstall(one.deployment.commit, false)?;
+                }
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(deployed)
+}
+
+/// Brings refs into the root's repository and proves their commits.
+///
+/// THE PULL GOES HERE: from a repository on this machine when one is named; else, until pulls
+/// from remotes are merged, what the root's own repository holds.
+fn fetch(
+    locked: &LockedRoot<'_>,
+    names: &[RefName],
+    from: &FromArgs,
+) -> Result<Vec<(RefName, Verified<CommitId>)>, CliError> {
+    let source = from.from_repo.as_ref().map(Repo::open).transpose()?;
+    let keys = from.gpg_keys.clone().map(TrustedKeys::GpgFile);
+    let fetch = |name: &RefName| {
+        let commit = match &source {
+            Some(source) => locked.import(source, name, keys.as_ref())?,
+            None => locked.own(name)?,
+        };
+        Ok((name.clone(), commit))
+    };
+    names.iter().map(fetch).collect()
+}
+
+/// Says what was deployed.
+pub fn report(
+    context: &Context<'_>,
+    locked: &LockedRoot<'_>,
+    deployed: &[Deployed],
+    activated: bool,
+) -> Result<(), CliError> {
+    let active = locked.active();
+    for one in deployed {
+        let d = &one.deployment;
+        let mut line = title(d);
+        line.push_str(match one.outcome {
+            Outcome::New => " is installed",
+            Outcome::Repaired => " is repaired",
+            _ => " was installed already",
+        });
+        let is_active = active.is_some_and(|active| active.commit == d.commit);
+        line.push_str(match (is_active, activated) {
+            (true, true) => " and active",
+            (true, false) => " and active already",
+            _ => "",
+        });
+        if d.proof.unsigned {
+            line.push_str(" (unsigned)");
+        }
+        context.output.say(&line);
+        if one.files.crossed {
+            context.output.say(&format!(
+                "note: {} files are copies: {} is on another file system than its deployments",
+                count(one.files.copied),
+                locked.repo().path().display(),
+            ));
+        }
+    }
+    let root = locked.root();
+    let deployments = deployed.iter().map(|one| {
+        let mut document = deployments::json(&one.deployment);
+        document["outcome"] = match one.outcome {
+            Outcome::New => "new",
+            Outcome::Repaired => "repaired",
+            _ => "unchanged",
+        }
+        .into();
+        document["linked_files"] = one.files.linked.into();
+        document["copied_files"] = one.files.copied.into();
+        document["bin"] = json!(root.bin_of(&one.deployment));
+        document
+    });
+    let document = json!({
+        "root": root.path(),
+        "deployments": deployments.collect::<Value>(),
+        "activated": activated,
+        "active": active.map(deployments::json),
+        "bin": root.bin(),
+    });
+    context.output.data(&document, String::new)
+}

@@ -1,0 +1,85 @@
+use super::deployments::{self, not_deployed, title};
+use super::install::{FromArgs, deploy, report};
+use super::{Context, UNCHANGED};
+use crate::error::CliError;
+use crate::output::count;
+use crate::progress::Terminal;
+use ostree_go_sdk::{Action, Deployment, LockedRoot};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Move to the newest SDK of the active one's channel
+///
+/// An SDK that was installed from a repository on this machine is looked for there again.
+#[derive(Debug, clap::Args)]
+pub struct UpgradeArgs {
+    /// Exit with 77 if there was nothing to do
+    #[arg(long)]
+    unchanged_exit_77: bool,
+
+    #[command(flatten)]
+    from: FromArgs,
+}
+
+pub fn run(context: &Context<'_>, args: &UpgradeArgs) -> Result<ExitCode, CliError> {
+    let progress = Terminal::new(&context.global);
+    let root = deployments::open(context)?;
+    let mut locked = root.lock(&progress)?;
+    let Some(active) = locked.active().cloned() else {
+        let path = root.path().to_owned();
+        return Err(ostree_go_sdk::DeployError::NothingActive { path }.into());
+    };
+    let damaged = locked.check(active.commit)?;
+    if let Some(first) = damaged.first() {
+        let more = match damaged.len() {
+            1 => String::new(),
+            n => format!(", and {} more", count(n as u64 - 1)),
+        };
+        context.output.say(&format!(
+            "warning: the active {} no longer verifies: {first}{more}",
+            title(&active)
+        ));
+    }
+    let mut from = FromArgs {
+        arch: Some(active.arch),
+        from_repo: args.from.from_repo.clone(),
+        gpg_keys: args.from.gpg_keys.clone(),
+        allow_downgrade: args.from.allow_downgrade,
+    };
+    if from.from_repo.is_none() {
+        from.from_repo = same_repo(&active);
+    }
+    let deployed = step(&mut locked, &active, &from).map_err(|e| not_deployed(&locked, e))?;
+    let commit = deployed
+        .last()
+        .map_or(active.commit, |d| d.deployment.commit);
+    let activated = locked
+        .activate(commit, Action::Upgrade)
+        .map_err(|error| not_deployed(&locked, error.into()))?;
+    report(context, &locked, &deployed, activated)?;
+    Ok(if args.unchanged_exit_77 && !activated {
+        ExitCode::from(UNCHANGED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn step(
+    locked: &mut LockedRoot<'_>,
+    active: &Deployment,
+    from: &FromArgs,
+) -> Result<Vec<ostree_go_sdk::Deployed>, CliError> {
+    deploy(
+        locked,
+        std::slice::from_ref(&active.ref_name),
+        from,
+        active.arch,
+    )
+}
+
+/// The repository on this machine that an unsigned SDK came from. A signed one needs the keys
+/// named again.
+fn same_repo(active: &Deployment) -> Option<PathBuf> {
+    let path = active.proof.remote.strip_prefix("file://")?;
+    active.proof.unsigned.then(|| PathBuf::from(path))
+}

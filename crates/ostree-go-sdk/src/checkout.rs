@@ -1,0 +1,306 @@
+//! Checking trees out of a repository into directories.
+//!
+//! Files are hard links to the repository's objects where the repository stores plain files
+//! and lies on the same file system; libostree copies them otherwise, and [`CheckedOut`] says
+//! how many. A hard link shares its inode with the object: whoever writes into one damages
+//! the repository, unless the files are sealed or [copied](CheckoutOptions::copy).
+
+use crate::failpoint;
+use crate::fs::path::TreePath;
+use crate::fs::tree::{self, Found};
+use crate::id::CommitId;
+use crate::kind::ErrorKind;
+use crate::repo::{Repo, RepoError, RepoMode};
+use rustix::fs::RenameFlags;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+/// What to do about files that are at the destination already. The words are libostree's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Union {
+    /// The destination must not exist.
+    #[default]
+    None,
+    /// Files that are there stay; the others are added.
+    Add,
+    /// Files that are there must be the same; the others are added. Only with hard links:
+    /// libostree compares by them.
+    Identical,
+}
+
+/// How to check out.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct CheckoutOptions {
+    subpath: Option<TreePath>,
+    union: Union,
+    copy: bool,
+    no_sync: bool,
+}
+
+impl CheckoutOptions {
+    /// Only what is below a directory of the tree; it becomes the destination. Default: all.
+    #[must_use]
+    pub fn subpath(mut self, subpath: Option<TreePath>) -> Self {
+        self.subpath = subpath;
+        self
+    }
+
+    /// What to do about files that are there. Default: the destination must not exist.
+    #[must_use]
+    pub fn union(mut self, union: Union) -> Self {
+        self.union = union;
+        self
+    }
+
+    /// Copies every file, so that writing to it does the repository no harm. Default: no.
+    #[must_use]
+    pub fn copy(mut self, copy: bool) -> Self {
+        self.copy = copy;
+        self
+    }
+
+    /// Whether the tree is durable when the checkout returns: one `syncfs` of the
+    /// destination's file system before the last rename. Default: yes.
+    #[must_use]
+    pub fn sync(mut self, sync: bool) -> Self {
+        self.no_sync = !sync;
+        self
+    }
+}
+
+/// What a checkout has made. With a [`Union`] it counts what was there before as well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckedOut {
+    /// Files that share their inode with another: with the repository's object.
+    pub linked: u64,
+    /// Files that do not. Empty files are not counted.
+    pub copied: u64,
+    /// Whether files were copied because the repository is on another file system.
+    pub crossed: bool,
+}
+
+/// Why a checkout failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckoutError {
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// Something is at the destination.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// [`Union::Identical`] was asked for where files would have to be copied.
+    #[error("cannot compare {} with repository {}: it needs hard links", path.display(), repo.display())]
+    NeedsLinks {
+        /// The destination.
+        path: PathBuf,
+        /// The repository, which is in archive mode or on another file system, if copies were
+        /// not asked for.
+        repo: PathBuf,
+    },
+    /// libostree could not write the tree.
+    #[error("cannot check commit {commit} out to {}", path.display())]
+    Checkout {
+        /// The commit.
+        commit: CommitId,
+        /// The destination.
+        path: PathBuf,
+        /// libostree's error.
+        #[source]
+        source: glib::Error,
+    },
+    /// The system refused something.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl CheckoutError {
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Repo(error) => error.kind(),
+            Self::Exists { .. } | Self::NeedsLinks { .. } => ErrorKind::InvalidInput,
+            Self::Checkout { source, .. } => crate::repo::kind_of_glib(source),
+            Self::Io { source, .. } => ErrorKind::of_io(source),
+        }
+    }
+}
+
+/// Checks a commit's tree out to a directory.
+///
+/// Without a [`Union`] the directory is made under a hidden name beside `dest` and renamed
+/// when it is whole: a failure or a kill never leaves half a tree at `dest`. With one, files
+/// appear one by one.
+///
+/// # Errors
+/// When `dest` exists (without a union) or holds other content (with [`Union::Identical`]),
+/// the tree has no such subpath, or the file system refuses.
+pub fn checkout(
+    repo: &Repo,
+    commit: CommitId,
+    dest: &Path,
+    options: &CheckoutOptions,
+) -> Result<CheckedOut, CheckoutError> {
+    let io = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| CheckoutError::Io {
+            action,
+            path,
+            source,
+        }
+    };
+    if options.union != Union::None {
+        let identical = options.union == Union::Identical;
+        std::fs::create_dir_all(dest).map_err(io("make directory", dest))?;
+        let archive = repo.mode() == RepoMode::Archive;
+        if identical && (options.copy || archive || crosses(repo, dest)) {
+            return Err(CheckoutError::NeedsLinks {
+                path: dest.to_owned(),
+                repo: repo.path().to_owned(),
+            });
+        }
+        write(repo, commit, dest, options)?;
+        return finish(repo, dest, options);
+    }
+    if dest.symlink_metadata().is_ok() {
+        return Err(CheckoutError::Exists {
+            path: dest.to_owned(),
+        });
+    }
+    let parent = match dest.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(parent).map_err(io("make directory", parent))?;
+    let staging = staging_name(dest);
+    let made = write(repo, commit, &staging, options)
+        .and_then(|()| finish(repo, &staging, options))
+        .and_then(|made| {
+            failpoint::hit("checkout.synced");
+            let cwd = rustix::fs::CWD;
+            rustix::fs::renameat_with(cwd, &staging, cwd, dest, RenameFlags::NOREPLACE)
+                .map_err(io::Error::from)
+                .and_then(|()| {
+                    if options.no_sync {
+                        return Ok(());
+                    }
+                    File::open(parent)?.sync_all()
+                })
+                .map_err(io("rename a tree to", dest))?;
+            Ok(made)
+        });
+    made.inspect_err(|_| {
+        // The first error is the one to tell.
+        let _ = tree::remove(&staging);
+    })
+}
+
+/// A hidden name beside `dest` that nothing has.
+fn staging_name(dest: &Path) -> PathBuf {
+    let name = dest.file_name().unwrap_or_default().to_string_lossy();
+    let pid = std::process::id();
+    (0u32..)
+        .map(|n| dest.with_file_name(format!(".{name}.{pid}-{n}")))
+        .find(|path| path.symlink_metadata().is_err())
+        .unwrap_or_else(|| dest.to_owned())
+}
+
+fn write(
+    repo: &Repo,
+    commit: CommitId,
+    dest: &Path,
+    options: &CheckoutOptions,
+) -> Result<(), CheckoutError> {
+    use ostree::{RepoCheckoutMode as Mode, RepoCheckoutOverwriteMode as Overwrite};
+    let at = ostree::RepoCheckoutAtOptions {
+        // Only a `bare` repository knows and keeps owners.
+        mode: match repo.mode() {
+            RepoMode::Bare => Mode::None,
+            _ => Mode::User,
+        },
+        overwrite_mode: match options.union {
+            Union::None => Overwrite::None,
+            Union::Add => Overwrite::AddFiles,
+            Union::Identical => Overwrite::UnionIdentical,
+        },
+        force_copy: options.copy,
+        // libostree's condition.
+        no_copy_fallback: options.union == Union::Identical,
+        subpath: options
+            .subpath
+            .as_ref()
+            .map(|path| Path::new("/").join(path.as_str())),
+        ..Default::default()
+    };
+    let cwd = rustix::fs::CWD;
+    repo.as_ostree()
+        .checkout_at(
+            Some(&at),
+            std::os::fd::AsRawFd::as_raw_fd(&cwd),
+            dest,
+            &commit.to_string(),
+            gio::Cancellable::NONE,
+        )
+        .map_err(|source| CheckoutError::Checkout {
+            commit,
+            path: dest.to_owned(),
+            source,
+        })
+}
+
+/// Counts what was made, and makes it durable.
+fn finish(
+    repo: &Repo,
+    dest: &Path,
+    options: &CheckoutOptions,
+) -> Result<CheckedOut, CheckoutError> {
+    use std::os::unix::fs::MetadataExt;
+    let io = |source| CheckoutError::Io {
+        action: "read directory",
+        path: dest.to_owned(),
+        source,
+    };
+    let mut made = CheckedOut::default();
+    tree::walk(dest, &mut |found| {
+        if let Found::File(_, metadata) = found {
+            if metadata.nlink() > 1 {
+                made.linked += 1;
+            } else if metadata.len() > 0 {
+                made.copied += 1;
+            }
+        }
+        Ok(())
+    })
+    .map_err(io)?;
+    made.crossed = !options.copy && crosses(repo, dest);
+    if !options.no_sync {
+        File::open(dest)
+            .and_then(|dir| Ok(rustix::fs::syncfs(dir.as_fd())?))
+            .map_err(io)?;
+    }
+    Ok(made)
+}
+
+/// Whether a directory is on another file system than a repository's objects.
+fn crosses(repo: &Repo, dest: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
+    device(dest) != device(&repo.path().join("objects"))
+}

@@ -1,0 +1,107 @@
+//! Removing what no deployment needs.
+
+use super::error::DeployError;
+use super::locked::LockedRoot;
+use super::state::Deployment;
+use crate::failpoint;
+use crate::id::CommitId;
+
+/// What a garbage collection removes.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct GcOptions {
+    superseded: bool,
+}
+
+impl GcOptions {
+    /// Removes deployments that a later one of the same ref has replaced, too, but for the
+    /// active one, the one a rollback would go to, and pinned ones. Default: no.
+    #[must_use]
+    pub fn superseded(mut self, superseded: bool) -> Self {
+        self.superseded = superseded;
+        self
+    }
+}
+
+/// What a garbage collection has removed.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct GcReport {
+    /// Deployments that were superseded.
+    pub deployments: Vec<Deployment>,
+    /// Refs whose commits are not deployed, as `remote:ref` where they are a remote's.
+    pub refs: Vec<String>,
+    /// Objects of the repository.
+    pub objects: u64,
+    /// The bytes they took. What a deployment still links to is not free yet.
+    pub bytes: u64,
+}
+
+impl LockedRoot<'_> {
+    /// Removes what no deployment needs: refs whose commits are not deployed, and every object
+    /// that no ref reaches. libostree takes the repository's lock alone for the latter.
+    ///
+    /// # Errors
+    /// When the repository cannot be written. What was removed by then stays removed, and
+    /// nothing that is needed is.
+    pub fn gc(&mut self, options: &GcOptions) -> Result<GcReport, DeployError> {
+        let mut report = GcReport::default();
+        if options.superseded {
+            for commit in self.superseded() {
+                report.deployments.push(self.uninstall(commit, false)?);
+            }
+        }
+        let _moving = self.repo.lock(self.progress.0)?;
+        let refs = self
+            .repo
+            .as_ostree()
+            .list_refs_ext(
+                None,
+                ostree::RepoListRefsExtFlags::NONE,
+                gio::Cancellable::NONE,
+            )
+            .map_err(|error| self.repo.failed("list refs", error))?;
+        for (name, commit) in refs {
+            let needed = commit
+                .parse::<CommitId>()
+                .is_ok_and(|commit| self.state.get(commit).is_some());
+            if !needed {
+                let (remote, short) = match name.split_once(':') {
+                    Some((remote, short)) => (Some(remote), short),
+                    None => (None, name.as_str()),
+                };
+                self.set_any_ref(remote, short, None)?;
+                report.refs.push(name.to_string());
+            }
+        }
+        report.refs.sort();
+        failpoint::hit("gc.refs-removed");
+        let (_, objects, bytes) = self
+            .repo
+            .as_ostree()
+            .prune(ostree::RepoPruneFlags::REFS_ONLY, 0, gio::Cancellable::NONE)
+            .map_err(|error| self.repo.failed("prune objects", error))?;
+        failpoint::hit("gc.pruned");
+        report.objects = u64::try_from(objects).unwrap_or(0);
+        report.bytes = bytes;
+        Ok(report)
+    }
+
+    fn superseded(&self) -> Vec<CommitId> {
+        let active = self.root.active_commit();
+        let target = self.state.rollback_targets(active).into_iter().next();
+        let all = &self.state.deployments;
+        let replaced = |at: usize, d: &Deployment| {
+            let mut later = all.iter().skip(at + 1);
+            later.any(|other| other.ref_name == d.ref_name)
+        };
+        all.iter()
+            .enumerate()
+            .filter(|(at, d)| {
+                let kept = d.pinned || [active, target].contains(&Some(d.commit));
+                !kept && replaced(*at, d)
+            })
+            .map(|(_, d)| d.commit)
+            .collect()
+    }
+}

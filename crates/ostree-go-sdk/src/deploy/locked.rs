@@ -1,0 +1,442 @@
+//! A root that is locked for changes.
+
+use super::error::{DeployError, io};
+use super::state::{Action, Activation, Deployment, State};
+use super::{KEEPERS, Root, keeper, link_name, make_directory, place, verify};
+use crate::arch::Arch;
+use crate::catalog::{CommitInfo, CommitKind};
+use crate::checkout::CheckedOut;
+use crate::failpoint;
+use crate::fs::lock::{Lock, LockError};
+use crate::fs::{atomic, tree};
+use crate::id::{CommitId, RefName};
+use crate::progress::Progress;
+use crate::repo::{Repo, RepoError, RepoMode};
+use crate::sign::Verified;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A root that nobody else changes until this is dropped.
+#[derive(Debug)]
+pub struct LockedRoot<'r> {
+    pub(super) root: &'r Root,
+    pub(super) repo: Repo,
+    pub(super) state: State,
+    pub(super) progress: Listener<'r>,
+    _lock: Lock,
+}
+
+/// Who hears what happens.
+#[derive(Clone, Copy)]
+pub(super) struct Listener<'r>(pub(super) &'r dyn Progress);
+
+impl std::fmt::Debug for Listener<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+/// What a deployment has to be.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct DeployOptions {
+    arch: Option<Arch>,
+    allow_downgrade: bool,
+}
+
+impl DeployOptions {
+    /// The machine the SDK has to be for. Default: this one.
+    #[must_use]
+    pub fn arch(mut self, arch: Option<Arch>) -> Self {
+        self.arch = arch;
+        self
+    }
+
+    /// Takes a commit that is older than the last deployed one of the same ref. Default: no.
+    #[must_use]
+    pub fn allow_downgrade(mut self, allow: bool) -> Self {
+        self.allow_downgrade = allow;
+        self
+    }
+}
+
+/// What [`LockedRoot::deploy`] has done.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Deployed {
+    /// The deployment.
+    pub deployment: Deployment,
+    /// Whether it was there.
+    pub outcome: Outcome,
+    /// How its files came to be; nothing counted when it was there.
+    pub files: CheckedOut,
+}
+
+/// Whether a deployment was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is new.
+    New,
+    /// It was there, whole.
+    Unchanged,
+    /// It was there, damaged, and was replaced.
+    Repaired,
+}
+
+impl<'r> LockedRoot<'r> {
+    pub(super) fn new(root: &'r Root, progress: &'r dyn Progress) -> Result<Self, DeployError> {
+        let path = root.path().join(".lock");
+        let lock = Lock::exclusive(&path, progress).map_err(|error| match error {
+            LockError::Cancelled => RepoError::Cancelled.into(),
+            LockError::Io(source) => io("lock", &path)(source),
+        })?;
+        failpoint::hit("deploy.locked");
+        // Read first: what a newer version wrote is left alone.
+        let state = State::load(&root.state_path())?;
+        let repo_path = root.repo_path();
+        let repo = if Repo::is_absent(&repo_path) {
+            Repo::create(&repo_path, RepoMode::BareUser)?
+        } else {
+            Repo::open(&repo_path)?
+        };
+        let mut locked = Self {
+            root,
+            repo,
+            state,
+            progress: Listener(progress),
+            _lock: lock,
+        };
+        locked.clean_up()?;
+        Ok(locked)
+    }
+
+    /// The root.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        self.root
+    }
+
+    /// Its repository, to pull into.
+    #[must_use]
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The active deployment, if there is one.
+    #[must_use]
+    pub fn active(&self) -> Option<&Deployment> {
+        self.state.get(self.root.active_commit()?)
+    }
+
+    /// As [`Root::find`].
+    ///
+    /// # Errors
+    /// When there is no such deployment.
+    pub fn find(&self, name: &str, arch: Option<Arch>) -> Result<Deployment, DeployError> {
+        super::find(&self.state, name, arch)
+            .cloned()
+            .ok_or_else(|| DeployError::NoSuchDeployment {
+                name: name.to_owned(),
+                path: self.root.path().to_owned(),
+            })
+    }
+
+    /// Checks a commit out beside the others, checks every file of it, seals it and makes it
+    /// durable. It is not [activated](LockedRoot::activate). One that is there and whole is
+    /// left as it is; a damaged one is replaced in one step.
+    ///
+    /// # Errors
+    /// When the commit is no SDK, was not meant for the ref, is for another machine, is older
+    /// than what is deployed of the ref, or its tree is damaged: nothing was deployed then.
+    /// Damaged objects of the repository are removed and the commit marked as partial, so that
+    /// pulling it again fetches them.
+    pub fn deploy(
+        &mut self,
+        name: &RefName,
+        commit: &Verified<CommitId>,
+        options: &DeployOptions,
+    ) -> Result<Deployed, DeployError> {
+        let id = *commit.value();
+        let info = CommitInfo::read(&self.repo, id)?;
+        let (version, arch) = self.accept(name, &info, options)?;
+        let dest = self.root.deployment_path(id);
+        let known = self.state.get(id).is_some();
+        let damaged = known && !verify::compare(&self.repo, id, &dest, self.progress.0)?.is_empty();
+        let (outcome, files) = match (known, damaged) {
+            (true, false) => {
+                tree::seal(&dest).map_err(io("seal", &dest))?;
+                (Outcome::Unchanged, CheckedOut::default())
+            }
+            (true, true) => (
+                Outcome::Repaired,
+                place::place(&self.repo, id, &dest, self.progress.0)?,
+            ),
+            (false, _) => (
+                Outcome::New,
+                place::place(&self.repo, id, &dest, self.progress.0)?,
+            ),
+        };
+        self.set_ref(&keeper(id)?, Some(id))?;
+        failpoint::hit("deploy.kept");
+        let mut deployment = Deployment {
+            commit: id,
+            ref_name: name.clone(),
+            version,
+            arch,
+            timestamp: info.timestamp,
+            proof: commit.proof().clone(),
+            deployed_at: self.root.clock.now(),
+            damaged_at: None,
+            pinned: false,
+        };
+        if let Some(at) = self.state.deployments.iter().position(|d| d.commit == id) {
+            let old = self.state.deployments.remove(at);
+            deployment.pinned = old.pinned;
+            if outcome == Outcome::Unchanged {
+                deployment.deployed_at = old.deployed_at;
+            }
+            if deployment.proof.unsigned && !old.proof.unsigned {
+                // A weaker proof does not take a stronger one's place.
+                deployment.proof = old.proof;
+            }
+        }
+        self.state.deployments.push(deployment.clone());
+        self.save()?;
+        failpoint::hit("deploy.recorded");
+        self.link_sdks()?;
+        Ok(Deployed {
+            deployment,
+            outcome,
+            files,
+        })
+    }
+
+    /// Checks that a commit may be deployed from a ref; returns its version and machine.
+    fn accept(
+        &self,
+        name: &RefName,
+        info: &CommitInfo,
+        options: &DeployOptions,
+    ) -> Result<(String, Arch), DeployError> {
+        let is_sdk = matches!(info.kind, CommitKind::Release | CommitKind::Channel);
+        let version = match &info.version {
+            // It becomes a file name.
+            Some(version) if is_sdk && !version.contains('/') => version.clone(),
+            _ => {
+                return Err(DeployError::NotAnSdk {
+                    commit: info.id,
+                    name: name.clone(),
+                });
+            }
+        };
+        if !info.bound_to.contains(name) {
+            return Err(DeployError::RefMismatch {
+                commit: info.id,
+                name: name.clone(),
+                bound_to: info.bound_to.clone(),
+            });
+        }
+        let expected = options.arch.or_else(Arch::host);
+        let arch = match (info.arch, expected) {
+            (Some(found), Some(expected)) if found == expected => found,
+            (found, expected) => {
+                return Err(DeployError::WrongArch {
+                    name: name.clone(),
+                    found,
+                    expected: expected.or(found).unwrap_or(Arch::X86_64),
+                });
+            }
+        };
+        let mut of_ref = self.state.deployments.iter().rev();
+        if let Some(last) = of_ref.find(|d| d.ref_name == *name)
+            && last.timestamp > info.timestamp
+            && !options.allow_downgrade
+            && self.state.get(info.id).is_none()
+        {
+            return Err(DeployError::Downgrade {
+                name: name.clone(),
+                found: info.timestamp,
+                commit: last.commit,
+                deployed: last.timestamp,
+            });
+        }
+        Ok((version, arch))
+    }
+
+    /// Removes a deployment. Its objects go with the next [`LockedRoot::gc`].
+    ///
+    /// # Errors
+    /// When it is not there, or is active and `allow_active` is not set.
+    pub fn uninstall(
+        &mut self,
+        commit: CommitId,
+        allow_active: bool,
+    ) -> Result<Deployment, DeployError> {
+        let deployment = self.get(commit)?;
+        if self.root.active_commit() == Some(commit) {
+            if !allow_active {
+                return Err(DeployError::Active {
+                    version: deployment.version,
+                });
+            }
+            self.record(&deployment, Action::Uninstall);
+            self.save()?;
+            let current = self.root.current();
+            std::fs::remove_file(&current)
+                .and_then(|()| atomic::sync_directory(current.parent()))
+                .map_err(io("remove", &current))?;
+            failpoint::hit("uninstall.deactivated");
+        }
+        self.state.deployments.retain(|d| d.commit != commit);
+        self.save()?;
+        failpoint::hit("uninstall.recorded");
+        self.clean_up()?;
+        Ok(deployment)
+    }
+
+    /// Keeps a deployment from being removed by [`LockedRoot::gc`], or no longer.
+    ///
+    /// # Errors
+    /// When it is not there, or the state cannot be written.
+    pub fn pin(&mut self, commit: CommitId, pinned: bool) -> Result<(), DeployError> {
+        self.get(commit)?;
+        if let Some(deployment) = self.state.get_mut(commit) {
+            deployment.pinned = pinned;
+        }
+        self.save()
+    }
+
+    pub(super) fn get(&self, commit: CommitId) -> Result<Deployment, DeployError> {
+        self.find(&commit.to_string(), None)
+    }
+
+    pub(super) fn save(&self) -> Result<(), DeployError> {
+        self.state.save(&self.root.state_path())
+    }
+
+    /// Adds to the history, in memory.
+    pub(super) fn record(&mut self, deployment: &Deployment, action: Action) {
+        self.state.history.push(Activation {
+            at: self.root.clock.now(),
+            action,
+            commit: deployment.commit,
+            ref_name: deployment.ref_name.clone(),
+            version: deployment.version.clone(),
+            remote: deployment.proof.remote.clone(),
+            signed_by: deployment.signed_by().map(str::to_owned).collect(),
+        });
+    }
+
+    fn set_ref(&self, name: &RefName, commit: Option<CommitId>) -> Result<(), DeployError> {
+        self.set_any_ref(None, name.as_str(), commit)
+    }
+
+    pub(super) fn set_any_ref(
+        &self,
+        remote: Option<&str>,
+        name: &str,
+        commit: Option<CommitId>,
+    ) -> Result<(), DeployError> {
+        let commit = commit.map(|commit| commit.to_string());
+        let set = self.repo.as_ostree().set_ref_immediate(
+            remote,
+            name,
+            commit.as_deref(),
+            gio::Cancellable::NONE,
+        );
+        set.map_err(|error| self.repo.failed(&format!("set ref {name}"), error).into())
+    }
+
+    /// Makes what is on disk what the state and the link say.
+    fn clean_up(&mut self) -> Result<(), DeployError> {
+        let before = self.state.clone();
+        let folder = self.root.path().join("deployments");
+        make_directory(&folder)?;
+        let active = self.root.active_commit();
+        for path in entries(self.root.path())? {
+            let name = file_name(&path);
+            if name.starts_with(".current.") || name.starts_with(".state.json.") {
+                std::fs::remove_file(&path).map_err(io("remove", &path))?;
+            }
+        }
+        for path in entries(&folder)? {
+            let commit = file_name(&path).parse::<CommitId>().ok();
+            let known = commit.is_some_and(|c| self.state.get(c).is_some() || active == Some(c));
+            if !known {
+                let hidden = folder.join(format!(".gone-{}", std::process::id()));
+                tree::remove(&hidden).map_err(io("remove", &hidden))?;
+                if !file_name(&path).starts_with('.') {
+                    std::fs::rename(&path, &hidden).map_err(io("rename", &path))?;
+                    failpoint::hit("clean.renamed");
+                    tree::remove(&hidden).map_err(io("remove", &hidden))?;
+                }
+                tree::remove(&path).map_err(io("remove", &path))?;
+            }
+        }
+        let root = self.root;
+        self.state
+            .deployments
+            .retain(|d| root.deployment_path(d.commit).is_dir());
+        self.state.settle(active);
+        let last = self.state.history.last().map(|a| a.commit);
+        if let Some(commit) = active
+            && last != Some(commit)
+            && let Some(deployment) = self.state.get(commit).cloned()
+        {
+            self.record(&deployment, Action::Found);
+        }
+        if self.state != before {
+            self.save()?;
+        }
+        for (name, commit) in self.repo.refs()? {
+            if name.as_str().starts_with(KEEPERS) && self.state.get(commit).is_none() {
+                self.set_ref(&name, None)?;
+            }
+        }
+        self.link_sdks()
+    }
+
+    /// Makes the links in `sdk/` those of the deployments.
+    fn link_sdks(&self) -> Result<(), DeployError> {
+        let folder = self.root.path().join("sdk");
+        make_directory(&folder)?;
+        let wanted: BTreeMap<String, PathBuf> = self
+            .state
+            .deployments
+            .iter()
+            .map(|d| {
+                let target = format!("../deployments/{}", d.commit);
+                (link_name(d), PathBuf::from(target))
+            })
+            .collect();
+        for path in entries(&folder)? {
+            if !wanted.contains_key(&file_name(&path)) {
+                tree::remove(&path).map_err(io("remove", &path))?;
+            }
+        }
+        for (name, target) in wanted {
+            let path = folder.join(name);
+            if std::fs::read_link(&path).ok().as_ref() != Some(&target) {
+                atomic::symlink(&target, &path).map_err(io("link", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, DeployError> {
+    let read = || -> std::io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(folder)?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
+    };
+    read().map_err(io("read directory", folder))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}

@@ -1,0 +1,294 @@
+//! Deployments: SDKs checked out on a host, one of them active.
+//!
+//! # On disk
+//!
+//! A root is one directory:
+//!
+//! ```text
+//! repo/                    an OSTree repository, mode bare-user
+//! deployments/<commit>/    a commit's tree, as hard links to the repository's objects
+//! current                  → deployments/<commit>: the active deployment
+//! sdk/go-<version>         → ../deployments/<commit>: every deployment, by version; one for
+//!                          another machine is sdk/go-<version>.<basearch>
+//! state.json               deployments, proofs and history, with a schema number
+//! .lock                    taken by whoever changes anything here
+//! ```
+//!
+//! `current/usr/bin` is what belongs on `PATH`. Deployed files and directories have no write
+//! bit. The repository stores modes in an xattr (`bare-user`), so that taking the write bits
+//! of an inode that an object and a deployment share changes no checksum.
+//!
+//! # What decides
+//!
+//! A deployment exists when `state.json` names it; its folder was complete, checked, sealed
+//! and synced (`syncfs`) before. The active deployment is the one that `current` leads to:
+//! the rename of that link is the one step that switches. The history is written just before
+//! it; entries that the link contradicts never happened and are dropped. Whatever a killed
+//! process leaves (hidden names, folders without an entry, refs without a deployment) is
+//! removed by whoever takes the lock next.
+//!
+//! Reading takes no lock and changes nothing, so a plain user can look at the system's root.
+
+mod error;
+mod gc;
+mod local;
+mod locked;
+mod place;
+mod state;
+mod status;
+mod switch;
+mod verify;
+
+pub use error::DeployError;
+pub use gc::{GcOptions, GcReport};
+pub use locked::{DeployOptions, Deployed, LockedRoot, Outcome};
+pub use state::{Action, Activation, Deployment};
+pub use status::{Check, DeploymentStatus, Status, Verify};
+pub use switch::RolledBack;
+pub use verify::{DamagedFile, FileProblem};
+
+use crate::arch::Arch;
+use crate::clock::{Clock, SystemClock};
+use crate::id::{CommitId, RefName};
+use crate::progress::Progress;
+use crate::repo::Repo;
+use error::io;
+use state::State;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The directory that holds a host's repository, deployments and state.
+#[derive(Clone)]
+pub struct Root {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Root")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Root {
+    /// Opens the root at a path.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, DeployError> {
+        let path = path.into();
+        if !path.join("repo").is_dir() {
+            return Err(DeployError::NoRoot { path });
+        }
+        Ok(Self {
+            path,
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// Opens the root at a path, or makes the directory for one. Its repository is made when it
+    /// is [locked](Root::lock).
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self, DeployError> {
+        let path = path.into();
+        make_directory(&path)?;
+        Ok(Self {
+            path,
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// Where times in the state come from. Default: [`SystemClock`].
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its repository is.
+    #[must_use]
+    pub fn repo_path(&self) -> PathBuf {
+        self.path.join("repo")
+    }
+
+    /// Opens its repository, to look at.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn repo(&self) -> Result<Repo, DeployError> {
+        Ok(Repo::open(self.repo_path())?)
+    }
+
+    /// Locks the root for changes, waiting for whoever has it, and cleans up what a killed
+    /// process left. Everything that changes the root is a method of the result: pulling into
+    /// its [repository](LockedRoot::repo) belongs between, too, so that no garbage collection
+    /// takes what was pulled and is not deployed yet.
+    ///
+    /// # Errors
+    /// When the root cannot be written, its state is newer than this library, or the caller
+    /// asks for a stop while it waits.
+    pub fn lock<'r>(&'r self, progress: &'r dyn Progress) -> Result<LockedRoot<'r>, DeployError> {
+        LockedRoot::new(self, progress)
+    }
+
+    /// Its deployments, in the order they were made.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn deployments(&self) -> Result<Vec<Deployment>, DeployError> {
+        Ok(self.state()?.deployments)
+    }
+
+    /// What was active and when, oldest first.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn history(&self) -> Result<Vec<Activation>, DeployError> {
+        Ok(self.state()?.history)
+    }
+
+    /// The active deployment, if there is one.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn active(&self) -> Result<Option<Deployment>, DeployError> {
+        let Some(commit) = self.active_commit() else {
+            return Ok(None);
+        };
+        Ok(self.state()?.get(commit).cloned())
+    }
+
+    /// The deployment that a version, a channel, a ref or the beginning of a commit's checksum
+    /// names, for an architecture (default: this machine's, else any). Of several, the one
+    /// deployed last.
+    ///
+    /// # Errors
+    /// When there is none, or the state cannot be read.
+    pub fn find(&self, name: &str, arch: Option<Arch>) -> Result<Deployment, DeployError> {
+        find(&self.state()?, name, arch)
+            .cloned()
+            .ok_or_else(|| DeployError::NoSuchDeployment {
+                name: name.to_owned(),
+                path: self.path.clone(),
+            })
+    }
+
+    /// Compares a deployment's tree with its commit: every file's checksum. Needs no network.
+    ///
+    /// # Errors
+    /// When the repository cannot be opened, or the caller asks for a stop; damage is the
+    /// result.
+    pub fn verify(
+        &self,
+        commit: CommitId,
+        progress: &dyn Progress,
+    ) -> Result<Vec<DamagedFile>, DeployError> {
+        let top = self.deployment_path(commit);
+        Ok(verify::compare(&self.repo()?, commit, &top, progress)?)
+    }
+
+    /// The folder of a deployment.
+    #[must_use]
+    pub fn deployment_path(&self, commit: CommitId) -> PathBuf {
+        self.path.join("deployments").join(commit.to_string())
+    }
+
+    /// The folder whose programs are those of the active deployment, now and later.
+    #[must_use]
+    pub fn bin(&self) -> PathBuf {
+        self.current().join("usr/bin")
+    }
+
+    /// The folder with one deployment's programs, by version: `sdk/go-1.26.5/usr/bin`.
+    #[must_use]
+    pub fn bin_of(&self, deployment: &Deployment) -> PathBuf {
+        self.path
+            .join("sdk")
+            .join(link_name(deployment))
+            .join("usr/bin")
+    }
+
+    fn current(&self) -> PathBuf {
+        self.path.join("current")
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.path.join("state.json")
+    }
+
+    /// Where `current` leads.
+    fn active_commit(&self) -> Option<CommitId> {
+        let target = std::fs::read_link(self.current()).ok()?;
+        let name = target.strip_prefix("deployments").ok()?;
+        name.to_str()?.parse().ok()
+    }
+
+    fn state(&self) -> Result<State, DeployError> {
+        let mut state = State::load(&self.state_path())?;
+        state.settle(self.active_commit());
+        Ok(state)
+    }
+}
+
+/// Makes a directory, with those above it, that everybody may look into whatever the umask:
+/// what the system's root has installed is for every user.
+fn make_directory(path: &Path) -> Result<(), DeployError> {
+    use std::os::unix::fs::PermissionsExt;
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path)
+        .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)))
+        .map_err(io("make directory", path))
+}
+
+/// The name of a deployment's link in `sdk/`.
+fn link_name(deployment: &Deployment) -> String {
+    if Some(deployment.arch) == Arch::host() {
+        format!("go-{}", deployment.version)
+    } else {
+        format!("go-{}.{}", deployment.version, deployment.arch)
+    }
+}
+
+/// The ref that keeps a deployment's objects.
+fn keeper(commit: CommitId) -> Result<RefName, DeployError> {
+    let name = format!("{KEEPERS}{commit}").parse();
+    // A constant and hexadecimal digits are always a ref.
+    name.map_err(|_| DeployError::NoSuchDeployment {
+        name: commit.to_string(),
+        path: PathBuf::new(),
+    })
+}
+
+/// Where those refs are.
+const KEEPERS: &str = "ostree-go/deployment/";
+
+fn find<'s>(state: &'s State, name: &str, arch: Option<Arch>) -> Option<&'s Deployment> {
+    let version = name.strip_prefix("go").unwrap_or(name);
+    let named = |d: &&Deployment| {
+        let reference = d.ref_name.as_str();
+        let is_commit = name.len() >= 7 && d.commit.to_string().starts_with(name);
+        let is_ref = reference == name || reference.rsplit('/').next() == Some(name);
+        d.version == version || is_ref || is_commit
+    };
+    let of = |arch: Option<Arch>| {
+        let mut matching = state.deployments.iter().rev().filter(named);
+        matching.find(|d| arch.is_none_or(|arch| arch == d.arch))
+    };
+    match arch {
+        Some(_) => of(arch),
+        None => of(Arch::host()).or_else(|| of(None)),
+    }
+}

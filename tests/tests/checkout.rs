@@ -1,0 +1,138 @@
+//! `checkout`: linked or copied, whole or in part, alone or into what is there.
+
+use ostree_go_tests::bench::{Bench, source};
+use ostree_go_tests::host::read;
+use ostree_go_tests::ostree::ostree;
+use ostree_go_tests::tmpfs::Tmpfs;
+use ostree_go_tests::toy::Toy;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+fn bench(mode: &str) -> Bench {
+    let bench = Bench::new();
+    Toy::new(ostree_go_sdk::Arch::X86_64).tar_gz(&bench.path("go.tar.gz"));
+    bench.treefile(
+        "1.99.1",
+        &format!("arches: [x86_64]\n{}", source(&bench.path("go.tar.gz"))),
+    );
+    bench.run(["init", "--mode", mode]).ok();
+    bench.compose([]);
+    bench
+}
+
+const REF: &str = "go-sdk/x86_64/1.99.1";
+const PRINT: &str = "usr/lib/sdk/go-1.99/src/fmt/print.go";
+
+#[test]
+fn links_or_copies_and_says_so() {
+    for (mode, links) in [
+        ("bare-user", true),
+        ("bare-user-only", true),
+        ("archive", false),
+    ] {
+        let bench = bench(mode);
+        let out = bench
+            .run(["checkout", REF, "linked", "--format", "json"])
+            .ok();
+        let json: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
+        assert_eq!(json["copied_files"] == 0, links, "{mode}: {json:#}");
+        assert_eq!(json["other_file_system"], false);
+        let nlink = |path: &str| bench.path(path).join(PRINT).metadata().unwrap().nlink();
+        assert_eq!(nlink("linked") > 1, links, "{mode}");
+        bench.run(["checkout", REF, "copied", "--copy"]).ok();
+        assert_eq!(nlink("copied"), 1, "{mode}");
+        // Writing to a copy does the repository no harm.
+        fs::write(bench.path("copied").join(PRINT), "changed").unwrap();
+        bench.fsck();
+        let out = bench.run(["checkout", REF, "copied"]).exits(1);
+        assert!(
+            out.stderr.contains("copied exists already"),
+            "{}",
+            out.stderr
+        );
+        // The stock command makes the same tree.
+        let stock = bench.checkout(REF, "stock");
+        let mut diff = std::process::Command::new("diff");
+        let diff = diff.arg("-r").arg(stock).arg(bench.path("linked"));
+        assert!(diff.status().unwrap().success(), "{mode}");
+    }
+}
+
+#[test]
+fn takes_a_part_of_the_tree() {
+    let bench = bench("bare-user");
+    let goroot = "/usr/lib/sdk/go-1.99";
+    bench
+        .run(["checkout", REF, "part", "--subpath", goroot])
+        .ok();
+    assert_eq!(read(&bench.path("part/src/fmt/print.go")), "package fmt\n");
+    let out = bench
+        .run(["checkout", REF, "none", "--subpath", "/usr/none"])
+        .exits(1);
+    assert!(out.stderr.contains("usr/none"), "{}", out.stderr);
+    bench
+        .run(["checkout", REF, "none", "--subpath", "../x"])
+        .exits(2);
+    let left: Vec<_> = fs::read_dir(bench.path("")).unwrap().flatten().collect();
+    assert!(
+        left.iter()
+            .all(|e| !e.file_name().to_string_lossy().contains("none"))
+    );
+}
+
+#[test]
+fn unites_with_what_is_there() {
+    let bench = bench("bare-user");
+    fs::create_dir_all(bench.path("there/usr/bin")).unwrap();
+    bench.write("there/usr/bin/other", "kept");
+    bench.write(&format!("there/{PRINT}"), "mine");
+    bench
+        .run(["checkout", REF, "there", "--union", "identical"])
+        .exits(1);
+    bench.run(["checkout", REF, "there", "--union", "add"]).ok();
+    assert_eq!(read(&bench.path("there").join(PRINT)), "mine");
+    assert_eq!(read(&bench.path("there/usr/bin/other")), "kept");
+    assert!(bench.path("there/usr/bin/go").is_symlink());
+    bench.run(["checkout", REF, "same"]).ok();
+    bench
+        .run(["checkout", REF, "same", "--union", "identical"])
+        .ok();
+    let copy = ["checkout", REF, "same", "--union", "identical", "--copy"];
+    let out = bench.run(copy).exits(1);
+    assert!(out.stderr.contains("it needs hard links"), "{}", out.stderr);
+    bench.fsck();
+}
+
+#[test]
+fn copies_across_file_systems() {
+    let Some(tmpfs) = Tmpfs::mount(16 << 20) else {
+        return;
+    };
+    let bench = bench("bare-user");
+    let dest = tmpfs.path().join("dest");
+    let out = bench.run(["checkout", REF, dest.to_str().unwrap()]).ok();
+    assert!(
+        out.stderr.contains("is on another file system"),
+        "{}",
+        out.stderr
+    );
+    assert_eq!(read(&dest.join(PRINT)), "package fmt\n");
+
+    // A root whose deployments are elsewhere than its repository.
+    let root = tmpfs.path().join("root");
+    fs::create_dir(&root).unwrap();
+    std::os::unix::fs::symlink(bench.path("elsewhere"), root.join("repo")).unwrap();
+    ostree(&bench.path("elsewhere"), ["init", "--mode", "bare-user"]);
+    let root = root.to_str().unwrap();
+    let out = bench
+        .run(["install", REF, "--from-repo", "repo", "--root", root])
+        .ok();
+    assert!(
+        out.stderr
+            .contains("is on another file system than its deployments"),
+        "{}",
+        out.stderr
+    );
+    bench.run(["status", "--root", root]).ok();
+    fs::remove_dir_all(bench.path("repo")).unwrap();
+}
