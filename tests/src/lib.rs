@@ -14,6 +14,8 @@ pub mod cli;
 pub mod gpg;
 pub mod ostree;
 pub mod sdk;
+pub mod shop;
 pub mod tmpfs;
 pub mod tools;
 pub mod toy;
+pub mod webserver;

@@ -1,6 +1,8 @@
 //! Errors as people and scripts see them: a message, a hint, an exit code.
 
-use ostree_go_sdk::{ComposeError, Error, ErrorKind, LayerError, RepoError};
+use ostree_go_sdk::{
+    ComposeError, Error, ErrorKind, LayerError, PullError, RemoteError, RepoError,
+};
 use std::path::PathBuf;
 
 /// Why a command failed.
@@ -103,6 +105,8 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Treefile(error) => error.hint(),
         Error::Repo(error) => repo_hint(error),
         Error::Compose(error) => compose_hint(error),
+        Error::Remote(error) => remote_hint(error),
+        Error::Pull(error) => pull_hint(error),
         _ => None,
     }
 }
@@ -148,6 +152,43 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ComposeError::Layer(LayerError::SameContent { .. }) => {
             "mark the layer `noarch: true`, so that it exists once for all architectures"
         }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn remote_hint(error: &RemoteError) -> Option<String> {
+    let hint = match error {
+        RemoteError::Repo(error) => return repo_hint(error),
+        RemoteError::NotFound { known, .. } if known.is_empty() => {
+            "`ostree-go remote add` adds one"
+        }
+        RemoteError::NotFound { known, .. } => {
+            return Some(format!("there is {}", known.join(", ")));
+        }
+        RemoteError::Exists { .. } => {
+            "`ostree-go remote delete` deletes it, `ostree-go remote import-key` gives it more keys"
+        }
+        RemoteError::NoKeys { .. } => "`ostree-go remote import-key` gives it keys",
+        RemoteError::Unsigned { .. } => {
+            "delete it, and add it again with --gpg-import instead of --no-gpg-verify"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn pull_hint(error: &PullError) -> Option<String> {
+    let hint = match error {
+        PullError::Repo(error) => return repo_hint(error),
+        PullError::Remote(error) => return remote_hint(error),
+        PullError::Signature { remote, .. } => {
+            return Some(format!(
+                "`ostree-go remote show-keys {remote}` shows the keys that are trusted"
+            ));
+        }
+        PullError::Older { .. } => "--allow-downgrade takes it",
+        PullError::TooLarge { .. } => "--max-bytes allows more",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -3,6 +3,8 @@
 use crate::compose::ComposeError;
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
+use crate::pull::PullError;
+use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
 use crate::treefile::TreefileError;
@@ -23,6 +25,12 @@ pub enum Error {
     /// Signing, or checking signatures.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// Setting up a remote.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// Pulling.
+    #[error(transparent)]
+    Pull(#[from] PullError),
     /// Setting up downloads.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -37,6 +45,8 @@ impl Error {
             Self::Repo(error) => error.kind(),
             Self::Compose(error) => error.kind(),
             Self::Sign(error) => error.kind(),
+            Self::Remote(error) => error.kind(),
+            Self::Pull(error) => error.kind(),
             Self::Http(error) => error.kind(),
         }
     }

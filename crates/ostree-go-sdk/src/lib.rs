@@ -74,6 +74,8 @@ mod layer;
 pub mod metadata;
 mod object;
 mod progress;
+mod pull;
+pub mod remote;
 mod repo;
 mod sign;
 mod source;
@@ -101,6 +103,8 @@ pub use id::{
 pub use kind::ErrorKind;
 pub use layer::LayerError;
 pub use progress::{Event, Phase, Progress, Silent};
+pub use pull::{Download, PlannedRef, Preflight, Pull, PullError, Pulled};
+pub use remote::{NewRemote, Remote, RemoteError, TrustedKey, Verification};
 pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
 pub use sign::{
     Proof, SignError, Signature, SignatureStatus, SigningKey, TrustedKeys, Verified,

@@ -12,6 +12,8 @@ pub enum Phase {
     Write,
     /// Checking objects of a repository, in objects.
     Fsck,
+    /// Fetching commits from a remote, in bytes.
+    Pull,
 }
 
 impl Phase {
@@ -23,6 +25,7 @@ impl Phase {
             Self::Verify => "verify",
             Self::Write => "write",
             Self::Fsck => "fsck",
+            Self::Pull => "pull",
         }
     }
 

@@ -8,6 +8,8 @@ mod init;
 mod list;
 mod log;
 mod man;
+mod pull;
+mod remote;
 mod show;
 
 use crate::cli::{Cli, GlobalArgs};
@@ -34,6 +36,8 @@ pub enum Command {
     Show(show::ShowArgs),
     Diff(diff::DiffArgs),
     Fsck(fsck::FsckArgs),
+    Remote(remote::RemoteArgs),
+    Pull(pull::PullArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -59,6 +63,8 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
         Command::Show(args) => show::run(&context, &args),
         Command::Diff(args) => diff::run(&context, &args),
         Command::Fsck(args) => fsck::run(&context, &args),
+        Command::Remote(args) => remote::run(&context, &args),
+        Command::Pull(args) => pull::run(&context, &args),
         Command::Completions(args) => completions::run(&context, &args),
         Command::Man(args) => man::run(&context, &args),
     }
