@@ -77,13 +77,11 @@ pub enum PullError {
     },
     /// A commit is older than the one that is there.
     #[error(
-        "ref {name} of remote `{remote}` is refused: commit {commit} has timestamp {found}, older than {expected} of {current}, which is there"
+        "ref {name} is refused: commit {commit} has timestamp {found}, older than {expected} of {current}, which is there"
     )]
     Older {
         /// The ref.
         name: RefName,
-        /// The remote.
-        remote: String,
         /// The commit the remote has.
         commit: CommitId,
         /// Its time, in seconds since 1970.

@@ -177,7 +177,8 @@ impl Pull {
         self
     }
 
-    /// How long a server may send nothing. Default: 60 seconds.
+    /// How long a server may send nothing. Default: 60 seconds. libostree 2022.7 hears of it, as
+    /// of a wish to stop, only when a request that is under way gets an answer or fails.
     #[must_use]
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.stall_timeout = timeout;

@@ -332,7 +332,6 @@ impl<'a> Preflight<'a> {
         }
         Err(PullError::Older {
             name: planned.name.clone(),
-            remote: self.remote.name.clone(),
             commit,
             found: planned.info.timestamp,
             current,

@@ -148,6 +148,17 @@ fn once(
             Err(glib::Error::new(gio::IOErrorEnum::Failed, &error.message)),
         ),
     };
+    // What came in one go was not seen in time. Nothing of it shows yet.
+    let found = before + stats.bytes;
+    if let (Ok(()), Some(limit)) = (&result, pull.max_bytes.filter(|limit| found > *limit)) {
+        let remote = request.remote.to_owned();
+        let error = PullError::TooLarge {
+            remote,
+            found,
+            limit,
+        };
+        return (stats, Err(error));
+    }
     let stop = *watch.stop.lock().unwrap_or_else(PoisonError::into_inner);
     let result = result.map_err(|source| match (stop, message::kind(&source)) {
         (Some(Stop::Limit), ErrorKind::Cancelled) => PullError::TooLarge {
