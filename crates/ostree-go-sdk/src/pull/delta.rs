@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use glib::VariantTy;
 use std::time::Duration;
 
-/// The largest summary or superblock that is read: `OSTREE_MAX_METADATA_SIZE` doubled.
+/// The largest summary or superblock that is read.
 const LIMIT: u64 = 256 << 20;
 const SUMMARY: &str = "(a(s(taya{sv}))a{sv})";
 const SUPERBLOCK: &str = "(a{sv}tayay(a{sv}aya(say)sstayay)aya(uayttay)a(yaytt))";

@@ -2,7 +2,7 @@
 //!
 //! Most of its errors have the code `FAILED`, so the words have to tell. They are those of
 //! libostree 2022.7 (`ostree-repo-pull.c`, `ostree-fetcher-util.c`, `ostree-fetcher-curl.c`,
-//! `ostree-core.c`, `ostree-repo-static-delta-processing.c`) and were the same in 2026.1.
+//! `ostree-core.c`, `ostree-repo-static-delta-processing.c`).
 
 use crate::kind::ErrorKind;
 use crate::repo::kind_of_glib;
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn messages_have_kinds() {
         let sum = "0".repeat(64);
-        // As libostree 2022.7 said them to the tests of this project.
+        // As libostree 2022.7 words them.
         let said = [
             (
                 Io::Failed,

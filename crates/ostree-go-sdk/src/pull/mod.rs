@@ -185,7 +185,7 @@ impl Pull {
         self
     }
 
-    /// The time that a [proof](crate::sign::Proof) bears. Default: [`SystemClock`].
+    /// The time that a [proof](crate::Proof) bears. Default: [`SystemClock`].
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
