@@ -193,7 +193,11 @@ fn every_point_has_a_name() {
             );
         }
     }
-    let names: BTreeSet<String> = failpoint::NAMES.iter().map(ToString::to_string).collect();
+    let names = failpoint::NAMES
+        .iter()
+        .chain(failpoint::DEPLOY_NAMES)
+        .chain(failpoint::PULL_NAMES);
+    let names: BTreeSet<String> = names.map(ToString::to_string).collect();
     assert_eq!(hit, names);
 }
 

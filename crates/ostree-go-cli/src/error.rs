@@ -1,6 +1,8 @@
 //! Errors as people and scripts see them: a message, a hint, an exit code.
 
-use ostree_go_sdk::{ComposeError, DeployError, Error, ErrorKind, LayerError, RepoError};
+use ostree_go_sdk::{
+    ComposeError, DeployError, Error, ErrorKind, LayerError, PullError, RemoteError, RepoError,
+};
 use std::path::PathBuf;
 
 /// Why a command failed.
@@ -139,6 +141,8 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Repo(error) => repo_hint(error),
         Error::Compose(error) => compose_hint(error),
         Error::Deploy(error) => deploy_hint(error),
+        Error::Remote(error) => remote_hint(error),
+        Error::Pull(error) => pull_hint(error),
         _ => None,
     }
 }
@@ -202,6 +206,43 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
         DeployError::NoSuchDeployment { .. } => "`ostree-go status` shows what there is",
         DeployError::NoRollback { .. } => "`ostree-go use VERSION` takes any that is installed",
         DeployError::Active { .. } => "`use` another first, or give --active",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn remote_hint(error: &RemoteError) -> Option<String> {
+    let hint = match error {
+        RemoteError::Repo(error) => return repo_hint(error),
+        RemoteError::NotFound { known, .. } if known.is_empty() => {
+            "`ostree-go remote add` adds one"
+        }
+        RemoteError::NotFound { known, .. } => {
+            return Some(format!("there is {}", known.join(", ")));
+        }
+        RemoteError::Exists { .. } => {
+            "`ostree-go remote delete` deletes it, `ostree-go remote import-key` gives it more keys"
+        }
+        RemoteError::NoKeys { .. } => "`ostree-go remote import-key` gives it keys",
+        RemoteError::Unsigned { .. } => {
+            "delete it, and add it again with --gpg-import instead of --no-gpg-verify"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn pull_hint(error: &PullError) -> Option<String> {
+    let hint = match error {
+        PullError::Repo(error) => return repo_hint(error),
+        PullError::Remote(error) => return remote_hint(error),
+        PullError::Signature { remote, .. } => {
+            return Some(format!(
+                "`ostree-go remote show-keys {remote}` shows the keys that are trusted"
+            ));
+        }
+        PullError::Older { .. } => "--allow-downgrade takes it",
+        PullError::TooLarge { .. } => "--max-bytes allows more",
         _ => return None,
     };
     Some(hint.to_owned())

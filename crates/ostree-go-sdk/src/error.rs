@@ -7,6 +7,8 @@ use crate::http::HttpError;
 use crate::kind::ErrorKind;
 use crate::prune::PruneError;
 use crate::publish::PublishError;
+use crate::pull::PullError;
+use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
 use crate::treefile::TreefileError;
@@ -39,6 +41,12 @@ pub enum Error {
     /// Pruning.
     #[error(transparent)]
     Prune(#[from] PruneError),
+    /// Setting up a remote.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// Pulling.
+    #[error(transparent)]
+    Pull(#[from] PullError),
     /// Setting up downloads.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -57,6 +65,8 @@ impl Error {
             Self::Sign(error) => error.kind(),
             Self::Publish(error) => error.kind(),
             Self::Prune(error) => error.kind(),
+            Self::Remote(error) => error.kind(),
+            Self::Pull(error) => error.kind(),
             Self::Http(error) => error.kind(),
         }
     }

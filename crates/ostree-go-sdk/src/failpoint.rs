@@ -81,3 +81,7 @@ pub const DEPLOY_NAMES: &[&str] = &[
     "gc.refs-removed",
     "gc.pruned",
 ];
+
+/// Every point that a pull passes.
+#[cfg(feature = "failpoints")]
+pub const PULL_NAMES: &[&str] = &["pull.fetched", "pull.locked", "pull.committed"];

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use glib::prelude::*;
-use glib::translate::{ToGlibPtr, from_glib_full};
+use glib::translate::{FromGlibPtrContainer, ToGlibPtr, from_glib_full};
 use std::ptr;
 
 /// Imports every key that a stream holds into a remote's keyring. Says how many were new; a
@@ -33,6 +33,35 @@ pub(crate) fn remote_gpg_import(
         );
         if error.is_null() {
             Ok(imported)
+        } else {
+            Err(from_glib_full(error))
+        }
+    }
+}
+
+/// Every key of a remote's own keyring, in the form `OSTREE_GPG_KEY_GVARIANT_FORMAT`.
+///
+/// Here the binding turns an empty list of key ids into "no key" as well.
+pub(crate) fn remote_gpg_keys(
+    repo: &ostree::Repo,
+    remote: &str,
+) -> Result<Vec<glib::Variant>, glib::Error> {
+    let mut keys = ptr::null_mut();
+    let mut error = ptr::null_mut();
+    // SAFETY: the object and the name are borrowed for the call, `key_ids` and `cancellable`
+    // may be NULL (`ostree_repo_remote_get_gpg_keys`), `keys` becomes an array of variants that
+    // owns them and is ours (transfer container), and `error` is as above.
+    unsafe {
+        ostree::ffi::ostree_repo_remote_get_gpg_keys(
+            repo.to_glib_none().0,
+            remote.to_glib_none().0,
+            ptr::null(),
+            &mut keys,
+            ptr::null_mut(),
+            &mut error,
+        );
+        if error.is_null() {
+            Ok(FromGlibPtrContainer::from_glib_container(keys))
         } else {
             Err(from_glib_full(error))
         }

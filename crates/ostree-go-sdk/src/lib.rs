@@ -80,6 +80,8 @@ mod process;
 mod progress;
 mod prune;
 mod publish;
+mod pull;
+pub mod remote;
 mod repo;
 mod sign;
 mod source;
@@ -117,6 +119,8 @@ pub use process::ProcessError;
 pub use progress::{Event, Phase, Progress, Silent};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};
 pub use publish::{PlannedDelta, Publish, PublishError, PublishPlan, Published};
+pub use pull::{Download, PlannedRef, Preflight, Pull, PullError, Pulled};
+pub use remote::{NewRemote, Remote, RemoteError, TrustedKey, Verification};
 pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
 pub use sign::{
     GeneratedKey, Proof, SignError, Signature, SignatureStatus, SigningKey, TrustedKeys, Verified,

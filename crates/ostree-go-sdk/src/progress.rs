@@ -14,6 +14,8 @@ pub enum Phase {
     Fsck,
     /// Making static deltas, in deltas.
     Delta,
+    /// Fetching commits from a remote, in bytes.
+    Pull,
 }
 
 impl Phase {
@@ -26,6 +28,7 @@ impl Phase {
             Self::Write => "write",
             Self::Fsck => "fsck",
             Self::Delta => "delta",
+            Self::Pull => "pull",
         }
     }
 

@@ -1,15 +1,16 @@
 use super::Context;
 use super::deployments::{self, arch, is_damaged, not_deployed, ref_name, title};
 use crate::error::CliError;
-use crate::output::count;
+use crate::output::{bytes, count};
 use crate::progress::Terminal;
 use ostree_go_sdk::{
-    Action, Arch, CommitId, DeployOptions, Deployed, LockedRoot, Outcome, RefName, Repo,
-    TrustedKeys, Verified,
+    Action, Arch, CommitId, DeployOptions, Deployed, LockedRoot, Outcome, Pull, RefName, Repo,
+    TrustedKeys, Verified, remote,
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Install an SDK and make it the active one
 ///
@@ -35,6 +36,10 @@ pub struct FromArgs {
     /// The machine the SDK is for
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<Arch>,
+
+    /// The remote to take it from, where the root has several
+    #[arg(long, value_name = "NAME", conflicts_with = "from_repo")]
+    pub remote: Option<String>,
 
     /// Copy the SDK from an OSTree repository on this machine
     #[arg(long, value_name = "PATH")]
@@ -64,7 +69,7 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliErr
     let progress = Terminal::new(&context.global);
     let root = deployments::open_or_create(context)?;
     let mut locked = root.lock(&progress)?;
-    let deployed = deploy(&mut locked, &names, &args.from, arch)
+    let deployed = deploy(context, &mut locked, &names, &args.from, arch)
         .map_err(|error| not_deployed(&locked, error))?;
     let mut activated = false;
     if !args.no_activate
@@ -82,28 +87,27 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliErr
 /// Fetches refs and deploys them: all, or none. Where the repository turns out damaged, it is
 /// tried once more: the damaged objects are fetched anew.
 pub fn deploy(
+    context: &Context<'_>,
     locked: &mut LockedRoot<'_>,
     names: &[RefName],
     from: &FromArgs,
     arch: Arch,
 ) -> Result<Vec<Deployed>, CliError> {
-    match attempt(locked, names, from, arch) {
-        // Once pulls are merged: whatever the source.
-        Err(error) if is_damaged(&error) && from.from_repo.is_some() => {
-            attempt(locked, names, from, arch)
-        }
+    match attempt(context, locked, names, from, arch) {
+        Err(error) if is_damaged(&error) => attempt(context, locked, names, from, arch),
         result => result,
     }
 }
 
 fn attempt(
+    context: &Context<'_>,
     locked: &mut LockedRoot<'_>,
     names: &[RefName],
     from: &FromArgs,
     arch: Arch,
 ) -> Result<Vec<Deployed>, CliError> {
     let mut deployed: Vec<Deployed> = Vec::new();
-    for (name, commit) in fetch(locked, names, from)? {
+    for (name, commit) in fetch(context, locked, names, from, arch)? {
         match locked.deploy(&name, &commit, &from.options(arch)) {
             Ok(one) => deployed.push(one),
             Err(error) => {
@@ -117,25 +121,62 @@ fn attempt(
     Ok(deployed)
 }
 
-/// Brings refs into the root's repository and proves their commits.
-///
-/// THE PULL GOES HERE: from a repository on this machine when one is named; else, until pulls
-/// from remotes are merged, what the root's own repository holds.
+/// Brings refs into the root's repository and proves their commits: from a repository on this
+/// machine when one is named, else from a remote. A root without remotes has what was put into
+/// its repository by hand.
 fn fetch(
+    context: &Context<'_>,
     locked: &LockedRoot<'_>,
     names: &[RefName],
     from: &FromArgs,
+    arch: Arch,
 ) -> Result<Vec<(RefName, Verified<CommitId>)>, CliError> {
-    let source = from.from_repo.as_ref().map(Repo::open).transpose()?;
-    let keys = from.gpg_keys.clone().map(TrustedKeys::GpgFile);
-    let fetch = |name: &RefName| {
-        let commit = match &source {
-            Some(source) => locked.import(source, name, keys.as_ref())?,
-            None => locked.own(name)?,
+    if let Some(path) = &from.from_repo {
+        let source = Repo::open(path)?;
+        let keys = from.gpg_keys.clone().map(TrustedKeys::GpgFile);
+        let import = |name: &RefName| {
+            let commit = locked.import(&source, name, keys.as_ref())?;
+            Ok((name.clone(), commit))
         };
-        Ok((name.clone(), commit))
+        return names.iter().map(import).collect();
+    }
+    let Some(remote) = pick_remote(locked.repo(), from)? else {
+        let own = |name: &RefName| Ok((name.clone(), locked.own(name)?));
+        return names.iter().map(own).collect();
     };
-    names.iter().map(fetch).collect()
+    let pull = Pull::new(&remote, names.to_vec())
+        .expect_arch(Some(arch))
+        .allow_downgrade(from.allow_downgrade)
+        .progress(Arc::new(Terminal::new(&context.global)));
+    let pulled = pull.preflight(locked.repo())?.execute()?;
+    if pulled.bytes > 0 {
+        context.output.say(&format!(
+            "{} downloaded in {:.1} s{}",
+            bytes(pulled.bytes),
+            pulled.elapsed.as_secs_f64(),
+            if pulled.used_delta { ", by delta" } else { "" },
+        ));
+    }
+    Ok(pulled.commits)
+}
+
+/// The remote that is named, or the only one.
+fn pick_remote(repo: &Repo, from: &FromArgs) -> Result<Option<String>, CliError> {
+    if let Some(name) = &from.remote {
+        return Ok(Some(remote::get(repo, name)?.name));
+    }
+    let mut known = remote::list(repo)?;
+    match known.len() {
+        0 => Ok(None),
+        1 => Ok(known.pop().map(|remote| remote.name)),
+        _ => {
+            let names: Vec<String> = known.into_iter().map(|remote| remote.name).collect();
+            Err(CliError::Usage {
+                message: "the root has several remotes".to_owned(),
+                hint: Some(format!("name one with --remote: {}", names.join(", "))),
+            })
+        }
+    }
 }
 
 /// Says what was deployed.

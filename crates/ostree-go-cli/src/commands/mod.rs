@@ -17,6 +17,8 @@ mod man;
 mod promote;
 mod prune;
 mod publish;
+mod pull;
+mod remote;
 mod rollback;
 mod show;
 mod sign;
@@ -66,6 +68,8 @@ pub enum Command {
     Status(status::StatusArgs),
     Gc(gc::GcArgs),
     Env(env::EnvArgs),
+    Remote(remote::RemoteArgs),
+    Pull(pull::PullArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -106,6 +110,8 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
         Command::Status(args) => status::run(&context, &args),
         Command::Gc(args) => gc::run(&context, &args),
         Command::Env(args) => env::run(&context, &args),
+        Command::Remote(args) => remote::run(&context, &args),
+        Command::Pull(args) => pull::run(&context, &args),
         Command::Completions(args) => completions::run(&context, &args),
         Command::Man(args) => man::run(&context, &args),
     }
@@ -122,6 +128,14 @@ impl Context<'_> {
 
     fn repo(&self) -> Result<Repo, CliError> {
         Ok(Repo::open(self.repo_path()?)?)
+    }
+
+    /// The repository that remotes are about: the one that is named, else the root's.
+    fn client_repo(&self) -> Result<Repo, CliError> {
+        match &self.global.repo {
+            Some(path) => Ok(Repo::open(path)?),
+            None => Ok(deployments::open(self)?.repo()?),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Context, UNCHANGED};
 use crate::error::CliError;
 use crate::output::count;
 use crate::progress::Terminal;
-use ostree_go_sdk::{Action, Deployment, LockedRoot};
+use ostree_go_sdk::{Action, Deployment, LockedRoot, Repo, remote};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,14 +42,17 @@ pub fn run(context: &Context<'_>, args: &UpgradeArgs) -> Result<ExitCode, CliErr
     }
     let mut from = FromArgs {
         arch: Some(active.arch),
+        remote: args.from.remote.clone(),
         from_repo: args.from.from_repo.clone(),
         gpg_keys: args.from.gpg_keys.clone(),
         allow_downgrade: args.from.allow_downgrade,
     };
-    if from.from_repo.is_none() {
+    if from.from_repo.is_none() && from.remote.is_none() {
         from.from_repo = same_repo(&active);
+        from.remote = same_remote(locked.repo(), &active)?;
     }
-    let deployed = step(&mut locked, &active, &from).map_err(|e| not_deployed(&locked, e))?;
+    let deployed =
+        step(context, &mut locked, &active, &from).map_err(|e| not_deployed(&locked, e))?;
     let commit = deployed
         .last()
         .map_or(active.commit, |d| d.deployment.commit);
@@ -65,11 +68,13 @@ pub fn run(context: &Context<'_>, args: &UpgradeArgs) -> Result<ExitCode, CliErr
 }
 
 fn step(
+    context: &Context<'_>,
     locked: &mut LockedRoot<'_>,
     active: &Deployment,
     from: &FromArgs,
 ) -> Result<Vec<ostree_go_sdk::Deployed>, CliError> {
     deploy(
+        context,
         locked,
         std::slice::from_ref(&active.ref_name),
         from,
@@ -82,4 +87,10 @@ fn step(
 fn same_repo(active: &Deployment) -> Option<PathBuf> {
     let path = active.proof.remote.strip_prefix("file://")?;
     active.proof.unsigned.then(|| PathBuf::from(path))
+}
+
+/// The remote that the active SDK came from, if it is still there.
+fn same_remote(repo: &Repo, active: &Deployment) -> Result<Option<String>, CliError> {
+    let known = remote::list(repo)?.into_iter().map(|remote| remote.name);
+    Ok(known.into_iter().find(|name| *name == active.proof.remote))
 }

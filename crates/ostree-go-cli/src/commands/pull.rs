@@ -1,0 +1,246 @@
+use super::{Context, commit_json};
+use crate::error::CliError;
+use crate::output::{bytes, short, table};
+use crate::progress::Terminal;
+use ostree_go_sdk::{
+    Arch, Download, PlannedRef, Preflight, Pull, Pulled, RefName, Repo, Signature, SignatureStatus,
+    remote,
+};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Fetch releases and channels from a remote
+///
+/// Every commit is checked before anything else is fetched: its signature, the ref it is bound
+/// to, its age. Refs move when everything is there. A pull that was cut short goes on where it
+/// was.
+#[derive(Debug, clap::Args)]
+pub struct PullArgs {
+    /// The remote, unless there is only one, and refs; a version or channel means this machine's
+    /// architecture
+    #[arg(value_name = "[REMOTE] REF", required = true)]
+    what: Vec<String>,
+
+    /// Fetch the commits and their signatures only, say what there is to download, and move no ref
+    #[arg(long)]
+    commit_metadata_only: bool,
+
+    /// Only this path and what is below it (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    subpath: Vec<String>,
+
+    /// Fetch this many commits before each one too; -1 for all
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    depth: i32,
+
+    /// Move local refs instead of the remote's, to serve them on
+    #[arg(long)]
+    mirror: bool,
+
+    /// Check, say what there is to download, and change nothing
+    #[arg(long, conflicts_with = "commit_metadata_only")]
+    dry_run: bool,
+
+    /// Download at most this many bytes
+    #[arg(long, value_name = "BYTES")]
+    max_bytes: Option<u64>,
+
+    /// Refuse commits for another architecture: x86_64 or aarch64
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<Arch>,
+
+    /// Take a commit that is older than the one that is there
+    #[arg(long)]
+    allow_downgrade: bool,
+
+    /// Fetch objects one by one even if there is a delta
+    #[arg(long)]
+    no_deltas: bool,
+
+    /// How often to try again when the network or the server fails
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    retries: u32,
+
+    /// How long a server may send nothing
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    stall_timeout: u64,
+}
+
+pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError> {
+    let repo = context.client_repo()?;
+    let (remote, names) = what(&repo, &args.what)?;
+    let refs = names
+        .iter()
+        .map(|name| ref_name(name))
+        .collect::<Result<Vec<RefName>, CliError>>()?;
+    let pull = Pull::new(&remote, refs)
+        .expect_arch(args.arch)
+        .allow_downgrade(args.allow_downgrade)
+        .depth(args.depth)
+        .subpaths(args.subpath.iter().cloned())
+        .mirror(args.mirror)
+        .commit_metadata_only(args.commit_metadata_only)
+        .deltas(!args.no_deltas)
+        .max_bytes(args.max_bytes)
+        .retries(args.retries)
+        .stall_timeout(Duration::from_secs(args.stall_timeout.max(1)))
+        .progress(Arc::new(Terminal::new(&context.global)));
+    let preflight = pull.preflight(&repo)?;
+    let plan: Vec<Value> = preflight.refs().iter().map(planned_json).collect();
+    let text = plan_text(&preflight);
+    if args.dry_run {
+        preflight.check_limits()?;
+    }
+    let document = |pulled: Option<&Pulled>| {
+        json!({
+            "remote": remote,
+            "dry_run": args.dry_run,
+            "commits": plan,
+            "downloaded": pulled.map(|pulled| pulled.bytes),
+            "objects": pulled.map(|pulled| pulled.objects),
+            "used_delta": pulled.map(|pulled| pulled.used_delta),
+            "seconds": pulled.map(|pulled| pulled.elapsed.as_secs_f64()),
+        })
+    };
+    if args.dry_run {
+        context.output.data(&document(None), || text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let pulled = preflight.execute()?;
+    context.output.say(&format!(
+        "{} downloaded in {:.1} s{}",
+        bytes(pulled.bytes),
+        pulled.elapsed.as_secs_f64(),
+        if pulled.used_delta { ", by delta" } else { "" },
+    ));
+    context.output.data(&document(Some(&pulled)), || {
+        if args.commit_metadata_only {
+            return text;
+        }
+        let ids = pulled.commits.iter();
+        ids.map(|(_, commit)| format!("{}\n", commit.value()))
+            .collect()
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The remote and the refs that the words mean.
+fn what(repo: &Repo, words: &[String]) -> Result<(String, Vec<String>), CliError> {
+    let known: Vec<String> = remote::list(repo)?
+        .into_iter()
+        .map(|remote| remote.name)
+        .collect();
+    let (first, rest) = words
+        .split_first()
+        .ok_or_else(|| CliError::usage("no ref"))?;
+    if known.contains(first) {
+        if rest.is_empty() {
+            return Err(CliError::Usage {
+                message: format!("no ref to pull from remote `{first}`"),
+                hint: Some("name one, as `1.26`".to_owned()),
+            });
+        }
+        return Ok((first.clone(), rest.to_vec()));
+    }
+    match known.as_slice() {
+        [only] => Ok((only.clone(), words.to_vec())),
+        [] => Err(CliError::Usage {
+            message: format!("no remote in repository {}", repo.path().display()),
+            hint: Some("`ostree-go remote add` adds one".to_owned()),
+        }),
+        known => Err(CliError::Usage {
+            message: format!("`{first}` is no remote, and there are several"),
+            hint: Some(format!("name one of {}", known.join(", "))),
+        }),
+    }
+}
+
+/// `1.26` means `go-sdk/<this machine's basearch>/1.26`.
+fn ref_name(word: &str) -> Result<RefName, CliError> {
+    let whole = match (Arch::host(), word.contains('/')) {
+        (Some(arch), false) => format!("go-sdk/{arch}/{word}"),
+        _ => word.to_owned(),
+    };
+    let parsed = whole.parse();
+    parsed.map_err(|error: ostree_go_sdk::InvalidRef| CliError::usage(error.to_string()))
+}
+
+fn planned_json(planned: &PlannedRef) -> Value {
+    let proof = planned.verified.proof();
+    let mut document = commit_json(&planned.info);
+    document["ref"] = planned.name.to_string().into();
+    document["current"] = planned.current.map(|id| id.to_string()).into();
+    document["signed"] = (!proof.unsigned).into();
+    document["signatures"] = proof.signatures.iter().map(signature_json).collect();
+    document["download"] = match planned.download {
+        Download::Nothing => json!({"way": "nothing", "bytes": 0, "unpacked": 0}),
+        Download::Delta { bytes, unpacked } => {
+            json!({"way": "delta", "bytes": bytes, "unpacked": unpacked})
+        }
+        other => json!({"way": "objects", "bytes": null, "unpacked": other.unpacked()}),
+    };
+    document
+}
+
+fn signature_json(signature: &Signature) -> Value {
+    json!({
+        "kind": signature.kind,
+        "key": signature.key,
+        "user": signature.user,
+        "status": signature.status.as_str(),
+        "created": signature.created.map(crate::output::time),
+    })
+}
+
+fn plan_text(preflight: &Preflight<'_>) -> String {
+    let rows: Vec<Vec<String>> = preflight
+        .refs()
+        .iter()
+        .map(|planned| {
+            let info = &planned.info;
+            vec![
+                planned.name.to_string(),
+                short(info.id),
+                info.version.clone().unwrap_or_else(|| "-".to_owned()),
+                info.arch.map_or("noarch", Arch::basearch).to_owned(),
+                download(planned.download),
+                signed(planned),
+            ]
+        })
+        .collect();
+    table(
+        &["REF", "COMMIT", "GO", "ARCH", "DOWNLOAD", "SIGNED BY"],
+        &rows,
+    )
+}
+
+fn download(download: Download) -> String {
+    match download {
+        Download::Nothing => "nothing".to_owned(),
+        Download::Delta { bytes: amount, .. } => format!("{} delta", bytes(amount)),
+        other => match other.unpacked() {
+            Some(amount) => format!("objects of {}", bytes(amount)),
+            None => "objects".to_owned(),
+        },
+    }
+}
+
+fn signed(planned: &PlannedRef) -> String {
+    let proof = planned.verified.proof();
+    if proof.unsigned {
+        return "unsigned".to_owned();
+    }
+    let valid = |signature: &&Signature| signature.status == SignatureStatus::Valid;
+    let by = proof.signatures.iter().filter(valid);
+    let by: Vec<String> = by
+        .map(|signature| signature.user.as_ref().unwrap_or(&signature.key).clone())
+        .collect();
+    by.join(", ")
+}

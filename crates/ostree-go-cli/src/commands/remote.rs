@@ -1,0 +1,193 @@
+use super::{Context, deployments};
+use crate::error::CliError;
+use crate::output::{table, time};
+use crate::progress::Terminal;
+use clap::Subcommand;
+use ostree_go_sdk::{NewRemote, Remote, TrustedKey, Verification, remote};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Say where commits come from, and whose signatures are believed
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct RemoteArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Add a remote
+    ///
+    /// Its commits have to be signed by one of the keys that are given here. Keyrings of the
+    /// system are not asked.
+    Add {
+        /// The name to call it by
+        name: String,
+        /// Where it is: http://, https:// or file:///
+        url: String,
+        /// Believe the public GPG keys in this file (may be repeated)
+        #[arg(long, value_name = "FILE", required_unless_present = "no_gpg_verify")]
+        gpg_import: Vec<PathBuf>,
+        /// Take commits as they come, signed or not
+        #[arg(long, conflicts_with = "gpg_import")]
+        no_gpg_verify: bool,
+    },
+    /// List the remotes
+    List,
+    /// Show the keys whose signatures are believed
+    ShowKeys {
+        /// The remote
+        name: String,
+    },
+    /// Add keys to a remote's keyring, or what is new about keys in it
+    ///
+    /// To rotate a key: import the new one, publish commits signed by it, and then import the
+    /// old one again with its revocation.
+    ImportKey {
+        /// The remote
+        name: String,
+        /// A file of public GPG keys
+        #[arg(required = true)]
+        file: Vec<PathBuf>,
+    },
+    /// Delete a remote and its keyring; what was pulled from it stays
+    Delete {
+        /// The remote
+        name: String,
+    },
+}
+
+pub fn run(context: &Context<'_>, args: &RemoteArgs) -> Result<ExitCode, CliError> {
+    let repo = match (&context.global.repo, &args.action) {
+        // The first remote is what a root begins with.
+        (None, Action::Add { .. }) => {
+            let root = deployments::open_or_create(context)?;
+            let progress = Terminal::new(&context.global);
+            root.lock(&progress)?.repo().clone()
+        }
+        _ => context.client_repo()?,
+    };
+    match &args.action {
+        Action::Add {
+            name,
+            url,
+            gpg_import,
+            no_gpg_verify,
+        } => {
+            let mut new = NewRemote::new(name, url).unsigned(*no_gpg_verify);
+            for path in gpg_import {
+                new = new.keys(read(path)?);
+            }
+            let added = remote::add(&repo, &new)?;
+            let keys = remote::keys(&repo, name)?;
+            let says = match added.verification {
+                Verification::Unsigned => "its commits need no signature".to_owned(),
+                _ => format!("its commits are to be signed by {}", fingerprints(&keys)),
+            };
+            context.output.say(&format!("added remote {name}: {says}"));
+            let mut document = remote_json(&added);
+            document["keys"] = keys_json(&keys);
+            context.output.data(&document, String::new)?;
+        }
+        Action::List => {
+            let remotes = remote::list(&repo)?;
+            let document = json!({"remotes": remotes.iter().map(remote_json).collect::<Value>()});
+            context.output.data(&document, || {
+                let rows: Vec<Vec<String>> = remotes
+                    .iter()
+                    .map(|remote| {
+                        let word = verification(remote).to_owned();
+                        vec![remote.name.clone(), word, remote.url.clone()]
+                    })
+                    .collect();
+                table(&["REMOTE", "COMMITS", "URL"], &rows)
+            })?;
+        }
+        Action::ShowKeys { name } => show(context, name, &remote::keys(&repo, name)?)?,
+        Action::ImportKey { name, file } => {
+            let mut keys = Vec::new();
+            for path in file {
+                keys = remote::import_keys(&repo, name, &read(path)?)?;
+            }
+            show(context, name, &keys)?;
+        }
+        Action::Delete { name } => {
+            remote::delete(&repo, name)?;
+            context.output.say(&format!("deleted remote {name}"));
+            context
+                .output
+                .data(&json!({"deleted": name}), String::new)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(context: &Context<'_>, name: &str, keys: &[TrustedKey]) -> Result<(), CliError> {
+    let document = json!({"remote": name, "keys": keys_json(keys)});
+    context.output.data(&document, || {
+        let rows: Vec<Vec<String>> = keys
+            .iter()
+            .map(|key| {
+                vec![
+                    key.fingerprint.clone(),
+                    state(key).to_owned(),
+                    key.expires.map_or_else(|| "never".to_owned(), time),
+                    key.users.join(", "),
+                ]
+            })
+            .collect();
+        table(&["FINGERPRINT", "STATE", "EXPIRES", "USER"], &rows)
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|source| CliError::File {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn verification(remote: &Remote) -> &'static str {
+    match remote.verification {
+        Verification::Unsigned => "unsigned",
+        _ => "signed",
+    }
+}
+
+fn remote_json(remote: &Remote) -> Value {
+    json!({
+        "remote": remote.name,
+        "url": remote.url,
+        "signed": remote.verification != Verification::Unsigned,
+    })
+}
+
+fn keys_json(keys: &[TrustedKey]) -> Value {
+    let keys = keys.iter().map(|key| {
+        json!({
+            "fingerprint": key.fingerprint,
+            "users": key.users,
+            "created": time(key.created),
+            "expires": key.expires.map(time),
+            "revoked": key.revoked,
+            "expired": key.expired,
+        })
+    });
+    keys.collect()
+}
+
+fn state(key: &TrustedKey) -> &'static str {
+    match (key.revoked, key.expired) {
+        (true, _) => "revoked",
+        (_, true) => "expired",
+        _ => "valid",
+    }
+}
+
+fn fingerprints(keys: &[TrustedKey]) -> String {
+    let keys: Vec<&str> = keys.iter().map(|key| key.fingerprint.as_str()).collect();
+    keys.join(" or ")
+}

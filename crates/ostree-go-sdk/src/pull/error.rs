@@ -1,0 +1,175 @@
+//! Why a pull failed.
+
+use crate::arch::Arch;
+use crate::id::{CommitId, RefName};
+use crate::kind::ErrorKind;
+use crate::remote::RemoteError;
+use crate::repo::RepoError;
+use crate::sign::SignError;
+use std::path::PathBuf;
+
+/// Why a pull failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// The remote is not set up.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// No ref was asked for.
+    #[error("no ref to pull from remote `{remote}`")]
+    NoRefs {
+        /// The remote.
+        remote: String,
+    },
+    /// The remote has no such ref.
+    #[error("no ref `{name}` at {url}")]
+    NoSuchRef {
+        /// The ref.
+        name: RefName,
+        /// The remote's URL.
+        url: String,
+    },
+    /// A commit has no good signature by a key of the remote.
+    #[error("ref {name} of remote `{remote}` is refused")]
+    Signature {
+        /// The ref.
+        name: RefName,
+        /// The remote.
+        remote: String,
+        /// What is wrong with its signatures.
+        #[source]
+        source: SignError,
+    },
+    /// A commit is on a ref that it is not bound to.
+    #[error(
+        "ref {name} of remote `{remote}` is refused: commit {commit} is bound to {}, expected {name}",
+        if found.is_empty() { "no ref".to_owned() } else { found.join(", ") }
+    )]
+    RefBinding {
+        /// The ref that was asked for.
+        name: RefName,
+        /// The remote.
+        remote: String,
+        /// The commit the remote has on it.
+        commit: CommitId,
+        /// The refs the commit is bound to.
+        found: Vec<String>,
+    },
+    /// A commit is for another machine.
+    #[error(
+        "ref {name} of remote `{remote}` is refused: commit {commit} is for {}, expected {expected}",
+        found.as_deref().unwrap_or("no architecture")
+    )]
+    Arch {
+        /// The ref.
+        name: RefName,
+        /// The remote.
+        remote: String,
+        /// The commit.
+        commit: CommitId,
+        /// What the commit says it is for.
+        found: Option<String>,
+        /// What was expected.
+        expected: Arch,
+    },
+    /// A commit is older than the one that is there.
+    #[error(
+        "ref {name} is refused: commit {commit} has timestamp {found}, older than {expected} of {current}, which is there"
+    )]
+    Older {
+        /// The ref.
+        name: RefName,
+        /// The commit the remote has.
+        commit: CommitId,
+        /// Its time, in seconds since 1970.
+        found: u64,
+        /// The commit that is there.
+        current: CommitId,
+        /// Its time.
+        expected: u64,
+    },
+    /// There is more to download than allowed.
+    #[error(
+        "pulling from remote `{remote}` takes {found} bytes or more, at most {limit} are allowed"
+    )]
+    TooLarge {
+        /// The remote.
+        remote: String,
+        /// Bytes to download, or downloaded so far.
+        found: u64,
+        /// The most that is allowed.
+        limit: u64,
+    },
+    /// There is not enough room on the disk.
+    #[error("{} has {available} bytes free, pulling needs {needed}", path.display())]
+    NoSpace {
+        /// The repository.
+        path: PathBuf,
+        /// Bytes that are free.
+        available: u64,
+        /// Bytes that are needed.
+        needed: u64,
+    },
+    /// What came is not what the commit is made of, even when fetched object by object.
+    #[error("commit {commit} of remote `{remote}` is not complete: object {object} is missing")]
+    Incomplete {
+        /// The remote.
+        remote: String,
+        /// The commit.
+        commit: CommitId,
+        /// The first object that is missing.
+        object: String,
+    },
+    /// Fetching failed, or what came was refused on arrival.
+    #[error("cannot pull from remote `{remote}` at {url}")]
+    Transfer {
+        /// The remote.
+        remote: String,
+        /// Its URL.
+        url: String,
+        /// The kind, as libostree's message tells it.
+        kind: ErrorKind,
+        /// libostree's error.
+        #[source]
+        source: glib::Error,
+    },
+    /// The server has sent nothing for too long.
+    #[error("remote `{remote}` at {url} has sent nothing for {seconds} seconds")]
+    Stalled {
+        /// The remote.
+        remote: String,
+        /// Its URL.
+        url: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// The caller asked for a stop.
+    #[error("stopped on request")]
+    Cancelled,
+}
+
+impl PullError {
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Repo(error) => error.kind(),
+            Self::Remote(error) => error.kind(),
+            Self::NoRefs { .. } => ErrorKind::InvalidInput,
+            Self::NoSuchRef { .. } => ErrorKind::NotFound,
+            Self::Signature { source, .. } => source.kind(),
+            Self::RefBinding { .. }
+            | Self::Arch { .. }
+            | Self::Older { .. }
+            | Self::Incomplete { .. } => ErrorKind::Mismatch,
+            Self::TooLarge { .. } => ErrorKind::UnsafeContent,
+            Self::NoSpace { .. } => ErrorKind::DiskFull,
+            Self::Transfer { kind, .. } => *kind,
+            Self::Stalled { .. } => ErrorKind::Network,
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+}

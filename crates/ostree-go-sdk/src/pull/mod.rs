@@ -1,0 +1,220 @@
+//! Pulling commits from a remote.
+//!
+//! First the commits alone are fetched, into a repository of the moment, and everything that can
+//! be said of them is checked there: the signature, the ref each is bound to, the architecture,
+//! the age. Then the content is fetched for exactly these commits, in one transaction of the
+//! repository, and checked once more before the transaction shows anything. What the server
+//! says in between, or a summary that somebody else wrote, decides nothing.
+
+mod complete;
+mod delta;
+mod error;
+mod execute;
+mod message;
+mod preflight;
+mod transfer;
+
+pub use error::PullError;
+pub use preflight::{Download, PlannedRef, Preflight};
+
+use crate::arch::Arch;
+use crate::clock::{Clock, SystemClock};
+use crate::id::{CommitId, RefName};
+use crate::progress::{Progress, Silent};
+use crate::repo::Repo;
+use crate::sign::Verified;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A pull of refs from a remote: which ones, and what has to hold.
+#[derive(Clone)]
+pub struct Pull {
+    remote: String,
+    refs: Vec<RefName>,
+    expect_arch: Option<Arch>,
+    allow_downgrade: bool,
+    depth: i32,
+    subpaths: Vec<String>,
+    mirror: bool,
+    commit_metadata_only: bool,
+    deltas: bool,
+    max_bytes: Option<u64>,
+    retries: u32,
+    retry_delay: Duration,
+    stall_timeout: Duration,
+    clock: Arc<dyn Clock>,
+    progress: Arc<dyn Progress>,
+}
+
+impl fmt::Debug for Pull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pull")
+            .field("remote", &self.remote)
+            .field("refs", &self.refs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a pull did.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Pulled {
+    /// The refs and the commits they name now, in the order they were asked for.
+    pub commits: Vec<(RefName, Verified<CommitId>)>,
+    /// Bytes that came over the network. Nothing is counted for `file` URLs.
+    pub bytes: u64,
+    /// Objects that were fetched or imported one by one.
+    pub objects: u64,
+    /// Whether a static delta was used.
+    pub used_delta: bool,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Pull {
+    /// A pull of refs from a remote, by the remote's name.
+    #[must_use]
+    pub fn new(remote: impl Into<String>, refs: impl IntoIterator<Item = RefName>) -> Self {
+        let mut refs: Vec<RefName> = refs.into_iter().collect();
+        let mut seen = std::collections::BTreeSet::new();
+        refs.retain(|name| seen.insert(name.clone()));
+        Self {
+            remote: remote.into(),
+            refs,
+            expect_arch: None,
+            allow_downgrade: false,
+            depth: 0,
+            subpaths: Vec::new(),
+            mirror: false,
+            commit_metadata_only: false,
+            deltas: true,
+            max_bytes: None,
+            retries: 5,
+            retry_delay: Duration::from_millis(500),
+            stall_timeout: Duration::from_secs(60),
+            clock: Arc::new(SystemClock),
+            progress: Arc::new(Silent),
+        }
+    }
+
+    /// Refuses commits that are not for this architecture. Default: any will do.
+    #[must_use]
+    pub fn expect_arch(mut self, arch: Option<Arch>) -> Self {
+        self.expect_arch = arch;
+        self
+    }
+
+    /// Takes a commit that is older than the one the ref names here. Default: no.
+    #[must_use]
+    pub fn allow_downgrade(mut self, allow: bool) -> Self {
+        self.allow_downgrade = allow;
+        self
+    }
+
+    /// How many commits before each one to fetch too; -1 for all of them. Default: 0.
+    #[must_use]
+    pub fn depth(mut self, depth: i32) -> Self {
+        self.depth = depth.max(-1);
+        self
+    }
+
+    /// Only these paths of the tree, and what is below them. The commits stay partial: they
+    /// cannot be checked out as a whole. Default: everything.
+    #[must_use]
+    pub fn subpaths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
+        // libostree wants them from the root.
+        self.subpaths = paths
+            .into_iter()
+            .map(|path| format!("/{}", path.trim_matches('/')))
+            .collect();
+        self
+    }
+
+    /// Moves local refs, as a mirror has them, instead of the remote's. Default: no.
+    #[must_use]
+    pub fn mirror(mut self, mirror: bool) -> Self {
+        self.mirror = mirror;
+        self
+    }
+
+    /// Fetches the commits and their signatures only, and moves no ref. Default: no.
+    #[must_use]
+    pub fn commit_metadata_only(mut self, only: bool) -> Self {
+        self.commit_metadata_only = only;
+        self
+    }
+
+    /// Whether to use static deltas where there are any. A repository in archive mode cannot
+    /// use them. Default: yes.
+    #[must_use]
+    pub fn deltas(mut self, deltas: bool) -> Self {
+        self.deltas = deltas;
+        self
+    }
+
+    /// The most bytes to download. Where a delta says how large it is, more is an error before
+    /// it starts; else the pull ends when that many have come. Default: no limit.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// How often a pull that failed for a passing reason is resumed before that is an error.
+    /// Default: 5.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// How long to wait before the first retry; twice as long before each further one.
+    /// Default: half a second.
+    #[must_use]
+    pub fn retry_delay(mut self, delay: Duration) -> Self {
+        self.retry_delay = delay;
+        self
+    }
+
+    /// How long a server may send nothing. Default: 60 seconds. libostree 2022.7 hears of it, as
+    /// of a wish to stop, only when a request that is under way gets an answer or fails.
+    #[must_use]
+    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.stall_timeout = timeout;
+        self
+    }
+
+    /// The time that a [proof](crate::Proof) bears. Default: [`SystemClock`].
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Who hears what happens. Default: [`Silent`].
+    #[must_use]
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Fetches the commits and checks them; writes nothing into the repository.
+    ///
+    /// # Errors
+    /// When the remote is not set up, cannot be reached or has no such ref, or a commit is
+    /// refused: it is not signed by a trusted key, is not bound to the ref, is for another
+    /// architecture, or is older than the one that is there.
+    pub fn preflight<'a>(&'a self, repo: &'a Repo) -> Result<Preflight<'a>, PullError> {
+        Preflight::new(self, repo)
+    }
+
+    /// The name a ref has here.
+    fn local_name(&self, name: &RefName) -> String {
+        if self.mirror {
+            name.to_string()
+        } else {
+            format!("{}:{name}", self.remote)
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! What is checked before anything is fetched but the commits.
+
+use super::delta::Deltas;
+use super::transfer::{self, Request, item};
+use super::{Pull, PullError};
+use crate::catalog::{CommitInfo, CommitKind};
+use crate::id::{CommitId, RefName};
+use crate::kind::ErrorKind;
+use crate::metadata as keys;
+use crate::object::sorted_dict;
+use crate::remote::{self, Remote, RemoteError, Verification};
+use crate::repo::{Repo, RepoError, RepoMode};
+use crate::sign::{self, Proof, TrustedKeys, Verified};
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// What a pull would fetch; checked, and not fetched yet.
+#[derive(Debug)]
+pub struct Preflight<'a> {
+    pub(super) pull: &'a Pull,
+    pub(super) repo: &'a Repo,
+    pub(super) remote: Remote,
+    pub(super) refs: Vec<PlannedRef>,
+    pub(super) started: Instant,
+    pub(super) bytes: u64,
+}
+
+/// One ref of a pull.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PlannedRef {
+    /// The ref, as the remote has it.
+    pub name: RefName,
+    /// The commit on it, checked.
+    pub verified: Verified<CommitId>,
+    /// What the commit says.
+    pub info: CommitInfo,
+    /// The commit that the ref names here now.
+    pub current: Option<CommitId>,
+    /// What is left to download.
+    pub download: Download,
+    pub(super) detached: glib::Variant,
+}
+
+/// How much there is to download for a ref.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Download {
+    /// Nothing: the whole commit is there.
+    Nothing,
+    /// A static delta.
+    Delta {
+        /// Bytes over the network.
+        bytes: u64,
+        /// Bytes of new content on the disk.
+        unpacked: u64,
+    },
+    /// The objects that are not there, one by one.
+    Objects {
+        /// Bytes of the whole tree, as the commit says; the download is compressed and leaves
+        /// out what is there already.
+        tree: Option<u64>,
+    },
+}
+
+impl Download {
+    /// Bytes over the network, as far as that is known before.
+    #[must_use]
+    pub const fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Nothing => Some(0),
+            Self::Delta { bytes, .. } => Some(bytes),
+            Self::Objects { .. } => None,
+        }
+    }
+
+    /// Bytes that may be needed on the disk, as far as that is known before.
+    #[must_use]
+    pub const fn unpacked(self) -> Option<u64> {
+        match self {
+            Self::Nothing => Some(0),
+            Self::Delta { unpacked, .. } => Some(unpacked),
+            Self::Objects { tree } => tree,
+        }
+    }
+}
+
+impl<'a> Preflight<'a> {
+    pub(super) fn new(pull: &'a Pull, repo: &'a Repo) -> Result<Self, PullError> {
+        let started = Instant::now();
+        let remote = remote::get(repo, &pull.remote)?;
+        if pull.refs.is_empty() {
+            return Err(PullError::NoRefs {
+                remote: remote.name,
+            });
+        }
+        let keyed = remote::has_keyring(repo, &remote.name);
+        if remote.verification == Verification::Signed && !keyed {
+            return Err(RemoteError::NoKeys { name: remote.name }.into());
+        }
+        let mut preflight = Self {
+            pull,
+            repo,
+            remote,
+            refs: Vec::new(),
+            started,
+            bytes: 0,
+        };
+        let (_folder, scratch) = preflight.scratch()?;
+        preflight.fetch_commits(&scratch)?;
+        for name in &pull.refs {
+            let planned = preflight.look(&scratch, name)?;
+            preflight.refs.push(planned);
+        }
+        Ok(preflight)
+    }
+
+    /// The refs, in the order they were asked for.
+    #[must_use]
+    pub fn refs(&self) -> &[PlannedRef] {
+        &self.refs
+    }
+
+    /// The remote.
+    #[must_use]
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Bytes to download, where deltas say it.
+    #[must_use]
+    pub fn bytes(&self) -> Option<u64> {
+        self.refs
+            .iter()
+            .map(|planned| planned.download.bytes())
+            .sum()
+    }
+
+    /// Checks that what there is to download is allowed and has room on the disk.
+    ///
+    /// # Errors
+    /// When deltas say that it is more than [`Pull::max_bytes`], or the file system of the
+    /// repository has less free than the new content takes.
+    pub fn check_limits(&self) -> Result<(), PullError> {
+        let known = self
+            .refs
+            .iter()
+            .filter_map(|planned| planned.download.bytes());
+        let found = known.sum();
+        if let Some(limit) = self.pull.max_bytes.filter(|limit| found > *limit) {
+            return Err(PullError::TooLarge {
+                remote: self.remote.name.clone(),
+                found,
+                limit,
+            });
+        }
+        // A part of a tree takes less, and nobody knows how much.
+        if !self.pull.subpaths.is_empty() {
+            return Ok(());
+        }
+        let path = self.repo.path();
+        let needed: u64 = self.refs.iter().filter_map(|p| p.download.unpacked()).sum();
+        let free = rustix::fs::statvfs(path).map_err(|error| RepoError::Io {
+            action: "ask for the free space of",
+            path: path.to_owned(),
+            source: error.into(),
+        })?;
+        let available = free.f_bavail.saturating_mul(free.f_frsize);
+        if needed > available {
+            return Err(PullError::NoSpace {
+                path: path.to_owned(),
+                available,
+                needed,
+            });
+        }
+        Ok(())
+    }
+
+    /// A repository of the moment with the remote's address and keys.
+    fn scratch(&self) -> Result<(TempDir, Repo), PullError> {
+        let parent = self.repo.path().join("tmp");
+        let io = |source| RepoError::Io {
+            action: "make a folder in",
+            path: parent.clone(),
+            source,
+        };
+        let folder = tempfile::Builder::new()
+            .prefix("ostree-go-pull-")
+            .tempdir_in(&parent)
+            .map_err(io)?;
+        let scratch = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
+        let name = &self.remote.name;
+        let from = self.repo.as_ostree();
+        let options = glib::VariantDict::new(None);
+        options.insert("gpg-verify", false);
+        // What `ostree remote add --set` may have set about the way there.
+        for key in [
+            "proxy",
+            "tls-permissive",
+            "tls-ca-path",
+            "tls-client-cert-path",
+            "tls-client-key-path",
+            "http2",
+        ] {
+            if let Ok(Some(value)) = from.remote_option(name, key, None) {
+                options.insert(key, value.as_str());
+            }
+        }
+        from.remote_get_url(name)
+            .and_then(|url| {
+                let options = options.end();
+                let scratch = scratch.as_ostree();
+                scratch.remote_add(name, Some(&url), Some(&options), gio::Cancellable::NONE)
+            })
+            .map_err(|source| self.repo.failed(&format!("read remote `{name}`"), source))?;
+        if self.remote.verification == Verification::Signed {
+            let keyring = remote::keyring_path(&scratch, name);
+            std::fs::copy(remote::keyring_path(self.repo, name), keyring).map_err(io)?;
+        }
+        Ok((folder, scratch))
+    }
+
+    pub(super) fn request(&self, what: Vec<String>) -> Request<'_> {
+        Request {
+            remote: &self.remote.name,
+            url: &self.remote.url,
+            item: item(self.pull),
+            what,
+            commit_only: false,
+            in_transaction: false,
+            depth: 0,
+            subpaths: &[],
+            verify: false,
+            deltas: true,
+            total: None,
+        }
+    }
+
+    fn fetch_commits(&mut self, scratch: &Repo) -> Result<(), PullError> {
+        let names = self.pull.refs.iter().map(ToString::to_string).collect();
+        let mut request = self.request(names);
+        request.commit_only = true;
+        let fetched = transfer::run(self.pull, scratch, &request);
+        let stats = fetched.map_err(|error| match &error {
+            PullError::Transfer { source, .. } => {
+                let said = source.message();
+                let missing = self.pull.refs.iter().find(|name| {
+                    said.contains(&format!("No such branch '{name}'"))
+                        || (error.kind() == ErrorKind::NotFound
+                            && said.contains(&format!("/refs/heads/{name}:")))
+                        || said.contains(&format!("Refspec '{name}' not found"))
+                });
+                match missing {
+                    Some(name) => PullError::NoSuchRef {
+                        name: name.clone(),
+                        url: self.remote.url.clone(),
+                    },
+                    None => error,
+                }
+            }
+            _ => error,
+        })?;
+        self.bytes += stats.bytes;
+        Ok(())
+    }
+
+    /// Checks everything a commit can be checked for before its content is there.
+    fn look(&self, scratch: &Repo, name: &RefName) -> Result<PlannedRef, PullError> {
+        let fetched = format!("{}:{name}", self.remote.name);
+        let commit = current(scratch, &fetched)?.ok_or_else(|| PullError::NoSuchRef {
+            name: name.clone(),
+            url: self.remote.url.clone(),
+        })?;
+        let proof = self
+            .proof(scratch, commit)
+            .map_err(|source| self.refused(name, source))?;
+        let parsed = scratch.commit(commit)?;
+        let metadata = &parsed.metadata;
+        let bound: Vec<String> = metadata
+            .get(keys::OSTREE_REF_BINDING)
+            .and_then(glib::Variant::get)
+            .unwrap_or_default();
+        if !bound.iter().any(|bound| bound == name.as_str()) {
+            return Err(PullError::RefBinding {
+                name: name.clone(),
+                remote: self.remote.name.clone(),
+                commit,
+                found: bound,
+            });
+        }
+        let info = CommitInfo::read(scratch, commit)?;
+        if let Some(expected) = self.pull.expect_arch {
+            let found = metadata
+                .get(keys::OSTREE_ARCHITECTURE)
+                .and_then(glib::Variant::get::<String>);
+            // A layer that is for every architecture says none.
+            let any = found.is_none() && info.kind == CommitKind::Layer;
+            if !any && found.as_deref() != Some(expected.basearch()) {
+                return Err(PullError::Arch {
+                    name: name.clone(),
+                    remote: self.remote.name.clone(),
+                    commit,
+                    found,
+                    expected,
+                });
+            }
+        }
+        let planned = PlannedRef {
+            name: name.clone(),
+            verified: Verified::new(commit, proof),
+            current: current(self.repo, &self.pull.local_name(name))?,
+            download: self.measure(&info)?,
+            detached: sorted_dict(&scratch.detached(commit)?),
+            info,
+        };
+        self.check_age(&planned, planned.current)?;
+        Ok(planned)
+    }
+
+    pub(super) fn check_age(
+        &self,
+        planned: &PlannedRef,
+        current: Option<CommitId>,
+    ) -> Result<(), PullError> {
+        let commit = *planned.verified.value();
+        let Some(current) = current.filter(|current| *current != commit) else {
+            return Ok(());
+        };
+        let expected = self.repo.commit(current)?.timestamp;
+        if self.pull.allow_downgrade || planned.info.timestamp >= expected {
+            return Ok(());
+        }
+        Err(PullError::Older {
+            name: planned.name.clone(),
+            commit,
+            found: planned.info.timestamp,
+            current,
+            expected,
+        })
+    }
+
+    /// How much there is to download.
+    fn measure(&self, info: &CommitInfo) -> Result<Download, PullError> {
+        if self.is_complete(info.id)? {
+            return Ok(Download::Nothing);
+        }
+        let objects = Download::Objects { tree: info.bytes };
+        let local = self.remote.url.starts_with("file:");
+        let whole = self.pull.subpaths.is_empty() && !self.pull.commit_metadata_only;
+        // libostree takes deltas for neither.
+        if !self.pull.deltas || !whole || local || self.repo.mode() == RepoMode::Archive {
+            return Ok(objects);
+        }
+        let age = |commit: CommitId| {
+            self.is_complete(commit).ok().filter(|there| *there)?;
+            Some(self.repo.commit(commit).ok()?.timestamp)
+        };
+        let progress = self.pull.progress.as_ref();
+        let url = self.repo.as_ostree().remote_get_url(&self.remote.name);
+        let url = url.unwrap_or_default();
+        let measured = Deltas::of(&url, self.pull.stall_timeout, progress)
+            .and_then(|deltas| deltas.measure(info.id, age, progress));
+        Ok(measured.unwrap_or(objects))
+    }
+
+    /// Whether a commit and all it is made of are there.
+    fn is_complete(&self, commit: CommitId) -> Result<bool, PullError> {
+        if !self.repo.has_commit(commit)? {
+            return Ok(false);
+        }
+        let loaded = self.repo.as_ostree().load_commit(&commit.to_string());
+        let (_, state) =
+            loaded.map_err(|source| self.repo.failed(&format!("read commit {commit}"), source))?;
+        Ok(!state.contains(ostree::RepoCommitState::PARTIAL))
+    }
+
+    pub(super) fn proof(&self, repo: &Repo, commit: CommitId) -> Result<Proof, sign::SignError> {
+        let name = &self.remote.name;
+        let unsigned = self.remote.verification == Verification::Unsigned;
+        let signatures = if unsigned {
+            Vec::new()
+        } else {
+            sign::verify(repo, commit, &TrustedKeys::Remote(name.clone()))?
+        };
+        Ok(Proof {
+            remote: name.clone(),
+            signatures,
+            unsigned,
+            at: self.pull.clock.now(),
+        })
+    }
+
+    pub(super) fn refused(&self, name: &RefName, source: sign::SignError) -> PullError {
+        match source {
+            sign::SignError::Repo(error) => error.into(),
+            source => PullError::Signature {
+                name: name.clone(),
+                remote: self.remote.name.clone(),
+                source,
+            },
+        }
+    }
+}
+
+/// The commit that a ref or `REMOTE:REF` names.
+pub(super) fn current(repo: &Repo, name: &str) -> Result<Option<CommitId>, RepoError> {
+    let found = repo
+        .as_ostree()
+        .resolve_rev_ext(name, true, ostree::RepoResolveRevExtFlags::LOCAL_ONLY)
+        .map_err(|source| repo.failed(&format!("read ref {name}"), source))?;
+    Ok(found.and_then(|checksum| checksum.parse().ok()))
+}

@@ -1,0 +1,455 @@
+//! Remotes: where commits come from, and whose signatures are believed.
+//!
+//! A remote is libostree's: a group `[remote "NAME"]` in the repository's `config`, and a
+//! keyring `NAME.trustedkeys.gpg` beside it. The stock `ostree remote` reads and writes the same.
+
+use crate::ffi;
+use crate::fs::atomic;
+use crate::http::InvalidUrl;
+use crate::http::url::Url;
+use crate::kind::ErrorKind;
+use crate::progress::Silent;
+use crate::repo::{Repo, RepoError, RepoMode};
+use std::path::PathBuf;
+
+/// Whether commits of a remote have to be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verification {
+    /// By a key of the remote's own keyring.
+    Signed,
+    /// Commits are taken as they come.
+    Unsigned,
+}
+
+/// A remote of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remote {
+    /// Its name.
+    pub name: String,
+    /// Where it is, without credentials.
+    pub url: String,
+    /// Whether commits have to be signed.
+    pub verification: Verification,
+}
+
+/// A remote to be added.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NewRemote {
+    name: String,
+    url: String,
+    keys: Vec<Vec<u8>>,
+    verification: Verification,
+}
+
+impl NewRemote {
+    /// A remote whose commits have to be signed; it needs [keys](NewRemote::keys).
+    #[must_use]
+    pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            url: url.into(),
+            keys: Vec::new(),
+            verification: Verification::Signed,
+        }
+    }
+
+    /// Believes the public GPG keys of a file's content, armoured or not, beside those that were
+    /// given before. Default: none.
+    #[must_use]
+    pub fn keys(mut self, file: impl Into<Vec<u8>>) -> Self {
+        self.keys.push(file.into());
+        self
+    }
+
+    /// Takes commits as they come. Default: no.
+    #[must_use]
+    pub fn unsigned(mut self, unsigned: bool) -> Self {
+        self.verification = if unsigned {
+            Verification::Unsigned
+        } else {
+            Verification::Signed
+        };
+        self
+    }
+}
+
+/// A key whose signatures are believed, as far as it is neither expired nor revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TrustedKey {
+    /// The fingerprint of the primary key.
+    pub fingerprint: String,
+    /// Names and addresses of its owner.
+    pub users: Vec<String>,
+    /// When it was made, in seconds since 1970.
+    pub created: u64,
+    /// When it ends to be valid, in seconds since 1970, if it does.
+    pub expires: Option<u64>,
+    /// Whether its owner has revoked it.
+    pub revoked: bool,
+    /// Whether that end has passed.
+    pub expired: bool,
+}
+
+/// Why a remote could not be added, changed or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemoteError {
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// A name that no remote can have.
+    #[error(
+        "`{}` is not a name for a remote, expected letters, digits, `.`, `_` and `-`", found.escape_debug()
+    )]
+    InvalidName {
+        /// The name as given.
+        found: String,
+    },
+    /// A URL that nothing can be pulled from.
+    #[error("remote `{name}` cannot be added")]
+    InvalidUrl {
+        /// The remote.
+        name: String,
+        /// Why.
+        #[source]
+        source: InvalidUrl,
+    },
+    /// There is such a remote.
+    #[error("remote `{name}` is there already, with URL {url}")]
+    Exists {
+        /// The remote.
+        name: String,
+        /// Its URL.
+        url: String,
+    },
+    /// There is no such remote.
+    #[error("no remote `{name}` in repository {}", path.display())]
+    NotFound {
+        /// The name as given.
+        name: String,
+        /// The repository.
+        path: PathBuf,
+        /// The remotes there are.
+        known: Vec<String>,
+    },
+    /// Commits have to be signed, and no key is there to check them with.
+    #[error("remote `{name}` has no keys to check signatures with")]
+    NoKeys {
+        /// The remote.
+        name: String,
+    },
+    /// Keys are given to a remote that checks no signatures.
+    #[error("remote `{name}` checks no signatures, so keys would do nothing")]
+    Unsigned {
+        /// The remote.
+        name: String,
+    },
+    /// What was given as keys holds none.
+    #[error("there are no public GPG keys in what was given for remote `{name}`")]
+    InvalidKeys {
+        /// The remote.
+        name: String,
+        /// libostree's error, if it had one.
+        #[source]
+        source: Option<glib::Error>,
+    },
+}
+
+impl RemoteError {
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Repo(error) => error.kind(),
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::InvalidName { .. }
+            | Self::InvalidUrl { .. }
+            | Self::Exists { .. }
+            | Self::NoKeys { .. }
+            | Self::Unsigned { .. }
+            | Self::InvalidKeys { .. } => ErrorKind::InvalidInput,
+        }
+    }
+}
+
+/// Adds a remote.
+///
+/// The keys are read first and the keyring is in place before the remote is: an error or a crash
+/// leaves no remote, and never one that would check signatures against the system's keyrings.
+///
+/// # Errors
+/// When the name or the URL is not well-formed, there is a remote of this name, a file of keys
+/// holds none, or there is none where commits have to be signed.
+pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
+    let name = &new.name;
+    check_name(name)?;
+    let url = Url::parse(&new.url).map_err(|source| RemoteError::InvalidUrl {
+        name: name.clone(),
+        source,
+    })?;
+    let keyring = match (new.verification, new.keys.is_empty()) {
+        (Verification::Signed, true) => {
+            return Err(RemoteError::NoKeys { name: name.clone() });
+        }
+        (Verification::Signed, false) => Some(keyring(name, &new.keys)?),
+        (Verification::Unsigned, true) => None,
+        (Verification::Unsigned, false) => {
+            return Err(RemoteError::Unsigned { name: name.clone() });
+        }
+    };
+    let _lock = lock(repo)?;
+    if let Some(there) = find(repo, name)? {
+        return Err(RemoteError::Exists {
+            name: there.name,
+            url: there.url,
+        });
+    }
+    let path = keyring_path(repo, name);
+    match keyring {
+        Some(keyring) => atomic::write(&path, &keyring),
+        // What a crash has left must not become the keys of this one.
+        None if path.exists() => std::fs::remove_file(&path),
+        None => Ok(()),
+    }
+    .map_err(|source| RepoError::Io {
+        action: "write keyring",
+        path,
+        source,
+    })?;
+    // The summary's signature is not asked for. A summary only says which commit a ref names
+    // and which deltas there are. Every commit is checked for its own signature, for the ref it
+    // is bound to and for its age, so a summary that was stolen, swapped or kept from yesterday
+    // can make a pull fail and nothing else. And a server may then do without one.
+    let options = glib::VariantDict::new(None);
+    options.insert("gpg-verify", new.verification == Verification::Signed);
+    options.insert("gpg-verify-summary", false);
+    repo.as_ostree()
+        .remote_add(
+            name,
+            Some(url.secret()),
+            Some(&options.end()),
+            gio::Cancellable::NONE,
+        )
+        .map_err(|source| repo.failed(&format!("add remote `{name}`"), source))?;
+    get(repo, name)
+}
+
+/// The remotes of a repository, by name.
+///
+/// # Errors
+/// When the repository's configuration cannot be read.
+pub fn list(repo: &Repo) -> Result<Vec<Remote>, RemoteError> {
+    let mut names = names(repo)?;
+    names.sort();
+    names.iter().map(|name| read(repo, name)).collect()
+}
+
+/// A remote.
+///
+/// # Errors
+/// When there is none of this name, with those there are.
+pub fn get(repo: &Repo, name: &str) -> Result<Remote, RemoteError> {
+    find(repo, name)?.ok_or_else(|| RemoteError::NotFound {
+        name: name.to_owned(),
+        path: repo.path().to_owned(),
+        known: names(repo).unwrap_or_default(),
+    })
+}
+
+/// Deletes a remote and its keyring. Refs and commits that were pulled from it stay.
+///
+/// # Errors
+/// When there is none of this name, or the repository cannot be written.
+pub fn delete(repo: &Repo, name: &str) -> Result<(), RemoteError> {
+    let _lock = lock(repo)?;
+    get(repo, name)?;
+    repo.as_ostree()
+        .remote_delete(name, gio::Cancellable::NONE)
+        .map_err(|source| repo.failed(&format!("delete remote `{name}`"), source))?;
+    Ok(())
+}
+
+/// The keys of a remote's own keyring.
+///
+/// # Errors
+/// When there is no such remote, or its keyring cannot be read.
+pub fn keys(repo: &Repo, name: &str) -> Result<Vec<TrustedKey>, RemoteError> {
+    get(repo, name)?;
+    if !has_keyring(repo, name) {
+        return Ok(Vec::new());
+    }
+    let keys = ffi::remote_gpg_keys(repo.as_ostree(), name)
+        .map_err(|source| repo.failed(&format!("read the keys of remote `{name}`"), source))?;
+    Ok(keys.iter().map(trusted_key).collect())
+}
+
+/// Adds every key of a file's content to a remote's keyring, and to keys that are there what is
+/// new in it, as a revocation or a later expiry. Returns the keys there are then.
+///
+/// # Errors
+/// When there is no such remote, it checks no signatures, or the file holds no keys.
+pub fn import_keys(repo: &Repo, name: &str, file: &[u8]) -> Result<Vec<TrustedKey>, RemoteError> {
+    if get(repo, name)?.verification == Verification::Unsigned {
+        return Err(RemoteError::Unsigned {
+            name: name.to_owned(),
+        });
+    }
+    // libostree takes a file without keys for one whose keys are all there.
+    keyring(name, &[file.to_vec()])?;
+    let _lock = lock(repo)?;
+    import(repo, name, file)?;
+    keys(repo, name)
+}
+
+/// Where a remote's keyring is (`ostree-remote.c`: `NAME.trustedkeys.gpg`).
+pub(crate) fn keyring_path(repo: &Repo, name: &str) -> PathBuf {
+    repo.path().join(format!("{name}.trustedkeys.gpg"))
+}
+
+/// Whether a remote has a keyring of its own. For one that has not, libostree would believe the
+/// keys of the whole system.
+pub(crate) fn has_keyring(repo: &Repo, name: &str) -> bool {
+    keyring_path(repo, name).exists()
+}
+
+fn lock(repo: &Repo) -> Result<crate::fs::lock::Lock, RemoteError> {
+    let lock = repo.lock(&Silent)?;
+    // What another process has added since this repository was opened must not be written over.
+    repo.as_ostree()
+        .reload_config(gio::Cancellable::NONE)
+        .map_err(|source| repo.failed("read the configuration", source))?;
+    Ok(lock)
+}
+
+/// libostree's rule (`ostree_validate_remote_name`): one component of a ref.
+fn check_name(name: &str) -> Result<(), RemoteError> {
+    let is_valid = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && !name.is_empty()
+        && name.len() <= 100
+        && !name.starts_with(['.', '-']);
+    if is_valid {
+        Ok(())
+    } else {
+        Err(RemoteError::InvalidName {
+            found: name.to_owned(),
+        })
+    }
+}
+
+fn names(repo: &Repo) -> Result<Vec<String>, RemoteError> {
+    // libostree counts wrongly what it does not have.
+    let names = repo.as_ostree().remote_list();
+    Ok(names.into_iter().map(Into::into).collect())
+}
+
+fn find(repo: &Repo, name: &str) -> Result<Option<Remote>, RemoteError> {
+    names(repo)?
+        .iter()
+        .find(|known| *known == name)
+        .map(|name| read(repo, name))
+        .transpose()
+}
+
+fn read(repo: &Repo, name: &str) -> Result<Remote, RemoteError> {
+    let ostree = repo.as_ostree();
+    let failed = |source| repo.failed(&format!("read remote `{name}`"), source);
+    let url = ostree.remote_get_url(name).map_err(failed)?;
+    let signed = ostree.remote_get_gpg_verify(name).map_err(failed)?;
+    Ok(Remote {
+        name: name.to_owned(),
+        url: Url::parse(&url).map_or_else(|error| error.found, |url| url.to_string()),
+        verification: if signed {
+            Verification::Signed
+        } else {
+            Verification::Unsigned
+        },
+    })
+}
+
+/// Makes a keyring of files of keys, in a repository of the moment.
+fn keyring(name: &str, files: &[Vec<u8>]) -> Result<Vec<u8>, RemoteError> {
+    const REMOTE: &str = "keys";
+    let invalid = |source| RemoteError::InvalidKeys {
+        name: name.to_owned(),
+        source,
+    };
+    let io = |path: &std::path::Path, source| RepoError::Io {
+        action: "make a keyring in",
+        path: path.to_owned(),
+        source,
+    };
+    let folder = tempfile::tempdir().map_err(|source| io(&std::env::temp_dir(), source))?;
+    let scratch = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
+    scratch
+        .as_ostree()
+        .remote_add(REMOTE, Some("file:///"), None, gio::Cancellable::NONE)
+        .map_err(|source| scratch.failed("add a remote", source))?;
+    let path = keyring_path(&scratch, REMOTE);
+    for file in files {
+        // A file may hold what another has held, so that nothing new says nothing: each starts
+        // from nothing to see whether it holds keys, and then adds to the whole.
+        let whole = std::fs::read(&path).ok();
+        let _ = std::fs::remove_file(&path);
+        import(&scratch, REMOTE, file).map_err(|error| match error {
+            RemoteError::Repo(RepoError::Ostree { source, .. }) => invalid(Some(source)),
+            other => other,
+        })?;
+        if keys(&scratch, REMOTE)?.is_empty() {
+            return Err(invalid(None));
+        }
+        if let Some(whole) = whole {
+            std::fs::write(&path, whole).map_err(|source| io(&path, source))?;
+            import(&scratch, REMOTE, file)?;
+        }
+    }
+    Ok(std::fs::read(&path).map_err(|source| io(&path, source))?)
+}
+
+fn import(repo: &Repo, name: &str, file: &[u8]) -> Result<u32, RemoteError> {
+    let stream = gio::MemoryInputStream::from_bytes(&glib::Bytes::from(file));
+    Ok(ffi::remote_gpg_import(repo.as_ostree(), name, &stream)
+        .map_err(|source| repo.failed(&format!("import keys for remote `{name}`"), source))?)
+}
+
+/// Reads `OSTREE_GPG_KEY_GVARIANT_FORMAT` (`ostree-repo.h`): subkeys, the primary first, and
+/// users. Times are big-endian.
+fn trusted_key(key: &glib::Variant) -> TrustedKey {
+    let dicts = |index: usize| {
+        let list = key.child_value(index);
+        let dicts: Vec<glib::VariantDict> = list
+            .iter()
+            .map(|dict| glib::VariantDict::new(Some(&dict)))
+            .collect();
+        dicts
+    };
+    let primary = dicts(0).into_iter().next();
+    let primary = primary.unwrap_or_else(|| glib::VariantDict::new(None));
+    let time = |name: &str| {
+        let seconds = primary.lookup::<i64>(name).ok().flatten().map(i64::from_be);
+        seconds
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .unwrap_or_default()
+    };
+    let flag = |name: &str| {
+        let flag = primary.lookup::<bool>(name).ok().flatten();
+        flag.unwrap_or_default()
+    };
+    let text = |dict: &glib::VariantDict, name: &str| {
+        let text = dict.lookup::<String>(name).ok().flatten();
+        text.unwrap_or_default()
+    };
+    TrustedKey {
+        fingerprint: text(&primary, "fingerprint"),
+        users: dicts(1).iter().map(|user| text(user, "uid")).collect(),
+        created: time("created"),
+        expires: Some(time("expires")).filter(|seconds| *seconds > 0),
+        revoked: flag("revoked"),
+        expired: flag("expired"),
+    }
+}

@@ -1,0 +1,293 @@
+//! Web servers for a folder: a real one, and one that misbehaves as it is told.
+
+use crate::tools;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// nginx over a folder; stopped when dropped.
+#[derive(Debug)]
+pub struct RealServer {
+    port: u16,
+    child: Child,
+    _config: TempDir,
+}
+
+impl RealServer {
+    /// Starts one, or says that the test is skipped.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn over(folder: &Path) -> Option<Self> {
+        let nginx = tools::require("nginx")?;
+        for _ in 0..5 {
+            let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let port = socket.local_addr().expect("an address").port();
+            drop(socket);
+            let config = tempfile::tempdir().expect("a folder");
+            let at = config.path().display();
+            let user = if tools::is_root() { "user root;" } else { "" };
+            let text = format!(
+                "daemon off; {user} pid {at}/pid; error_log {at}/error.log; worker_processes 1;\n\
+                 events {{}}\nhttp {{ access_log off; keepalive_timeout 60; \
+                 client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
+                 uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
+                 server {{ listen 127.0.0.1:{port}; root {}; }} }}\n",
+                folder.display()
+            );
+            let path = config.path().join("nginx.conf");
+            fs::write(&path, text).expect("a configuration");
+            let child = Command::new(&nginx)
+                .arg("-c")
+                .arg(&path)
+                .stdin(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn();
+            let mut server = Self {
+                port,
+                child: child.expect("nginx runs"),
+                _config: config,
+            };
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < deadline {
+                if matches!(server.child.try_wait(), Ok(Some(_))) {
+                    break;
+                }
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return Some(server);
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        panic!("nginx does not start");
+    }
+
+    /// Where the folder is served.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for RealServer {
+    fn drop(&mut self) {
+        // Its worker ends with it on TERM, and outlives it on KILL.
+        let _ = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
+        let _ = self.child.wait();
+    }
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// This status.
+    Status(u16),
+    /// The connection is reset before an answer.
+    Reset,
+    /// The connection stays open and nothing comes.
+    Stall,
+    /// Half of the content comes, and then the connection is closed.
+    Truncate,
+    /// The length says one byte more than comes.
+    LengthTooLong,
+    /// The length says one byte less than there is.
+    LengthTooShort,
+    /// One bit in the middle is another.
+    Flip,
+    /// Other content.
+    Instead(Vec<u8>),
+}
+
+#[derive(Debug)]
+struct State {
+    folder: PathBuf,
+    faults: Mutex<Vec<(String, Fault, Option<u32>)>>,
+    requests: Mutex<Vec<String>>,
+    bytes: AtomicU64,
+    /// Microseconds to wait before each answer.
+    delay: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// A server over a folder that misbehaves as it is told.
+#[derive(Debug)]
+pub struct BadServer {
+    port: u16,
+    state: Arc<State>,
+}
+
+impl BadServer {
+    /// Starts one that behaves so far.
+    ///
+    /// # Panics
+    ///
+    /// When there is no port.
+    pub fn over(folder: &Path) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = socket.local_addr().expect("an address").port();
+        let state = Arc::new(State {
+            folder: folder.to_owned(),
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            bytes: AtomicU64::new(0),
+            delay: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        });
+        let shared = state.clone();
+        std::thread::spawn(move || {
+            for stream in socket.incoming() {
+                if shared.stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let (Ok(stream), shared) = (stream, shared.clone()) else {
+                    continue;
+                };
+                std::thread::spawn(move || {
+                    let _ = serve(&stream, &shared);
+                    let _ = stream.shutdown(Shutdown::Both);
+                });
+            }
+        });
+        Self { port, state }
+    }
+
+    /// Where the folder is served.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Answers wrongly for every path that contains `path`.
+    ///
+    /// # Panics
+    ///
+    /// As all of these, when a thread of the server has panicked.
+    pub fn fault(&self, path: &str, fault: Fault) {
+        self.faults().push((path.to_owned(), fault, None));
+    }
+
+    /// Answers wrongly this often, and then well.
+    pub fn fault_times(&self, path: &str, fault: Fault, times: u32) {
+        self.faults().push((path.to_owned(), fault, Some(times)));
+    }
+
+    /// Behaves again, and forgets what was asked for and sent.
+    pub fn behave(&self) {
+        self.faults().clear();
+        self.state.requests.lock().expect("no panic").clear();
+        self.state.bytes.store(0, Ordering::Relaxed);
+        self.delay(Duration::ZERO);
+    }
+
+    /// Waits before every answer.
+    pub fn delay(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).expect("short");
+        self.state.delay.store(micros, Ordering::Relaxed);
+    }
+
+    /// The paths that were asked for.
+    pub fn requests(&self) -> Vec<String> {
+        self.state.requests.lock().expect("no panic").clone()
+    }
+
+    /// The bytes of content that were sent.
+    pub fn bytes(&self) -> u64 {
+        self.state.bytes.load(Ordering::Relaxed)
+    }
+
+    fn faults(&self) -> std::sync::MutexGuard<'_, Vec<(String, Fault, Option<u32>)>> {
+        self.state.faults.lock().expect("no panic")
+    }
+}
+
+impl Drop for BadServer {
+    fn drop(&mut self) {
+        self.state.stop.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+fn serve(stream: &TcpStream, state: &State) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut lines = BufReader::new(stream.try_clone()?);
+    loop {
+        let mut request = String::new();
+        if lines.read_line(&mut request)? == 0 {
+            return Ok(());
+        }
+        loop {
+            let mut header = String::new();
+            if lines.read_line(&mut header)? == 0 || header.trim().is_empty() {
+                break;
+            }
+        }
+        let path = request.split(' ').nth(1).unwrap_or("/").to_owned();
+        state.requests.lock().expect("no panic").push(path.clone());
+        std::thread::sleep(Duration::from_micros(state.delay.load(Ordering::Relaxed)));
+        if !answer(stream, state, &path)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Says whether the connection may be used again.
+fn answer(mut stream: &TcpStream, state: &State, path: &str) -> std::io::Result<bool> {
+    let fault = fault_for(state, path);
+    let content = match &fault {
+        Some(Fault::Instead(content)) => Some(content.clone()),
+        _ => fs::read(state.folder.join(path.trim_start_matches('/'))).ok(),
+    };
+    let Some(mut content) = content else {
+        write!(
+            stream,
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        )?;
+        return Ok(true);
+    };
+    let mut length = content.len();
+    match fault {
+        Some(Fault::Status(status)) => {
+            write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")?;
+            return Ok(true);
+        }
+        Some(Fault::Reset) => return Ok(false),
+        Some(Fault::Stall) => {
+            while !state.stop.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            return Ok(false);
+        }
+        Some(Fault::Truncate) => content.truncate(length / 2),
+        Some(Fault::LengthTooLong) => length += 1,
+        Some(Fault::LengthTooShort) => length -= 1,
+        Some(Fault::Flip) => content[length / 2] ^= 1,
+        _ => {}
+    }
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
+    )?;
+    stream.write_all(&content)?;
+    state
+        .bytes
+        .fetch_add(content.len() as u64, Ordering::Relaxed);
+    Ok(length == content.len())
+}
+
+fn fault_for(state: &State, path: &str) -> Option<Fault> {
+    let mut faults = state.faults.lock().expect("no panic");
+    let fault = faults
+        .iter_mut()
+        .find(|(part, _, left)| path.contains(part.as_str()) && *left != Some(0))?;
+    if let Some(left) = &mut fault.2 {
+        *left -= 1;
+    }
+    Some(fault.1.clone())
+}

@@ -1,0 +1,139 @@
+//! Pulling over a network that fails, onto a disk that is full.
+
+use ostree_go_tests::shop::{REF, Shop};
+use ostree_go_tests::tmpfs::Tmpfs;
+use ostree_go_tests::webserver::Fault;
+use std::time::Duration;
+
+#[test]
+fn a_server_in_trouble() {
+    let shop = Shop::new();
+    let file = shop.object(REF, "filez");
+    let faults = [
+        (Fault::Status(404), 1),
+        (Fault::Status(500), 75),
+        (Fault::Reset, 75),
+        (Fault::Truncate, 75),
+        (Fault::LengthTooLong, 75),
+        (Fault::LengthTooShort, 75),
+    ];
+    for (fault, code) in faults {
+        shop.server.behave();
+        shop.server.fault(&file, fault.clone());
+        let out = shop.pull(&[REF]);
+        assert_eq!(out.code(), Some(code), "{fault:?}: {}", out.stderr);
+        shop.unharmed(&[]);
+    }
+    // Trouble that passes is none.
+    for fault in [Fault::Reset, Fault::Status(500), Fault::Truncate] {
+        shop.server.behave();
+        shop.server.fault_times(&file, fault, 4);
+        shop.host
+            .run(["pull", "--retries", "3", REF, "--dry-run"])
+            .ok();
+    }
+    shop.server.behave();
+    shop.server.fault_times(&file, Fault::Reset, 4);
+    shop.host.run(["pull", "--retries", "3", REF]).ok();
+    shop.unharmed(&[&format!("acme:{REF}")]);
+}
+
+#[test]
+fn nobody_there_and_nothing_on_it() {
+    let shop = Shop::new();
+    let out = shop.pull(&["go-sdk/x86_64/9.9"]).exits(1);
+    assert!(
+        out.stderr.contains("no ref `go-sdk/x86_64/9.9` at http"),
+        "{}",
+        out.stderr
+    );
+    shop.server.fault("/", Fault::Reset);
+    shop.pull(&[REF]).exits(75);
+    shop.unharmed(&[]);
+}
+
+#[test]
+fn a_killed_pull_goes_on_where_it_was() {
+    let shop = Shop::new();
+    shop.server.delay(Duration::from_millis(60));
+    let mut child = shop.host.ostree_go(["pull", "-q", REF]).spawn().unwrap();
+    while shop.server.bytes() < 30_000 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let first = shop.server.bytes();
+    shop.unharmed(&[]);
+    shop.server.behave();
+    shop.pull(&[REF]).ok();
+    let second = shop.server.bytes();
+    assert!(second < 45_000, "{first} bytes, and then {second}");
+    shop.unharmed(&[&format!("acme:{REF}")]);
+}
+
+#[test]
+fn a_pull_that_dies_at_a_checkpoint() {
+    let shop = Shop::new();
+    for point in ["pull.fetched", "pull.locked", "pull.committed"] {
+        let mut command = shop.host.ostree_go(["pull", "-q", REF]);
+        let out = ostree_go_tests::cli::run(command.env("OSTREE_GO_FAILPOINT", point));
+        assert_ne!(out.code(), Some(0), "{point}: {}", out.stderr);
+        shop.host.fsck();
+    }
+    shop.pull(&[REF]).ok();
+    shop.unharmed(&[&format!("acme:{REF}")]);
+    shop.host.checkout(&format!("acme:{REF}"), "tree");
+}
+
+#[test]
+fn no_more_bytes_than_allowed() {
+    let shop = Shop::new();
+    let out = shop.pull(&[REF, "--max-bytes", "20000"]).exits(1);
+    assert!(
+        out.stderr.contains("at most 20000 are allowed"),
+        "{}",
+        out.stderr
+    );
+    shop.unharmed(&[]);
+    // A delta says it before it starts.
+    shop.delta(None, &shop.publisher.rev(REF).unwrap());
+    shop.server.behave();
+    shop.pull(&[REF, "--max-bytes", "20000"]).exits(1);
+    shop.pull(&[REF, "--max-bytes", "20000", "--dry-run"])
+        .exits(1);
+    let asked = shop.server.requests();
+    assert!(!asked.iter().any(|p| p.ends_with("/0")), "{asked:?}");
+    shop.pull(&[REF, "--max-bytes", "1000000"]).ok();
+    shop.unharmed(&[&format!("acme:{REF}")]);
+}
+
+#[test]
+fn no_room_on_the_disk() {
+    let shop = Shop::new();
+    shop.delta(None, &shop.publisher.rev(REF).unwrap());
+    let Some(disk) = Tmpfs::mount(1 << 20) else {
+        return;
+    };
+    let repo = disk.path().join("repo");
+    let keys = shop.gpg.export(&shop.key);
+    let run = |args: &[&str]| {
+        let mut command = shop.host.ostree_go(args.iter().copied());
+        ostree_go_tests::cli::run(command.env("OSTREE_REPO", &repo))
+    };
+    run(&["init", "--mode", "bare-user-only"]).ok();
+    let (url, keys) = (shop.server.url(), keys.display().to_string());
+    run(&["remote", "add", "acme", &url, "--gpg-import", &keys]).ok();
+    let room = disk.fill();
+    // Room for the commit, not for what it is made of.
+    let length = std::fs::metadata(&room).unwrap().len();
+    let file = std::fs::OpenOptions::new().write(true).open(&room).unwrap();
+    file.set_len(length - 40_000).unwrap();
+    drop(file);
+    shop.server.behave();
+    let out = run(&["pull", REF]).exits(75);
+    assert!(out.stderr.contains("bytes free"), "{}", out.stderr);
+    let asked = shop.server.requests();
+    assert!(!asked.iter().any(|p| p.ends_with("/0")), "{asked:?}");
+    std::fs::remove_file(&room).unwrap();
+    run(&["pull", REF]).ok();
+}
