@@ -98,8 +98,16 @@ fn deltas_are_used_where_there_are_any() {
     let download = &said["commits"][0]["download"];
     assert_eq!(download["way"], "delta");
     assert!(download["bytes"].as_u64().unwrap() > 30_000, "{download}");
+    // Whether some of the objects were asked for one by one as well is not the same every
+    // time: libostree 2022.7 ends some pulls before the last of a delta is applied, and what is
+    // missing then is fetched after it.
     let asked = shop.server.requests();
-    assert!(!asked.iter().any(|p| p.ends_with(".filez")), "{asked:?}");
+    assert!(
+        asked
+            .iter()
+            .any(|p| p.starts_with("/deltas/") && p.ends_with("/0")),
+        "{asked:?}"
+    );
 
     let second = shop.commit(REF, 2, &[]);
     shop.delta(Some(&first), &second);
