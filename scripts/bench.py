@@ -64,7 +64,7 @@ class Ours:
         lines = [
             f"version: {step.version}",
             f"include: {ROOT}/treefiles/base.yaml",
-            f"source: [{{ path: {str(source.path).replace(goarch, '${goarch}')} }}]",
+            f"source:\n  - path: {str(source.path).replace(goarch, '${goarch}')}",
             "channels: []",
         ]
         if step.pinned:

@@ -36,13 +36,12 @@ impl Gpg {
         self.home.path()
     }
 
-    /// Makes a key that signs without asking, and returns its fingerprint. `expires` is in
-    /// GnuPG's words.
+    /// Makes a key that signs without asking, and returns its fingerprint.
     ///
     /// # Panics
     ///
     /// When GnuPG cannot.
-    pub fn key(&self, name: &str, expires: Option<&str>) -> String {
+    pub fn key(&self, name: &str) -> String {
         let user = format!("{name} <{name}@example.com>");
         self.gpg(&[
             "--batch",
@@ -52,7 +51,7 @@ impl Gpg {
             &user,
             "ed25519",
             "sign",
-            expires.unwrap_or("never"),
+            "never",
         ]);
         let listed = self.gpg(&["--batch", "--with-colons", "--list-keys", &user]);
         let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:"));
@@ -80,6 +79,18 @@ impl Gpg {
             fingerprint,
         ]);
         path
+    }
+
+    /// Lets a key expire now, and waits until it has. What it has signed before is as old as
+    /// the key was good: there is no race with the clock.
+    ///
+    /// # Panics
+    ///
+    /// When GnuPG cannot.
+    pub fn expire(&self, fingerprint: &str) {
+        self.gpg(&["--batch", "--quick-set-expire", fingerprint, "seconds=1"]);
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        self.export(fingerprint);
     }
 
     /// Revokes a key, by the certificate that GnuPG made with it.

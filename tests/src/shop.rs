@@ -52,7 +52,7 @@ impl Shop {
     pub fn bare() -> Self {
         let (publisher, host, gpg) = (Bench::new(), Bench::new(), Gpg::new());
         ostree::init(&publisher.repo(), "archive");
-        let key = gpg.key("publisher", None);
+        let key = gpg.key("publisher");
         host.run(["init", "--mode", "bare-user"]).ok();
         let server = BadServer::over(&publisher.repo());
         Self {

@@ -63,7 +63,7 @@ impl Progress for Recorder {
 fn toy(folder: &Path) -> (Treefile, Repo) {
     Toy::new(Arch::X86_64).dir(&folder.join("go"));
     std::fs::write(folder.join("go.yaml"), TREEFILE).unwrap();
-    let treefile = Treefile::load(&folder.join("go.yaml")).unwrap();
+    let treefile = Treefile::load(folder.join("go.yaml")).unwrap();
     let repo = Repo::create(folder.join("repo"), RepoMode::BareUser).unwrap();
     (treefile, repo)
 }

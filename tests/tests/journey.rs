@@ -22,7 +22,7 @@ impl World {
         let bench = Bench::new();
         std::os::unix::fs::symlink(bench.repo(), nginx.path("repo")).unwrap();
         let gpg = Gpg::new();
-        let key = gpg.key("publisher", None);
+        let key = gpg.key("publisher");
         Some(Self {
             bench,
             gpg,
@@ -167,7 +167,7 @@ fn what_is_not_signed_by_the_publisher_never_runs() {
 
     // The next release is signed by somebody else.
     let stranger = Gpg::new();
-    let key = stranger.key("stranger", None);
+    let key = stranger.key("stranger");
     let theirs = World {
         key,
         gpg: stranger,

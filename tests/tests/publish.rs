@@ -75,7 +75,7 @@ fn the_stock_ostree_pulls_what_was_published_by_delta() {
     let Some(nginx) = Nginx::start() else { return };
     let bench = Bench::new();
     let gpg = Gpg::new();
-    let key = gpg.key("publisher", None);
+    let key = gpg.key("publisher");
     let signed = Some((&gpg, key.as_str()));
     compose(&bench, "1.99.1", signed);
     publish(&bench, &signing(signed));
@@ -172,7 +172,7 @@ fn commits_of_one_tree_share_one_deltas_parts() {
 fn the_index_says_what_there_is() {
     let bench = Bench::new();
     let gpg = Gpg::new();
-    let key = gpg.key("publisher", None);
+    let key = gpg.key("publisher");
     compose(&bench, "1.99.1", Some((&gpg, &key)));
     let public = gpg.export(&key);
     publish(
@@ -252,7 +252,7 @@ fn promote_and_log_show_a_channels_history() {
 fn verify_says_who_signed() {
     let bench = Bench::new();
     let gpg = Gpg::new();
-    let (key, other) = (gpg.key("good", None), gpg.key("other", None));
+    let (key, other) = (gpg.key("good"), gpg.key("other"));
     compose(&bench, "1.99.1", Some((&gpg, &key)));
     let name = "go-sdk/x86_64/1.99.1";
     let keys = |key: &str| gpg.export(key).to_str().unwrap().to_owned();

@@ -127,8 +127,8 @@ fn an_old_commit_replayed() {
 fn keys_that_are_not_trusted() {
     let shop = Shop::new();
     let gpg = &shop.gpg;
-    let (stranger, revoked) = (gpg.key("stranger", None), gpg.key("revoked", None));
-    let expiring = gpg.key("expiring", Some("seconds=4"));
+    let (stranger, revoked) = (gpg.key("stranger"), gpg.key("revoked"));
+    let expiring = gpg.key("expiring");
     shop.commit_with("by/expiring", 1, &expiring, &[]);
     shop.commit_with("by/stranger", 1, &stranger, &[]);
     shop.commit_with("by/revoked", 1, &revoked, &[]);
@@ -147,8 +147,8 @@ fn keys_that_are_not_trusted() {
     gpg.revoke(&revoked);
     import(&revoked);
     refused(&shop, &["by/revoked"], "made by a revoked key");
+    gpg.expire(&expiring);
     import(&expiring);
-    std::thread::sleep(std::time::Duration::from_secs(4));
     refused(&shop, &["by/expiring"], "made by an expired key");
     let shown = shop.host.run(["remote", "show-keys", "acme"]).ok().stdout;
     for word in ["revoked", "expired", "valid"] {

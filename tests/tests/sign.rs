@@ -20,8 +20,8 @@ fn gpg_keys_are_told_apart() {
     let bench = Bench::new();
     let (repo, commit) = repo_with_commit(&bench);
     let gpg = Gpg::new();
-    let good = gpg.key("good", None);
-    let other = gpg.key("other", None);
+    let good = gpg.key("good");
+    let other = gpg.key("other");
     let trusted = TrustedKeys::GpgFile(gpg.export(&good));
     assert!(signatures(&repo, commit, &trusted).unwrap().is_empty());
     let error = verify(&repo, commit, &trusted).unwrap_err();
@@ -64,8 +64,8 @@ fn a_key_that_was_revoked_or_has_expired_is_no_good() {
     let bench = Bench::new();
     let (repo, commit) = repo_with_commit(&bench);
     let gpg = Gpg::new();
-    let revoked = gpg.key("revoked", None);
-    let expiring = gpg.key("expiring", Some("seconds=2"));
+    let revoked = gpg.key("revoked");
+    let expiring = gpg.key("expiring");
     for id in [&revoked, &expiring] {
         let key = SigningKey::Gpg {
             id: id.clone(),
@@ -74,7 +74,7 @@ fn a_key_that_was_revoked_or_has_expired_is_no_good() {
         sign(&repo, commit, &key).unwrap();
     }
     gpg.revoke(&revoked);
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    gpg.expire(&expiring);
     let status = |id: &str| {
         let found = signatures(&repo, commit, &TrustedKeys::GpgFile(gpg.export(id))).unwrap();
         found.iter().find(|s| s.key == id).map(|s| s.status)

@@ -103,7 +103,7 @@ pub fn run() -> ExitCode {
                 Some("json") => Format::Json,
                 _ => Format::Human,
             };
-            let output = Output::early(format, color);
+            let output = Output::early(format, color, &settings);
             return report(&CliError::of_arguments(&error), &output);
         }
         Err(error) => {
@@ -111,7 +111,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let output = Output::new(&cli.global);
+    let output = Output::new(&cli.global, &settings);
     match commands::run(cli, &settings, &output) {
         Ok(code) => code,
         Err(error) => report(&error, &output),

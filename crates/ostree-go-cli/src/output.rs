@@ -3,6 +3,7 @@
 use crate::cli::{Format, GlobalArgs};
 use crate::error::CliError;
 use crate::progress::ProgressMode;
+use crate::settings::Settings;
 use clap::ColorChoice;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -20,17 +21,16 @@ pub struct Output {
 }
 
 impl Output {
-    pub fn new(global: &GlobalArgs) -> Self {
+    pub fn new(global: &GlobalArgs, settings: &Settings) -> Self {
         Self {
             quiet: global.quiet,
             json_lines: global.progress == ProgressMode::Json,
-            ..Self::early(global.format, global.color)
+            ..Self::early(global.format, global.color, settings)
         }
     }
 
     /// For what has to be said while the arguments are not understood.
-    pub fn early(format: Format, color: ColorChoice) -> Self {
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    pub fn early(format: Format, color: ColorChoice, settings: &Settings) -> Self {
         Self {
             format,
             quiet: false,
@@ -38,7 +38,7 @@ impl Output {
             color: match color {
                 ColorChoice::Always => true,
                 ColorChoice::Never => false,
-                ColorChoice::Auto => io::stderr().is_terminal() && !no_color,
+                ColorChoice::Auto => io::stderr().is_terminal() && !settings.no_color,
             },
         }
     }

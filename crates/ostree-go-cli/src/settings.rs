@@ -15,6 +15,7 @@ pub struct Settings {
     home: Option<PathBuf>,
     pub http_proxy: Option<String>,
     pub no_proxy: Vec<String>,
+    pub no_color: bool,
 }
 
 impl Settings {
@@ -38,6 +39,7 @@ impl Settings {
             http_proxy: text("https_proxy")
                 .or_else(|| text("HTTPS_PROXY"))
                 .or_else(|| text("ALL_PROXY")),
+            no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             no_proxy: text("no_proxy")
                 .or_else(|| text("NO_PROXY"))
                 .iter()

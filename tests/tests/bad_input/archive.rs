@@ -242,7 +242,7 @@ fn a_bomb() {
     bad.treefile("1.99.2", &archive, "");
     let before = State::of(&bad.bench.repo());
     let compose = |limits: Limits| {
-        let treefile = Treefile::load(&bad.bench.path("go.yaml")).unwrap();
+        let treefile = Treefile::load(bad.bench.path("go.yaml")).unwrap();
         let repo = Repo::open(bad.bench.repo()).unwrap();
         let compose = Compose::new(treefile).limits(limits);
         let done = compose.plan(&repo).unwrap().execute();

@@ -62,7 +62,8 @@ impl Treefile {
     ///
     /// # Errors
     /// When a file cannot be read, or as [`Treefile::parse`].
-    pub fn load(path: &Path) -> Result<Self, TreefileError> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, TreefileError> {
+        let path = path.as_ref();
         let text = read(path)
             .map_err(|source| TreefileError::of_file(path, TreefileProblem::Read(source)))?;
         Self::parse(&text, path, &mut read)

@@ -320,7 +320,7 @@ fn the_parts_of_an_error_can_be_asked_for() {
     assert_eq!(error.key().as_deref(), Some("pin.x86_64"));
     assert_eq!(error.kind(), crate::kind::ErrorKind::InvalidInput);
 
-    let missing = super::super::Treefile::load("no/such.yaml".as_ref()).unwrap_err();
+    let missing = super::super::Treefile::load("no/such.yaml").unwrap_err();
     assert_eq!(missing.kind(), crate::kind::ErrorKind::NotFound);
     let arch = minimal("arches: [x86_64]").unwrap();
     let arch = arch.for_arch(Arch::Aarch64).unwrap_err();

@@ -97,7 +97,7 @@ fn shipped_treefiles_are_right() {
 
 #[test]
 fn a_go_distribution_s_files_all_have_a_layer() {
-    let treefile = Treefile::load(&top().join("treefiles/go-1.26.yaml")).unwrap();
+    let treefile = Treefile::load(top().join("treefiles/go-1.26.yaml")).unwrap();
     let release = treefile.for_arch(Arch::X86_64).unwrap();
     // The top of the official archive of Go 1.26.
     let names = "CONTRIBUTING.md LICENSE PATENTS README.md SECURITY.md VERSION api bin \
