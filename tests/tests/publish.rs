@@ -91,7 +91,9 @@ fn the_stock_ostree_pulls_what_was_published_by_delta() {
     };
     assert_eq!(Some(pull(&client, channel)), bench.rev(channel));
 
-    // The next release: from the one before, and from nothing for those who are new.
+    // The next release: from the one before, and from nothing for those who are new. A web server
+    // tells a summary from the last by its size and the second it was written in.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     compose(&bench, "1.99.2", signed);
     let published = publish(&bench, &signing(signed));
     assert_eq!(Some(pull(&client, channel)), bench.rev(channel));
