@@ -99,7 +99,7 @@ fn deltas_are_used_where_there_are_any() {
     assert_eq!(download["way"], "delta");
     assert!(download["bytes"].as_u64().unwrap() > 30_000, "{download}");
     // Whether some of the objects were asked for one by one as well is not the same every
-    // time: libostree 2022.7 ends some pulls before the last of a delta is applied, and what is
+    // time: with libostree 2022.7 some of a delta's objects can be missing after it, and what is
     // missing then is fetched after it.
     let asked = shop.server.requests();
     assert!(
