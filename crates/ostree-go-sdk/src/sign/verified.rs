@@ -26,7 +26,6 @@ pub struct Proof {
 
 impl<T> Verified<T> {
     /// To be called only by what has just checked `value`, or reads back what was recorded then.
-    #[allow(dead_code, reason = "pull makes the first of them")]
     pub(crate) fn new(value: T, proof: Proof) -> Self {
         Self { value, proof }
     }
