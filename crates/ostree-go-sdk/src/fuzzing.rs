@@ -7,6 +7,7 @@ use crate::fs::path::TreePath;
 use crate::golang::index::DownloadIndex;
 use crate::golang::version_file::VersionFile;
 
+pub use crate::delta::format::fuzz::delta;
 pub use crate::source::fuzz::{tar, zip};
 
 /// Reads a `VERSION` file.

@@ -5,9 +5,11 @@
 //!
 //! Source of the format: `ostree-repo-static-delta-private.h`.
 
+pub(crate) mod format;
 mod name;
 mod retarget;
 
+pub use format::DeltaFormatError;
 pub use name::DeltaName;
 pub(crate) use retarget::retarget;
 

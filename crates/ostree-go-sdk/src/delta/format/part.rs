@@ -1,0 +1,322 @@
+//! A part: tables of modes and of xattrs, a payload, and operations.
+
+use super::{DeltaFormatError, OpWriter};
+use glib::prelude::*;
+use liblzma::read::XzDecoder;
+use liblzma::stream::{Check, Filters, Stream};
+use std::io::Read;
+use std::ops::Range;
+
+/// What the first byte of a part says of the rest: nothing is done to it.
+const PLAIN: u8 = 0;
+/// It is one `.xz` stream.
+const XZ: u8 = b'x';
+/// Most memory for decoding xz: what libostree allows since 2026.
+/// Source: `OSTREE_LZMA_DECODER_MEMLIMIT` (`ostree-lzma-decompressor.c`).
+const DECODER_MEMORY: u64 = 100 << 20;
+
+/// Owner and mode of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Type and permissions, as `st_mode`.
+    pub(crate) mode: u32,
+}
+
+impl Attributes {
+    /// `(uuu)`, big-endian.
+    const LEN: usize = 12;
+
+    fn read(bytes: &[u8; Self::LEN]) -> Self {
+        let number = |at: usize| {
+            let bytes = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+            u32::from_be_bytes(bytes)
+        };
+        Self {
+            uid: number(0),
+            gid: number(4),
+            mode: number(8),
+        }
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        for number in [self.uid, self.gid, self.mode] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+    }
+}
+
+/// Names and values of xattrs, as they stand in the file's header: a name ends in a zero byte.
+pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A part that was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    tables: PartTables,
+    bytes: Vec<u8>,
+    payload: Range<usize>,
+    ops: Range<usize>,
+}
+
+impl Part {
+    /// Reads a part, of at most `limit` bytes without compression.
+    ///
+    /// The form is `(yay)` = compression, bytes; the bytes are
+    /// `(a(uuu)aa(ayay)ayay)` = modes, xattrs, payload, operations.
+    /// Source: `OSTREE_STATIC_DELTA_PART_PAYLOAD_FORMAT_V0`, `_ostree_static_delta_part_open`.
+    pub(crate) fn read(part: &[u8], limit: u64) -> Result<Self, DeltaFormatError> {
+        let bytes = match part.split_first() {
+            None => return Err(DeltaFormatError::part("it is empty")),
+            Some((&PLAIN, bytes)) if bytes.len() as u64 > limit => {
+                return Err(DeltaFormatError::TooLarge { limit });
+            }
+            Some((&PLAIN, bytes)) => bytes.to_vec(),
+            Some((&XZ, bytes)) => decompress(bytes, limit)?,
+            Some((other, _)) => {
+                let problem = format!("its compression is {other}, expected {PLAIN} or {XZ}");
+                return Err(DeltaFormatError::part(problem));
+            }
+        };
+        let [modes, xattrs, payload, ops] = members(&bytes)
+            .ok_or_else(|| DeltaFormatError::part("its members are not inside of it"))?;
+        let tables = PartTables::read(&bytes[modes], &bytes[xattrs])?;
+        Ok(Self {
+            tables,
+            bytes,
+            payload,
+            ops,
+        })
+    }
+
+    pub(crate) fn attributes(&self, index: u64) -> Option<Attributes> {
+        let index = usize::try_from(index).ok()?;
+        self.tables.modes.get(index).copied()
+    }
+
+    pub(crate) fn xattrs(&self, index: u64) -> Option<&Xattrs> {
+        self.tables.xattrs.get(usize::try_from(index).ok()?)
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.bytes[self.payload.clone()]
+    }
+
+    /// The operations' bytes, for [`super::Ops`].
+    pub(crate) fn ops(&self) -> &[u8] {
+        &self.bytes[self.ops.clone()]
+    }
+}
+
+fn decompress(xz: &[u8], limit: u64) -> Result<Vec<u8>, DeltaFormatError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        DeltaFormatError::part(format!("its xz stream cannot be decoded: {error}"))
+    };
+    let stream = Stream::new_stream_decoder(DECODER_MEMORY, 0).map_err(|e| failed(&e))?;
+    let mut bytes = Vec::new();
+    XzDecoder::new_stream(xz, stream)
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|e| failed(&e))?;
+    if bytes.len() as u64 > limit {
+        return Err(DeltaFormatError::TooLarge { limit });
+    }
+    Ok(bytes)
+}
+
+/// Where the four members of a part's tuple are. The ends of the first three stand behind the
+/// last, in reverse, each in as few bytes as the tuple's length needs. Source: GVariant
+/// specification, 2.3.6 "Framing Offsets".
+fn members(bytes: &[u8]) -> Option<[Range<usize>; 4]> {
+    let width = offset_width(bytes.len());
+    let end = bytes.len().checked_sub(3 * width)?;
+    let offset = |index: usize| {
+        let at = bytes.len() - (index + 1) * width;
+        let mut number = [0; 8];
+        number[..width].copy_from_slice(&bytes[at..at + width]);
+        usize::try_from(u64::from_le_bytes(number)).ok()
+    };
+    let (a, b, c) = (offset(0)?, offset(1)?, offset(2)?);
+    (a <= b && b <= c && c <= end).then_some([0..a, a..b, b..c, c..end])
+}
+
+/// The bytes of each framing offset in a container of `len` bytes.
+fn offset_width(len: usize) -> usize {
+    match len as u64 {
+        0..=0xff => 1,
+        0x100..=0xffff => 2,
+        0x1_0000..=0xffff_ffff => 4,
+        _ => 8,
+    }
+}
+
+/// The tables of a part: what operations name by a number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct PartTables {
+    modes: Vec<Attributes>,
+    xattrs: Vec<Xattrs>,
+}
+
+impl PartTables {
+    fn read(modes: &[u8], xattrs: &[u8]) -> Result<Self, DeltaFormatError> {
+        let (modes, []) = modes.as_chunks::<{ Attributes::LEN }>() else {
+            return Err(DeltaFormatError::part("its table of modes is cut off"));
+        };
+        let xattrs = glib::Variant::from_bytes::<Vec<Xattrs>>(&glib::Bytes::from(xattrs));
+        let xattrs = Some(xattrs)
+            .filter(glib::Variant::is_normal_form)
+            .and_then(|xattrs| xattrs.get())
+            .ok_or_else(|| DeltaFormatError::part("its table of xattrs is not well-formed"))?;
+        Ok(Self {
+            modes: modes.iter().map(Attributes::read).collect(),
+            xattrs,
+        })
+    }
+
+    /// The number of an entry, which is added if it is new.
+    pub(crate) fn mode(&mut self, attributes: Attributes) -> u64 {
+        intern(&mut self.modes, &attributes)
+    }
+
+    /// The same for xattrs.
+    pub(crate) fn xattrs(&mut self, xattrs: &Xattrs) -> u64 {
+        intern(&mut self.xattrs, xattrs)
+    }
+
+    /// The bytes of a part, before [`compress`].
+    pub(crate) fn write(&self, payload: &[u8], ops: &OpWriter) -> Vec<u8> {
+        let xattrs = self.xattrs.to_variant();
+        let (xattrs, ops) = (xattrs.data(), ops.bytes());
+        let modes = self.modes.len() * Attributes::LEN;
+        let ends = [
+            modes,
+            modes + xattrs.len(),
+            modes + xattrs.len() + payload.len(),
+        ];
+        let len = ends[2] + ops.len();
+        let width = [1, 2, 4, 8]
+            .into_iter()
+            .find(|width| offset_width(len + 3 * width) <= *width)
+            .unwrap_or(8);
+        let mut out = Vec::with_capacity(len + 3 * width);
+        for mode in &self.modes {
+            mode.write(&mut out);
+        }
+        out.extend_from_slice(xattrs);
+        out.extend_from_slice(payload);
+        out.extend_from_slice(ops);
+        for end in ends.iter().rev() {
+            out.extend_from_slice(&(*end as u64).to_le_bytes()[..width]);
+        }
+        out
+    }
+}
+
+fn intern<T: PartialEq + Clone>(table: &mut Vec<T>, entry: &T) -> u64 {
+    let known = table.iter().position(|known| known == entry);
+    let index = known.unwrap_or_else(|| {
+        table.push(entry.clone());
+        table.len() - 1
+    });
+    index as u64
+}
+
+/// A part's file: its bytes as one `.xz` stream, made by these filters.
+pub(crate) fn compress(bytes: &[u8], filters: &Filters) -> Result<Vec<u8>, liblzma::stream::Error> {
+    // The check is libostree's (`_ostree_lzma_compressor_convert`).
+    let mut stream = Stream::new_stream_encoder(filters, Check::Crc64)?;
+    let mut out = Vec::with_capacity(bytes.len() / 3 + 64);
+    out.push(XZ);
+    loop {
+        out.reserve(1 << 16);
+        let done = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
+        let rest = bytes.get(done..).unwrap_or_default();
+        let status = stream.process_vec(rest, &mut out, liblzma::stream::Action::Finish)?;
+        if status == liblzma::stream::Status::StreamEnd {
+            return Ok(out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Op;
+    use super::*;
+    use liblzma::stream::LzmaOptions;
+    use proptest::prelude::*;
+
+    fn filters() -> Filters {
+        let mut filters = Filters::new();
+        filters.lzma2(&LzmaOptions::new_preset(1).unwrap());
+        filters
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_and_glib_agrees(
+            modes in proptest::collection::vec(any::<[u32; 3]>(), 0..4),
+            xattrs in proptest::collection::vec(proptest::collection::vec(
+                (proptest::collection::vec(any::<u8>(), 0..9), proptest::collection::vec(any::<u8>(), 0..9)),
+                0..3), 0..3),
+            payload in proptest::collection::vec(any::<u8>(), 0..300),
+            more in prop_oneof![Just(0usize), Just(66_000)],
+            offsets in proptest::collection::vec(any::<u64>(), 0..5),
+        ) {
+            let mut payload = payload;
+            payload.resize(payload.len() + more, 7);
+            let mut tables = PartTables::default();
+            for [uid, gid, mode] in &modes {
+                let attributes = Attributes { uid: *uid, gid: *gid, mode: *mode };
+                let index = tables.mode(attributes);
+                prop_assert_eq!(tables.mode(attributes), index);
+            }
+            for entry in &xattrs {
+                tables.xattrs(entry);
+            }
+            let mut ops = OpWriter::default();
+            for offset in &offsets {
+                ops.push(Op::SetReadSource { offset: *offset });
+            }
+            let bytes = tables.write(&payload, &ops);
+
+            type Form = (Vec<(u32, u32, u32)>, Vec<Xattrs>, Vec<u8>, Vec<u8>);
+            let seen = glib::Variant::from_data::<Form, _>(bytes.clone());
+            prop_assert!(seen.is_normal_form());
+            let modes = tables.modes.iter();
+            let modes = modes.map(|m| (m.uid.to_be(), m.gid.to_be(), m.mode.to_be())).collect();
+            let form: Form = (modes, tables.xattrs.clone(), payload.clone(), ops.bytes().to_vec());
+            prop_assert_eq!(seen.get::<Form>().unwrap(), form);
+
+            let plain = [&[PLAIN][..], &bytes].concat();
+            let xz = compress(&bytes, &filters()).unwrap();
+            for file in [plain, xz] {
+                let part = Part::read(&file, bytes.len() as u64).unwrap();
+                prop_assert_eq!(part.payload(), &payload[..]);
+                prop_assert_eq!(part.ops(), ops.bytes());
+                prop_assert_eq!(&part.tables, &tables);
+                let limit = bytes.len() as u64 - 1;
+                prop_assert_eq!(Part::read(&file, limit).unwrap_err(), DeltaFormatError::TooLarge { limit });
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_part_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Part::read(&bytes, 1000);
+            let _ = Part::read(&[&[PLAIN], &bytes[..]].concat(), 1000);
+        }
+    }
+
+    #[test]
+    fn a_damaged_stream_is_refused() {
+        let xz = compress(
+            &PartTables::default().write(&[5; 5000], &OpWriter::default()),
+            &filters(),
+        );
+        let xz = xz.unwrap();
+        assert!(Part::read(&xz, 9000).is_ok());
+        for at in 0..xz.len() {
+            assert!(Part::read(&xz[..at], 9000).is_err(), "cut at {at}");
+        }
+        assert!(Part::read(b"g\x1f\x8b", 9000).is_err());
+    }
+}
