@@ -94,6 +94,8 @@ pub enum Fault {
     Reset,
     /// The connection stays open and nothing comes.
     Stall,
+    /// Half of the content comes, and then nothing; the connection stays open.
+    StallHalfway,
     /// Half of the content comes, and then the connection is closed.
     Truncate,
     /// The length says one byte more than comes.
@@ -164,7 +166,7 @@ impl BadServer {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Answers wrongly for every path that contains `path`.
+    /// Answers wrongly for every path that contains `path`; that ends in it, if it ends in `$`.
     ///
     /// # Panics
     ///
@@ -252,19 +254,14 @@ fn answer(mut stream: &TcpStream, state: &State, path: &str) -> std::io::Result<
         return Ok(true);
     };
     let mut length = content.len();
-    match fault {
+    match &fault {
         Some(Fault::Status(status)) => {
             write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")?;
             return Ok(true);
         }
         Some(Fault::Reset) => return Ok(false),
-        Some(Fault::Stall) => {
-            while !state.stop.load(Ordering::Relaxed) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            return Ok(false);
-        }
-        Some(Fault::Truncate) => content.truncate(length / 2),
+        Some(Fault::Stall) => return stall(state),
+        Some(Fault::StallHalfway | Fault::Truncate) => content.truncate(length / 2),
         Some(Fault::LengthTooLong) => length += 1,
         Some(Fault::LengthTooShort) => length -= 1,
         Some(Fault::Flip) => content[length / 2] ^= 1,
@@ -275,17 +272,35 @@ fn answer(mut stream: &TcpStream, state: &State, path: &str) -> std::io::Result<
         "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
     )?;
     stream.write_all(&content)?;
+    if fault == Some(Fault::StallHalfway) {
+        return stall(state);
+    }
     state
         .bytes
         .fetch_add(content.len() as u64, Ordering::Relaxed);
     Ok(length == content.len())
 }
 
+fn matches(path: &str, part: &str) -> bool {
+    match part.strip_suffix('$') {
+        Some(end) => path.ends_with(end),
+        None => path.contains(part),
+    }
+}
+
+/// Sends nothing as long as the server is there.
+fn stall(state: &State) -> std::io::Result<bool> {
+    while !state.stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(false)
+}
+
 fn fault_for(state: &State, path: &str) -> Option<Fault> {
     let mut faults = state.faults.lock().expect("no panic");
     let fault = faults
         .iter_mut()
-        .find(|(part, _, left)| path.contains(part.as_str()) && *left != Some(0))?;
+        .find(|(part, _, left)| matches(path, part) && *left != Some(0))?;
     if let Some(left) = &mut fault.2 {
         *left -= 1;
     }

@@ -1,6 +1,7 @@
 //! What the environment says. Nothing else in the program, and nothing in the library, reads it.
 
 use crate::error::CliError;
+use ostree_go_sdk::HttpOptions;
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -13,8 +14,9 @@ pub struct Settings {
     cache_home: Option<PathBuf>,
     data_home: Option<PathBuf>,
     home: Option<PathBuf>,
-    pub http_proxy: Option<String>,
-    pub no_proxy: Vec<String>,
+    http_proxy: Option<String>,
+    https_proxy: Option<String>,
+    no_proxy: Vec<String>,
     pub no_color: bool,
 }
 
@@ -36,7 +38,9 @@ impl Settings {
             cache_home: path("XDG_CACHE_HOME"),
             data_home: path("XDG_DATA_HOME"),
             home: path("HOME"),
-            http_proxy: text("https_proxy")
+            // As curl reads them. A web server sets HTTP_PROXY from what a request says.
+            http_proxy: text("http_proxy").or_else(|| text("ALL_PROXY")),
+            https_proxy: text("https_proxy")
                 .or_else(|| text("HTTPS_PROXY"))
                 .or_else(|| text("ALL_PROXY")),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
@@ -85,6 +89,14 @@ impl Settings {
             (None, Some(home)) => home.join(".cache/ostree-go"),
             (None, None) => PathBuf::from("/var/cache/ostree-go"),
         }
+    }
+
+    /// How requests are made.
+    pub fn http(&self) -> HttpOptions {
+        HttpOptions::new()
+            .http_proxy(self.http_proxy.clone())
+            .https_proxy(self.https_proxy.clone())
+            .no_proxy(self.no_proxy.clone())
     }
 
     /// `GOPROXY` as a go command on this machine would have it: from the environment, else from

@@ -396,6 +396,24 @@ impl Repo {
             .map_err(|source| self.failed(&format!("look for commit {id}"), source))
     }
 
+    /// Whether a commit and all it is made of are there, as far as the repository knows.
+    pub(crate) fn is_complete(&self, id: CommitId) -> Result<bool, RepoError> {
+        if !self.has_commit(id)? {
+            return Ok(false);
+        }
+        let loaded = self.inner.load_commit(&id.to_string());
+        let (_, state) =
+            loaded.map_err(|source| self.failed(&format!("read commit {id}"), source))?;
+        Ok(!state.contains(ostree::RepoCommitState::PARTIAL))
+    }
+
+    /// Says of a commit whether all it is made of is there.
+    pub(crate) fn mark_partial(&self, id: CommitId, partial: bool) -> Result<(), RepoError> {
+        self.inner
+            .mark_commit_partial(&id.to_string(), partial)
+            .map_err(|source| self.failed("mark a commit as partial", source))
+    }
+
     /// Reads a commit.
     pub(crate) fn commit(&self, id: CommitId) -> Result<Commit, RepoError> {
         let variant = self.metadata_object(ostree::ObjectType::Commit, &id.to_string())?;

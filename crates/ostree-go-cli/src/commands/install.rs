@@ -147,6 +147,7 @@ fn fetch(
     let pull = Pull::new(&remote, names.to_vec())
         .expect_arch(Some(arch))
         .allow_downgrade(from.allow_downgrade)
+        .http(context.settings.http())
         .progress(Arc::new(Terminal::new(&context.global)));
     let pulled = pull.preflight(locked.repo())?.execute()?;
     if pulled.bytes > 0 {

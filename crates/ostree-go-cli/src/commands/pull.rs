@@ -89,8 +89,13 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
         .commit_metadata_only(args.commit_metadata_only)
         .deltas(!args.no_deltas)
         .max_bytes(args.max_bytes)
-        .retries(args.retries)
-        .stall_timeout(Duration::from_secs(args.stall_timeout.max(1)))
+        .http(
+            context
+                .settings
+                .http()
+                .retries(args.retries)
+                .read_timeout(Duration::from_secs(args.stall_timeout.max(1))),
+        )
         .progress(Arc::new(Terminal::new(&context.global)));
     let preflight = pull.preflight(&repo)?;
     let plan: Vec<Value> = preflight.refs().iter().map(planned_json).collect();

@@ -57,7 +57,12 @@ pub(crate) struct FileHasher(sha2::Sha256);
 
 impl FileHasher {
     pub(crate) fn new(header: &FileHeader) -> Self {
-        Self(sha2::Sha256::new_with_prefix(header.framed()))
+        Self::framed(&header.framed())
+    }
+
+    /// With a header that is [framed](FileHeader::framed) already.
+    pub(crate) fn framed(header: &[u8]) -> Self {
+        Self(sha2::Sha256::new_with_prefix(header))
     }
 
     pub(crate) fn update(&mut self, content: &[u8]) {

@@ -4,7 +4,7 @@ use super::{Repo, RepoError};
 use crate::failpoint;
 use crate::id::{CommitId, RefName};
 use crate::object::MetadataObject;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ pub(crate) struct Transaction<'r> {
     /// What to move refs to, in order.
     refs: RefCell<Vec<(RefName, CommitId)>>,
     open: bool,
+    kept: Cell<bool>,
 }
 
 impl<'r> Transaction<'r> {
@@ -31,6 +32,7 @@ impl<'r> Transaction<'r> {
             staging: staging(&repo.path.join("tmp")),
             refs: RefCell::default(),
             open: true,
+            kept: Cell::new(false),
         })
     }
 
@@ -62,6 +64,14 @@ impl<'r> Transaction<'r> {
             .map_err(|source| self.repo.failed(&format!("write object {id}"), source))
     }
 
+    /// Writes a commit object that another repository has, unless it is there.
+    pub(crate) fn copy_commit(&self, from: &Repo, id: CommitId) -> Result<(), RepoError> {
+        let kind = ostree::ObjectType::Commit;
+        let variant = from.metadata_object(kind, &id.to_string())?;
+        self.write(kind, &MetadataObject { id, variant })?;
+        Ok(())
+    }
+
     /// The commit a ref names, or will name.
     pub(crate) fn find(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
         let refs = self.refs.borrow();
@@ -74,6 +84,12 @@ impl<'r> Transaction<'r> {
     /// Moves a ref when the transaction is committed.
     pub(crate) fn set_ref(&self, name: &RefName, commit: CommitId) {
         self.refs.borrow_mut().push((name.clone(), commit));
+    }
+
+    /// Leaves what has been written for the next transaction to go on with, if this one is not
+    /// committed.
+    pub(crate) fn keep(&self) {
+        self.kept.set(true);
     }
 
     /// Makes everything durable, then visible: libostree syncs the file system, moves the
@@ -104,10 +120,9 @@ impl<'r> Transaction<'r> {
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.open {
-            // libostree would keep the objects for the next transaction, to go on with a pull.
-            // Of a compose they would be what was refused, or what filled the disk. It has the
-            // folder locked as long as the transaction is open.
-            for folder in &self.staging {
+            // libostree keeps the objects for the next transaction. They may be what was refused,
+            // or what filled the disk. It has the folder locked as long as the transaction is open.
+            for folder in self.staging.iter().filter(|_| !self.kept.get()) {
                 let _ = std::fs::remove_dir_all(folder);
             }
             let _ = self.repo.inner.abort_transaction(gio::Cancellable::NONE);

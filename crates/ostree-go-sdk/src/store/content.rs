@@ -46,7 +46,7 @@ impl Content {
     }
 
     /// Hands all bytes to `use_bytes`, piece by piece.
-    pub(super) fn for_each(&self, mut use_bytes: impl FnMut(&[u8])) -> io::Result<()> {
+    pub(crate) fn for_each(&self, mut use_bytes: impl FnMut(&[u8])) -> io::Result<()> {
         match self {
             Self::Memory(bytes) => use_bytes(bytes),
             Self::Spooled(file, _) => {

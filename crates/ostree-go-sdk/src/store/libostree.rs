@@ -36,7 +36,18 @@ impl ObjectWriter for LibostreeWriter {
     }
 
     fn write(&self, id: FileId, header: &FileHeader, content: &Content) -> Result<(), StoreError> {
-        let framed = header.framed();
+        self.write_framed(id, header.framed(), content)
+    }
+}
+
+impl LibostreeWriter {
+    /// Writes an object with any [framed](FileHeader::framed) header.
+    pub(crate) fn write_framed(
+        &self,
+        id: FileId,
+        framed: Vec<u8>,
+        content: &Content,
+    ) -> Result<(), StoreError> {
         let length = framed.len() as u64 + content.len();
         let failed = |e| StoreError::from(self.repo.failed(&format!("write object {id}"), e));
         let put = |input: &gio::InputStream| {
