@@ -35,7 +35,12 @@ impl ObjectWriter for LibostreeWriter {
             .map_err(|e| self.repo.failed(&format!("look for object {id}"), e).into())
     }
 
-    fn write(&self, id: FileId, header: &FileHeader, content: &Content) -> Result<(), StoreError> {
+    fn write(
+        &mut self,
+        id: FileId,
+        header: &FileHeader,
+        content: &Content,
+    ) -> Result<(), StoreError> {
         let framed = header.framed();
         let length = framed.len() as u64 + content.len();
         let failed = |e| StoreError::from(self.repo.failed(&format!("write object {id}"), e));
