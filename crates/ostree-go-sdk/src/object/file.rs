@@ -4,6 +4,7 @@ use super::{EXECUTABLE_MODE, FILE_MODE, NoXattrs, ROOT, SYMLINK_MODE};
 use crate::id::{FileId, Sha256};
 use glib::prelude::*;
 use sha2::Digest;
+use std::sync::LazyLock;
 
 /// Everything about a file but its bytes. Owner is 0:0 and there are no xattrs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +80,16 @@ pub(crate) struct FileHasher(sha2::Sha256);
 
 impl FileHasher {
     pub(crate) fn new(header: &FileHeader) -> Self {
-        Self(sha2::Sha256::new_with_prefix(header.framed()))
+        static REGULAR: LazyLock<[sha2::Sha256; 2]> = LazyLock::new(|| {
+            [false, true].map(|executable| begin(&FileHeader::Regular { executable }))
+        });
+        fn begin(header: &FileHeader) -> sha2::Sha256 {
+            sha2::Sha256::new_with_prefix(header.framed())
+        }
+        Self(match header {
+            FileHeader::Regular { executable } => REGULAR[usize::from(*executable)].clone(),
+            FileHeader::Symlink { .. } => begin(header),
+        })
     }
 
     pub(crate) fn update(&mut self, content: &[u8]) {
