@@ -5,8 +5,10 @@
 //! libostree's own lock, which a prune takes alone; what a transaction has seen in the
 //! repository therefore stays until the transaction ends.
 
+mod staging;
 mod transaction;
 
+pub(crate) use staging::{NoRoom, Staging};
 pub(crate) use transaction::Transaction;
 
 use crate::failpoint;

@@ -2,6 +2,7 @@
 
 use super::{DIRECTORY_MODE, MetadataObject, NoXattrs, ROOT};
 use crate::id::{DirMetaId, DirTreeId, FileId};
+use glib::FixedSizeVariantArray;
 use glib::prelude::*;
 
 /// The `dirmeta` that every directory here shares: `(uuua(ayay))` = uid, gid, mode (all
@@ -25,14 +26,19 @@ pub(crate) fn dirtree<'a>(
     files: impl Iterator<Item = (&'a str, FileId)>,
     dirs: impl Iterator<Item = (&'a str, DirTreeId, DirMetaId)>,
 ) -> MetadataObject<DirTreeId> {
-    let files: Vec<(&str, Vec<u8>)> = files
-        .map(|(name, id)| (name, id.as_bytes().to_vec()))
+    let files: Vec<_> = files
+        .map(|(name, id)| (name, checksum(id.as_bytes())))
         .collect();
-    let dirs: Vec<(&str, Vec<u8>, Vec<u8>)> = dirs
-        .map(|(name, tree, meta)| (name, tree.as_bytes().to_vec(), meta.as_bytes().to_vec()))
+    let dirs: Vec<_> = dirs
+        .map(|(name, tree, meta)| (name, checksum(tree.as_bytes()), checksum(meta.as_bytes())))
         .collect();
     debug_assert!(files.is_sorted_by_key(|f| f.0) && dirs.is_sorted_by_key(|d| d.0));
     MetadataObject::new((files, dirs).to_variant())
+}
+
+/// An `ay` made at once: a `Vec<u8>` would become a variant byte by byte.
+fn checksum(bytes: &[u8; 32]) -> FixedSizeVariantArray<[u8; 32], u8> {
+    (*bytes).into()
 }
 
 /// The entries of a `dirtree` that was read from a repository.

@@ -8,7 +8,7 @@ use crate::delta::format::{
 use crate::id::{FileId, Sha256};
 use crate::object::{AnyHeader, DirTree, FileHasher, parse_archived};
 use crate::repo::{Repo, RepoError, Transaction};
-use crate::store::{Content, LibostreeWriter, ObjectWriter, StoreError};
+use crate::store::{self, Content, LibostreeWriter, ObjectWriter, StoreError};
 use gio::prelude::*;
 use sha2::Digest;
 use std::io::{ErrorKind, Read};
@@ -46,22 +46,29 @@ impl From<DeltaFormatError> for Rejected {
 /// Writes what has arrived into a transaction. Each worker has its own.
 pub(super) struct Receiver {
     repo: Repo,
-    writer: LibostreeWriter,
+    writer: Box<dyn ObjectWriter>,
+    /// For files that no composed tree has.
+    others: LibostreeWriter,
     spool_in: PathBuf,
 }
 
 impl Receiver {
-    pub(super) fn new(transaction: &Transaction<'_>) -> Self {
-        let repo = transaction.repo().clone();
-        Self {
-            spool_in: repo.path().join("tmp"),
-            repo,
-            writer: LibostreeWriter::new(transaction),
-        }
+    /// So many, at least one.
+    pub(super) fn several(transaction: &Transaction<'_>, count: usize) -> Vec<Self> {
+        let repo = transaction.repo();
+        store::writers(transaction, count)
+            .into_iter()
+            .map(|writer| Self {
+                spool_in: repo.path().join("tmp"),
+                repo: repo.clone(),
+                writer,
+                others: LibostreeWriter::new(transaction),
+            })
+            .collect()
     }
 
     /// Takes a file object that came as a `.filez`.
-    pub(super) fn archived(&self, id: FileId, bytes: &[u8]) -> Result<(), Rejected> {
+    pub(super) fn archived(&mut self, id: FileId, bytes: &[u8]) -> Result<(), Rejected> {
         let malformed = || Rejected::Content("it is no compressed file object".to_owned());
         let (header, size, start) = parse_archived(bytes).ok_or_else(malformed)?;
         if header.is_symlink() {
@@ -84,17 +91,18 @@ impl Receiver {
     }
 
     /// Takes all objects of a delta's part.
-    pub(super) fn part(&self, header: &PartHeader, bytes: &[u8]) -> Result<(), Rejected> {
+    pub(super) fn part(&mut self, header: &PartHeader, bytes: &[u8]) -> Result<(), Rejected> {
         check(bytes, header.checksum)?;
         let part = Part::read(bytes, PART)?;
-        let source = |id| self.content(id);
+        let repo = self.repo.clone();
+        let source = |id| content(&repo, id);
         apply(
             &part,
             &header.objects,
             PART,
             source,
             |key, object| match object {
-                Object::Metadata(bytes) => self.metadata(key, bytes),
+                Object::Metadata(bytes) => metadata(&repo, key, bytes),
                 Object::File(made) => {
                     let (header, content) = file(made);
                     self.file(key.checksum.into(), &header, &content)
@@ -103,40 +111,13 @@ impl Receiver {
         )
     }
 
-    /// Takes an object that is no file. Commits are left: those that are wanted have come
-    /// already, and were checked further.
-    pub(super) fn metadata(&self, key: &ObjectKey, bytes: &[u8]) -> Result<(), Rejected> {
-        check(bytes, key.checksum)?;
-        let format = match key.kind {
-            ObjectKind::DirTree => "(a(say)a(sayay))",
-            ObjectKind::DirMeta => "(uuua(ayay))",
-            ObjectKind::Commit | ObjectKind::File => return Ok(()),
-        };
-        let malformed = || Rejected::Content(format!("{key} is not well-formed"));
-        let format = glib::VariantTy::new(format).map_err(|_| malformed())?;
-        let object = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
-        let is_valid = object.is_normal_form()
-            && (key.kind != ObjectKind::DirTree || DirTree::parse(&object).is_some());
-        if !is_valid {
-            return Err(malformed());
-        }
-        let id = key.checksum.to_string();
-        self.repo
-            .as_ostree()
-            .write_metadata(
-                key.kind.to_ostree(),
-                Some(&id),
-                &object,
-                gio::Cancellable::NONE,
-            )
-            .map_err(|source| self.repo.failed(&format!("write object {key}"), source))?;
-        Ok(())
-    }
-
-    fn file(&self, id: FileId, header: &AnyHeader, content: &Content) -> Result<(), Rejected> {
+    fn file(&mut self, id: FileId, header: &AnyHeader, content: &Content) -> Result<(), Rejected> {
         let framed = header.framed();
         let mut hasher = FileHasher::framed(&framed);
-        let read = content.for_each(|bytes| hasher.update(bytes));
+        let read = content.for_each(|bytes| {
+            hasher.update(bytes);
+            Ok(())
+        });
         read.map_err(|source| self.spool(source))?;
         let found = hasher.finish();
         if found != id {
@@ -145,22 +126,9 @@ impl Receiver {
         }
         match header.ours() {
             Some(ours) => self.writer.write(id, &ours, content)?,
-            None => self.writer.write_framed(id, framed, content)?,
+            None => self.others.write_framed(id, framed, content)?,
         }
         Ok(())
-    }
-
-    /// The bytes of a file that is here.
-    fn content(&self, id: FileId) -> Result<Vec<u8>, Rejected> {
-        let failed = |source| self.repo.failed(&format!("read object {id}"), source);
-        let loaded = self.repo.as_ostree();
-        let loaded = loaded.load_file(&id.to_string(), gio::Cancellable::NONE);
-        let mut bytes = Vec::new();
-        if let (Some(stream), ..) = loaded.map_err(failed)? {
-            let read = stream.into_read().read_to_end(&mut bytes);
-            read.map_err(|source| self.spool(source))?;
-        }
-        Ok(bytes)
     }
 
     fn spool(&self, source: std::io::Error) -> StoreError {
@@ -169,6 +137,35 @@ impl Receiver {
             source,
         }
     }
+}
+
+/// Takes an object that is no file. Commits are left: those that are wanted have come
+/// already, and were checked further.
+pub(super) fn metadata(repo: &Repo, key: &ObjectKey, bytes: &[u8]) -> Result<(), Rejected> {
+    check(bytes, key.checksum)?;
+    let format = match key.kind {
+        ObjectKind::DirTree => "(a(say)a(sayay))",
+        ObjectKind::DirMeta => "(uuua(ayay))",
+        ObjectKind::Commit | ObjectKind::File => return Ok(()),
+    };
+    let malformed = || Rejected::Content(format!("{key} is not well-formed"));
+    let format = glib::VariantTy::new(format).map_err(|_| malformed())?;
+    let object = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
+    let is_valid = object.is_normal_form()
+        && (key.kind != ObjectKind::DirTree || DirTree::parse(&object).is_some());
+    if !is_valid {
+        return Err(malformed());
+    }
+    let id = key.checksum.to_string();
+    repo.as_ostree()
+        .write_metadata(
+            key.kind.to_ostree(),
+            Some(&id),
+            &object,
+            gio::Cancellable::NONE,
+        )
+        .map_err(|source| repo.failed(&format!("write object {key}"), source))?;
+    Ok(())
 }
 
 fn check(bytes: &[u8], expected: Sha256) -> Result<(), Rejected> {
@@ -193,4 +190,22 @@ fn file(made: FileObject<'_>) -> (AnyHeader, Content) {
         xattrs: made.xattrs.clone(),
     };
     (header, content.into())
+}
+
+/// The bytes of a file that is here.
+fn content(repo: &Repo, id: FileId) -> Result<Vec<u8>, Rejected> {
+    let failed = |source| repo.failed(&format!("read object {id}"), source);
+    let loaded = repo
+        .as_ostree()
+        .load_file(&id.to_string(), gio::Cancellable::NONE);
+    let mut bytes = Vec::new();
+    if let (Some(stream), ..) = loaded.map_err(failed)? {
+        let read = stream.into_read().read_to_end(&mut bytes);
+        read.map_err(|source| RepoError::Io {
+            action: "read an object of",
+            path: repo.path().to_owned(),
+            source,
+        })?;
+    }
+    Ok(bytes)
 }

@@ -7,7 +7,7 @@
 //! A static delta comes first. Then the trees are walked, and what is missing still is fetched
 //! object by object: a delta that lacks something, or has gone from the server, does no harm.
 
-use super::arrive::{Receiver, Rejected};
+use super::arrive::{self, Receiver, Rejected};
 use super::delta::Delta;
 use super::fetchers::{AT_ONCE, Fetchers, Request};
 use super::server::{Server, TICK};
@@ -82,11 +82,9 @@ impl Contents<'_> {
         let (work, queue) = channel::<Arrived<'_>>();
         let queue = Mutex::new(queue);
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let receivers: Vec<Receiver> = (0..workers)
-            .map(|_| Receiver::new(self.transaction))
-            .collect();
+        let receivers = Receiver::several(self.transaction, workers);
         std::thread::scope(|scope| {
-            for receiver in receivers {
+            for mut receiver in receivers {
                 let (happens, queue) = (happens.clone(), &queue);
                 scope.spawn(move || {
                     while let Some(arrived) = next(queue) {
@@ -106,7 +104,6 @@ impl Contents<'_> {
                 Fetchers::start(&server.http, &server.meter, &self.pull.progress, deliver);
             let mut walk = Walk {
                 contents: self,
-                receiver: Receiver::new(self.transaction),
                 fetchers,
                 work,
                 tasks: Vec::new(),
@@ -142,7 +139,6 @@ impl Contents<'_> {
 
 struct Walk<'a> {
     contents: &'a Contents<'a>,
-    receiver: Receiver,
     fetchers: Fetchers<Ticket>,
     work: Sender<Arrived<'a>>,
     /// By their tickets.
@@ -217,7 +213,7 @@ impl<'a> Walk<'a> {
             Task::Part(delta, index) => What::Part(&delta.parts()[index]),
             Task::Object(key, _) if key.kind == ObjectKind::File => What::File(key.checksum),
             Task::Object(key, path) => {
-                let taken = self.receiver.metadata(&key, &bytes);
+                let taken = arrive::metadata(self.contents.transaction.repo(), &key, &bytes);
                 taken.map_err(|why| self.rejected(ticket, why))?;
                 if key.kind == ObjectKind::DirTree {
                     self.entries(key.checksum.into(), path)?;

@@ -1,20 +1,20 @@
 //! Changes to a repository that are all there or not at all.
 
-use super::{Repo, RepoError};
+use super::{Repo, RepoError, Staging};
 use crate::failpoint;
 use crate::id::{CommitId, RefName};
 use crate::object::MetadataObject;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What is written through it is invisible until [`Transaction::commit`]: objects stay in a
 /// staging folder and refs where they were. Dropped without, it leaves nothing behind.
 #[derive(Debug)]
 pub(crate) struct Transaction<'r> {
     repo: &'r Repo,
-    /// Where its objects are until it is committed.
-    staging: Vec<PathBuf>,
+    /// Where its objects are until it is committed; `None` if that could not be found out.
+    staging: Option<Arc<Staging>>,
     /// What to move refs to, in order.
     refs: RefCell<Vec<(RefName, CommitId)>>,
     open: bool,
@@ -23,13 +23,19 @@ pub(crate) struct Transaction<'r> {
 
 impl<'r> Transaction<'r> {
     pub(super) fn begin(repo: &'r Repo) -> Result<Self, RepoError> {
-        repo.inner
-            .is_writable()
-            .and_then(|()| repo.inner.prepare_transaction(gio::Cancellable::NONE))
-            .map_err(|source| repo.failed("begin a transaction", source))?;
+        let prepare = || {
+            let inner = &repo.inner;
+            inner.is_writable()?;
+            inner.prepare_transaction(gio::Cancellable::NONE)
+        };
+        let staging = Staging::of(repo, || {
+            prepare()
+                .map(drop)
+                .map_err(|source| repo.failed("begin a transaction", source))
+        })?;
         Ok(Self {
             repo,
-            staging: staging(&repo.path.join("tmp")),
+            staging: staging.map(Arc::new),
             refs: RefCell::default(),
             open: true,
             kept: Cell::new(false),
@@ -38,6 +44,11 @@ impl<'r> Transaction<'r> {
 
     pub(crate) fn repo(&self) -> &Repo {
         self.repo
+    }
+
+    /// Where whoever writes objects without libostree puts them.
+    pub(crate) fn staging(&self) -> Option<&Arc<Staging>> {
+        self.staging.as_ref()
     }
 
     /// Writes a metadata object unless it is there; says whether it was new.
@@ -122,23 +133,10 @@ impl Drop for Transaction<'_> {
         if self.open {
             // libostree keeps the objects for the next transaction. They may be what was refused,
             // or what filled the disk. It has the folder locked as long as the transaction is open.
-            for folder in self.staging.iter().filter(|_| !self.kept.get()) {
-                let _ = std::fs::remove_dir_all(folder);
+            if let Some(staging) = self.staging.as_ref().filter(|_| !self.kept.get()) {
+                let _ = std::fs::remove_dir_all(staging.path());
             }
             let _ = self.repo.inner.abort_transaction(gio::Cancellable::NONE);
         }
     }
-}
-
-/// The folder of the transaction that this process has open below a repository's `tmp`. Only
-/// libostree knows its name; it keeps it open.
-fn staging(tmp: &Path) -> Vec<PathBuf> {
-    let (Ok(tmp), Ok(open)) = (tmp.canonicalize(), std::fs::read_dir("/proc/self/fd")) else {
-        return Vec::new();
-    };
-    open.flatten()
-        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-        .filter(|path| path.parent() == Some(&tmp) && path.is_dir())
-        .filter(|path| path.to_string_lossy().contains("/staging-"))
-        .collect()
 }

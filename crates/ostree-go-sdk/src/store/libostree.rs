@@ -35,7 +35,12 @@ impl ObjectWriter for LibostreeWriter {
             .map_err(|e| self.repo.failed(&format!("look for object {id}"), e).into())
     }
 
-    fn write(&self, id: FileId, header: &FileHeader, content: &Content) -> Result<(), StoreError> {
+    fn write(
+        &mut self,
+        id: FileId,
+        header: &FileHeader,
+        content: &Content,
+    ) -> Result<(), StoreError> {
         self.write_framed(id, header.framed(), content)
     }
 }
