@@ -165,6 +165,7 @@ impl<'r> LockedRoot<'r> {
         let damaged = known && !verify::compare(&self.repo, id, &dest, self.progress.0)?.is_empty();
         let (outcome, files) = match (known, damaged) {
             (true, false) => {
+                place::require(&self.repo, id)?;
                 tree::seal(&dest).map_err(io("seal", &dest))?;
                 (Outcome::Unchanged, CheckedOut::default())
             }

@@ -19,6 +19,14 @@ pub(crate) fn dirmeta() -> MetadataObject<DirMetaId> {
     )
 }
 
+/// The whole `st_mode` in a `dirmeta` that was read from a repository; `None` when it is not a
+/// well-formed one.
+pub(crate) fn dirmeta_mode(variant: &glib::Variant) -> Option<u32> {
+    type Raw = (u32, u32, u32, NoXattrs);
+    let (_, _, mode, _): Raw = variant.get()?;
+    Some(u32::from_be(mode))
+}
+
 /// A `dirtree`: `(a(say)a(sayay))` = files (name, file checksum), directories (name,
 /// dirtree checksum, dirmeta checksum), each sorted by name's bytes.
 pub(crate) fn dirtree<'a>(
@@ -73,6 +81,7 @@ mod tests {
     fn dirmeta_is_libostrees() {
         let variant = dirmeta().variant;
         assert_eq!(variant.type_().as_str(), "(uuua(ayay))");
+        assert_eq!(dirmeta_mode(&variant), Some(DIRECTORY_MODE));
         // `ostree commit --owner-uid=0 --owner-gid=0 --no-xattrs` of a 0755 folder.
         assert_eq!(
             dirmeta().id.to_string(),

@@ -9,7 +9,7 @@ mod file;
 mod tree;
 
 pub(crate) use commit::{Commit, content_id, sorted_dict};
-pub(crate) use dir::{DirTree, dirmeta, dirtree};
+pub(crate) use dir::{DirTree, dirmeta, dirmeta_mode, dirtree};
 pub(crate) use file::{FileHasher, FileHeader};
 pub(crate) use tree::{Leaf, Overlap, Root, Tree, TreeSize};
 
