@@ -2,7 +2,7 @@
 //!
 //! It makes what libostree makes in user mode (`ostree-repo-checkout.c`): directories with the
 //! mode of their `dirmeta` and a modification time of 0, links to the objects of regular files,
-//! and symlinks, whose targets are the contents of their objects.
+//! symlinks, whose targets are the contents of their objects, and new files for empty ones.
 
 use super::listing::{Directory, Listing};
 use crate::id::{CommitId, FileId};
@@ -108,7 +108,18 @@ impl Reader {
         };
         match FileType::from_raw_mode(mode) {
             FileType::Symlink => {
-                sys::symlinkat(std::fs::read(&object)?, into, name)?;
+                // Up to the first zero byte, as libostree reads it.
+                let target = std::fs::read(&object)?;
+                let target = target.split(|byte| *byte == 0).next().unwrap_or_default();
+                sys::symlinkat(target, into, name)?;
+                Ok(false)
+            }
+            // Many empty files are one object, and an inode has only so many links.
+            FileType::RegularFile if object.metadata()?.len() == 0 => {
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                let file = sys::openat(into, name, flags, Mode::RUSR)?;
+                let mode = Mode::from_raw_mode(mode).difference(Mode::SUID | Mode::SGID);
+                sys::fchmod(file, mode)?;
                 Ok(false)
             }
             // Of a file that its owner may not read libostree makes a readable copy.

@@ -2,9 +2,9 @@
 
 use super::error::{DeployError, io};
 use super::state::{Action, Activation, Deployment, State};
-use super::{KEEPERS, Root, keeper, link_name, make_directory, place, verify};
+use super::{Root, keeper, link_name, make_directory, place, verify};
 use crate::arch::Arch;
-use crate::catalog::{CommitInfo, CommitKind};
+use crate::catalog::{CommitInfo, CommitKind, KEEPERS};
 use crate::checkout::CheckedOut;
 use crate::failpoint;
 use crate::fs::lock::{Lock, LockError};
