@@ -125,11 +125,14 @@ fn check_one(repo: &Repo, (checksum, kind): &Object) -> Result<(), String> {
         })
 }
 
-/// Whether a commit was written or pulled whole.
+/// Whether a commit was written or pulled whole; one that was found damaged since, was.
 fn is_complete(repo: &Repo, checksum: &str) -> bool {
+    use ostree::RepoCommitState as State;
     repo.as_ostree()
         .load_commit(checksum)
-        .is_ok_and(|(_, state)| !state.contains(ostree::RepoCommitState::PARTIAL))
+        .is_ok_and(|(_, state)| {
+            !state.contains(State::PARTIAL) || state.contains(State::FSCK_PARTIAL)
+        })
 }
 
 /// Every object a commit needs, itself included, as far as its directories can be read.

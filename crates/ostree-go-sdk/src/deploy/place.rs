@@ -91,7 +91,8 @@ fn whole(repo: &Repo, commit: CommitId, damaged: Vec<DamagedFile>) -> Result<(),
             let _ = inner.delete_object(kind, &id, gio::Cancellable::NONE);
         }
     }
-    let _ = inner.mark_commit_partial(&commit.to_string(), true);
+    let damaged_since = ostree::RepoCommitState::FSCK_PARTIAL;
+    let _ = inner.mark_commit_partial_reason(&commit.to_string(), true, damaged_since);
     Err(DeployError::Damaged {
         commit,
         files: damaged,
