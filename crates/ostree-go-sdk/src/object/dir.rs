@@ -64,6 +64,10 @@ impl DirTree {
         // In one piece: byte by byte takes longer than all else of a checkout.
         let checksum = |entry: &glib::Variant, index| -> Option<[u8; 32]> {
             let bytes = entry.child_value(index);
+            // The binding must not be asked for an empty one, as damage makes them.
+            if bytes.n_children() != 32 {
+                return None;
+            }
             bytes.fixed_array::<u8>().ok()?.try_into().ok()
         };
         let files = variant.child_value(0);
