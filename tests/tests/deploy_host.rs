@@ -305,6 +305,10 @@ fn heals(repo: &Path, path: &str, kind: &str, flip: bool, run: &dyn Fn(&[&str]) 
         fs::set_permissions(&object, fs::Permissions::from_mode(0o644)).unwrap();
         let mut bytes = fs::read(&object).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
+        if kind != "file" {
+            // A copy from this machine shares it with the repository that it came from.
+            fs::remove_file(&object).unwrap();
+        }
         fs::write(&object, bytes).unwrap();
     } else {
         fs::remove_file(&object).unwrap();

@@ -112,6 +112,16 @@ pub enum CheckoutError {
         /// not asked for.
         repo: PathBuf,
     },
+    /// What describes a directory of the tree is damaged or missing in the repository.
+    #[error("cannot check commit {commit} out: object {object} of /{} is damaged or missing", path.display())]
+    Damaged {
+        /// The commit.
+        commit: CommitId,
+        /// The directory in the tree.
+        path: PathBuf,
+        /// The object's checksum and type: `00ff….dirtree`.
+        object: String,
+    },
     /// libostree could not write the tree.
     #[error("cannot check commit {commit} out to {}", path.display())]
     Checkout {
@@ -143,6 +153,7 @@ impl CheckoutError {
         match self {
             Self::Repo(error) => error.kind(),
             Self::Exists { .. } | Self::NeedsLinks { .. } => ErrorKind::InvalidInput,
+            Self::Damaged { .. } => ErrorKind::Drift,
             Self::Checkout { source, .. } => crate::repo::kind_of_glib(source),
             Self::Io { source, .. } => ErrorKind::of_io(source),
         }
@@ -157,7 +168,7 @@ impl CheckoutError {
 ///
 /// # Errors
 /// When `dest` exists (without a union) or holds other content (with [`Union::Identical`]),
-/// the tree has no such subpath, or the file system refuses.
+/// the tree is damaged or has no such subpath, or the file system refuses.
 pub fn checkout(
     repo: &Repo,
     commit: CommitId,
@@ -228,6 +239,14 @@ fn write(
     options: &CheckoutOptions,
 ) -> Result<(), CheckoutError> {
     use ostree::{RepoCheckoutMode as Mode, RepoCheckoutOverwriteMode as Overwrite};
+    // libostree ends the whole process over a damaged directory.
+    if let Some((path, object)) = Listing::read(repo, commit).damaged.into_iter().next() {
+        return Err(CheckoutError::Damaged {
+            commit,
+            path,
+            object,
+        });
+    }
     let at = ostree::RepoCheckoutAtOptions {
         // Only a `bare` repository knows and keeps owners.
         mode: match repo.mode() {

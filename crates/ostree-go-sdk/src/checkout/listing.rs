@@ -82,7 +82,7 @@ impl Listing {
 
 /// Reads an object that is not a file's; `None` when it is not what its checksum says.
 fn load(repo: &Repo, kind: ostree::ObjectType, id: &str) -> Option<glib::Variant> {
-    let variant = repo.as_ostree().load_variant(kind, id).ok()?;
+    let variant = repo.metadata_object(kind, id).ok()?;
     let expected: Sha256 = id.parse().ok()?;
     (digest::of(variant.data()) == expected).then_some(variant)
 }
