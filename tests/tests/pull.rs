@@ -1,8 +1,8 @@
 //! Pulling: what arrives, how, and beside whom.
 
+use ostree_go_tests::nginx::Nginx;
 use ostree_go_tests::ostree;
 use ostree_go_tests::shop::{REF, Shop};
-use ostree_go_tests::webserver::RealServer;
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -216,11 +216,10 @@ fn ten_pulls_at_once() {
 #[test]
 fn the_stock_tools_and_this_one_read_each_other() {
     let shop = Shop::new();
-    let Some(server) = RealServer::over(&shop.publisher.repo()) else {
-        return;
-    };
+    let Some(nginx) = Nginx::start() else { return };
+    std::os::unix::fs::symlink(shop.publisher.repo(), nginx.path("repo")).unwrap();
     // What the stock tools made comes through a real server.
-    let url = server.url();
+    let url = format!("{}/repo", nginx.url());
     let keys = shop.gpg.export(&shop.key);
     let keys = keys.to_str().unwrap();
     shop.host

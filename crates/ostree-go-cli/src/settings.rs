@@ -2,6 +2,7 @@
 
 use crate::error::CliError;
 use ostree_go_sdk::HttpOptions;
+use rustix::fs::Mode;
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -114,6 +115,13 @@ impl Settings {
             let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
             (!value.is_empty()).then_some(value)
         })
+    }
+}
+
+/// What root installs is for every user, as packages are, whatever umask root has.
+pub fn share_if_root() {
+    if is_root() {
+        rustix::process::umask(Mode::WGRP | Mode::WOTH);
     }
 }
 

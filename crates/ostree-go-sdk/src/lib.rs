@@ -76,6 +76,7 @@ mod kind;
 mod layer;
 pub mod metadata;
 mod object;
+mod parallel;
 mod process;
 mod progress;
 mod prune;

@@ -436,14 +436,19 @@ impl Repo {
         DirTree::parse(&variant).ok_or_else(|| self.malformed("dirtree", id))
     }
 
-    fn metadata_object(
+    /// Reads an object that is no file's. libostree takes it for well-formed, and reading a
+    /// damaged one would then be undefined; this makes it a variant whose every part is checked.
+    pub(crate) fn metadata_object(
         &self,
         kind: ostree::ObjectType,
         id: &str,
     ) -> Result<glib::Variant, RepoError> {
-        self.inner
+        let trusted = self
+            .inner
             .load_variant(kind, id)
-            .map_err(|source| self.failed(&format!("read object {id}"), source))
+            .map_err(|source| self.failed(&format!("read object {id}"), source))?;
+        let bytes = trusted.data_as_bytes();
+        Ok(glib::Variant::from_bytes_with_type(&bytes, trusted.type_()))
     }
 
     /// Reads a commit's detached metadata; empty when it has none.

@@ -1,4 +1,4 @@
-use super::{Context, resolve};
+use super::{Context, resolve, signature_json};
 use crate::error::CliError;
 use crate::output::{table, time};
 use ostree_go_sdk::{SignError, Signature, SignatureStatus, TrustedKeys, signatures};
@@ -78,20 +78,6 @@ pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<ExitCode, CliErro
         )
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A signature in JSON.
-pub fn signature_json(signature: &Signature) -> Value {
-    json!({
-        "status": signature.status.as_str(),
-        "kind": signature.kind,
-        "key": signature.key,
-        "primary_key": signature.primary_key,
-        "user": signature.user,
-        "created": signature.created.map(time),
-        "expires": signature.expires.map(time),
-        "key_expires": signature.key_expires.map(time),
-    })
 }
 
 fn row(signature: &Signature) -> Vec<String> {

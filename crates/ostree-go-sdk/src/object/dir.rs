@@ -20,6 +20,14 @@ pub(crate) fn dirmeta() -> MetadataObject<DirMetaId> {
     )
 }
 
+/// The whole `st_mode` in a `dirmeta` that was read from a repository; `None` when it is not a
+/// well-formed one.
+pub(crate) fn dirmeta_mode(variant: &glib::Variant) -> Option<u32> {
+    type Raw = (u32, u32, u32, NoXattrs);
+    let (_, _, mode, _): Raw = variant.get()?;
+    Some(u32::from_be(mode))
+}
+
 /// A `dirtree`: `(a(say)a(sayay))` = files (name, file checksum), directories (name,
 /// dirtree checksum, dirmeta checksum), each sorted by name's bytes.
 pub(crate) fn dirtree<'a>(
@@ -51,22 +59,36 @@ pub(crate) struct DirTree {
 impl DirTree {
     /// Reads a `dirtree`'s variant; `None` when it is not a well-formed one.
     pub(crate) fn parse(variant: &glib::Variant) -> Option<Self> {
-        type Raw = (Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>, Vec<u8>)>);
-        let (files, dirs): Raw = variant.get()?;
-        let checksum = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).ok();
-        let entry_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('/');
+        if variant.type_().as_str() != "(a(say)a(sayay))" {
+            return None;
+        }
+        let name = |entry: &glib::Variant| {
+            let name: String = entry.child_value(0).get()?;
+            let valid = !matches!(name.as_str(), "" | "." | "..") && !name.contains('/');
+            valid.then_some(name)
+        };
+        // In one piece: byte by byte takes longer than all else of a checkout.
+        let checksum = |entry: &glib::Variant, index| -> Option<[u8; 32]> {
+            let bytes = entry.child_value(index);
+            // The binding must not be asked for an empty one, as damage makes them.
+            if bytes.n_children() != 32 {
+                return None;
+            }
+            bytes.fixed_array::<u8>().ok()?.try_into().ok()
+        };
+        let files = variant.child_value(0);
         let files = files
-            .into_iter()
-            .map(|(name, id)| entry_name(&name).then_some((name, checksum(id)?.into())))
-            .collect::<Option<_>>()?;
-        let dirs = dirs
-            .into_iter()
-            .map(|(name, tree, meta)| {
-                let ids = (checksum(tree)?.into(), checksum(meta)?.into());
-                entry_name(&name).then_some((name, ids.0, ids.1))
-            })
-            .collect::<Option<_>>()?;
-        Some(Self { files, dirs })
+            .iter()
+            .map(|entry| Some((name(&entry)?, checksum(&entry, 1)?.into())));
+        let dirs = variant.child_value(1);
+        let dirs = dirs.iter().map(|entry| {
+            let (tree, meta) = (checksum(&entry, 1)?, checksum(&entry, 2)?);
+            Some((name(&entry)?, tree.into(), meta.into()))
+        });
+        Some(Self {
+            files: files.collect::<Option<_>>()?,
+            dirs: dirs.collect::<Option<_>>()?,
+        })
     }
 }
 
@@ -79,6 +101,7 @@ mod tests {
     fn dirmeta_is_libostrees() {
         let variant = dirmeta().variant;
         assert_eq!(variant.type_().as_str(), "(uuua(ayay))");
+        assert_eq!(dirmeta_mode(&variant), Some(DIRECTORY_MODE));
         // `ostree commit --owner-uid=0 --owner-gid=0 --no-xattrs` of a 0755 folder.
         assert_eq!(
             dirmeta().id.to_string(),
