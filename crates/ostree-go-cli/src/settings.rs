@@ -1,6 +1,7 @@
 //! What the environment says. Nothing else in the program, and nothing in the library, reads it.
 
 use crate::error::CliError;
+use ostree_go_sdk::{HttpClient, HttpOptions};
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -13,8 +14,8 @@ pub struct Settings {
     cache_home: Option<PathBuf>,
     data_home: Option<PathBuf>,
     home: Option<PathBuf>,
-    pub http_proxy: Option<String>,
-    pub no_proxy: Vec<String>,
+    http_proxy: Option<String>,
+    no_proxy: Vec<String>,
     pub no_color: bool,
 }
 
@@ -76,6 +77,14 @@ impl Settings {
                 hint: Some("name the directory with --root PATH, or in OSTREE_GO_ROOT".to_owned()),
             }),
         }
+    }
+
+    /// Makes requests as the environment says.
+    pub fn http(&self) -> Result<HttpClient, CliError> {
+        let options = HttpOptions::default()
+            .proxy(self.http_proxy.clone())
+            .no_proxy(self.no_proxy.clone());
+        Ok(HttpClient::new(&options)?)
     }
 
     /// The folder for downloads.
