@@ -88,6 +88,11 @@ fn a_release_of_the_real_sdk_is_proven_and_one_byte_more_is_not() {
     assert_eq!(proof["record"], 56_957_498);
     assert_eq!(proof["tree_size"], 66_393_050);
     assert_eq!(proof["prefix"], SDK);
+    let page = fs::read_to_string(workspace().join("docs/src/reference/json.md")).unwrap();
+    for field in proof.as_object().unwrap().keys() {
+        let is_there = ["`", "[]`"].map(|end| page.contains(&format!("`….{field}{end}")));
+        assert!(is_there.contains(&true), "{field} is not in json.md");
+    }
     // The zip of the module has these files and no folders.
     let zip = zip::ZipArchive::new(File::open(&sdk.module_zip).unwrap()).unwrap();
     assert_eq!(proof["files"], zip.len());
