@@ -147,7 +147,7 @@ fn a_release_that_says_it_is_official_is_not_believed() {
     settings.add_filter("[0-9a-f]{64}", "[sha256]");
     let _filters = settings.bind_to_scope();
     assert_snapshot!(refused(verify(&bench, REF, &database, &[]), 3, &database), @"
-    error: commit [sha256] does not have the content of golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64: found h1:zM6spW9utWRQVjrUOdJdTmVztzejD7T3B7sM2HG3yAs=, expected h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=
+    error: the release does not have the content of golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64: found h1:zM6spW9utWRQVjrUOdJdTmVztzejD7T3B7sM2HG3yAs=, expected h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=
     hint: do not use it as Go's own; `ostree-go show` says where it comes from
     ");
 

@@ -223,7 +223,7 @@ fn digest(
     if found != id {
         return Err(UpstreamError::File {
             path: path.clone(),
-            mode: if executable { "0755" } else { "0644" },
+            mode: if executable { 0o755 } else { 0o644 },
             found,
             expected: id,
         });

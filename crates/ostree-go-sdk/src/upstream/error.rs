@@ -49,7 +49,7 @@ pub enum UpstreamError {
         url: String,
         /// Why.
         #[source]
-        source: SumdbError,
+        source: Box<SumdbError>,
     },
     /// The key that is built in is none.
     #[error("the key of sum.golang.org is not well-formed")]
@@ -62,13 +62,13 @@ pub enum UpstreamError {
     },
     /// A file of the SDK is none, has another owner or mode, or is damaged.
     #[error(
-        "/{path} is not a plain file of mode {mode} that root owns, as Go's is: its object would be {found}, expected {expected}"
+        "/{path} is not a plain file of mode {mode:04o} that root owns, as Go's is: its object would be {found}, expected {expected}"
     )]
     File {
         /// The path in the release.
         path: TreePath,
         /// The mode it should have.
-        mode: &'static str,
+        mode: u32,
         /// The checksum of such a file with this content.
         found: FileId,
         /// The checksum in the tree.
@@ -82,13 +82,11 @@ pub enum UpstreamError {
     },
     /// The content is not Go's.
     #[error(
-        "commit {commit} does not have the content of {module}: found {found}, expected {expected}"
+        "the release does not have the content of {module}: found {found}, expected {expected}"
     )]
     Differs {
-        /// The commit.
-        commit: CommitId,
         /// The module and its version.
-        module: String,
+        module: Box<str>,
         /// The hash of the release's content.
         found: H1,
         /// The hash in the database.

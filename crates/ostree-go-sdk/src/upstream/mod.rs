@@ -128,8 +128,7 @@ impl Upstream {
         let (found, go_env) = content.h1(&folder, official.h1);
         if found != official.h1 {
             return Err(UpstreamError::Differs {
-                commit,
-                module: folder,
+                module: folder.into(),
                 found,
                 expected: official.h1,
             });
@@ -168,7 +167,7 @@ impl Upstream {
         let database = Url::parse(&self.database).map_err(HttpError::from)?;
         let unbelieved = |source: SumdbError| UpstreamError::Database {
             url: database.to_string(),
-            source,
+            source: Box::new(source),
         };
         let get = |path: &str, limit| {
             let url = database.join(path).map_err(HttpError::from)?;
