@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 9] = [
     &[
         "store", "sign", "checkout", "delta", "catalog", "diff", "fsck",
     ],
-    &["remote", "pull", "publish", "prune"],
+    &["remote", "pull", "publish", "prune", "upstream"],
     &["source", "layer"],
     &["compose", "deploy", "export"],
     &["error", "fuzzing", "lib"],

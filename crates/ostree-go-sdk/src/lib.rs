@@ -88,6 +88,7 @@ mod sign;
 mod source;
 mod store;
 pub mod treefile;
+mod upstream;
 mod version;
 
 pub use arch::{Arch, UnknownArch};
@@ -110,6 +111,7 @@ pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use fsck::{DamagedObject, FsckReport, fsck};
 pub use golang::h1::{H1, H1Builder, InvalidH1};
+pub use golang::sumdb::SumdbError;
 pub use http::{HttpClient, HttpError, HttpOptions, InvalidUrl};
 pub use id::{
     CommitId, ContentId, DirMetaId, DirTreeId, FileId, InvalidChecksum, InvalidRef, RefName, Sha256,
@@ -130,6 +132,7 @@ pub use sign::{
 pub use source::{EntryProblem, Form, Limits, SourceError, SourceInfo};
 pub use store::StoreError;
 pub use treefile::{ArchTreefile, SourceSpec, Treefile, TreefileError};
+pub use upstream::{Upstream, UpstreamError, UpstreamProof};
 pub use version::{GoVersion, InvalidVersion};
 
 pub use {gio, glib, ostree};

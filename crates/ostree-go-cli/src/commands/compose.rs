@@ -159,7 +159,6 @@ fn prepare(
 ) -> Result<Compose, CliError> {
     let settings = context.settings;
     let epoch = settings.source_date_epoch()?;
-    let http = HttpClient::new(&settings.http())?;
     let mut compose = Compose::new(treefile.clone())
         .source_date_epoch(epoch)
         .sign_with(args.signing.keys()?)
@@ -171,7 +170,7 @@ fn prepare(
         } else {
             None
         })
-        .http(http)
+        .http(HttpClient::new(&settings.http())?)
         .progress(Arc::new(Terminal::new(&context.global)));
     if !args.arch.is_empty() {
         compose = compose.arches(arches(args));

@@ -250,7 +250,7 @@ fn what_the_repository_keeps_free_is_not_written_to() {
     let folder = tempfile::tempdir().unwrap();
     let system = rustix::fs::statvfs(folder.path()).unwrap();
     // All that is free but 64 MB or so, which other writers may take or give meanwhile.
-    let reserve = (system.f_bfree * system.f_frsize >> 20).saturating_sub(64);
+    let reserve = ((system.f_bfree * system.f_frsize) >> 20).saturating_sub(64);
     let repo = configured(folder.path(), &format!("min-free-space-size={reserve}MB\n"));
     let transaction = repo.begin().unwrap();
     let header = FileHeader::Regular { executable: false };
