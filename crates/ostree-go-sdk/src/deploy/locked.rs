@@ -2,6 +2,7 @@
 
 use super::error::{DeployError, io};
 use super::state::{Action, Activation, Deployment, State};
+use super::verify::DamagedFile;
 use super::{Root, keeper, link_name, make_directory, place, verify};
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind, KEEPERS};
@@ -23,6 +24,7 @@ pub struct LockedRoot<'r> {
     pub(super) repo: Repo,
     pub(super) state: State,
     pub(super) progress: Listener<'r>,
+    pub(super) seen: verify::Seen,
     _lock: Lock,
 }
 
@@ -105,6 +107,7 @@ impl<'r> LockedRoot<'r> {
             repo,
             state,
             progress: Listener(progress),
+            seen: verify::Seen::default(),
             _lock: lock,
         };
         locked.clean_up()?;
@@ -142,6 +145,12 @@ impl<'r> LockedRoot<'r> {
             })
     }
 
+    /// What of a deployment is not what its commit says.
+    pub(super) fn compare(&self, commit: CommitId) -> Result<Vec<DamagedFile>, RepoError> {
+        let top = self.root.deployment_path(commit);
+        verify::compare(&self.repo, commit, &top, &self.seen, self.progress.0)
+    }
+
     /// Checks a commit out beside the others, checks every file of it, seals it and makes it
     /// durable. It is not [activated](LockedRoot::activate). One that is there and whole is
     /// left as it is; a damaged one is replaced in one step.
@@ -162,7 +171,7 @@ impl<'r> LockedRoot<'r> {
         let (version, arch) = self.accept(name, &info, options)?;
         let dest = self.root.deployment_path(id);
         let known = self.state.get(id).is_some();
-        let damaged = known && !verify::compare(&self.repo, id, &dest, self.progress.0)?.is_empty();
+        let damaged = known && !self.compare(id)?.is_empty();
         let (outcome, files) = match (known, damaged) {
             (true, false) => {
                 place::require(&self.repo, id)?;
@@ -171,11 +180,11 @@ impl<'r> LockedRoot<'r> {
             }
             (true, true) => (
                 Outcome::Repaired,
-                place::place(&self.repo, id, &dest, self.progress.0)?,
+                place::place(&self.repo, id, &dest, &self.seen, self.progress.0)?,
             ),
             (false, _) => (
                 Outcome::New,
-                place::place(&self.repo, id, &dest, self.progress.0)?,
+                place::place(&self.repo, id, &dest, &self.seen, self.progress.0)?,
             ),
         };
         self.set_ref(&keeper(id)?, Some(id))?;

@@ -198,7 +198,14 @@ impl Root {
         progress: &dyn Progress,
     ) -> Result<Vec<DamagedFile>, DeployError> {
         let top = self.deployment_path(commit);
-        Ok(verify::compare(&self.repo()?, commit, &top, progress)?)
+        let seen = verify::Seen::default();
+        Ok(verify::compare(
+            &self.repo()?,
+            commit,
+            &top,
+            &seen,
+            progress,
+        )?)
     }
 
     /// The folder of a deployment.

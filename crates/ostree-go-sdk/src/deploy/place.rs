@@ -1,7 +1,7 @@
 //! Putting a commit's tree in its place: complete, checked, sealed and durable.
 
 use super::error::{DeployError, io};
-use super::verify::{self, DamagedFile};
+use super::verify::{self, DamagedFile, Seen};
 use crate::checkout::{CheckedOut, CheckoutOptions, checkout};
 use crate::failpoint;
 use crate::fs::{atomic, tree};
@@ -18,10 +18,11 @@ pub(super) fn place(
     repo: &Repo,
     commit: CommitId,
     dest: &Path,
+    seen: &Seen,
     progress: &dyn Progress,
 ) -> Result<CheckedOut, DeployError> {
     let staging = dest.with_file_name(format!(".new-{}", std::process::id()));
-    let placed = prepare(repo, commit, &staging, progress).and_then(|files| {
+    let placed = prepare(repo, commit, &staging, seen, progress).and_then(|files| {
         let flags = if dest.symlink_metadata().is_ok() {
             RenameFlags::EXCHANGE
         } else {
@@ -44,6 +45,7 @@ fn prepare(
     repo: &Repo,
     commit: CommitId,
     staging: &Path,
+    seen: &Seen,
     progress: &dyn Progress,
 ) -> Result<CheckedOut, DeployError> {
     // Where modes are in the inode, sealing a shared one would change the object.
@@ -60,7 +62,7 @@ fn prepare(
     whole(
         repo,
         commit,
-        verify::compare(repo, commit, staging, progress)?,
+        verify::compare(repo, commit, staging, seen, progress)?,
     )?;
     tree::seal(staging).map_err(io("seal", staging))?;
     failpoint::hit("deploy.sealed");

@@ -70,6 +70,7 @@ impl Root {
         let (state, active) = self.look()?;
         let repo = self.repo()?;
         let target = state.rollback_targets(active).into_iter().next();
+        let seen = verify::Seen::default();
         let mut deployments = Vec::new();
         for deployment in state.deployments.into_iter().rev() {
             let commit = deployment.commit;
@@ -81,7 +82,7 @@ impl Root {
                 Verify::None => false,
             };
             let check = if check {
-                let damaged = verify::compare(&repo, commit, &path, progress)?;
+                let damaged = verify::compare(&repo, commit, &path, &seen, progress)?;
                 if damaged.is_empty() {
                     Check::Good
                 } else {

@@ -3,7 +3,7 @@
 use super::error::{DeployError, io};
 use super::locked::LockedRoot;
 use super::state::{Action, Deployment};
-use super::verify::{self, DamagedFile};
+use super::verify::DamagedFile;
 use crate::arch::Arch;
 use crate::failpoint;
 use crate::fs::atomic;
@@ -104,8 +104,7 @@ impl LockedRoot<'_> {
     /// When it is not there, or the state cannot be written.
     pub fn check(&mut self, commit: CommitId) -> Result<Vec<DamagedFile>, DeployError> {
         let known = self.get(commit)?.damaged_at;
-        let top = self.root.deployment_path(commit);
-        let files = verify::compare(&self.repo, commit, &top, self.progress.0)?;
+        let files = self.compare(commit)?;
         let found = (!files.is_empty()).then(|| known.unwrap_or(self.root.clock.now()));
         if found != known {
             if let Some(deployment) = self.state.get_mut(commit) {

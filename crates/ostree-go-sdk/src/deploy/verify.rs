@@ -10,12 +10,13 @@ use crate::object::{FileHasher, FileHeader};
 use crate::parallel;
 use crate::progress::Progress;
 use crate::repo::{Repo, RepoError};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A file of a deployment that is not what its commit says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +94,25 @@ impl fmt::Display for FileProblem {
     }
 }
 
+/// Inodes that were found to be certain objects a moment ago. A hard link to one is not read
+/// again: an upgrade checks the old tree and the new one, and most of their files are the same.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Mutex<HashMap<(u64, u64), FileId>>);
+
+impl Seen {
+    fn is(&self, file: &fs::Metadata, id: FileId) -> bool {
+        self.lock().get(&(file.dev(), file.ino())) == Some(&id)
+    }
+
+    fn add(&self, file: &fs::Metadata, id: FileId) {
+        self.lock().insert((file.dev(), file.ino()), id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(u64, u64), FileId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Compares the tree at `top` with a commit, on every core. Write bits do not count.
 ///
 /// # Errors
@@ -101,6 +121,7 @@ pub(super) fn compare(
     repo: &Repo,
     commit: CommitId,
     top: &Path,
+    seen: &Seen,
     progress: &dyn Progress,
 ) -> Result<Vec<DamagedFile>, RepoError> {
     let listing = Listing::read(repo, commit);
@@ -111,7 +132,7 @@ pub(super) fn compare(
     let about = top.to_string_lossy();
     let state = || (repo.clone(), vec![0; digest::CHUNK]);
     let problem = |(repo, buffer): &mut (Repo, Vec<u8>), (path, id): &(PathBuf, FileId)| {
-        let problem = check(repo, &top.join(path), *id, buffer)?;
+        let problem = check(repo, &top.join(path), *id, seen, buffer)?;
         Some(DamagedFile::file(path, problem, *id))
     };
     let found = parallel::check(&files(&listing), &about, progress, state, problem);
@@ -190,9 +211,24 @@ fn same_access(one: u32, other: u32) -> bool {
     (one ^ other) & 0o555 == 0
 }
 
-fn check(repo: &Repo, path: &Path, id: FileId, buffer: &mut [u8]) -> Option<FileProblem> {
-    match hash(path, buffer) {
-        Ok(Some(found)) if found == id => None,
+fn check(
+    repo: &Repo,
+    path: &Path,
+    id: FileId,
+    seen: &Seen,
+    buffer: &mut [u8],
+) -> Option<FileProblem> {
+    let metadata = match path.symlink_metadata() {
+        Ok(metadata) if seen.is(&metadata, id) => return None,
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(FileProblem::Missing),
+        Err(_) => return Some(FileProblem::Unreadable),
+    };
+    match hash(path, &metadata, buffer) {
+        Ok(Some(found)) if found == id => {
+            seen.add(&metadata, id);
+            None
+        }
         // A tree of other origin may have owners or xattrs, which only the object knows.
         Ok(_) if is_object(repo, path, id) => None,
         Ok(_) => Some(FileProblem::Changed),
@@ -202,8 +238,7 @@ fn check(repo: &Repo, path: &Path, id: FileId, buffer: &mut [u8]) -> Option<File
 }
 
 /// The checksum of a deployed file as the composer would have written it.
-fn hash(path: &Path, buffer: &mut [u8]) -> io::Result<Option<FileId>> {
-    let metadata = path.symlink_metadata()?;
+fn hash(path: &Path, metadata: &fs::Metadata, buffer: &mut [u8]) -> io::Result<Option<FileId>> {
     if metadata.is_symlink() {
         let target = fs::read_link(path)?;
         let Some(target) = target.to_str().map(str::to_owned) else {

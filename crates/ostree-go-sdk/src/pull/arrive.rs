@@ -199,7 +199,8 @@ fn content(repo: &Repo, id: FileId) -> Result<Vec<u8>, Rejected> {
         .as_ostree()
         .load_file(&id.to_string(), gio::Cancellable::NONE);
     let mut bytes = Vec::new();
-    if let (Some(stream), ..) = loaded.map_err(failed)? {
+    if let (Some(stream), info, _) = loaded.map_err(failed)? {
+        bytes.reserve_exact(usize::try_from(info.size()).unwrap_or(0));
         let read = stream.into_read().read_to_end(&mut bytes);
         read.map_err(|source| RepoError::Io {
             action: "read an object of",
