@@ -18,6 +18,8 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
+pub(super) use reach::reach;
+
 use super::folder::FreshDelta;
 use super::format::{PartHeader, Superblock};
 use super::{DeltaError, DeltaName};
@@ -46,8 +48,8 @@ pub(crate) fn generate(
     label: &str,
     progress: &dyn Progress,
 ) -> Result<(), DeltaError> {
-    let new = reach::reach(repo, name.to)?;
-    let old = name.from.map(|from| reach::reach(repo, from)).transpose()?;
+    let new = reach(repo, name.to)?;
+    let old = name.from.map(|from| reach(repo, from)).transpose()?;
     let items = pair::items(repo, new, old.unwrap_or_default())?;
     let parts = plan::parts(items);
     let fresh = FreshDelta::new(repo, name)?;

@@ -6,6 +6,7 @@
 //! Source of the format: `ostree-repo-static-delta-private.h`.
 
 mod compile;
+mod details;
 mod error;
 mod folder;
 pub(crate) mod format;
@@ -15,6 +16,7 @@ mod retarget;
 mod testing;
 
 pub(crate) use compile::generate;
+pub use details::{DeltaDetails, DeltaFallback, DeltaPart, PatchedFile, delta_details};
 pub use error::DeltaError;
 pub use format::DeltaFormatError;
 pub use name::DeltaName;

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The objects of a tree. The commit itself is not among them.
 #[derive(Debug, Default)]
-pub(super) struct Tree {
+pub(in crate::delta) struct Tree {
     /// Directories' objects.
-    pub(super) metadata: BTreeSet<ObjectKey>,
+    pub(in crate::delta) metadata: BTreeSet<ObjectKey>,
     /// Files and symlinks by path: one path each for those in directories that are there twice.
-    pub(super) files: BTreeMap<String, FileId>,
+    pub(in crate::delta) files: BTreeMap<String, FileId>,
 }
 
 /// Reads all directories of a commit.
-pub(super) fn reach(repo: &Repo, commit: CommitId) -> Result<Tree, RepoError> {
+pub(in crate::delta) fn reach(repo: &Repo, commit: CommitId) -> Result<Tree, RepoError> {
     let commit = repo.commit(commit)?;
     let mut tree = Tree::default();
     let mut due = vec![(String::new(), commit.tree, commit.meta)];
