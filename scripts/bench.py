@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures ostree-go beside the tools that people use without it, in one run, on the same files.
 
-    scripts/bench.py compose [--runs N] [--only TEXT]… [--bin PATH] [--json FILE] [--update-docs]
+    scripts/bench.py compose|delta [--runs N] [--only TEXT]… [--bin PATH] [--json FILE] [--update-docs]
 
 Each step is done by both sides in turn, run after run, and the side that begins changes from run to run.
 Caches are warm; what earlier steps left to write is on disk before a step starts. The table shows medians
@@ -12,17 +12,16 @@ import argparse
 import json
 import os
 import re
-import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import bench_delta
 from bench_inputs import SDKS, tarball
-from bench_measure import Sample, machine, measure, user_xattrs
+from bench_measure import Sample, machine, measure, quoted, run, spread, user_xattrs
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/src/performance.md"
@@ -165,10 +164,6 @@ def markdown(rows, facts, runs):
     return "\n".join(lines) + "\n"
 
 
-def spread(wall):
-    return f"{wall['median']:.2f} ({wall['min']:.2f}–{wall['max']:.2f})"
-
-
 def update_docs(name, table):
     """Puts the table between the page's markers."""
     page, count = re.subn(
@@ -179,21 +174,10 @@ def update_docs(name, table):
     PAGE.write_text(page)
 
 
-def run(command, env=None):
-    """Runs what is not measured, and shows what it said when it fails."""
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"error: {quoted(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-
-
-def quoted(command):
-    return shlex.join(map(str, command))
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    # More subjects (limits of the machine, deltas, checkouts) are more functions here.
-    subjects = {"compose": compose}
+    # More subjects (limits of the machine, checkouts) are more pairs here: what measures, what shows.
+    subjects = {"compose": (compose, markdown), "delta": (bench_delta.delta, bench_delta.markdown)}
     parser.add_argument("subject", choices=subjects)
     parser.add_argument("--runs", type=int, default=5, metavar="N")
     parser.add_argument("--only", action="append", metavar="TEXT", help="part of tmpfs/archive, disk/bare-user, …")
@@ -209,9 +193,10 @@ def main():
         sys.exit(f"error: {args.bin}: no such command; `make bench` builds it")
     Path(args.disk).mkdir(parents=True, exist_ok=True)
 
-    rows = subjects[args.subject](args)
+    measure_all, show = subjects[args.subject]
+    rows = measure_all(args)
     facts = machine(args.disk)
-    table = markdown(rows, facts, args.runs)
+    table = show(rows, facts, args.runs)
     print(table)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)

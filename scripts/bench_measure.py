@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -82,3 +83,18 @@ def user_xattrs(folder):
         except OSError:
             return False
     return True
+
+
+def spread(wall):
+    return f"{wall['median']:.2f} ({wall['min']:.2f}–{wall['max']:.2f})"
+
+
+def run(command, env=None):
+    """Runs what is not measured, and shows what it said when it fails."""
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"error: {quoted(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def quoted(command):
+    return shlex.join(map(str, command))

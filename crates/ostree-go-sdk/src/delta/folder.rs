@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// The superblock's file in a delta's folder.
 pub(super) const SUPERBLOCK: &str = "superblock";
 
+/// What the names of unfinished folders in the repository's `tmp` begin with.
+const PREFIX: &str = "delta-";
+
 /// A delta that nobody sees yet. Dropped, it leaves nothing behind.
 pub(super) struct FreshDelta {
     /// Where it will be seen.
@@ -24,7 +27,7 @@ impl FreshDelta {
     pub(super) fn new(repo: &Repo, name: &DeltaName) -> Result<Self, RepoError> {
         // Not among the deltas: libostree takes every folder there for one.
         let tmp = repo.path().join("tmp");
-        let fresh = tempfile::Builder::new().prefix("delta-").tempdir_in(&tmp);
+        let fresh = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&tmp);
         let fresh = fresh.map_err(|source| failed(&tmp, source))?;
         let to = folder(repo, name);
         Ok(Self { to, folder: fresh })
@@ -38,7 +41,9 @@ impl FreshDelta {
     /// Writes a part, durably.
     pub(super) fn write_part(&self, index: usize, bytes: &[u8]) -> Result<(), RepoError> {
         let path = self.path(index.to_string());
-        atomic::write(&path, bytes).map_err(|source| failed(&path, source))
+        atomic::write(&path, bytes).map_err(|source| failed(&path, source))?;
+        failpoint::hit("delta.part-written");
+        Ok(())
     }
 
     /// Writes the superblock, durably, and shows the delta by one rename.
@@ -61,9 +66,25 @@ impl FreshDelta {
                 // The first error is the one to tell.
                 let _ = fs::remove_dir_all(&fresh);
             })
-            .and_then(|()| atomic::sync_directory(Some(parent)))
+            .and_then(|()| {
+                failpoint::hit("delta.shown");
+                atomic::sync_directory(Some(parent))
+            })
             .map_err(|source| failed(&to, source))
     }
+}
+
+/// Removes what a process left that was killed while it made a delta. To be called with the
+/// repository's lock held, as deltas are made.
+pub(crate) fn sweep(repo: &Repo) -> Result<(), RepoError> {
+    let tmp = repo.path().join("tmp");
+    let entries = fs::read_dir(&tmp).map_err(|source| failed(&tmp, source))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            remove_folder(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn failed(path: &Path, source: std::io::Error) -> RepoError {

@@ -18,6 +18,7 @@ mod testing;
 pub(crate) use compile::generate;
 pub use details::{DeltaDetails, DeltaFallback, DeltaPart, PatchedFile, delta_details};
 pub use error::DeltaError;
+pub(crate) use folder::sweep;
 pub use format::DeltaFormatError;
 pub use name::DeltaName;
 pub(crate) use retarget::retarget;

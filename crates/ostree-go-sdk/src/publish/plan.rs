@@ -115,6 +115,7 @@ impl<'a> PublishPlan<'a> {
         let _lock = self.repo.lock(self.publish.progress.as_ref())?;
         // What the lock was waited for may have moved refs.
         let plan = Self::new(self.publish, self.repo)?;
+        delta::sweep(plan.repo)?;
         let made = plan.make_deltas()?;
         index::write(plan.publish, plan.repo)?;
         let refs = summary::write(plan.repo, &plan.publish.keys)?;
