@@ -40,7 +40,7 @@ check: ## Format, lints, rustdoc, licenses and sources of dependencies, the book
 	scripts/check-advisories.sh
 	mdbook build docs
 
-demo: ## A tour of the compose with real SDKs, under build/demo
+demo: ## The whole tour with real SDKs, from compose to rollback, under build/demo
 	scripts/install-deps.sh build demo
 	scripts/demo.sh
 

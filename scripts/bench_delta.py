@@ -27,9 +27,9 @@ class Step:
     again: tuple = ()  # more deltas that publish makes out of this one
 
 
-def delta(args):
+def rows(args):
     """Both steps, in turn, in two copies of one repository on tmpfs."""
-    rows = []
+    found = []
     with tempfile.TemporaryDirectory(prefix="ostree-go-bench-", dir=args.tmpfs) as work:
         work = Path(work)
         env = {"PATH": os.environ["PATH"], "HOME": str(work), "LC_ALL": "C.UTF-8"}
@@ -53,9 +53,9 @@ def delta(args):
                 print(f"run {turn + 1}/{args.runs}: {step.name}: {samples['ours'][-1].wall:.2f} s, "
                       f"peer {samples['peer'][-1].wall:.2f} s", file=sys.stderr)
             name = delta_name(step.old, step.new)
-            rows.append(row(step, samples, size(ours, name), size(peer, name)))
+            found.append(row(step, samples, size(ours, name), size(peer, name)))
         check(ours, steps, work)
-    return rows
+    return found
 
 
 def compose(binary, repo, work, env):
@@ -111,7 +111,7 @@ def row(step, samples, ours, peer):
             "ratio": ratio, "goal_ratio": TIMES_FASTER, "goal_peak_mb": PEAK_MB, "met": met}
 
 
-def markdown(rows, facts, runs):
+def markdown(found, facts, runs):
     lines = [
         f"{facts['cpu']}, {facts['nproc']} cores; Linux {facts['kernel']}; libostree {facts['libostree']}; "
         f"tmpfs; Go {VERSIONS[0]} and {VERSIONS[1]} for {ARCH}; medians of {runs} (least–most).",
@@ -119,7 +119,7 @@ def markdown(rows, facts, runs):
         "| delta | ostree-go s | user s | peak MB | MB | parts | libostree s | user s | peak MB | MB, with fallbacks | ratio | goal | |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for r in rows:
+    for r in found:
         ours, peer = r["ostree_go"], r["peer"]
         lines.append(
             f"| {r['step']} | {spread(ours['wall'])} | {ours['user']['median']:.1f} | {ours['peak_mb']['max']:.0f} "

@@ -85,16 +85,16 @@ def user_xattrs(folder):
     return True
 
 
-def spread(wall):
-    return f"{wall['median']:.2f} ({wall['min']:.2f}–{wall['max']:.2f})"
-
-
 def run(command, env=None):
     """Runs what is not measured, and shows what it said when it fails."""
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"error: {quoted(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
 
 
 def quoted(command):
     return shlex.join(map(str, command))
+
+
+def spread(wall, digits=2):
+    return f"{wall['median']:.{digits}f} ({wall['min']:.{digits}f}–{wall['max']:.{digits}f})"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A tour of the compose with real SDKs. Everything it makes is below build/demo.
+# The whole tour with real SDKs: compose, sign, publish, serve, install, build, upgrade, roll back.
+# Everything it makes is below build/demo.
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 demo=build/demo
 repo=$demo/repo
-treefile=treefiles/go-1.26.yaml
-bin=${CARGO_TARGET_DIR:-target}/release
+web=
 native=$(uname -m)
 case $native in
 x86_64) twin=aarch64 ;;
@@ -18,6 +18,7 @@ aarch64) twin=x86_64 ;;
 esac
 
 trap 'echo "error: the tour stopped at line $LINENO: $BASH_COMMAND" >&2' ERR
+trap '[[ -z $web ]] || kill "$web"' EXIT
 
 title() { printf '\n# %s\n' "$*"; }
 say() { printf '$ %s\n' "${*//"$PWD/"/}"; }
@@ -34,43 +35,80 @@ same() {
 }
 
 title "Build"
-say cargo build --release -p ostree-go-cli
-cargo build --release --locked --quiet -p ostree-go-cli
+bin=${CARGO_TARGET_DIR:-target}/release
+run cargo build --release --locked --quiet -p ostree-go-cli
 [[ $bin == /* ]] || bin=$PWD/$bin
-PATH=$bin:$PATH
-# Go's caches are read-only in places.
+PATH=$bin:/usr/sbin:$PATH
+# Deployed files and Go's caches are read-only.
 [[ ! -e $demo ]] || chmod -R u+w "$demo"
 rm -rf "$demo"
 mkdir -p "$demo"
+export OSTREE_GO_ROOT=$PWD/$demo/root
 
-title "Compose both architectures: commit ids on stdout, talk on stderr"
-say ostree-go compose "$treefile" --repo "$repo"
-time ostree-go compose "$treefile" --repo "$repo" | tee "$demo/first"
+# The patch release before the one that the treefile in this repository names.
+new=$(sed -n 's/^version: *//p' treefiles/go-1.26.yaml)
+old=1.26.9
+cat >"$demo/go-$old.yaml" <<YAML
+include: $PWD/treefiles/base.yaml
+version: $old
+channels: ["go-sdk/\${basearch}/1.26"]
+pin:
+  x86_64: { h1: "h1:H1MNjtpLSXRMijiKWuh1cj9j9YM4NXKqM93/8h6Aics=" }
+  aarch64: { h1: "h1:7zX/9hOPdr3dzQYUa5W/Bpz3BIL2eF1oDoQjg/io1U8=" }
+YAML
+sed -e "s|^include: .*|include: $PWD/treefiles/base.yaml|" -e '/stable$/d' treefiles/go-1.26.yaml >"$demo/go-$new.yaml"
+
+title "The publisher: a key"
+run ostree-go key generate --output-dir "$demo/keys"
+key=$(gpg --homedir "$demo/keys/gnupg" --list-keys --with-colons 2>/dev/null | awk -F: '$1 == "fpr" { print $10; exit }')
+sign=(--gpg-sign "$key" --gpg-homedir "$demo/keys/gnupg")
+
+title "Compose Go $old for both architectures, signed: commit ids on stdout, talk on stderr"
+say ostree-go compose "$demo/go-$old.yaml" --repo "$repo" "${sign[@]}"
+time ostree-go compose "$demo/go-$old.yaml" --repo "$repo" "${sign[@]}" | tee "$demo/first"
 
 title "Compose again: nothing to do"
-say ostree-go compose "$treefile" --repo "$repo"
-time ostree-go compose "$treefile" --repo "$repo" | tee "$demo/second"
+say ostree-go compose "$demo/go-$old.yaml" --repo "$repo" "${sign[@]}"
+time ostree-go compose "$demo/go-$old.yaml" --repo "$repo" "${sign[@]}" | tee "$demo/second"
 same "the second compose" "$(<"$demo/second")" "$(<"$demo/first")"
 
-title "Look"
-run ostree-go list --repo "$repo"
-release=$(ostree refs --repo "$repo" | grep -xE "go-sdk/$native/[0-9]+\.[0-9]+(\.[0-9]+)?" | sort -V | tail -n1)
-# A minor version alone is a channel where the full one is there too; the longest name is the release.
-version=${release##*/}
-run ostree-go show "go-sdk/$native/$version" --repo "$repo"
-run ostree-go fsck --repo "$repo"
+title "Publish: static deltas, index page, signed summary"
+say ostree-go publish --repo "$repo" "${sign[@]}" --public-key "$demo/keys/public.asc"
+time ostree-go publish --repo "$repo" "${sign[@]}" --public-key "$demo/keys/public.asc"
 
 title "The stock ostree command reads the same repository"
 run ostree fsck --repo "$repo" --quiet
-for arch in "$native" "$twin"; do
-    run ostree show --repo "$repo" --print-metadata-key=sdk.version "go-sdk/$arch/$version"
-    run ostree checkout --repo "$repo" -U "go-sdk/$arch/$version" "$demo/$arch"
-done
+run ostree show --repo "$repo" --print-metadata-key=sdk.version "go-sdk/$twin/$old"
 
-title "Build a program with the SDK that came out, and nothing of this machine's Go"
+title "Serve it: a web server over the folder is all"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+user=
+((EUID)) || user="user root;"
+temp=$(printf "%s_temp_path $PWD/$demo/web; " client_body proxy fastcgi uwsgi scgi)
+cat >"$demo/nginx.conf" <<NGINX
+daemon off; $user pid $PWD/$demo/nginx.pid; error_log $PWD/$demo/nginx.log; events {}
+http {
+    $temp access_log off; types { text/html html; application/json json; }
+    server { listen 127.0.0.1:$port; root $PWD/$repo; }
+}
+NGINX
+nginx -c "$PWD/$demo/nginx.conf" 2>>"$demo/nginx.log" &
+web=$!
+url=http://127.0.0.1:$port
+run curl --silent --show-error --fail --retry 20 --retry-connrefused --retry-delay 1 --output /dev/null "$url/index.html"
+
+title "A host: trust the key, install, put it on PATH"
+run ostree-go remote add acme "$url" --gpg-import "$demo/keys/public.asc"
+say ostree-go install 1.26
+time ostree-go install 1.26
+say 'eval "$(ostree-go env)"'
+eval "$(ostree-go env)"
+run go version
+
+title "Build a program with it, and nothing of this machine's Go"
 mkdir -p "$demo/hello" "$demo/home"
-printf 'module example.com/hello\n\ngo %s\n' "$(cut -d. -f1,2 <<<"$version")" >"$demo/hello/go.mod"
-cat >"$demo/hello/main.go" <<'EOF'
+printf 'module example.com/hello\n\ngo 1.26\n' >"$demo/hello/go.mod"
+cat >"$demo/hello/main.go" <<'GO'
 package main
 
 import (
@@ -98,16 +136,35 @@ func main() {
 	}
 	fmt.Println(string(text))
 }
-EOF
-clean=(env -i "PATH=/usr/bin:/bin" "HOME=$PWD/$demo/home" "GOCACHE=$PWD/$demo/go-cache"
-    "GOPATH=$PWD/$demo/go-path" CGO_ENABLED=0 GOPROXY=off)
-run "${clean[@]}" "$demo/$native/usr/bin/go" version
-run "${clean[@]}" "$demo/$native/usr/bin/go" -C "$demo/hello" build -o ../hello.bin .
+GO
+clean=(env -i "PATH=$PATH" "HOME=$PWD/$demo/home" CGO_ENABLED=0 GOPROXY=off)
+run "${clean[@]}" go -C "$demo/hello" build -o ../hello.bin .
 run "$demo/hello.bin" | tee "$demo/hello.out"
-grep -q "hello from go$version" "$demo/hello.out"
+grep -q "hello from go$old" "$demo/hello.out"
 
-title "The twin for $twin"
+title "The twin for $twin, beside it"
+run ostree-go install 1.26 --arch "$twin"
 qemu=$(command -v "qemu-$twin-static" || command -v "qemu-$twin")
-run "${clean[@]}" "$qemu" "$demo/$twin/usr/bin/go" version
+for go in "$OSTREE_GO_ROOT"/deployments/*/usr/bin/go; do
+    [[ $go -ef $(command -v go) ]] || run "$qemu" "$go" version
+done
 
-title "Done: $repo holds Go $version for $native and $twin in $(du -sh "$repo" | cut -f1)"
+title "The publisher: Go $new comes out"
+say ostree-go compose "$demo/go-$new.yaml" --repo "$repo" "${sign[@]}"
+time ostree-go compose "$demo/go-$new.yaml" --repo "$repo" "${sign[@]}"
+say ostree-go publish --repo "$repo" "${sign[@]}" --public-key "$demo/keys/public.asc"
+time ostree-go publish --repo "$repo" "${sign[@]}" --public-key "$demo/keys/public.asc"
+
+title "The host: upgrade by delta, and back"
+say ostree-go upgrade
+time ostree-go upgrade
+run go version
+same "what is active" "$(go version | cut -d' ' -f3)" "go$new"
+run ostree-go status
+say ostree-go rollback
+time ostree-go rollback
+same "what is active" "$(go version | cut -d' ' -f3)" "go$old"
+run go version
+run ostree-go status
+
+title "Done: $repo holds Go $old and $new for $native and $twin in $(du -sh "$repo" | cut -f1), deltas included"

@@ -62,6 +62,7 @@ tests() {
     command_of mount mount util-linux
     command_of unshare util-linux util-linux
     command_of xz xz-utils xz
+    command_of chromium chromium chromium
 }
 
 docs() { need_rust; }

@@ -1,89 +1,12 @@
-//! Web servers for a folder: a real one, and one that misbehaves as it is told.
+//! A web server for a folder that misbehaves as it is told.
 
-use crate::tools;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-/// nginx over a folder; stopped when dropped.
-#[derive(Debug)]
-pub struct RealServer {
-    port: u16,
-    child: Child,
-    _config: TempDir,
-}
-
-impl RealServer {
-    /// Starts one, or says that the test is skipped.
-    ///
-    /// # Panics
-    ///
-    /// When it does not come up.
-    pub fn over(folder: &Path) -> Option<Self> {
-        let nginx = tools::require("nginx")?;
-        for _ in 0..5 {
-            let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
-            let port = socket.local_addr().expect("an address").port();
-            drop(socket);
-            let config = tempfile::tempdir().expect("a folder");
-            let at = config.path().display();
-            let user = if tools::is_root() { "user root;" } else { "" };
-            let text = format!(
-                "daemon off; {user} pid {at}/pid; error_log {at}/error.log; worker_processes 1;\n\
-                 events {{}}\nhttp {{ access_log off; keepalive_timeout 60; \
-                 client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
-                 uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
-                 server {{ listen 127.0.0.1:{port}; root {}; }} }}\n",
-                folder.display()
-            );
-            let path = config.path().join("nginx.conf");
-            fs::write(&path, text).expect("a configuration");
-            let child = Command::new(&nginx)
-                .arg("-c")
-                .arg(&path)
-                .stdin(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn();
-            let mut server = Self {
-                port,
-                child: child.expect("nginx runs"),
-                _config: config,
-            };
-            let deadline = Instant::now() + Duration::from_secs(10);
-            while Instant::now() < deadline {
-                if matches!(server.child.try_wait(), Ok(Some(_))) {
-                    break;
-                }
-                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Some(server);
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-        panic!("nginx does not start");
-    }
-
-    /// Where the folder is served.
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for RealServer {
-    fn drop(&mut self) {
-        // Its worker ends with it on TERM, and outlives it on KILL.
-        let _ = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
-        let _ = self.child.wait();
-    }
-}
+use std::time::Duration;
 
 /// What is wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +17,8 @@ pub enum Fault {
     Reset,
     /// The connection stays open and nothing comes.
     Stall,
+    /// Half of the content comes, and then nothing; the connection stays open.
+    StallHalfway,
     /// Half of the content comes, and then the connection is closed.
     Truncate,
     /// The length says one byte more than comes.
@@ -164,7 +89,7 @@ impl BadServer {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Answers wrongly for every path that contains `path`.
+    /// Answers wrongly for every path that contains `path`; that ends in it, if it ends in `$`.
     ///
     /// # Panics
     ///
@@ -252,19 +177,14 @@ fn answer(mut stream: &TcpStream, state: &State, path: &str) -> std::io::Result<
         return Ok(true);
     };
     let mut length = content.len();
-    match fault {
+    match &fault {
         Some(Fault::Status(status)) => {
             write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")?;
             return Ok(true);
         }
         Some(Fault::Reset) => return Ok(false),
-        Some(Fault::Stall) => {
-            while !state.stop.load(Ordering::Relaxed) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            return Ok(false);
-        }
-        Some(Fault::Truncate) => content.truncate(length / 2),
+        Some(Fault::Stall) => return stall(state),
+        Some(Fault::StallHalfway | Fault::Truncate) => content.truncate(length / 2),
         Some(Fault::LengthTooLong) => length += 1,
         Some(Fault::LengthTooShort) => length -= 1,
         Some(Fault::Flip) => content[length / 2] ^= 1,
@@ -275,17 +195,35 @@ fn answer(mut stream: &TcpStream, state: &State, path: &str) -> std::io::Result<
         "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
     )?;
     stream.write_all(&content)?;
+    if fault == Some(Fault::StallHalfway) {
+        return stall(state);
+    }
     state
         .bytes
         .fetch_add(content.len() as u64, Ordering::Relaxed);
     Ok(length == content.len())
 }
 
+fn matches(path: &str, part: &str) -> bool {
+    match part.strip_suffix('$') {
+        Some(end) => path.ends_with(end),
+        None => path.contains(part),
+    }
+}
+
+/// Sends nothing as long as the server is there.
+fn stall(state: &State) -> std::io::Result<bool> {
+    while !state.stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(false)
+}
+
 fn fault_for(state: &State, path: &str) -> Option<Fault> {
     let mut faults = state.faults.lock().expect("no panic");
     let fault = faults
         .iter_mut()
-        .find(|(part, _, left)| path.contains(part.as_str()) && *left != Some(0))?;
+        .find(|(part, _, left)| matches(path, part) && *left != Some(0))?;
     if let Some(left) = &mut fault.2 {
         *left -= 1;
     }

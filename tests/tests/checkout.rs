@@ -1,12 +1,16 @@
 //! `checkout`: linked or copied, whole or in part, alone or into what is there.
 
 use ostree_go_tests::bench::{Bench, source};
+use ostree_go_tests::cli::run;
 use ostree_go_tests::host::read;
 use ostree_go_tests::ostree::ostree;
 use ostree_go_tests::tmpfs::Tmpfs;
+use ostree_go_tests::tools;
 use ostree_go_tests::toy::Toy;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
 
 fn bench(mode: &str) -> Bench {
     let bench = Bench::new();
@@ -52,9 +56,64 @@ fn links_or_copies_and_says_so() {
         );
         // The stock command makes the same tree.
         let stock = bench.checkout(REF, "stock");
-        let mut diff = std::process::Command::new("diff");
+        // It links what it has unpacked of an archive to a cache.
+        assert_eq!(
+            look(&bench.path("linked"), links),
+            look(&stock, links),
+            "{mode}"
+        );
+        let mut diff = Command::new("diff");
         let diff = diff.arg("-r").arg(stock).arg(bench.path("linked"));
-        assert!(diff.status().unwrap().success(), "{mode}");
+        run(diff).ok();
+    }
+}
+
+/// Everything below a folder: type, mode and size; the time of directories, the target of
+/// symlinks, and where asked the number of links.
+fn look(top: &Path, links: bool) -> Vec<String> {
+    let mut find = Command::new("find");
+    let dir = ["-type", "d", "-printf", "%P %M %T@\\n"];
+    let number = if links { "%n" } else { "" };
+    let other = ["-o", "-printf", &format!("%P %M %s {number} %l\\n")];
+    let found = run(find.arg(top).args(dir).args(other)).ok().stdout;
+    let mut lines: Vec<String> = found.lines().map(str::to_owned).collect();
+    lines.sort();
+    assert!(lines.len() > 20, "{lines:#?}");
+    lines
+}
+
+#[test]
+fn xattrs_of_a_commit_stay_in_the_repository() {
+    if !tools::is_root() {
+        return tools::skip("only root sets security xattrs");
+    }
+    let bench = Bench::new();
+    let file = bench.write("tree/usr/file", "content");
+    let names = ["security.ostree-go-test", "user.test"];
+    for name in names {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(&file, name, b"value", flags).expect("xattrs on the file system");
+    }
+    bench.run(["init", "--mode", "bare-user"]).ok();
+    let tree = bench.path("tree");
+    ostree(
+        &bench.repo(),
+        ["commit", "-b", "labelled", tree.to_str().unwrap()],
+    );
+    // The commit has them.
+    let listed = ostree(&bench.repo(), ["ls", "-X", "labelled", "/usr/file"]);
+    assert!(listed.contains("security.ostree-go-test"), "{listed}");
+    for (dest, how) in [("linked", None), ("copied", Some("--copy"))] {
+        bench
+            .run(["checkout", "labelled", dest].into_iter().chain(how))
+            .ok();
+        let made = bench.path(dest).join("usr/file");
+        assert_eq!(read(&made), "content");
+        let mut list = vec![0; 1000];
+        let length = rustix::fs::listxattr(&made, &mut list[..]).unwrap();
+        let list = String::from_utf8(list[..length].to_vec()).unwrap();
+        let carried: Vec<&str> = names.into_iter().filter(|n| list.contains(n)).collect();
+        assert!(carried.is_empty(), "{dest} has {list:?}");
     }
 }
 

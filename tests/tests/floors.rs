@@ -13,13 +13,13 @@ use ostree_go_tests::cli::workspace;
 /// The floors of `ostree-go-sdk`, lowest first; see the architecture page of the book.
 const FLOORS: [&[&str]; 9] = [
     &["arch", "version", "id", "progress", "clock", "kind"],
-    &["fs", "http", "process", "failpoint"],
+    &["fs", "http", "process", "failpoint", "parallel"],
     &["treefile", "golang", "object", "metadata"],
     &["repo", "ffi"],
     &[
         "store", "sign", "checkout", "delta", "catalog", "diff", "fsck",
     ],
-    &["remote", "pull", "publish", "prune"],
+    &["remote", "pull", "publish", "prune", "upstream"],
     &["source", "layer"],
     &["compose", "deploy", "export"],
     &["error", "fuzzing", "lib"],

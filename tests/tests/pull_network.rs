@@ -11,11 +11,12 @@ fn a_server_in_trouble() {
     let file = shop.object(REF, "filez");
     let faults = [
         (Fault::Status(404), 1),
+        (Fault::Status(403), 1),
         (Fault::Status(500), 75),
         (Fault::Reset, 75),
         (Fault::Truncate, 75),
         (Fault::LengthTooLong, 75),
-        (Fault::LengthTooShort, 75),
+        (Fault::LengthTooShort, 3),
     ];
     for (fault, code) in faults {
         shop.server.behave();
@@ -27,14 +28,95 @@ fn a_server_in_trouble() {
     // Trouble that passes is none.
     for fault in [Fault::Reset, Fault::Status(500), Fault::Truncate] {
         shop.server.behave();
-        shop.server.fault_times(&file, fault, 4);
+        shop.server.fault_times(&file, fault, 3);
         shop.host
             .run(["pull", "--retries", "3", REF, "--dry-run"])
             .ok();
     }
     shop.server.behave();
-    shop.server.fault_times(&file, Fault::Reset, 4);
+    shop.server.fault_times(&file, Fault::Reset, 3);
     shop.host.run(["pull", "--retries", "3", REF]).ok();
+    shop.unharmed(&[&format!("acme:{REF}")]);
+}
+
+#[test]
+fn a_server_that_falls_silent() {
+    let shop = Shop::new();
+    shop.delta(None, &shop.publisher.rev(REF).unwrap());
+    let commit = shop.object(REF, "commit");
+    for path in ["/summary", commit.as_str(), "/superblock", "/0$"] {
+        for fault in [Fault::Stall, Fault::StallHalfway] {
+            shop.server.behave();
+            shop.server.fault(path, fault.clone());
+            let out = shop.host.run([
+                "pull",
+                "--retries",
+                "0",
+                "--stall-timeout",
+                "1",
+                "acme",
+                REF,
+            ]);
+            assert_eq!(out.code(), Some(75), "{path} {fault:?}: {}", out.stderr);
+            assert!(
+                out.stderr.contains("has sent nothing for 1 seconds"),
+                "{path} {fault:?}: {}",
+                out.stderr
+            );
+            shop.unharmed(&[]);
+        }
+    }
+    // A stop is heard at once, however long the server may be silent.
+    shop.server.behave();
+    shop.server.fault("/0$", Fault::StallHalfway);
+    let mut command = shop
+        .host
+        .ostree_go(["pull", "--stall-timeout", "3600", REF]);
+    let child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !shop.server.requests().iter().any(|p| p.ends_with("/0")) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupted.unwrap().success());
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(130), "{out:?}");
+    shop.unharmed(&[]);
+    shop.server.behave();
+    shop.pull(&[REF]).ok();
+    shop.unharmed(&[&format!("acme:{REF}")]);
+}
+
+#[test]
+fn a_pull_that_failed_goes_on_where_it_was() {
+    let shop = Shop::new();
+    let file = shop.object(REF, "filez");
+    shop.server.fault(&file, Fault::Status(503));
+    shop.server.delay(Duration::from_millis(10));
+    shop.pull(&[REF]).exits(75);
+    let first = shop.server.requests();
+    shop.server.behave();
+    shop.pull(&[REF]).ok();
+    let again = shop.server.requests();
+    let files = |asked: &[String]| asked.iter().filter(|p| p.ends_with(".filez")).count();
+    let (before, after) = (files(&first), files(&again));
+    assert!(after < 20 && before + after < 40, "{before}, then {after}");
+    shop.unharmed(&[&format!("acme:{REF}")]);
+}
+
+#[test]
+fn a_delta_that_goes_away_during_the_pull() {
+    let shop = Shop::new();
+    shop.delta(None, &shop.publisher.rev(REF).unwrap());
+    shop.server.fault("/0$", Fault::Status(404));
+    shop.pull(&[REF]).ok();
+    let asked = shop.server.requests();
+    assert!(asked.iter().any(|p| p.ends_with(".filez")), "{asked:?}");
     shop.unharmed(&[&format!("acme:{REF}")]);
 }
 

@@ -2,6 +2,7 @@
 
 use ostree_go_sdk::{
     ComposeError, DeployError, Error, ErrorKind, LayerError, PullError, RemoteError, RepoError,
+    UpstreamError,
 };
 use std::path::PathBuf;
 
@@ -143,6 +144,7 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Deploy(error) => deploy_hint(error),
         Error::Remote(error) => remote_hint(error),
         Error::Pull(error) => pull_hint(error),
+        Error::Upstream(error) => upstream_hint(error),
         _ => None,
     }
 }
@@ -243,6 +245,18 @@ fn pull_hint(error: &PullError) -> Option<String> {
         }
         PullError::Older { .. } => "--allow-downgrade takes it",
         PullError::TooLarge { .. } => "--max-bytes allows more",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn upstream_hint(error: &UpstreamError) -> Option<String> {
+    let hint = match error {
+        UpstreamError::Repo(error) => return repo_hint(error),
+        UpstreamError::Unknown { .. } => "a toolchain of one's own is in no public database",
+        UpstreamError::Differs { .. } => {
+            "do not use it as Go's own; `ostree-go show` says where it comes from"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

@@ -1,6 +1,8 @@
 //! What the environment says. Nothing else in the program, and nothing in the library, reads it.
 
 use crate::error::CliError;
+use ostree_go_sdk::HttpOptions;
+use rustix::fs::Mode;
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -13,8 +15,9 @@ pub struct Settings {
     cache_home: Option<PathBuf>,
     data_home: Option<PathBuf>,
     home: Option<PathBuf>,
-    pub http_proxy: Option<String>,
-    pub no_proxy: Vec<String>,
+    http_proxy: Option<String>,
+    https_proxy: Option<String>,
+    no_proxy: Vec<String>,
     pub no_color: bool,
 }
 
@@ -36,7 +39,9 @@ impl Settings {
             cache_home: path("XDG_CACHE_HOME"),
             data_home: path("XDG_DATA_HOME"),
             home: path("HOME"),
-            http_proxy: text("https_proxy")
+            // As curl reads them. A web server sets HTTP_PROXY from what a request says.
+            http_proxy: text("http_proxy").or_else(|| text("ALL_PROXY")),
+            https_proxy: text("https_proxy")
                 .or_else(|| text("HTTPS_PROXY"))
                 .or_else(|| text("ALL_PROXY")),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
@@ -87,6 +92,14 @@ impl Settings {
         }
     }
 
+    /// How requests are made.
+    pub fn http(&self) -> HttpOptions {
+        HttpOptions::new()
+            .http_proxy(self.http_proxy.clone())
+            .https_proxy(self.https_proxy.clone())
+            .no_proxy(self.no_proxy.clone())
+    }
+
     /// `GOPROXY` as a go command on this machine would have it: from the environment, else from
     /// `go env`, which knows the user's and the distribution's defaults.
     pub fn goproxy(&self) -> Option<String> {
@@ -102,6 +115,13 @@ impl Settings {
             let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
             (!value.is_empty()).then_some(value)
         })
+    }
+}
+
+/// What root installs is for every user, as packages are, whatever umask root has.
+pub fn share_if_root() {
+    if is_root() {
+        rustix::process::umask(Mode::WGRP | Mode::WOTH);
     }
 }
 

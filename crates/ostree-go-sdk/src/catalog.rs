@@ -154,7 +154,11 @@ impl CommitInfo {
     }
 }
 
-/// Every local ref with its commit, ordered by kind, then by name.
+/// Where the refs are that keep the objects of deployments.
+pub(crate) const KEEPERS: &str = "ostree-go/deployment/";
+
+/// Every local ref with its commit, ordered by kind, then by name. Refs that only keep the
+/// objects of a root's deployments are left out: they are nothing to serve, and nothing to forget.
 ///
 /// # Errors
 /// When a ref's commit cannot be read.
@@ -162,6 +166,7 @@ pub fn list(repo: &Repo) -> Result<Vec<(RefName, CommitInfo)>, RepoError> {
     let mut listed = repo
         .refs()?
         .into_iter()
+        .filter(|(name, _)| !name.as_str().starts_with(KEEPERS))
         .map(|(name, id)| Ok((name, CommitInfo::read(repo, id)?)))
         .collect::<Result<Vec<_>, RepoError>>()?;
     listed.sort_by(|a, b| (a.1.kind, &a.0).cmp(&(b.1.kind, &b.0)));

@@ -1,9 +1,15 @@
 //! Checking trees out of a repository into directories.
 //!
 //! Files are hard links to the repository's objects where the repository stores plain files
-//! and lies on the same file system; libostree copies them otherwise, and [`CheckedOut`] says
-//! how many. A hard link shares its inode with the object: whoever writes into one damages
+//! and lies on the same file system; they are copied otherwise, and [`CheckedOut`] says how many.
+//! A whole tree out of a `bare-user` repository is linked here, on every core; whatever that
+//! cannot do is left to libostree. A hard link shares its inode with the object: whoever writes into one damages
 //! the repository, unless the files are sealed or [copied](CheckoutOptions::copy).
+
+mod links;
+mod listing;
+
+pub(crate) use listing::{Directory, Listing};
 
 use crate::failpoint;
 use crate::fs::path::TreePath;
@@ -106,6 +112,16 @@ pub enum CheckoutError {
         /// not asked for.
         repo: PathBuf,
     },
+    /// What describes a directory of the tree is damaged or missing in the repository.
+    #[error("cannot check commit {commit} out: object {object} of /{} is damaged or missing", path.display())]
+    Damaged {
+        /// The commit.
+        commit: CommitId,
+        /// The directory in the tree.
+        path: PathBuf,
+        /// The object's checksum and type: `00ff….dirtree`.
+        object: String,
+    },
     /// libostree could not write the tree.
     #[error("cannot check commit {commit} out to {}", path.display())]
     Checkout {
@@ -137,6 +153,7 @@ impl CheckoutError {
         match self {
             Self::Repo(error) => error.kind(),
             Self::Exists { .. } | Self::NeedsLinks { .. } => ErrorKind::InvalidInput,
+            Self::Damaged { .. } => ErrorKind::Drift,
             Self::Checkout { source, .. } => crate::repo::kind_of_glib(source),
             Self::Io { source, .. } => ErrorKind::of_io(source),
         }
@@ -151,21 +168,13 @@ impl CheckoutError {
 ///
 /// # Errors
 /// When `dest` exists (without a union) or holds other content (with [`Union::Identical`]),
-/// the tree has no such subpath, or the file system refuses.
+/// the tree is damaged or has no such subpath, or the file system refuses.
 pub fn checkout(
     repo: &Repo,
     commit: CommitId,
     dest: &Path,
     options: &CheckoutOptions,
 ) -> Result<CheckedOut, CheckoutError> {
-    let io = |action, path: &Path| {
-        let path = path.to_owned();
-        move |source| CheckoutError::Io {
-            action,
-            path,
-            source,
-        }
-    };
     if options.union != Union::None {
         let identical = options.union == Union::Identical;
         std::fs::create_dir_all(dest).map_err(io("make directory", dest))?;
@@ -177,7 +186,8 @@ pub fn checkout(
             });
         }
         write(repo, commit, dest, options)?;
-        return finish(repo, dest, options);
+        let made = count(repo, dest, options)?;
+        return sync(dest, options).map(|()| made);
     }
     if dest.symlink_metadata().is_ok() {
         return Err(CheckoutError::Exists {
@@ -190,8 +200,8 @@ pub fn checkout(
     };
     std::fs::create_dir_all(parent).map_err(io("make directory", parent))?;
     let staging = staging_name(dest);
-    let made = write(repo, commit, &staging, options)
-        .and_then(|()| finish(repo, &staging, options))
+    let made = make(repo, commit, &staging, options)
+        .and_then(|made| sync(&staging, options).map(|()| made))
         .and_then(|made| {
             failpoint::hit("checkout.synced");
             let cwd = rustix::fs::CWD;
@@ -229,6 +239,14 @@ fn write(
     options: &CheckoutOptions,
 ) -> Result<(), CheckoutError> {
     use ostree::{RepoCheckoutMode as Mode, RepoCheckoutOverwriteMode as Overwrite};
+    // libostree ends the whole process over a damaged directory.
+    if let Some((path, object)) = Listing::read(repo, commit).damaged.into_iter().next() {
+        return Err(CheckoutError::Damaged {
+            commit,
+            path,
+            object,
+        });
+    }
     let at = ostree::RepoCheckoutAtOptions {
         // Only a `bare` repository knows and keeps owners.
         mode: match repo.mode() {
@@ -265,18 +283,32 @@ fn write(
         })
 }
 
-/// Counts what was made, and makes it durable.
-fn finish(
+/// Makes the tree where nothing is.
+fn make(
     repo: &Repo,
+    commit: CommitId,
     dest: &Path,
     options: &CheckoutOptions,
 ) -> Result<CheckedOut, CheckoutError> {
+    if options.subpath.is_none() && !options.copy {
+        match links::tree(repo, commit, dest) {
+            Ok(linked) => {
+                return Ok(CheckedOut {
+                    linked,
+                    ..CheckedOut::default()
+                });
+            }
+            // libostree can do more, and says better what is wrong.
+            Err(_) => tree::remove(dest).map_err(io("remove", dest))?,
+        }
+    }
+    write(repo, commit, dest, options)?;
+    count(repo, dest, options)
+}
+
+/// Counts what libostree has made.
+fn count(repo: &Repo, dest: &Path, options: &CheckoutOptions) -> Result<CheckedOut, CheckoutError> {
     use std::os::unix::fs::MetadataExt;
-    let io = |source| CheckoutError::Io {
-        action: "read directory",
-        path: dest.to_owned(),
-        source,
-    };
     let mut made = CheckedOut::default();
     tree::walk(dest, &mut |found| {
         if let Found::File(_, metadata) = found {
@@ -288,14 +320,28 @@ fn finish(
         }
         Ok(())
     })
-    .map_err(io)?;
+    .map_err(io("read directory", dest))?;
     made.crossed = !options.copy && crosses(repo, dest);
-    if !options.no_sync {
-        File::open(dest)
-            .and_then(|dir| Ok(rustix::fs::syncfs(dir.as_fd())?))
-            .map_err(io)?;
-    }
     Ok(made)
+}
+
+/// Makes the tree durable, if that is wanted.
+fn sync(dest: &Path, options: &CheckoutOptions) -> Result<(), CheckoutError> {
+    if options.no_sync {
+        return Ok(());
+    }
+    File::open(dest)
+        .and_then(|dir| Ok(rustix::fs::syncfs(dir.as_fd())?))
+        .map_err(io("sync", dest))
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckoutError {
+    let path = path.to_owned();
+    move |source| CheckoutError::Io {
+        action,
+        path,
+        source,
+    }
 }
 
 /// Whether a directory is on another file system than a repository's objects.

@@ -13,6 +13,7 @@ use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
 use crate::treefile::TreefileError;
+use crate::upstream::UpstreamError;
 
 /// Any error of this library. Match [`Error::kind`], or the part's own error.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,9 @@ pub enum Error {
     /// Pulling.
     #[error(transparent)]
     Pull(#[from] PullError),
+    /// Proving that a release is Go's own.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// Setting up downloads.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -72,6 +76,7 @@ impl Error {
             Self::Prune(error) => error.kind(),
             Self::Remote(error) => error.kind(),
             Self::Pull(error) => error.kind(),
+            Self::Upstream(error) => error.kind(),
             Self::Http(error) => error.kind(),
         }
     }

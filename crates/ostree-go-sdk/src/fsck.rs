@@ -1,10 +1,10 @@
 //! Checking every object of a repository.
 
 use crate::id::{CommitId, DirTreeId};
-use crate::progress::{Event, Phase, Progress};
+use crate::parallel;
+use crate::progress::Progress;
 use crate::repo::{Repo, RepoError};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a check of a repository found.
 #[derive(Debug, Default)]
@@ -99,55 +99,13 @@ fn check_all(
     progress: &dyn Progress,
 ) -> Result<BTreeMap<Object, String>, RepoError> {
     let objects: Vec<&Object> = objects.iter().collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let done = AtomicU64::new(0);
-    let total = objects.len() as u64;
-    let item = repo.path().to_string_lossy();
-    let check = |repo: Repo, share: &[&Object]| {
-        let mut problems = BTreeMap::new();
-        for object in share {
-            if progress.is_cancelled() {
-                return Err(RepoError::Cancelled);
-            }
-            if let Err(problem) = check_one(&repo, object) {
-                problems.insert((*object).clone(), problem);
-            }
-            progress.event(&Event::Advanced {
-                phase: Phase::Fsck,
-                item: &item,
-                done: done.fetch_add(1, Ordering::Relaxed) + 1,
-                total: Some(total),
-            });
-        }
-        Ok(problems)
+    let about = repo.path().to_string_lossy();
+    let problem = |repo: &mut Repo, object: &&Object| {
+        let problem = check_one(repo, object).err()?;
+        Some(((*object).clone(), problem))
     };
-    let results: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = objects
-            .chunks(objects.len().div_ceil(threads).max(1))
-            .map(|share| {
-                let repo = repo.clone();
-                let check = &check;
-                scope.spawn(move || check(repo, share))
-            })
-            .collect();
-        workers
-            .into_iter()
-            .map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    });
-    progress.event(&Event::Finished {
-        phase: Phase::Fsck,
-        item: &item,
-    });
-    let mut problems = BTreeMap::new();
-    for found in results {
-        problems.append(&mut found?);
-    }
-    Ok(problems)
+    let problems = parallel::check(&objects, &about, progress, || repo.clone(), problem);
+    Ok(problems.ok_or(RepoError::Cancelled)?.into_iter().collect())
 }
 
 fn check_one(repo: &Repo, (checksum, kind): &Object) -> Result<(), String> {
@@ -167,11 +125,14 @@ fn check_one(repo: &Repo, (checksum, kind): &Object) -> Result<(), String> {
         })
 }
 
-/// Whether a commit was written or pulled whole.
+/// Whether a commit was written or pulled whole; one that was found damaged since, was.
 fn is_complete(repo: &Repo, checksum: &str) -> bool {
+    use ostree::RepoCommitState as State;
     repo.as_ostree()
         .load_commit(checksum)
-        .is_ok_and(|(_, state)| !state.contains(ostree::RepoCommitState::PARTIAL))
+        .is_ok_and(|(_, state)| {
+            !state.contains(State::PARTIAL) || state.contains(State::FSCK_PARTIAL)
+        })
 }
 
 /// Every object a commit needs, itself included, as far as its directories can be read.

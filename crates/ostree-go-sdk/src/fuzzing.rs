@@ -5,6 +5,7 @@
 use crate::arch::Arch;
 use crate::fs::path::TreePath;
 use crate::golang::index::DownloadIndex;
+use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
 
 pub use crate::delta::format::fuzz::delta;
@@ -34,5 +35,19 @@ pub fn tree_path(bytes: &[u8]) {
     };
     if let (Ok(path), Ok(target)) = (TreePath::from_bytes(path), std::str::from_utf8(target)) {
         let _ = path.resolve_link(target).map(|to| path.link_to(&to));
+    }
+}
+
+/// Reads what a checksum database answers, and proves with tiles that are all the same.
+pub fn sumdb(bytes: &[u8]) {
+    if let Some(key) = VerifierKey::parse(SUM_GOLANG_ORG) {
+        let _ = Lookup::open(bytes, &key);
+    }
+    if let Ok(lookup) = Lookup::unsigned(bytes) {
+        let tiles = lookup.tiles().into_iter();
+        let tiles = tiles.map(|tile| (tile, vec![0; tile.size()])).collect();
+        let _ = lookup
+            .prove(&tiles)
+            .and_then(|record| record.h1("golang.org/toolchain", "v0.0.1-go1.26.5.linux-amd64"));
     }
 }

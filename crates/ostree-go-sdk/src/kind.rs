@@ -22,7 +22,7 @@ pub enum ErrorKind {
     RefConflict,
     /// The directory is not an OSTree repository, or not a usable one.
     InvalidRepo,
-    /// The operating system refused access.
+    /// The operating system or a server refused access.
     PermissionDenied,
     /// The disk is full.
     DiskFull,

@@ -76,6 +76,7 @@ mod kind;
 mod layer;
 pub mod metadata;
 mod object;
+mod parallel;
 mod process;
 mod progress;
 mod prune;
@@ -87,6 +88,7 @@ mod sign;
 mod source;
 mod store;
 pub mod treefile;
+mod upstream;
 mod version;
 
 pub use arch::{Arch, UnknownArch};
@@ -112,6 +114,7 @@ pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use fsck::{DamagedObject, FsckReport, fsck};
 pub use golang::h1::{H1, H1Builder, InvalidH1};
+pub use golang::sumdb::SumdbError;
 pub use http::{HttpClient, HttpError, HttpOptions, InvalidUrl};
 pub use id::{
     CommitId, ContentId, DirMetaId, DirTreeId, FileId, InvalidChecksum, InvalidRef, RefName, Sha256,
@@ -132,6 +135,7 @@ pub use sign::{
 pub use source::{EntryProblem, Form, Limits, SourceError, SourceInfo};
 pub use store::StoreError;
 pub use treefile::{ArchTreefile, SourceSpec, Treefile, TreefileError};
+pub use upstream::{Upstream, UpstreamError, UpstreamProof};
 pub use version::{GoVersion, InvalidVersion};
 
 pub use {gio, glib, ostree};

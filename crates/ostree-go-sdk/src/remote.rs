@@ -260,17 +260,47 @@ pub fn get(repo: &Repo, name: &str) -> Result<Remote, RemoteError> {
     })
 }
 
-/// Deletes a remote and its keyring. Refs and commits that were pulled from it stay.
+/// Deletes a remote, its keyring and its refs; returns these, without the remote's name. Commits
+/// that no other ref reaches go with the next prune; those of deployments have refs that keep
+/// them.
 ///
 /// # Errors
-/// When there is none of this name, or the repository cannot be written.
-pub fn delete(repo: &Repo, name: &str) -> Result<(), RemoteError> {
+/// When there is none of this name, or the repository cannot be written. The remote is there
+/// still, then.
+pub fn delete(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
     let _lock = lock(repo)?;
     get(repo, name)?;
-    repo.as_ostree()
+    let refs = refs(repo, name)?;
+    let ostree = repo.as_ostree();
+    for short in &refs {
+        ostree
+            .set_ref_immediate(Some(name), short, None, gio::Cancellable::NONE)
+            .map_err(|source| repo.failed(&format!("remove ref {name}:{short}"), source))?;
+    }
+    // Last: who has refs of a remote that is gone cannot be told to delete them.
+    ostree
         .remote_delete(name, gio::Cancellable::NONE)
         .map_err(|source| repo.failed(&format!("delete remote `{name}`"), source))?;
-    Ok(())
+    Ok(refs)
+}
+
+/// What was pulled from a remote, in order.
+fn refs(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
+    let all = repo
+        .as_ostree()
+        .list_refs_ext(
+            None,
+            ostree::RepoListRefsExtFlags::NONE,
+            gio::Cancellable::NONE,
+        )
+        .map_err(|source| repo.failed("list refs", source))?;
+    let of = |full: &String| {
+        let (remote, short) = full.split_once(':')?;
+        (remote == name).then(|| short.to_owned())
+    };
+    let mut refs: Vec<String> = all.keys().filter_map(of).collect();
+    refs.sort();
+    Ok(refs)
 }
 
 /// The keys of a remote's own keyring.

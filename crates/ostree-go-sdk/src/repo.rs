@@ -5,8 +5,10 @@
 //! libostree's own lock, which a prune takes alone; what a transaction has seen in the
 //! repository therefore stays until the transaction ends.
 
+mod staging;
 mod transaction;
 
+pub(crate) use staging::{NoRoom, Staging};
 pub(crate) use transaction::Transaction;
 
 use crate::failpoint;
@@ -396,6 +398,24 @@ impl Repo {
             .map_err(|source| self.failed(&format!("look for commit {id}"), source))
     }
 
+    /// Whether a commit and all it is made of are there, as far as the repository knows.
+    pub(crate) fn is_complete(&self, id: CommitId) -> Result<bool, RepoError> {
+        if !self.has_commit(id)? {
+            return Ok(false);
+        }
+        let loaded = self.inner.load_commit(&id.to_string());
+        let (_, state) =
+            loaded.map_err(|source| self.failed(&format!("read commit {id}"), source))?;
+        Ok(!state.contains(ostree::RepoCommitState::PARTIAL))
+    }
+
+    /// Says of a commit whether all it is made of is there.
+    pub(crate) fn mark_partial(&self, id: CommitId, partial: bool) -> Result<(), RepoError> {
+        self.inner
+            .mark_commit_partial(&id.to_string(), partial)
+            .map_err(|source| self.failed("mark a commit as partial", source))
+    }
+
     /// Reads a commit.
     pub(crate) fn commit(&self, id: CommitId) -> Result<Commit, RepoError> {
         let variant = self.metadata_object(ostree::ObjectType::Commit, &id.to_string())?;
@@ -416,14 +436,19 @@ impl Repo {
         DirTree::parse(&variant).ok_or_else(|| self.malformed("dirtree", id))
     }
 
-    fn metadata_object(
+    /// Reads an object that is no file's. libostree takes it for well-formed, and reading a
+    /// damaged one would then be undefined; this makes it a variant whose every part is checked.
+    pub(crate) fn metadata_object(
         &self,
         kind: ostree::ObjectType,
         id: &str,
     ) -> Result<glib::Variant, RepoError> {
-        self.inner
+        let trusted = self
+            .inner
             .load_variant(kind, id)
-            .map_err(|source| self.failed(&format!("read object {id}"), source))
+            .map_err(|source| self.failed(&format!("read object {id}"), source))?;
+        let bytes = trusted.data_as_bytes();
+        Ok(glib::Variant::from_bytes_with_type(&bytes, trusted.type_()))
     }
 
     /// Reads a commit's detached metadata; empty when it has none.

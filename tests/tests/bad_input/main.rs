@@ -3,6 +3,7 @@
 
 mod archive;
 mod compose;
+mod delivery;
 mod machine;
 mod treefile;
 

@@ -5,8 +5,8 @@ use crate::error::CliError;
 use crate::output::{bytes, count, short, table, time};
 use crate::progress::Terminal;
 use ostree_go_sdk::{
-    Arch, ChannelState, Compose, Composed, ComposedRelease, FixedClock, HttpClient, HttpOptions,
-    PlannedRelease, Repo, RepoMode, SourceInfo, SourceSpec, Treefile,
+    Arch, ChannelState, Compose, Composed, ComposedRelease, FixedClock, HttpClient, PlannedRelease,
+    Repo, RepoMode, SourceInfo, SourceSpec, Treefile,
 };
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -159,11 +159,6 @@ fn prepare(
 ) -> Result<Compose, CliError> {
     let settings = context.settings;
     let epoch = settings.source_date_epoch()?;
-    let http = HttpClient::new(
-        &HttpOptions::default()
-            .proxy(settings.http_proxy.clone())
-            .no_proxy(settings.no_proxy.clone()),
-    )?;
     let mut compose = Compose::new(treefile.clone())
         .source_date_epoch(epoch)
         .sign_with(args.signing.keys()?)
@@ -175,7 +170,7 @@ fn prepare(
         } else {
             None
         })
-        .http(http)
+        .http(HttpClient::new(&settings.http())?)
         .progress(Arc::new(Terminal::new(&context.global)));
     if !args.arch.is_empty() {
         compose = compose.arches(arches(args));

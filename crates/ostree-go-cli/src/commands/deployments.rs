@@ -1,9 +1,10 @@
 //! What the verbs about deployments share.
 
-use super::Context;
+use super::{Context, signature_json};
 use crate::error::CliError;
 use crate::output::time;
-use ostree_go_sdk::{Arch, DamagedFile, Deployment, Error, LockedRoot, RefName, Root};
+use crate::settings::share_if_root;
+use ostree_go_sdk::{Arch, DamagedFile, Deployment, Error, LockedRoot, Root};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub fn open_or_create(context: &Context<'_>) -> Result<Root, CliError> {
 }
 
 fn path(context: &Context<'_>) -> Result<PathBuf, CliError> {
+    share_if_root();
     match &context.global.root {
         Some(path) => std::path::absolute(path).map_err(|source| CliError::File {
             action: "find",
@@ -26,17 +28,6 @@ fn path(context: &Context<'_>) -> Result<PathBuf, CliError> {
         }),
         None => context.settings.root(),
     }
-}
-
-/// The ref that a version, a channel or a whole ref names.
-pub fn ref_name(name: &str, arch: Arch) -> Result<RefName, CliError> {
-    let text = if name.contains('/') {
-        name.to_owned()
-    } else {
-        format!("go-sdk/{arch}/{name}")
-    };
-    text.parse()
-        .map_err(|error: ostree_go_sdk::InvalidRef| CliError::usage(error.to_string()))
 }
 
 /// The architecture to install for: the one named, else this machine's.
@@ -67,12 +58,6 @@ pub fn is_damaged(error: &CliError) -> bool {
 /// A deployment in JSON.
 pub fn json(deployment: &Deployment) -> Value {
     let proof = &deployment.proof;
-    let signatures = proof.signatures.iter().map(|s| {
-        json!({
-            "status": s.status.as_str(), "kind": s.kind, "key": s.key, "user": s.user,
-            "created": s.created.map(time),
-        })
-    });
     json!({
         "version": deployment.version,
         "arch": deployment.arch.basearch(),
@@ -81,7 +66,7 @@ pub fn json(deployment: &Deployment) -> Value {
         "timestamp": time(deployment.timestamp),
         "remote": proof.remote,
         "unsigned": proof.unsigned,
-        "signatures": signatures.collect::<Value>(),
+        "signatures": proof.signatures.iter().map(signature_json).collect::<Value>(),
         "verified_at": time(proof.at),
         "deployed_at": time(deployment.deployed_at),
         "pinned": deployment.pinned,

@@ -13,8 +13,8 @@ use std::process::ExitCode;
 /// that is under way.
 #[derive(Debug, clap::Args)]
 pub struct GcArgs {
-    /// Uninstall SDKs that a later one of the same channel has replaced, too; the active one
-    /// and the one that a rollback goes to stay
+    /// Uninstall SDKs that a later one of the same channel has replaced, too; the active one,
+    /// the one that a rollback goes to and pinned ones stay
     #[arg(long)]
     superseded: bool,
 }

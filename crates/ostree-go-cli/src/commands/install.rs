@@ -1,5 +1,5 @@
-use super::Context;
-use super::deployments::{self, arch, is_damaged, not_deployed, ref_name, title};
+use super::deployments::{self, arch, is_damaged, not_deployed, title};
+use super::{Context, ref_name};
 use crate::error::CliError;
 use crate::output::{bytes, count};
 use crate::progress::Terminal;
@@ -31,7 +31,7 @@ pub struct InstallArgs {
 }
 
 /// Where SDKs come from and what they have to be.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct FromArgs {
     /// The machine the SDK is for
     #[arg(long, value_name = "ARCH")]
@@ -64,24 +64,33 @@ impl FromArgs {
 
 pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliError> {
     let arch = arch(args.from.arch)?;
-    let names = args.names.iter().map(|name| ref_name(name, arch));
-    let names = names.collect::<Result<Vec<_>, _>>()?;
+    let names = args.names.iter().map(|name| ref_name(name, Some(arch)));
+    let job = Job {
+        names: names.collect::<Result<_, _>>()?,
+        from: args.from.clone(),
+        arch,
+    };
     let progress = Terminal::new(&context.global);
     let root = deployments::open_or_create(context)?;
     let mut locked = root.lock(&progress)?;
-    let deployed = deploy(context, &mut locked, &names, &args.from, arch)
-        .map_err(|error| not_deployed(&locked, error))?;
+    let deployed =
+        deploy(context, &mut locked, &[job]).map_err(|error| not_deployed(&locked, error))?;
     let mut activated = false;
     if !args.no_activate
         && Some(arch) == Arch::host()
         && let Some(last) = deployed.last()
     {
-        activated = locked
-            .activate(last.deployment.commit, Action::Install)
-            .map_err(|error| not_deployed(&locked, error.into()))?;
+        activated = locked.activate(last.deployment.commit, Action::Install)?;
     }
     report(context, &locked, &deployed, activated)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is fetched in one go.
+pub struct Job {
+    pub names: Vec<RefName>,
+    pub from: FromArgs,
+    pub arch: Arch,
 }
 
 /// Fetches refs and deploys them: all, or none. Where the repository turns out damaged, it is
@@ -89,36 +98,39 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliErr
 pub fn deploy(
     context: &Context<'_>,
     locked: &mut LockedRoot<'_>,
-    names: &[RefName],
-    from: &FromArgs,
-    arch: Arch,
+    jobs: &[Job],
 ) -> Result<Vec<Deployed>, CliError> {
-    match attempt(context, locked, names, from, arch) {
-        Err(error) if is_damaged(&error) => attempt(context, locked, names, from, arch),
-        result => result,
+    let mut deployed = Vec::new();
+    for job in jobs {
+        let done = match attempt(context, locked, job) {
+            Err(error) if is_damaged(&error) => attempt(context, locked, job),
+            result => result,
+        };
+        deployed.extend(done.inspect_err(|_| undo(locked, &deployed))?);
     }
+    Ok(deployed)
 }
 
 fn attempt(
     context: &Context<'_>,
     locked: &mut LockedRoot<'_>,
-    names: &[RefName],
-    from: &FromArgs,
-    arch: Arch,
+    job: &Job,
 ) -> Result<Vec<Deployed>, CliError> {
-    let mut deployed: Vec<Deployed> = Vec::new();
-    for (name, commit) in fetch(context, locked, names, from, arch)? {
-        match locked.deploy(&name, &commit, &from.options(arch)) {
-            Ok(one) => deployed.push(one),
-            Err(error) => {
-                for one in deployed.iter().filter(|one| one.outcome == Outcome::New) {
-                    locked.uninstall(one.deployment.commit, false)?;
-                }
-                return Err(error.into());
-            }
-        }
+    let options = job.from.options(job.arch);
+    let mut deployed = Vec::new();
+    for (name, commit) in fetch(context, locked, job)? {
+        let done = locked.deploy(&name, &commit, &options);
+        deployed.push(done.inspect_err(|_| undo(locked, &deployed))?);
     }
     Ok(deployed)
+}
+
+/// Removes what was not there before.
+fn undo(locked: &mut LockedRoot<'_>, deployed: &[Deployed]) {
+    for one in deployed.iter().filter(|one| one.outcome == Outcome::New) {
+        // The first error is the one to tell; what stays is whole.
+        let _ = locked.uninstall(one.deployment.commit, false);
+    }
 }
 
 /// Brings refs into the root's repository and proves their commits: from a repository on this
@@ -127,9 +139,7 @@ fn attempt(
 fn fetch(
     context: &Context<'_>,
     locked: &LockedRoot<'_>,
-    names: &[RefName],
-    from: &FromArgs,
-    arch: Arch,
+    Job { names, from, arch }: &Job,
 ) -> Result<Vec<(RefName, Verified<CommitId>)>, CliError> {
     if let Some(path) = &from.from_repo {
         let source = Repo::open(path)?;
@@ -144,9 +154,10 @@ fn fetch(
         let own = |name: &RefName| Ok((name.clone(), locked.own(name)?));
         return names.iter().map(own).collect();
     };
-    let pull = Pull::new(&remote, names.to_vec())
-        .expect_arch(Some(arch))
+    let pull = Pull::new(&remote, names.clone())
+        .expect_arch(Some(*arch))
         .allow_downgrade(from.allow_downgrade)
+        .http(context.settings.http())
         .progress(Arc::new(Terminal::new(&context.global)));
     let pulled = pull.preflight(locked.repo())?.execute()?;
     if pulled.bytes > 0 {

@@ -15,6 +15,7 @@ mod key;
 mod list;
 mod log;
 mod man;
+mod pin;
 mod promote;
 mod prune;
 mod publish;
@@ -35,7 +36,7 @@ use crate::error::CliError;
 use crate::output::Output;
 use crate::settings::Settings;
 use clap::Subcommand;
-use ostree_go_sdk::{Arch, CommitId, CommitInfo, Repo, RepoError};
+use ostree_go_sdk::{Arch, CommitId, CommitInfo, InvalidRef, RefName, Repo, RepoError, Signature};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -66,6 +67,10 @@ pub enum Command {
     Upgrade(upgrade::UpgradeArgs),
     Use(use_::UseArgs),
     Uninstall(uninstall::UninstallArgs),
+    /// Keep an installed SDK from being removed by `gc`
+    Pin(pin::PinArgs),
+    /// Let `gc --superseded` remove an SDK again
+    Unpin(pin::PinArgs),
     Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
     Gc(gc::GcArgs),
@@ -109,6 +114,8 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
         Command::Upgrade(args) => upgrade::run(&context, &args),
         Command::Use(args) => use_::run(&context, &args),
         Command::Uninstall(args) => uninstall::run(&context, &args),
+        Command::Pin(args) => pin::run(&context, &args, true),
+        Command::Unpin(args) => pin::run(&context, &args, false),
         Command::Rollback(args) => rollback::run(&context, &args),
         Command::Status(args) => status::run(&context, &args),
         Command::Gc(args) => gc::run(&context, &args),
@@ -152,7 +159,7 @@ fn resolve(repo: &Repo, rev: &str) -> Result<CommitId, CliError> {
     let (Some(arch), false) = (Arch::host(), rev.contains('/')) else {
         return Err(error.into());
     };
-    match repo.resolve(&format!("go-sdk/{arch}/{rev}")) {
+    match repo.resolve(&whole_ref(rev, arch)) {
         Ok(id) => Ok(id),
         // What is near the whole name is the better hint.
         Err(RepoError::NoSuchRev {
@@ -166,6 +173,36 @@ fn resolve(repo: &Repo, rev: &str) -> Result<CommitId, CliError> {
         })),
         Err(_) => Err(error.into()),
     }
+}
+
+/// `1.26` means `go-sdk/<basearch>/1.26`; what has a slash is a whole ref.
+fn whole_ref(word: &str, arch: Arch) -> String {
+    match word.contains('/') {
+        true => word.to_owned(),
+        false => format!("go-sdk/{arch}/{word}"),
+    }
+}
+
+/// The ref that a version, a channel or a whole ref names.
+fn ref_name(word: &str, arch: Option<Arch>) -> Result<RefName, CliError> {
+    let whole = arch.map_or_else(|| word.to_owned(), |arch| whole_ref(word, arch));
+    let parsed = whole.parse();
+    parsed.map_err(|error: InvalidRef| CliError::usage(error.to_string()))
+}
+
+/// A signature in JSON.
+fn signature_json(signature: &Signature) -> Value {
+    use crate::output::time;
+    json!({
+        "status": signature.status.as_str(),
+        "kind": signature.kind,
+        "key": signature.key,
+        "primary_key": signature.primary_key,
+        "user": signature.user,
+        "created": signature.created.map(time),
+        "expires": signature.expires.map(time),
+        "key_expires": signature.key_expires.map(time),
+    })
 }
 
 /// A commit in JSON, as `list`, `log`, `show` and `diff` print it.

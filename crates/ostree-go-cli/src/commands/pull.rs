@@ -1,4 +1,4 @@
-use super::{Context, commit_json};
+use super::{Context, commit_json, ref_name, signature_json};
 use crate::error::CliError;
 use crate::output::{bytes, short, table};
 use crate::progress::Terminal;
@@ -78,7 +78,7 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
     let (remote, names) = what(&repo, &args.what)?;
     let refs = names
         .iter()
-        .map(|name| ref_name(name))
+        .map(|name| ref_name(name, Arch::host()))
         .collect::<Result<Vec<RefName>, CliError>>()?;
     let pull = Pull::new(&remote, refs)
         .expect_arch(args.arch)
@@ -89,8 +89,13 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
         .commit_metadata_only(args.commit_metadata_only)
         .deltas(!args.no_deltas)
         .max_bytes(args.max_bytes)
-        .retries(args.retries)
-        .stall_timeout(Duration::from_secs(args.stall_timeout.max(1)))
+        .http(
+            context
+                .settings
+                .http()
+                .retries(args.retries)
+                .read_timeout(Duration::from_secs(args.stall_timeout.max(1))),
+        )
         .progress(Arc::new(Terminal::new(&context.global)));
     let preflight = pull.preflight(&repo)?;
     let plan: Vec<Value> = preflight.refs().iter().map(planned_json).collect();
@@ -162,16 +167,6 @@ fn what(repo: &Repo, words: &[String]) -> Result<(String, Vec<String>), CliError
     }
 }
 
-/// `1.26` means `go-sdk/<this machine's basearch>/1.26`.
-fn ref_name(word: &str) -> Result<RefName, CliError> {
-    let whole = match (Arch::host(), word.contains('/')) {
-        (Some(arch), false) => format!("go-sdk/{arch}/{word}"),
-        _ => word.to_owned(),
-    };
-    let parsed = whole.parse();
-    parsed.map_err(|error: ostree_go_sdk::InvalidRef| CliError::usage(error.to_string()))
-}
-
 fn planned_json(planned: &PlannedRef) -> Value {
     let proof = planned.verified.proof();
     let mut document = commit_json(&planned.info);
@@ -187,16 +182,6 @@ fn planned_json(planned: &PlannedRef) -> Value {
         other => json!({"way": "objects", "bytes": null, "unpacked": other.unpacked()}),
     };
     document
-}
-
-fn signature_json(signature: &Signature) -> Value {
-    json!({
-        "kind": signature.kind,
-        "key": signature.key,
-        "user": signature.user,
-        "status": signature.status.as_str(),
-        "created": signature.created.map(crate::output::time),
-    })
 }
 
 fn plan_text(preflight: &Preflight<'_>) -> String {

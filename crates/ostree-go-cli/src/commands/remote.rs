@@ -1,6 +1,6 @@
 use super::{Context, deployments};
 use crate::error::CliError;
-use crate::output::{table, time};
+use crate::output::{count, table, time};
 use crate::progress::Terminal;
 use clap::Subcommand;
 use ostree_go_sdk::{NewRemote, Remote, TrustedKey, Verification, remote};
@@ -52,7 +52,7 @@ enum Action {
         #[arg(required = true)]
         file: Vec<PathBuf>,
     },
-    /// Delete a remote and its keyring; what was pulled from it stays
+    /// Delete a remote, its keyring and its refs; what is installed from it stays
     Delete {
         /// The remote
         name: String,
@@ -114,11 +114,12 @@ pub fn run(context: &Context<'_>, args: &RemoteArgs) -> Result<ExitCode, CliErro
             show(context, name, &keys)?;
         }
         Action::Delete { name } => {
-            remote::delete(&repo, name)?;
-            context.output.say(&format!("deleted remote {name}"));
-            context
-                .output
-                .data(&json!({"deleted": name}), String::new)?;
+            let refs = remote::delete(&repo, name)?;
+            let number = count(refs.len() as u64);
+            let line = format!("deleted remote {name} and its {number} refs");
+            context.output.say(&line);
+            let document = json!({"deleted": name, "refs": refs});
+            context.output.data(&document, String::new)?;
         }
     }
     Ok(ExitCode::SUCCESS)

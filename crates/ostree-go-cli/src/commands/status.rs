@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Show what is installed, and which SDK is active
 ///
-/// `*` marks the active SDK, `<` the one that a rollback goes to. Every file of the active one
+/// `*` marks the active SDK, `<` the one that a rollback goes to, `+` a pinned one. Every file of the active one
 /// is checked; exits with 4 if any is damaged.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
@@ -117,8 +117,10 @@ fn text(status: &Status, history: bool) -> String {
             let mark = match (one.active, one.rollback_target) {
                 (true, _) => "*",
                 (_, true) => "<",
+                _ if d.pinned => " ",
                 _ => "",
             };
+            let pin = if d.pinned { "+" } else { "" };
             let signed = match (d.proof.unsigned, d.signed_by().next()) {
                 (false, Some(key)) => key.get(key.len().saturating_sub(16)..).unwrap_or(key),
                 _ => "unsigned",
@@ -128,7 +130,7 @@ fn text(status: &Status, history: bool) -> String {
                 word => word,
             };
             vec![
-                mark.to_owned(),
+                format!("{mark}{pin}"),
                 d.version.clone(),
                 d.arch.to_string(),
                 d.ref_name.to_string(),

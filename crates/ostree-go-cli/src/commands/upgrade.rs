@@ -1,18 +1,30 @@
 use super::deployments::{self, not_deployed, title};
-use super::install::{FromArgs, deploy, report};
+use super::install::{FromArgs, Job, deploy, report};
 use super::{Context, UNCHANGED};
 use crate::error::CliError;
 use crate::output::count;
 use crate::progress::Terminal;
-use ostree_go_sdk::{Action, Deployment, LockedRoot, Repo, remote};
+use ostree_go_sdk::{
+    Action, CommitInfo, CommitKind, DeployError, Deployment, LockedRoot, Outcome, Repo, remote,
+};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Move to the newest SDK of the active one's channel
+/// Move to the newest SDK of the active one's channel, or of others
 ///
-/// An SDK that was installed from a repository on this machine is looked for there again.
+/// The new SDK becomes active where the old one was; one of another channel is installed beside
+/// it. All are installed, or none. Each is looked for where the old one came from: its remote,
+/// or the repository on this machine.
 #[derive(Debug, clap::Args)]
 pub struct UpgradeArgs {
+    /// Installed channels, in place of the active one
+    #[arg(value_name = "CHANNEL", conflicts_with = "all")]
+    channels: Vec<String>,
+
+    /// Every channel that is installed
+    #[arg(long)]
+    all: bool,
+
     /// Exit with 77 if there was nothing to do
     #[arg(long)]
     unchanged_exit_77: bool,
@@ -25,72 +37,113 @@ pub fn run(context: &Context<'_>, args: &UpgradeArgs) -> Result<ExitCode, CliErr
     let progress = Terminal::new(&context.global);
     let root = deployments::open(context)?;
     let mut locked = root.lock(&progress)?;
-    let Some(active) = locked.active().cloned() else {
-        let path = root.path().to_owned();
-        return Err(ostree_go_sdk::DeployError::NothingActive { path }.into());
-    };
-    let damaged = locked.check(active.commit)?;
-    if let Some(first) = damaged.first() {
-        let more = match damaged.len() {
-            1 => String::new(),
-            n => format!(", and {} more", count(n as u64 - 1)),
-        };
-        context.output.say(&format!(
-            "warning: the active {} no longer verifies: {first}{more}",
-            title(&active)
-        ));
+    let old = chosen(&locked, args)?;
+    let active = locked.active().cloned();
+    let active = active.filter(|active| old.iter().any(|d| d.commit == active.commit));
+    if let Some(active) = &active {
+        warn_if_damaged(context, &mut locked, active)?;
     }
-    let mut from = FromArgs {
-        arch: Some(active.arch),
-        remote: args.from.remote.clone(),
-        from_repo: args.from.from_repo.clone(),
-        gpg_keys: args.from.gpg_keys.clone(),
-        allow_downgrade: args.from.allow_downgrade,
-    };
-    if from.from_repo.is_none() && from.remote.is_none() {
-        from.from_repo = same_repo(&active);
-        from.remote = same_remote(locked.repo(), &active)?;
-    }
+    let jobs = old.iter().map(|one| job(locked.repo(), one, &args.from));
+    let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
     let deployed =
-        step(context, &mut locked, &active, &from).map_err(|e| not_deployed(&locked, e))?;
-    let commit = deployed
-        .last()
-        .map_or(active.commit, |d| d.deployment.commit);
-    let activated = locked
-        .activate(commit, Action::Upgrade)
-        .map_err(|error| not_deployed(&locked, error.into()))?;
+        deploy(context, &mut locked, &jobs).map_err(|error| not_deployed(&locked, error))?;
+    let mut activated = false;
+    if let Some(old) = active {
+        let same = |d: &Deployment| (&d.ref_name, d.arch) == (&old.ref_name, old.arch);
+        if let Some(new) = deployed.iter().find(|one| same(&one.deployment)) {
+            activated = locked.activate(new.deployment.commit, Action::Upgrade)?;
+        }
+    }
     report(context, &locked, &deployed, activated)?;
-    Ok(if args.unchanged_exit_77 && !activated {
+    let unchanged = deployed.iter().all(|one| one.outcome == Outcome::Unchanged);
+    Ok(if args.unchanged_exit_77 && unchanged && !activated {
         ExitCode::from(UNCHANGED)
     } else {
         ExitCode::SUCCESS
     })
 }
 
-fn step(
+/// The SDKs to upgrade, one for each channel and architecture: the active one, or the latest.
+fn chosen(locked: &LockedRoot<'_>, args: &UpgradeArgs) -> Result<Vec<Deployment>, CliError> {
+    let arch = args.from.arch;
+    let active = locked.active();
+    if args.channels.is_empty() && !args.all {
+        if arch.is_some() {
+            return Err(CliError::usage("--arch needs a channel, or --all"));
+        }
+        let path = locked.root().path().to_owned();
+        let active = active.ok_or(DeployError::NothingActive { path })?;
+        return Ok(vec![active.clone()]);
+    }
+    let named = if args.all {
+        channels(locked)?
+    } else {
+        let find = |name: &String| locked.find(name, arch);
+        args.channels.iter().map(find).collect::<Result<_, _>>()?
+    };
+    let mut chosen: Vec<Deployment> = Vec::new();
+    for one in named {
+        let same = |d: &&Deployment| (&d.ref_name, d.arch) == (&one.ref_name, one.arch);
+        if arch.is_none_or(|arch| arch == one.arch) && !chosen.iter().any(|d| same(&d)) {
+            chosen.push(active.filter(same).cloned().unwrap_or(one));
+        }
+    }
+    Ok(chosen)
+}
+
+/// What was installed from a channel, the latest first.
+fn channels(locked: &LockedRoot<'_>) -> Result<Vec<Deployment>, CliError> {
+    let mut all = locked.root().deployments()?;
+    // A release never moves. What cannot be read is fetched anew.
+    all.retain(|one| {
+        let info = CommitInfo::read(locked.repo(), one.commit);
+        info.map_or(true, |info| info.kind != CommitKind::Release)
+    });
+    all.reverse();
+    Ok(all)
+}
+
+/// What fetches the newest SDK of an installed one's channel.
+fn job(repo: &Repo, old: &Deployment, given: &FromArgs) -> Result<Job, CliError> {
+    let mut from = given.clone();
+    if from.from_repo.is_none() && from.remote.is_none() {
+        from.from_repo = same_repo(old);
+        from.remote = same_remote(repo, old)?;
+    }
+    Ok(Job {
+        names: vec![old.ref_name.clone()],
+        from,
+        arch: old.arch,
+    })
+}
+
+fn warn_if_damaged(
     context: &Context<'_>,
     locked: &mut LockedRoot<'_>,
     active: &Deployment,
-    from: &FromArgs,
-) -> Result<Vec<ostree_go_sdk::Deployed>, CliError> {
-    deploy(
-        context,
-        locked,
-        std::slice::from_ref(&active.ref_name),
-        from,
-        active.arch,
-    )
+) -> Result<(), CliError> {
+    let damaged = locked.check(active.commit)?;
+    if let Some(first) = damaged.first() {
+        let more = match damaged.len() {
+            1 => String::new(),
+            n => format!(", and {} more", count(n as u64 - 1)),
+        };
+        let name = title(active);
+        let warning = format!("warning: the active {name} no longer verifies: {first}{more}");
+        context.output.say(&warning);
+    }
+    Ok(())
 }
 
 /// The repository on this machine that an unsigned SDK came from. A signed one needs the keys
 /// named again.
-fn same_repo(active: &Deployment) -> Option<PathBuf> {
-    let path = active.proof.remote.strip_prefix("file://")?;
-    active.proof.unsigned.then(|| PathBuf::from(path))
+fn same_repo(old: &Deployment) -> Option<PathBuf> {
+    let path = old.proof.remote.strip_prefix("file://")?;
+    old.proof.unsigned.then(|| PathBuf::from(path))
 }
 
-/// The remote that the active SDK came from, if it is still there.
-fn same_remote(repo: &Repo, active: &Deployment) -> Result<Option<String>, CliError> {
+/// The remote that an SDK came from, if it is still there.
+fn same_remote(repo: &Repo, old: &Deployment) -> Result<Option<String>, CliError> {
     let known = remote::list(repo)?.into_iter().map(|remote| remote.name);
-    Ok(known.into_iter().find(|name| *name == active.proof.remote))
+    Ok(known.into_iter().find(|name| *name == old.proof.remote))
 }

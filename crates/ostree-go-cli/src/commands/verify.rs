@@ -1,15 +1,21 @@
-use super::{Context, resolve};
+use super::{Context, resolve, signature_json};
 use crate::error::CliError;
-use crate::output::{table, time};
-use ostree_go_sdk::{SignError, Signature, SignatureStatus, TrustedKeys, signatures};
+use crate::output::{count, table, time};
+use crate::progress::Terminal;
+use clap::ArgGroup;
+use ostree_go_sdk::{HttpClient, Signature, TrustedKeys, Upstream, UpstreamProof, verify};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-/// Say who signed a commit, and whether a trusted key is among them
+/// Say who signed a commit, and prove that it is Go's own
 ///
-/// Exits with 3 if no signature is valid. No keyring of the system's is asked.
+/// Exits with 3 if no signature is by a trusted key, or the content is not what Go's public checksum
+/// database has. No keyring of the system's is asked.
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true))]
 pub struct VerifyArgs {
     /// A ref, a commit, or a version or channel of this machine's architecture
     #[arg(value_name = "REF")]
@@ -17,29 +23,42 @@ pub struct VerifyArgs {
 
     #[command(flatten)]
     keys: KeyArgs,
+
+    /// Prove by Go's checksum database, without trust in who composed it, that the content is Go's own
+    #[arg(long, group = "what")]
+    upstream: bool,
+
+    /// Where the database is: a mirror, or a module proxy's URL and /sumdb/sum.golang.org
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "upstream",
+        default_value = "https://sum.golang.org"
+    )]
+    sumdb: String,
 }
 
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct KeyArgs {
     /// Trust the public GPG keys in this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "what")]
     gpg_keys: Option<PathBuf>,
 
     /// Trust the keys of this remote
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", group = "what")]
     remote: Option<String>,
 
     /// Trust the Ed25519 public keys in this file, one a line, in base64
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "what")]
     ed25519_keys: Option<PathBuf>,
 }
 
 impl KeyArgs {
-    fn trusted(&self) -> Result<TrustedKeys, CliError> {
-        match (&self.gpg_keys, &self.remote, &self.ed25519_keys) {
-            (Some(file), _, _) => Ok(TrustedKeys::GpgFile(file.clone())),
-            (_, Some(remote), _) => Ok(TrustedKeys::Remote(remote.clone())),
+    fn trusted(&self) -> Result<Option<TrustedKeys>, CliError> {
+        Ok(match (&self.gpg_keys, &self.remote, &self.ed25519_keys) {
+            (Some(file), _, _) => Some(TrustedKeys::GpgFile(file.clone())),
+            (_, Some(remote), _) => Some(TrustedKeys::Remote(remote.clone())),
             (_, _, Some(path)) => {
                 let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
                     action: "read public keys from",
@@ -47,51 +66,88 @@ impl KeyArgs {
                     source,
                 })?;
                 let keys = text.lines().filter(|line| !line.trim().is_empty());
-                Ok(TrustedKeys::Ed25519(keys.map(str::to_owned).collect()))
+                Some(TrustedKeys::Ed25519(keys.map(str::to_owned).collect()))
             }
-            (None, None, None) => Err(CliError::usage("no keys to trust given")),
-        }
+            (None, None, None) => None,
+        })
     }
 }
 
 pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
-    let repo = context.repo()?;
+    let repo = context.client_repo()?;
     let commit = resolve(&repo, &args.rev)?;
-    let found = signatures(&repo, commit, &args.keys.trusted()?)?;
-    if found.is_empty() {
-        return Err(SignError::Unsigned { commit }.into());
-    }
-    let valid = found.iter().any(|s| s.status == SignatureStatus::Valid);
-    if !valid {
-        return Err(SignError::Refused { commit, found }.into());
-    }
+    let signatures = args
+        .keys
+        .trusted()?
+        .map(|keys| verify(&repo, commit, &keys))
+        .transpose()?;
+    let proof = args
+        .upstream
+        .then(|| {
+            Upstream::new(HttpClient::new(&context.settings.http())?)
+                .database(&args.sumdb)
+                .progress(Arc::new(Terminal::new(&context.global)))
+                .verify(&repo, commit)
+                .map_err(CliError::from)
+        })
+        .transpose()?;
     let document = json!({
         "commit": commit.to_string(),
-        "valid": valid,
-        "signatures": found.iter().map(signature_json).collect::<Value>(),
+        "valid": signatures.as_ref().map(|_| true),
+        "signatures": signatures.iter().flatten().map(signature_json).collect::<Value>(),
+        "upstream": proof.as_ref().map(proof_json),
     });
     context.output.data(&document, || {
-        let rows: Vec<Vec<String>> = found.iter().map(row).collect();
-        table(
-            &["STATUS", "KIND", "KEY", "SIGNED", "KEY EXPIRES", "BY"],
-            &rows,
-        )
+        let mut text = String::new();
+        if let Some(signatures) = &signatures {
+            let rows: Vec<Vec<String>> = signatures.iter().map(row).collect();
+            text += &table(
+                &["STATUS", "KIND", "KEY", "SIGNED", "KEY EXPIRES", "BY"],
+                &rows,
+            );
+        }
+        text + &proof.as_ref().map_or_else(String::new, proof_text)
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A signature in JSON.
-pub fn signature_json(signature: &Signature) -> Value {
+fn proof_json(proof: &UpstreamProof) -> Value {
     json!({
-        "status": signature.status.as_str(),
-        "kind": signature.kind,
-        "key": signature.key,
-        "primary_key": signature.primary_key,
-        "user": signature.user,
-        "created": signature.created.map(time),
-        "expires": signature.expires.map(time),
-        "key_expires": signature.key_expires.map(time),
+        "module": proof.module,
+        "version": proof.version,
+        "h1": proof.h1.to_string(),
+        "record": proof.record,
+        "tree_size": proof.tree_size,
+        "tree_root": proof.tree_root.to_string(),
+        "signed_by": proof.signed_by,
+        "prefix": proof.prefix.to_string(),
+        "files": proof.files,
+        "go_env": proof.go_env.iter().cloned().collect::<BTreeMap<_, _>>(),
+        "others": proof.others.iter().map(ToString::to_string).collect::<Value>(),
     })
+}
+
+fn proof_text(proof: &UpstreamProof) -> String {
+    let mut text = format!(
+        "upstream  {} {}\nh1        {}\nproof     record {} of {}, signed by {}\n\
+         proven    {} files in /{}\n",
+        proof.module,
+        proof.version,
+        proof.h1,
+        count(proof.record),
+        count(proof.tree_size),
+        proof.signed_by,
+        count(proof.files),
+        proof.prefix,
+    );
+    // What is not Go's own has to be seen.
+    for (key, value) in &proof.go_env {
+        text += &format!("changed   /{}/go.env: {key}={value}\n", proof.prefix);
+    }
+    for path in &proof.others {
+        text += &format!("added     /{path}\n");
+    }
+    text
 }
 
 fn row(signature: &Signature) -> Vec<String> {

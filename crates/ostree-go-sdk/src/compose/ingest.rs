@@ -12,7 +12,7 @@ use crate::object::{FileHeader, Leaf, Overlap, Tree};
 use crate::progress::{Event, Phase};
 use crate::repo::Transaction;
 use crate::source::{Entry, Source};
-use crate::store::{Content, Incoming, LibostreeWriter, Sink, Written, write_files};
+use crate::store::{Content, Incoming, Sink, Written, write_files, writers};
 use crate::treefile::ArchTreefile;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -59,7 +59,7 @@ pub(super) fn ingest(
         seen: Seen::default(),
         bytes: 0,
     };
-    let written = write_files(writers(compose, transaction), |sink| {
+    let written = write_files(writers(transaction, compose.threads), |sink| {
         source.read(&compose.limits, &mut |entry| reader.entry(entry, sink))
     })?;
     compose.progress.event(&Event::Finished {
@@ -113,12 +113,6 @@ pub(super) fn ingest(
     Ok(ingested)
 }
 
-fn writers(compose: &Compose, transaction: &Transaction<'_>) -> Vec<LibostreeWriter> {
-    (0..compose.threads.max(1))
-        .map(|_| LibostreeWriter::new(transaction))
-        .collect()
-}
-
 /// Writes what the treefile adds to the layers.
 fn add(
     compose: &Compose,
@@ -128,7 +122,7 @@ fn add(
     ingested: &mut Ingested,
 ) -> Result<(), ComposeError> {
     let additions = layers.additions(go_env)?;
-    let written = write_files(writers(compose, transaction), |sink| {
+    let written = write_files(writers(transaction, compose.threads), |sink| {
         for addition in additions {
             sink.put(Incoming {
                 tag: (addition.layer, addition.path),

@@ -2,6 +2,7 @@
 
 use super::error::DeployError;
 use super::locked::LockedRoot;
+use super::place;
 use crate::id::{CommitId, RefName};
 use crate::repo::{Repo, RepoError};
 use crate::sign::{Proof, TrustedKeys, Verified, verify};
@@ -28,6 +29,10 @@ impl LockedRoot<'_> {
             Some(keys) => verify(from, commit, keys)?,
             None => Vec::new(),
         };
+        if self.repo.has_commit(commit)? {
+            // libostree copies nothing over a damaged object: it has to go before.
+            let _ = place::require(&self.repo, commit);
+        }
         let path = from.path();
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let url = format!("file://{}", path.display());

@@ -2,9 +2,9 @@
 
 use super::error::{DeployError, io};
 use super::state::{Action, Activation, Deployment, State};
-use super::{KEEPERS, Root, keeper, link_name, make_directory, place, verify};
+use super::{Root, keeper, link_name, make_directory, place, verify};
 use crate::arch::Arch;
-use crate::catalog::{CommitInfo, CommitKind};
+use crate::catalog::{CommitInfo, CommitKind, KEEPERS};
 use crate::checkout::CheckedOut;
 use crate::failpoint;
 use crate::fs::lock::{Lock, LockError};
@@ -165,6 +165,7 @@ impl<'r> LockedRoot<'r> {
         let damaged = known && !verify::compare(&self.repo, id, &dest, self.progress.0)?.is_empty();
         let (outcome, files) = match (known, damaged) {
             (true, false) => {
+                place::require(&self.repo, id)?;
                 tree::seal(&dest).map_err(io("seal", &dest))?;
                 (Outcome::Unchanged, CheckedOut::default())
             }

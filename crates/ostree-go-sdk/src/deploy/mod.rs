@@ -48,6 +48,7 @@ pub use switch::RolledBack;
 pub use verify::{DamagedFile, FileProblem};
 
 use crate::arch::Arch;
+use crate::catalog::KEEPERS;
 use crate::clock::{Clock, SystemClock};
 use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
@@ -91,6 +92,10 @@ impl Root {
 
     /// Opens the root at a path, or makes the directory for one. Its repository is made when it
     /// is [locked](Root::lock).
+    ///
+    /// The umask decides who may look at it, and at all that is written later but the deployed
+    /// trees: these have the modes of their commits, less the write bits. 022 is right for a
+    /// root that every user installs from.
     ///
     /// # Errors
     /// When the directory cannot be made.
@@ -163,10 +168,8 @@ impl Root {
     /// # Errors
     /// When the state cannot be read.
     pub fn active(&self) -> Result<Option<Deployment>, DeployError> {
-        let Some(commit) = self.active_commit() else {
-            return Ok(None);
-        };
-        Ok(self.state()?.get(commit).cloned())
+        let (state, active) = self.look()?;
+        Ok(active.and_then(|active| state.get(active).cloned()))
     }
 
     /// The deployment that a version, a channel, a ref or the beginning of a commit's checksum
@@ -235,22 +238,22 @@ impl Root {
     }
 
     fn state(&self) -> Result<State, DeployError> {
+        Ok(self.look()?.0)
+    }
+
+    /// The state and the active deployment, without the lock. The link is read first: what it
+    /// leads to is in the state from before the link did.
+    fn look(&self) -> Result<(State, Option<CommitId>), DeployError> {
+        let active = self.active_commit();
         let mut state = State::load(&self.state_path())?;
-        state.settle(self.active_commit());
-        Ok(state)
+        state.settle(active);
+        Ok((state, active))
     }
 }
 
-/// Makes a directory, with those above it, that everybody may look into whatever the umask:
-/// what the system's root has installed is for every user.
+/// Makes a directory, with those above it.
 fn make_directory(path: &Path) -> Result<(), DeployError> {
-    use std::os::unix::fs::PermissionsExt;
-    if path.is_dir() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(path)
-        .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)))
-        .map_err(io("make directory", path))
+    std::fs::create_dir_all(path).map_err(io("make directory", path))
 }
 
 /// The name of a deployment's link in `sdk/`.
@@ -271,9 +274,6 @@ fn keeper(commit: CommitId) -> Result<RefName, DeployError> {
         path: PathBuf::new(),
     })
 }
-
-/// Where those refs are.
-const KEEPERS: &str = "ostree-go/deployment/";
 
 fn find<'s>(state: &'s State, name: &str, arch: Option<Arch>) -> Option<&'s Deployment> {
     let version = name.strip_prefix("go").unwrap_or(name);

@@ -49,16 +49,19 @@ fn prepare(
     // Where modes are in the inode, sealing a shared one would change the object.
     let copy = matches!(repo.mode(), RepoMode::Bare | RepoMode::BareUserOnly);
     let options = CheckoutOptions::default().copy(copy).sync(false);
-    let files = checkout(repo, commit, staging, &options)?;
+    let files = match checkout(repo, commit, staging, &options) {
+        Ok(files) => files,
+        Err(error) => {
+            require(repo, commit)?;
+            return Err(error.into());
+        }
+    };
     failpoint::hit("deploy.checked-out");
-    let damaged = verify::compare(repo, commit, staging, progress)?;
-    if !damaged.is_empty() {
-        discard(repo, commit, &damaged);
-        return Err(DeployError::Damaged {
-            commit,
-            files: damaged,
-        });
-    }
+    whole(
+        repo,
+        commit,
+        verify::compare(repo, commit, staging, progress)?,
+    )?;
     tree::seal(staging).map_err(io("seal", staging))?;
     failpoint::hit("deploy.sealed");
     File::open(staging)
@@ -68,14 +71,30 @@ fn prepare(
     Ok(files)
 }
 
-/// Removes the objects that a tree just made of them shows to be damaged, be it their content
-/// or the mode of their inode, and marks the commit as partial, so that pulling it again
-/// fetches them. At worst, that has to be done by hand.
-fn discard(repo: &Repo, commit: CommitId, damaged: &[DamagedFile]) {
-    let inner = repo.as_ostree();
-    for object in damaged.iter().filter_map(|file| file.object) {
-        let id = object.to_string();
-        let _ = inner.delete_object(ostree::ObjectType::File, &id, gio::Cancellable::NONE);
+/// Requires every object of a commit's tree to be in the repository.
+pub(super) fn require(repo: &Repo, commit: CommitId) -> Result<(), DeployError> {
+    whole(repo, commit, verify::absent(repo, commit))
+}
+
+/// Requires that nothing of a tree is damaged. Otherwise the damaged objects are removed from
+/// the repository, be it their content or the mode of their inode, and the commit is marked as
+/// partial, so that pulling it again fetches them. At worst, that has to be done by hand.
+fn whole(repo: &Repo, commit: CommitId, damaged: Vec<DamagedFile>) -> Result<(), DeployError> {
+    if damaged.is_empty() {
+        return Ok(());
     }
-    let _ = inner.mark_commit_partial(&commit.to_string(), true);
+    let inner = repo.as_ostree();
+    for object in damaged.iter().filter_map(|file| file.object.as_deref()) {
+        let (id, kind) = ostree::object_from_string(object);
+        // The commit was read a moment ago. Without it nothing would say that it is partial.
+        if kind != ostree::ObjectType::Commit {
+            let _ = inner.delete_object(kind, &id, gio::Cancellable::NONE);
+        }
+    }
+    let damaged_since = ostree::RepoCommitState::FSCK_PARTIAL;
+    let _ = inner.mark_commit_partial_reason(&commit.to_string(), true, damaged_since);
+    Err(DeployError::Damaged {
+        commit,
+        files: damaged,
+    })
 }

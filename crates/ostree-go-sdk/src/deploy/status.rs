@@ -67,8 +67,7 @@ impl Root {
     /// # Errors
     /// When the state or the repository cannot be read, or the caller asks for a stop.
     pub fn status(&self, verify: Verify, progress: &dyn Progress) -> Result<Status, DeployError> {
-        let active = self.active_commit();
-        let state = self.state()?;
+        let (state, active) = self.look()?;
         let repo = self.repo()?;
         let target = state.rollback_targets(active).into_iter().next();
         let mut deployments = Vec::new();

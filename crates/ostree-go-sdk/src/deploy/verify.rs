@@ -1,13 +1,14 @@
 //! Comparing a deployed tree with its commit, file by file.
 //!
-//! The commit's checksum is where trust starts: the commit object and every directory object
-//! in the repository are hashed on the way down, then every deployed file. Nothing of the
-//! repository is believed, and no network is needed.
+//! The commit object and every directory object in the repository are hashed on the way down,
+//! then every deployed file. Nothing of the repository is believed, and no network is needed.
 
+use crate::checkout::{Directory, Listing};
 use crate::fs::digest;
-use crate::id::{CommitId, DirTreeId, FileId, Sha256};
-use crate::object::{Commit, DirTree, FileHasher, FileHeader};
-use crate::progress::{Event, Phase, Progress};
+use crate::id::{CommitId, FileId, Sha256};
+use crate::object::{FileHasher, FileHeader};
+use crate::parallel;
+use crate::progress::Progress;
 use crate::repo::{Repo, RepoError};
 use std::collections::HashSet;
 use std::fmt;
@@ -15,7 +16,6 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A file of a deployment that is not what its commit says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,8 +25,24 @@ pub struct DamagedFile {
     pub path: String,
     /// What is wrong with it.
     pub problem: FileProblem,
-    /// The object it should be; none for a path that should not be.
-    pub object: Option<FileId>,
+    /// The object that it should be or that describes it, by checksum and type:
+    /// `00ff….file`, `00ff….dirtree`. None for a directory itself and for a path that should
+    /// not be.
+    pub object: Option<String>,
+}
+
+impl DamagedFile {
+    fn new(path: &Path, problem: FileProblem, object: Option<String>) -> Self {
+        Self {
+            path: path.to_string_lossy().into_owned(),
+            problem,
+            object,
+        }
+    }
+
+    fn file(path: &Path, problem: FileProblem, object: FileId) -> Self {
+        Self::new(path, problem, Some(format!("{object}.file")))
+    }
 }
 
 impl fmt::Display for DamagedFile {
@@ -41,7 +57,7 @@ impl fmt::Display for DamagedFile {
 pub enum FileProblem {
     /// It is not there.
     Missing,
-    /// Its content, its type or its execute bit differs.
+    /// Its content, its type, or who may read and execute it differs.
     Changed,
     /// The commit has no such path.
     Extra,
@@ -77,12 +93,6 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// A file to check.
-struct Expected {
-    path: PathBuf,
-    id: FileId,
-}
-
 /// Compares the tree at `top` with a commit, on every core. Write bits do not count.
 ///
 /// # Errors
@@ -93,163 +103,98 @@ pub(super) fn compare(
     top: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<DamagedFile>, RepoError> {
-    let mut walk = Walk {
-        repo,
-        top,
-        files: Vec::new(),
-        damaged: Vec::new(),
-    };
-    match root(repo, commit) {
-        Some(tree) => walk.directory(Path::new(""), tree),
-        None => walk.report(Path::new(""), FileProblem::Undescribed, None),
+    let listing = Listing::read(repo, commit);
+    let mut damaged = undescribed(&listing);
+    for dir in &listing.dirs {
+        damaged.extend(directory(top, dir));
     }
-    let Walk {
-        files, mut damaged, ..
-    } = walk;
-    damaged.extend(check_all(repo, top, &files, progress)?);
+    let about = top.to_string_lossy();
+    let state = || (repo.clone(), vec![0; digest::CHUNK]);
+    let problem = |(repo, buffer): &mut (Repo, Vec<u8>), (path, id): &(PathBuf, FileId)| {
+        let problem = check(repo, &top.join(path), *id, buffer)?;
+        Some(DamagedFile::file(path, problem, *id))
+    };
+    let found = parallel::check(&files(&listing), &about, progress, state, problem);
+    damaged.extend(found.ok_or(RepoError::Cancelled)?);
     damaged.sort();
     Ok(damaged)
 }
 
-fn root(repo: &Repo, commit: CommitId) -> Option<DirTreeId> {
-    let object = ostree::ObjectType::Commit;
-    let variant = repo
-        .as_ostree()
-        .load_variant(object, &commit.to_string())
-        .ok()?;
-    let intact = CommitId::from(digest::of(variant.data())) == commit;
-    intact
-        .then(|| Commit::parse(&variant))
-        .flatten()
-        .map(|c| c.tree)
-}
-
-struct Walk<'a> {
-    repo: &'a Repo,
-    top: &'a Path,
-    files: Vec<Expected>,
-    damaged: Vec<DamagedFile>,
-}
-
-impl Walk<'_> {
-    fn report(&mut self, path: &Path, problem: FileProblem, object: Option<FileId>) {
-        self.damaged.push(DamagedFile {
-            path: path.to_string_lossy().into_owned(),
-            problem,
-            object,
-        });
-    }
-
-    fn directory(&mut self, at: &Path, id: DirTreeId) {
-        let full = self.top.join(at);
-        let is_dir = full.symlink_metadata().map(|metadata| metadata.is_dir());
-        match is_dir {
-            Ok(true) => {}
-            Ok(false) => return self.report(at, FileProblem::Changed, None),
-            Err(_) => return self.report(at, FileProblem::Missing, None),
-        }
-        let Some(tree) = self.dirtree(id) else {
-            return self.report(at, FileProblem::Undescribed, None);
-        };
-        let mut known = HashSet::new();
-        for (name, id) in tree.files {
-            self.files.push(Expected {
-                path: at.join(&name),
-                id,
-            });
-            known.insert(name);
-        }
-        for (name, id, _) in tree.dirs {
-            self.directory(&at.join(&name), id);
-            known.insert(name);
-        }
-        let Ok(entries) = fs::read_dir(&full) else {
-            return self.report(at, FileProblem::Unreadable, None);
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            if !name.to_str().is_some_and(|name| known.contains(name)) {
-                self.report(&at.join(name), FileProblem::Extra, None);
-            }
-        }
-    }
-
-    fn dirtree(&self, id: DirTreeId) -> Option<DirTree> {
-        let object = ostree::ObjectType::DirTree;
-        let variant = self
-            .repo
-            .as_ostree()
-            .load_variant(object, &id.to_string())
-            .ok()?;
-        let intact = DirTreeId::from(digest::of(variant.data())) == id;
-        intact.then(|| DirTree::parse(&variant)).flatten()
-    }
-}
-
-fn check_all(
-    repo: &Repo,
-    top: &Path,
-    files: &[Expected],
-    progress: &dyn Progress,
-) -> Result<Vec<DamagedFile>, RepoError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let item = top.to_string_lossy();
-    let work = |repo: Repo| {
-        let mut damaged = Vec::new();
-        let mut buffer = vec![0; digest::CHUNK];
-        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if progress.is_cancelled() {
-                return Err(RepoError::Cancelled);
-            }
-            if let Some(problem) = check(&repo, &top.join(&file.path), file.id, &mut buffer) {
-                damaged.push(DamagedFile {
-                    path: file.path.to_string_lossy().into_owned(),
-                    problem,
-                    object: Some(file.id),
-                });
-            }
-            progress.event(&Event::Advanced {
-                phase: Phase::Fsck,
-                item: &item,
-                done: done.fetch_add(1, Ordering::Relaxed) + 1,
-                total: Some(files.len() as u64),
-            });
-        }
-        Ok(damaged)
+/// What a commit's tree lacks in the repository: objects of directories that are damaged or
+/// missing, objects of files that are missing.
+pub(super) fn absent(repo: &Repo, commit: CommitId) -> Vec<DamagedFile> {
+    let listing = Listing::read(repo, commit);
+    let has = |id: FileId| {
+        let kind = ostree::ObjectType::File;
+        let found = repo.as_ostree();
+        found.has_object(kind, &id.to_string(), gio::Cancellable::NONE)
     };
-    let results: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                let (repo, work) = (repo.clone(), &work);
-                scope.spawn(move || work(repo))
-            })
-            .collect();
-        workers
-            .into_iter()
-            .map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    });
-    progress.event(&Event::Finished {
-        phase: Phase::Fsck,
-        item: &item,
-    });
+    let gone = files(&listing)
+        .into_iter()
+        .filter(|(_, id)| matches!(has(*id), Ok(false)))
+        .map(|(path, id)| DamagedFile::file(&path, FileProblem::Missing, id));
+    undescribed(&listing).into_iter().chain(gone).collect()
+}
+
+fn files(listing: &Listing) -> Vec<(PathBuf, FileId)> {
+    let of = |dir: &Directory| {
+        let files = dir.files.iter();
+        let files = files.map(|(name, id)| (dir.path.join(name), *id));
+        files.collect::<Vec<_>>()
+    };
+    listing.dirs.iter().flat_map(of).collect()
+}
+
+fn undescribed(listing: &Listing) -> Vec<DamagedFile> {
+    let damaged = listing.damaged.iter();
+    damaged
+        .map(|(path, object)| {
+            DamagedFile::new(path, FileProblem::Undescribed, Some(object.clone()))
+        })
+        .collect()
+}
+
+/// What is wrong with a directory itself, and with what is in it that should not be.
+fn directory(top: &Path, expected: &Directory) -> Vec<DamagedFile> {
+    let (path, full) = (&expected.path, top.join(&expected.path));
+    let problem = match full.symlink_metadata() {
+        Ok(found) if found.is_dir() && same_access(found.permissions().mode(), expected.mode) => {
+            None
+        }
+        Ok(_) => Some(FileProblem::Changed),
+        Err(_) => Some(FileProblem::Missing),
+    };
     let mut damaged = Vec::new();
-    for found in results {
-        damaged.extend(found?);
+    damaged.extend(problem.map(|problem| DamagedFile::new(path, problem, None)));
+    if !full.is_dir() {
+        return damaged;
     }
-    Ok(damaged)
+    let Ok(entries) = fs::read_dir(&full) else {
+        damaged.push(DamagedFile::new(path, FileProblem::Unreadable, None));
+        return damaged;
+    };
+    let names = expected.files.iter().map(|(name, _)| name);
+    let known: HashSet<&str> = names.chain(&expected.dirs).map(String::as_str).collect();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if !name.to_str().is_some_and(|name| known.contains(name)) {
+            let extra = path.join(name);
+            damaged.push(DamagedFile::new(&extra, FileProblem::Extra, None));
+        }
+    }
+    damaged
+}
+
+/// Whether two modes let the same users read and execute.
+fn same_access(one: u32, other: u32) -> bool {
+    (one ^ other) & 0o555 == 0
 }
 
 fn check(repo: &Repo, path: &Path, id: FileId, buffer: &mut [u8]) -> Option<FileProblem> {
     match hash(path, buffer) {
         Ok(Some(found)) if found == id => None,
         // A tree of other origin may have owners or xattrs, which only the object knows.
-        Ok(Some(_)) if is_object(repo, path, id) => None,
+        Ok(_) if is_object(repo, path, id) => None,
         Ok(_) => Some(FileProblem::Changed),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(FileProblem::Missing),
         Err(_) => Some(FileProblem::Unreadable),
@@ -271,8 +216,14 @@ fn hash(path: &Path, buffer: &mut [u8]) -> io::Result<Option<FileId>> {
     if !metadata.is_file() {
         return Ok(None);
     }
-    let executable = metadata.permissions().mode() & 0o111 != 0;
-    let mut hasher = FileHasher::new(&FileHeader::Regular { executable });
+    let mode = metadata.permissions().mode();
+    let header = FileHeader::Regular {
+        executable: mode & 0o111 != 0,
+    };
+    if !same_access(mode, header.mode()) {
+        return Ok(None);
+    }
+    let mut hasher = FileHasher::new(&header);
     let mut file = File::open(path)?;
     loop {
         match file.read(buffer) {
@@ -285,7 +236,7 @@ fn hash(path: &Path, buffer: &mut [u8]) -> io::Result<Option<FileId>> {
 }
 
 /// Whether a file has the checksum of an object under the owner, mode and xattrs that the
-/// object has in the repository; its execute bit must be the object's.
+/// object has in the repository; who may read and execute it must be the object's.
 fn is_object(repo: &Repo, path: &Path, id: FileId) -> bool {
     use gio::prelude::*;
     let Ok((_, info, xattrs)) = repo
@@ -298,8 +249,9 @@ fn is_object(repo: &Repo, path: &Path, id: FileId) -> bool {
         return false;
     };
     let input = if metadata.is_file() {
-        let mode = info.attribute_uint32("unix::mode");
-        if (mode ^ metadata.permissions().mode()) & 0o100 != 0 {
+        // libostree lets the owner of an object read it.
+        let mode = info.attribute_uint32("unix::mode") | 0o400;
+        if !same_access(mode, metadata.permissions().mode()) {
             return false;
         }
         info.set_size(i64::try_from(metadata.len()).unwrap_or(i64::MAX));

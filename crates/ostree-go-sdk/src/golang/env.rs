@@ -13,6 +13,13 @@ pub struct GoEnv {
     lines: Vec<String>,
 }
 
+/// What Go's own `go.env` sets, as long as it has had one (Go 1.21). Source: `go.env`.
+const GOS_OWN: [(&str, &str); 3] = [
+    ("GOPROXY", "https://proxy.golang.org,direct"),
+    ("GOSUMDB", "sum.golang.org"),
+    ("GOTOOLCHAIN", "auto"),
+];
+
 /// Why a `go.env` or a setting for it is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -67,6 +74,27 @@ impl GoEnv {
             .rev()
             .filter_map(|line| setting(line))
             .find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// The settings, in order.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.iter().filter_map(|line| setting(line))
+    }
+
+    /// The file before [`set`](Self::set) changed it: Go's own settings have Go's own values,
+    /// and there are no others.
+    #[must_use]
+    pub fn before_set(&self) -> Self {
+        let lines = self.lines.iter().filter_map(|line| match setting(line) {
+            None => Some(line.clone()),
+            Some((key, _)) => GOS_OWN
+                .iter()
+                .find(|(own, _)| *own == key)
+                .map(|(key, value)| format!("{key}={value}")),
+        });
+        Self {
+            lines: lines.collect(),
+        }
     }
 
     /// Sets `key`: in its place where it is set, else at the end. Comments and the order of
@@ -188,6 +216,19 @@ mod tests {
             prop_assert_eq!(&env, &once);
             prop_assert_eq!(env.get(&key), Some(value.as_str()));
             prop_assert_eq!(comments(&env), before);
+        }
+
+        #[test]
+        fn settings_that_were_set_are_taken_back(
+            keys in proptest::collection::vec(("GO(PROXY|SUMDB|TOOLCHAIN|FLAGS|X)", "[a-z=,]{0,4}"), 0..6),
+        ) {
+            let own: String = GOS_OWN.iter().map(|(k, v)| format!("# {k}\n{k}={v}\n\n")).collect();
+            let original = GoEnv::parse(own.as_bytes()).unwrap();
+            let mut env = original.clone();
+            for (key, value) in &keys {
+                env.set(key, value).unwrap();
+            }
+            prop_assert_eq!(env.before_set(), original);
         }
 
         #[test]

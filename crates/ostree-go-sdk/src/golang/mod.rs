@@ -5,5 +5,6 @@ pub mod env;
 pub mod h1;
 pub mod index;
 pub mod proxy;
+pub mod sumdb;
 pub mod toolchain;
 pub mod version_file;

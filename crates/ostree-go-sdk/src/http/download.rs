@@ -14,7 +14,7 @@ use crate::id::Sha256;
 use crate::progress::{Event, Phase, Progress};
 
 /// A download that has got on by this much has earned a new count of retries.
-const HEADWAY: u64 = 1 << 20;
+pub(super) const HEADWAY: u64 = 1 << 20;
 
 impl HttpClient {
     /// Downloads a file into the cache, unless a file with the expected digest is there. The
@@ -186,22 +186,7 @@ impl Download<'_> {
             }
             let read = match body.read(&mut buffer) {
                 Ok(read) => read,
-                Err(error) => match (request_error(self.url, error.into()), total) {
-                    (
-                        HttpError::Request {
-                            source: ureq::Error::Io(error),
-                            ..
-                        },
-                        Some(expected),
-                    ) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                        return Err(HttpError::Truncated {
-                            url: item,
-                            expected,
-                            found: self.partial.len(),
-                        });
-                    }
-                    (error, _) => return Err(error),
-                },
+                Err(error) => return Err(read_error(self.url, error, total, self.partial.len())),
             };
             if read == 0 {
                 break;
@@ -247,25 +232,48 @@ impl Download<'_> {
     }
 }
 
+/// Why an answer could not be read to its end.
+pub(super) fn read_error(
+    url: &Url,
+    error: std::io::Error,
+    total: Option<u64>,
+    found: u64,
+) -> HttpError {
+    match (request_error(url, error.into()), total) {
+        (
+            HttpError::Request {
+                source: ureq::Error::Io(error),
+                ..
+            },
+            Some(expected),
+        ) if error.kind() == std::io::ErrorKind::UnexpectedEof => HttpError::Truncated {
+            url: url.to_string(),
+            expected,
+            found,
+        },
+        (error, _) => error,
+    }
+}
+
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
 /// What a later request can name this very content by: a strong ETag, else the date
 /// (RFC 9110, 13.1.5: weak ETags are no good for ranges).
-fn validator(headers: &HeaderMap) -> Option<String> {
+pub(super) fn validator(headers: &HeaderMap) -> Option<String> {
     text(headers, header::ETAG)
         .filter(|etag| !etag.starts_with("W/"))
         .or_else(|| text(headers, header::LAST_MODIFIED))
         .map(str::to_owned)
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     text(headers, header::CONTENT_LENGTH)?.trim().parse().ok()
 }
 
 /// The first byte and the whole size of `Content-Range: bytes 5-9/10` (RFC 9110, 14.4).
-fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
+pub(super) fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
     let (range, total) = text(headers, header::CONTENT_RANGE)?
         .strip_prefix("bytes ")?
         .split_once('/')?;

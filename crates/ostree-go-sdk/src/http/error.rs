@@ -18,6 +18,12 @@ pub enum HttpError {
     /// The proxy that all requests go through is no URL.
     #[error("the HTTP proxy is not a valid URL, expected http://host:port")]
     Proxy,
+    /// A certificate or key for TLS cannot be read.
+    #[error("the {what} is not in PEM")]
+    Pem {
+        /// Which one.
+        what: &'static str,
+    },
     /// The server could not be reached, or the connection failed.
     #[error("cannot download {url}")]
     Request {
@@ -108,10 +114,14 @@ impl HttpError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Url(_) | Self::Proxy => ErrorKind::InvalidInput,
+            Self::Url(_) | Self::Proxy | Self::Pem { .. } => ErrorKind::InvalidInput,
             Self::Status {
                 status: 404 | 410, ..
             } => ErrorKind::NotFound,
+            Self::Status {
+                status: 401 | 403 | 407,
+                ..
+            } => ErrorKind::PermissionDenied,
             Self::Request { .. }
             | Self::Status { .. }
             | Self::InsecureRedirect { .. }
@@ -124,6 +134,17 @@ impl HttpError {
             Self::Cache(error) => error.kind(),
             Self::Cancelled { .. } => ErrorKind::Cancelled,
         }
+    }
+
+    /// Whether the server has sent nothing for too long.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(
+            self,
+            Self::Request {
+                source: ureq::Error::Timeout(_),
+                ..
+            }
+        )
     }
 
     /// Whether the same request may succeed a moment later.

@@ -2,17 +2,17 @@
 
 mod download;
 mod error;
+mod fetch;
 #[cfg(test)]
 pub(crate) mod test_server;
 #[cfg(test)]
 mod tests;
+mod tls;
 pub(crate) mod url;
 
 use std::fmt;
-use std::io::Read;
 use std::time::Duration;
 
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body, Proxy, http::Response};
 
 pub(crate) use download::read_local;
@@ -22,11 +22,15 @@ use url::Url;
 
 use crate::progress::{Event, Progress};
 
+/// Connections to one server that are kept for the next requests.
+const IDLE_CONNECTIONS: usize = 16;
+
 /// How requests are made. No environment variable is read for any of it.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HttpOptions {
-    proxy: Option<String>,
+    http_proxy: Option<String>,
+    https_proxy: Option<String>,
     no_proxy: Vec<String>,
     user_agent: String,
     retries: u32,
@@ -34,12 +38,22 @@ pub struct HttpOptions {
     connect_timeout: Duration,
     read_timeout: Duration,
     max_size: u64,
+    tls: TlsOptions,
+}
+
+/// What a server's certificate is checked against, and what the client shows.
+#[derive(Clone, Default)]
+struct TlsOptions {
+    roots: Option<Vec<u8>>,
+    client: Option<(Vec<u8>, Vec<u8>)>,
+    permissive: bool,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
         Self {
-            proxy: None,
+            http_proxy: None,
+            https_proxy: None,
             no_proxy: Vec::new(),
             user_agent: concat!("ostree-go/", env!("CARGO_PKG_VERSION")).to_owned(),
             retries: 5,
@@ -47,6 +61,7 @@ impl Default for HttpOptions {
             connect_timeout: Duration::from_secs(30),
             read_timeout: Duration::from_secs(60),
             max_size: 2 << 30,
+            tls: TlsOptions::default(),
         }
     }
 }
@@ -60,8 +75,21 @@ impl HttpOptions {
 
     /// Sends every request through the HTTP proxy at this URL. Default: none.
     #[must_use]
-    pub fn proxy(mut self, url: Option<String>) -> Self {
-        self.proxy = url;
+    pub fn proxy(self, url: Option<String>) -> Self {
+        self.http_proxy(url.clone()).https_proxy(url)
+    }
+
+    /// Sends requests for `http` URLs through the HTTP proxy at this URL. Default: none.
+    #[must_use]
+    pub fn http_proxy(mut self, url: Option<String>) -> Self {
+        self.http_proxy = url;
+        self
+    }
+
+    /// Sends requests for `https` URLs through the HTTP proxy at this URL. Default: none.
+    #[must_use]
+    pub fn https_proxy(mut self, url: Option<String>) -> Self {
+        self.https_proxy = url;
         self
     }
 
@@ -110,6 +138,40 @@ impl HttpOptions {
         self
     }
 
+    /// Believes these certificate authorities, in PEM, and no other. Default: those of the
+    /// operating system.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: Option<Vec<u8>>) -> Self {
+        self.tls.roots = pem;
+        self
+    }
+
+    /// Shows a certificate to servers that ask for one: the chain and its private key, in PEM.
+    /// Default: none.
+    #[must_use]
+    pub fn client_certificate(mut self, chain_and_key: Option<(Vec<u8>, Vec<u8>)>) -> Self {
+        self.tls.client = chain_and_key;
+        self
+    }
+
+    /// Takes any certificate for good. What is fetched is then only as safe as its checksums
+    /// and signatures make it. Default: no.
+    #[must_use]
+    pub fn any_certificate(mut self, any: bool) -> Self {
+        self.tls.permissive = any;
+        self
+    }
+
+    /// How often a request is made at most.
+    pub(crate) fn tries(&self) -> u32 {
+        self.retries.saturating_add(1)
+    }
+
+    /// How long a server may send nothing.
+    pub(crate) fn silence(&self) -> Duration {
+        self.read_timeout
+    }
+
     /// The largest download in bytes. Default: 2 GiB.
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Self {
@@ -132,6 +194,8 @@ impl fmt::Debug for HttpOptions {
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     agent: Agent,
+    http_proxy: Option<Proxy>,
+    https_proxy: Option<Proxy>,
     options: HttpOptions,
 }
 
@@ -139,17 +203,16 @@ impl HttpClient {
     /// A client; no connection is made yet.
     ///
     /// # Errors
-    /// When the proxy is no URL.
+    /// When the proxy is no URL, or a certificate or key is not in PEM.
     pub fn new(options: &HttpOptions) -> Result<Self, HttpError> {
-        let proxy = options.proxy.as_deref();
-        let proxy = proxy.map(|url| proxy_for(url, &options.no_proxy));
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
+        let proxy = |url: &Option<String>| {
+            let proxy = url.as_deref().map(|url| proxy_for(url, &options.no_proxy));
+            proxy.transpose().map_err(|_| HttpError::Proxy)
+        };
+        let tls = tls::config(&options.tls)?;
         let config = Agent::config_builder()
             .tls_config(tls)
-            .proxy(proxy.transpose().map_err(|_| HttpError::Proxy)?)
+            .proxy(None)
             .user_agent(options.user_agent.as_str())
             // Archives are compressed already, and a length is only good for bytes as sent.
             .accept_encoding("identity")
@@ -158,49 +221,14 @@ impl HttpClient {
             .timeout_connect(Some(options.connect_timeout))
             .timeout_recv_response(Some(options.read_timeout))
             .timeout_per_read(Some(options.read_timeout))
+            .max_idle_connections_per_host(IDLE_CONNECTIONS)
             .build();
         Ok(Self {
             agent: config.new_agent(),
+            http_proxy: proxy(&options.http_proxy)?,
+            https_proxy: proxy(&options.https_proxy)?,
             options: options.clone(),
         })
-    }
-
-    /// Fetches a document of at most `limit` bytes.
-    pub(crate) fn get(
-        &self,
-        url: &Url,
-        limit: u64,
-        progress: &dyn Progress,
-    ) -> Result<Vec<u8>, HttpError> {
-        let mut retry = Retry::new(self, url, progress);
-        loop {
-            match self.get_once(url, limit) {
-                Ok(document) => return Ok(document),
-                Err(error) => retry.after(error)?,
-            }
-        }
-    }
-
-    fn get_once(&self, url: &Url, limit: u64) -> Result<Vec<u8>, HttpError> {
-        let response = self.request(url, &[])?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(status_error(url, status));
-        }
-        let mut document = Vec::new();
-        response
-            .into_body()
-            .into_reader()
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut document)
-            .map_err(|error| request_error(url, error.into()))?;
-        if document.len() as u64 > limit {
-            return Err(HttpError::TooLarge {
-                url: url.to_string(),
-                limit,
-            });
-        }
-        Ok(document)
     }
 
     fn request(&self, url: &Url, headers: &[(&str, String)]) -> Result<Response<Body>, HttpError> {
@@ -211,6 +239,11 @@ impl HttpClient {
         request
             .config()
             .https_only(url.is_https())
+            .proxy(if url.is_https() {
+                self.https_proxy.clone()
+            } else {
+                self.http_proxy.clone()
+            })
             .build()
             .call()
             .map_err(|error| request_error(url, error))

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -287,6 +288,36 @@ fn documents_are_fetched_with_a_limit() {
     assert_eq!(client.get(&url, 5, &Silent).unwrap(), b"hello");
     let error = client.get(&url, 4, &Silent).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsafeContent);
+}
+
+#[test]
+fn a_document_that_broke_off_goes_on_where_it_was() {
+    let server = TestServer::start(|n, request, stream| match n {
+        1 => serve_part(request, stream, &content(), 70_000),
+        _ => serve(request, stream, &content()),
+    });
+    let client = HttpClient::new(&options()).unwrap();
+    let url = Url::parse(&server.url).unwrap();
+    let arrived = std::cell::Cell::new(0);
+    let count = |bytes| {
+        arrived.set(arrived.get() + bytes);
+        true
+    };
+    let document = client.fetch(&url, 1 << 30, &Silent, &count).unwrap();
+    assert_eq!(document, content());
+    assert_eq!(arrived.get(), content().len() as u64);
+    let ranges: Vec<_> = server.requests().iter().map(Request::range).collect();
+    assert_eq!(ranges, [None, Some(70_000)]);
+    let error = client.fetch(&url, 1 << 30, &Silent, &|_| false);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+#[test]
+fn certificates_have_to_be_in_pem() {
+    let none = |options: HttpOptions| HttpClient::new(&options).unwrap_err().to_string();
+    let junk = b"-----BEGIN JUNK-----".to_vec();
+    insta::assert_snapshot!(none(options().root_certificates(Some(junk.clone()))), @"the file of certificate authorities is not in PEM");
+    insta::assert_snapshot!(none(options().client_certificate(Some((junk.clone(), junk)))), @"the client certificate is not in PEM");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{DIRECTORY_MODE, MetadataObject, NoXattrs, ROOT};
 use crate::id::{DirMetaId, DirTreeId, FileId};
+use glib::FixedSizeVariantArray;
 use glib::prelude::*;
 
 /// The `dirmeta` that every directory here shares: `(uuua(ayay))` = uid, gid, mode (all
@@ -19,20 +20,33 @@ pub(crate) fn dirmeta() -> MetadataObject<DirMetaId> {
     )
 }
 
+/// The whole `st_mode` in a `dirmeta` that was read from a repository; `None` when it is not a
+/// well-formed one.
+pub(crate) fn dirmeta_mode(variant: &glib::Variant) -> Option<u32> {
+    type Raw = (u32, u32, u32, NoXattrs);
+    let (_, _, mode, _): Raw = variant.get()?;
+    Some(u32::from_be(mode))
+}
+
 /// A `dirtree`: `(a(say)a(sayay))` = files (name, file checksum), directories (name,
 /// dirtree checksum, dirmeta checksum), each sorted by name's bytes.
 pub(crate) fn dirtree<'a>(
     files: impl Iterator<Item = (&'a str, FileId)>,
     dirs: impl Iterator<Item = (&'a str, DirTreeId, DirMetaId)>,
 ) -> MetadataObject<DirTreeId> {
-    let files: Vec<(&str, Vec<u8>)> = files
-        .map(|(name, id)| (name, id.as_bytes().to_vec()))
+    let files: Vec<_> = files
+        .map(|(name, id)| (name, checksum(id.as_bytes())))
         .collect();
-    let dirs: Vec<(&str, Vec<u8>, Vec<u8>)> = dirs
-        .map(|(name, tree, meta)| (name, tree.as_bytes().to_vec(), meta.as_bytes().to_vec()))
+    let dirs: Vec<_> = dirs
+        .map(|(name, tree, meta)| (name, checksum(tree.as_bytes()), checksum(meta.as_bytes())))
         .collect();
     debug_assert!(files.is_sorted_by_key(|f| f.0) && dirs.is_sorted_by_key(|d| d.0));
     MetadataObject::new((files, dirs).to_variant())
+}
+
+/// An `ay` made at once: a `Vec<u8>` would become a variant byte by byte.
+fn checksum(bytes: &[u8; 32]) -> FixedSizeVariantArray<[u8; 32], u8> {
+    (*bytes).into()
 }
 
 /// The entries of a `dirtree` that was read from a repository.
@@ -45,22 +59,36 @@ pub(crate) struct DirTree {
 impl DirTree {
     /// Reads a `dirtree`'s variant; `None` when it is not a well-formed one.
     pub(crate) fn parse(variant: &glib::Variant) -> Option<Self> {
-        type Raw = (Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>, Vec<u8>)>);
-        let (files, dirs): Raw = variant.get()?;
-        let checksum = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).ok();
-        let entry_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('/');
+        if variant.type_().as_str() != "(a(say)a(sayay))" {
+            return None;
+        }
+        let name = |entry: &glib::Variant| {
+            let name: String = entry.child_value(0).get()?;
+            let valid = !matches!(name.as_str(), "" | "." | "..") && !name.contains('/');
+            valid.then_some(name)
+        };
+        // In one piece: byte by byte takes longer than all else of a checkout.
+        let checksum = |entry: &glib::Variant, index| -> Option<[u8; 32]> {
+            let bytes = entry.child_value(index);
+            // The binding must not be asked for an empty one, as damage makes them.
+            if bytes.n_children() != 32 {
+                return None;
+            }
+            bytes.fixed_array::<u8>().ok()?.try_into().ok()
+        };
+        let files = variant.child_value(0);
         let files = files
-            .into_iter()
-            .map(|(name, id)| entry_name(&name).then_some((name, checksum(id)?.into())))
-            .collect::<Option<_>>()?;
-        let dirs = dirs
-            .into_iter()
-            .map(|(name, tree, meta)| {
-                let ids = (checksum(tree)?.into(), checksum(meta)?.into());
-                entry_name(&name).then_some((name, ids.0, ids.1))
-            })
-            .collect::<Option<_>>()?;
-        Some(Self { files, dirs })
+            .iter()
+            .map(|entry| Some((name(&entry)?, checksum(&entry, 1)?.into())));
+        let dirs = variant.child_value(1);
+        let dirs = dirs.iter().map(|entry| {
+            let (tree, meta) = (checksum(&entry, 1)?, checksum(&entry, 2)?);
+            Some((name(&entry)?, tree.into(), meta.into()))
+        });
+        Some(Self {
+            files: files.collect::<Option<_>>()?,
+            dirs: dirs.collect::<Option<_>>()?,
+        })
     }
 }
 
@@ -73,6 +101,7 @@ mod tests {
     fn dirmeta_is_libostrees() {
         let variant = dirmeta().variant;
         assert_eq!(variant.type_().as_str(), "(uuua(ayay))");
+        assert_eq!(dirmeta_mode(&variant), Some(DIRECTORY_MODE));
         // `ostree commit --owner-uid=0 --owner-gid=0 --no-xattrs` of a 0755 folder.
         assert_eq!(
             dirmeta().id.to_string(),

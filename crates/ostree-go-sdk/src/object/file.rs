@@ -4,6 +4,7 @@ use super::{EXECUTABLE_MODE, FILE_MODE, NoXattrs, ROOT, SYMLINK_MODE};
 use crate::id::{FileId, Sha256};
 use glib::prelude::*;
 use sha2::Digest;
+use std::sync::LazyLock;
 
 /// Everything about a file but its bytes. Owner is 0:0 and there are no xattrs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,33 +23,55 @@ impl FileHeader {
         }
     }
 
-    /// The framed header: the variant's length as u32 big-endian, four zero bytes, then
-    /// `(uuuusa(ayay))` = uid, gid, mode, rdev 0 (all big-endian), symlink target, xattrs.
+    /// The framed header that is hashed before the bytes: `(uuuusa(ayay))` = uid, gid, mode,
+    /// rdev 0 (all big-endian), symlink target, xattrs.
     ///
     /// Source: `_ostree_file_header_new`, `_ostree_write_variant_with_size`.
     pub(crate) fn framed(&self) -> Vec<u8> {
-        let target = match self {
-            Self::Regular { .. } => "",
-            Self::Symlink { target } => target.as_str(),
-        };
-        let no_xattrs = NoXattrs::new();
-        let header = (
-            ROOT.to_be(),
-            ROOT.to_be(),
-            self.mode().to_be(),
-            0u32,
-            target,
-            no_xattrs,
-        );
-        let header = header.to_variant();
-        let header = header.data();
-        let mut framed = Vec::with_capacity(header.len() + 8);
-        let len = u32::try_from(header.len()).unwrap_or(u32::MAX);
-        framed.extend_from_slice(&len.to_be_bytes());
-        framed.extend_from_slice(&[0; 4]);
-        framed.extend_from_slice(header);
-        framed
+        let (root, no_xattrs) = (ROOT.to_be(), NoXattrs::new());
+        let mode = self.mode().to_be();
+        frame(&(root, root, mode, 0u32, self.target(), no_xattrs).to_variant())
     }
+
+    /// The framed header that an archive repository has before the raw deflate stream:
+    /// `(tuuuusa(ayay))`, the same with the size of the content in front, in big-endian bytes.
+    ///
+    /// Source: `_ostree_zlib_file_header_new`.
+    pub(crate) fn framed_with_size(&self, size: u64) -> Vec<u8> {
+        let (root, no_xattrs) = (ROOT.to_be(), NoXattrs::new());
+        let (size, mode) = (size.to_be(), self.mode().to_be());
+        frame(&(size, root, root, mode, 0u32, self.target(), no_xattrs).to_variant())
+    }
+
+    /// What a bare-user repository keeps in the xattr `user.ostreemeta`: `(uuua(ayay))` = uid,
+    /// gid, mode (all big-endian), xattrs.
+    ///
+    /// Source: `create_file_metadata`, `_ostree_write_bareuser_metadata`.
+    pub(crate) fn user_metadata(&self) -> Vec<u8> {
+        let (root, mode) = (ROOT.to_be(), self.mode().to_be());
+        let metadata = (root, root, mode, NoXattrs::new()).to_variant();
+        metadata.data().to_vec()
+    }
+
+    fn target(&self) -> &str {
+        match self {
+            Self::Regular { .. } => "",
+            Self::Symlink { target } => target,
+        }
+    }
+}
+
+/// A variant behind its length as u32 big-endian and four zero bytes.
+///
+/// Source: `variant_to_lenprefixed_buffer`.
+fn frame(header: &glib::Variant) -> Vec<u8> {
+    let header = header.data();
+    let mut framed = Vec::with_capacity(header.len() + 8);
+    let len = u32::try_from(header.len()).unwrap_or(u32::MAX);
+    framed.extend_from_slice(&len.to_be_bytes());
+    framed.extend_from_slice(&[0; 4]);
+    framed.extend_from_slice(header);
+    framed
 }
 
 /// Computes a file object's checksum: SHA-256 over the framed header and the file's bytes.
@@ -57,7 +80,21 @@ pub(crate) struct FileHasher(sha2::Sha256);
 
 impl FileHasher {
     pub(crate) fn new(header: &FileHeader) -> Self {
-        Self(sha2::Sha256::new_with_prefix(header.framed()))
+        static REGULAR: LazyLock<[sha2::Sha256; 2]> = LazyLock::new(|| {
+            [false, true].map(|executable| begin(&FileHeader::Regular { executable }))
+        });
+        fn begin(header: &FileHeader) -> sha2::Sha256 {
+            sha2::Sha256::new_with_prefix(header.framed())
+        }
+        Self(match header {
+            FileHeader::Regular { executable } => REGULAR[usize::from(*executable)].clone(),
+            FileHeader::Symlink { .. } => begin(header),
+        })
+    }
+
+    /// With a header that is [framed](FileHeader::framed) already.
+    pub(crate) fn framed(header: &[u8]) -> Self {
+        Self(sha2::Sha256::new_with_prefix(header))
     }
 
     pub(crate) fn update(&mut self, content: &[u8]) {

@@ -6,11 +6,13 @@
 mod commit;
 mod dir;
 mod file;
+mod header;
 mod tree;
 
 pub(crate) use commit::{Commit, content_id, sorted_dict};
-pub(crate) use dir::{DirTree, dirmeta, dirtree};
+pub(crate) use dir::{DirTree, dirmeta, dirmeta_mode, dirtree};
 pub(crate) use file::{FileHasher, FileHeader};
+pub(crate) use header::{AnyHeader, parse_archived};
 pub(crate) use tree::{Leaf, Overlap, Root, Tree, TreeSize};
 
 use crate::id::Sha256;

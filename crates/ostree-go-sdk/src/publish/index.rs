@@ -89,7 +89,7 @@ fn copy(key: &Path, into: &Path) -> Result<String, PublishError> {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
-    let bytes = std::fs::read(key).map_err(|source| PublishError::Write {
+    let bytes = std::fs::read(key).map_err(|source| PublishError::Keys {
         path: key.to_owned(),
         source,
     })?;

@@ -137,6 +137,15 @@ pub enum PublishError {
         #[source]
         source: std::io::Error,
     },
+    /// A file of public keys to offer cannot be read.
+    #[error("cannot read public keys from {}", path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
     /// The caller asked for a stop. Deltas that were made stay.
     #[error("stopped on request")]
     Cancelled,
@@ -150,7 +159,7 @@ impl PublishError {
             Self::Repo(error) => error.kind(),
             Self::Delta(error) => error.kind(),
             Self::Sign(error) => error.kind(),
-            Self::Write { source, .. } => ErrorKind::of_io(source),
+            Self::Write { source, .. } | Self::Keys { source, .. } => ErrorKind::of_io(source),
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }

@@ -2,20 +2,26 @@
 //! it, nothing fetched from elsewhere.
 
 use super::index::{Entry, Index};
+use crate::arch::Arch;
+use crate::version::GoVersion;
 use std::fmt::Write;
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--line:#8884;--soft:#8882;--link:#0a6ebd}\
-@media(prefers-color-scheme:dark){:root{--link:#6cb6ff}}\
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1.5rem}\
+:root{color-scheme:light dark;--line:#8884;--soft:#8882;--text2:#555;--link:#0a5fa8}\
+@media(prefers-color-scheme:dark){:root{--text2:#b4b4b4;--link:#6cb6ff}}\
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:62rem;\
+overflow-wrap:anywhere;padding:1.5rem}\
 h1{font-size:1.6rem;margin:.2rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}\
-p{margin:.4rem 0}a{color:var(--link)}\
+p{margin:.4rem 0}a{color:var(--link)}.soft{color:var(--text2)}\
 code,pre{font:14px/1.5 ui-monospace,monospace}\
-pre{background:var(--soft);border-radius:.4rem;overflow-x:auto;padding:.8rem}\
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}\
-th,td{border-bottom:1px solid var(--line);padding:.35rem .8rem .35rem 0;text-align:left;white-space:nowrap}\
-td.n,th.n{text-align:right}.soft{opacity:.7}\
-@media(max-width:40rem){body{padding:1rem}.opt{display:none}}";
+pre{background:var(--soft);border-radius:.4rem;padding:.8rem;white-space:pre-wrap}\
+table{border-collapse:collapse;width:100%}\
+th,td{border-bottom:1px solid var(--line);padding:.35rem 1rem .35rem 0;text-align:left}\
+td{white-space:nowrap}td.n,th.n{text-align:right}\
+@media(max-width:56rem){body{padding:1rem}table,tbody{display:block}\
+tr{border-bottom:1px solid var(--line);display:flex;flex-wrap:wrap;gap:0 .8rem;padding:.5rem 0}\
+tr:first-child{display:none}td{border:0;color:var(--text2);padding:0}\
+td:first-child{color:inherit;flex-basis:100%;font-weight:600}}";
 
 /// The whole page.
 pub(super) fn html(index: &Index) -> String {
@@ -44,25 +50,63 @@ pub(super) fn html(index: &Index) -> String {
     page
 }
 
+/// Commands that work as they are, once the page's own URL is in them.
 fn install(page: &mut String, index: &Index) {
-    let Some(entry) = index.channels.first().or(index.releases.first()) else {
+    let Some(entry) = featured(index) else {
         page.push_str("<p>There is nothing here yet.</p>\n");
         return;
     };
     // The folder's own URL is known to the browser alone; without script a word stands for it.
-    let trust = match index.keys.first() {
-        Some(key) => format!("--gpg-import={}", escape(key)),
+    const URL: &str = "<span class=\"url\">THIS-URL</span>";
+    let name = escape(&entry.name);
+    let short = name.strip_prefix(&format!("go-sdk/{}/", entry.arch));
+    let short = short.unwrap_or(&name);
+    let key = index.keys.first().map(|key| escape(key));
+    let fetch = match &key {
+        Some(key) => format!("curl -fO {URL}/{key}\n"),
+        None => String::new(),
+    };
+    // A key that is not offered here comes from elsewhere.
+    let key = key.or_else(|| (!entry.signed_by.is_empty()).then(|| "KEY-FILE".to_owned()));
+    page.push_str("<h2>Get it</h2>\n");
+    if let Some(key) = &key {
+        let _ = write!(
+            page,
+            "<p>With <code>ostree-go</code>:</p>\n\
+             <pre id=\"ostree-go\">{fetch}ostree-go remote add go {URL} --gpg-import {key}\n\
+             ostree-go install {short}</pre>\n",
+        );
+    }
+    let trust = match &key {
+        Some(key) => format!("--gpg-import={key}"),
         None => "--no-gpg-verify".to_owned(),
     };
     let _ = write!(
         page,
-        "<h2>Get it</h2>\n<p>With the stock <code>ostree</code>, in a repository of yours:</p>\n\
-         <pre>ostree remote add {trust} go <span class=\"url\">THIS-URL</span>\n\
-         ostree pull go {name}\nostree checkout -U go:{name} go-sdk</pre>\n\
+        "<p>With the stock <code>ostree</code>:</p>\n\
+         <pre id=\"ostree\">{fetch}ostree --repo=go-repo init --mode=bare-user-only\n\
+         ostree --repo=go-repo remote add {trust} go {URL}\n\
+         ostree --repo=go-repo pull go {name}\n\
+         ostree --repo=go-repo checkout -U go:{name} go-sdk</pre>\n\
          <script>for(const e of document.querySelectorAll('.url'))\
          e.textContent=location.href.replace(/[^/]*$/,'').replace(/\\/$/,'')</script>\n",
-        name = escape(&entry.name),
     );
+}
+
+/// What most people come for: the newest of the channels, `stable` before others, and the
+/// commonest machine's.
+fn featured(index: &Index) -> Option<&Entry> {
+    let version = |entry: &Entry| entry.version.parse::<GoVersion>().ok();
+    let rank = |entry: &&Entry| {
+        let is_stable = entry.name.ends_with("/stable");
+        (
+            is_stable,
+            version(entry),
+            entry.arch == Arch::X86_64.basearch(),
+        )
+    };
+    let channel = index.channels.iter().max_by_key(rank);
+    channel.or_else(|| index.releases.iter().max_by_key(rank))
 }
 
 fn table(page: &mut String, title: &str, entries: &[Entry]) {
@@ -71,29 +115,29 @@ fn table(page: &mut String, title: &str, entries: &[Entry]) {
     }
     let _ = write!(
         page,
-        "<h2>{title}</h2>\n<div class=\"wide\"><table>\n<tr><th>Ref<th>Go<th>Architecture\
-         <th class=\"n\">Size<th class=\"opt\">Time<th class=\"opt\">Commit<th>Signed\n"
+        "<h2>{title}</h2>\n<table>\n<tr><th>Ref<th>Go<th>Architecture\
+         <th class=\"n\">Size<th>Time<th>Commit<th>Signature\n"
     );
     for entry in entries {
         let _ = writeln!(
             page,
-            "<tr><td><code>{}</code><td>{}<td>{}<td class=\"n\">{}<td class=\"opt\">{}\
-             <td class=\"opt\"><code title=\"{}\">{}</code><td>{}",
+            "<tr><td><code>{}</code><td>{}<td>{}<td class=\"n\">{}<td>{}\
+             <td><code title=\"{}\">{}</code><td>{}",
             escape(&entry.name),
             escape(&entry.version),
             escape(&entry.arch),
-            megabytes(entry.bytes),
+            size(entry.bytes),
             time(entry.timestamp),
             escape(&entry.commit),
             escape(entry.commit.get(..12).unwrap_or_default()),
             if entry.signed_by.is_empty() {
-                "no"
+                "not signed"
             } else {
-                "yes"
+                "signed"
             },
         );
     }
-    page.push_str("</table></div>\n");
+    page.push_str("</table>\n");
 }
 
 fn keys(page: &mut String, index: &Index) {
@@ -109,6 +153,9 @@ fn keys(page: &mut String, index: &Index) {
         return;
     }
     page.push_str("<h2>Keys</h2>\n");
+    if !fingerprints.is_empty() {
+        page.push_str("<p>The signatures are by these keys; compare the fingerprints with what the publisher says elsewhere:</p>\n");
+    }
     for fingerprint in fingerprints {
         let _ = writeln!(page, "<p><code>{}</code></p>", escape(fingerprint));
     }
@@ -118,8 +165,13 @@ fn keys(page: &mut String, index: &Index) {
     }
 }
 
-fn megabytes(bytes: u64) -> String {
-    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
+fn size(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        _ => (1_000_000_000, "GB"),
+    };
+    format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
 }
 
 fn time(seconds: u64) -> String {

@@ -1,11 +1,13 @@
 //! Why a pull failed.
 
 use crate::arch::Arch;
+use crate::http::HttpError;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
+use crate::store::StoreError;
 use std::path::PathBuf;
 
 /// Why a pull failed.
@@ -113,17 +115,29 @@ pub enum PullError {
         /// Bytes that are needed.
         needed: u64,
     },
-    /// What came is not what the commit is made of, even when fetched object by object.
-    #[error("commit {commit} of remote `{remote}` is not complete: object {object} is missing")]
-    Incomplete {
+    /// The server sent something other than what was asked for.
+    #[error("remote `{remote}` is refused: {url}: {problem}")]
+    Refused {
         /// The remote.
         remote: String,
-        /// The commit.
-        commit: CommitId,
-        /// The first object that is missing.
-        object: String,
+        /// What was asked for.
+        url: String,
+        /// What is wrong with what came.
+        problem: String,
     },
-    /// Fetching failed, or what came was refused on arrival.
+    /// The server could not be reached, or does not have what a commit is made of.
+    #[error("cannot pull from remote `{remote}`")]
+    Http {
+        /// The remote.
+        remote: String,
+        /// What happened.
+        #[source]
+        source: Box<HttpError>,
+    },
+    /// What came could not be written.
+    #[error(transparent)]
+    Store(StoreError),
+    /// libostree's own fetching failed, or it refused what came.
     #[error("cannot pull from remote `{remote}` at {url}")]
     Transfer {
         /// The remote.
@@ -164,7 +178,9 @@ impl PullError {
             Self::RefBinding { .. }
             | Self::Arch { .. }
             | Self::Older { .. }
-            | Self::Incomplete { .. } => ErrorKind::Mismatch,
+            | Self::Refused { .. } => ErrorKind::Mismatch,
+            Self::Http { source, .. } => source.kind(),
+            Self::Store(error) => error.kind(),
             Self::TooLarge { .. } => ErrorKind::UnsafeContent,
             Self::NoSpace { .. } => ErrorKind::DiskFull,
             Self::Transfer { kind, .. } => *kind,

@@ -1,19 +1,29 @@
 //! Fetching what was found good, and making it seen.
 
-use super::complete::first_missing;
-use super::message;
-use super::preflight::{Download, PlannedRef, Preflight, current};
-use super::transfer::{self, Stats, checksums, item};
+use super::contents::{CommitTree, Contents};
+use super::libostree::{self, checksums, item};
+use super::preflight::{Download, Preflight, current};
+use super::server::Server;
 use super::{PullError, Pulled};
 use crate::failpoint;
 use crate::id::{CommitId, RefName};
+use crate::kind::ErrorKind;
+use crate::object::sorted_dict;
 use crate::progress::{Event, Phase};
 use crate::remote::Verification;
 use crate::repo::{RepoError, Transaction};
 use crate::sign::Verified;
+use std::collections::HashSet;
+
+/// What was fetched.
+#[derive(Default)]
+struct Fetched {
+    objects: u64,
+    used_delta: bool,
+}
 
 impl Preflight<'_> {
-    /// Fetches what is missing, checks it again, and moves the refs.
+    /// Fetches what is missing, checks it, and moves the refs.
     ///
     /// Everything is in one transaction: after an error or a crash refs are as they were and
     /// nothing that was fetched shows. What has come so far is kept aside, and the next pull
@@ -23,21 +33,21 @@ impl Preflight<'_> {
     /// When there is no room, the server fails for longer than the retries last, what it sends is
     /// not what the commits are made of, or the repository cannot be written.
     pub fn execute(self) -> Result<Pulled, PullError> {
-        let only_commits = self.pull.commit_metadata_only;
-        if !only_commits {
+        if !self.pull.commit_metadata_only {
             self.check_limits()?;
         }
         let transaction = self.repo.begin()?;
-        let whole = self.pull.depth == 0 && self.pull.subpaths.is_empty() && !only_commits;
-        let missing: Vec<&PlannedRef> = self
-            .refs
-            .iter()
-            .filter(|planned| !whole || planned.download != Download::Nothing)
-            .collect();
-        let mut stats = Stats::default();
-        if !missing.is_empty() {
-            stats = self.fetch(&missing)?;
+        let missing = self.missing()?;
+        let fetched = match &self.server {
+            Some(server) => self.fetch(server, &transaction, &missing),
+            None => self.fetch_by_libostree(&missing),
+        };
+        if let Err(error) = &fetched
+            && matches!(error.kind(), ErrorKind::Network | ErrorKind::Cancelled)
+        {
+            transaction.keep();
         }
+        let fetched = fetched?;
         failpoint::hit("pull.fetched");
         let commits = self.verify(&transaction)?;
         let item = item(self.pull);
@@ -45,92 +55,93 @@ impl Preflight<'_> {
             phase: Phase::Pull,
             item: &item,
         });
-        if only_commits {
-            transaction.commit()?;
-        } else {
-            self.show(transaction)?;
-        }
+        self.show(transaction, &missing)?;
         Ok(Pulled {
             commits,
-            bytes: self.bytes + stats.bytes,
-            objects: stats.objects,
-            used_delta: stats.delta_count > 0,
+            bytes: self.arrived(),
+            objects: fetched.objects,
+            used_delta: fetched.used_delta,
             elapsed: self.started.elapsed(),
         })
     }
 
-    fn fetch(&self, missing: &[&PlannedRef]) -> Result<Stats, PullError> {
+    /// The commits that are not here whole: those on the refs, and those before them.
+    fn missing(&self) -> Result<Vec<CommitId>, RepoError> {
+        let mut seen = HashSet::new();
+        let mut missing = Vec::new();
+        for planned in &self.refs {
+            for commit in std::iter::once(planned.verified.value()).chain(&planned.history) {
+                if seen.insert(*commit) && !self.repo.is_complete(*commit)? {
+                    missing.push(*commit);
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    fn fetch(
+        &self,
+        server: &Server,
+        transaction: &Transaction<'_>,
+        missing: &[CommitId],
+    ) -> Result<Fetched, PullError> {
+        let mut fetched = Fetched::default();
+        if missing.is_empty() {
+            return Ok(fetched);
+        }
+        let scratch = &self.scratch.repo;
+        if !self.pull.commit_metadata_only {
+            let deltas: Vec<_> = self
+                .refs
+                .iter()
+                .filter(|planned| planned.download != Download::Nothing)
+                .filter_map(|planned| planned.delta.as_ref())
+                .collect();
+            let trees = missing.iter().map(|commit| {
+                let parsed = scratch.commit(*commit)?;
+                Ok(CommitTree {
+                    tree: parsed.tree,
+                    meta: parsed.meta,
+                })
+            });
+            let contents = Contents {
+                pull: self.pull,
+                server,
+                transaction,
+                item: &item(self.pull),
+                total: self.bytes(),
+            };
+            fetched.used_delta = !deltas.is_empty();
+            let trees: Vec<CommitTree> = trees.collect::<Result<_, RepoError>>()?;
+            fetched.objects = contents.fetch(&deltas, &trees)?;
+        }
+        for commit in missing {
+            transaction.copy_commit(scratch, *commit)?;
+            let detached = scratch.detached(*commit)?;
+            self.repo.write_detached(*commit, &sorted_dict(&detached))?;
+        }
+        Ok(fetched)
+    }
+
+    fn fetch_by_libostree(&self, missing: &[CommitId]) -> Result<Fetched, PullError> {
         let commit_only = self.pull.commit_metadata_only;
-        let mut request = self.request(checksums(missing.iter().map(|p| *p.verified.value())));
+        let with_history = self.pull.depth != 0;
+        let wanted = self.refs.iter().map(|planned| *planned.verified.value());
+        let wanted = checksums(wanted.filter(|id| with_history || missing.contains(id)));
+        if wanted.is_empty() {
+            return Ok(Fetched::default());
+        }
+        let mut request = self.request(wanted);
         request.commit_only = commit_only;
         request.in_transaction = true;
         request.depth = self.pull.depth;
         request.subpaths = &self.pull.subpaths;
         request.verify = self.remote.verification == Verification::Signed;
-        request.total = self.bytes();
-        let partial = commit_only || !self.pull.subpaths.is_empty();
-        // Deltas make whole trees.
-        if !self.pull.deltas || partial {
-            request.deltas = false;
-        }
-        let mut stats = match transfer::run(self.pull, self.repo, &request) {
-            // A delta holds the signatures of when it was made; a key may have been added since.
-            Err(PullError::Transfer { ref source, .. })
-                if message::is_about_signatures(source) && request.deltas =>
-            {
-                request.deltas = false;
-                transfer::run(self.pull, self.repo, &request)?
-            }
-            fetched => fetched?,
-        };
-        if partial {
-            return Ok(stats);
-        }
-        let mut again = Vec::new();
-        for planned in missing {
-            if self.missing(*planned.verified.value())?.is_some() {
-                again.push(*planned.verified.value());
-            }
-        }
-        if !again.is_empty() {
-            for commit in &again {
-                self.mark_partial(*commit, true)?;
-            }
-            request.what = checksums(again);
-            request.deltas = false;
-            let more = transfer::run(self.pull, self.repo, &request)?;
-            stats.bytes += more.bytes;
-            stats.objects += more.objects;
-        }
-        for planned in missing {
-            let commit = *planned.verified.value();
-            if let Some(object) = self.missing(commit)? {
-                self.mark_partial(commit, true)?;
-                return Err(PullError::Incomplete {
-                    remote: self.remote.name.clone(),
-                    commit,
-                    object,
-                });
-            }
-        }
-        Ok(stats)
-    }
-
-    /// The first object that a commit lacks. Another pull's transaction may be moving its objects
-    /// into place one by one; those that hold the lock are waited for.
-    fn missing(&self, commit: CommitId) -> Result<Option<String>, PullError> {
-        if first_missing(self.repo, commit)?.is_none() {
-            return Ok(None);
-        }
-        let _lock = self.repo.lock(self.pull.progress.as_ref())?;
-        Ok(first_missing(self.repo, commit)?)
-    }
-
-    fn mark_partial(&self, commit: CommitId, partial: bool) -> Result<(), RepoError> {
-        self.repo
-            .as_ostree()
-            .mark_commit_partial(&commit.to_string(), partial)
-            .map_err(|source| self.repo.failed("mark a commit as partial", source))
+        let stats = libostree::run(self.pull, self.repo, &request)?;
+        Ok(Fetched {
+            objects: stats.objects,
+            used_delta: false,
+        })
     }
 
     /// Checks the signatures of what is in the repository now.
@@ -156,12 +167,13 @@ impl Preflight<'_> {
         Ok(commits)
     }
 
-    /// Moves the refs and commits the transaction.
-    fn show(&self, transaction: Transaction<'_>) -> Result<(), PullError> {
+    /// Commits the transaction and moves the refs.
+    fn show(&self, transaction: Transaction<'_>, missing: &[CommitId]) -> Result<(), PullError> {
+        let only_commits = self.pull.commit_metadata_only;
         let _lock = self.repo.lock(self.pull.progress.as_ref())?;
         failpoint::hit("pull.locked");
         let remote = (!self.pull.mirror).then_some(self.remote.name.as_str());
-        for planned in &self.refs {
+        for planned in self.refs.iter().filter(|_| !only_commits) {
             // Another pull may have been faster.
             let current = current(self.repo, &self.pull.local_name(&planned.name))?;
             self.check_age(planned, current)?;
@@ -173,15 +185,15 @@ impl Preflight<'_> {
         }
         // The commit object may get into its place before what it is made of. Until all of it has,
         // a crash must leave a commit that says so.
-        let whole = self.pull.subpaths.is_empty();
-        let fetched = |planned: &&PlannedRef| whole && planned.download != Download::Nothing;
-        for planned in self.refs.iter().filter(fetched) {
-            self.mark_partial(*planned.verified.value(), true)?;
+        for commit in missing {
+            self.repo.mark_partial(*commit, true)?;
         }
         transaction.commit()?;
         failpoint::hit("pull.committed");
-        for planned in self.refs.iter().filter(fetched) {
-            self.mark_partial(*planned.verified.value(), false)?;
+        if !only_commits && self.pull.subpaths.is_empty() {
+            for commit in missing {
+                self.repo.mark_partial(*commit, false)?;
+            }
         }
         Ok(())
     }

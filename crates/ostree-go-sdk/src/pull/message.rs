@@ -99,11 +99,6 @@ pub(super) fn is_about_signatures(error: &glib::Error) -> bool {
     error.domain().as_str() == "OstreeGpgError"
 }
 
-/// Whether a pull with this error may go on when it is tried again a moment later.
-pub(super) fn is_worth_a_retry(kind: ErrorKind) -> bool {
-    kind == ErrorKind::Network
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,19 +6,24 @@
 //! repository, and checked once more before the transaction shows anything. What the server
 //! says in between, or a summary that somebody else wrote, decides nothing.
 
-mod complete;
+mod arrive;
+mod commits;
+mod contents;
 mod delta;
 mod error;
 mod execute;
+mod fetchers;
+mod libostree;
 mod message;
 mod preflight;
-mod transfer;
+mod server;
 
 pub use error::PullError;
 pub use preflight::{Download, PlannedRef, Preflight};
 
 use crate::arch::Arch;
 use crate::clock::{Clock, SystemClock};
+use crate::http::HttpOptions;
 use crate::id::{CommitId, RefName};
 use crate::progress::{Progress, Silent};
 use crate::repo::Repo;
@@ -40,9 +45,7 @@ pub struct Pull {
     commit_metadata_only: bool,
     deltas: bool,
     max_bytes: Option<u64>,
-    retries: u32,
-    retry_delay: Duration,
-    stall_timeout: Duration,
+    http: HttpOptions,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
 }
@@ -90,9 +93,7 @@ impl Pull {
             commit_metadata_only: false,
             deltas: true,
             max_bytes: None,
-            retries: 5,
-            retry_delay: Duration::from_millis(500),
-            stall_timeout: Duration::from_secs(60),
+            http: HttpOptions::new(),
             clock: Arc::new(SystemClock),
             progress: Arc::new(Silent),
         }
@@ -145,8 +146,7 @@ impl Pull {
         self
     }
 
-    /// Whether to use static deltas where there are any. A repository in archive mode cannot
-    /// use them. Default: yes.
+    /// Whether to use static deltas where there are any. Default: yes.
     #[must_use]
     pub fn deltas(mut self, deltas: bool) -> Self {
         self.deltas = deltas;
@@ -161,27 +161,12 @@ impl Pull {
         self
     }
 
-    /// How often a pull that failed for a passing reason is resumed before that is an error.
-    /// Default: 5.
+    /// How requests are made. What the remote's own options say about proxy and certificates
+    /// (`proxy`, `tls-ca-path`, `tls-client-cert-path`, `tls-client-key-path`, `tls-permissive`)
+    /// comes before. Default: [`HttpOptions::new`].
     #[must_use]
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
-        self
-    }
-
-    /// How long to wait before the first retry; twice as long before each further one.
-    /// Default: half a second.
-    #[must_use]
-    pub fn retry_delay(mut self, delay: Duration) -> Self {
-        self.retry_delay = delay;
-        self
-    }
-
-    /// How long a server may send nothing. Default: 60 seconds. libostree 2022.7 hears of it, as
-    /// of a wish to stop, only when a request that is under way gets an answer or fails.
-    #[must_use]
-    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
-        self.stall_timeout = timeout;
+    pub fn http(mut self, options: HttpOptions) -> Self {
+        self.http = options;
         self
     }
 

@@ -1,7 +1,9 @@
 //! What is checked before anything is fetched but the commits.
 
-use super::delta::Deltas;
-use super::transfer::{self, Request, item};
+use super::commits::{self, Found};
+use super::delta::Delta;
+use super::libostree::{self, item};
+use super::server::Server;
 use super::{Pull, PullError};
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::id::{CommitId, RefName};
@@ -22,7 +24,19 @@ pub struct Preflight<'a> {
     pub(super) remote: Remote,
     pub(super) refs: Vec<PlannedRef>,
     pub(super) started: Instant,
+    /// None when libostree has to fetch.
+    pub(super) server: Option<Server>,
+    /// Bytes that libostree has fetched.
     pub(super) bytes: u64,
+    /// The commits, as they came.
+    pub(super) scratch: Scratch,
+}
+
+/// A repository of the moment, with the remote's address and keys.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    pub(super) repo: Repo,
+    _folder: TempDir,
 }
 
 /// One ref of a pull.
@@ -40,6 +54,9 @@ pub struct PlannedRef {
     /// What is left to download.
     pub download: Download,
     pub(super) detached: glib::Variant,
+    /// The commits before it that are wanted too, checked, newest first.
+    pub(super) history: Vec<CommitId>,
+    pub(super) delta: Option<Delta>,
 }
 
 /// How much there is to download for a ref.
@@ -98,18 +115,20 @@ impl<'a> Preflight<'a> {
         if remote.verification == Verification::Signed && !keyed {
             return Err(RemoteError::NoKeys { name: remote.name }.into());
         }
+        let server = Server::of(pull, repo, &remote)?;
         let mut preflight = Self {
+            scratch: scratch(repo, &remote)?,
             pull,
             repo,
             remote,
             refs: Vec::new(),
             started,
+            server,
             bytes: 0,
         };
-        let (_folder, scratch) = preflight.scratch()?;
-        preflight.fetch_commits(&scratch)?;
-        for name in &pull.refs {
-            let planned = preflight.look(&scratch, name)?;
+        let found = preflight.fetch_commits()?;
+        for (name, found) in pull.refs.iter().zip(found) {
+            let planned = preflight.look(name, found)?;
             preflight.refs.push(planned);
         }
         Ok(preflight)
@@ -176,52 +195,17 @@ impl<'a> Preflight<'a> {
         Ok(())
     }
 
-    /// A repository of the moment with the remote's address and keys.
-    fn scratch(&self) -> Result<(TempDir, Repo), PullError> {
-        let parent = self.repo.path().join("tmp");
-        let io = |source| RepoError::Io {
-            action: "make a folder in",
-            path: parent.clone(),
-            source,
-        };
-        let folder = tempfile::Builder::new()
-            .prefix("ostree-go-pull-")
-            .tempdir_in(&parent)
-            .map_err(io)?;
-        let scratch = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
-        let name = &self.remote.name;
-        let from = self.repo.as_ostree();
-        let options = glib::VariantDict::new(None);
-        options.insert("gpg-verify", false);
-        // What `ostree remote add --set` may have set about the way there.
-        for key in [
-            "proxy",
-            "tls-permissive",
-            "tls-ca-path",
-            "tls-client-cert-path",
-            "tls-client-key-path",
-            "http2",
-        ] {
-            if let Ok(Some(value)) = from.remote_option(name, key, None) {
-                options.insert(key, value.as_str());
-            }
-        }
-        from.remote_get_url(name)
-            .and_then(|url| {
-                let options = options.end();
-                let scratch = scratch.as_ostree();
-                scratch.remote_add(name, Some(&url), Some(&options), gio::Cancellable::NONE)
-            })
-            .map_err(|source| self.repo.failed(&format!("read remote `{name}`"), source))?;
-        if self.remote.verification == Verification::Signed {
-            let keyring = remote::keyring_path(&scratch, name);
-            std::fs::copy(remote::keyring_path(self.repo, name), keyring).map_err(io)?;
-        }
-        Ok((folder, scratch))
+    /// Bytes that have come so far.
+    pub(super) fn arrived(&self) -> u64 {
+        self.bytes
+            + self
+                .server
+                .as_ref()
+                .map_or(0, |server| server.meter.bytes())
     }
 
-    pub(super) fn request(&self, what: Vec<String>) -> Request<'_> {
-        Request {
+    pub(super) fn request(&self, what: Vec<String>) -> libostree::Request<'_> {
+        libostree::Request {
             remote: &self.remote.name,
             url: &self.remote.url,
             item: item(self.pull),
@@ -231,16 +215,27 @@ impl<'a> Preflight<'a> {
             depth: 0,
             subpaths: &[],
             verify: false,
-            deltas: true,
-            total: None,
+            before: self.bytes,
         }
     }
 
-    fn fetch_commits(&mut self, scratch: &Repo) -> Result<(), PullError> {
+    /// Fetches the commits on the refs into the scratch repository.
+    fn fetch_commits(&mut self) -> Result<Vec<Found>, PullError> {
+        match &self.server {
+            Some(server) => commits::fetch(server, self.pull, self.repo, &self.scratch.repo),
+            None => self.commits_by_libostree(),
+        }
+    }
+
+    fn commits_by_libostree(&mut self) -> Result<Vec<Found>, PullError> {
         let names = self.pull.refs.iter().map(ToString::to_string).collect();
         let mut request = self.request(names);
         request.commit_only = true;
-        let fetched = transfer::run(self.pull, scratch, &request);
+        let fetched = libostree::run(self.pull, &self.scratch.repo, &request);
+        let no_such = |name: &RefName| PullError::NoSuchRef {
+            name: name.clone(),
+            url: self.remote.url.clone(),
+        };
         let stats = fetched.map_err(|error| match &error {
             PullError::Transfer { source, .. } => {
                 let said = source.message();
@@ -250,30 +245,34 @@ impl<'a> Preflight<'a> {
                             && said.contains(&format!("/refs/heads/{name}:")))
                         || said.contains(&format!("Refspec '{name}' not found"))
                 });
-                match missing {
-                    Some(name) => PullError::NoSuchRef {
-                        name: name.clone(),
-                        url: self.remote.url.clone(),
-                    },
-                    None => error,
-                }
+                missing.map_or(error, no_such)
             }
             _ => error,
         })?;
+        let found = self.pull.refs.iter().map(|name| {
+            let fetched = format!("{}:{name}", self.remote.name);
+            let commit = current(&self.scratch.repo, &fetched)?.ok_or_else(|| no_such(name))?;
+            Ok(Found {
+                commit,
+                history: Vec::new(),
+                delta: None,
+            })
+        });
+        let found = found.collect::<Result<_, PullError>>()?;
         self.bytes += stats.bytes;
-        Ok(())
+        Ok(found)
     }
 
     /// Checks everything a commit can be checked for before its content is there.
-    fn look(&self, scratch: &Repo, name: &RefName) -> Result<PlannedRef, PullError> {
-        let fetched = format!("{}:{name}", self.remote.name);
-        let commit = current(scratch, &fetched)?.ok_or_else(|| PullError::NoSuchRef {
-            name: name.clone(),
-            url: self.remote.url.clone(),
-        })?;
+    fn look(&self, name: &RefName, found: Found) -> Result<PlannedRef, PullError> {
+        let (commit, scratch) = (found.commit, &self.scratch.repo);
         let proof = self
             .proof(scratch, commit)
             .map_err(|source| self.refused(name, source))?;
+        for before in &found.history {
+            self.proof(scratch, *before)
+                .map_err(|source| self.refused(name, source))?;
+        }
         let parsed = scratch.commit(commit)?;
         let metadata = &parsed.metadata;
         let bound: Vec<String> = metadata
@@ -309,8 +308,10 @@ impl<'a> Preflight<'a> {
             name: name.clone(),
             verified: Verified::new(commit, proof),
             current: current(self.repo, &self.pull.local_name(name))?,
-            download: self.measure(&info)?,
+            download: self.measure(&info, found.delta.as_ref())?,
             detached: sorted_dict(&scratch.detached(commit)?),
+            history: found.history,
+            delta: found.delta,
             info,
         };
         self.check_age(&planned, planned.current)?;
@@ -340,38 +341,11 @@ impl<'a> Preflight<'a> {
     }
 
     /// How much there is to download.
-    fn measure(&self, info: &CommitInfo) -> Result<Download, PullError> {
-        if self.is_complete(info.id)? {
+    fn measure(&self, info: &CommitInfo, delta: Option<&Delta>) -> Result<Download, PullError> {
+        if self.repo.is_complete(info.id)? {
             return Ok(Download::Nothing);
         }
-        let objects = Download::Objects { tree: info.bytes };
-        let local = self.remote.url.starts_with("file:");
-        let whole = self.pull.subpaths.is_empty() && !self.pull.commit_metadata_only;
-        // libostree takes deltas for neither.
-        if !self.pull.deltas || !whole || local || self.repo.mode() == RepoMode::Archive {
-            return Ok(objects);
-        }
-        let age = |commit: CommitId| {
-            self.is_complete(commit).ok().filter(|there| *there)?;
-            Some(self.repo.commit(commit).ok()?.timestamp)
-        };
-        let progress = self.pull.progress.as_ref();
-        let url = self.repo.as_ostree().remote_get_url(&self.remote.name);
-        let url = url.unwrap_or_default();
-        let measured = Deltas::of(&url, self.pull.stall_timeout, progress)
-            .and_then(|deltas| deltas.measure(info.id, age, progress));
-        Ok(measured.unwrap_or(objects))
-    }
-
-    /// Whether a commit and all it is made of are there.
-    fn is_complete(&self, commit: CommitId) -> Result<bool, PullError> {
-        if !self.repo.has_commit(commit)? {
-            return Ok(false);
-        }
-        let loaded = self.repo.as_ostree().load_commit(&commit.to_string());
-        let (_, state) =
-            loaded.map_err(|source| self.repo.failed(&format!("read commit {commit}"), source))?;
-        Ok(!state.contains(ostree::RepoCommitState::PARTIAL))
+        Ok(delta.map_or(Download::Objects { tree: info.bytes }, Delta::download))
     }
 
     pub(super) fn proof(&self, repo: &Repo, commit: CommitId) -> Result<Proof, sign::SignError> {
@@ -409,4 +383,51 @@ pub(super) fn current(repo: &Repo, name: &str) -> Result<Option<CommitId>, RepoE
         .resolve_rev_ext(name, true, ostree::RepoResolveRevExtFlags::LOCAL_ONLY)
         .map_err(|source| repo.failed(&format!("read ref {name}"), source))?;
     Ok(found.and_then(|checksum| checksum.parse().ok()))
+}
+
+/// Makes a repository of the moment with the remote's address and keys.
+fn scratch(repo: &Repo, remote: &Remote) -> Result<Scratch, PullError> {
+    let parent = repo.path().join("tmp");
+    let io = |source| RepoError::Io {
+        action: "make a folder in",
+        path: parent.clone(),
+        source,
+    };
+    let folder = tempfile::Builder::new()
+        .prefix("ostree-go-pull-")
+        .tempdir_in(&parent)
+        .map_err(io)?;
+    let scratch = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
+    let name = &remote.name;
+    let options = glib::VariantDict::new(None);
+    options.insert("gpg-verify", false);
+    // What `ostree remote add --set` may have set about the way there.
+    for key in [
+        "proxy",
+        "tls-permissive",
+        "tls-ca-path",
+        "tls-client-cert-path",
+        "tls-client-key-path",
+        "http2",
+    ] {
+        if let Ok(Some(value)) = repo.as_ostree().remote_option(name, key, None) {
+            options.insert(key, value.as_str());
+        }
+    }
+    repo.as_ostree()
+        .remote_get_url(name)
+        .and_then(|url| {
+            let options = options.end();
+            let scratch = scratch.as_ostree();
+            scratch.remote_add(name, Some(&url), Some(&options), gio::Cancellable::NONE)
+        })
+        .map_err(|source| repo.failed(&format!("read remote `{name}`"), source))?;
+    if remote.verification == Verification::Signed {
+        let keyring = remote::keyring_path(&scratch, name);
+        std::fs::copy(remote::keyring_path(repo, name), keyring).map_err(io)?;
+    }
+    Ok(Scratch {
+        repo: scratch,
+        _folder: folder,
+    })
 }

@@ -1,41 +1,54 @@
 //! Changes to a repository that are all there or not at all.
 
-use super::{Repo, RepoError};
+use super::{Repo, RepoError, Staging};
 use crate::failpoint;
 use crate::id::{CommitId, RefName};
 use crate::object::MetadataObject;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What is written through it is invisible until [`Transaction::commit`]: objects stay in a
 /// staging folder and refs where they were. Dropped without, it leaves nothing behind.
 #[derive(Debug)]
 pub(crate) struct Transaction<'r> {
     repo: &'r Repo,
-    /// Where its objects are until it is committed.
-    staging: Vec<PathBuf>,
+    /// Where its objects are until it is committed; `None` if that could not be found out.
+    staging: Option<Arc<Staging>>,
     /// What to move refs to, in order.
     refs: RefCell<Vec<(RefName, CommitId)>>,
     open: bool,
+    kept: Cell<bool>,
 }
 
 impl<'r> Transaction<'r> {
     pub(super) fn begin(repo: &'r Repo) -> Result<Self, RepoError> {
-        repo.inner
-            .is_writable()
-            .and_then(|()| repo.inner.prepare_transaction(gio::Cancellable::NONE))
-            .map_err(|source| repo.failed("begin a transaction", source))?;
+        let prepare = || {
+            let inner = &repo.inner;
+            inner.is_writable()?;
+            inner.prepare_transaction(gio::Cancellable::NONE)
+        };
+        let staging = Staging::of(repo, || {
+            prepare()
+                .map(drop)
+                .map_err(|source| repo.failed("begin a transaction", source))
+        })?;
         Ok(Self {
             repo,
-            staging: staging(&repo.path.join("tmp")),
+            staging: staging.map(Arc::new),
             refs: RefCell::default(),
             open: true,
+            kept: Cell::new(false),
         })
     }
 
     pub(crate) fn repo(&self) -> &Repo {
         self.repo
+    }
+
+    /// Where whoever writes objects without libostree puts them.
+    pub(crate) fn staging(&self) -> Option<&Arc<Staging>> {
+        self.staging.as_ref()
     }
 
     /// Writes a metadata object unless it is there; says whether it was new.
@@ -62,6 +75,14 @@ impl<'r> Transaction<'r> {
             .map_err(|source| self.repo.failed(&format!("write object {id}"), source))
     }
 
+    /// Writes a commit object that another repository has, unless it is there.
+    pub(crate) fn copy_commit(&self, from: &Repo, id: CommitId) -> Result<(), RepoError> {
+        let kind = ostree::ObjectType::Commit;
+        let variant = from.metadata_object(kind, &id.to_string())?;
+        self.write(kind, &MetadataObject { id, variant })?;
+        Ok(())
+    }
+
     /// The commit a ref names, or will name.
     pub(crate) fn find(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
         let refs = self.refs.borrow();
@@ -74,6 +95,12 @@ impl<'r> Transaction<'r> {
     /// Moves a ref when the transaction is committed.
     pub(crate) fn set_ref(&self, name: &RefName, commit: CommitId) {
         self.refs.borrow_mut().push((name.clone(), commit));
+    }
+
+    /// Leaves what has been written for the next transaction to go on with, if this one is not
+    /// committed.
+    pub(crate) fn keep(&self) {
+        self.kept.set(true);
     }
 
     /// Makes everything durable, then visible: libostree syncs the file system, moves the
@@ -104,26 +131,12 @@ impl<'r> Transaction<'r> {
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.open {
-            // libostree would keep the objects for the next transaction, to go on with a pull.
-            // Of a compose they would be what was refused, or what filled the disk. It has the
-            // folder locked as long as the transaction is open.
-            for folder in &self.staging {
-                let _ = std::fs::remove_dir_all(folder);
+            // libostree keeps the objects for the next transaction. They may be what was refused,
+            // or what filled the disk. It has the folder locked as long as the transaction is open.
+            if let Some(staging) = self.staging.as_ref().filter(|_| !self.kept.get()) {
+                let _ = std::fs::remove_dir_all(staging.path());
             }
             let _ = self.repo.inner.abort_transaction(gio::Cancellable::NONE);
         }
     }
-}
-
-/// The folder of the transaction that this process has open below a repository's `tmp`. Only
-/// libostree knows its name; it keeps it open.
-fn staging(tmp: &Path) -> Vec<PathBuf> {
-    let (Ok(tmp), Ok(open)) = (tmp.canonicalize(), std::fs::read_dir("/proc/self/fd")) else {
-        return Vec::new();
-    };
-    open.flatten()
-        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-        .filter(|path| path.parent() == Some(&tmp) && path.is_dir())
-        .filter(|path| path.to_string_lossy().contains("/staging-"))
-        .collect()
 }

@@ -171,6 +171,15 @@ pub enum SignError {
         #[source]
         source: std::io::Error,
     },
+    /// A file has no public keys in it.
+    #[error("there are no public GPG keys in {}", path.display())]
+    NoKeys {
+        /// The file.
+        path: PathBuf,
+        /// libostree's error.
+        #[source]
+        source: glib::Error,
+    },
     /// A commit has no signature at all.
     #[error("commit {commit} is not signed")]
     Unsigned {
@@ -199,7 +208,8 @@ impl SignError {
             Self::Sign { .. }
             | Self::SignSummary { .. }
             | Self::InvalidEd25519Secret
-            | Self::InvalidEd25519Key { .. } => ErrorKind::InvalidInput,
+            | Self::InvalidEd25519Key { .. }
+            | Self::NoKeys { .. } => ErrorKind::InvalidInput,
             Self::Keys { source, .. } | Self::Generate { source, .. } => ErrorKind::of_io(source),
             Self::Gpg(error) => error.kind(),
             Self::Unsigned { .. } | Self::Refused { .. } => ErrorKind::Mismatch,
@@ -358,19 +368,23 @@ fn gpg_with_file(repo: &Repo, commit: CommitId, path: &Path) -> Result<Vec<Signa
     let scratch = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
     let keys = gio::MemoryInputStream::from_bytes(&glib::Bytes::from_owned(keys));
     let scratch = scratch.as_ostree();
-    let verified = scratch
+    scratch
         .remote_add(REMOTE, Some("file:///"), None, gio::Cancellable::NONE)
         .and_then(|()| remote_gpg_import(scratch, REMOTE, &keys))
-        .and_then(|_count| {
-            scratch.gpg_verify_data(
-                Some(REMOTE),
-                &glib::Bytes::from_owned(repo.commit_bytes(commit)?),
-                &glib::Bytes::from_owned(signatures.concat()),
-                gio::File::NONE,
-                gio::File::NONE,
-                gio::Cancellable::NONE,
-            )
-        });
+        .map_err(|source| SignError::NoKeys {
+            path: path.to_owned(),
+            source,
+        })?;
+    let verified = repo.commit_bytes(commit).and_then(|bytes| {
+        scratch.gpg_verify_data(
+            Some(REMOTE),
+            &glib::Bytes::from_owned(bytes),
+            &glib::Bytes::from_owned(signatures.concat()),
+            gio::File::NONE,
+            gio::File::NONE,
+            gio::Cancellable::NONE,
+        )
+    });
     gpg_signatures(repo, commit, verified)
 }
 

@@ -1,7 +1,7 @@
 //! Gzip-compressed tar archives, as a stream.
 
 use std::borrow::Cow;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::GzDecoder;
 use tar::{Archive, EntryType};
@@ -15,6 +15,9 @@ use super::{Entry, EntryProblem, SourceError, Visit};
 /// Interchange Format").
 const BLOCK: usize = 512;
 
+/// How much is decoded at once.
+const PIECE: usize = 1 << 18;
+
 /// Goes through a compressed archive, to the last byte of `file`.
 pub fn read<E: From<SourceError>>(
     file: impl BufRead,
@@ -24,7 +27,8 @@ pub fn read<E: From<SourceError>>(
     let members = Members {
         current: Some(GzDecoder::new(file)),
     };
-    read_tar(members, tree, visit)
+    // Decoding in large pieces is faster than in as many bytes as a header or a file has.
+    read_tar(BufReader::with_capacity(PIECE, members), tree, visit)
 }
 
 /// The content of all members of a gzip file (RFC 1952, 2.2: they simply follow one

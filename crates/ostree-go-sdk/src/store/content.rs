@@ -46,9 +46,12 @@ impl Content {
     }
 
     /// Hands all bytes to `use_bytes`, piece by piece.
-    pub(super) fn for_each(&self, mut use_bytes: impl FnMut(&[u8])) -> io::Result<()> {
+    pub(crate) fn for_each(
+        &self,
+        mut use_bytes: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         match self {
-            Self::Memory(bytes) => use_bytes(bytes),
+            Self::Memory(bytes) => use_bytes(bytes)?,
             Self::Spooled(file, _) => {
                 let mut file = file;
                 file.rewind()?;
@@ -56,7 +59,7 @@ impl Content {
                 loop {
                     match file.read(&mut piece)? {
                         0 => break,
-                        n => use_bytes(&piece[..n]),
+                        n => use_bytes(&piece[..n])?,
                     }
                 }
             }
@@ -94,6 +97,7 @@ mod tests {
                     .for_each(|bytes| {
                         assert!(bytes.iter().all(|b| *b == 7));
                         seen += bytes.len() as u64;
+                        Ok(())
                     })
                     .unwrap();
                 assert_eq!(seen, len);

@@ -35,8 +35,24 @@ impl ObjectWriter for LibostreeWriter {
             .map_err(|e| self.repo.failed(&format!("look for object {id}"), e).into())
     }
 
-    fn write(&self, id: FileId, header: &FileHeader, content: &Content) -> Result<(), StoreError> {
-        let framed = header.framed();
+    fn write(
+        &mut self,
+        id: FileId,
+        header: &FileHeader,
+        content: &Content,
+    ) -> Result<(), StoreError> {
+        self.write_framed(id, header.framed(), content)
+    }
+}
+
+impl LibostreeWriter {
+    /// Writes an object with any [framed](FileHeader::framed) header.
+    pub(crate) fn write_framed(
+        &self,
+        id: FileId,
+        framed: Vec<u8>,
+        content: &Content,
+    ) -> Result<(), StoreError> {
         let length = framed.len() as u64 + content.len();
         let failed = |e| StoreError::from(self.repo.failed(&format!("write object {id}"), e));
         let put = |input: &gio::InputStream| {

@@ -1,20 +1,28 @@
 //! Writing file objects, many at a time.
 //!
 //! A producer hands files to [`write_files`]; workers hash them and write those the
-//! repository does not have. What writes one object is behind [`ObjectWriter`].
+//! repository does not have. What writes one object is behind [`ObjectWriter`]: our own
+//! writer where it knows how, else libostree.
 
 mod budget;
 mod content;
 mod libostree;
+mod loose;
 mod pipeline;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use content::Content;
 pub(crate) use libostree::LibostreeWriter;
 pub(crate) use pipeline::{Incoming, Sink, Written, write_files};
 
 use crate::id::FileId;
+use crate::kind::ErrorKind;
 use crate::object::FileHeader;
-use crate::repo::RepoError;
+use crate::repo::{RepoError, Transaction};
+use loose::LooseWriter;
+use std::io;
+use std::path::PathBuf;
 
 /// Writes single file objects into an open transaction. Each worker has its own.
 pub(crate) trait ObjectWriter: Send {
@@ -22,7 +30,36 @@ pub(crate) trait ObjectWriter: Send {
     fn has(&self, id: FileId) -> Result<bool, StoreError>;
 
     /// Writes an object whose checksum is known. Writing one that is there is no error.
-    fn write(&self, id: FileId, header: &FileHeader, content: &Content) -> Result<(), StoreError>;
+    fn write(
+        &mut self,
+        id: FileId,
+        header: &FileHeader,
+        content: &Content,
+    ) -> Result<(), StoreError>;
+}
+
+impl ObjectWriter for Box<dyn ObjectWriter> {
+    fn has(&self, id: FileId) -> Result<bool, StoreError> {
+        (**self).has(id)
+    }
+
+    fn write(
+        &mut self,
+        id: FileId,
+        header: &FileHeader,
+        content: &Content,
+    ) -> Result<(), StoreError> {
+        (**self).write(id, header, content)
+    }
+}
+
+/// Writers for so many threads, at least one.
+pub(crate) fn writers(transaction: &Transaction<'_>, threads: usize) -> Vec<Box<dyn ObjectWriter>> {
+    let writer = |_| match LooseWriter::new(transaction) {
+        Some(writer) => Box::new(writer) as Box<dyn ObjectWriter>,
+        None => Box::new(LibostreeWriter::new(transaction)),
+    };
+    (0..threads.max(1)).map(writer).collect()
 }
 
 /// Why file objects could not be written.
@@ -36,20 +73,52 @@ pub enum StoreError {
     #[error("cannot buffer a large file in {}", path.display())]
     Spool {
         /// The folder for it.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// The system's error.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
+    },
+    /// The system refused something.
+    #[error("cannot {action} object {id} in repository {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The object's checksum.
+        id: FileId,
+        /// The repository.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The file system would be fuller than the repository allows.
+    #[error(
+        "cannot write object {id} in repository {}: it needs {needed} bytes, \
+         and {free} are left beside the {reserve} that `min-free-space` keeps free",
+        path.display()
+    )]
+    NoRoom {
+        /// The object's checksum.
+        id: FileId,
+        /// The repository.
+        path: PathBuf,
+        /// Bytes that the object needs.
+        needed: u64,
+        /// Bytes that the transaction may still write.
+        free: u64,
+        /// Bytes that stay free, by the repository's `min-free-space-percent` or `-size`.
+        reserve: u64,
     },
 }
 
 impl StoreError {
     /// The kind of the error.
     #[must_use]
-    pub fn kind(&self) -> crate::kind::ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
-            Self::Spool { source, .. } => crate::kind::ErrorKind::of_io(source),
+            Self::Spool { source, .. } | Self::Io { source, .. } => ErrorKind::of_io(source),
+            Self::NoRoom { .. } => ErrorKind::DiskFull,
         }
     }
 }

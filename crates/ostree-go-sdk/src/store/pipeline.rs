@@ -88,7 +88,7 @@ where
             .into_iter()
             .map(|writer| {
                 let (queue, failed, claimed) = (&queue, &failed, &claimed);
-                scope.spawn(move || work(&writer, queue, failed, claimed))
+                scope.spawn(move || work(writer, queue, failed, claimed))
             })
             .collect();
         let sink = Sink {
@@ -112,7 +112,7 @@ where
 /// Takes files until there are no more. After a failure it goes on taking and dropping them,
 /// so that the producer never waits for room that nobody makes.
 fn work<T, W: ObjectWriter>(
-    writer: &W,
+    mut writer: W,
     queue: &Mutex<Receiver<Job<'_, T>>>,
     failed: &AtomicBool,
     claimed: &Claimed,
@@ -122,7 +122,7 @@ fn work<T, W: ObjectWriter>(
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return written };
         let Ok(done) = &mut written else { continue };
-        match store(writer, job.file, claimed) {
+        match store(&mut writer, job.file, claimed) {
             Ok(file) => done.push(file),
             Err(error) => {
                 failed.store(true, Ordering::Relaxed);
@@ -137,7 +137,7 @@ fn work<T, W: ObjectWriter>(
 type Claimed = Mutex<HashSet<FileId>>;
 
 fn store<T, W: ObjectWriter>(
-    writer: &W,
+    writer: &mut W,
     file: Incoming<T>,
     claimed: &Claimed,
 ) -> Result<Written<T>, StoreError> {
@@ -146,6 +146,7 @@ fn store<T, W: ObjectWriter>(
     let read = file.content.for_each(|bytes| {
         object.update(bytes);
         plain.update(bytes);
+        Ok(())
     });
     read.map_err(|source| StoreError::Spool {
         path: "the repository's tmp".into(),
@@ -188,7 +189,7 @@ mod tests {
             Ok(self.seen.lock().unwrap().contains(&id))
         }
 
-        fn write(&self, id: FileId, _: &FileHeader, _: &Content) -> Result<(), StoreError> {
+        fn write(&mut self, id: FileId, _: &FileHeader, _: &Content) -> Result<(), StoreError> {
             if self.fails_on == Some(id) {
                 return Err(broken());
             }

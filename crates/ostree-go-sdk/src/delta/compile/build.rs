@@ -11,7 +11,7 @@ use crate::delta::{DeltaError, DeltaName};
 use crate::id::{FileId, Sha256};
 use crate::repo::{Repo, RepoError};
 use gio::prelude::*;
-use liblzma::stream::{Filters, LzmaOptions, Mode};
+use liblzma::stream::{Filters, LzmaOptions};
 use sha2::Digest;
 use std::io::Read;
 
@@ -241,13 +241,8 @@ fn filters(recipe: Recipe) -> Result<Filters, liblzma::stream::Error> {
     let lzma = match recipe.effort {
         Effort::Fast => {
             let mut fast = LzmaOptions::new_preset(1)?;
-            if recipe.x86 {
-                // Programs have much in common far apart, and gain from choosing matches well.
-                fast.dict_size(32 << 20).mode(Mode::Normal);
-                fast.nice_len(24).depth(4);
-            } else {
-                fast.dict_size(16 << 20);
-            }
+            // Programs have much in common that is far apart.
+            fast.dict_size(if recipe.x86 { 32 << 20 } else { 4 << 20 });
             fast
         }
         Effort::Thorough => LzmaOptions::new_preset(6)?,

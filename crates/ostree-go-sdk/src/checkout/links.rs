@@ -1,0 +1,266 @@
+//! A commit's tree as hard links to the objects of a `bare-user` repository, on every core.
+//!
+//! It makes what libostree makes in user mode (`ostree-repo-checkout.c`): directories with the
+//! mode of their `dirmeta` and a modification time of 0, links to the objects of regular files,
+//! symlinks, whose targets are the contents of their objects, and new files for empty ones.
+
+use super::listing::{Directory, Listing};
+use crate::id::{CommitId, FileId};
+use crate::parallel;
+use crate::repo::{Repo, RepoMode};
+use rustix::fs::{self as sys, AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// The xattr with a file's owner, mode and xattrs: `(uuua(ayay))`, the numbers big-endian
+/// (`ostree-repo-commit.c`, `OSTREE_FILEMETA_GVARIANT_FORMAT`).
+const METADATA: &str = "user.ostreemeta";
+/// Larger ones are left to libostree. The kernel clears as much for every file.
+const METADATA_SIZE: usize = 1024;
+
+/// Makes the tree at `dest`, where nothing is; returns the number of links.
+///
+/// # Errors
+/// Whatever stands in the way, be it that the repository is on another file system, in another
+/// mode, or damaged. Something may be at `dest` then.
+pub(super) fn tree(repo: &Repo, commit: CommitId, dest: &Path) -> io::Result<u64> {
+    if repo.mode() != RepoMode::BareUser {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let listing = Listing::read(repo, commit);
+    if !listing.damaged.is_empty() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    sys::mkdir(dest, Mode::RWXU)?;
+    let top = open(CWD, dest, OFlags::DIRECTORY)?;
+    for dir in listing.dirs.iter().skip(1) {
+        sys::mkdirat(&top, &dir.path, Mode::RWXU)?;
+    }
+    let objects = repo.path().join("objects");
+    let fill = |reader: &mut Reader, dir: &Directory| {
+        let into = match dir.path.as_os_str().is_empty() {
+            true => top.try_clone()?,
+            false => open(top.as_fd(), &dir.path, OFlags::DIRECTORY)?,
+        };
+        let mut links = 0;
+        for (name, id) in &dir.files {
+            links += u64::from(reader.put(*id, into.as_fd(), name)?);
+        }
+        Ok::<_, io::Error>(links)
+    };
+    let links = parallel::each(&listing.dirs, || Reader::new(objects.clone()), fill)?;
+    // What is in a directory comes before it: its mode may lock it, and its time would change.
+    for dir in listing.dirs.iter().skip(1).rev() {
+        finish(top.as_fd(), &dir.path, dir.mode)?;
+    }
+    if let Some(first) = listing.dirs.first() {
+        finish(CWD, dest, first.mode)?;
+    }
+    Ok(links.into_iter().sum())
+}
+
+/// Gives a directory its mode and time.
+fn finish(at: BorrowedFd<'_>, path: &Path, mode: u32) -> io::Result<()> {
+    sys::chmodat(at, path, Mode::from_raw_mode(mode), AtFlags::empty())?;
+    let (epoch, same) = (
+        Timespec::default(),
+        Timespec {
+            tv_sec: 0,
+            tv_nsec: sys::UTIME_OMIT,
+        },
+    );
+    let times = Timestamps {
+        last_access: same,
+        last_modification: epoch,
+    };
+    Ok(sys::utimensat(at, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+fn open(at: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(sys::openat(at, path, flags, Mode::empty())?)
+}
+
+/// Reads what an object is.
+struct Reader {
+    objects: PathBuf,
+    xattr: [u8; METADATA_SIZE],
+}
+
+impl Reader {
+    fn new(objects: PathBuf) -> Self {
+        Self {
+            objects,
+            xattr: [0; METADATA_SIZE],
+        }
+    }
+
+    /// Puts an object's file into a directory; says whether that is a link to it.
+    fn put(&mut self, id: FileId, into: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+        let checksum = id.to_string();
+        let (folder, rest) = checksum.split_at(2);
+        let object = self.objects.join(folder).join(format!("{rest}.file"));
+        let length = sys::lgetxattr(&object, METADATA, &mut self.xattr[..])?;
+        let mode = match self.xattr[..length] {
+            [_, _, _, _, _, _, _, _, a, b, c, d, ..] => u32::from_be_bytes([a, b, c, d]),
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        };
+        match FileType::from_raw_mode(mode) {
+            FileType::Symlink => {
+                // Up to the first zero byte, as libostree reads it.
+                let target = std::fs::read(&object)?;
+                let target = target.split(|byte| *byte == 0).next().unwrap_or_default();
+                sys::symlinkat(target, into, name)?;
+                Ok(false)
+            }
+            // Of a file that its owner may not read libostree makes a readable copy.
+            FileType::RegularFile if mode & 0o400 != 0 => {
+                sys::linkat(CWD, &object, into, name, AtFlags::empty())?;
+                let linked = sys::statat(into, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                if linked.st_size > 0 {
+                    return Ok(true);
+                }
+                // Many empty files are one object, and an inode has only so many links.
+                sys::unlinkat(into, name, AtFlags::empty())?;
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                let file = sys::openat(into, name, flags, Mode::RUSR)?;
+                let mode = Mode::from_raw_mode(mode).difference(Mode::SUID | Mode::SGID);
+                sys::fchmod(file, mode)?;
+                Ok(false)
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CheckoutOptions, write};
+    use super::*;
+    use glib::prelude::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    #[derive(Debug, Clone)]
+    enum Entry {
+        File(Vec<u8>, u32),
+        Symlink(String),
+        Directory(u32),
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let content = proptest::collection::vec(any::<u8>(), 0..40);
+        let mode = proptest::sample::select(vec![0o644, 0o755, 0o600, 0o444, 0o4755, 0o711]);
+        let dir = proptest::sample::select(vec![0o755, 0o700, 0o555, 0o775]);
+        prop_oneof![
+            3 => (content, mode).prop_map(|(content, mode)| Entry::File(content, mode)),
+            1 => "[a-z./]{1,80}".prop_map(Entry::Symlink),
+            1 => dir.prop_map(Entry::Directory),
+        ]
+    }
+
+    /// Paths and what stands there; below files nothing is made.
+    fn tree() -> impl Strategy<Value = BTreeMap<String, Entry>> {
+        proptest::collection::btree_map("(d[0-2]/){0,3}(\\.wh\\.)?[a-cä ]{1,3}", entry(), 0..25)
+    }
+
+    fn put(top: &Path, tree: &BTreeMap<String, Entry>) {
+        let mut modes = Vec::new();
+        for (path, entry) in tree {
+            let path = top.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            match entry {
+                Entry::File(content, mode) => {
+                    fs::write(&path, content).unwrap();
+                    modes.push((path, *mode));
+                }
+                Entry::Symlink(target) => symlink(target, path).unwrap(),
+                Entry::Directory(mode) => {
+                    fs::create_dir(&path).unwrap();
+                    modes.push((path, *mode));
+                }
+            }
+        }
+        for (path, mode) in modes {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+
+    fn commit(repo: &Repo, top: &Path) -> CommitId {
+        let (ostree, none) = (repo.as_ostree(), gio::Cancellable::NONE);
+        let transaction = ostree.auto_transaction(none).unwrap();
+        let tree = ostree::MutableTree::new();
+        let folder = gio::File::for_path(top);
+        ostree
+            .write_directory_to_mtree(&folder, &tree, None, none)
+            .unwrap();
+        let root = ostree.write_mtree(&tree, none).unwrap();
+        let root = root.downcast_ref::<ostree::RepoFile>().unwrap();
+        let id = ostree
+            .write_commit(None, None, None, None, root, none)
+            .unwrap();
+        transaction.commit(none).unwrap();
+        id.parse().unwrap()
+    }
+
+    /// Everything about a tree that a checkout decides.
+    fn look(top: &Path) -> BTreeSet<String> {
+        let mut seen = BTreeSet::new();
+        let mut ahead = vec![top.to_owned()];
+        while let Some(path) = ahead.pop() {
+            let found = path.symlink_metadata().unwrap();
+            let what = if found.is_dir() {
+                ahead.extend(
+                    fs::read_dir(&path)
+                        .unwrap()
+                        .map(|entry| entry.unwrap().path()),
+                );
+                format!("directory of {}", found.mtime())
+            } else if found.is_symlink() {
+                format!("link to {:?}", fs::read_link(&path).unwrap())
+            } else if found.len() == 0 {
+                format!("empty, {} links", found.nlink())
+            } else {
+                format!("inode {} of {}", found.ino(), found.mtime())
+            };
+            let mode = found.mode();
+            let path = path.strip_prefix(top).unwrap();
+            seen.insert(format!("{path:?} {mode:o} {what}"));
+        }
+        seen
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn a_tree_is_what_libostree_makes(tree in tree()) {
+            let folder = tempfile::tempdir().unwrap();
+            let repo = Repo::create(folder.path().join("repo"), RepoMode::BareUser).unwrap();
+            let source = folder.path().join("source");
+            fs::create_dir(&source).unwrap();
+            put(&source, &tree);
+            let commit = commit(&repo, &source);
+            let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
+            super::tree(&repo, commit, &ours).unwrap();
+            write(&repo, commit, &theirs, &CheckoutOptions::default()).unwrap();
+            prop_assert_eq!(look(&ours), look(&theirs));
+        }
+    }
+
+    #[test]
+    fn what_it_does_not_know_is_left_to_libostree() {
+        let folder = tempfile::tempdir().unwrap();
+        for mode in [RepoMode::Archive, RepoMode::BareUserOnly] {
+            let repo = Repo::create(folder.path().join(mode.as_str()), mode).unwrap();
+            let error = super::tree(&repo, [0; 32].into(), &folder.path().join("dest"));
+            assert_eq!(error.unwrap_err().kind(), io::ErrorKind::Unsupported);
+        }
+        let repo = Repo::create(folder.path().join("bare-user"), RepoMode::BareUser).unwrap();
+        let error = super::tree(&repo, [0; 32].into(), &folder.path().join("dest"));
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert!(!folder.path().join("dest").exists());
+    }
+}

@@ -1,0 +1,107 @@
+//! Many independent pieces of work, on every core.
+
+use crate::progress::{Event, Phase, Progress};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// Does `work` to every item; the results are in no order. Each thread has a `state` of its own,
+/// which is made before the thread starts. After an error no new item is begun.
+pub(crate) fn each<T: Sync, S: Send, R: Send, E: Send>(
+    items: &[T],
+    mut state: impl FnMut() -> S,
+    work: impl Fn(&mut S, &T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let run = |mut state: S| {
+        let mut results = Vec::new();
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if failed.load(Ordering::Relaxed) {
+                break;
+            }
+            let result = work(&mut state, item);
+            results.push(result.inspect_err(|_| failed.store(true, Ordering::Relaxed))?);
+        }
+        Ok(results)
+    };
+    let shares: Vec<Result<Vec<R>, E>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores.min(items.len()))
+            .map(|_| {
+                let (run, state) = (&run, state());
+                scope.spawn(move || run(state))
+            })
+            .collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join();
+        let joined = threads.into_iter().map(join);
+        joined
+            .map(|share| share.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    let mut all = Vec::with_capacity(items.len());
+    for share in shares {
+        all.append(&mut share?);
+    }
+    Ok(all)
+}
+
+/// Checks every item and returns what was found wrong, in no order; `None` when the caller asked
+/// for a stop. `about` is what progress is told of.
+pub(crate) fn check<T: Sync, S: Send, R: Send>(
+    items: &[T],
+    about: &str,
+    progress: &dyn Progress,
+    state: impl FnMut() -> S,
+    problem: impl Fn(&mut S, &T) -> Option<R> + Sync,
+) -> Option<Vec<R>> {
+    let (phase, done) = (Phase::Fsck, AtomicU64::new(0));
+    let found = each(items, state, |state, item| {
+        if progress.is_cancelled() {
+            return Err(());
+        }
+        let found = problem(state, item);
+        progress.event(&Event::Advanced {
+            phase,
+            item: about,
+            done: done.fetch_add(1, Ordering::Relaxed) + 1,
+            total: Some(items.len() as u64),
+        });
+        Ok(found)
+    });
+    progress.event(&Event::Finished { phase, item: about });
+    Some(found.ok()?.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_done_once_and_errors_come_out() {
+        let items: Vec<u32> = (0..1000).collect();
+        let mut doubled = each(&items, || (), |(), n| Ok::<_, ()>(n * 2)).unwrap();
+        doubled.sort_unstable();
+        assert_eq!(doubled, (0..1000).map(|n| n * 2).collect::<Vec<_>>());
+        let failed = each(
+            &items,
+            || (),
+            |(), n| if *n == 7 { Err(*n) } else { Ok(()) },
+        );
+        assert_eq!(failed, Err(7));
+        assert_eq!(each(&[], || (), |(), n: &u32| Err::<(), _>(*n)), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_check_says_what_is_wrong_and_stops_when_it_should() {
+        struct Stop;
+        impl Progress for Stop {
+            fn is_cancelled(&self) -> bool {
+                true
+            }
+        }
+        let odd = |(): &mut (), n: &u32| (n % 2 == 1).then_some(*n);
+        let mut found = check(&[1, 2, 3], "numbers", &crate::progress::Silent, || (), odd).unwrap();
+        found.sort_unstable();
+        assert_eq!(found, [1, 3]);
+        assert_eq!(check(&[1, 2, 3], "numbers", &Stop, || (), odd), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! Fetching commits and their signatures from a server, and nothing of what they are made of.
+
+use super::delta::Delta;
+use super::fetchers::Request;
+use super::server::{Server, Summary};
+use super::{Pull, PullError};
+use crate::id::{CommitId, RefName};
+use crate::repo::{Repo, RepoError};
+use std::collections::HashSet;
+
+/// What a server has for a ref.
+pub(super) struct Found {
+    pub(super) commit: CommitId,
+    /// The commits before it, as far as they are wanted and there; newest first.
+    pub(super) history: Vec<CommitId>,
+    /// The delta that leads to it, unless all of it is here.
+    pub(super) delta: Option<Delta>,
+}
+
+/// Fetches the commits on a pull's refs, and those before them, into a scratch repository. They
+/// are what their checksums say; their signatures are not checked yet.
+pub(super) fn fetch(
+    server: &Server,
+    pull: &Pull,
+    repo: &Repo,
+    scratch: &Repo,
+) -> Result<Vec<Found>, PullError> {
+    let summary = server.summary(pull)?;
+    let mut found = Vec::new();
+    for name in &pull.refs {
+        let commit = match &summary {
+            Some(summary) => summary.refs.get(name.as_str()).copied(),
+            None => server.lookup(pull, name)?,
+        };
+        found.push(Found {
+            commit: commit.ok_or_else(|| no_such_ref(server, name))?,
+            history: Vec::new(),
+            delta: None,
+        });
+    }
+    let deltas: Vec<Option<Delta>> = found
+        .iter()
+        .map(|found| choose(pull, repo, summary.as_ref(), found.commit))
+        .collect::<Result<_, _>>()?;
+    let mut requests = Vec::new();
+    for commit in &found {
+        requests.extend(commit_requests(server, commit.commit)?);
+    }
+    let superblocks = deltas.iter().flatten();
+    for delta in superblocks {
+        requests.push(server.delta(&delta.name, "superblock")?);
+    }
+    let mut answers = server.get(pull, &requests)?.into_iter();
+    for (index, commit) in found.iter().enumerate() {
+        let (object, detached) = (answers.next().flatten(), answers.next().flatten());
+        let request = &requests[2 * index];
+        let Some(object) = object else {
+            return Err(server.refused(request, "it is not there".to_owned()));
+        };
+        take(server, scratch, commit.commit, request, object, detached)?;
+    }
+    for (found, delta) in found.iter_mut().zip(deltas) {
+        if let Some(mut delta) = delta
+            && let Some(superblock) = answers.next().flatten()
+        {
+            found.delta = delta.read(&superblock).then_some(delta);
+        }
+    }
+    history(server, pull, scratch, &mut found)?;
+    Ok(found)
+}
+
+fn no_such_ref(server: &Server, name: &RefName) -> PullError {
+    PullError::NoSuchRef {
+        name: name.clone(),
+        url: server.url(),
+    }
+}
+
+/// A commit's object and its detached metadata.
+fn commit_requests(server: &Server, commit: CommitId) -> Result<[Request; 2], PullError> {
+    Ok([
+        server.metadata(commit, "commit")?,
+        server.metadata(commit, "commitmeta")?,
+    ])
+}
+
+/// The delta to a commit from the newest commit that is here whole, else from nothing:
+/// libostree's own choice. None for a commit that is here, and where deltas are not wanted.
+fn choose(
+    pull: &Pull,
+    repo: &Repo,
+    summary: Option<&Summary>,
+    commit: CommitId,
+) -> Result<Option<Delta>, RepoError> {
+    let Some(summary) = summary else {
+        return Ok(None);
+    };
+    // Deltas make whole trees.
+    if !pull.deltas || !pull.subpaths.is_empty() || repo.is_complete(commit)? {
+        return Ok(None);
+    }
+    let mut best = None;
+    for name in summary.deltas.iter().filter(|name| name.to == commit) {
+        let age = match name.from {
+            None => None,
+            Some(from) if repo.is_complete(from)? => Some(repo.commit(from)?.timestamp),
+            Some(_) => continue,
+        };
+        best = best.max(Some((age, *name)));
+    }
+    Ok(best.map(|(_, name)| Delta::named(name)))
+}
+
+/// Puts a commit that has its checksum, and its signatures, into the scratch repository.
+fn take(
+    server: &Server,
+    scratch: &Repo,
+    commit: CommitId,
+    request: &Request,
+    object: Vec<u8>,
+    detached: Option<Vec<u8>>,
+) -> Result<(), PullError> {
+    server.check(request, &object, commit)?;
+    let variant = |bytes: Vec<u8>, format| {
+        let format = glib::VariantTy::new(format).ok()?;
+        let variant = glib::Variant::from_bytes_with_type(&glib::Bytes::from_owned(bytes), format);
+        variant.is_normal_form().then_some(variant)
+    };
+    let malformed = || server.refused(request, "it is no commit object".to_owned());
+    let object = variant(object, "(a{sv}aya(say)sstayay)").ok_or_else(malformed)?;
+    scratch
+        .as_ostree()
+        .write_metadata(
+            ostree::ObjectType::Commit,
+            Some(&commit.to_string()),
+            &object,
+            gio::Cancellable::NONE,
+        )
+        .map_err(|source| scratch.failed(&format!("write commit {commit}"), source))?;
+    if let Some(bytes) = detached {
+        let Some(detached) = variant(bytes, "a{sv}") else {
+            let problem = format!("the detached metadata of {commit} is not well-formed");
+            return Err(server.refused(request, problem));
+        };
+        scratch.write_detached(commit, &detached)?;
+    }
+    Ok(())
+}
+
+/// Fetches the commits before those that were found, as far back as [`Pull::depth`] says, or as
+/// the server has them.
+fn history(
+    server: &Server,
+    pull: &Pull,
+    scratch: &Repo,
+    found: &mut [Found],
+) -> Result<(), PullError> {
+    for found in found {
+        let mut seen = HashSet::from([found.commit]);
+        let mut left = pull.depth;
+        let mut last = found.commit;
+        while left != 0
+            && let Some(parent) = scratch.commit(last)?.parent
+            && seen.insert(parent)
+        {
+            left -= 1;
+            let requests = commit_requests(server, parent)?;
+            let mut answers = server.get(pull, &requests)?.into_iter();
+            let (Some(object), detached) = (answers.next().flatten(), answers.next().flatten())
+            else {
+                break;
+            };
+            take(server, scratch, parent, &requests[0], object, detached)?;
+            found.history.push(parent);
+            last = parent;
+        }
+    }
+    Ok(())
+}

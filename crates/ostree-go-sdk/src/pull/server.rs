@@ -1,0 +1,289 @@
+//! A repository on a web server: what is where in it, and asking for it.
+//!
+//! Source: `ostree-repo-pull.c`, `docs/repo.md` and `docs/formats.md` of libostree.
+
+use super::fetchers::{Fetchers, Meter, Request};
+use super::{Pull, PullError};
+use crate::delta::DeltaName;
+use crate::http::url::Url;
+use crate::http::{HttpClient, HttpError, HttpOptions};
+use crate::id::{CommitId, RefName, Sha256};
+use crate::kind::ErrorKind;
+use crate::remote::Remote;
+use crate::repo::{Repo, RepoError};
+use glib::VariantTy;
+use sha2::Digest;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// The largest metadata object (`OSTREE_MAX_METADATA_SIZE` of libostree 2023.3).
+const METADATA: u64 = 128 << 20;
+/// The largest summary, superblock or part of a delta that is read.
+const LARGE: u64 = 256 << 20;
+/// The largest file object, compressed, that is read.
+const FILE: u64 = 1 << 30;
+/// `OSTREE_SUMMARY_GVARIANT_FORMAT`.
+const SUMMARY: &str = "(a(s(taya{sv}))a{sv})";
+/// How often a stop is looked for.
+pub(super) const TICK: Duration = Duration::from_millis(50);
+
+/// Options of a remote about which only libostree knows what to do.
+const LIBOSTREES_OWN: &[&str] = &["metalink", "contenturl"];
+
+/// A repository on a web server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) http: HttpClient,
+    pub(super) meter: Arc<Meter>,
+    url: Url,
+    remote: String,
+    silence: Duration,
+}
+
+/// What a server's summary says.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    pub(super) refs: BTreeMap<String, CommitId>,
+    pub(super) deltas: Vec<DeltaName>,
+}
+
+impl Server {
+    /// The server of a remote; `None` when libostree has to talk to it.
+    pub(super) fn of(pull: &Pull, repo: &Repo, remote: &Remote) -> Result<Option<Self>, PullError> {
+        let option = |key: &str| -> Result<Option<String>, RepoError> {
+            let value = repo.as_ostree().remote_option(&remote.name, key, None);
+            let value = value
+                .map_err(|source| repo.failed(&format!("read remote `{}`", remote.name), source))?;
+            Ok(value.map(Into::into))
+        };
+        let full = repo.as_ostree().remote_get_url(&remote.name);
+        let full =
+            full.map_err(|source| repo.failed(&format!("read remote `{}`", remote.name), source))?;
+        let cookies = repo.path().join(format!("{}.cookies.txt", remote.name));
+        let mut ours = !cookies.exists();
+        for key in LIBOSTREES_OWN {
+            ours &= option(key)?.is_none();
+        }
+        let Some(url) = Url::parse(&full)
+            .ok()
+            .filter(|url| ours && url.local_path().is_none())
+        else {
+            return Ok(None);
+        };
+        let read = |path: String| {
+            let path = Path::new(&path);
+            std::fs::read(path).map_err(|source| RepoError::Io {
+                action: "read",
+                path: path.to_owned(),
+                source,
+            })
+        };
+        let mut options: HttpOptions = pull.http.clone();
+        if let Some(proxy) = option("proxy")? {
+            options = options.proxy(Some(proxy));
+        }
+        if let Some(path) = option("tls-ca-path")? {
+            options = options.root_certificates(Some(read(path)?));
+        }
+        if let (Some(chain), Some(key)) = (
+            option("tls-client-cert-path")?,
+            option("tls-client-key-path")?,
+        ) {
+            options = options.client_certificate(Some((read(chain)?, read(key)?)));
+        }
+        if option("tls-permissive")?.as_deref() == Some("true") {
+            options = options.any_certificate(true);
+        }
+        let http = HttpClient::new(&options).map_err(|source| PullError::Http {
+            remote: remote.name.clone(),
+            source: Box::new(source),
+        })?;
+        Ok(Some(Self {
+            http,
+            meter: Arc::new(Meter::new(pull.max_bytes)),
+            url,
+            remote: remote.name.clone(),
+            silence: pull.http.silence(),
+        }))
+    }
+
+    /// An object that is no file, by the ending of its name.
+    pub(super) fn metadata(&self, id: impl ToString, ending: &str) -> Result<Request, PullError> {
+        let id = id.to_string();
+        let (folder, rest) = id.split_at(2);
+        self.at(&format!("objects/{folder}/{rest}.{ending}"), METADATA)
+    }
+
+    /// A file object.
+    pub(super) fn file(&self, id: impl ToString) -> Result<Request, PullError> {
+        let mut request = self.metadata(id, "filez")?;
+        request.limit = FILE;
+        Ok(request)
+    }
+
+    /// A file of a delta: `superblock`, or a part's number.
+    pub(super) fn delta(&self, name: &DeltaName, file: &str) -> Result<Request, PullError> {
+        self.at(&format!("{}/{file}", name.path()), LARGE)
+    }
+
+    fn at(&self, path: &str, limit: u64) -> Result<Request, PullError> {
+        let url = self.url.join(path);
+        let url = url.map_err(|error| self.failed(error.into()))?;
+        Ok(Request { url, limit })
+    }
+
+    /// Its URL, as it may be shown.
+    pub(super) fn url(&self) -> String {
+        self.url.to_string()
+    }
+
+    /// What went wrong, in the words of a pull.
+    pub(super) fn failed(&self, source: HttpError) -> PullError {
+        let remote = self.remote.clone();
+        match (self.meter.exceeded(), &source) {
+            (Some(limit), HttpError::Cancelled { .. }) => PullError::TooLarge {
+                remote,
+                found: self.meter.bytes(),
+                limit,
+            },
+            (_, HttpError::Cancelled { .. }) => PullError::Cancelled,
+            _ if source.is_timeout() => PullError::Stalled {
+                remote,
+                url: self.url.to_string(),
+                seconds: self.silence.as_secs(),
+            },
+            _ => PullError::Http {
+                remote,
+                source: Box::new(source),
+            },
+        }
+    }
+
+    /// Something came that is not what it should be.
+    pub(super) fn refused(&self, request: &Request, problem: String) -> PullError {
+        PullError::Refused {
+            remote: self.remote.clone(),
+            url: request.url.to_string(),
+            problem,
+        }
+    }
+
+    /// Checks that bytes have the checksum they are asked for by.
+    pub(super) fn check(
+        &self,
+        request: &Request,
+        bytes: &[u8],
+        expected: impl ToString,
+    ) -> Result<(), PullError> {
+        let found = Sha256(sha2::Sha256::digest(bytes).into()).to_string();
+        let expected = expected.to_string();
+        if found == expected {
+            return Ok(());
+        }
+        Err(self.refused(request, differs(&found, &expected)))
+    }
+
+    /// The answers to several requests, in their order; `None` for what is not there.
+    pub(super) fn get(
+        &self,
+        pull: &Pull,
+        requests: &[Request],
+    ) -> Result<Vec<Option<Vec<u8>>>, PullError> {
+        let (answers, arrived) = channel();
+        let fetchers = Fetchers::start(
+            &self.http,
+            &self.meter,
+            &pull.progress,
+            move |index, answer| {
+                // Nobody may be waiting any more.
+                let _ = answers.send((index, answer));
+            },
+        );
+        for (index, request) in requests.iter().enumerate() {
+            fetchers.ask(index, request.clone());
+        }
+        let mut found = vec![None; requests.len()];
+        let mut waiting = requests.len();
+        while waiting > 0 {
+            if pull.progress.is_cancelled() {
+                return Err(PullError::Cancelled);
+            }
+            match arrived.recv_timeout(TICK) {
+                Ok((index, Ok(bytes))) => found[index] = Some(bytes),
+                Ok((_, Err(error))) if error.kind() == ErrorKind::NotFound => {}
+                Ok((_, Err(error))) => return Err(self.failed(error)),
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            waiting -= 1;
+        }
+        Ok(found)
+    }
+
+    /// The summary, if there is one. Nothing in it is believed; the commits it names are checked.
+    pub(super) fn summary(&self, pull: &Pull) -> Result<Option<Summary>, PullError> {
+        let request = self.at("summary", LARGE)?;
+        let Some(Some(bytes)) = self.get(pull, std::slice::from_ref(&request))?.pop() else {
+            return Ok(None);
+        };
+        match Summary::parse(&bytes) {
+            Some(summary) => Ok(Some(summary)),
+            None => Err(self.refused(&request, "it is no summary".to_owned())),
+        }
+    }
+
+    /// The commit on a ref of a server that has no summary.
+    pub(super) fn lookup(
+        &self,
+        pull: &Pull,
+        name: &RefName,
+    ) -> Result<Option<CommitId>, PullError> {
+        let request = self.at(&format!("refs/heads/{name}"), METADATA)?;
+        let Some(Some(bytes)) = self.get(pull, std::slice::from_ref(&request))?.pop() else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        match text.trim_end().parse() {
+            Ok(commit) => Ok(Some(commit)),
+            Err(_) => Err(self.refused(&request, "it is no checksum".to_owned())),
+        }
+    }
+}
+
+/// What bytes with another checksum are refused for.
+pub(super) fn differs(found: &str, expected: &str) -> String {
+    format!("it has the checksum {found}, expected {expected}")
+}
+
+impl Summary {
+    /// `None` when it is not well-formed. Refs and deltas with names that cannot be are left out.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let format = VariantTy::new(SUMMARY).ok()?;
+        let summary = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
+        if !summary.is_normal_form() {
+            return None;
+        }
+        let entry = |entry: glib::Variant| {
+            let commit: Vec<u8> = entry.child_value(1).child_value(1).get()?;
+            let commit = <[u8; 32]>::try_from(commit).ok()?;
+            Some((entry.child_value(0).get()?, commit.into()))
+        };
+        let refs = summary.child_value(0).iter().filter_map(entry).collect();
+        let extra = glib::VariantDict::new(Some(&summary.child_value(1)));
+        let deltas = extra.lookup_value("ostree.static-deltas", None);
+        let deltas = deltas.filter(|deltas| deltas.type_().as_str() == "a{sv}");
+        let names = deltas.iter().flat_map(|deltas| {
+            deltas
+                .iter()
+                .filter_map(|entry| entry.child_value(0).get::<String>()?.parse().ok())
+                .collect::<Vec<_>>()
+        });
+        Some(Self {
+            refs,
+            deltas: names.collect(),
+        })
+    }
+}

@@ -1,0 +1,268 @@
+//! Our writer beside libostree's.
+
+use super::*;
+use crate::object::FileHasher;
+use crate::repo::{Repo, RepoMode};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What a file is made from. A large one is longer than what is held in memory.
+#[derive(Debug, Clone)]
+enum Sample {
+    File { content: Vec<u8>, executable: bool },
+    Large { seed: u8 },
+    Symlink { target: String },
+}
+
+impl Sample {
+    fn header(&self) -> FileHeader {
+        match self {
+            Self::File { executable, .. } => FileHeader::Regular {
+                executable: *executable,
+            },
+            Self::Large { .. } => FileHeader::Regular { executable: true },
+            Self::Symlink { target } => FileHeader::Symlink {
+                target: target.clone(),
+            },
+        }
+    }
+
+    fn content(&self, spool_in: &Path) -> Content {
+        match self {
+            Self::File { content, .. } => content.clone().into(),
+            Self::Symlink { .. } => Vec::new().into(),
+            Self::Large { seed } => {
+                let piece: Vec<u8> = (0..1_u32 << 18)
+                    .flat_map(|n| n.wrapping_mul(n + u32::from(*seed)).to_le_bytes())
+                    .collect();
+                let bytes = piece.repeat(33);
+                let len = bytes.len() as u64;
+                let content = Content::read(&mut &bytes[..], len, spool_in).unwrap();
+                assert!(matches!(content, Content::Spooled(_, found) if found == len));
+                content
+            }
+        }
+    }
+}
+
+fn samples() -> impl Strategy<Value = Vec<Sample>> {
+    let content = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..3000),
+        (any::<u8>(), 0..200_000_usize).prop_map(|(byte, len)| vec![byte; len]),
+    ];
+    let file = (content, any::<bool>()).prop_map(|(content, executable)| Sample::File {
+        content,
+        executable,
+    });
+    let symlink = "[a-z./]{1,300}".prop_map(|target| Sample::Symlink { target });
+    proptest::collection::vec(prop_oneof![9 => file, 1 => symlink], 1..20)
+}
+
+/// Every mode that can be tested by who runs the tests.
+fn modes() -> Vec<RepoMode> {
+    let mut modes = vec![
+        RepoMode::Archive,
+        RepoMode::BareUser,
+        RepoMode::BareUserOnly,
+    ];
+    if rustix::process::geteuid().is_root() {
+        modes.push(RepoMode::Bare);
+    }
+    modes
+}
+
+/// Writes samples into a new repository, each twice; libostree checks every object.
+fn write<W: ObjectWriter>(
+    mode: RepoMode,
+    samples: &[Sample],
+    writer: impl FnOnce(&Transaction<'_>) -> W,
+) -> BTreeMap<String, Object> {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = Repo::create(folder.path(), mode).unwrap();
+    let transaction = repo.begin().unwrap();
+    let mut writer = writer(&transaction);
+    let mut ids = Vec::new();
+    for sample in samples {
+        let (header, content) = (sample.header(), sample.content(folder.path()));
+        let mut hasher = FileHasher::new(&header);
+        content
+            .for_each(|bytes| {
+                hasher.update(bytes);
+                Ok(())
+            })
+            .unwrap();
+        let id = hasher.finish();
+        writer.write(id, &header, &content).unwrap();
+        assert!(writer.has(id).unwrap(), "in the transaction");
+        writer.write(id, &header, &content).unwrap();
+        ids.push(id);
+    }
+    transaction.commit().unwrap();
+    for id in ids {
+        assert!(writer.has(id).unwrap(), "in the repository");
+        repo.as_ostree()
+            .fsck_object(
+                ostree::ObjectType::File,
+                &id.to_string(),
+                gio::Cancellable::NONE,
+            )
+            .unwrap();
+    }
+    assert!(!writer.has(FileId::from([7; 32])).unwrap());
+    assert_eq!(
+        fs::read_dir(folder.path().join("tmp/cache"))
+            .unwrap()
+            .count(),
+        0
+    );
+    objects(mode, &folder.path().join("objects"))
+}
+
+/// All that a file object is on disk. Of an archived one, the content is the header and what
+/// the deflate stream holds.
+#[derive(Debug, PartialEq)]
+struct Object {
+    mode: u32,
+    owner: (u32, u32),
+    links: u64,
+    /// In bare repositories, where libostree sets it.
+    mtime: Option<i64>,
+    metadata: Option<Vec<u8>>,
+    content: Vec<u8>,
+}
+
+fn objects(mode: RepoMode, folder: &Path) -> BTreeMap<String, Object> {
+    let mut found = BTreeMap::new();
+    for folder in fs::read_dir(folder).unwrap() {
+        for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let stat = fs::symlink_metadata(&path).unwrap();
+            let bare = mode != RepoMode::Archive;
+            let content = if stat.is_symlink() {
+                fs::read_link(&path)
+                    .unwrap()
+                    .into_os_string()
+                    .into_encoded_bytes()
+            } else if bare {
+                fs::read(&path).unwrap()
+            } else {
+                unarchived(&fs::read(&path).unwrap())
+            };
+            let mut value = vec![0; 1000];
+            let metadata = rustix::fs::lgetxattr(&path, "user.ostreemeta", &mut value[..])
+                .ok()
+                .map(|len| value[..len].to_vec());
+            assert_eq!(metadata.is_some(), mode == RepoMode::BareUser);
+            let object = Object {
+                mode: stat.mode(),
+                owner: (stat.uid(), stat.gid()),
+                links: stat.nlink(),
+                mtime: (bare && stat.is_file()).then(|| stat.mtime()),
+                metadata,
+                content,
+            };
+            found.insert(
+                path.file_name().unwrap().to_str().unwrap().to_owned(),
+                object,
+            );
+        }
+    }
+    found
+}
+
+/// The header of an archived file, and its content as zlib unpacks it.
+fn unarchived(object: &[u8]) -> Vec<u8> {
+    let len = 8 + u32::from_be_bytes(object[..4].try_into().unwrap()) as usize;
+    let (header, deflated) = object.split_at(len);
+    let mut content = header.to_vec();
+    if !deflated.is_empty() {
+        let mut decoder = flate2::bufread::DeflateDecoder::new(deflated);
+        decoder.read_to_end(&mut content).unwrap();
+        assert_eq!(decoder.total_in(), deflated.len() as u64, "nothing follows");
+    }
+    content
+}
+
+fn assert_same_objects(mode: RepoMode, samples: &[Sample]) {
+    let libostree = write(mode, samples, LibostreeWriter::new);
+    let ours = write(mode, samples, |t| LooseWriter::new(t).unwrap());
+    assert_eq!(ours, libostree, "{mode}");
+    let named = write(mode, samples, |t| {
+        LooseWriter::new(t).unwrap().without_nameless_files()
+    });
+    assert_eq!(named, libostree, "{mode}, without nameless files");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn both_writers_write_the_same_objects(samples in samples()) {
+        for mode in modes() {
+            assert_same_objects(mode, &samples);
+        }
+    }
+}
+
+#[test]
+fn files_too_large_for_memory_are_the_same_objects_too() {
+    for mode in [RepoMode::Archive, RepoMode::BareUser] {
+        assert_same_objects(mode, &[Sample::Large { seed: 77 }]);
+    }
+}
+
+/// A repository whose configuration has more lines.
+fn configured(folder: &Path, lines: &str) -> Repo {
+    Repo::create(folder, RepoMode::Archive).unwrap();
+    let path = folder.join("config");
+    let config = fs::read_to_string(&path).unwrap();
+    assert!(config.starts_with("[core]\n"), "{config}");
+    fs::write(&path, config + lines).unwrap();
+    Repo::open(folder).unwrap()
+}
+
+#[test]
+fn what_only_libostree_knows_is_left_to_it() {
+    let parent = tempfile::tempdir().unwrap();
+    Repo::create(parent.path(), RepoMode::Archive).unwrap();
+    let is_ours = |lines: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = configured(folder.path(), lines);
+        LooseWriter::new(&repo.begin().unwrap()).is_some()
+    };
+    assert!(is_ours(""));
+    assert!(is_ours("fsync=false\nmin-free-space-size=1MB\n"));
+    assert!(!is_ours("per-object-fsync=true\n"));
+    assert!(!is_ours("payload-link-threshold=1\n"));
+    assert!(!is_ours("disable-xattrs=true\n"));
+    assert!(!is_ours(&format!("parent={}\n", parent.path().display())));
+    assert!(!is_ours("[archive]\nzlib-level=9\n"));
+    assert!(!is_ours("[ex-integrity]\nfsverity=maybe\n"));
+    assert!(!is_ours("[ex-fsverity]\nopportunistic=true\n"));
+}
+
+#[test]
+fn what_the_repository_keeps_free_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = rustix::fs::statvfs(folder.path()).unwrap();
+    // All that is free but 64 MB or so, which other writers may take or give meanwhile.
+    let reserve = ((system.f_bfree * system.f_frsize) >> 20).saturating_sub(64);
+    let repo = configured(folder.path(), &format!("min-free-space-size={reserve}MB\n"));
+    let transaction = repo.begin().unwrap();
+    let header = FileHeader::Regular { executable: false };
+    // As large as ten times what is left. Nothing is asked of the content but its size.
+    let file = tempfile::tempfile().unwrap();
+    let large = Content::Spooled(file, 640 << 20);
+    let id = FileId::from([1; 32]);
+    let mut writer = LooseWriter::new(&transaction).unwrap();
+    let refused = writer.write(id, &header, &large).unwrap_err();
+    assert!(matches!(refused, StoreError::NoRoom { needed, .. } if needed > 640 << 20));
+    assert_eq!(refused.kind(), ErrorKind::DiskFull);
+    assert!(!writer.has(id).unwrap());
+    let libostree = LibostreeWriter::new(&transaction).write(id, &header, &large);
+    assert_eq!(libostree.unwrap_err().kind(), ErrorKind::DiskFull);
+}

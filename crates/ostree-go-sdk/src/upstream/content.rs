@@ -1,0 +1,232 @@
+//! The SDK in a commit's tree, read from its objects.
+
+use super::UpstreamError;
+use crate::fs::path::TreePath;
+use crate::golang::env::GoEnv;
+use crate::golang::h1::{H1, H1Builder};
+use crate::golang::toolchain::{is_executable, module_entry};
+use crate::id::{CommitId, DirMetaId, DirTreeId, FileId, Sha256};
+use crate::object::{FileHasher, FileHeader, dirmeta};
+use crate::progress::{Event, Phase, Progress};
+use crate::repo::Repo;
+use gio::prelude::*;
+use sha2::Digest;
+use std::collections::BTreeMap;
+
+/// The file whose settings a release may have changed.
+const GO_ENV: &str = "go.env";
+/// Read at once from an object.
+const CHUNK: usize = 256 << 10;
+
+/// The SDK of one release.
+pub(super) struct Content {
+    /// Its folder in the release.
+    pub(super) prefix: TreePath,
+    /// Paths of the release that Go's module does not have.
+    pub(super) others: Vec<TreePath>,
+    /// Paths in the SDK, and the digests of what is there.
+    files: Vec<(TreePath, Sha256)>,
+    go_env: Option<GoEnv>,
+}
+
+impl Content {
+    /// The `h1:` hash in the module form, and the settings in `go.env` that are not Go's.
+    ///
+    /// That the file was changed back rightly, only the expected hash can say.
+    pub(super) fn h1(&self, folder: &str, expected: H1) -> (H1, Vec<(String, String)>) {
+        let as_it_is = self.h1_with(folder, None);
+        let Some(go_env) = &self.go_env else {
+            return (as_it_is, Vec::new());
+        };
+        if as_it_is == expected {
+            return (as_it_is, Vec::new());
+        }
+        let original = go_env.before_set();
+        let changed = go_env
+            .settings()
+            .filter(|setting| !original.settings().any(|own| own == *setting))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        (self.h1_with(folder, Some(&original)), changed)
+    }
+
+    fn h1_with(&self, folder: &str, go_env: Option<&GoEnv>) -> H1 {
+        let mut h1 = H1Builder::new();
+        for (path, sha256) in &self.files {
+            let Some(entry) = module_entry(folder, path) else {
+                continue;
+            };
+            let sha256 = match go_env {
+                Some(go_env) if path.as_str() == GO_ENV => {
+                    Sha256(sha2::Sha256::digest(go_env.to_string()).into())
+                }
+                _ => *sha256,
+            };
+            h1.add(&entry, sha256);
+        }
+        h1.finish()
+    }
+
+    /// How many files the hash is over.
+    pub(super) fn count(&self) -> u64 {
+        self.files.len() as u64
+    }
+}
+
+/// Reads all that the module form has of the SDK in a commit.
+pub(super) fn read(
+    repo: &Repo,
+    commit: CommitId,
+    progress: &dyn Progress,
+) -> Result<Content, UpstreamError> {
+    let mut tree = Tree::default();
+    tree.walk(repo, None, repo.commit(commit)?.tree)?;
+    let mut content = Content {
+        prefix: tree.prefix(commit)?,
+        others: Vec::new(),
+        files: Vec::new(),
+        go_env: None,
+    };
+    let plain = dirmeta().id;
+    for (path, meta) in tree.folders {
+        if path.is_in(&content.prefix) && meta != plain {
+            return Err(UpstreamError::Folder { path });
+        }
+    }
+    let item = commit.to_string();
+    let mut done = 0;
+    for (path, id) in tree.files {
+        let Some(inside) = inside(&content.prefix, &path) else {
+            content.others.push(path);
+            continue;
+        };
+        if progress.is_cancelled() {
+            return Err(UpstreamError::Cancelled { commit });
+        }
+        let mut kept = Vec::new();
+        let is_go_env = inside.as_str() == GO_ENV;
+        let sha256 = digest(repo, &path, id, is_executable(&inside), &mut |bytes| {
+            if is_go_env {
+                kept.extend_from_slice(bytes);
+            }
+            done += bytes.len() as u64;
+        })?;
+        if is_go_env {
+            content.go_env = GoEnv::parse(&kept).ok();
+        }
+        content.files.push((inside, sha256));
+        progress.event(&Event::Advanced {
+            phase: Phase::Verify,
+            item: &item,
+            done,
+            total: None,
+        });
+    }
+    progress.event(&Event::Finished {
+        phase: Phase::Verify,
+        item: &item,
+    });
+    Ok(content)
+}
+
+/// The path in the SDK of a file that the module form has.
+fn inside(prefix: &TreePath, path: &TreePath) -> Option<TreePath> {
+    let rest = path.as_str().strip_prefix(prefix.as_str())?;
+    let inside = rest.strip_prefix('/')?.parse().ok()?;
+    module_entry("", &inside).map(|_| inside)
+}
+
+/// Everything in a commit, by path.
+#[derive(Default)]
+struct Tree {
+    files: BTreeMap<TreePath, FileId>,
+    folders: BTreeMap<TreePath, DirMetaId>,
+}
+
+impl Tree {
+    fn walk(
+        &mut self,
+        repo: &Repo,
+        at: Option<&TreePath>,
+        id: DirTreeId,
+    ) -> Result<(), UpstreamError> {
+        let entries = repo.dirtree(id)?;
+        let path = |name: &str| -> Option<TreePath> {
+            let name: TreePath = name.parse().ok()?;
+            Some(at.map_or_else(|| name.clone(), |at| name.below(at)))
+        };
+        for (name, id) in &entries.files {
+            if let Some(path) = path(name) {
+                self.files.insert(path, *id);
+            }
+        }
+        for (name, tree, meta) in &entries.dirs {
+            if let Some(path) = path(name) {
+                self.walk(repo, Some(&path), *tree)?;
+                self.folders.insert(path, *meta);
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder of the SDK: the one that has `VERSION` and `bin/go`.
+    fn prefix(&self, commit: CommitId) -> Result<TreePath, UpstreamError> {
+        let mut found: Vec<TreePath> = self
+            .files
+            .keys()
+            .filter(|path| path.file_name() == "VERSION")
+            .filter_map(TreePath::parent)
+            .filter(|folder| self.files.contains_key(&folder.join("bin").join("go")))
+            .collect();
+        match (found.pop(), found.len()) {
+            (Some(prefix), 0) => Ok(prefix),
+            (last, more) => Err(UpstreamError::NoSdk {
+                commit,
+                found: more + usize::from(last.is_some()),
+            }),
+        }
+    }
+}
+
+/// Reads a file's content from its object. That this is what root's plain file of Go's mode
+/// would have, is checked by the object's own checksum, which is computed anew.
+fn digest(
+    repo: &Repo,
+    path: &TreePath,
+    id: FileId,
+    executable: bool,
+    seen: &mut dyn FnMut(&[u8]),
+) -> Result<Sha256, UpstreamError> {
+    let failed = |source| repo.failed(&format!("read object {id}"), source);
+    let (content, _, _) = repo
+        .as_ostree()
+        .load_file(&id.to_string(), gio::Cancellable::NONE)
+        .map_err(failed)?;
+    let Some(content) = content else {
+        return Err(UpstreamError::Symlink { path: path.clone() });
+    };
+    let mut object = FileHasher::new(&FileHeader::Regular { executable });
+    let mut sha256 = sha2::Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let read = content
+            .read(&mut buffer, gio::Cancellable::NONE)
+            .map_err(failed)?;
+        if read == 0 {
+            break;
+        }
+        object.update(&buffer[..read]);
+        sha256.update(&buffer[..read]);
+        seen(&buffer[..read]);
+    }
+    let found = object.finish();
+    if found != id {
+        return Err(UpstreamError::File {
+            path: path.clone(),
+            mode: if executable { 0o755 } else { 0o644 },
+            found,
+            expected: id,
+        });
+    }
+    Ok(Sha256(sha256.finalize().into()))
+}

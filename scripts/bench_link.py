@@ -1,0 +1,84 @@
+"""A slow link to a port of this machine: every byte arrives later, and no faster than the link carries."""
+
+import socket
+import threading
+import time
+from collections import deque
+
+
+class Link:
+    """Listens on `port`. `delay` is in seconds and one way; the rate is that of the way back, for all connections together."""
+
+    def __init__(self, target, delay, bits_per_second):
+        self.target, self.delay, self.rate = target, delay, bits_per_second / 8
+        self.lock, self.free_at = threading.Lock(), 0.0
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def stop(self):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.connect, args=(client,), daemon=True).start()
+
+    def connect(self, client):
+        # The handshake is a round trip too.
+        time.sleep(2 * self.delay)
+        server = socket.create_connection(("127.0.0.1", self.target))
+        for side in (client, server):
+            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.pump(client, server, None)
+        self.pump(server, client, self.rate)
+
+    def pump(self, source, sink, rate):
+        """Two threads: one takes bytes and notes when they are due, the other hands them on then."""
+        under_way, arrived = deque(), threading.Condition()
+        window = 4 << 20
+
+        def take():
+            while True:
+                with arrived:
+                    while sum(len(piece) for _, piece in under_way) > window:
+                        arrived.wait()
+                try:
+                    piece = source.recv(32 << 10)
+                except OSError:
+                    piece = b""
+                due = time.monotonic()
+                if rate and piece:
+                    with self.lock:
+                        self.free_at = max(self.free_at, due) + len(piece) / rate
+                        due = self.free_at
+                with arrived:
+                    under_way.append((due + self.delay, piece))
+                    arrived.notify_all()
+                if not piece:
+                    return
+
+        def give():
+            while True:
+                with arrived:
+                    while not under_way:
+                        arrived.wait()
+                    due, piece = under_way[0]
+                time.sleep(max(0.0, due - time.monotonic()))
+                try:
+                    if not piece:
+                        sink.shutdown(socket.SHUT_WR)
+                        return
+                    sink.sendall(piece)
+                except OSError:
+                    source.close()
+                    return
+                with arrived:
+                    under_way.popleft()
+                    arrived.notify_all()
+
+        threading.Thread(target=take, daemon=True).start()
+        threading.Thread(target=give, daemon=True).start()

@@ -1,0 +1,221 @@
+//! JSON documents and the page that describes them: every field that a verb prints is on it, and
+//! every kind of error.
+
+use ostree_go_sdk::Arch;
+use ostree_go_tests::bench::{Bench, TOY_SOURCE};
+use ostree_go_tests::cli::workspace;
+use ostree_go_tests::gpg::Gpg;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// Fields whose value is a map with keys of the user's own.
+const MAPS: [&str; 2] = ["metadata", "go_env"];
+
+/// The words in backquotes in each section of `reference/json.md`, by the verbs in its heading,
+/// with those of the sections that it links to.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let page = fs::read_to_string(workspace().join("docs/src/reference/json.md")).unwrap();
+    let mut sections = BTreeMap::new();
+    for section in page.split("\n## ").skip(1) {
+        let (title, text) = section.split_once('\n').unwrap();
+        sections.insert(title.to_lowercase().replace(", ", "-"), (title, text));
+    }
+    let words = |text: &str| -> Vec<String> {
+        let code = text.split('`').skip(1).step_by(2);
+        code.flat_map(|code| code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut documented: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (title, text) in sections.values() {
+        let linked = text.split("](#").skip(1).flat_map(|link| {
+            let anchor = link.split(')').next().unwrap();
+            words(
+                sections
+                    .get(anchor)
+                    .unwrap_or_else(|| panic!("no section {anchor}"))
+                    .1,
+            )
+        });
+        let all: BTreeSet<String> = linked.chain(words(text)).collect();
+        for verb in title.split(", ") {
+            documented
+                .entry(verb.to_lowercase())
+                .or_default()
+                .extend(all.clone());
+        }
+    }
+    documented
+}
+
+/// The names of all fields in a document.
+fn fields(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| fields(item, into)),
+        Value::Object(entries) => {
+            for (name, value) in entries {
+                into.insert(name.clone());
+                if !MAPS.contains(&name.as_str()) {
+                    fields(value, into);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+struct Said {
+    documented: BTreeMap<String, BTreeSet<String>>,
+    problems: Vec<String>,
+    verbs: BTreeSet<String>,
+}
+
+impl Said {
+    /// Runs a verb and looks up what it prints.
+    #[track_caller]
+    fn run(&mut self, bench: &Bench, root: &Path, args: &str, code: i32) -> Value {
+        let mut command = bench.ostree_go(args.split(' ').chain(["--format", "json"]));
+        command.env("OSTREE_GO_ROOT", root);
+        let deploys = [
+            "install",
+            "upgrade",
+            "use",
+            "uninstall",
+            "rollback",
+            "status",
+            "gc",
+            "env",
+        ];
+        let verb = args.split(' ').next().unwrap().to_owned();
+        if deploys.contains(&verb.as_str()) || args.contains("remote add") {
+            command.env_remove("OSTREE_REPO");
+        }
+        let out = ostree_go_tests::cli::run(&mut command).exits(code);
+        let document: Value = serde_json::from_str(&out.stdout).unwrap();
+        assert_eq!(document["schema"], 1, "{args}");
+        let mut found = BTreeSet::new();
+        fields(&document, &mut found);
+        found.remove("schema");
+        assert!(!found.is_empty(), "{args}");
+        let section = if code == 1 { "errors" } else { &verb };
+        let empty = BTreeSet::new();
+        let known = self.documented.get(section).unwrap_or(&empty);
+        for field in found.difference(known) {
+            self.problems
+                .push(format!("{args}: `{field}` is not in json.md"));
+        }
+        self.verbs.insert(verb);
+        document
+    }
+}
+
+#[test]
+fn every_field_is_on_the_page() {
+    let (bench, gpg) = (Bench::new(), Gpg::new());
+    let key = gpg.key("publisher");
+    let keys = gpg.export(&key).display().to_string();
+    let sign = format!("--gpg-sign {key} --gpg-homedir {}", gpg.home().display());
+    let root = bench.path("root");
+    let mut said = Said {
+        documented: documented(),
+        problems: Vec::new(),
+        verbs: BTreeSet::new(),
+    };
+    let mut run = |args: &str, code| said.run(&bench, &root, args, code);
+    run("init", 0);
+    for version in ["1.99.1", "1.99.2"] {
+        bench.toys(version);
+        let channels =
+            "channels: [\"go-sdk/${basearch}/1.99\"]\nadd-commit-metadata: { com.example.a: 1 }";
+        bench.treefile(version, &format!("{TOY_SOURCE}\n{channels}"));
+        run("compose go.yaml --dry-run", 0);
+        run(&format!("compose go.yaml {sign}"), 0);
+    }
+    let arch = Arch::host().expect("tests run where SDKs do");
+    let name = |version: &str| format!("go-sdk/{arch}/{version}");
+    let (one, two) = (name("1.99.1"), name("1.99.2"));
+
+    run("list --all", 0);
+    run("log 1.99", 0);
+    run("show 1.99.1", 0);
+    run("diff 1.99.1 1.99.2", 0);
+    run("fsck", 0);
+    run("checkout 1.99.1 tree", 0);
+    run(&format!("sign 1.99.1 {sign}"), 0);
+    run(&format!("verify 1.99.1 --gpg-keys {keys}"), 0);
+    run(
+        "verify 1.99.1 --upstream --sumdb http://127.0.0.1:1/x --gpg-keys none",
+        1,
+    );
+    run("key generate --output-dir keys", 0);
+    run("promote 1.99.1 beta", 0);
+    run("publish --dry-run", 0);
+    run(&format!("publish {sign} --public-key {keys}"), 0);
+    run("promote 1.99.2 beta", 0);
+    run("publish", 0);
+    run("prune --keep 1 --dry-run", 0);
+
+    let url = format!("file://{}", bench.repo().display());
+    run(&format!("remote add acme {url} --gpg-import {keys}"), 0);
+    let at = format!("--repo {}/repo", root.display());
+    run(&format!("remote list {at}"), 0);
+    run(&format!("remote show-keys acme {at}"), 0);
+    run(&format!("remote import-key acme {keys} {at}"), 0);
+    run(&format!("pull acme {one} --dry-run {at}"), 0);
+    run(&format!("pull acme {one} {at}"), 0);
+
+    run("install 1.99.1", 0);
+    run(&format!("install {}", name("1.99")), 0);
+    run("upgrade", 0);
+    run("use 1.99.1", 0);
+    run("env", 0);
+    let status = run("status --history", 0);
+    let active = status["deployments"].as_array().unwrap();
+    let active = active.iter().find(|one| one["active"] == true).unwrap();
+    let file = Path::new(active["path"].as_str().unwrap()).join("usr/lib/sdk/go-1.99/LICENSE");
+    fs::remove_file(&file).unwrap_or_else(|_| {
+        // The folder is sealed for everybody but root.
+        let folder = file.parent().unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(folder, open).unwrap();
+        fs::remove_file(&file).unwrap();
+    });
+    run("status", 4);
+    run("use 1.99.2", 0);
+    run("use 1.99.1", 0);
+    run("rollback", 0);
+    run("rollback --verified", 1);
+    run("uninstall 1.99.1", 0);
+    run("gc", 0);
+    run(&format!("remote delete acme {at}"), 0);
+    run("prune --keep 1", 0);
+    assert_ne!(one, two);
+    assert!(said.problems.is_empty(), "{:#?}", said.problems);
+
+    // Every verb of the page was run, and every verb that was run is on it.
+    let mut verbs = said.documented.into_keys().collect::<BTreeSet<_>>();
+    verbs.remove("errors");
+    verbs.remove("progress");
+    assert_eq!(said.verbs, verbs);
+}
+
+#[test]
+fn every_kind_of_error_has_a_row() {
+    let page = fs::read_to_string(workspace().join("docs/src/reference/errors.md")).unwrap();
+    let code = workspace().join("crates/ostree-go-sdk/src/kind.rs");
+    let code = fs::read_to_string(code).unwrap();
+    let words: BTreeSet<&str> = code
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Self::")?.split_once(" => \""))
+        .map(|(_, word)| word.trim_end_matches("\","))
+        .collect();
+    let rows: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(word, _)| word)
+        .collect();
+    assert!(words.len() > 10, "{words:?}");
+    assert_eq!(rows, words);
+}

@@ -1,0 +1,157 @@
+//! The page that `publish` writes, in a real browser.
+
+use ostree_go_tests::bench::{Bench, TOY_SOURCE};
+use ostree_go_tests::cli::{ostree_go, run};
+use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::nginx::Nginx;
+use ostree_go_tests::tools;
+use ostree_go_tests::webserver::BadServer;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A repository with two versions and their channels, published with its key.
+fn published() -> (Bench, Gpg, String) {
+    let (bench, gpg) = (Bench::new(), Gpg::new());
+    let key = gpg.key("publisher");
+    let home = gpg.home().to_str().expect("UTF-8").to_owned();
+    let sign = ["--gpg-sign", &key, "--gpg-homedir", &home];
+    for version in ["1.99.1", "1.99.2"] {
+        bench.toys(version);
+        let channels = "channels: [\"go-sdk/${basearch}/1.99\", \"go-sdk/${basearch}/stable\"]";
+        bench.treefile(version, &format!("{TOY_SOURCE}\n{channels}"));
+        bench.compose(sign);
+    }
+    let public = gpg.export(&key);
+    let offer = ["--public-key", public.to_str().expect("UTF-8")];
+    bench.run([&["publish"][..], &sign, &offer].concat()).ok();
+    (bench, gpg, key)
+}
+
+/// The document after its scripts have run. No host but this machine can be found.
+fn dom(chromium: &Path, profile: &Path, url: &str) -> String {
+    let mut command = Command::new(chromium);
+    command.args([
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--dump-dom",
+    ]);
+    command.args(["--virtual-time-budget=5000", "--no-first-run"]);
+    command.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
+    command.arg(format!("--user-data-dir={}", profile.display()));
+    run(command.arg(url)).ok().stdout
+}
+
+/// The text of the element with an id.
+fn text(dom: &str, tag: &str, id: &str) -> String {
+    let (_, rest) = dom
+        .split_once(&format!("<{tag} id=\"{id}\">"))
+        .unwrap_or_else(|| panic!("no {tag} {id} in {dom}"));
+    let (inner, _) = rest.split_once(&format!("</{tag}>")).expect("it ends");
+    let mut text = String::new();
+    for part in inner.split('<') {
+        text += part.split_once('>').map_or(part, |(_, text)| text);
+    }
+    text
+}
+
+/// Loads the page into a frame of each width, and writes down how wide it comes out.
+const PROBE: &str = r#"<!doctype html><body><pre id="found"></pre><script>
+const found = [];
+const frames = [390, 768, 1200].map(width => new Promise(done => {
+  const frame = document.createElement('iframe');
+  frame.style = `width:${width}px;height:900px;border:0`;
+  frame.onload = () => {
+    const doc = frame.contentDocument;
+    const out = [...doc.querySelectorAll('body *')].filter(e => {
+      const box = e.getBoundingClientRect();
+      return box.width && (box.right > width || box.left < 0 || e.scrollWidth > e.clientWidth + 1 && e.clientWidth);
+    });
+    found.push({width, scroll: doc.documentElement.scrollWidth, out: out.map(e => e.outerHTML.slice(0, 80))});
+    done();
+  };
+  frame.src = 'index.html';
+  document.body.append(frame);
+}));
+Promise.all(frames).then(() => document.querySelector('#found').textContent = JSON.stringify(found));
+</script>"#;
+
+#[test]
+fn the_page_says_what_there_is_and_fits_every_screen() {
+    let Some(chromium) = tools::require("chromium") else {
+        return;
+    };
+    let (bench, _gpg, key) = published();
+    let server = BadServer::over(&bench.repo());
+    let profile = bench.path("profile");
+    let dom_of = |page: &str| dom(&chromium, &profile, &format!("{}/{page}", server.url()));
+    let page = dom_of("index.html");
+
+    // Whatever the index for programs has, by the stock command's words.
+    let index = fs::read(bench.repo().join("index.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    for name in bench.refs().iter().filter(|name| !name.contains("layer")) {
+        assert!(page.contains(&format!("<code>{name}</code>")), "{name}");
+        assert!(page.contains(&bench.rev(name).unwrap()), "{name}");
+    }
+    assert_eq!(index["releases"].as_array().unwrap().len(), 4);
+    assert_eq!(page.matches("<td>signed").count(), 8);
+    let bytes = index["releases"][0]["bytes"].as_u64().unwrap();
+    let size = format!("{}.{} kB", bytes / 1000, bytes % 1000 / 100);
+    assert!(page.contains(&format!(">{size}<")), "no {size}: {page}");
+    for word in ["x86_64", "aarch64", "1.99.2", &key] {
+        assert!(page.contains(&format!(">{word}<")), "{word}");
+    }
+    assert!(page.contains(&format!("href=\"{key}.asc\"")), "{page}");
+    let title = "<title>Go SDKs, up to 1.99.2</title>";
+    assert!(page.contains(title), "{page}");
+
+    // The browser asked for the page, and perhaps for an icon.
+    let asked = server.requests();
+    let known = ["/index.html", "/favicon.ico"];
+    assert!(
+        asked.iter().all(|path| known.contains(&path.as_str())),
+        "{asked:?}"
+    );
+
+    fs::write(bench.repo().join("probe.html"), PROBE).unwrap();
+    let found = text(&dom_of("probe.html"), "pre", "found");
+    let found: Value = serde_json::from_str(&found).unwrap_or_else(|e| panic!("{e}: {found}"));
+    assert_eq!(found.as_array().unwrap().len(), 3);
+    for screen in found.as_array().unwrap() {
+        assert!(
+            screen["scroll"].as_u64() <= screen["width"].as_u64(),
+            "{screen}"
+        );
+        assert_eq!(screen["out"], serde_json::json!([]), "{screen}");
+    }
+}
+
+#[test]
+fn the_commands_on_the_page_work_when_they_are_copied() {
+    let (Some(chromium), Some(_)) = (tools::require("chromium"), tools::require("curl")) else {
+        return;
+    };
+    let (bench, _gpg, _) = published();
+    let Some(nginx) = Nginx::start() else { return };
+    std::os::unix::fs::symlink(bench.repo(), nginx.path("repo")).unwrap();
+    let url = format!("{}/repo/index.html", nginx.url());
+    let page = dom(&chromium, &bench.path("profile"), &url);
+    let host = Bench::new();
+    let shell = |script: &str| {
+        let binary = ostree_go().get_program().to_owned();
+        let folder = Path::new(&binary).parent().unwrap().display().to_string();
+        let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+        let mut command = Command::new("bash");
+        command.args(["-euxc", script]).current_dir(host.path(""));
+        command.env("PATH", path).env("HOME", host.path("home"));
+        run(command.env("OSTREE_GO_ROOT", host.path("root"))).ok()
+    };
+    shell(&text(&page, "pre", "ostree"));
+    assert!(host.path("go-sdk/usr/bin/go").exists());
+    shell(&text(&page, "pre", "ostree-go"));
+    let version = fs::read_to_string(host.path("root/current/usr/lib/sdk/go-1.99/VERSION"));
+    assert!(version.unwrap().starts_with("go1.99.2\n"));
+}
