@@ -44,11 +44,12 @@ demo: ## The whole tour with real SDKs, from compose to rollback, under build/de
 	scripts/install-deps.sh build demo
 	scripts/demo.sh
 
-bench: ## Measure composing beside tar + ostree commit (BENCH_ARGS="--runs 5 --update-docs")
+bench: ## Measure composing and deltas beside the stock tools (BENCH_ARGS="--runs 5 --update-docs")
 	scripts/install-deps.sh build demo
 	$(CARGO) build --release --locked -p ostree-go-cli
 	mkdir -p build/bench
 	python3 scripts/bench.py compose --bin $(BIN) --json build/bench/compose.json $(BENCH_ARGS)
+	python3 scripts/bench.py delta --bin $(BIN) --json build/bench/delta.json $(BENCH_ARGS)
 
 docs: ## Build the book into docs/book and the library's rustdoc
 	scripts/install-deps.sh build docs

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures ostree-go beside the tools that people use without it, in one run, on the same files.
 
-    scripts/bench.py compose|client [--runs N] [--only TEXT]… [--bin PATH] [--json FILE] [--update-docs]
+    scripts/bench.py compose|delta|client [--runs N] [--only TEXT]… [--bin PATH] [--json FILE] [--update-docs]
 
 Each step is done by both sides in turn, run after run, and the side that begins changes from run to run.
 Caches are warm; what earlier steps left to write is on disk before a step starts. The table shows medians
@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import bench_client
+import bench_delta
 from bench_inputs import SDKS, tarball
 from bench_measure import Sample, machine, measure, quoted, run, spread, user_xattrs
 
@@ -177,7 +178,8 @@ def update_docs(name, table):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     # What makes a subject's rows, and its table.
-    subjects = {"compose": (compose, markdown), "client": (bench_client.rows, bench_client.markdown)}
+    subjects = {"compose": (compose, markdown), "delta": (bench_delta.rows, bench_delta.markdown),
+                "client": (bench_client.rows, bench_client.markdown)}
     parser.add_argument("subject", choices=subjects)
     parser.add_argument("--runs", type=int, default=5, metavar="N")
     parser.add_argument("--only", action="append", metavar="TEXT", help="part of tmpfs/archive, disk/bare-user, …")

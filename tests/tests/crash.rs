@@ -196,7 +196,8 @@ fn every_point_has_a_name() {
     let names = failpoint::NAMES
         .iter()
         .chain(failpoint::DEPLOY_NAMES)
-        .chain(failpoint::PULL_NAMES);
+        .chain(failpoint::PULL_NAMES)
+        .chain(failpoint::DELTA_NAMES);
     let names: BTreeSet<String> = names.map(ToString::to_string).collect();
     assert_eq!(hit, names);
 }

@@ -2,6 +2,7 @@
 
 use crate::checkout::CheckoutError;
 use crate::compose::ComposeError;
+use crate::delta::DeltaError;
 use crate::deploy::DeployError;
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
@@ -36,6 +37,9 @@ pub enum Error {
     /// Signing, or checking signatures.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// Reading a static delta.
+    #[error(transparent)]
+    Delta(#[from] DeltaError),
     /// Publishing.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -67,6 +71,7 @@ impl Error {
             Self::Checkout(error) => error.kind(),
             Self::Deploy(error) => error.kind(),
             Self::Sign(error) => error.kind(),
+            Self::Delta(error) => error.kind(),
             Self::Publish(error) => error.kind(),
             Self::Prune(error) => error.kind(),
             Self::Remote(error) => error.kind(),

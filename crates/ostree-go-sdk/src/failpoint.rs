@@ -85,3 +85,7 @@ pub const DEPLOY_NAMES: &[&str] = &[
 /// Every point that a pull passes.
 #[cfg(feature = "failpoints")]
 pub const PULL_NAMES: &[&str] = &["pull.fetched", "pull.locked", "pull.committed"];
+
+/// Every point that making a static delta passes.
+#[cfg(feature = "failpoints")]
+pub const DELTA_NAMES: &[&str] = &["delta.part-written", "delta.written", "delta.shown"];

@@ -99,7 +99,10 @@ pub use compose::{
     ChannelState, Compose, ComposeError, ComposePlan, Composed, ComposedChannel, ComposedLayer,
     ComposedRelease, NewObjects, PlannedRelease, Promote, SourceFailures,
 };
-pub use delta::{DeltaFormatError, DeltaInfo, DeltaName, deltas};
+pub use delta::{
+    DeltaDetails, DeltaError, DeltaFallback, DeltaFormatError, DeltaInfo, DeltaName, DeltaPart,
+    PatchedFile, delta_details, deltas,
+};
 pub use deploy::{
     Action, Activation, Check, DamagedFile, DeployError, DeployOptions, Deployed, Deployment,
     DeploymentStatus, FileProblem, GcOptions, GcReport, LockedRoot, Outcome, RolledBack, Root,

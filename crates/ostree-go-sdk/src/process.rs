@@ -38,6 +38,17 @@ impl ProcessError {
     }
 }
 
+/// Bytes of memory that this machine can give without swapping; `None` where nobody says.
+/// Source: `MemAvailable` of `/proc/meminfo` (proc(5)).
+pub(crate) fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
 /// Runs a program without input and returns what it wrote to its standard output.
 pub(crate) fn run(program: &str, command: &mut Command) -> Result<String, ProcessError> {
     let output = command
@@ -56,4 +67,14 @@ pub(crate) fn run(program: &str, command: &mut Command) -> Result<String, Proces
         program: program.to_owned(),
         said: said.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_memory() {
+        assert!(available_memory().is_some_and(|bytes| bytes > 1 << 20));
+    }
 }

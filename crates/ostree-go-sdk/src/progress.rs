@@ -12,7 +12,7 @@ pub enum Phase {
     Write,
     /// Checking objects of a repository, in objects.
     Fsck,
-    /// Making static deltas, in deltas.
+    /// Making static deltas, in bytes of the objects that they give.
     Delta,
     /// Fetching commits from a remote, in bytes.
     Pull,
@@ -32,10 +32,10 @@ impl Phase {
         }
     }
 
-    /// Whether amounts are bytes (else they are objects or deltas).
+    /// Whether amounts are bytes (else they are objects).
     #[must_use]
     pub const fn counts_bytes(self) -> bool {
-        !matches!(self, Self::Fsck | Self::Delta)
+        !matches!(self, Self::Fsck)
     }
 }
 

@@ -3,6 +3,7 @@
 mod checkout;
 mod completions;
 mod compose;
+mod delta;
 mod deployments;
 mod diff;
 mod env;
@@ -50,6 +51,7 @@ pub enum Command {
     Compose(compose::ComposeArgs),
     Promote(promote::PromoteArgs),
     Publish(publish::PublishArgs),
+    Delta(delta::DeltaArgs),
     Sign(sign::SignArgs),
     Verify(verify::VerifyArgs),
     Key(key::KeyArgs),
@@ -96,6 +98,7 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
         Command::Compose(args) => compose::run(&context, &args),
         Command::Promote(args) => promote::run(&context, &args),
         Command::Publish(args) => publish::run(&context, &args),
+        Command::Delta(args) => delta::run(&context, &args),
         Command::Sign(args) => sign::run(&context, &args),
         Command::Key(args) => key::run(&context, &args),
         Command::Verify(args) => verify::run(&context, &args),

@@ -8,7 +8,7 @@
 //! Source: libostree `ostree-repo-static-delta-private.h`, `-compilation.c`, `-core.c` and
 //! `-processing.c`.
 
-#![allow(dead_code, unused_imports)] // The compiler and the client come next.
+#![allow(dead_code, unused_imports)] // The client that applies deltas comes next.
 
 mod apply;
 mod bspatch;
@@ -17,8 +17,11 @@ mod part;
 mod superblock;
 
 pub(crate) use apply::{Content, FileObject, Object, apply};
+pub(crate) use bspatch::write_number;
+#[cfg(test)]
+pub(crate) use bspatch::{CONTROL, patch};
 pub(crate) use op::{Op, OpWriter, Ops};
-pub(crate) use part::{Attributes, Part, PartTables, Xattrs, compress};
+pub(crate) use part::{Attributes, Part, PartBytes, PartTables, Xattrs, compress};
 pub(crate) use superblock::{Fallback, PartHeader, Signatures, Superblock, unwrap_signed};
 
 #[cfg(any(test, feature = "fuzzing"))]

@@ -1,19 +1,30 @@
 //! Static deltas: made, listed, removed.
 //!
-//! libostree makes them. Two commits of one tree need only one delta between them: its parts
+//! [`generate`] makes them, without libostree. Two commits of one tree need only one delta between them: its parts
 //! hold objects, and only the superblock says which commit they are for (see [`retarget`]).
 //!
 //! Source of the format: `ostree-repo-static-delta-private.h`.
 
+mod compile;
+mod details;
+mod error;
+mod folder;
 pub(crate) mod format;
 mod name;
 mod retarget;
+#[cfg(test)]
+mod testing;
 
+pub(crate) use compile::generate;
+pub use details::{DeltaDetails, DeltaFallback, DeltaPart, PatchedFile, delta_details};
+pub use error::DeltaError;
+pub(crate) use folder::sweep;
 pub use format::DeltaFormatError;
 pub use name::DeltaName;
 pub(crate) use retarget::retarget;
 
 use crate::repo::{Repo, RepoError};
+use format::{Signatures, Superblock, unwrap_signed};
 use std::path::{Path, PathBuf};
 
 /// A static delta of a repository.
@@ -51,30 +62,40 @@ pub fn deltas(repo: &Repo) -> Result<Vec<DeltaInfo>, RepoError> {
         .collect()
 }
 
-/// Makes a delta by libostree, with its defaults. Long work on one thread.
-pub(crate) fn generate(repo: &Repo, name: &DeltaName) -> Result<(), RepoError> {
-    let from = name.from.map(|id| id.to_string());
-    // libostree looks options up in whatever it is given, and dies of none.
-    let defaults = glib::VariantDict::new(None).end();
-    repo.as_ostree()
-        .static_delta_generate(
-            ostree::StaticDeltaGenerateOpt::Major,
-            from.as_deref(),
-            &name.to.to_string(),
-            None,
-            Some(&defaults),
-            gio::Cancellable::NONE,
-        )
-        .map_err(|source| repo.failed(&format!("make the static delta {name}"), source))
+/// Reads the superblock of a delta, and the signatures around it, which nobody has checked.
+fn read_superblock(repo: &Repo, name: &DeltaName) -> Result<(Superblock, Signatures), DeltaError> {
+    let path = folder(repo, name).join(folder::SUPERBLOCK);
+    let bytes = std::fs::read(&path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => DeltaError::NotFound {
+            name: *name,
+            path: repo.path().to_owned(),
+        },
+        _ => DeltaError::Repo(RepoError::Io {
+            action: "read static delta",
+            path: path.clone(),
+            source,
+        }),
+    })?;
+    let read = || {
+        let (bytes, signatures) = unwrap_signed(&bytes)?;
+        Ok((Superblock::read(&bytes)?, signatures))
+    };
+    read().map_err(|source| DeltaError::Format {
+        path: path.clone(),
+        source,
+    })
 }
 
 /// Removes a delta. That it is not there is no error.
 pub(crate) fn remove(repo: &Repo, name: &DeltaName) -> Result<(), RepoError> {
-    let path = folder(repo, name);
-    match std::fs::remove_dir_all(&path) {
+    remove_folder(&folder(repo, name))
+}
+
+fn remove_folder(path: &Path) -> Result<(), RepoError> {
+    match std::fs::remove_dir_all(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(RepoError::Io {
             action: "remove static delta",
-            path,
+            path: path.to_owned(),
             source,
         }),
         _ => Ok(()),

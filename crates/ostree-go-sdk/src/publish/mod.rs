@@ -13,7 +13,7 @@ mod summary;
 pub use plan::{PlannedDelta, PublishPlan, Published};
 
 use crate::clock::{Clock, SystemClock};
-use crate::delta::DeltaName;
+use crate::delta::{DeltaError, DeltaName};
 use crate::kind::ErrorKind;
 use crate::progress::{Progress, Silent};
 use crate::repo::{Repo, RepoError};
@@ -84,14 +84,15 @@ impl Publish {
         self
     }
 
-    /// How many deltas are made at once. Default: one per core.
+    /// How many parts of a delta are made at once, each in up to 250 MB of memory; less where
+    /// less memory is free. Default: one per core.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// The time that the page says. Default: [`SystemClock`].
+    /// The time that the page and new deltas say. Default: [`SystemClock`].
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -121,6 +122,9 @@ pub enum PublishError {
     /// The repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
+    /// Making a static delta.
+    #[error(transparent)]
+    Delta(#[from] DeltaError),
     /// Signing the summary.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -153,6 +157,7 @@ impl PublishError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
+            Self::Delta(error) => error.kind(),
             Self::Sign(error) => error.kind(),
             Self::Write { source, .. } | Self::Keys { source, .. } => ErrorKind::of_io(source),
             Self::Cancelled => ErrorKind::Cancelled,

@@ -4,12 +4,8 @@ use super::{Publish, PublishError, index, label, summary};
 use crate::catalog::{self, CommitInfo, CommitKind};
 use crate::delta::{self, DeltaInfo, DeltaName, deltas};
 use crate::id::{CommitId, ContentId, RefName};
-use crate::progress::{Event, Phase};
 use crate::repo::Repo;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a publish would do.
 #[derive(Debug)]
@@ -119,6 +115,7 @@ impl<'a> PublishPlan<'a> {
         let _lock = self.repo.lock(self.publish.progress.as_ref())?;
         // What the lock was waited for may have moved refs.
         let plan = Self::new(self.publish, self.repo)?;
+        delta::sweep(plan.repo)?;
         let made = plan.make_deltas()?;
         index::write(plan.publish, plan.repo)?;
         let refs = summary::write(plan.repo, &plan.publish.keys)?;
@@ -165,42 +162,21 @@ impl<'a> PublishPlan<'a> {
         Ok(made)
     }
 
-    /// Makes deltas by libostree, several at once; each takes one thread.
+    /// Makes deltas one after the other: the cores share the parts of each.
     fn generate_all(&self, names: &[DeltaName]) -> Result<(), PublishError> {
-        let next = AtomicUsize::new(0);
-        let done = AtomicUsize::new(0);
-        let failure = Mutex::new(None);
-        let progress = self.publish.progress.as_ref();
-        let work = |repo: Repo| {
-            while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let result = match progress.is_cancelled() {
-                    true => Err(PublishError::Cancelled),
-                    false => delta::generate(&repo, name).map_err(PublishError::from),
-                };
-                if let Err(error) = result {
-                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    // The others finish what they have begun.
-                    next.store(names.len(), Ordering::Relaxed);
-                    return;
-                }
-                progress.event(&Event::Advanced {
-                    phase: Phase::Delta,
-                    item: &label(name),
-                    done: done.fetch_add(1, Ordering::Relaxed) as u64 + 1,
-                    total: Some(names.len() as u64),
-                });
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..self.publish.threads.clamp(1, names.len().max(1)) {
-                let repo = self.repo.clone();
-                let work = &work;
-                scope.spawn(move || work(repo));
-            }
-        });
-        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(()),
+        let publish = self.publish;
+        let time = publish.clock.now();
+        for name in names {
+            let progress = publish.progress.as_ref();
+            delta::generate(
+                self.repo,
+                name,
+                time,
+                publish.threads,
+                &label(name),
+                progress,
+            )?;
         }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! position moves by `seek`. Source: `bspatch` of <https://github.com/mendsley/bsdiff>.
 
 /// The bytes of the three numbers in front of every step.
+#[cfg(test)]
 pub(crate) const CONTROL: usize = 24;
 
 /// Reads a number: eight bytes, lowest first, the top bit is the sign (`offtin`).
@@ -16,7 +17,7 @@ fn number(bytes: [u8; 8]) -> i64 {
 
 /// Appends to `out` the `size` bytes that a patch makes of `old`. What is outside the old file
 /// counts as zeros. `out` grows only by bytes that stand in the patch.
-pub(super) fn patch(
+pub(crate) fn patch(
     old: &[u8],
     mut patch: &[u8],
     size: usize,

@@ -3,7 +3,7 @@
 use super::{DeltaFormatError, OpWriter};
 use glib::prelude::*;
 use liblzma::read::XzDecoder;
-use liblzma::stream::{Check, Filters, Stream};
+use liblzma::stream::{Action, Check, Filters, Status, Stream};
 use std::io::Read;
 use std::ops::Range;
 
@@ -184,31 +184,39 @@ impl PartTables {
     }
 
     /// The bytes of a part, before [`compress`].
-    pub(crate) fn write(&self, payload: &[u8], ops: &OpWriter) -> Vec<u8> {
+    pub(crate) fn write(&self, payload: Vec<u8>, ops: &OpWriter) -> PartBytes {
         let xattrs = self.xattrs.to_variant();
-        let (xattrs, ops) = (xattrs.data(), ops.bytes());
-        let modes = self.modes.len() * Attributes::LEN;
-        let ends = [
-            modes,
-            modes + xattrs.len(),
-            modes + xattrs.len() + payload.len(),
-        ];
-        let len = ends[2] + ops.len();
+        let mut head = Vec::new();
+        for mode in &self.modes {
+            mode.write(&mut head);
+        }
+        let modes = head.len();
+        head.extend_from_slice(xattrs.data());
+        let mut tail = ops.bytes().to_vec();
+        let ends = [modes, head.len(), head.len() + payload.len()];
+        let len = ends[2] + tail.len();
         let width = [1, 2, 4, 8]
             .into_iter()
             .find(|width| offset_width(len + 3 * width) <= *width)
             .unwrap_or(8);
-        let mut out = Vec::with_capacity(len + 3 * width);
-        for mode in &self.modes {
-            mode.write(&mut out);
-        }
-        out.extend_from_slice(xattrs);
-        out.extend_from_slice(payload);
-        out.extend_from_slice(ops);
         for end in ends.iter().rev() {
-            out.extend_from_slice(&(*end as u64).to_le_bytes()[..width]);
+            tail.extend_from_slice(&(*end as u64).to_le_bytes()[..width]);
         }
-        out
+        PartBytes([head, payload, tail])
+    }
+}
+
+/// The bytes of a part, in pieces: a payload is too large to be copied for nothing.
+#[derive(Debug)]
+pub(crate) struct PartBytes([Vec<u8>; 3]);
+
+impl PartBytes {
+    pub(crate) fn slices(&self) -> [&[u8]; 3] {
+        [&self.0[0], &self.0[1], &self.0[2]]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
     }
 }
 
@@ -221,28 +229,50 @@ fn intern<T: PartialEq + Clone>(table: &mut Vec<T>, entry: &T) -> u64 {
     index as u64
 }
 
-/// A part's file: its bytes as one `.xz` stream, made by these filters.
-pub(crate) fn compress(bytes: &[u8], filters: &Filters) -> Result<Vec<u8>, liblzma::stream::Error> {
+/// A part's file: its bytes as one `.xz` stream, made by these filters. `progress` hears how
+/// many bytes are done, and may end it by an error.
+pub(crate) fn compress<E: From<liblzma::stream::Error>>(
+    bytes: &PartBytes,
+    filters: &Filters,
+    mut progress: impl FnMut(u64) -> Result<(), E>,
+) -> Result<Vec<u8>, E> {
+    /// Between two calls of `progress`.
+    const STEP: usize = 1 << 20;
     // The check is libostree's (`_ostree_lzma_compressor_convert`).
     let mut stream = Stream::new_stream_encoder(filters, Check::Crc64)?;
-    let mut out = Vec::with_capacity(bytes.len() / 3 + 64);
-    out.push(XZ);
-    loop {
-        out.reserve(1 << 16);
-        let done = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
-        let rest = bytes.get(done..).unwrap_or_default();
-        let status = stream.process_vec(rest, &mut out, liblzma::stream::Action::Finish)?;
-        if status == liblzma::stream::Status::StreamEnd {
-            return Ok(out);
+    let mut out = vec![XZ];
+    let mut put = |mut input: &[u8], action| {
+        loop {
+            out.reserve(1 << 16);
+            let before = stream.total_in();
+            let status = stream.process_vec(input, &mut out, action)?;
+            let taken = usize::try_from(stream.total_in() - before).unwrap_or(usize::MAX);
+            input = input.get(taken..).unwrap_or_default();
+            let all = match action {
+                Action::Finish => status == Status::StreamEnd,
+                _ => input.is_empty(),
+            };
+            if all {
+                return Ok::<_, E>(stream.total_in());
+            }
         }
+    };
+    for step in bytes
+        .slices()
+        .into_iter()
+        .flat_map(|slice| slice.chunks(STEP))
+    {
+        progress(put(step, Action::Run)?)?;
     }
+    put(&[], Action::Finish)?;
+    Ok(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Op;
     use super::*;
-    use liblzma::stream::LzmaOptions;
+    use liblzma::stream::{Error, LzmaOptions};
     use proptest::prelude::*;
 
     fn filters() -> Filters {
@@ -277,7 +307,9 @@ mod tests {
             for offset in &offsets {
                 ops.push(Op::SetReadSource { offset: *offset });
             }
-            let bytes = tables.write(&payload, &ops);
+            let written = tables.write(payload.clone(), &ops);
+            let bytes = written.slices().concat();
+            prop_assert_eq!(bytes.len(), written.len());
 
             type Form = (Vec<(u32, u32, u32)>, Vec<Xattrs>, Vec<u8>, Vec<u8>);
             let seen = glib::Variant::from_data::<Form, _>(bytes.clone());
@@ -288,7 +320,7 @@ mod tests {
             prop_assert_eq!(seen.get::<Form>().unwrap(), form);
 
             let plain = [&[PLAIN][..], &bytes].concat();
-            let xz = compress(&bytes, &filters()).unwrap();
+            let xz = compress::<Error>(&written, &filters(), |_| Ok(())).unwrap();
             for file in [plain, xz] {
                 let part = Part::read(&file, bytes.len() as u64).unwrap();
                 prop_assert_eq!(part.payload(), &payload[..]);
@@ -308,11 +340,8 @@ mod tests {
 
     #[test]
     fn a_damaged_stream_is_refused() {
-        let xz = compress(
-            &PartTables::default().write(&[5; 5000], &OpWriter::default()),
-            &filters(),
-        );
-        let xz = xz.unwrap();
+        let part = PartTables::default().write(vec![5; 5000], &OpWriter::default());
+        let xz = compress::<Error>(&part, &filters(), |_| Ok(())).unwrap();
         assert!(Part::read(&xz, 9000).is_ok());
         for at in 0..xz.len() {
             assert!(Part::read(&xz[..at], 9000).is_err(), "cut at {at}");

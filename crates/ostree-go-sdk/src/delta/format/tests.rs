@@ -3,89 +3,9 @@
 
 use super::*;
 use crate::delta::DeltaName;
-use crate::id::{CommitId, FileId};
-use crate::repo::{Repo, RepoMode};
-use gio::prelude::*;
+use crate::delta::testing::{Shelf, check, shelf};
 use glib::prelude::*;
-use sha2::Digest;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::path::Path;
-
-/// Commits a folder by libostree, as it is.
-fn commit(repo: &Repo, folder: &Path) -> CommitId {
-    let inner = repo.as_ostree();
-    let none = gio::Cancellable::NONE;
-    inner.prepare_transaction(none).unwrap();
-    let tree = ostree::MutableTree::new();
-    inner
-        .write_directory_to_mtree(&gio::File::for_path(folder), &tree, None, none)
-        .unwrap();
-    let root = inner.write_mtree(&tree, none).unwrap();
-    let root = root.downcast_ref::<ostree::RepoFile>().unwrap();
-    let id = inner
-        .write_commit(None, Some("test"), None, None, root, none)
-        .unwrap();
-    inner.commit_transaction(none).unwrap();
-    id.parse().unwrap()
-}
-
-/// Bytes that do not compress, the same for the same seed.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[0]
-    };
-    (0..len).map(|_| next()).collect()
-}
-
-struct Shelf {
-    folder: tempfile::TempDir,
-    repo: Repo,
-    old: CommitId,
-    new: CommitId,
-}
-
-/// A repository with two commits, between which every kind of change is.
-fn shelf() -> Shelf {
-    let folder = tempfile::tempdir().unwrap();
-    let repo = Repo::create(folder.path().join("repo"), RepoMode::Archive).unwrap();
-    let tree = folder.path().join("tree");
-    let write = |name: &str, content: &[u8]| {
-        let path = tree.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    };
-    let (big, middle) = (noise(1, 1_300_000), noise(2, 200_000));
-    write("same", b"the same\n");
-    write("empty", b"");
-    // Much of it stays: found by its rolling sums. Little stays: bsdiff.
-    write("rolling", &big);
-    write("patched", &middle);
-    write("lib/program", &noise(3, 70_000));
-    std::os::unix::fs::symlink("lib/program", tree.join("link")).unwrap();
-    let old = commit(&repo, &tree);
-    let mut inserted = big.clone();
-    inserted.splice(500_000..500_000, *b"something new");
-    write("rolling", &inserted);
-    let scattered = middle.iter().zip(0..);
-    let scattered = scattered.map(|(byte, at)| byte ^ u8::from(at % 90 == 0));
-    write("patched", &scattered.collect::<Vec<_>>());
-    write("new", b"new\n");
-    write("large", &noise(4, 1_100_000));
-    std::fs::remove_file(tree.join("link")).unwrap();
-    std::os::unix::fs::symlink("rolling", tree.join("link")).unwrap();
-    let new = commit(&repo, &tree);
-    Shelf {
-        folder,
-        repo,
-        old,
-        new,
-    }
-}
+use std::collections::BTreeMap;
 
 impl Shelf {
     /// Has libostree make a delta, and returns its folder.
@@ -117,133 +37,6 @@ impl Shelf {
             .unwrap();
         folder
     }
-
-    /// The objects of a commit, by libostree's count.
-    fn objects(&self, commit: CommitId) -> BTreeSet<ObjectKey> {
-        let found = self
-            .repo
-            .as_ostree()
-            .traverse_commit(&commit.to_string(), 0, gio::Cancellable::NONE)
-            .unwrap();
-        let key = |name: ostree::ObjectName| ObjectKey {
-            kind: ObjectKind::ALL
-                .into_iter()
-                .find(|kind| kind.to_ostree() == name.object_type())
-                .unwrap(),
-            checksum: name.checksum().parse().unwrap(),
-        };
-        found.into_iter().map(key).collect()
-    }
-
-    fn content(&self, id: FileId) -> Vec<u8> {
-        let (input, _, _) = self
-            .repo
-            .as_ostree()
-            .load_file(&id.to_string(), gio::Cancellable::NONE)
-            .unwrap();
-        let mut content = Vec::new();
-        input
-            .unwrap()
-            .into_read()
-            .read_to_end(&mut content)
-            .unwrap();
-        content
-    }
-}
-
-/// The checksum of an object, by libostree.
-fn checksum_of(object: &Object<'_>) -> Sha256 {
-    let file = match object {
-        Object::Metadata(bytes) => return Sha256(sha2::Sha256::digest(bytes).into()),
-        Object::File(file) => file,
-    };
-    let info = gio::FileInfo::new();
-    let Attributes { uid, gid, mode } = file.attributes;
-    info.set_attribute_uint32("unix::uid", uid);
-    info.set_attribute_uint32("unix::gid", gid);
-    info.set_attribute_uint32("unix::mode", mode);
-    let input = match &file.content {
-        Content::Symlink(target) => {
-            info.set_file_type(gio::FileType::SymbolicLink);
-            info.set_symlink_target(target);
-            None
-        }
-        Content::Regular(bytes) => {
-            info.set_file_type(gio::FileType::Regular);
-            info.set_size(i64::try_from(bytes.len()).unwrap());
-            let bytes = glib::Bytes::from_owned(bytes.clone().into_owned());
-            Some(gio::MemoryInputStream::from_bytes(&bytes))
-        }
-    };
-    let checksum = ostree::checksum_file_from_input(
-        &info,
-        Some(&file.xattrs.to_variant()),
-        input.as_ref(),
-        ostree::ObjectType::File,
-        gio::Cancellable::NONE,
-    );
-    checksum.unwrap().to_hex().parse().unwrap()
-}
-
-/// Reads and applies a delta, and returns which codes its operations have.
-fn check(shelf: &Shelf, name: &DeltaName, folder: &Path) -> BTreeMap<&'static str, usize> {
-    let bytes = std::fs::read(folder.join("superblock")).unwrap();
-    let superblock = Superblock::read(&bytes).unwrap();
-    assert_eq!(superblock.name, *name);
-    let commit = Sha256(sha2::Sha256::digest(superblock.commit.data()).into());
-    assert_eq!(CommitId::from(commit), name.to);
-    let mut expected = shelf.objects(name.to);
-    expected.remove(&ObjectKey {
-        kind: ObjectKind::Commit,
-        checksum: commit,
-    });
-    for known in name.from.iter().flat_map(|from| shelf.objects(*from)) {
-        expected.remove(&known);
-    }
-    let mut made = BTreeSet::new();
-    let mut codes = BTreeMap::new();
-    for (index, header) in superblock.parts.iter().enumerate() {
-        let inline = superblock.inline_part(index);
-        *codes.entry("inline").or_default() += usize::from(inline.is_some());
-        let file = inline.unwrap_or_else(|| std::fs::read(folder.join(index.to_string())).unwrap());
-        assert_eq!(header.checksum, Sha256(sha2::Sha256::digest(&file).into()));
-        assert_eq!(header.size, file.len() as u64);
-        let part = Part::read(&file, 64 << 20).unwrap();
-        for op in Ops::new(part.ops(), &header.objects) {
-            let code = match op.unwrap() {
-                Op::BsPatch { .. } => "bspatch",
-                Op::Write { .. } => "write",
-                Op::File { .. } => "file",
-                Op::Metadata { .. } => "metadata",
-                _ => continue,
-            };
-            *codes.entry(code).or_default() += 1;
-        }
-        apply(
-            &part,
-            &header.objects,
-            64 << 20,
-            |id| Ok::<_, DeltaFormatError>(shelf.content(id)),
-            |key, object| {
-                assert_eq!(checksum_of(&object), key.checksum);
-                assert!(made.insert(*key), "{key} is made twice");
-                Ok(())
-            },
-        )
-        .unwrap();
-    }
-    for fallback in &superblock.fallbacks {
-        let content = shelf.content(fallback.object.checksum.into());
-        assert_eq!(fallback.uncompressed, content.len() as u64);
-        let path = fallback.object.checksum.to_string();
-        let path = format!("objects/{}/{}.filez", &path[..2], &path[2..]);
-        let size = shelf.repo.path().join(path).metadata().unwrap().len();
-        assert_eq!(fallback.size, size);
-        assert!(made.insert(fallback.object));
-    }
-    assert_eq!(made, expected);
-    codes.insert("fallback", superblock.fallbacks.len());
-    codes
 }
 
 #[test]
@@ -388,7 +181,7 @@ mod properties {
                 .into_iter()
                 .map(|kind| ObjectKey { kind: ObjectKind::ALL[kind], checksum: Sha256([7; 32]) })
                 .collect();
-            let part = [&[0][..], &tables.write(&payload, &ops)].concat();
+            let part = [&[0][..], &tables.write(payload, &ops).slices().concat()].concat();
             let part = Part::read(&part, 1 << 20).unwrap();
             let mut made = 0;
             let done = apply(

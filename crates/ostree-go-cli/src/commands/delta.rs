@@ -1,0 +1,164 @@
+use super::{Context, resolve};
+use crate::error::CliError;
+use crate::output::{bytes, count, table, time};
+use clap::Subcommand;
+use ostree_go_sdk::{DeltaDetails, DeltaName, delta_details, deltas};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+/// Look into the static deltas of a repository
+///
+/// `publish` makes them.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct DeltaArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the deltas with their sizes
+    List,
+    /// Show what is in a delta
+    Show {
+        /// Its name as `list` has it: FROM-TO, or TO alone for one from nothing; or the ref of
+        /// one from nothing
+        #[arg(value_name = "DELTA")]
+        delta: String,
+    },
+}
+
+pub fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<ExitCode, CliError> {
+    match &args.action {
+        Action::List => list(context)?,
+        Action::Show { delta } => show(context, delta)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(context: &Context<'_>) -> Result<(), CliError> {
+    let deltas = deltas(&context.repo()?)?;
+    let entries = deltas.iter().map(|delta| {
+        let mut entry = name_json(&delta.name);
+        entry["bytes"] = delta.bytes.into();
+        entry
+    });
+    let document = json!({"deltas": entries.collect::<Value>()});
+    context.output.data(&document, || {
+        let rows: Vec<_> = deltas
+            .iter()
+            .map(|delta| vec![bytes(delta.bytes), delta.name.to_string()])
+            .collect();
+        table(&["SIZE", "DELTA"], &rows)
+    })
+}
+
+fn show(context: &Context<'_>, delta: &str) -> Result<(), CliError> {
+    let repo = context.repo()?;
+    let name = match delta.parse::<DeltaName>() {
+        Ok(name) => name,
+        Err(_) => DeltaName {
+            from: None,
+            to: resolve(&repo, delta)?,
+        },
+    };
+    let details = delta_details(&repo, &name)?;
+    context
+        .output
+        .data(&details_json(&details), || text(&details))
+}
+
+fn name_json(name: &DeltaName) -> Value {
+    json!({"from": name.from.map(|id| id.to_string()), "to": name.to.to_string()})
+}
+
+fn details_json(details: &DeltaDetails) -> Value {
+    let mut document = name_json(&details.name);
+    document["time"] = time(details.timestamp).into();
+    document["signed_by"] = json!(details.signed_by);
+    let parts = details.parts.iter().map(|part| {
+        json!({
+            "bytes": part.bytes,
+            "uncompressed_bytes": part.uncompressed,
+            "objects": part.objects,
+            "operations": part.operations,
+        })
+    });
+    document["parts"] = parts.collect();
+    let fallbacks = details.fallbacks.iter().map(|fallback| {
+        json!({
+            "object": fallback.object,
+            "bytes": fallback.bytes,
+            "uncompressed_bytes": fallback.uncompressed,
+        })
+    });
+    document["fallbacks"] = fallbacks.collect();
+    let patched = details.patched.iter().map(|file| {
+        json!({
+            "path": file.path.as_ref().map(|path| format!("/{path}")),
+            "file": file.id.to_string(),
+            "patch_bytes": file.patch,
+        })
+    });
+    document["patched"] = patched.collect();
+    document
+}
+
+fn text(details: &DeltaDetails) -> String {
+    let of = |counts: &BTreeMap<&'static str, u64>| {
+        let words = counts
+            .iter()
+            .map(|(what, n)| format!("{} {what}", count(*n)));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let mut rows: Vec<Vec<String>> = details
+        .parts
+        .iter()
+        .enumerate()
+        .map(|(index, part)| {
+            vec![
+                index.to_string(),
+                bytes(part.bytes),
+                bytes(part.uncompressed),
+                of(&part.objects),
+                of(&part.operations),
+            ]
+        })
+        .collect();
+    rows.extend(details.fallbacks.iter().map(|fallback| {
+        vec![
+            "fallback".to_owned(),
+            bytes(fallback.bytes),
+            bytes(fallback.uncompressed),
+            fallback.object.clone(),
+            String::new(),
+        ]
+    }));
+    let signed = match details.signed_by.as_slice() {
+        [] => String::new(),
+        kinds => format!(", with signatures by {}", kinds.join(", ")),
+    };
+    let from = details
+        .name
+        .from
+        .map_or_else(|| "nothing".to_owned(), |from| from.to_string());
+    let mut text = format!(
+        "from {from}\nto   {}\nmade {}{signed}\n\n",
+        details.name.to,
+        time(details.timestamp)
+    );
+    let header = ["PART", "SIZE", "GIVES", "OBJECTS", "OPERATIONS"];
+    text.push_str(&table(&header, &rows));
+    if !details.patched.is_empty() {
+        let patched = details.patched.iter().map(|file| {
+            let id = file.id.to_string();
+            let path = file.path.as_ref().map_or(id, |path| format!("/{path}"));
+            vec![bytes(file.patch), path]
+        });
+        text.push('\n');
+        text.push_str(&table(&["PATCH", "FILE"], &patched.collect::<Vec<_>>()));
+    }
+    text
+}

@@ -1,0 +1,256 @@
+//! Making one part.
+
+use super::bsdiff::diff;
+use super::pair::{Item, load};
+use super::plan::{Effort, PartPlan, Recipe};
+use crate::delta::format::{
+    Attributes, ObjectKey, ObjectKind, Op, OpWriter, PartBytes, PartHeader, PartTables, Xattrs,
+    compress,
+};
+use crate::delta::{DeltaError, DeltaName};
+use crate::id::{FileId, Sha256};
+use crate::repo::{Repo, RepoError};
+use gio::prelude::*;
+use liblzma::stream::{Filters, LzmaOptions};
+use sha2::Digest;
+use std::io::Read;
+
+/// Makes parts; each thread has one.
+pub(super) struct Builder {
+    repo: Repo,
+}
+
+/// A part, before it is compressed.
+pub(super) struct Built {
+    bytes: PartBytes,
+    objects: Vec<ObjectKey>,
+    /// Bytes of the objects.
+    uncompressed: u64,
+}
+
+impl Builder {
+    pub(super) fn new(repo: Repo) -> Self {
+        Self { repo }
+    }
+
+    pub(super) fn build(&self, plan: &PartPlan) -> Result<Built, RepoError> {
+        let mut part = Writer::default();
+        // Growing would take twice as much at times. A patch is a little larger than its file.
+        let size = plan.size() + plan.size() / 64;
+        part.payload
+            .reserve_exact(usize::try_from(size).unwrap_or(0));
+        for item in &plan.items {
+            match item.key.kind {
+                ObjectKind::File => self.file(&mut part, item)?,
+                _ => part.metadata(&self.metadata(&item.key)?),
+            }
+        }
+        Ok(Built {
+            bytes: part.tables.write(part.payload, &part.ops),
+            objects: plan.items.iter().map(|item| item.key).collect(),
+            uncompressed: part.uncompressed,
+        })
+    }
+
+    fn metadata(&self, key: &ObjectKey) -> Result<Vec<u8>, RepoError> {
+        let variant = self
+            .repo
+            .as_ostree()
+            .load_variant(key.kind.to_ostree(), &key.checksum.to_string());
+        match variant {
+            Ok(variant) => Ok(variant.data().to_vec()),
+            Err(source) => Err(self.repo.failed(&format!("read object {key}"), source)),
+        }
+    }
+
+    fn file(&self, part: &mut Writer, item: &Item) -> Result<(), RepoError> {
+        let file = self.load(item.key.checksum.into())?;
+        if let Some(from) = item.from {
+            let old = self.load(from)?;
+            if part.patch(from, &old.content, &file) {
+                return Ok(());
+            }
+        }
+        part.whole(&file);
+        Ok(())
+    }
+
+    fn load(&self, id: FileId) -> Result<File, RepoError> {
+        let (stream, info, xattrs) = load(&self.repo, id)?;
+        let mut content = Vec::new();
+        match stream {
+            Some(stream) => {
+                // One byte more, so that the end is seen without growing.
+                content.reserve_exact(usize::try_from(info.size()).unwrap_or(0) + 1);
+                stream
+                    .into_read()
+                    .read_to_end(&mut content)
+                    .map_err(|source| RepoError::Io {
+                        action: "read an object of repository",
+                        path: self.repo.path().to_owned(),
+                        source,
+                    })?;
+            }
+            None => {
+                let target = info.symlink_target().unwrap_or_default();
+                content.extend_from_slice(target.as_os_str().as_encoded_bytes());
+            }
+        }
+        let number = |name: &str| info.attribute_uint32(name);
+        Ok(File {
+            attributes: Attributes {
+                uid: number("unix::uid"),
+                gid: number("unix::gid"),
+                mode: number("unix::mode"),
+            },
+            xattrs: xattrs.get().unwrap_or_default(),
+            content,
+        })
+    }
+}
+
+/// A file of the repository: a symlink's content is its target.
+struct File {
+    attributes: Attributes,
+    xattrs: Xattrs,
+    content: Vec<u8>,
+}
+
+/// Whether a patch will be clearly smaller than the file, when both are compressed: text takes
+/// about a quarter, and of a patch what is not zero.
+fn pays(patch: &[u8], content: &[u8]) -> bool {
+    let cost = patch.iter().filter(|byte| **byte != 0).count() + 32;
+    cost < content.len() / 4
+}
+
+/// A part that grows.
+#[derive(Default)]
+struct Writer {
+    tables: PartTables,
+    payload: Vec<u8>,
+    ops: OpWriter,
+    uncompressed: u64,
+}
+
+impl Writer {
+    /// Appends to the payload and says where.
+    fn append(&mut self, bytes: &[u8]) -> (u64, u64) {
+        let offset = self.payload.len() as u64;
+        self.payload.extend_from_slice(bytes);
+        (offset, bytes.len() as u64)
+    }
+
+    fn metadata(&mut self, bytes: &[u8]) {
+        let (offset, size) = self.append(bytes);
+        self.ops.push(Op::Metadata { size, offset });
+        self.uncompressed += size;
+    }
+
+    fn whole(&mut self, file: &File) {
+        let (offset, size) = self.append(&file.content);
+        self.ops.push(Op::File {
+            mode: self.tables.mode(file.attributes),
+            xattrs: self.tables.xattrs(&file.xattrs),
+            size,
+            offset,
+        });
+        self.uncompressed += size;
+    }
+
+    /// Writes a patch, if that pays.
+    fn patch(&mut self, from: FileId, old: &[u8], file: &File) -> bool {
+        let start = self.payload.len();
+        let (source, _) = self.append(from.as_bytes());
+        let offset = self.payload.len();
+        diff(old, &file.content, &mut self.payload);
+        let patch = &self.payload[offset..];
+        if !pays(patch, &file.content) {
+            self.payload.truncate(start);
+            return false;
+        }
+        let patched = patch.len() as u64;
+        let size = file.content.len() as u64;
+        self.ops.push(Op::SetReadSource { offset: source });
+        self.ops.push(Op::Open {
+            mode: self.tables.mode(file.attributes),
+            xattrs: self.tables.xattrs(&file.xattrs),
+            size,
+        });
+        self.ops.push(Op::BsPatch {
+            offset: offset as u64,
+            size: patched,
+        });
+        self.ops.push(Op::Close);
+        self.ops.push(Op::UnsetReadSource);
+        self.uncompressed += size;
+        true
+    }
+}
+
+/// Why a part was not compressed.
+pub(super) enum CompressError {
+    Stopped(DeltaError),
+    Xz(liblzma::stream::Error),
+}
+
+impl CompressError {
+    pub(super) fn named(self, name: &DeltaName) -> DeltaError {
+        match self {
+            Self::Stopped(error) => error,
+            Self::Xz(source) => DeltaError::Compress {
+                name: *name,
+                source: source.into(),
+            },
+        }
+    }
+}
+
+impl From<liblzma::stream::Error> for CompressError {
+    fn from(error: liblzma::stream::Error) -> Self {
+        Self::Xz(error)
+    }
+}
+
+impl Built {
+    /// The part's file. `progress` hears what fraction is done, and may end it.
+    pub(super) fn compress(
+        &self,
+        recipe: Recipe,
+        progress: &mut dyn FnMut(f64) -> Result<(), DeltaError>,
+    ) -> Result<Vec<u8>, CompressError> {
+        let all = self.bytes.len() as f64;
+        compress(&self.bytes, &filters(recipe)?, |done| {
+            progress(done as f64 / all).map_err(CompressError::Stopped)
+        })
+    }
+
+    /// What the superblock says of the part with this file.
+    pub(super) fn header(&self, part: &[u8]) -> PartHeader {
+        PartHeader {
+            checksum: Sha256(sha2::Sha256::digest(part).into()),
+            size: part.len() as u64,
+            uncompressed: self.uncompressed,
+            objects: self.objects.clone(),
+        }
+    }
+}
+
+/// xz's filters. Every reader of xz has them all since 2009; libostree's newest allows 100 MB
+/// for reading, which is a dictionary of 64 MB and more.
+fn filters(recipe: Recipe) -> Result<Filters, liblzma::stream::Error> {
+    let lzma = match recipe.effort {
+        Effort::Fast => {
+            let mut fast = LzmaOptions::new_preset(1)?;
+            // Programs have much in common that is far apart.
+            fast.dict_size(if recipe.x86 { 32 << 20 } else { 4 << 20 });
+            fast
+        }
+        Effort::Thorough => LzmaOptions::new_preset(6)?,
+    };
+    let mut filters = Filters::new();
+    if recipe.x86 {
+        filters.x86();
+    }
+    filters.lzma2(&lzma);
+    Ok(filters)
+}

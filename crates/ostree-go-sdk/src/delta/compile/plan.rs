@@ -1,0 +1,130 @@
+//! Which objects share a part.
+
+use super::pair::Item;
+
+/// A part that has so many bytes of files is full. Clients apply parts side by side.
+const FULL: u64 = 16 << 20;
+/// The same of programs, which have much in common even where they are far apart, and of
+/// patches of them.
+const FULL_OF_PROGRAMS: u64 = 32 << 20;
+/// A part with less than this takes in objects of another kind as well.
+const SMALL: u64 = 1 << 20;
+/// Below so many bytes to compress, effort costs no time that anybody feels.
+const LITTLE: u64 = 24 << 20;
+
+/// How a part is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Recipe {
+    /// Whether it is for x86 code.
+    pub(super) x86: bool,
+    pub(super) effort: Effort,
+}
+
+/// How hard to look for repetitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// For much content.
+    Fast,
+    /// For little content, and for patches: nearly all of a patch is zeros, which cost nothing.
+    Thorough,
+}
+
+/// Objects that share a part.
+#[derive(Debug)]
+pub(super) struct PartPlan {
+    pub(super) items: Vec<Item>,
+    pub(super) recipe: Recipe,
+}
+
+impl PartPlan {
+    /// Bytes of the objects.
+    pub(super) fn size(&self) -> u64 {
+        self.items.iter().map(|item| item.size).sum()
+    }
+}
+
+/// What an object is, as far as it matters for its neighbours. In this order they are sent:
+/// clients check directories first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Directory,
+    Patch,
+    Other,
+    Program,
+}
+
+impl Class {
+    fn of(item: &Item) -> Self {
+        match item {
+            Item { path, .. } if path.is_empty() => Self::Directory,
+            Item { from: Some(_), .. } => Self::Patch,
+            Item { x86: true, .. } => Self::Program,
+            _ => Self::Other,
+        }
+    }
+
+    const fn full(self) -> u64 {
+        match self {
+            Self::Directory | Self::Other => FULL,
+            Self::Patch | Self::Program => FULL_OF_PROGRAMS,
+        }
+    }
+}
+
+/// Groups objects into parts: by class, then files by extension and path.
+pub(super) fn parts(mut items: Vec<Item>) -> Vec<PartPlan> {
+    items.sort_by(|a, b| order(a).cmp(&order(b)));
+    let whole = items.iter().filter(|item| item.from.is_none());
+    let little = whole.map(|item| item.size).sum::<u64>() <= LITTLE;
+    let mut parts: Vec<PartPlan> = Vec::new();
+    let (mut size, mut class) = (0, Class::Directory);
+    for item in items {
+        let next = Class::of(&item);
+        let full = size + item.size > next.full() || (next != class && size >= SMALL);
+        match parts.last_mut() {
+            Some(part) if !full => {
+                part.items.push(item.clone());
+                size += item.size;
+            }
+            _ => {
+                size = item.size;
+                parts.push(PartPlan {
+                    items: vec![item],
+                    recipe: Recipe {
+                        x86: false,
+                        effort: Effort::Fast,
+                    },
+                });
+            }
+        }
+        class = next;
+    }
+    for part in &mut parts {
+        part.recipe = recipe(&part.items, little);
+    }
+    parts
+}
+
+fn order(item: &Item) -> (Class, &str, &str) {
+    let extension = item.path.rsplit('/').next().and_then(|name| {
+        let (_, extension) = name.rsplit_once('.')?;
+        Some(extension)
+    });
+    (Class::of(item), extension.unwrap_or(""), &item.path)
+}
+
+/// What most bytes of a part need.
+fn recipe(items: &[Item], little: bool) -> Recipe {
+    let bytes = |class| {
+        let items = items.iter().filter(|item| Class::of(item) == class);
+        items.map(|item| item.size).sum::<u64>()
+    };
+    let all: u64 = items.iter().map(|item| item.size).sum();
+    Recipe {
+        x86: bytes(Class::Program) * 2 > all,
+        effort: match little || bytes(Class::Patch) * 2 > all {
+            true => Effort::Thorough,
+            false => Effort::Fast,
+        },
+    }
+}

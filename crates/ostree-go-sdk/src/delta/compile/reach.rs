@@ -1,0 +1,49 @@
+//! What a commit's tree holds.
+
+use crate::delta::format::{ObjectKey, ObjectKind};
+use crate::id::{CommitId, DirMetaId, DirTreeId, FileId, Sha256};
+use crate::repo::{Repo, RepoError};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The objects of a tree. The commit itself is not among them.
+#[derive(Debug, Default)]
+pub(in crate::delta) struct Tree {
+    /// Directories' objects.
+    pub(in crate::delta) metadata: BTreeSet<ObjectKey>,
+    /// Files and symlinks by path: one path each for those in directories that are there twice.
+    pub(in crate::delta) files: BTreeMap<String, FileId>,
+}
+
+/// Reads all directories of a commit.
+pub(in crate::delta) fn reach(repo: &Repo, commit: CommitId) -> Result<Tree, RepoError> {
+    let commit = repo.commit(commit)?;
+    let mut tree = Tree::default();
+    let mut due = vec![(String::new(), commit.tree, commit.meta)];
+    while let Some((at, dirtree, dirmeta)) = due.pop() {
+        tree.metadata.insert(meta_key(dirmeta));
+        if !tree.metadata.insert(tree_key(dirtree)) {
+            continue;
+        }
+        let entries = repo.dirtree(dirtree)?;
+        for (name, id) in entries.files {
+            tree.files.insert(format!("{at}{name}"), id);
+        }
+        let below = entries.dirs.into_iter();
+        due.extend(below.map(|(name, tree, meta)| (format!("{at}{name}/"), tree, meta)));
+    }
+    Ok(tree)
+}
+
+fn tree_key(id: DirTreeId) -> ObjectKey {
+    ObjectKey {
+        kind: ObjectKind::DirTree,
+        checksum: Sha256(*id.as_bytes()),
+    }
+}
+
+fn meta_key(id: DirMetaId) -> ObjectKey {
+    ObjectKey {
+        kind: ObjectKind::DirMeta,
+        checksum: Sha256(*id.as_bytes()),
+    }
+}

@@ -1,0 +1,96 @@
+//! A delta's folder, as it is written.
+
+use super::format::Superblock;
+use super::{DeltaName, folder, remove_folder};
+use crate::failpoint;
+use crate::fs::atomic;
+use crate::repo::{Repo, RepoError};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// The superblock's file in a delta's folder.
+pub(super) const SUPERBLOCK: &str = "superblock";
+
+/// What the names of unfinished folders in the repository's `tmp` begin with.
+const PREFIX: &str = "delta-";
+
+/// A delta that nobody sees yet. Dropped, it leaves nothing behind.
+pub(super) struct FreshDelta {
+    /// Where it will be seen.
+    to: PathBuf,
+    folder: TempDir,
+}
+
+impl FreshDelta {
+    pub(super) fn new(repo: &Repo, name: &DeltaName) -> Result<Self, RepoError> {
+        // Not among the deltas: libostree takes every folder there for one.
+        let tmp = repo.path().join("tmp");
+        let fresh = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&tmp);
+        let fresh = fresh.map_err(|source| failed(&tmp, source))?;
+        let to = folder(repo, name);
+        Ok(Self { to, folder: fresh })
+    }
+
+    /// Where a file of the delta is to be written.
+    pub(super) fn path(&self, file: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    /// Writes a part, durably.
+    pub(super) fn write_part(&self, index: usize, bytes: &[u8]) -> Result<(), RepoError> {
+        let path = self.path(index.to_string());
+        atomic::write(&path, bytes).map_err(|source| failed(&path, source))?;
+        failpoint::hit("delta.part-written");
+        Ok(())
+    }
+
+    /// Writes the superblock, durably, and shows the delta by one rename.
+    pub(super) fn publish(self, superblock: &Superblock) -> Result<(), RepoError> {
+        let to = self.to;
+        let parent = to.parent().unwrap_or(&to);
+        let write = || {
+            fs::create_dir_all(parent)?;
+            let file = self.folder.path().join(SUPERBLOCK);
+            atomic::write(&file, &superblock.write())?;
+            // As readable as the folders that libostree makes.
+            fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o755))
+        };
+        write().map_err(|source| failed(&to, source))?;
+        failpoint::hit("delta.written");
+        remove_folder(&to)?;
+        let fresh = self.folder.keep();
+        fs::rename(&fresh, &to)
+            .inspect_err(|_| {
+                // The first error is the one to tell.
+                let _ = fs::remove_dir_all(&fresh);
+            })
+            .and_then(|()| {
+                failpoint::hit("delta.shown");
+                atomic::sync_directory(Some(parent))
+            })
+            .map_err(|source| failed(&to, source))
+    }
+}
+
+/// Removes what a process left that was killed while it made a delta. To be called with the
+/// repository's lock held, as deltas are made.
+pub(crate) fn sweep(repo: &Repo) -> Result<(), RepoError> {
+    let tmp = repo.path().join("tmp");
+    let entries = fs::read_dir(&tmp).map_err(|source| failed(&tmp, source))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            remove_folder(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn failed(path: &Path, source: std::io::Error) -> RepoError {
+    RepoError::Io {
+        action: "write static delta",
+        path: path.to_owned(),
+        source,
+    }
+}
