@@ -113,7 +113,10 @@ fn decompress(xz: &[u8], limit: u64) -> Result<Vec<u8>, DeltaFormatError> {
         DeltaFormatError::part(format!("its xz stream cannot be decoded: {error}"))
     };
     let stream = Stream::new_stream_decoder(DECODER_MEMORY, 0).map_err(|e| failed(&e))?;
+    // What a delta comes to, mostly. Growing costs a copy; room that is not used costs nothing.
+    let guess = (xz.len() as u64).saturating_mul(8).min(limit);
     let mut bytes = Vec::new();
+    let _ = bytes.try_reserve(usize::try_from(guess).unwrap_or(0));
     XzDecoder::new_stream(xz, stream)
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
