@@ -45,11 +45,13 @@ demo: ## The whole tour with real SDKs, from compose to rollback, under build/de
 	scripts/demo.sh
 
 bench: ## Measure composing and deltas beside the stock tools (BENCH_ARGS="--runs 5 --update-docs")
-	scripts/install-deps.sh build demo
+	scripts/install-deps.sh build bench
 	$(CARGO) build --release --locked -p ostree-go-cli
 	mkdir -p build/bench
-	python3 scripts/bench.py compose --bin $(BIN) --json build/bench/compose.json $(BENCH_ARGS)
-	python3 scripts/bench.py delta --bin $(BIN) --json build/bench/delta.json $(BENCH_ARGS)
+	for subject in limits compose delta client growth; do \
+	    python3 scripts/bench.py $$subject --bin $(BIN) --json build/bench/$$subject.json $(BENCH_ARGS); \
+	done
+	python3 scripts/bench.py chart $(BENCH_ARGS)
 
 docs: ## Build the book into docs/book and the library's rustdoc
 	scripts/install-deps.sh build docs

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures ostree-go beside the tools that people use without it, in one run, on the same files.
 
-    scripts/bench.py compose|delta|client [--runs N] [--only TEXT]… [--bin PATH] [--json FILE] [--update-docs]
+    scripts/bench.py limits|compose|delta|client|growth [--runs N] [--only TEXT]… [--bin PATH] [--json FILE] [--update-docs]
+    scripts/bench.py chart [--update-docs]
 
 Each step is done by both sides in turn, run after run, and the side that begins changes from run to run.
 Caches are warm; what earlier steps left to write is on disk before a step starts. The table shows medians
@@ -19,13 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import bench_chart
 import bench_client
 import bench_delta
+import bench_growth
+import bench_limits
 from bench_inputs import SDKS, tarball
 from bench_measure import Sample, machine, measure, quoted, run, spread, user_xattrs
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/src/performance.md"
+RESULTS = ROOT / "build/bench"  # where `make bench` keeps the JSON
 PEAK_MB = 200  # goal: the most a compose may take
 
 
@@ -175,21 +180,35 @@ def update_docs(name, table):
     PAGE.write_text(page)
 
 
+def chart(into_docs):
+    """Draws what was measured last, all subjects in one picture."""
+    groups = bench_chart.bars(RESULTS)
+    if not groups:
+        sys.exit(f"error: {RESULTS}: no results to draw; `make bench` makes them")
+    path = (PAGE.parent if into_docs else RESULTS) / "bench-ratios.svg"
+    path.write_text(bench_chart.svg(groups))
+    print(path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     # What makes a subject's rows, and its table.
-    subjects = {"compose": (compose, markdown), "delta": (bench_delta.rows, bench_delta.markdown),
-                "client": (bench_client.rows, bench_client.markdown)}
-    parser.add_argument("subject", choices=subjects)
+    subjects = {
+        "limits": (bench_limits.rows, bench_limits.markdown), "compose": (compose, markdown),
+        "delta": (bench_delta.rows, bench_delta.markdown), "client": (bench_client.rows, bench_client.markdown),
+        "growth": (bench_growth.rows, bench_growth.markdown)}
+    parser.add_argument("subject", choices=[*subjects, "chart"])
     parser.add_argument("--runs", type=int, default=5, metavar="N")
     parser.add_argument("--only", action="append", metavar="TEXT", help="part of tmpfs/archive, disk/bare-user, …")
     target = os.environ.get("CARGO_TARGET_DIR", "target")
     parser.add_argument("--bin", type=Path, default=ROOT / target / "release/ostree-go", metavar="PATH")
     parser.add_argument("--tmpfs", default="/dev/shm", metavar="DIR")
-    parser.add_argument("--disk", default=ROOT / "build/bench", metavar="DIR")
+    parser.add_argument("--disk", default=RESULTS, metavar="DIR")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--update-docs", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
     args = parser.parse_args()
+    if args.subject == "chart":
+        return chart(args.update_docs)
     args.bin = args.bin.resolve()
     if not args.bin.exists():
         sys.exit(f"error: {args.bin}: no such command; `make bench` builds it")

@@ -7,17 +7,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One run of a command and of all it started: seconds, and the peak resident set of its largest process.
-
-    The kernel lets a peak begin with that of the process that starts the command: below some 25 MB it says nothing.
-    """
+    """One run of a command and of all it started: seconds, and the peak resident set of its largest process."""
 
     wall: float
     user: float
@@ -34,18 +30,33 @@ def summary(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "all": values}
 
 
+# Starts a command and says what it took. It is small: the kernel lets a peak begin with that of the process that
+# starts the command, so below some 10 MB a peak says nothing.
+STARTER = """
+import os, sys, time
+report = int(sys.argv[1])
+os.set_inheritable(report, False)
+start = time.monotonic()
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+wall = time.monotonic() - start
+os.write(report, f"{os.waitstatus_to_exitcode(status)} {wall} {usage.ru_utime} {usage.ru_stime} {usage.ru_maxrss}".encode())
+"""
+
+
 def measure(command, env=None):
     """Runs a command to its end; one that fails ends the bench."""
-    with tempfile.TemporaryFile() as said:
-        start = time.monotonic()
-        process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.monotonic() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+    came, report = os.pipe()
+    with tempfile.TemporaryFile() as said, open(came) as came:
+        start = [sys.executable, "-I", "-S", "-c", STARTER, str(report), *map(str, command)]
+        done = subprocess.run(start, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=[report], check=False)
+        os.close(report)
+        code, *took = came.read().split() or [done.returncode]
+        if int(code) != 0:
             said.seek(0)
-            sys.exit(f"error: {command}: exit code {process.returncode}\n{said.read().decode(errors='replace')}")
-    return Sample(wall, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+            sys.exit(f"error: {quoted(command)}: exit code {code}\n{said.read().decode(errors='replace')}")
+    wall, user, system, peak = map(float, took)
+    return Sample(wall, user, system, peak * 1024 / 1e6)
 
 
 def machine(disk):

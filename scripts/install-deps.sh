@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages that building, testing and showing ostree-go needs.
 #
-#   scripts/install-deps.sh [build|test|demo|docs]…      (none named: build)
+#   scripts/install-deps.sh [build|test|demo|bench|docs]…      (none named: build)
 #
 # Only what is missing is installed, so a second run needs neither root nor a network.
 set -euo pipefail
@@ -51,6 +51,12 @@ parts() {
 
 demo() { parts; }
 
+bench() {
+    parts
+    command_of openssl openssl openssl
+    command_of xz xz-utils xz
+}
+
 tests() {
     parts
     command_of fish fish fish
@@ -70,10 +76,10 @@ docs() { need_rust; }
 (($#)) || set -- build
 for group; do
     case $group in
-    build | demo | docs) "$group" ;;
+    build | demo | bench | docs) "$group" ;;
     test) tests ;;
     *)
-        echo "error: no such group: $group (known: build, test, demo, docs)" >&2
+        echo "error: no such group: $group (known: build, test, demo, bench, docs)" >&2
         exit 2
         ;;
     esac

@@ -1,0 +1,68 @@
+"""A picture of the ratios: one bar a step, on a logarithmic scale, with a mark where the goal is."""
+
+import json
+import math
+import sys
+from html import escape
+
+SUBJECTS = ("compose", "delta", "client")
+WIDTH, LEFT, RIGHT, ROW, BAR, TOP = 760, 380, 70, 22, 12, 46
+
+# Grey text and lines are readable on both grounds; a picture in a page does not know the reader's theme.
+STYLE = """
+text { font: 12px sans-serif; fill: #808080; } .head { font-weight: bold; } .end { text-anchor: end; } .mid { text-anchor: middle; }
+.met { fill: #2f9e5b; } .missed { fill: #d9822b; } .grid { stroke: #808080; stroke-opacity: .3; } .goal { stroke: #8a63d2; stroke-width: 3; }
+"""
+
+
+def bars(folder):
+    """The rows that are measured beside something and have a goal, by subject; subjects that were not measured are left out."""
+    found = []
+    for subject in SUBJECTS:
+        path = folder / f"{subject}.json"
+        if not path.exists():
+            print(f"left out: {subject}: no {path}", file=sys.stderr)
+            continue
+        rows = [r for r in json.loads(path.read_text())["rows"] if r.get("ratio") and r.get("goal_ratio")]
+        if rows:
+            found.append((subject, [(label(r), r["ratio"], r["goal_ratio"]) for r in rows]))
+    return found
+
+
+def label(row):
+    where = [row.get("mode"), row.get("over"), row.get("file_system")]
+    return ", ".join([row["step"], *filter(None, where)])
+
+
+def svg(groups):
+    lines = sum(1 + len(rows) for _, rows in groups)
+    height = TOP + ROW * lines + 10
+    values = [value for _, rows in groups for _, ratio, goal in rows for value in (ratio, goal)]
+    low, high = math.log10(min(0.5, *values)), math.log10(max(10, *values) * 1.1)
+
+    def at(value):
+        return LEFT + (math.log10(value) - low) / (high - low) * (WIDTH - LEFT - RIGHT)
+
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
+           "<title>How many times as fast as the other tools</title>", f"<style>{STYLE}</style>",
+           f'<text class="head" x="10" y="18">times as fast</text><rect class="met" x="{LEFT}" y="9" width="24" height="10"/>'
+           f'<text x="{LEFT + 30}" y="18">goal met</text><rect class="missed" x="{LEFT + 100}" y="9" width="24" height="10"/>'
+           f'<text x="{LEFT + 130}" y="18">missed</text><path class="goal" d="M{LEFT + 200} 7v14"/><text x="{LEFT + 208}" y="18">goal</text>']
+    for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000):
+        if low <= math.log10(tick) <= high:
+            out.append(f'<path class="grid" d="M{at(tick):.1f} {TOP}V{height - 8}"/>'
+                       f'<text class="mid" x="{at(tick):.1f}" y="{TOP - 6}">{tick:g}×</text>')
+    y = TOP
+    for subject, rows in groups:
+        y += ROW
+        out.append(f'<text class="head" x="10" y="{y - 6}">{escape(subject)}</text>')
+        for name, ratio, goal in rows:
+            y += ROW
+            # A bar begins at 1×, as fast as the other: a slower one runs to the left.
+            start, end = sorted((at(1), at(ratio)))
+            out.append(f'<text class="end" x="{LEFT - 8}" y="{y - 6}">{escape(name)}</text>'
+                       f'<rect class="{"met" if ratio >= goal else "missed"}" x="{start:.1f}" y="{y - ROW + 6}" '
+                       f'width="{max(end - start, 1):.1f}" height="{BAR}"/>'
+                       f'<path class="goal" d="M{at(goal):.1f} {y - ROW + 3}v{BAR + 6}"/>'
+                       f'<text x="{max(end, at(goal)) + 6:.1f}" y="{y - 6}">{ratio:.1f}×</text>')
+    return "\n".join([*out, "</svg>"]) + "\n"
