@@ -137,7 +137,7 @@ func main() {
 	fmt.Println(string(text))
 }
 GO
-clean=(env -i "PATH=$PATH" "HOME=$PWD/$demo/home" CGO_ENABLED=0 GOPROXY=off)
+clean=(env -i "PATH=$OSTREE_GO_ROOT/current/usr/bin:/usr/bin:/bin" "HOME=$PWD/$demo/home" CGO_ENABLED=0 GOPROXY=off)
 run "${clean[@]}" go -C "$demo/hello" build -o ../hello.bin .
 run "$demo/hello.bin" | tee "$demo/hello.out"
 grep -q "hello from go$old" "$demo/hello.out"

@@ -150,16 +150,17 @@ impl Shop {
         object_path(&found.expect("an object"), ending)
     }
 
-    /// Makes a static delta.
+    /// Makes a static delta of all objects.
     pub fn delta(&self, from: Option<&str>, to: &str) {
+        self.delta_with(from, to, &["--min-fallback-size=0"]);
+    }
+
+    /// Makes a static delta.
+    pub fn delta_with(&self, from: Option<&str>, to: &str, more: &[&str]) {
         let repo = self.publisher.repo();
         let to = format!("--to={to}");
-        let mut args = vec![
-            "static-delta",
-            "generate",
-            to.as_str(),
-            "--min-fallback-size=0",
-        ];
+        let mut args = vec!["static-delta", "generate", to.as_str()];
+        args.extend(more);
         let from_arg = from.map(|from| format!("--from={from}"));
         match &from_arg {
             Some(from) => args.push(from),

@@ -153,6 +153,10 @@ fn every_field_is_on_the_page() {
     run("promote 1.99.1 beta", 0);
     run("publish --dry-run", 0);
     run(&format!("publish {sign} --public-key {keys}"), 0);
+    let delta = run("delta list", 0)["deltas"][0].clone();
+    let from = delta["from"].as_str().map(|from| format!("{from}-"));
+    let to = delta["to"].as_str().unwrap();
+    run(&format!("delta show {}{to}", from.unwrap_or_default()), 0);
     run("promote 1.99.2 beta", 0);
     run("publish", 0);
     run("prune --keep 1 --dry-run", 0);
@@ -169,6 +173,7 @@ fn every_field_is_on_the_page() {
     run("install 1.99.1", 0);
     run(&format!("install {}", name("1.99")), 0);
     run("upgrade", 0);
+    run("pin 1.99.1", 0);
     run("use 1.99.1", 0);
     run("env", 0);
     let status = run("status --history", 0);

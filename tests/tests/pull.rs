@@ -139,6 +139,33 @@ fn only_by_delta(shop: &Shop) {
 }
 
 #[test]
+fn deltas_of_every_shape() {
+    let shop = Shop::new();
+    let mut last = shop.publisher.rev(REF).unwrap();
+    shop.pull(&[REF]).ok();
+    let shapes: [&[&str]; 4] = [
+        &["--inline"],
+        &["--swap-endianness"],
+        &["--disable-bsdiff", "--max-chunk-size=1"],
+        &["--min-fallback-size=0", "--max-bsdiff-size=0"],
+    ];
+    for (day, shape) in (2..).zip(shapes) {
+        let next = shop.commit(REF, day, &[]);
+        shop.delta_with(Some(&last), &next, shape);
+        shop.server.behave();
+        let said = json(&shop.pull(&[REF, "--format", "json"]).ok().stdout);
+        assert_eq!(said["used_delta"], true, "{shape:?}: {said}");
+        let asked = shop.server.requests();
+        let parts = asked.iter().filter(|p| p.ends_with("/0")).count();
+        assert_eq!(parts, usize::from(shape != ["--inline"]), "{asked:?}");
+        assert!(!asked.iter().any(|p| p.ends_with(".filez")), "{asked:?}");
+        assert_eq!(shop.pulled(REF).as_deref(), Some(next.as_str()));
+        shop.unharmed(&[&format!("acme:{REF}")]);
+        last = next;
+    }
+}
+
+#[test]
 fn a_mirror_is_filled_by_delta() {
     let shop = Shop::new();
     let first = shop.publisher.rev(REF).unwrap();

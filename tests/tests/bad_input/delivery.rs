@@ -229,15 +229,21 @@ fn pulls() {
     ");
     assert_snapshot!(said(&format!("pull acme {REF} --max-bytes 10")), @"
     1 unsafe-content
-    error: pulling from remote `acme` takes 300 bytes or more, at most 10 are allowed
+    error: pulling from remote `acme` takes [n] bytes or more, at most 10 are allowed
     hint: --max-bytes allows more
     ");
     let quick = format!("pull acme {REF} --retries 0 --stall-timeout 1");
     shop.server.fault("/objects/", Fault::Status(503));
     assert_snapshot!(said(&quick), @"
     75 network
-    error: cannot pull from remote `acme` at [url]
-      Server returned HTTP 503
+    error: cannot pull from remote `acme`
+      cannot download [url]/objects/[object].commit: the server answered with status 503
+    hint: check the connection and run the command again
+    ");
+    shop.server.fault("/objects/", Fault::Stall);
+    assert_snapshot!(said(&quick), @"
+    75 network
+    error: remote `acme` at [url] has sent nothing for 1 seconds
     hint: check the connection and run the command again
     ");
     shop.server.fault("commitmeta", Fault::Status(404));
@@ -251,14 +257,13 @@ fn pulls() {
     shop.server.fault(&object, Fault::Status(404));
     assert_snapshot!(said(&quick), @"
     1 not-found
-    error: cannot pull from remote `acme` at [url]
-      Server returned HTTP 404
+    error: cannot pull from remote `acme`
+      cannot download [url]/objects/[object].filez: the server answered with status 404
     ");
     shop.server.fault(&object, Fault::Flip);
     assert_snapshot!(said(&quick), @"
     3 mismatch
-    error: cannot pull from remote `acme` at [url]
-      Writing content object: Corrupted file object; checksum expected='[sha256]' actual='[sha256]'
+    error: remote `acme` is refused: [url]/objects/[object].filez: it has the checksum [sha256], expected [sha256]
     ");
     shop.host.run(quick.split(' ')).ok();
     let first = shop.pulled(REF).unwrap();

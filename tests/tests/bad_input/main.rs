@@ -46,6 +46,10 @@ impl Bad {
         let folder = folder.to_str().expect("UTF-8").trim_end_matches('/');
         settings.add_filter(&regex_of(folder), "[dir]");
         settings.add_filter("[0-9a-f]{64}", "[sha256]");
+        settings.add_filter("[0-9a-f]{2}/[0-9a-f]{62}", "[object]");
+        // A commit and its signatures are asked for at the same time.
+        settings.add_filter("\\[object\\].commit(meta)?", "[object].commit");
+        settings.add_filter("takes [0-9]+ bytes or more", "takes [n] bytes or more");
         Self {
             bench,
             _filters: settings.bind_to_scope(),

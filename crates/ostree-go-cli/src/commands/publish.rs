@@ -61,12 +61,11 @@ pub fn run(context: &Context<'_>, args: &PublishArgs) -> Result<ExitCode, CliErr
             .output
             .say(&format!("delta {}  removed", between(name)));
     }
-    let total: u64 = published.deltas.iter().map(|d| d.bytes).sum();
+    // Deltas of one tree share their parts: a sum of their sizes would say too much.
     context.output.say(&format!(
-        "summary of {} refs, {} deltas in {}",
+        "summary of {} refs, {} deltas",
         count(published.refs as u64),
         count(published.deltas.len() as u64),
-        bytes(total),
     ));
     let deltas = published.deltas.iter().map(|delta| {
         let mut entry = delta_json(&delta.name);

@@ -11,11 +11,21 @@ use crate::layer::{GO_ENV, LayerError, Layers, Place};
 use crate::object::{FileHeader, Leaf, Overlap, Tree};
 use crate::progress::{Event, Phase};
 use crate::repo::Transaction;
-use crate::source::{Entry, Source};
-use crate::store::{Content, Incoming, Sink, Written, write_files, writers};
+use crate::source::{Entry, FileContent, Source};
+use crate::store::{Bytes, Content, Incoming, Sink, Written, write_files, writers};
 use crate::treefile::ArchTreefile;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The file that says which version an SDK is of.
+const VERSION: &str = "VERSION";
+
+/// The program that says which machine an SDK is for.
+const GO: &str = "bin/go";
+
+/// The files that are looked at as soon as they come.
+const TELLING: &[&str] = &[VERSION, GO_ENV, GO];
 
 /// An SDK whose objects are in the transaction.
 #[derive(Debug)]
@@ -50,14 +60,19 @@ pub(super) fn ingest(
     source: Source,
 ) -> Result<Ingested, ComposeError> {
     let sha256 = source.info.sha256;
-    let mut reader = Reader {
+    let source_name = source.info.name.clone();
+    let loader = Loader {
         compose,
+        item: release.release_ref.as_str(),
+        source_name: &source_name,
+        spool_in: transaction.repo().path().join("tmp"),
+        bytes: AtomicU64::new(0),
+    };
+    let mut reader = Reader {
+        loader: &loader,
         release,
         layers,
-        source_name: source.info.name.clone(),
-        spool_in: transaction.repo().path().join("tmp"),
         seen: Seen::default(),
-        bytes: 0,
     };
     let written = write_files(writers(transaction, compose.threads), |sink| {
         source.read(&compose.limits, &mut |entry| reader.entry(entry, sink))
@@ -66,9 +81,7 @@ pub(super) fn ingest(
         phase: Phase::Write,
         item: release.release_ref.as_str(),
     });
-    let Reader {
-        seen, source_name, ..
-    } = reader;
+    let seen = reader.seen;
     let version = seen.version.ok_or(ComposeError::NoVersion {
         source_name: source_name.clone(),
     })?;
@@ -127,7 +140,7 @@ fn add(
             sink.put(Incoming {
                 tag: (addition.layer, addition.path),
                 header: addition.header,
-                content: addition.content.into(),
+                content: Bytes::Read(addition.content.into()),
                 store: true,
             });
         }
@@ -163,24 +176,63 @@ struct HardLink {
     place: Place,
 }
 
-struct Reader<'c> {
+/// Brings the contents of files into memory, on any thread.
+struct Loader<'c> {
     compose: &'c Compose,
-    release: &'c ArchTreefile,
-    layers: &'c Layers<'c>,
-    source_name: String,
-    spool_in: std::path::PathBuf,
-    seen: Seen,
-    bytes: u64,
+    /// What progress is told of.
+    item: &'c str,
+    source_name: &'c str,
+    spool_in: PathBuf,
+    bytes: AtomicU64,
 }
 
-impl Reader<'_> {
-    fn entry(&mut self, entry: Entry<'_>, sink: &Sink<'_, Tag>) -> Result<(), ComposeError> {
+impl Loader<'_> {
+    fn load(
+        &self,
+        path: &TreePath,
+        size: u64,
+        content: FileContent<'_>,
+    ) -> Result<Content, ComposeError> {
         if self.compose.progress.is_cancelled() {
+            return Err(ComposeError::Cancelled);
+        }
+        let content = content.read(|input| {
+            Content::read(input, size, &self.spool_in).map_err(|source| ComposeError::Read {
+                path: path.clone(),
+                source_name: self.source_name.to_owned(),
+                source,
+            })
+        })?;
+        let before = self.bytes.fetch_add(content.len(), Ordering::Relaxed);
+        self.compose.progress.event(&Event::Advanced {
+            phase: Phase::Write,
+            item: self.item,
+            done: before + content.len(),
+            total: None,
+        });
+        Ok(content)
+    }
+}
+
+struct Reader<'c> {
+    loader: &'c Loader<'c>,
+    release: &'c ArchTreefile,
+    layers: &'c Layers<'c>,
+    seen: Seen,
+}
+
+impl<'c> Reader<'c> {
+    fn entry(
+        &mut self,
+        entry: Entry<'_>,
+        sink: &Sink<'c, '_, Tag, ComposeError>,
+    ) -> Result<(), ComposeError> {
+        if self.loader.compose.progress.is_cancelled() {
             return Err(ComposeError::Cancelled);
         }
         let (path, header, content) = match entry {
             Entry::HardLink { path, target } => {
-                let place = self.layers.place(&path, &self.source_name)?;
+                let place = self.layers.place(&path, self.loader.source_name)?;
                 self.seen.links.insert(path, HardLink { target, place });
                 return Ok(());
             }
@@ -198,16 +250,20 @@ impl Reader<'_> {
                 )
             }
         };
-        let place = self.layers.place(&path, &self.source_name)?;
+        let place = self.layers.place(&path, self.loader.source_name)?;
         let in_module = self.module_entry(&path).is_some();
         if place == Place::Excluded && !in_module {
-            return Ok(());
+            // A source that is damaged here is damaged.
+            return match content {
+                Some((_, content)) => content.read(|_| Ok(())),
+                None => Ok(()),
+            };
         }
         let content = match content {
-            Some((size, content)) => self.read(&path, size, content)?,
+            Some((size, content)) => self.bytes(&path, size, content)?,
             None => {
                 self.seen.has_symlinks |= in_module;
-                Vec::new().into()
+                Bytes::Read(Vec::new().into())
             }
         };
         let went = sink.put(Incoming {
@@ -224,43 +280,41 @@ impl Reader<'_> {
         }
     }
 
-    fn read(
+    /// Leaves the reading to a worker where that can be.
+    fn bytes(
         &mut self,
         path: &TreePath,
         size: u64,
-        input: &mut dyn Read,
-    ) -> Result<Content, ComposeError> {
-        let content =
-            Content::read(input, size, &self.spool_in).map_err(|source| ComposeError::Read {
-                path: path.clone(),
-                source_name: self.source_name.clone(),
-                source,
-            })?;
-        if let Content::Memory(bytes) = &content {
-            self.look_at(path, bytes)?;
+        content: FileContent<'_>,
+    ) -> Result<Bytes<'c, ComposeError>, ComposeError> {
+        match content {
+            FileContent::Later(later) if !TELLING.contains(&path.as_str()) => {
+                let (loader, path) = (self.loader, path.clone());
+                let read = Box::new(move || loader.load(&path, size, FileContent::Later(later)));
+                Ok(Bytes::Unread { size, read })
+            }
+            content => {
+                let content = self.loader.load(path, size, content)?;
+                if let Content::Memory(bytes) = &content {
+                    self.look_at(path, bytes)?;
+                }
+                Ok(Bytes::Read(content))
+            }
         }
-        self.bytes += content.len();
-        self.compose.progress.event(&Event::Advanced {
-            phase: Phase::Write,
-            item: self.release.release_ref.as_str(),
-            done: self.bytes,
-            total: None,
-        });
-        Ok(content)
     }
 
     /// Checks the files that say which SDK this is, as soon as they come.
     fn look_at(&mut self, path: &TreePath, bytes: &[u8]) -> Result<(), ComposeError> {
         match path.as_str() {
-            "VERSION" => {
+            VERSION => {
                 let found =
                     VersionFile::parse(bytes).map_err(|source| ComposeError::VersionFile {
-                        source_name: self.source_name.clone(),
+                        source_name: self.loader.source_name.to_owned(),
                         source,
                     })?;
                 if found.version != self.release.version {
                     return Err(ComposeError::VersionMismatch {
-                        source_name: self.source_name.clone(),
+                        source_name: self.loader.source_name.to_owned(),
                         found: found.version,
                         expected: self.release.version.clone(),
                     });
@@ -268,12 +322,12 @@ impl Reader<'_> {
                 self.seen.version = Some(found);
             }
             GO_ENV => self.seen.go_env = Some(bytes.to_vec()),
-            "bin/go" => {
+            GO => {
                 let expected = self.release.arch;
                 let found = elf_machine(bytes);
                 if found != Some(expected.elf_machine()) {
                     return Err(ComposeError::WrongArch {
-                        source_name: self.source_name.clone(),
+                        source_name: self.loader.source_name.to_owned(),
                         found,
                         expected,
                     });

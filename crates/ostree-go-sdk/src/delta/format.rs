@@ -8,8 +8,6 @@
 //! Source: libostree `ostree-repo-static-delta-private.h`, `-compilation.c`, `-core.c` and
 //! `-processing.c`.
 
-#![allow(dead_code, unused_imports)] // The client that applies deltas comes next.
-
 mod apply;
 mod bspatch;
 mod op;
@@ -22,7 +20,7 @@ pub(crate) use bspatch::write_number;
 pub(crate) use bspatch::{CONTROL, patch};
 pub(crate) use op::{Op, OpWriter, Ops};
 pub(crate) use part::{Attributes, Part, PartBytes, PartTables, Xattrs, compress};
-pub(crate) use superblock::{Fallback, PartHeader, Signatures, Superblock, unwrap_signed};
+pub(crate) use superblock::{PartHeader, Signatures, Superblock, unwrap_signed};
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;

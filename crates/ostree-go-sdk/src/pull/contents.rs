@@ -157,9 +157,15 @@ impl<'a> Walk<'a> {
             while under_way < most
                 && let Some(task) = self.todo.pop_front()
             {
-                self.fetchers.ask(self.tasks.len(), self.request(&task)?);
-                self.tasks.push(task);
+                let ticket = self.tasks.len();
+                self.tasks.push(task.clone());
                 under_way += 1;
+                match inline(&task) {
+                    Some(part) => {
+                        self.arrived(ticket, Ok(part))?;
+                    }
+                    None => self.fetchers.ask(ticket, self.request(&task)?),
+                }
             }
             if under_way == 0 {
                 return Ok(());
@@ -327,6 +333,14 @@ impl<'a> Walk<'a> {
     fn leads(&self, directory: &str) -> bool {
         let subpaths = &self.contents.pull.subpaths;
         subpaths.iter().any(|wanted| wanted.starts_with(directory))
+    }
+}
+
+/// A part that stands in the superblock itself.
+fn inline(task: &Task<'_>) -> Option<Vec<u8>> {
+    match task {
+        Task::Part(delta, index) => delta.superblock()?.inline_part(*index),
+        Task::Object(..) => None,
     }
 }
 

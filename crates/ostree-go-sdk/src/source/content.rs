@@ -2,8 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::{Entry, SourceError, Visit};
-use crate::fs::path::TreePath;
+use super::SourceError;
 
 /// Yields exactly the bytes that were announced, and remembers what went wrong.
 struct Content<'a> {
@@ -52,31 +51,26 @@ impl Content<'_> {
     }
 }
 
-/// Has a file visited, and makes sure that its content was whole. Where it was not, that
-/// is the error, whatever the visitor made of it.
-pub fn visit_file<E: From<SourceError>>(
+/// Has a file's content used, and makes sure that it was whole. Where it was not, that is the
+/// error, whatever `use_bytes` made of it.
+pub fn whole<R, E: From<SourceError>>(
     (location, name): (&str, &str),
-    path: TreePath,
     size: u64,
     inner: &mut dyn Read,
-    visit: Visit<'_, E>,
-) -> Result<(), E> {
+    use_bytes: impl FnOnce(&mut dyn Read) -> Result<R, E>,
+) -> Result<R, E> {
     let mut content = Content {
         inner,
         left: size,
         failure: None,
     };
-    let visited = visit(Entry::File {
-        path,
-        size,
-        content: &mut content,
-    });
-    if visited.is_ok() && content.failure.is_none() {
+    let used = use_bytes(&mut content);
+    if used.is_ok() && content.failure.is_none() {
         // What fails is in `failure`.
         let _ = content.finish();
     }
     match content.failure {
         Some(error) => Err(SourceError::of_read(location, Some(name), error).into()),
-        None => visited,
+        None => used,
     }
 }

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::content::visit_file;
+use super::later::Later;
 use super::tree::Tree;
-use super::{Entry, EntryProblem, SourceError, Visit};
+use super::{Entry, EntryProblem, FileContent, SourceError, Visit};
 
 /// Goes through everything below `dir`, sorted by name. Symlinks are not followed.
 pub fn read<E: From<SourceError>>(
@@ -58,8 +58,6 @@ fn walk<E: From<SourceError>>(
             let (path, target) = link.map_err(|p| refuse(tree, p))?;
             visit(Entry::Symlink { path, target })?;
         } else if kind.is_file() {
-            let mut file = open(&path)?;
-            let metadata = file.metadata().map_err(at(&path))?;
             // A directory may be setgid for its group's sake; that is not taken over.
             let mode = metadata.mode() & 0o7777;
             if mode & 0o7000 != 0 {
@@ -67,7 +65,12 @@ fn walk<E: From<SourceError>>(
             }
             let size = metadata.len();
             let place = tree.file(&relative, size).map_err(|p| refuse(tree, p))?;
-            visit_file((tree.location, &name), place, size, &mut file, visit)?;
+            let content = Later::on_disk((tree.location, name), size, path);
+            visit(Entry::File {
+                path: place,
+                size,
+                content: FileContent::Later(content),
+            })?;
         } else {
             return Err(refuse(tree, EntryProblem::Special));
         }
@@ -76,7 +79,7 @@ fn walk<E: From<SourceError>>(
 }
 
 /// Opens a regular file; a link or a pipe that has taken its place is not followed.
-fn open(path: &Path) -> Result<File, SourceError> {
+pub fn open(path: &Path) -> Result<File, SourceError> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new()
         .read(true)

@@ -1,6 +1,7 @@
 //! The archive readers over bytes in memory, for the fuzz targets.
 
-use std::io::{Cursor, Read};
+use std::fs::File;
+use std::io::{Read, Write};
 
 use super::tree::Tree;
 use super::{Entry, Limits, SourceError, targz, zip};
@@ -9,8 +10,11 @@ const MODULE: &str = "golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64";
 
 fn visit(entry: Entry<'_>) -> Result<(), SourceError> {
     if let Entry::File { content, .. } = entry {
-        // Broken content is told of by the reader.
-        let _ = content.take(1 << 20).read_to_end(&mut Vec::new());
+        content.read(|bytes| {
+            // Broken content is told of by the reader.
+            let _ = bytes.take(1 << 20).read_to_end(&mut Vec::new());
+            Ok::<_, SourceError>(())
+        })?;
     }
     Ok(())
 }
@@ -27,5 +31,15 @@ pub fn tar(bytes: &[u8]) {
 
 /// Goes through a zip archive.
 pub fn zip(bytes: &[u8]) {
-    let _ = zip::read(Cursor::new(bytes), tree(), &mut visit);
+    if let Ok(file) = in_memory(bytes) {
+        let _ = zip::read(file, tree(), &mut visit);
+    }
+}
+
+/// A file that is on no disk.
+fn in_memory(bytes: &[u8]) -> std::io::Result<File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    let mut file = File::from(memfd_create("input", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    Ok(file)
 }

@@ -1,11 +1,13 @@
 //! Go SDKs as they are distributed: archives, directories, download sites, modules.
 //!
 //! [`open`](open::open) finds a source's bytes and checks their digest, [`Source::read`]
-//! goes through them once. Nothing is ever unpacked to disk.
+//! goes through them once. Nothing is ever unpacked to disk. Where files can be reached in any
+//! order, their contents may be read [`Later`], by many threads.
 
 mod content;
 mod directory;
 mod error;
+mod later;
 mod meter;
 pub(crate) mod open;
 mod targz;
@@ -22,6 +24,7 @@ use std::io::{BufReader, Read};
 use std::path::PathBuf;
 
 pub use error::{EntryProblem, SourceError};
+pub(crate) use later::Later;
 use tree::Tree;
 
 use crate::fs::path::TreePath;
@@ -123,12 +126,34 @@ pub(crate) enum Entry<'a> {
     File {
         path: TreePath,
         size: u64,
-        content: &'a mut dyn Read,
+        content: FileContent<'a>,
     },
     /// A symlink, whose target is relative and stays inside the tree.
     Symlink { path: TreePath, target: String },
     /// A second name of a file that came before.
     HardLink { path: TreePath, target: TreePath },
+}
+
+/// The content of a file: exactly as many bytes as its size says. If they cannot be had, that
+/// is what the reader of the source says, whatever was made of the bytes that came.
+pub(crate) enum FileContent<'a> {
+    /// A piece of a stream, to be read before the visit ends.
+    Now(&'a mut dyn Read),
+    /// To be read at any time, on any thread.
+    Later(Later),
+}
+
+impl FileContent<'_> {
+    /// Hands the bytes to `use_bytes`.
+    pub(crate) fn read<R, E: From<SourceError>>(
+        self,
+        use_bytes: impl FnOnce(&mut dyn Read) -> Result<R, E>,
+    ) -> Result<R, E> {
+        match self {
+            Self::Now(content) => use_bytes(content),
+            Self::Later(later) => later.read(use_bytes),
+        }
+    }
 }
 
 /// Takes one entry after the other; an error ends the reading.
@@ -138,8 +163,8 @@ impl Source {
     /// Goes through all entries, without the archive's top folder. `_go.mod` is named
     /// `go.mod` again in the module form.
     ///
-    /// Only when this returns without an error has the whole source been checked: what was
-    /// visited until then must not be used on its own.
+    /// Only when this returns without an error, and so did every [`Later`] that came, has the
+    /// whole source been checked: what was visited until then must not be used on its own.
     pub fn read<E: From<SourceError>>(self, limits: &Limits, visit: Visit<'_, E>) -> Result<(), E> {
         let tree = Tree::new(&self.location, *limits, &self.module);
         match self.body {

@@ -6,10 +6,10 @@ use std::io::{self, BufRead, BufReader, Read};
 use flate2::bufread::GzDecoder;
 use tar::{Archive, EntryType};
 
-use super::content::visit_file;
+use super::content::whole;
 use super::meter::{HEADERS, Meter, Metered};
 use super::tree::Tree;
-use super::{Entry, EntryProblem, SourceError, Visit};
+use super::{Entry, EntryProblem, FileContent, SourceError, Visit};
 
 /// A block of a tar archive. Two blocks of zeros end it (POSIX.1-2017, pax, "ustar
 /// Interchange Format").
@@ -111,7 +111,14 @@ pub fn read_tar<E: From<SourceError>>(
         match kind {
             EntryType::Regular => {
                 let path = tree.file(&bytes, size).map_err(|p| refuse(&tree, p))?;
-                visit_file((location, &name), path, size, &mut entry, visit)?;
+                whole((location, &name), size, &mut entry, |content| {
+                    let content = FileContent::Now(content);
+                    visit(Entry::File {
+                        path,
+                        size,
+                        content,
+                    })
+                })?;
             }
             EntryType::Directory => {
                 tree.folder(&bytes).map_err(|p| refuse(&tree, p))?;

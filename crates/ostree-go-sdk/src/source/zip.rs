@@ -1,14 +1,15 @@
 //! Zip archives.
 
 use std::collections::HashSet;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, read::ZipReadOptions};
 
-use super::content::visit_file;
+use super::later::{Later, Positioned};
 use super::tree::Tree;
-use super::{Entry, EntryProblem, SourceError, Visit};
+use super::{Entry, EntryProblem, FileContent, SourceError, Visit};
 
 /// The file type of a Unix mode, which zip keeps in the external attributes.
 const S_IFMT: u32 = 0o170_000;
@@ -21,7 +22,7 @@ const LINK_TARGET: u64 = 4096;
 
 /// Goes through an archive, in the order of its directory.
 pub fn read<E: From<SourceError>>(
-    mut file: impl Read + Seek,
+    mut file: File,
     mut tree: Tree<'_>,
     visit: Visit<'_, E>,
 ) -> Result<(), E> {
@@ -30,7 +31,7 @@ pub fn read<E: From<SourceError>>(
         SourceError::of_read(location, entry, error.into())
     };
     check_end(&mut file, location)?;
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| failed(None, e))?;
+    let mut archive = ZipArchive::new(Positioned::new(file)).map_err(|e| failed(None, e))?;
     if archive.has_duplicate_names() {
         let start = archive.central_directory_start();
         let name = twice(&mut archive.into_inner(), start).map_err(|e| failed(None, e.into()))?;
@@ -50,7 +51,7 @@ pub fn read<E: From<SourceError>>(
             return Err(refuse(&tree, EntryProblem::Mode { mode }));
         }
         let options = ZipReadOptions::new().enforce_header_consistency(true);
-        let mut content = archive
+        let content = archive
             .by_index_with_options(index, options)
             .map_err(|e| failed(Some(&name), e))?;
         match (bytes.ends_with(b"/"), mode & S_IFMT) {
@@ -62,7 +63,13 @@ pub fn read<E: From<SourceError>>(
             }
             (false, 0 | S_IFREG) => {
                 let path = tree.file(&bytes, size).map_err(|p| refuse(&tree, p))?;
-                visit_file((location, &name), path, size, &mut content, visit)?;
+                drop(content);
+                let content = Later::zipped((location, name), size, &archive, index);
+                visit(Entry::File {
+                    path,
+                    size,
+                    content: FileContent::Later(content),
+                })?;
             }
             (false, S_IFLNK) => {
                 let mut target = Vec::new();

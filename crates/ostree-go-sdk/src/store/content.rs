@@ -18,7 +18,8 @@ pub(crate) enum Content {
 impl Content {
     /// Reads everything `input` has. `size` is how much that should be, and only a hint.
     pub(crate) fn read(input: &mut dyn Read, size: u64, spool_in: &Path) -> io::Result<Self> {
-        let mut start = Vec::with_capacity(usize::try_from(size.min(IN_MEMORY)).unwrap_or(0));
+        let most = usize::try_from(Self::most_in_memory(size));
+        let mut start = Vec::with_capacity(most.unwrap_or(0));
         input.take(IN_MEMORY).read_to_end(&mut start)?;
         if (start.len() as u64) < IN_MEMORY {
             return Ok(Self::Memory(glib::Bytes::from_owned(start)));
@@ -35,6 +36,11 @@ impl Content {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::Spooled(_, len) => *len,
         }
+    }
+
+    /// The most memory that reading and holding so many bytes takes.
+    pub(super) fn most_in_memory(size: u64) -> u64 {
+        size.min(IN_MEMORY)
     }
 
     /// The memory it holds.

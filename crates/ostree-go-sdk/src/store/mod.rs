@@ -14,7 +14,7 @@ mod tests;
 
 pub(crate) use content::Content;
 pub(crate) use libostree::LibostreeWriter;
-pub(crate) use pipeline::{Incoming, Sink, Written, write_files};
+pub(crate) use pipeline::{Bytes, Incoming, Sink, Written, write_files};
 
 use crate::id::FileId;
 use crate::kind::ErrorKind;

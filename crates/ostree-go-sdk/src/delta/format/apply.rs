@@ -114,12 +114,15 @@ where
                 if size > limit {
                     Err(DeltaFormatError::TooLarge { limit })?;
                 }
+                let mut content = Vec::new();
+                // Room that is not written to costs nothing.
+                let _ = content.try_reserve_exact(usize::try_from(size).unwrap_or(0));
                 open = Some(Open {
                     key,
                     attributes,
                     xattrs,
                     size,
-                    content: Vec::new(),
+                    content,
                 });
             }
             Op::Write { size, offset } => {

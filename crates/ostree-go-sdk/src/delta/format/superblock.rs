@@ -141,6 +141,7 @@ impl Superblock {
     }
 
     /// The detached metadata of the new commit; empty when there is none.
+    #[cfg(test)]
     pub(crate) fn detached(&self) -> BTreeMap<String, glib::Variant> {
         let detached = self.metadata.get(&self.key(COMMITMETA));
         detached

@@ -6,6 +6,7 @@ mod tar;
 mod zip;
 
 use std::error::Error;
+use std::fs::File;
 use std::io::Write;
 
 use super::tree::Tree;
@@ -32,9 +33,12 @@ fn shown(
                 size,
                 content,
             } => {
-                let mut text = Vec::new();
-                // A failure is told of by the reader.
-                let _ = content.read_to_end(&mut text);
+                let text = content.read(|bytes| {
+                    let mut text = Vec::new();
+                    // A failure is told of by the reader.
+                    let _ = bytes.read_to_end(&mut text);
+                    Ok::<_, SourceError>(text)
+                })?;
                 format!("{path} [{size}] {}", String::from_utf8_lossy(&text))
             }
             Entry::Symlink { path, target } => format!("{path} -> {target}"),
@@ -43,6 +47,13 @@ fn shown(
         Ok(())
     })?;
     Ok(lines)
+}
+
+/// A file with these bytes.
+fn file_of(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file
 }
 
 /// An error with its causes.

@@ -36,7 +36,7 @@ fn patch(mut bytes: Vec<u8>, from: &[u8], to: &[u8], only_last: bool) -> Vec<u8>
 }
 
 fn read(bytes: &[u8]) -> Shown {
-    shown(|visit| zip::read(Cursor::new(bytes), tree(), visit))
+    shown(|visit| zip::read(file_of(bytes), tree(), visit))
 }
 
 fn error(bytes: &[u8]) -> String {
@@ -147,7 +147,7 @@ fn bombs_are_refused() {
     let zip = zip_of(&[("go/aa", &"x".repeat(100_000)), ("go/bb", "")]);
     let limited = |limits| {
         let tree = Tree::new("go.zip", limits, MODULE);
-        let read = shown(|visit| zip::read(Cursor::new(&zip), tree, visit));
+        let read = shown(|visit| zip::read(file_of(&zip), tree, visit));
         read.unwrap_err().to_string()
     };
     insta::assert_snapshot!(limited(Limits::default().bytes(99_999)), @"go.zip: entry `go/aa` makes the content larger than 99999 bytes");
