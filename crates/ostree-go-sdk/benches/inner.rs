@@ -128,13 +128,13 @@ fn walk(criterion: &mut Criterion, toy: &Toy) {
     criterion.bench_function("fsck", |bencher| {
         bencher.iter(|| fsck(&repo, &Silent).expect("a sound repository"));
     });
+    let options = CheckoutOptions::default().sync(false);
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        folder.path().join(format!("tree-{number}"))
+    };
     criterion.bench_function("checkout", |bencher| {
-        let mut number = 0;
-        let mut next = || {
-            number += 1;
-            folder.path().join(format!("tree-{number}"))
-        };
-        let options = CheckoutOptions::default().sync(false);
         bencher.iter_batched(
             &mut next,
             |dest| checkout(&repo, new, &dest, &options).expect("a tree"),
