@@ -45,10 +45,32 @@ pub struct Published {
 /// The trees that a delta is between; what its parts depend on.
 type Trees = (Option<ContentId>, ContentId);
 
+/// The trees that channels have had of late; of a repository without channels, those of all
+/// releases. A delta from nothing to each release that ever was would outgrow the objects.
+fn recent(
+    publish: &Publish,
+    repo: &Repo,
+    listed: &[(RefName, CommitInfo)],
+) -> Result<BTreeSet<ContentId>, PublishError> {
+    let of = |kind| listed.iter().filter(move |(_, commit)| commit.kind == kind);
+    let mut trees = BTreeSet::new();
+    for (_, channel) in of(CommitKind::Channel) {
+        let history = catalog::log(repo, channel.id)?;
+        let kept = history.iter().take(publish.history.saturating_add(1));
+        trees.extend(kept.map(|commit| commit.content));
+    }
+    if trees.is_empty() {
+        trees.extend(of(CommitKind::Release).map(|(_, release)| release.content));
+    }
+    Ok(trees)
+}
+
 impl<'a> PublishPlan<'a> {
     pub(super) fn new(publish: &'a Publish, repo: &'a Repo) -> Result<Self, PublishError> {
+        let listed = catalog::list(repo)?;
+        let recent = recent(publish, repo, &listed)?;
         let mut wanted: BTreeMap<DeltaName, Vec<RefName>> = BTreeMap::new();
-        for (ref_name, commit) in catalog::list(repo)? {
+        for (ref_name, commit) in listed {
             let mut want = |from| {
                 let name = DeltaName {
                     from,
@@ -57,6 +79,7 @@ impl<'a> PublishPlan<'a> {
                 wanted.entry(name).or_default().push(ref_name.clone());
             };
             match commit.kind {
+                CommitKind::Release if !recent.contains(&commit.content) => {}
                 CommitKind::Release => want(None),
                 CommitKind::Channel => {
                     want(None);
