@@ -182,9 +182,11 @@ fn unsigned_only_when_asked_for() {
     let out = shop.pull(&[REF, "--dry-run"]).ok();
     assert!(out.stdout.contains("unsigned"), "{}", out.stdout);
     shop.pull(&[REF]).ok();
+    shop.unharmed(&[&format!("acme:{REF}")]);
+    // Its refs go with it.
     shop.host.run(["remote", "delete", "acme"]).ok();
     shop.host.run(["remote", "delete", "acme"]).exits(1);
-    shop.unharmed(&[&format!("acme:{REF}")]);
+    shop.unharmed(&[]);
 }
 
 #[test]
