@@ -9,7 +9,7 @@
 
 use super::arrive::{self, Receiver, Rejected};
 use super::delta::Delta;
-use super::fetchers::{AT_ONCE, Fetchers, Request};
+use super::fetchers::{AT_ONCE, Fetchers, Request, next};
 use super::server::{Server, TICK};
 use super::{Pull, PullError};
 use crate::delta::format::{ObjectKey, ObjectKind, PartHeader};
@@ -20,8 +20,8 @@ use crate::progress::{Event, Phase};
 use crate::repo::{RepoError, Transaction};
 use crate::store::StoreError;
 use std::collections::{HashSet, VecDeque};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, PoisonError};
 
 /// Objects that are asked for or being written at a time.
 const OBJECTS: usize = 3 * AT_ONCE;
@@ -355,9 +355,4 @@ fn key(kind: ObjectKind, checksum: &[u8; 32]) -> ObjectKey {
 fn is_within(path: &str, other: &str) -> bool {
     path.strip_prefix(other.trim_end_matches('/'))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-fn next<T>(queue: &Mutex<mpsc::Receiver<T>>) -> Option<T> {
-    let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-    queue.recv().ok()
 }

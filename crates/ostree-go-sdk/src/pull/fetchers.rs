@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Requests to a server at a time, as libostree makes them (`ostree-repo-pull-private.h`,
+/// Requests to a server at a time, as libostree makes them (`ostree-repo-private.h`,
 /// `_OSTREE_MAX_OUTSTANDING_FETCHER_REQUESTS`).
 pub(super) const AT_ONCE: usize = 8;
 
@@ -102,7 +102,8 @@ impl<T> Drop for Fetchers<T> {
     }
 }
 
-fn next<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
+/// The next of a queue that several threads share; `None` when nothing comes any more.
+pub(super) fn next<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
     let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
     queue.recv().ok()
 }

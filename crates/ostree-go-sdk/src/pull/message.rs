@@ -95,7 +95,7 @@ pub(super) fn kind(error: &glib::Error) -> ErrorKind {
 }
 
 /// Whether libostree refused a signature (`OSTREE_GPG_ERROR`, which has no binding).
-pub(super) fn is_about_signatures(error: &glib::Error) -> bool {
+fn is_about_signatures(error: &glib::Error) -> bool {
     error.domain().as_str() == "OstreeGpgError"
 }
 

@@ -67,7 +67,7 @@ pub struct Pulled {
     pub commits: Vec<(RefName, Verified<CommitId>)>,
     /// Bytes that came over the network. Nothing is counted for `file` URLs.
     pub bytes: u64,
-    /// Objects that were fetched or imported one by one.
+    /// Objects that were fetched or imported one by one, and parts of deltas.
     pub objects: u64,
     /// Whether a static delta was used.
     pub used_delta: bool,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// The largest metadata object (`OSTREE_MAX_METADATA_SIZE` of libostree 2023.3).
+/// The largest metadata object (`OSTREE_MAX_METADATA_SIZE` of newer libostree; 10 MiB in older).
 const METADATA: u64 = 128 << 20;
 /// The largest summary, superblock or part of a delta that is read.
 const LARGE: u64 = 256 << 20;
