@@ -4,6 +4,7 @@ use crate::checkout::CheckoutError;
 use crate::compose::ComposeError;
 use crate::delta::DeltaError;
 use crate::deploy::DeployError;
+use crate::export::ExportError;
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
 use crate::prune::PruneError;
@@ -55,6 +56,9 @@ pub enum Error {
     /// Proving that a release is Go's own.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// Exporting a release.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// Setting up downloads.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -77,6 +81,7 @@ impl Error {
             Self::Remote(error) => error.kind(),
             Self::Pull(error) => error.kind(),
             Self::Upstream(error) => error.kind(),
+            Self::Export(error) => error.kind(),
             Self::Http(error) => error.kind(),
         }
     }

@@ -59,6 +59,7 @@ mod delta;
 mod deploy;
 mod diff;
 mod error;
+mod export;
 #[cfg(not(feature = "failpoints"))]
 mod failpoint;
 #[cfg(feature = "failpoints")]
@@ -110,6 +111,7 @@ pub use deploy::{
 };
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
+pub use export::{Compression, ExportError, ExportedTar, TarOptions, export_tar, write_tar};
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use fsck::{DamagedObject, FsckReport, fsck};

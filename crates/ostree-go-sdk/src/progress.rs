@@ -16,6 +16,8 @@ pub enum Phase {
     Delta,
     /// Fetching commits from a remote, in bytes.
     Pull,
+    /// Writing a release in another form, in bytes of its files.
+    Export,
 }
 
 impl Phase {
@@ -29,6 +31,7 @@ impl Phase {
             Self::Fsck => "fsck",
             Self::Delta => "delta",
             Self::Pull => "pull",
+            Self::Export => "export",
         }
     }
 

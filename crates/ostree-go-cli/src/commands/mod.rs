@@ -7,6 +7,7 @@ mod delta;
 mod deployments;
 mod diff;
 mod env;
+mod export;
 mod fsck;
 mod gc;
 mod init;
@@ -63,6 +64,7 @@ pub enum Command {
     Diff(diff::DiffArgs),
     Fsck(fsck::FsckArgs),
     Checkout(checkout::CheckoutArgs),
+    Export(export::ExportArgs),
     Install(install::InstallArgs),
     Upgrade(upgrade::UpgradeArgs),
     Use(use_::UseArgs),
@@ -110,6 +112,7 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
         Command::Diff(args) => diff::run(&context, &args),
         Command::Fsck(args) => fsck::run(&context, &args),
         Command::Checkout(args) => checkout::run(&context, &args),
+        Command::Export(args) => export::run(&context, &args),
         Command::Install(args) => install::run(&context, &args),
         Command::Upgrade(args) => upgrade::run(&context, &args),
         Command::Use(args) => use_::run(&context, &args),

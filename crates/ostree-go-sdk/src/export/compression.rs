@@ -1,0 +1,53 @@
+//! How what is exported is compressed.
+
+use flate2::write::GzEncoder;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// How what is exported is compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// gzip, RFC 1952, with no name and no time in it.
+    Gzip,
+    /// Zstandard, RFC 8878.
+    Zstd,
+}
+
+impl Compression {
+    /// What the end of a file's name says: `.gz` and `.tgz`, `.zst`, else none.
+    #[must_use]
+    pub fn of_name(path: &Path) -> Self {
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("gz" | "tgz") => Self::Gzip,
+            Some("zst") => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    /// Gives everything that `write` writes to `out`, compressed.
+    pub(super) fn through<T, E: From<io::Error>>(
+        self,
+        out: &mut dyn Write,
+        write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self {
+            Self::None => write(out),
+            Self::Gzip => {
+                let mut encoder = GzEncoder::new(out, flate2::Compression::default());
+                let written = write(&mut encoder)?;
+                encoder.finish()?;
+                Ok(written)
+            }
+            Self::Zstd => {
+                let mut encoder = zstd::Encoder::new(out, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+                let written = write(&mut encoder)?;
+                encoder.finish()?;
+                Ok(written)
+            }
+        }
+    }
+}

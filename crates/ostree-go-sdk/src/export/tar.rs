@@ -1,0 +1,235 @@
+//! A tar archive of a release's tree.
+//!
+//! POSIX ustar, with GNU's long names where a path has more than 100 bytes. Paths are sorted,
+//! owners are numbers, and every time is the commit's.
+
+use super::tree::{Node, Tree, read_leaf};
+use super::{Compression, ExportError};
+use crate::fs::atomic;
+use crate::id::{CommitId, Sha256};
+use crate::progress::{Event, Phase, Progress, Silent};
+use crate::repo::Repo;
+use ::tar::{Builder, EntryType, Header};
+use sha2::Digest;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How to write a tar archive.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct TarOptions {
+    compression: Compression,
+    progress: Arc<dyn Progress>,
+}
+
+impl Default for TarOptions {
+    fn default() -> Self {
+        Self {
+            compression: Compression::None,
+            progress: Arc::new(Silent),
+        }
+    }
+}
+
+impl TarOptions {
+    /// How it is compressed. Default: not.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Who is told how far it is. Default: nobody.
+    #[must_use]
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+}
+
+/// A tar archive that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportedTar {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// Files and symlinks in it.
+    pub files: u64,
+}
+
+/// Writes a commit's tree to a tar archive at `dest`, replacing what is there.
+///
+/// # Errors
+/// When an object is damaged or missing, or the file system refuses. `dest` is then as it was.
+pub fn export_tar(
+    repo: &Repo,
+    commit: CommitId,
+    dest: &Path,
+    options: &TarOptions,
+) -> Result<ExportedTar, ExportError> {
+    let failed = || ExportError::io("write", dest);
+    let folder = match dest.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".ostree-go-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(failed())?;
+    let written = write_tar(repo, commit, file.as_file_mut(), dest, options)?;
+    let (file, temporary) = file.into_parts();
+    atomic::rename(&file, &temporary, dest).map_err(failed())?;
+    // Nothing is under that name any more.
+    let _ = temporary.keep();
+    Ok(written)
+}
+
+/// Writes a commit's tree as a tar archive to `out`, which errors call `name`.
+///
+/// # Errors
+/// As [`export_tar`]; part of the archive may be written then.
+pub fn write_tar(
+    repo: &Repo,
+    commit: CommitId,
+    out: &mut dyn Write,
+    name: &Path,
+    options: &TarOptions,
+) -> Result<ExportedTar, ExportError> {
+    let tree = Tree::read(repo, commit)?;
+    let time = repo.commit(commit)?.timestamp;
+    let mut out = Counted::new(out);
+    let mut buffered = BufWriter::with_capacity(256 << 10, &mut out);
+    let files = options
+        .compression
+        .through(&mut buffered, |out| {
+            entries(repo, commit, &tree, time, out, options.progress.as_ref())
+        })
+        .and_then(|files| Ok(buffered.flush().map(|()| files)?))
+        .map_err(|error| match error {
+            Failure::Write(source) => ExportError::io("write", name)(source),
+            Failure::Export(error) => error,
+        })?;
+    drop(buffered);
+    Ok(ExportedTar {
+        bytes: out.bytes,
+        sha256: Sha256(out.sha256.finalize().into()),
+        files,
+    })
+}
+
+/// Writes every entry and the end; returns the number of files and symlinks.
+fn entries(
+    repo: &Repo,
+    commit: CommitId,
+    tree: &Tree,
+    time: u64,
+    out: &mut dyn Write,
+    progress: &dyn Progress,
+) -> Result<u64, Failure> {
+    let (mut tar, mut files, mut done) = (Builder::new(out), 0, 0);
+    let item = commit.to_string();
+    for (path, node) in &tree.entries {
+        if progress.is_cancelled() {
+            return Err(ExportError::Cancelled { commit }.into());
+        }
+        let mut header = Header::new_ustar();
+        header.set_mtime(time);
+        let leaf = match *node {
+            Node::Leaf(id) => read_leaf(repo, path, id)?,
+            Node::Directory { mode } => {
+                header.set_entry_type(EntryType::Directory);
+                set_owner(&mut header, 0, 0, mode);
+                header.set_size(0);
+                tar.append_data(&mut header, format!("{path}/"), io::empty())?;
+                continue;
+            }
+        };
+        files += 1;
+        set_owner(
+            &mut header,
+            leaf.header.uid,
+            leaf.header.gid,
+            leaf.header.mode,
+        );
+        if leaf.header.is_symlink() {
+            header.set_entry_type(EntryType::Symlink);
+            header.set_size(0);
+            tar.append_link(&mut header, path.as_str(), &leaf.header.target)?;
+            continue;
+        }
+        header.set_entry_type(EntryType::Regular);
+        header.set_size(leaf.content.len() as u64);
+        tar.append_data(&mut header, path.as_str(), leaf.content.as_slice())?;
+        done += leaf.content.len() as u64;
+        progress.event(&Event::Advanced {
+            phase: Phase::Export,
+            item: &item,
+            done,
+            total: None,
+        });
+    }
+    tar.finish()?;
+    progress.event(&Event::Finished {
+        phase: Phase::Export,
+        item: &item,
+    });
+    Ok(files)
+}
+
+fn set_owner(header: &mut Header, uid: u32, gid: u32, mode: u32) {
+    header.set_uid(uid.into());
+    header.set_gid(gid.into());
+    header.set_mode(mode & 0o7777);
+}
+
+/// Writing failed, or reading did.
+enum Failure {
+    Write(io::Error),
+    Export(ExportError),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        Self::Export(error)
+    }
+}
+
+/// Counts and digests what is written.
+struct Counted<'a> {
+    out: &'a mut dyn Write,
+    bytes: u64,
+    sha256: sha2::Sha256,
+}
+
+impl<'a> Counted<'a> {
+    fn new(out: &'a mut dyn Write) -> Self {
+        Self {
+            out,
+            bytes: 0,
+            sha256: sha2::Sha256::new(),
+        }
+    }
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.sha256.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

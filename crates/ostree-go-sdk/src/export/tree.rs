@@ -1,0 +1,112 @@
+//! A commit's tree, entry by entry, and the content of its files.
+
+use super::ExportError;
+use crate::checkout::Listing;
+use crate::fs::path::TreePath;
+use crate::id::{CommitId, FileId};
+use crate::object::{AnyHeader, FileHasher};
+use crate::repo::Repo;
+use gio::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Everything in a commit's tree but its top, by path: a directory is before what is in it.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) entries: BTreeMap<TreePath, Node>,
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Node {
+    /// A directory and its whole `st_mode`.
+    Directory { mode: u32 },
+    /// A file or a symlink.
+    Leaf(FileId),
+}
+
+/// A file or a symlink, read and checked.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    /// Everything about it but its bytes.
+    pub(super) header: AnyHeader,
+    /// Its bytes; none for a symlink.
+    pub(super) content: Vec<u8>,
+}
+
+impl Tree {
+    /// Reads the directories of a commit, and checks them.
+    pub(super) fn read(repo: &Repo, commit: CommitId) -> Result<Self, ExportError> {
+        let listing = Listing::read(repo, commit);
+        if let Some((path, object)) = listing.damaged.into_iter().next() {
+            return Err(ExportError::Damaged {
+                commit,
+                path,
+                object,
+            });
+        }
+        let path = |path: &Path| {
+            let parsed = path.to_str().and_then(|path| path.parse::<TreePath>().ok());
+            parsed.ok_or_else(|| ExportError::Path {
+                commit,
+                path: path.to_owned(),
+            })
+        };
+        let mut entries = BTreeMap::new();
+        for directory in listing.dirs {
+            for (name, id) in directory.files {
+                entries.insert(path(&directory.path.join(name))?, Node::Leaf(id));
+            }
+            if !directory.path.as_os_str().is_empty() {
+                let mode = directory.mode;
+                entries.insert(path(&directory.path)?, Node::Directory { mode });
+            }
+        }
+        Ok(Self { entries })
+    }
+}
+
+/// Reads a file whole into memory. The largest of Go 1.26 has 25 MB.
+pub(super) fn read_leaf(repo: &Repo, path: &TreePath, id: FileId) -> Result<Leaf, ExportError> {
+    let failed = |source| ExportError::from(repo.failed(&format!("read object {id}"), source));
+    let (content, info, xattrs) = repo
+        .as_ostree()
+        .load_file(&id.to_string(), gio::Cancellable::NONE)
+        .map_err(failed)?;
+    let header = AnyHeader {
+        uid: info.attribute_uint32("unix::uid"),
+        gid: info.attribute_uint32("unix::gid"),
+        mode: info.attribute_uint32("unix::mode"),
+        target: match content {
+            Some(_) => String::new(),
+            None => info
+                .symlink_target()
+                .and_then(|target| target.into_os_string().into_string().ok())
+                .unwrap_or_default(),
+        },
+        xattrs: xattrs.get().unwrap_or_default(),
+    };
+    let mut bytes = Vec::with_capacity(usize::try_from(info.size()).unwrap_or(0));
+    if let Some(content) = content {
+        std::io::Read::read_to_end(&mut content.into_read(), &mut bytes).map_err(|source| {
+            failed(glib::Error::new(
+                gio::IOErrorEnum::Failed,
+                &source.to_string(),
+            ))
+        })?;
+    }
+    let mut hasher = FileHasher::framed(&header.framed());
+    hasher.update(&bytes);
+    let found = hasher.finish();
+    if found != id {
+        return Err(ExportError::DamagedFile {
+            path: path.clone(),
+            found,
+            expected: id,
+        });
+    }
+    Ok(Leaf {
+        header,
+        content: bytes,
+    })
+}
