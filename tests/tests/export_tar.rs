@@ -69,7 +69,7 @@ fn the_same_release_gives_the_same_bytes() {
         );
         run(Command::new("sh")
             .args(["-c", &piped])
-            .current_dir(bench.path(".")))
+            .current_dir(bench.path("")))
         .ok();
         bench.run(["export", "tar", REF, "c.tar"]).ok();
         assert_eq!(
@@ -99,21 +99,37 @@ fn a_damaged_object_leaves_what_was_there() {
     fs::write(object, "package fm!\n").unwrap();
     let out = bench.run(["export", "tar", REF, "a.tar"]).exits(1);
     insta::with_settings!({filters => [("[0-9a-f]{64}", "SHA256")]}, {
-        insta::assert_snapshot!(out.stderr, @"");
+        insta::assert_snapshot!(out.stderr, @"error: /usr/lib/sdk/go-1.99/src/fmt/print.go is damaged in the repository: its object is SHA256, expected SHA256");
     });
     assert_eq!(read(&bench.path("a.tar")), "old");
-    let names = fs::read_dir(bench.path(".")).unwrap();
+    let names = fs::read_dir(bench.path("")).unwrap();
     assert!(
         !names
             .flatten()
             .any(|entry| entry.file_name().as_encoded_bytes().starts_with(b".ostree"))
     );
     let out = bench.run(["export", "tar", "1.98", "b.tar"]).exits(1);
-    insta::assert_snapshot!(out.stderr.replace(&bench.repo().display().to_string(), "REPO"), @"");
+    insta::assert_snapshot!(out.stderr.replace(&bench.repo().display().to_string(), "REPO"), @"
+    error: no ref or commit `1.98` in repository REPO
+    hint: did you mean `go-sdk/x86_64/1.99.1`?
+    ");
     let out = bench
         .run(["export", "tar", REF, "-", "--format", "json"])
         .exits(2);
-    insta::assert_snapshot!(out.stdout, @"");
+    insta::assert_snapshot!(out.stdout, @r#"
+    {
+      "schema": 1,
+      "error": {
+        "kind": "invalid-input",
+        "message": "standard output cannot hold both the archive and a JSON document",
+        "cause": null,
+        "hint": null
+      }
+    }
+    "#);
     let out = bench.run(["export", "tar", REF, "no/such/b.tar"]).exits(1);
-    insta::assert_snapshot!(out.stderr, @"");
+    insta::assert_snapshot!(out.stderr, @"
+    error: cannot write no/such/b.tar
+      No such file or directory (os error 2)
+    ");
 }

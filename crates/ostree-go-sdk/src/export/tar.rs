@@ -5,7 +5,7 @@
 
 use super::tree::{Node, Tree, read_leaf};
 use super::{Compression, ExportError};
-use crate::fs::atomic;
+use crate::fs::atomic::Pending;
 use crate::id::{CommitId, Sha256};
 use crate::progress::{Event, Phase, Progress, Silent};
 use crate::repo::Repo;
@@ -70,21 +70,9 @@ pub fn export_tar(
     dest: &Path,
     options: &TarOptions,
 ) -> Result<ExportedTar, ExportError> {
-    let failed = || ExportError::io("write", dest);
-    let folder = match dest.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".ostree-go-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(failed())?;
-    let written = write_tar(repo, commit, file.as_file_mut(), dest, options)?;
-    let (file, temporary) = file.into_parts();
-    atomic::rename(&file, &temporary, dest).map_err(failed())?;
-    // Nothing is under that name any more.
-    let _ = temporary.keep();
+    let mut file = Pending::new(dest).map_err(ExportError::io("write", dest))?;
+    let written = write_tar(repo, commit, &mut file.file, dest, options)?;
+    file.put().map_err(ExportError::io("write", dest))?;
     Ok(written)
 }
 

@@ -4,37 +4,63 @@ use crate::failpoint;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Replaces the file at `path` by one with `content`. Once this returns, the new file is
 /// durable; until then a reader sees the old one.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let (mut file, temporary) = (0u32..)
-        .find_map(|n| {
-            let mut hidden = OsString::from(".");
-            hidden.push(name);
-            hidden.push(format!(".{}-{n}", std::process::id()));
-            let temporary = path.with_file_name(hidden);
-            match OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&temporary)
-            {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
-                opened => Some(opened.map(|file| (file, temporary))),
-            }
-        })
-        .ok_or(io::ErrorKind::AlreadyExists)??;
-    file.write_all(content)
-        .and_then(|()| {
-            failpoint::hit("file.written");
-            rename(&file, &temporary, path)
-        })
-        .inspect_err(|_| {
-            // The first error is the one to tell; what is left over is harmless.
-            let _ = fs::remove_file(&temporary);
-        })
+    let mut pending = Pending::new(path)?;
+    pending.file.write_all(content)?;
+    failpoint::hit("file.written");
+    pending.put()
+}
+
+/// A file that is being written under a hidden name, and is to replace another. It goes when
+/// it is dropped before that.
+#[derive(Debug)]
+pub struct Pending<'a> {
+    pub file: File,
+    temporary: PathBuf,
+    path: &'a Path,
+}
+
+impl<'a> Pending<'a> {
+    /// An empty one beside `path`.
+    pub fn new(path: &'a Path) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        (0u32..)
+            .find_map(|n| {
+                let mut hidden = OsString::from(".");
+                hidden.push(name);
+                hidden.push(format!(".{}-{n}", std::process::id()));
+                let temporary = path.with_file_name(hidden);
+                match OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .open(&temporary)
+                {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
+                    opened => Some(opened.map(|file| Self {
+                        file,
+                        temporary,
+                        path,
+                    })),
+                }
+            })
+            .ok_or(io::ErrorKind::AlreadyExists)?
+    }
+
+    /// Moves it to its place, durably.
+    pub fn put(self) -> io::Result<()> {
+        rename(&self.file, &self.temporary, self.path)
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        // Once it is in its place nothing has that name; and what is left over is harmless.
+        let _ = fs::remove_file(&self.temporary);
+    }
 }
 
 /// Moves `file`, which is at `from`, to `to` in one step, and makes it durable there.
@@ -68,6 +94,7 @@ pub fn symlink(target: &Path, path: &Path) -> io::Result<()> {
 /// Makes the names in a directory durable.
 pub fn sync_directory(directory: Option<&Path>) -> io::Result<()> {
     match directory {
+        Some(here) if here.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),
     }

@@ -6,6 +6,7 @@
 
 mod ed25519;
 mod generate;
+mod issuer;
 mod verified;
 
 pub use generate::{GeneratedKey, generate_ed25519_key, generate_gpg_key};
@@ -281,17 +282,11 @@ pub(crate) fn sign_summary(repo: &Repo, key: &SigningKey) -> Result<(), SignErro
 /// The keys whose signatures a commit has, good or not: GPG fingerprints, or key ids where the
 /// signature says no more.
 pub(crate) fn signers(repo: &Repo, commit: CommitId) -> Result<Vec<String>, SignError> {
-    if gpg_packets(repo, commit)?.is_empty() {
-        return Ok(Vec::new());
-    }
-    let result = repo.as_ostree().verify_commit_ext(
-        &commit.to_string(),
-        gio::File::NONE,
-        gio::File::NONE,
-        gio::Cancellable::NONE,
-    );
-    let found = gpg_signatures(repo, commit, result)?;
-    Ok(found.into_iter().map(|signature| signature.key).collect())
+    let packets = gpg_packets(repo, commit)?;
+    Ok(packets
+        .iter()
+        .flat_map(|packet| issuer::issuers(packet))
+        .collect())
 }
 
 /// Whether a commit has a signature by a GPG key, given by fingerprint or key id.
