@@ -68,6 +68,7 @@ tests() {
     command_of mount mount util-linux
     command_of unshare util-linux util-linux
     command_of xz xz-utils xz
+    command_of openssl openssl openssl
     command_of chromium chromium chromium
 }
 

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Nginx {
     folder: TempDir,
+    scheme: &'static str,
     port: u16,
     _running: Running,
 }
@@ -35,28 +36,49 @@ impl Nginx {
     ///
     /// When it does not come up.
     pub fn start_with(location: &str) -> Option<Self> {
+        Self::start_as("http", "", location)
+    }
+
+    /// Starts one that speaks https, with more lines for its server: which certificates.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start_https(server: &str) -> Option<Self> {
+        Self::start_as("https", server, "")
+    }
+
+    fn start_as(scheme: &'static str, server: &str, location: &str) -> Option<Self> {
         let nginx = tools::require("nginx")?;
         let folder = tempfile::tempdir().expect("a folder for the server");
         fs::create_dir(folder.path().join("www")).expect("a folder to serve");
         // Another process may take the port before nginx does; then there is another try.
         (0..5)
-            .find_map(|_| Self::try_start(&nginx, folder.path(), location))
+            .find_map(|_| Self::try_start(&nginx, folder.path(), scheme, server, location))
             .map(|(port, running)| Self {
                 folder,
+                scheme,
                 port,
                 _running: running,
             })
             .or_else(|| panic!("nginx does not start"))
     }
 
-    fn try_start(nginx: &Path, folder: &Path, location: &str) -> Option<(u16, Running)> {
+    fn try_start(
+        nginx: &Path,
+        folder: &Path,
+        scheme: &str,
+        server: &str,
+        location: &str,
+    ) -> Option<(u16, Running)> {
         let port = TcpListener::bind("127.0.0.1:0")
             .ok()?
             .local_addr()
             .ok()?
             .port();
         let config = folder.join("nginx.conf");
-        fs::write(&config, config_text(folder, port, location)).expect("a configuration");
+        fs::write(&config, config_text(folder, port, scheme, server, location))
+            .expect("a configuration");
         let child = Command::new(nginx)
             .arg("-c")
             .arg(&config)
@@ -91,7 +113,7 @@ impl Nginx {
 
     /// Its URL, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
     /// What was asked of it: `GET /x 200`, one a line. A request stands there when it is over.
@@ -109,8 +131,9 @@ impl Drop for Running {
 }
 
 /// One process in the foreground, all it writes in its own folder.
-fn config_text(folder: &Path, port: u16, location: &str) -> String {
+fn config_text(folder: &Path, port: u16, scheme: &str, server: &str, location: &str) -> String {
     let folder = folder.display();
+    let ssl = if scheme == "https" { " ssl" } else { "" };
     format!(
         "daemon off;
 master_process off;
@@ -126,7 +149,8 @@ http {{
     scgi_temp_path {folder}/scgi;
     keepalive_timeout 60;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{ssl};
+        {server}
         root {folder}/www;
         location /denied/ {{ return 403; }}
         location / {{ index index.json; {location} }}

@@ -8,6 +8,13 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> u64;
 }
 
+/// A time for people and programs: `2026-11-02T20:36:21Z`. Takes seconds since 1970.
+pub(crate) fn rfc3339(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok();
+    let time = time.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| seconds.to_string(), |time| time.to_string())
+}
+
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;

@@ -272,7 +272,7 @@ fn pulls() {
     shop.summary();
     assert_snapshot!(said(&quick), @"
     3 mismatch
-    error: ref go-sdk/x86_64/1.99 is refused: commit [sha256] has timestamp 1735689600, older than 1767225600 of [sha256], which is there
+    error: ref go-sdk/x86_64/1.99 is refused: commit [sha256] is from 2025-01-01T00:00:00Z, older than [sha256], which is there and from 2026-01-01T00:00:00Z
     hint: --allow-downgrade takes it
     ");
     drop(bad);

@@ -3,6 +3,7 @@ use crate::error::CliError;
 use crate::output::{bytes, count, short, table};
 use ostree_go_sdk::Prune;
 use serde_json::{Value, json};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,9 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// works in the repository, but fails with 75.
 #[derive(Debug, clap::Args)]
 pub struct PruneArgs {
-    /// How many commits of each channel's history to keep
+    /// How many commits of each channel's history to keep, at least 1
     #[arg(long, value_name = "N")]
-    keep: usize,
+    keep: NonZeroUsize,
 
     /// Only releases made longer ago than this: a number and s, m, h, d or w
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
@@ -53,7 +54,9 @@ pub fn run(context: &Context<'_>, args: &PruneArgs) -> Result<ExitCode, CliError
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs());
     let older_than = args.older_than.map(|age| now.saturating_sub(age));
-    let plan = Prune::keep(args.keep).older_than(older_than).plan(&repo)?;
+    let plan = Prune::keep(args.keep.get())
+        .older_than(older_than)
+        .plan(&repo)?;
     if args.dry_run {
         let refs: Vec<_> = plan.refs().to_vec();
         let listed = refs

@@ -3,6 +3,7 @@
 use super::verify::DamagedFile;
 use crate::arch::Arch;
 use crate::checkout::CheckoutError;
+use crate::clock::rfc3339;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::repo::RepoError;
@@ -88,7 +89,9 @@ pub enum DeployError {
     },
     /// A ref names an older commit than the one of it that is deployed.
     #[error(
-        "{name} is from {found}, older than the deployed commit {commit} from {deployed} (seconds since 1970)"
+        "{name} is from {}, older than the deployed commit {commit} from {}",
+        rfc3339(*found),
+        rfc3339(*deployed)
     )]
     Downgrade {
         /// The ref.

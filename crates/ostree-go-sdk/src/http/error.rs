@@ -118,8 +118,10 @@ impl HttpError {
             Self::Status {
                 status: 404 | 410, ..
             } => ErrorKind::NotFound,
+            // The request itself is refused, for lack of a certificate say; but for "too slow",
+            // "too early" and "too many", the same one is refused again.
             Self::Status {
-                status: 401 | 403 | 407,
+                status: 400..=407 | 409..=424 | 426..=428 | 430..=499,
                 ..
             } => ErrorKind::PermissionDenied,
             Self::Request { .. }

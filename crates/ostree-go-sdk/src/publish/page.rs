@@ -3,6 +3,7 @@
 
 use super::index::{Entry, Index};
 use crate::arch::Arch;
+use crate::clock::rfc3339;
 use crate::version::GoVersion;
 use std::fmt::Write;
 
@@ -175,12 +176,7 @@ fn size(bytes: u64) -> String {
 }
 
 fn time(seconds: u64) -> String {
-    let time = i64::try_from(seconds)
-        .ok()
-        .and_then(|s| jiff::Timestamp::from_second(s).ok());
-    time.map_or_else(String::new, |time| {
-        time.to_string().replace('T', " ").replace('Z', " UTC")
-    })
+    rfc3339(seconds).replace('T', " ").replace('Z', " UTC")
 }
 
 fn escape(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! Why a pull failed.
 
 use crate::arch::Arch;
+use crate::clock::rfc3339;
 use crate::http::HttpError;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
@@ -79,7 +80,9 @@ pub enum PullError {
     },
     /// A commit is older than the one that is there.
     #[error(
-        "ref {name} is refused: commit {commit} has timestamp {found}, older than {expected} of {current}, which is there"
+        "ref {name} is refused: commit {commit} is from {}, older than {current}, which is there and from {}",
+        rfc3339(*found),
+        rfc3339(*expected)
     )]
     Older {
         /// The ref.
