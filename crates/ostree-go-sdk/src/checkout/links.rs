@@ -5,7 +5,8 @@
 //! symlinks, whose targets are the contents of their objects, and new files for empty ones.
 
 use super::listing::{Directory, Listing};
-use crate::id::{CommitId, FileId};
+use crate::fs::tree;
+use crate::id::FileId;
 use crate::parallel;
 use crate::repo::{Repo, RepoMode};
 use rustix::fs::{self as sys, AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
@@ -19,16 +20,16 @@ const METADATA: &str = "user.ostreemeta";
 /// Larger ones are left to libostree. The kernel clears as much for every file.
 const METADATA_SIZE: usize = 1024;
 
-/// Makes the tree at `dest`, where nothing is; returns the number of links.
+/// Makes the tree at `dest`, where nothing is; returns the number of links. Sealed, nothing in
+/// it has a write bit, and neither do the objects that it links to.
 ///
 /// # Errors
 /// Whatever stands in the way, be it that the repository is on another file system, in another
 /// mode, or damaged. Something may be at `dest` then.
-pub(super) fn tree(repo: &Repo, commit: CommitId, dest: &Path) -> io::Result<u64> {
+pub(super) fn tree(repo: &Repo, listing: &Listing, dest: &Path, sealed: bool) -> io::Result<u64> {
     if repo.mode() != RepoMode::BareUser {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    let listing = Listing::read(repo, commit);
     if !listing.damaged.is_empty() {
         return Err(io::ErrorKind::InvalidData.into());
     }
@@ -49,13 +50,14 @@ pub(super) fn tree(repo: &Repo, commit: CommitId, dest: &Path) -> io::Result<u64
         }
         Ok::<_, io::Error>(links)
     };
-    let links = parallel::each(&listing.dirs, || Reader::new(objects.clone()), fill)?;
+    let links = parallel::each(&listing.dirs, || Reader::new(objects.clone(), sealed), fill)?;
+    let kept = if sealed { !tree::WRITE } else { !0 };
     // What is in a directory comes before it: its mode may lock it, and its time would change.
     for dir in listing.dirs.iter().skip(1).rev() {
-        finish(top.as_fd(), &dir.path, dir.mode)?;
+        finish(top.as_fd(), &dir.path, dir.mode & kept)?;
     }
     if let Some(first) = listing.dirs.first() {
-        finish(CWD, dest, first.mode)?;
+        finish(CWD, dest, first.mode & kept)?;
     }
     Ok(links.into_iter().sum())
 }
@@ -86,13 +88,16 @@ fn open(at: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
 struct Reader {
     objects: PathBuf,
     xattr: [u8; METADATA_SIZE],
+    /// Whether to take write bits.
+    sealed: bool,
 }
 
 impl Reader {
-    fn new(objects: PathBuf) -> Self {
+    fn new(objects: PathBuf, sealed: bool) -> Self {
         Self {
             objects,
             xattr: [0; METADATA_SIZE],
+            sealed,
         }
     }
 
@@ -119,13 +124,20 @@ impl Reader {
                 sys::linkat(CWD, &object, into, name, AtFlags::empty())?;
                 let linked = sys::statat(into, name, AtFlags::SYMLINK_NOFOLLOW)?;
                 if linked.st_size > 0 {
+                    if self.sealed && linked.st_mode & tree::WRITE != 0 {
+                        let mode = Mode::from_raw_mode(linked.st_mode & 0o7777 & !tree::WRITE);
+                        sys::chmodat(into, name, mode, AtFlags::empty())?;
+                    }
                     return Ok(true);
                 }
                 // Many empty files are one object, and an inode has only so many links.
                 sys::unlinkat(into, name, AtFlags::empty())?;
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
                 let file = sys::openat(into, name, flags, Mode::RUSR)?;
-                let mode = Mode::from_raw_mode(mode).difference(Mode::SUID | Mode::SGID);
+                let mut mode = Mode::from_raw_mode(mode).difference(Mode::SUID | Mode::SGID);
+                if self.sealed {
+                    mode = mode.difference(Mode::from_raw_mode(tree::WRITE));
+                }
                 sys::fchmod(file, mode)?;
                 Ok(false)
             }
@@ -137,6 +149,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::super::{CheckoutOptions, write};
+    use crate::id::CommitId;
     use super::*;
     use glib::prelude::*;
     use proptest::prelude::*;
@@ -244,8 +257,8 @@ mod tests {
             put(&source, &tree);
             let commit = commit(&repo, &source);
             let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
-            super::tree(&repo, commit, &ours).unwrap();
-            write(&repo, commit, &theirs, &CheckoutOptions::default()).unwrap();
+            super::tree(&repo, &Listing::read(&repo, commit), &ours, false).unwrap();
+            write(&repo, commit, &Listing::read(&repo, commit), &theirs, &CheckoutOptions::default()).unwrap();
             prop_assert_eq!(look(&ours), look(&theirs));
         }
     }
@@ -255,11 +268,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for mode in [RepoMode::Archive, RepoMode::BareUserOnly] {
             let repo = Repo::create(folder.path().join(mode.as_str()), mode).unwrap();
-            let error = super::tree(&repo, [0; 32].into(), &folder.path().join("dest"));
+            let dest = folder.path().join("dest");
+            let error = super::tree(&repo, &Listing::default(), &dest, false);
             assert_eq!(error.unwrap_err().kind(), io::ErrorKind::Unsupported);
         }
         let repo = Repo::create(folder.path().join("bare-user"), RepoMode::BareUser).unwrap();
-        let error = super::tree(&repo, [0; 32].into(), &folder.path().join("dest"));
+        let listing = Listing::read(&repo, [0; 32].into());
+        let error = super::tree(&repo, &listing, &folder.path().join("dest"), false);
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert!(!folder.path().join("dest").exists());
     }

@@ -109,6 +109,7 @@ impl Contents<'_> {
                 tasks: Vec::new(),
                 todo: VecDeque::new(),
                 seen: HashSet::new(),
+                stored: HashSet::new(),
                 fetched: 0,
             };
             for delta in deltas {
@@ -146,6 +147,8 @@ struct Walk<'a> {
     todo: VecDeque<Task<'a>>,
     /// Objects that are here, or asked for; directories with their path where that decides.
     seen: HashSet<(ObjectKey, String)>,
+    /// Objects that parts have brought.
+    stored: HashSet<ObjectKey>,
     fetched: u64,
 }
 
@@ -181,6 +184,9 @@ impl<'a> Walk<'a> {
                 }
                 Ok(Happened::Stored(ticket, done)) => {
                     done.map_err(|why| self.rejected(ticket, why))?;
+                    if let Task::Part(delta, index) = &self.tasks[ticket] {
+                        self.stored.extend(&delta.parts()[*index].objects);
+                    }
                     under_way -= 1;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -316,6 +322,9 @@ impl<'a> Walk<'a> {
     }
 
     fn has(&self, key: &ObjectKey) -> Result<bool, RepoError> {
+        if self.stored.contains(key) {
+            return Ok(true);
+        }
         let repo = self.contents.transaction.repo();
         let id = key.checksum.to_string();
         repo.as_ostree()

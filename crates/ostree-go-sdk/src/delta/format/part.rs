@@ -1,6 +1,7 @@
 //! A part: tables of modes and of xattrs, a payload, and operations.
 
 use super::{DeltaFormatError, OpWriter};
+use glib::Bytes;
 use glib::prelude::*;
 use liblzma::read::XzDecoder;
 use liblzma::stream::{Action, Check, Filters, Status, Stream};
@@ -54,7 +55,7 @@ pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     tables: PartTables,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     payload: Range<usize>,
     ops: Range<usize>,
 }
@@ -83,7 +84,7 @@ impl Part {
         let tables = PartTables::read(&bytes[modes], &bytes[xattrs])?;
         Ok(Self {
             tables,
-            bytes,
+            bytes: Bytes::from_owned(bytes),
             payload,
             ops,
         })
@@ -100,6 +101,14 @@ impl Part {
 
     pub(crate) fn payload(&self) -> &[u8] {
         &self.bytes[self.payload.clone()]
+    }
+
+    /// Bytes of the payload, if it has them. They are no copy, and keep the part in memory.
+    pub(crate) fn share(&self, offset: u64, size: u64) -> Option<Bytes> {
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(usize::try_from(size).ok()?)?;
+        let at = self.payload.start;
+        (end <= self.payload.len()).then(|| Bytes::from_bytes(&self.bytes, at + start..at + end))
     }
 
     /// The operations' bytes, for [`super::Ops`].
