@@ -70,6 +70,7 @@ mod fsck;
 #[doc(hidden)]
 pub mod fuzzing;
 mod golang;
+mod gvariant;
 mod http;
 mod id;
 mod kind;

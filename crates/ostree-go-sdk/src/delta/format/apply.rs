@@ -201,7 +201,5 @@ fn slice(bytes: &[u8], offset: u64, size: u64) -> Result<&[u8], &'static str> {
         let start = usize::try_from(offset).ok()?;
         Some(start..start.checked_add(usize::try_from(size).ok()?)?)
     };
-    range()
-        .and_then(|range| bytes.get(range))
-        .ok_or(NOT_THERE)
+    range().and_then(|range| bytes.get(range)).ok_or(NOT_THERE)
 }

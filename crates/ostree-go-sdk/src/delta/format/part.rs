@@ -1,6 +1,7 @@
 //! A part: tables of modes and of xattrs, a payload, and operations.
 
 use super::{DeltaFormatError, OpWriter};
+use crate::gvariant::{members, offset_width};
 use glib::Bytes;
 use glib::prelude::*;
 use liblzma::read::XzDecoder;
@@ -134,32 +135,6 @@ fn decompress(xz: &[u8], limit: u64) -> Result<Vec<u8>, DeltaFormatError> {
         return Err(DeltaFormatError::TooLarge { limit });
     }
     Ok(bytes)
-}
-
-/// Where the four members of a part's tuple are. The ends of the first three stand behind the
-/// last, in reverse, each in as few bytes as the tuple's length needs. Source: GVariant
-/// specification, 2.3.6 "Framing Offsets".
-fn members(bytes: &[u8]) -> Option<[Range<usize>; 4]> {
-    let width = offset_width(bytes.len());
-    let end = bytes.len().checked_sub(3 * width)?;
-    let offset = |index: usize| {
-        let at = bytes.len() - (index + 1) * width;
-        let mut number = [0; 8];
-        number[..width].copy_from_slice(&bytes[at..at + width]);
-        usize::try_from(u64::from_le_bytes(number)).ok()
-    };
-    let (a, b, c) = (offset(0)?, offset(1)?, offset(2)?);
-    (a <= b && b <= c && c <= end).then_some([0..a, a..b, b..c, c..end])
-}
-
-/// The bytes of each framing offset in a container of `len` bytes.
-fn offset_width(len: usize) -> usize {
-    match len as u64 {
-        0..=0xff => 1,
-        0x100..=0xffff => 2,
-        0x1_0000..=0xffff_ffff => 4,
-        _ => 8,
-    }
 }
 
 /// The tables of a part: what operations name by a number.
