@@ -217,21 +217,21 @@ pub fn checkout(
         &staging,
         options,
     )
-        .and_then(|made| sync(&staging, options).map(|()| made))
-        .and_then(|made| {
-            failpoint::hit("checkout.synced");
-            let cwd = rustix::fs::CWD;
-            rustix::fs::renameat_with(cwd, &staging, cwd, dest, RenameFlags::NOREPLACE)
-                .map_err(io::Error::from)
-                .and_then(|()| {
-                    if options.no_sync {
-                        return Ok(());
-                    }
-                    File::open(parent)?.sync_all()
-                })
-                .map_err(io("rename a tree to", dest))?;
-            Ok(made)
-        });
+    .and_then(|made| sync(&staging, options).map(|()| made))
+    .and_then(|made| {
+        failpoint::hit("checkout.synced");
+        let cwd = rustix::fs::CWD;
+        rustix::fs::renameat_with(cwd, &staging, cwd, dest, RenameFlags::NOREPLACE)
+            .map_err(io::Error::from)
+            .and_then(|()| {
+                if options.no_sync {
+                    return Ok(());
+                }
+                File::open(parent)?.sync_all()
+            })
+            .map_err(io("rename a tree to", dest))?;
+        Ok(made)
+    });
     made.inspect_err(|_| {
         // The first error is the one to tell.
         let _ = tree::remove(&staging);
