@@ -19,6 +19,7 @@ use crate::kind::ErrorKind;
 use crate::progress::{Event, Phase};
 use crate::repo::{RepoError, Transaction};
 use crate::store::StoreError;
+use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender, channel};
@@ -253,9 +254,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Asks for the parts of a delta that make something new, and for what it leaves out.
+    /// Asks for the parts of a delta that make something new, and for what it leaves out. The
+    /// largest come first: at the end no core waits long for another.
     fn delta(&mut self, delta: &'a Delta) -> Result<(), PullError> {
-        for (index, part) in delta.parts().iter().enumerate() {
+        let mut parts: Vec<_> = delta.parts().iter().enumerate().collect();
+        parts.sort_by_key(|(_, part)| Reverse(part.uncompressed));
+        for (index, part) in parts {
             for object in &part.objects {
                 if !self.has(object)? {
                     self.todo.push_back(Task::Part(delta, index));
@@ -325,8 +329,11 @@ impl<'a> Walk<'a> {
         if self.stored.contains(key) {
             return Ok(true);
         }
-        let repo = self.contents.transaction.repo();
-        let id = key.checksum.to_string();
+        let (repo, id) = (self.contents.transaction.repo(), key.checksum.to_string());
+        // Most of a tree is here after an upgrade's delta; libostree takes several times as long.
+        if key.kind == ObjectKind::File && self.contents.transaction.has_bare(&id) {
+            return Ok(true);
+        }
         repo.as_ostree()
             .has_object(key.kind.to_ostree(), &id, gio::Cancellable::NONE)
             .map_err(|source| repo.failed(&format!("look for object {key}"), source))
