@@ -82,7 +82,8 @@ impl Root {
                 Verify::None => false,
             };
             let check = if check {
-                let damaged = verify::compare(&repo, &Listing::read(&repo, commit), &path, progress)?;
+                let damaged =
+                    verify::compare(&repo, &Listing::read(&repo, commit), &path, progress)?;
                 if damaged.is_empty() {
                     Check::Good
                 } else {

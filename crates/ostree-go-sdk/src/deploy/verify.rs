@@ -212,12 +212,7 @@ fn same_access(one: u32, other: u32) -> bool {
     (one ^ other) & 0o555 == 0
 }
 
-fn check(
-    repo: &Repo,
-    path: &Path,
-    id: FileId,
-    buffer: &mut [u8],
-) -> Option<FileProblem> {
+fn check(repo: &Repo, path: &Path, id: FileId, buffer: &mut [u8]) -> Option<FileProblem> {
     let found = match rustix::fs::lstat(path) {
         Ok(found) if repo.seen().is(&found, id) => return None,
         Ok(found) => found,

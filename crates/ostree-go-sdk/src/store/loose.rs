@@ -265,12 +265,7 @@ impl NewFile {
 
     /// Gives it an object's place in the staging folder. If the object is there already, it
     /// stays.
-    fn show_as(
-        self,
-        staging: &Staging,
-        path: &str,
-        by_descriptor: &mut bool,
-    ) -> io::Result<()> {
+    fn show_as(self, staging: &Staging, path: &str, by_descriptor: &mut bool) -> io::Result<()> {
         let shown = match self {
             Self::Nameless(file) => link(&file, staging, path, by_descriptor),
             Self::Named(file) => file
