@@ -9,6 +9,7 @@ use ostree_go_tests::tools;
 use ostree_go_tests::toy::Toy;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -26,6 +27,17 @@ fn bench(mode: &str) -> Bench {
 
 const REF: &str = "go-sdk/x86_64/1.99.1";
 const PRINT: &str = "usr/lib/sdk/go-1.99/src/fmt/print.go";
+
+#[test]
+fn a_kill_leaves_nothing_at_the_destination() {
+    let bench = bench("bare-user");
+    let mut command = bench.ostree_go(["checkout", REF, "tree"]);
+    let out = run(command.env("OSTREE_GO_FAILPOINT", "checkout.synced"));
+    assert_eq!(out.status.signal(), Some(9), "{}", out.stderr);
+    assert!(!bench.path("tree").exists());
+    bench.run(["checkout", REF, "tree"]).ok();
+    bench.fsck();
+}
 
 #[test]
 fn links_or_copies_and_says_so() {

@@ -12,7 +12,6 @@ const VERSION: &str = "usr/lib/sdk/go-1.99/VERSION";
 /// The points that an upgrade, an uninstall of the active SDK and a collection pass.
 const UPGRADE: &[&str] = &[
     "deploy.locked",
-    "checkout.synced",
     "deploy.checked-out",
     "deploy.sealed",
     "deploy.synced",

@@ -45,6 +45,7 @@ pub struct CheckoutOptions {
     union: Union,
     copy: bool,
     no_sync: bool,
+    sealed: bool,
 }
 
 impl CheckoutOptions {
@@ -74,6 +75,15 @@ impl CheckoutOptions {
     #[must_use]
     pub fn sync(mut self, sync: bool) -> Self {
         self.no_sync = !sync;
+        self
+    }
+}
+
+impl CheckoutOptions {
+    /// Takes all write bits, those of linked objects among them: in a `bare-user` repository
+    /// these say nothing.
+    pub(crate) fn sealed(mut self, sealed: bool) -> Self {
+        self.sealed = sealed;
         self
     }
 }
@@ -185,7 +195,7 @@ pub fn checkout(
                 repo: repo.path().to_owned(),
             });
         }
-        write(repo, commit, dest, options)?;
+        write(repo, commit, &Listing::read(repo, commit), dest, options)?;
         let made = count(repo, dest, options)?;
         return sync(dest, options).map(|()| made);
     }
@@ -200,22 +210,28 @@ pub fn checkout(
     };
     std::fs::create_dir_all(parent).map_err(io("make directory", parent))?;
     let staging = staging_name(dest);
-    let made = make(repo, commit, &staging, options)
-        .and_then(|made| sync(&staging, options).map(|()| made))
-        .and_then(|made| {
-            failpoint::hit("checkout.synced");
-            let cwd = rustix::fs::CWD;
-            rustix::fs::renameat_with(cwd, &staging, cwd, dest, RenameFlags::NOREPLACE)
-                .map_err(io::Error::from)
-                .and_then(|()| {
-                    if options.no_sync {
-                        return Ok(());
-                    }
-                    File::open(parent)?.sync_all()
-                })
-                .map_err(io("rename a tree to", dest))?;
-            Ok(made)
-        });
+    let made = make(
+        repo,
+        commit,
+        &Listing::read(repo, commit),
+        &staging,
+        options,
+    )
+    .and_then(|made| sync(&staging, options).map(|()| made))
+    .and_then(|made| {
+        failpoint::hit("checkout.synced");
+        let cwd = rustix::fs::CWD;
+        rustix::fs::renameat_with(cwd, &staging, cwd, dest, RenameFlags::NOREPLACE)
+            .map_err(io::Error::from)
+            .and_then(|()| {
+                if options.no_sync {
+                    return Ok(());
+                }
+                File::open(parent)?.sync_all()
+            })
+            .map_err(io("rename a tree to", dest))?;
+        Ok(made)
+    });
     made.inspect_err(|_| {
         // The first error is the one to tell.
         let _ = tree::remove(&staging);
@@ -235,16 +251,17 @@ fn staging_name(dest: &Path) -> PathBuf {
 fn write(
     repo: &Repo,
     commit: CommitId,
+    listing: &Listing,
     dest: &Path,
     options: &CheckoutOptions,
 ) -> Result<(), CheckoutError> {
     use ostree::{RepoCheckoutMode as Mode, RepoCheckoutOverwriteMode as Overwrite};
     // libostree ends the whole process over a damaged directory.
-    if let Some((path, object)) = Listing::read(repo, commit).damaged.into_iter().next() {
+    if let Some((path, object)) = listing.damaged.first() {
         return Err(CheckoutError::Damaged {
             commit,
-            path,
-            object,
+            path: path.clone(),
+            object: object.clone(),
         });
     }
     let at = ostree::RepoCheckoutAtOptions {
@@ -283,15 +300,16 @@ fn write(
         })
 }
 
-/// Makes the tree where nothing is.
-fn make(
+/// Makes the tree where nothing is; it is not synced.
+pub(crate) fn make(
     repo: &Repo,
     commit: CommitId,
+    listing: &Listing,
     dest: &Path,
     options: &CheckoutOptions,
 ) -> Result<CheckedOut, CheckoutError> {
     if options.subpath.is_none() && !options.copy {
-        match links::tree(repo, commit, dest) {
+        match links::tree(repo, listing, dest, options.sealed) {
             Ok(linked) => {
                 return Ok(CheckedOut {
                     linked,
@@ -302,7 +320,10 @@ fn make(
             Err(_) => tree::remove(dest).map_err(io("remove", dest))?,
         }
     }
-    write(repo, commit, dest, options)?;
+    write(repo, commit, listing, dest, options)?;
+    if options.sealed {
+        tree::seal(dest).map_err(io("seal", dest))?;
+    }
     count(repo, dest, options)
 }
 

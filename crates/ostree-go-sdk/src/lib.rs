@@ -71,6 +71,7 @@ mod fsck;
 #[doc(hidden)]
 pub mod fuzzing;
 mod golang;
+mod gvariant;
 mod http;
 mod id;
 mod kind;

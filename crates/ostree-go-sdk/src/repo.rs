@@ -5,9 +5,11 @@
 //! libostree's own lock, which a prune takes alone; what a transaction has seen in the
 //! repository therefore stays until the transaction ends.
 
+mod seen;
 mod staging;
 mod transaction;
 
+pub(crate) use seen::Seen;
 pub(crate) use staging::{NoRoom, Staging};
 pub(crate) use transaction::Transaction;
 
@@ -22,6 +24,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// How a repository stores files. The words are libostree's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +200,8 @@ pub(crate) fn kind_of_glib(error: &glib::Error) -> ErrorKind {
 pub struct Repo {
     inner: ostree::Repo,
     path: PathBuf,
+    /// What clones of this have written and read.
+    seen: Arc<Seen>,
 }
 
 /// What a repository's directory holds from the start.
@@ -246,7 +251,11 @@ impl Repo {
             }
         }
         let inner = ostree::Repo::new_for_path(&path);
-        let repo = Self { inner, path };
+        let repo = Self {
+            inner,
+            path,
+            seen: Arc::default(),
+        };
         match repo.inner.open(gio::Cancellable::NONE) {
             Ok(()) => Ok(repo),
             Err(source) => Err(repo.failed("read the configuration", source)),
@@ -281,6 +290,7 @@ impl Repo {
         let repo = Self {
             inner,
             path: path.to_owned(),
+            seen: Arc::default(),
         };
         repo.inner
             .create(mode.to_ostree(), gio::Cancellable::NONE)
@@ -325,6 +335,11 @@ impl Repo {
     #[must_use]
     pub fn as_ostree(&self) -> &ostree::Repo {
         &self.inner
+    }
+
+    /// The files that this and its clones know.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Every local ref and the commit it names, in order. Refs of remotes are left out, and

@@ -4,8 +4,8 @@ use crate::error::CliError;
 use crate::output::{bytes, count};
 use crate::progress::Terminal;
 use ostree_go_sdk::{
-    Action, Arch, CommitId, DeployOptions, Deployed, LockedRoot, Outcome, Pull, RefName, Repo,
-    TrustedKeys, Verified, remote,
+    Action, Arch, CommitId, DamagedFile, DeployOptions, Deployed, Deployment, LockedRoot, Outcome,
+    Pull, RefName, Repo, TrustedKeys, Verified, remote,
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -74,7 +74,7 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliErr
     let root = deployments::open_or_create(context)?;
     let mut locked = root.lock(&progress)?;
     let deployed =
-        deploy(context, &mut locked, &[job]).map_err(|error| not_deployed(&locked, error))?;
+        deploy(context, &mut locked, &[job], None).map_err(|error| not_deployed(&locked, error))?;
     let mut activated = false;
     if !args.no_activate
         && Some(arch) == Arch::host()
@@ -94,16 +94,17 @@ pub struct Job {
 }
 
 /// Fetches refs and deploys them: all, or none. Where the repository turns out damaged, it is
-/// tried once more: the damaged objects are fetched anew.
+/// tried once more: the damaged objects are fetched anew. `active` is checked meanwhile.
 pub fn deploy(
     context: &Context<'_>,
     locked: &mut LockedRoot<'_>,
     jobs: &[Job],
+    mut active: Option<&Deployment>,
 ) -> Result<Vec<Deployed>, CliError> {
     let mut deployed = Vec::new();
     for job in jobs {
-        let done = match attempt(context, locked, job) {
-            Err(error) if is_damaged(&error) => attempt(context, locked, job),
+        let done = match attempt(context, locked, job, active.take()) {
+            Err(error) if is_damaged(&error) => attempt(context, locked, job, None),
             result => result,
         };
         deployed.extend(done.inspect_err(|_| undo(locked, &deployed))?);
@@ -115,14 +116,36 @@ fn attempt(
     context: &Context<'_>,
     locked: &mut LockedRoot<'_>,
     job: &Job,
+    active: Option<&Deployment>,
 ) -> Result<Vec<Deployed>, CliError> {
     let options = job.from.options(job.arch);
     let mut deployed = Vec::new();
-    for (name, commit) in fetch(context, locked, job)? {
+    let fetched = match active {
+        Some(active) => {
+            let fetch = |locked: &LockedRoot<'_>| fetch(context, locked, job);
+            let (fetched, damaged) = locked.check_beside(active.commit, fetch)?;
+            warn_if_damaged(context, active, &damaged);
+            fetched?
+        }
+        None => fetch(context, locked, job)?,
+    };
+    for (name, commit) in fetched {
         let done = locked.deploy(&name, &commit, &options);
         deployed.push(done.inspect_err(|_| undo(locked, &deployed))?);
     }
     Ok(deployed)
+}
+
+fn warn_if_damaged(context: &Context<'_>, active: &Deployment, damaged: &[DamagedFile]) {
+    if let Some(first) = damaged.first() {
+        let more = match damaged.len() {
+            1 => String::new(),
+            n => format!(", and {} more", count(n as u64 - 1)),
+        };
+        let name = title(active);
+        let warning = format!("warning: the active {name} no longer verifies: {first}{more}");
+        context.output.say(&warning);
+    }
 }
 
 /// Removes what was not there before.

@@ -1,8 +1,7 @@
-use super::deployments::{self, not_deployed, title};
+use super::deployments::{self, not_deployed};
 use super::install::{FromArgs, Job, deploy, report};
 use super::{Context, UNCHANGED};
 use crate::error::CliError;
-use crate::output::count;
 use crate::progress::Terminal;
 use ostree_go_sdk::{
     Action, CommitInfo, CommitKind, DeployError, Deployment, LockedRoot, Outcome, Repo, remote,
@@ -40,13 +39,10 @@ pub fn run(context: &Context<'_>, args: &UpgradeArgs) -> Result<ExitCode, CliErr
     let old = chosen(&locked, args)?;
     let active = locked.active().cloned();
     let active = active.filter(|active| old.iter().any(|d| d.commit == active.commit));
-    if let Some(active) = &active {
-        warn_if_damaged(context, &mut locked, active)?;
-    }
     let jobs = old.iter().map(|one| job(locked.repo(), one, &args.from));
     let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
-    let deployed =
-        deploy(context, &mut locked, &jobs).map_err(|error| not_deployed(&locked, error))?;
+    let deployed = deploy(context, &mut locked, &jobs, active.as_ref())
+        .map_err(|error| not_deployed(&locked, error))?;
     let mut activated = false;
     if let Some(old) = active {
         let same = |d: &Deployment| (&d.ref_name, d.arch) == (&old.ref_name, old.arch);
@@ -115,24 +111,6 @@ fn job(repo: &Repo, old: &Deployment, given: &FromArgs) -> Result<Job, CliError>
         from,
         arch: old.arch,
     })
-}
-
-fn warn_if_damaged(
-    context: &Context<'_>,
-    locked: &mut LockedRoot<'_>,
-    active: &Deployment,
-) -> Result<(), CliError> {
-    let damaged = locked.check(active.commit)?;
-    if let Some(first) = damaged.first() {
-        let more = match damaged.len() {
-            1 => String::new(),
-            n => format!(", and {} more", count(n as u64 - 1)),
-        };
-        let name = title(active);
-        let warning = format!("warning: the active {name} no longer verifies: {first}{more}");
-        context.output.say(&warning);
-    }
-    Ok(())
 }
 
 /// The repository on this machine that an unsigned SDK came from. A signed one needs the keys

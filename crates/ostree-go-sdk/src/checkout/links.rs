@@ -5,13 +5,15 @@
 //! symlinks, whose targets are the contents of their objects, and new files for empty ones.
 
 use super::listing::{Directory, Listing};
-use crate::id::{CommitId, FileId};
+use crate::fs::tree;
+use crate::id::FileId;
 use crate::parallel;
 use crate::repo::{Repo, RepoMode};
 use rustix::fs::{self as sys, AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The xattr with a file's owner, mode and xattrs: `(uuua(ayay))`, the numbers big-endian
 /// (`ostree-repo-commit.c`, `OSTREE_FILEMETA_GVARIANT_FORMAT`).
@@ -19,16 +21,16 @@ const METADATA: &str = "user.ostreemeta";
 /// Larger ones are left to libostree. The kernel clears as much for every file.
 const METADATA_SIZE: usize = 1024;
 
-/// Makes the tree at `dest`, where nothing is; returns the number of links.
+/// Makes the tree at `dest`, where nothing is; returns the number of links. Sealed, nothing in
+/// it has a write bit, and neither do the objects that it links to.
 ///
 /// # Errors
 /// Whatever stands in the way, be it that the repository is on another file system, in another
 /// mode, or damaged. Something may be at `dest` then.
-pub(super) fn tree(repo: &Repo, commit: CommitId, dest: &Path) -> io::Result<u64> {
+pub(super) fn tree(repo: &Repo, listing: &Listing, dest: &Path, sealed: bool) -> io::Result<u64> {
     if repo.mode() != RepoMode::BareUser {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    let listing = Listing::read(repo, commit);
     if !listing.damaged.is_empty() {
         return Err(io::ErrorKind::InvalidData.into());
     }
@@ -38,24 +40,33 @@ pub(super) fn tree(repo: &Repo, commit: CommitId, dest: &Path) -> io::Result<u64
         sys::mkdirat(&top, &dir.path, Mode::RWXU)?;
     }
     let objects = repo.path().join("objects");
-    let fill = |reader: &mut Reader, dir: &Directory| {
+    let folder = Arc::new(open(CWD, &objects, OFlags::DIRECTORY)?);
+    let linker = || Linker {
+        repo: repo.clone(),
+        path: objects.clone(),
+        objects: folder.clone(),
+        xattr: [0; METADATA_SIZE],
+        sealed,
+    };
+    let fill = |linker: &mut Linker, dir: &Directory| {
         let into = match dir.path.as_os_str().is_empty() {
             true => top.try_clone()?,
             false => open(top.as_fd(), &dir.path, OFlags::DIRECTORY)?,
         };
         let mut links = 0;
         for (name, id) in &dir.files {
-            links += u64::from(reader.put(*id, into.as_fd(), name)?);
+            links += u64::from(linker.put(*id, into.as_fd(), name)?);
         }
         Ok::<_, io::Error>(links)
     };
-    let links = parallel::each(&listing.dirs, || Reader::new(objects.clone()), fill)?;
+    let links = parallel::each(&listing.dirs, linker, fill)?;
+    let kept = if sealed { !tree::WRITE } else { !0 };
     // What is in a directory comes before it: its mode may lock it, and its time would change.
     for dir in listing.dirs.iter().skip(1).rev() {
-        finish(top.as_fd(), &dir.path, dir.mode)?;
+        finish(top.as_fd(), &dir.path, dir.mode & kept)?;
     }
     if let Some(first) = listing.dirs.first() {
-        finish(CWD, dest, first.mode)?;
+        finish(CWD, dest, first.mode & kept)?;
     }
     Ok(links.into_iter().sum())
 }
@@ -82,55 +93,68 @@ fn open(at: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(sys::openat(at, path, flags, Mode::empty())?)
 }
 
-/// Reads what an object is.
-struct Reader {
-    objects: PathBuf,
+/// Puts objects' files into directories.
+struct Linker {
+    repo: Repo,
+    path: PathBuf,
+    objects: Arc<OwnedFd>,
     xattr: [u8; METADATA_SIZE],
+    /// Whether to take write bits.
+    sealed: bool,
 }
 
-impl Reader {
-    fn new(objects: PathBuf) -> Self {
-        Self {
-            objects,
-            xattr: [0; METADATA_SIZE],
-        }
-    }
-
+impl Linker {
     /// Puts an object's file into a directory; says whether that is a link to it.
     fn put(&mut self, id: FileId, into: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
         let checksum = id.to_string();
-        let (folder, rest) = checksum.split_at(2);
-        let object = self.objects.join(folder).join(format!("{rest}.file"));
-        let length = sys::lgetxattr(&object, METADATA, &mut self.xattr[..])?;
-        let mode = match self.xattr[..length] {
-            [_, _, _, _, _, _, _, _, a, b, c, d, ..] => u32::from_be_bytes([a, b, c, d]),
-            _ => return Err(io::ErrorKind::InvalidData.into()),
-        };
-        match FileType::from_raw_mode(mode) {
-            FileType::Symlink => {
-                // Up to the first zero byte, as libostree reads it.
-                let target = std::fs::read(&object)?;
-                let target = target.split(|byte| *byte == 0).next().unwrap_or_default();
-                sys::symlinkat(target, into, name)?;
-                Ok(false)
-            }
-            // Of a file that its owner may not read libostree makes a readable copy.
-            FileType::RegularFile if mode & 0o400 != 0 => {
-                sys::linkat(CWD, &object, into, name, AtFlags::empty())?;
-                let linked = sys::statat(into, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                if linked.st_size > 0 {
-                    return Ok(true);
+        let object = format!("{}/{}.file", &checksum[..2], &checksum[2..]);
+        let found = sys::statat(&self.objects, &object, AtFlags::SYMLINK_NOFOLLOW)?;
+        // What has been hashed as a file like others is none of the exceptions below.
+        if found.st_size == 0 || !self.repo.seen().is(&found, id) {
+            let mode = self.mode(&object)?;
+            match FileType::from_raw_mode(mode) {
+                FileType::Symlink => {
+                    // Up to the first zero byte, as libostree reads it.
+                    let target = std::fs::read(self.path.join(object))?;
+                    let target = target.split(|byte| *byte == 0).next().unwrap_or_default();
+                    sys::symlinkat(target, into, name)?;
+                    return Ok(false);
                 }
-                // Many empty files are one object, and an inode has only so many links.
-                sys::unlinkat(into, name, AtFlags::empty())?;
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-                let file = sys::openat(into, name, flags, Mode::RUSR)?;
-                let mode = Mode::from_raw_mode(mode).difference(Mode::SUID | Mode::SGID);
-                sys::fchmod(file, mode)?;
-                Ok(false)
+                // Of a file that its owner may not read libostree makes a readable copy.
+                FileType::RegularFile if mode & 0o400 != 0 => {}
+                _ => return Err(io::ErrorKind::Unsupported.into()),
             }
-            _ => Err(io::ErrorKind::Unsupported.into()),
+            if found.st_size == 0 {
+                // Many empty files are one object, and an inode has only so many links.
+                self.create(mode, into, name)?;
+                return Ok(false);
+            }
         }
+        sys::linkat(&self.objects, &object, into, name, AtFlags::empty())?;
+        if self.sealed && found.st_mode & tree::WRITE != 0 {
+            let mode = Mode::from_raw_mode(found.st_mode & 0o7777 & !tree::WRITE);
+            sys::chmodat(into, name, mode, AtFlags::empty())?;
+        }
+        Ok(true)
+    }
+
+    /// The whole `st_mode` that an object is for.
+    fn mode(&mut self, object: &str) -> io::Result<u32> {
+        let length = sys::lgetxattr(self.path.join(object), METADATA, &mut self.xattr[..])?;
+        match self.xattr[..length] {
+            [_, _, _, _, _, _, _, _, a, b, c, d, ..] => Ok(u32::from_be_bytes([a, b, c, d])),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn create(&self, mode: u32, into: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = sys::openat(into, name, flags, Mode::RUSR)?;
+        let mut mode = Mode::from_raw_mode(mode).difference(Mode::SUID | Mode::SGID);
+        if self.sealed {
+            mode = mode.difference(Mode::from_raw_mode(tree::WRITE));
+        }
+        Ok(sys::fchmod(file, mode)?)
     }
 }
 
@@ -138,6 +162,7 @@ impl Reader {
 mod tests {
     use super::super::{CheckoutOptions, write};
     use super::*;
+    use crate::id::CommitId;
     use glib::prelude::*;
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
@@ -244,8 +269,8 @@ mod tests {
             put(&source, &tree);
             let commit = commit(&repo, &source);
             let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
-            super::tree(&repo, commit, &ours).unwrap();
-            write(&repo, commit, &theirs, &CheckoutOptions::default()).unwrap();
+            super::tree(&repo, &Listing::read(&repo, commit), &ours, false).unwrap();
+            write(&repo, commit, &Listing::read(&repo, commit), &theirs, &CheckoutOptions::default()).unwrap();
             prop_assert_eq!(look(&ours), look(&theirs));
         }
     }
@@ -255,11 +280,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for mode in [RepoMode::Archive, RepoMode::BareUserOnly] {
             let repo = Repo::create(folder.path().join(mode.as_str()), mode).unwrap();
-            let error = super::tree(&repo, [0; 32].into(), &folder.path().join("dest"));
+            let dest = folder.path().join("dest");
+            let error = super::tree(&repo, &Listing::default(), &dest, false);
             assert_eq!(error.unwrap_err().kind(), io::ErrorKind::Unsupported);
         }
         let repo = Repo::create(folder.path().join("bare-user"), RepoMode::BareUser).unwrap();
-        let error = super::tree(&repo, [0; 32].into(), &folder.path().join("dest"));
+        let listing = Listing::read(&repo, [0; 32].into());
+        let error = super::tree(&repo, &listing, &folder.path().join("dest"), false);
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert!(!folder.path().join("dest").exists());
     }

@@ -139,7 +139,7 @@ pub(super) fn checksum_of(object: &Object<'_>) -> Sha256 {
         Content::Regular(bytes) => {
             info.set_file_type(gio::FileType::Regular);
             info.set_size(i64::try_from(bytes.len()).unwrap());
-            let bytes = glib::Bytes::from_owned(bytes.clone().into_owned());
+            let bytes = bytes.clone();
             Some(gio::MemoryInputStream::from_bytes(&bytes))
         }
     };

@@ -6,7 +6,7 @@ use super::verify::DamagedFile;
 use super::{Root, keeper, link_name, make_directory, place, verify};
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind, KEEPERS};
-use crate::checkout::CheckedOut;
+use crate::checkout::{CheckedOut, Listing};
 use crate::failpoint;
 use crate::fs::lock::{Lock, LockError};
 use crate::fs::{atomic, tree};
@@ -24,7 +24,6 @@ pub struct LockedRoot<'r> {
     pub(super) repo: Repo,
     pub(super) state: State,
     pub(super) progress: Listener<'r>,
-    pub(super) seen: verify::Seen,
     _lock: Lock,
 }
 
@@ -107,7 +106,6 @@ impl<'r> LockedRoot<'r> {
             repo,
             state,
             progress: Listener(progress),
-            seen: verify::Seen::default(),
             _lock: lock,
         };
         locked.clean_up()?;
@@ -148,7 +146,8 @@ impl<'r> LockedRoot<'r> {
     /// What of a deployment is not what its commit says.
     pub(super) fn compare(&self, commit: CommitId) -> Result<Vec<DamagedFile>, RepoError> {
         let top = self.root.deployment_path(commit);
-        verify::compare(&self.repo, commit, &top, &self.seen, self.progress.0)
+        let listing = Listing::read(&self.repo, commit);
+        verify::compare(&self.repo, &listing, &top, self.progress.0)
     }
 
     /// Checks a commit out beside the others, checks every file of it, seals it and makes it
@@ -180,11 +179,11 @@ impl<'r> LockedRoot<'r> {
             }
             (true, true) => (
                 Outcome::Repaired,
-                place::place(&self.repo, id, &dest, &self.seen, self.progress.0)?,
+                place::place(&self.repo, id, &dest, self.progress.0)?,
             ),
             (false, _) => (
                 Outcome::New,
-                place::place(&self.repo, id, &dest, &self.seen, self.progress.0)?,
+                place::place(&self.repo, id, &dest, self.progress.0)?,
             ),
         };
         self.set_ref(&keeper(id)?, Some(id))?;

@@ -49,6 +49,7 @@ pub use verify::{DamagedFile, FileProblem};
 
 use crate::arch::Arch;
 use crate::catalog::KEEPERS;
+use crate::checkout::Listing;
 use crate::clock::{Clock, SystemClock};
 use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
@@ -197,15 +198,9 @@ impl Root {
         commit: CommitId,
         progress: &dyn Progress,
     ) -> Result<Vec<DamagedFile>, DeployError> {
-        let top = self.deployment_path(commit);
-        let seen = verify::Seen::default();
-        Ok(verify::compare(
-            &self.repo()?,
-            commit,
-            &top,
-            &seen,
-            progress,
-        )?)
+        let (repo, top) = (self.repo()?, self.deployment_path(commit));
+        let listing = Listing::read(&repo, commit);
+        Ok(verify::compare(&repo, &listing, &top, progress)?)
     }
 
     /// The folder of a deployment.

@@ -1,8 +1,8 @@
 //! Putting a commit's tree in its place: complete, checked, sealed and durable.
 
 use super::error::{DeployError, io};
-use super::verify::{self, DamagedFile, Seen};
-use crate::checkout::{CheckedOut, CheckoutOptions, checkout};
+use super::verify::{self, DamagedFile};
+use crate::checkout::{CheckedOut, CheckoutOptions, Listing, make};
 use crate::failpoint;
 use crate::fs::{atomic, tree};
 use crate::id::CommitId;
@@ -18,11 +18,10 @@ pub(super) fn place(
     repo: &Repo,
     commit: CommitId,
     dest: &Path,
-    seen: &Seen,
     progress: &dyn Progress,
 ) -> Result<CheckedOut, DeployError> {
     let staging = dest.with_file_name(format!(".new-{}", std::process::id()));
-    let placed = prepare(repo, commit, &staging, seen, progress).and_then(|files| {
+    let placed = prepare(repo, commit, &staging, progress).and_then(|files| {
         let flags = if dest.symlink_metadata().is_ok() {
             RenameFlags::EXCHANGE
         } else {
@@ -45,13 +44,13 @@ fn prepare(
     repo: &Repo,
     commit: CommitId,
     staging: &Path,
-    seen: &Seen,
     progress: &dyn Progress,
 ) -> Result<CheckedOut, DeployError> {
     // Where modes are in the inode, sealing a shared one would change the object.
     let copy = matches!(repo.mode(), RepoMode::Bare | RepoMode::BareUserOnly);
-    let options = CheckoutOptions::default().copy(copy).sync(false);
-    let files = match checkout(repo, commit, staging, &options) {
+    let options = CheckoutOptions::default().copy(copy).sealed(true);
+    let listing = Listing::read(repo, commit);
+    let files = match make(repo, commit, &listing, staging, &options) {
         Ok(files) => files,
         Err(error) => {
             require(repo, commit)?;
@@ -59,12 +58,8 @@ fn prepare(
         }
     };
     failpoint::hit("deploy.checked-out");
-    whole(
-        repo,
-        commit,
-        verify::compare(repo, commit, staging, seen, progress)?,
-    )?;
-    tree::seal(staging).map_err(io("seal", staging))?;
+    let damaged = verify::compare(repo, &listing, staging, progress)?;
+    whole(repo, commit, damaged)?;
     failpoint::hit("deploy.sealed");
     File::open(staging)
         .and_then(|directory| Ok(rustix::fs::syncfs(&directory)?))

@@ -4,6 +4,7 @@ use super::Root;
 use super::error::DeployError;
 use super::state::{Activation, Deployment};
 use super::verify::{self, DamagedFile};
+use crate::checkout::Listing;
 use crate::progress::Progress;
 use std::path::PathBuf;
 
@@ -70,7 +71,6 @@ impl Root {
         let (state, active) = self.look()?;
         let repo = self.repo()?;
         let target = state.rollback_targets(active).into_iter().next();
-        let seen = verify::Seen::default();
         let mut deployments = Vec::new();
         for deployment in state.deployments.into_iter().rev() {
             let commit = deployment.commit;
@@ -82,7 +82,8 @@ impl Root {
                 Verify::None => false,
             };
             let check = if check {
-                let damaged = verify::compare(&repo, commit, &path, &seen, progress)?;
+                let damaged =
+                    verify::compare(&repo, &Listing::read(&repo, commit), &path, progress)?;
                 if damaged.is_empty() {
                     Check::Good
                 } else {

@@ -3,11 +3,13 @@
 use super::error::{DeployError, io};
 use super::locked::LockedRoot;
 use super::state::{Action, Deployment};
-use super::verify::DamagedFile;
+use super::verify::{self, DamagedFile};
 use crate::arch::Arch;
+use crate::checkout::Listing;
 use crate::failpoint;
 use crate::fs::atomic;
 use crate::id::CommitId;
+use std::panic::resume_unwind;
 use std::path::Path;
 
 /// What a rollback has done.
@@ -103,8 +105,41 @@ impl LockedRoot<'_> {
     /// # Errors
     /// When it is not there, or the state cannot be written.
     pub fn check(&mut self, commit: CommitId) -> Result<Vec<DamagedFile>, DeployError> {
-        let known = self.get(commit)?.damaged_at;
+        self.get(commit)?;
         let files = self.compare(commit)?;
+        self.remember(commit, files)
+    }
+
+    /// The same, while the calling thread does other work: a pull waits for the network, and
+    /// for one core at times.
+    ///
+    /// # Errors
+    /// As [`check`](LockedRoot::check), once the work is done.
+    pub fn check_beside<R>(
+        &mut self,
+        commit: CommitId,
+        work: impl FnOnce(&Self) -> R,
+    ) -> Result<(R, Vec<DamagedFile>), DeployError> {
+        self.get(commit)?;
+        let (repo, progress) = (self.repo.clone(), self.progress.0);
+        let top = self.root.deployment_path(commit);
+        let (done, files) = std::thread::scope(|scope| {
+            let check = scope.spawn(move || {
+                let listing = Listing::read(&repo, commit);
+                verify::compare(&repo, &listing, &top, progress)
+            });
+            (work(self), check.join())
+        });
+        let files = files.unwrap_or_else(|panic| resume_unwind(panic))?;
+        Ok((done, self.remember(commit, files)?))
+    }
+
+    fn remember(
+        &mut self,
+        commit: CommitId,
+        files: Vec<DamagedFile>,
+    ) -> Result<Vec<DamagedFile>, DeployError> {
+        let known = self.get(commit)?.damaged_at;
         let found = (!files.is_empty()).then(|| known.unwrap_or(self.root.clock.now()));
         if found != known {
             if let Some(deployment) = self.state.get_mut(commit) {

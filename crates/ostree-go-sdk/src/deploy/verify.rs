@@ -9,14 +9,16 @@ use crate::id::{CommitId, FileId, Sha256};
 use crate::object::{FileHasher, FileHeader};
 use crate::parallel;
 use crate::progress::Progress;
-use crate::repo::{Repo, RepoError};
-use std::collections::{HashMap, HashSet};
+use crate::repo::{Repo, RepoError, Seen};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::collections::HashSet;
+use std::convert::Infallible;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A file of a deployment that is not what its commit says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,48 +96,34 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// Inodes that were found to be certain objects a moment ago. A hard link to one is not read
-/// again: an upgrade checks the old tree and the new one, and most of their files are the same.
-#[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<HashMap<(u64, u64), FileId>>);
-
-impl Seen {
-    fn is(&self, file: &fs::Metadata, id: FileId) -> bool {
-        self.lock().get(&(file.dev(), file.ino())) == Some(&id)
-    }
-
-    fn add(&self, file: &fs::Metadata, id: FileId) {
-        self.lock().insert((file.dev(), file.ino()), id);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<(u64, u64), FileId>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Compares the tree at `top` with a commit, on every core. Write bits do not count.
+/// Compares the tree at `top` with a commit's, on every core. Write bits do not count. Files
+/// that the repository's handle [knows](Repo::seen) are not read.
 ///
 /// # Errors
 /// When the caller asks for a stop; damage is the result.
 pub(super) fn compare(
     repo: &Repo,
-    commit: CommitId,
+    listing: &Listing,
     top: &Path,
-    seen: &Seen,
     progress: &dyn Progress,
 ) -> Result<Vec<DamagedFile>, RepoError> {
-    let listing = Listing::read(repo, commit);
-    let mut damaged = undescribed(&listing);
-    for dir in &listing.dirs {
-        damaged.extend(directory(top, dir));
+    let mut damaged = undescribed(listing);
+    let mut unknown = Vec::new();
+    let look = |repo: &mut Repo, dir: &Directory| {
+        Ok::<_, Infallible>((directory(top, dir), unseen(repo.seen(), top, dir)))
+    };
+    let Ok(looked) = parallel::each(&listing.dirs, || repo.clone(), look);
+    for (problems, files) in looked {
+        damaged.extend(problems);
+        unknown.extend(files);
     }
     let about = top.to_string_lossy();
     let state = || (repo.clone(), vec![0; digest::CHUNK]);
     let problem = |(repo, buffer): &mut (Repo, Vec<u8>), (path, id): &(PathBuf, FileId)| {
-        let problem = check(repo, &top.join(path), *id, seen, buffer)?;
+        let problem = check(repo, &top.join(path), *id, buffer)?;
         Some(DamagedFile::file(path, problem, *id))
     };
-    let found = parallel::check(&files(&listing), &about, progress, state, problem);
+    let found = parallel::check(&unknown, &about, progress, state, problem);
     damaged.extend(found.ok_or(RepoError::Cancelled)?);
     damaged.sort();
     Ok(damaged)
@@ -151,19 +139,32 @@ pub(super) fn absent(repo: &Repo, commit: CommitId) -> Vec<DamagedFile> {
         found.has_object(kind, &id.to_string(), gio::Cancellable::NONE)
     };
     let gone = files(&listing)
-        .into_iter()
         .filter(|(_, id)| matches!(has(*id), Ok(false)))
         .map(|(path, id)| DamagedFile::file(&path, FileProblem::Missing, id));
     undescribed(&listing).into_iter().chain(gone).collect()
 }
 
-fn files(listing: &Listing) -> Vec<(PathBuf, FileId)> {
-    let of = |dir: &Directory| {
+fn files(listing: &Listing) -> impl Iterator<Item = (PathBuf, FileId)> {
+    listing.dirs.iter().flat_map(|dir| {
         let files = dir.files.iter();
-        let files = files.map(|(name, id)| (dir.path.join(name), *id));
-        files.collect::<Vec<_>>()
+        files.map(|(name, id)| (dir.path.join(name), *id))
+    })
+}
+
+/// The files of a directory that have to be read.
+fn unseen(seen: &Seen, top: &Path, dir: &Directory) -> Vec<(PathBuf, FileId)> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(top.join(&dir.path), flags, Mode::empty());
+    let is_seen = |name: &str, id| {
+        let Ok(folder) = &folder else { return false };
+        let found = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+        found.is_ok_and(|found| seen.is(&found, id))
     };
-    listing.dirs.iter().flat_map(of).collect()
+    let files = dir.files.iter();
+    files
+        .filter(|(name, id)| !is_seen(name, *id))
+        .map(|(name, id)| (dir.path.join(name), *id))
+        .collect()
 }
 
 fn undescribed(listing: &Listing) -> Vec<DamagedFile> {
@@ -211,22 +212,16 @@ fn same_access(one: u32, other: u32) -> bool {
     (one ^ other) & 0o555 == 0
 }
 
-fn check(
-    repo: &Repo,
-    path: &Path,
-    id: FileId,
-    seen: &Seen,
-    buffer: &mut [u8],
-) -> Option<FileProblem> {
-    let metadata = match path.symlink_metadata() {
-        Ok(metadata) if seen.is(&metadata, id) => return None,
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(FileProblem::Missing),
+fn check(repo: &Repo, path: &Path, id: FileId, buffer: &mut [u8]) -> Option<FileProblem> {
+    let found = match rustix::fs::lstat(path) {
+        Ok(found) if repo.seen().is(&found, id) => return None,
+        Ok(found) => found,
+        Err(Errno::NOENT) => return Some(FileProblem::Missing),
         Err(_) => return Some(FileProblem::Unreadable),
     };
-    match hash(path, &metadata, buffer) {
-        Ok(Some(found)) if found == id => {
-            seen.add(&metadata, id);
+    match hash(path, found.st_mode, buffer) {
+        Ok(Some(hashed)) if hashed == id => {
+            repo.seen().add(&found, id);
             None
         }
         // A tree of other origin may have owners or xattrs, which only the object knows.
@@ -238,8 +233,9 @@ fn check(
 }
 
 /// The checksum of a deployed file as the composer would have written it.
-fn hash(path: &Path, metadata: &fs::Metadata, buffer: &mut [u8]) -> io::Result<Option<FileId>> {
-    if metadata.is_symlink() {
+fn hash(path: &Path, mode: u32, buffer: &mut [u8]) -> io::Result<Option<FileId>> {
+    let kind = FileType::from_raw_mode(mode);
+    if kind == FileType::Symlink {
         let target = fs::read_link(path)?;
         let Some(target) = target.to_str().map(str::to_owned) else {
             return Ok(None);
@@ -248,10 +244,9 @@ fn hash(path: &Path, metadata: &fs::Metadata, buffer: &mut [u8]) -> io::Result<O
             FileHasher::new(&FileHeader::Symlink { target }).finish(),
         ));
     }
-    if !metadata.is_file() {
+    if kind != FileType::RegularFile {
         return Ok(None);
     }
-    let mode = metadata.permissions().mode();
     let header = FileHeader::Regular {
         executable: mode & 0o111 != 0,
     };

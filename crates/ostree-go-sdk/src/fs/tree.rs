@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// The write bits of a mode.
-const WRITE: u32 = 0o222;
+pub const WRITE: u32 = 0o222;
 
 /// Something in a tree.
 pub enum Found<'a> {

@@ -48,9 +48,9 @@ impl FileHeader {
     ///
     /// Source: `create_file_metadata`, `_ostree_write_bareuser_metadata`.
     pub(crate) fn user_metadata(&self) -> Vec<u8> {
-        let (root, mode) = (ROOT.to_be(), self.mode().to_be());
-        let metadata = (root, root, mode, NoXattrs::new()).to_variant();
-        metadata.data().to_vec()
+        // No xattrs take no bytes.
+        let numbers = [ROOT, ROOT, self.mode()].map(u32::to_be_bytes);
+        numbers.as_flattened().to_vec()
     }
 
     fn target(&self) -> &str {

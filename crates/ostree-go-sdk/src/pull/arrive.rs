@@ -112,8 +112,11 @@ impl Receiver {
     }
 
     fn file(&mut self, id: FileId, header: &AnyHeader, content: &Content) -> Result<(), Rejected> {
-        let framed = header.framed();
-        let mut hasher = FileHasher::framed(&framed);
+        let ours = header.ours();
+        let mut hasher = match &ours {
+            Some(ours) => FileHasher::new(ours),
+            None => FileHasher::framed(&header.framed()),
+        };
         let read = content.for_each(|bytes| {
             hasher.update(bytes);
             Ok(())
@@ -124,9 +127,9 @@ impl Receiver {
             let problem = differs(&found.to_string(), &id.to_string());
             return Err(Rejected::Content(problem));
         }
-        match header.ours() {
+        match ours {
             Some(ours) => self.writer.write(id, &ours, content)?,
-            None => self.others.write_framed(id, framed, content)?,
+            None => self.others.write_framed(id, header.framed(), content)?,
         }
         Ok(())
     }
@@ -179,8 +182,8 @@ fn check(bytes: &[u8], expected: Sha256) -> Result<(), Rejected> {
 
 fn file(made: FileObject<'_>) -> (AnyHeader, Content) {
     let (target, content) = match made.content {
-        Made::Regular(bytes) => (String::new(), bytes.into_owned()),
-        Made::Symlink(target) => (target.to_owned(), Vec::new()),
+        Made::Regular(bytes) => (String::new(), Content::Memory(bytes)),
+        Made::Symlink(target) => (target.to_owned(), Vec::new().into()),
     };
     let header = AnyHeader {
         uid: made.attributes.uid,
@@ -189,7 +192,7 @@ fn file(made: FileObject<'_>) -> (AnyHeader, Content) {
         target,
         xattrs: made.xattrs.clone(),
     };
-    (header, content.into())
+    (header, content)
 }
 
 /// The bytes of a file that is here.

@@ -19,6 +19,7 @@ use crate::kind::ErrorKind;
 use crate::progress::{Event, Phase};
 use crate::repo::{RepoError, Transaction};
 use crate::store::StoreError;
+use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender, channel};
@@ -109,6 +110,7 @@ impl Contents<'_> {
                 tasks: Vec::new(),
                 todo: VecDeque::new(),
                 seen: HashSet::new(),
+                stored: HashSet::new(),
                 fetched: 0,
             };
             for delta in deltas {
@@ -146,6 +148,8 @@ struct Walk<'a> {
     todo: VecDeque<Task<'a>>,
     /// Objects that are here, or asked for; directories with their path where that decides.
     seen: HashSet<(ObjectKey, String)>,
+    /// Objects that parts have brought.
+    stored: HashSet<ObjectKey>,
     fetched: u64,
 }
 
@@ -181,6 +185,9 @@ impl<'a> Walk<'a> {
                 }
                 Ok(Happened::Stored(ticket, done)) => {
                     done.map_err(|why| self.rejected(ticket, why))?;
+                    if let Task::Part(delta, index) = &self.tasks[ticket] {
+                        self.stored.extend(&delta.parts()[*index].objects);
+                    }
                     under_way -= 1;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -247,9 +254,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Asks for the parts of a delta that make something new, and for what it leaves out.
+    /// Asks for the parts of a delta that make something new, and for what it leaves out. The
+    /// largest come first: at the end no core waits long for another.
     fn delta(&mut self, delta: &'a Delta) -> Result<(), PullError> {
-        for (index, part) in delta.parts().iter().enumerate() {
+        let mut parts: Vec<_> = delta.parts().iter().enumerate().collect();
+        parts.sort_by_key(|(_, part)| Reverse(part.uncompressed));
+        for (index, part) in parts {
             for object in &part.objects {
                 if !self.has(object)? {
                     self.todo.push_back(Task::Part(delta, index));
@@ -316,8 +326,14 @@ impl<'a> Walk<'a> {
     }
 
     fn has(&self, key: &ObjectKey) -> Result<bool, RepoError> {
-        let repo = self.contents.transaction.repo();
-        let id = key.checksum.to_string();
+        if self.stored.contains(key) {
+            return Ok(true);
+        }
+        let (repo, id) = (self.contents.transaction.repo(), key.checksum.to_string());
+        // Most of a tree is here after an upgrade's delta; libostree takes several times as long.
+        if key.kind == ObjectKind::File && self.contents.transaction.has_bare(&id) {
+            return Ok(true);
+        }
         repo.as_ostree()
             .has_object(key.kind.to_ostree(), &id, gio::Cancellable::NONE)
             .map_err(|source| repo.failed(&format!("look for object {key}"), source))

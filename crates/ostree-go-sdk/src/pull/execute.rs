@@ -2,7 +2,7 @@
 
 use super::contents::{CommitTree, Contents};
 use super::libostree::{self, checksums, item};
-use super::preflight::{Download, Preflight, current};
+use super::preflight::{Download, PlannedRef, Preflight, current};
 use super::server::Server;
 use super::{PullError, Pulled};
 use crate::failpoint;
@@ -11,7 +11,7 @@ use crate::kind::ErrorKind;
 use crate::object::sorted_dict;
 use crate::progress::{Event, Phase};
 use crate::remote::Verification;
-use crate::repo::{RepoError, Transaction};
+use crate::repo::{Repo, RepoError, Transaction};
 use crate::sign::Verified;
 use std::collections::HashSet;
 
@@ -153,6 +153,10 @@ impl Preflight<'_> {
         let mut commits = Vec::new();
         for planned in &self.refs {
             let commit = *planned.verified.value();
+            if self.is_as_checked(repo, planned)? {
+                commits.push((planned.name.clone(), planned.verified.clone()));
+                continue;
+            }
             let proof = match self.proof(repo, commit) {
                 // Signatures that were there before, by keys that are believed no more.
                 Err(_) => {
@@ -165,6 +169,18 @@ impl Preflight<'_> {
             commits.push((planned.name.clone(), Verified::new(commit, proof)));
         }
         Ok(commits)
+    }
+
+    /// Whether the repository has, byte for byte, the commit and the signatures that were
+    /// checked before the fetch.
+    fn is_as_checked(&self, repo: &Repo, planned: &PlannedRef) -> Result<bool, RepoError> {
+        let commit = *planned.verified.value();
+        let bytes = |repo: &Repo| {
+            let bytes = repo.commit_bytes(commit);
+            bytes.map_err(|source| repo.failed(&format!("read commit {commit}"), source))
+        };
+        let same = bytes(repo)? == bytes(&self.scratch.repo)?;
+        Ok(same && sorted_dict(&repo.detached(commit)?) == planned.detached)
     }
 
     /// Commits the transaction and moves the refs.

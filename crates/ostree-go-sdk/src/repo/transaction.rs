@@ -4,6 +4,7 @@ use super::{Repo, RepoError, Staging};
 use crate::failpoint;
 use crate::id::{CommitId, RefName};
 use crate::object::MetadataObject;
+use rustix::fs::AtFlags;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
@@ -49,6 +50,14 @@ impl<'r> Transaction<'r> {
     /// Where whoever writes objects without libostree puts them.
     pub(crate) fn staging(&self) -> Option<&Arc<Staging>> {
         self.staging.as_ref()
+    }
+
+    /// Whether a file object lies in the repository uncompressed. It may also be elsewhere.
+    pub(crate) fn has_bare(&self, id: &str) -> bool {
+        let path = format!("{}/{}.file", &id[..2], &id[2..]);
+        self.staging.as_ref().is_some_and(|staging| {
+            rustix::fs::statat(staging.objects(), path, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        })
     }
 
     /// Writes a metadata object unless it is there; says whether it was new.

@@ -4,7 +4,7 @@ use super::bspatch::patch;
 use super::part::{Attributes, Part, Xattrs};
 use super::{DeltaFormatError, ObjectKey, ObjectKind, Op, Ops};
 use crate::id::{FileId, Sha256};
-use std::borrow::Cow;
+use glib::Bytes;
 
 /// What `st_mode` says of the type.
 const TYPE_MASK: u32 = 0o170_000;
@@ -31,7 +31,7 @@ pub(crate) struct FileObject<'a> {
 /// The content of a file.
 #[derive(Debug)]
 pub(crate) enum Content<'a> {
-    Regular(Cow<'a, [u8]>),
+    Regular(Bytes),
     /// Its target.
     Symlink(&'a str),
 }
@@ -88,7 +88,10 @@ where
                 let bytes = slice(offset, size)?;
                 let content = match attributes.mode & TYPE_MASK {
                     REGULAR if size > limit => Err(DeltaFormatError::TooLarge { limit })?,
-                    REGULAR => Content::Regular(Cow::Borrowed(bytes)),
+                    REGULAR => {
+                        let shared = part.share(offset, size);
+                        Content::Regular(shared.ok_or_else(|| wrong(NOT_THERE))?)
+                    }
                     SYMLINK => Content::Symlink(
                         std::str::from_utf8(bytes)
                             .ok()
@@ -161,7 +164,7 @@ where
                 let file = FileObject {
                     attributes: open.attributes,
                     xattrs: open.xattrs,
-                    content: Content::Regular(Cow::Owned(open.content)),
+                    content: Content::Regular(Bytes::from_owned(open.content)),
                 };
                 sink(open.key, Object::File(file))?;
                 read_source = None;
@@ -176,6 +179,7 @@ where
 }
 
 const NONE_OPEN: &str = "no file is open";
+const NOT_THERE: &str = "what it reads is not there";
 
 /// A file that operations write.
 struct Open<'a> {
@@ -197,7 +201,5 @@ fn slice(bytes: &[u8], offset: u64, size: u64) -> Result<&[u8], &'static str> {
         let start = usize::try_from(offset).ok()?;
         Some(start..start.checked_add(usize::try_from(size).ok()?)?)
     };
-    range()
-        .and_then(|range| bytes.get(range))
-        .ok_or("what it reads is not there")
+    range().and_then(|range| bytes.get(range)).ok_or(NOT_THERE)
 }

@@ -1,6 +1,8 @@
 //! A part: tables of modes and of xattrs, a payload, and operations.
 
 use super::{DeltaFormatError, OpWriter};
+use crate::gvariant::{members, offset_width};
+use glib::Bytes;
 use glib::prelude::*;
 use liblzma::read::XzDecoder;
 use liblzma::stream::{Action, Check, Filters, Status, Stream};
@@ -54,7 +56,7 @@ pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     tables: PartTables,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     payload: Range<usize>,
     ops: Range<usize>,
 }
@@ -83,7 +85,7 @@ impl Part {
         let tables = PartTables::read(&bytes[modes], &bytes[xattrs])?;
         Ok(Self {
             tables,
-            bytes,
+            bytes: Bytes::from_owned(bytes),
             payload,
             ops,
         })
@@ -100,6 +102,14 @@ impl Part {
 
     pub(crate) fn payload(&self) -> &[u8] {
         &self.bytes[self.payload.clone()]
+    }
+
+    /// Bytes of the payload, if it has them. They are no copy, and keep the part in memory.
+    pub(crate) fn share(&self, offset: u64, size: u64) -> Option<Bytes> {
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(usize::try_from(size).ok()?)?;
+        let at = self.payload.start;
+        (end <= self.payload.len()).then(|| Bytes::from_bytes(&self.bytes, at + start..at + end))
     }
 
     /// The operations' bytes, for [`super::Ops`].
@@ -125,32 +135,6 @@ fn decompress(xz: &[u8], limit: u64) -> Result<Vec<u8>, DeltaFormatError> {
         return Err(DeltaFormatError::TooLarge { limit });
     }
     Ok(bytes)
-}
-
-/// Where the four members of a part's tuple are. The ends of the first three stand behind the
-/// last, in reverse, each in as few bytes as the tuple's length needs. Source: GVariant
-/// specification, 2.3.6 "Framing Offsets".
-fn members(bytes: &[u8]) -> Option<[Range<usize>; 4]> {
-    let width = offset_width(bytes.len());
-    let end = bytes.len().checked_sub(3 * width)?;
-    let offset = |index: usize| {
-        let at = bytes.len() - (index + 1) * width;
-        let mut number = [0; 8];
-        number[..width].copy_from_slice(&bytes[at..at + width]);
-        usize::try_from(u64::from_le_bytes(number)).ok()
-    };
-    let (a, b, c) = (offset(0)?, offset(1)?, offset(2)?);
-    (a <= b && b <= c && c <= end).then_some([0..a, a..b, b..c, c..end])
-}
-
-/// The bytes of each framing offset in a container of `len` bytes.
-fn offset_width(len: usize) -> usize {
-    match len as u64 {
-        0..=0xff => 1,
-        0x100..=0xffff => 2,
-        0x1_0000..=0xffff_ffff => 4,
-        _ => 8,
-    }
 }
 
 /// The tables of a part: what operations name by a number.

@@ -1,0 +1,63 @@
+//! The form of GVariants whose parts are of varying size and need no alignment.
+//!
+//! Source: GVariant specification, 2.3.6 "Framing Offsets", 2.5.3 "Arrays", 2.5.4 "Structures".
+
+use std::ops::Range;
+
+/// Where the members of a tuple are. The ends of all but the last stand behind the last, in
+/// reverse, each in as few bytes as the tuple's length needs.
+pub(crate) fn members<const N: usize>(bytes: &[u8]) -> Option<[Range<usize>; N]> {
+    let width = offset_width(bytes.len());
+    let last = bytes.len().checked_sub((N - 1) * width)?;
+    let mut start = 0;
+    let mut found = [const { 0..0 }; N];
+    for (index, member) in found.iter_mut().enumerate() {
+        let end = match index + 1 == N {
+            true => last,
+            false => offset(bytes, bytes.len() - (index + 1) * width, width)?,
+        };
+        if end < start || end > last {
+            return None;
+        }
+        *member = start..end;
+        start = end;
+    }
+    Some(found)
+}
+
+/// The elements of an array. Their ends stand behind the last.
+pub(crate) fn elements(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let width = offset_width(bytes.len());
+    let Some(last) = bytes.len().checked_sub(width) else {
+        return bytes.is_empty().then(Vec::new);
+    };
+    let ends = offset(bytes, last, width).filter(|ends| *ends <= last)?;
+    let count = (bytes.len() - ends) / width;
+    if ends + count * width != bytes.len() {
+        return None;
+    }
+    let mut start = 0;
+    let element = |index| {
+        let end = offset(bytes, ends + index * width, width)?;
+        let element = bytes[..ends].get(start..end)?;
+        start = end;
+        Some(element)
+    };
+    (0..count).map(element).collect()
+}
+
+/// The bytes of each framing offset in a container of `len` bytes.
+pub(crate) fn offset_width(len: usize) -> usize {
+    match len as u64 {
+        0..=0xff => 1,
+        0x100..=0xffff => 2,
+        0x1_0000..=0xffff_ffff => 4,
+        _ => 8,
+    }
+}
+
+fn offset(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
+    let mut number = [0; 8];
+    number[..width].copy_from_slice(bytes.get(at..at + width)?);
+    usize::try_from(u64::from_le_bytes(number)).ok()
+}
