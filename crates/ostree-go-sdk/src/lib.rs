@@ -101,7 +101,7 @@ pub use compose::{
 };
 pub use delta::{
     DeltaDetails, DeltaError, DeltaFallback, DeltaFormatError, DeltaInfo, DeltaName, DeltaPart,
-    PatchedFile, delta_details, deltas,
+    PatchedFile, delta_details, deltas, verify_delta,
 };
 pub use deploy::{
     Action, Activation, Check, DamagedFile, DeployError, DeployOptions, Deployed, Deployment,

@@ -28,6 +28,7 @@ pub struct Publish {
     history: usize,
     keys: Vec<SigningKey>,
     public_keys: Vec<PathBuf>,
+    sign_deltas: bool,
     threads: usize,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
@@ -39,6 +40,7 @@ impl Default for Publish {
             history: 2,
             keys: Vec::new(),
             public_keys: Vec::new(),
+            sign_deltas: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             clock: Arc::new(SystemClock),
             progress: Arc::new(Silent),
@@ -73,6 +75,16 @@ impl Publish {
     #[must_use]
     pub fn sign_with(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
         self.keys = keys.into_iter().collect();
+        self
+    }
+
+    /// Puts the signatures of those keys that are Ed25519's around the deltas too. Clients that
+    /// apply a folder (`ostree static-delta apply-offline`) and this library's pull read such
+    /// deltas; `ostree pull` of libostree, up to 2026.3 at least, fails at them. Default: no, and
+    /// signatures that are there are taken off.
+    #[must_use]
+    pub fn sign_deltas(mut self, sign: bool) -> Self {
+        self.sign_deltas = sign;
         self
     }
 
@@ -128,6 +140,9 @@ pub enum PublishError {
     /// Signing the summary.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// Deltas are to be signed, and no key is one that can.
+    #[error("there is no Ed25519 key to sign the static deltas with")]
+    NoDeltaKey,
     /// A file beside the repository's own cannot be written.
     #[error("cannot write {}", path.display())]
     Write {
@@ -160,6 +175,7 @@ impl PublishError {
             Self::Delta(error) => error.kind(),
             Self::Sign(error) => error.kind(),
             Self::Write { source, .. } | Self::Keys { source, .. } => ErrorKind::of_io(source),
+            Self::NoDeltaKey => ErrorKind::InvalidInput,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }

@@ -5,6 +5,7 @@ use crate::catalog::{self, CommitInfo, CommitKind};
 use crate::delta::{self, DeltaInfo, DeltaName, deltas};
 use crate::id::{CommitId, ContentId, RefName};
 use crate::repo::Repo;
+use crate::sign::SigningKey;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a publish would do.
@@ -67,6 +68,10 @@ fn recent(
 
 impl<'a> PublishPlan<'a> {
     pub(super) fn new(publish: &'a Publish, repo: &'a Repo) -> Result<Self, PublishError> {
+        let can = |key: &SigningKey| matches!(key, SigningKey::Ed25519 { .. });
+        if publish.sign_deltas && !publish.keys.iter().any(can) {
+            return Err(PublishError::NoDeltaKey);
+        }
         let listed = catalog::list(repo)?;
         let recent = recent(publish, repo, &listed)?;
         let mut wanted: BTreeMap<DeltaName, Vec<RefName>> = BTreeMap::new();
@@ -140,6 +145,7 @@ impl<'a> PublishPlan<'a> {
         let plan = Self::new(self.publish, self.repo)?;
         delta::sweep(plan.repo)?;
         let made = plan.make_deltas()?;
+        plan.sign_deltas()?;
         index::write(plan.publish, plan.repo)?;
         let refs = summary::write(plan.repo, &plan.publish.keys)?;
         for name in &plan.superseded {
@@ -183,6 +189,18 @@ impl<'a> PublishPlan<'a> {
         made.extend(copies.into_iter().map(|(_, name)| name));
         made.sort();
         Ok(made)
+    }
+
+    /// Gives every delta that there should be the signatures that it should have.
+    fn sign_deltas(&self) -> Result<(), PublishError> {
+        let keys: &[SigningKey] = match self.publish.sign_deltas {
+            true => &self.publish.keys,
+            false => &[],
+        };
+        for planned in &self.deltas {
+            delta::sign(self.repo, &planned.name, keys)?;
+        }
+        Ok(())
     }
 
     /// Makes deltas one after the other: the cores share the parts of each.

@@ -14,7 +14,7 @@ const FORMAT: &str = "(a{sv}tayay(a{sv}aya(say)sstayay)aya(uayttay)a(yaytt))";
 /// `OSTREE_STATIC_DELTA_SIGNED_FORMAT`: magic, superblock, signatures.
 const SIGNED_FORMAT: &str = "(taya{sv})";
 /// `OSTREE_STATIC_DELTA_SIGNED_MAGIC`, big-endian.
-const SIGNED_MAGIC: &[u8] = b"OSTSGNDT";
+const SIGNED_MAGIC: &[u8; 8] = b"OSTSGNDT";
 /// `OSTREE_DELTAPART_VERSION`: the only one there is.
 const PART_VERSION: u32 = 0;
 /// Says in which order the bytes of numbers in [`PartHeader`] and [`Fallback`] are.
@@ -73,6 +73,17 @@ pub(crate) fn unwrap_signed(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Signatures),
     let signed = variant(bytes, SIGNED_FORMAT)?;
     let inner = signed.child_value(1).data().to_vec();
     Ok((inner.into(), dict(&signed.child_value(2))))
+}
+
+/// Puts signatures around the bytes of a superblock.
+pub(crate) fn wrap_signed(bytes: &[u8], signatures: &Signatures) -> Vec<u8> {
+    let magic = u64::from_be_bytes(*SIGNED_MAGIC).to_be();
+    let signed = glib::Variant::tuple_from_iter([
+        magic.to_variant(),
+        bytes.to_variant(),
+        sorted_dict(signatures),
+    ]);
+    signed.data().to_vec()
 }
 
 impl Superblock {

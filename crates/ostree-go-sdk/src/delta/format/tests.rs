@@ -121,17 +121,13 @@ fn a_superblock_reads_back_and_changes_its_name() {
 #[test]
 fn signatures_come_off() {
     let inner = b"any bytes".to_vec();
-    let magic = u64::from_be_bytes(*b"OSTSGNDT").to_be();
     let signatures = BTreeMap::from([(
         "ostree.sign.ed25519".to_owned(),
         vec![vec![1u8; 64]].to_variant(),
     )]);
-    let signed = glib::Variant::tuple_from_iter([
-        magic.to_variant(),
-        inner.to_variant(),
-        crate::object::sorted_dict(&signatures),
-    ]);
-    let (bytes, found) = unwrap_signed(signed.data()).unwrap();
+    let signed = wrap_signed(&inner, &signatures);
+    assert!(signed.starts_with(b"OSTSGNDT"));
+    let (bytes, found) = unwrap_signed(&signed).unwrap();
     assert_eq!((&*bytes, found), (&inner[..], signatures));
     assert_eq!(
         unwrap_signed(&inner).unwrap(),
