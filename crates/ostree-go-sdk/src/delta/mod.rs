@@ -5,6 +5,7 @@
 //!
 //! Source of the format: `ostree-repo-static-delta-private.h`.
 
+mod compare;
 mod compile;
 mod details;
 mod error;
@@ -16,7 +17,10 @@ mod signed;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use compile::generate;
+pub use compare::ComparedDelta;
+pub(crate) use compare::keep_smaller;
+pub use compile::DeltaPreset;
+pub(crate) use compile::{Making, generate};
 pub use details::{DeltaDetails, DeltaFallback, DeltaPart, PatchedFile, delta_details};
 pub use error::DeltaError;
 pub(crate) use folder::sweep;

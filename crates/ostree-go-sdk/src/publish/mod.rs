@@ -13,7 +13,7 @@ mod summary;
 pub use plan::{PlannedDelta, PublishPlan, Published};
 
 use crate::clock::{Clock, SystemClock};
-use crate::delta::{DeltaError, DeltaName};
+use crate::delta::{DeltaError, DeltaName, DeltaPreset};
 use crate::kind::ErrorKind;
 use crate::progress::{Progress, Silent};
 use crate::repo::{Repo, RepoError};
@@ -28,6 +28,8 @@ pub struct Publish {
     history: usize,
     keys: Vec<SigningKey>,
     public_keys: Vec<PathBuf>,
+    preset: DeltaPreset,
+    compare_deltas: bool,
     sign_deltas: bool,
     threads: usize,
     clock: Arc<dyn Clock>,
@@ -40,6 +42,8 @@ impl Default for Publish {
             history: 2,
             keys: Vec::new(),
             public_keys: Vec::new(),
+            preset: DeltaPreset::Fast,
+            compare_deltas: false,
             sign_deltas: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             clock: Arc::new(SystemClock),
@@ -71,6 +75,21 @@ impl Publish {
         self
     }
 
+    /// How hard to compress new deltas. Those that are there stay. Default: [`DeltaPreset::Fast`].
+    #[must_use]
+    pub fn delta_preset(mut self, preset: DeltaPreset) -> Self {
+        self.preset = preset;
+        self
+    }
+
+    /// Has libostree make each new delta as well, and keeps the smaller one. That takes the
+    /// minutes that libostree takes. Default: no.
+    #[must_use]
+    pub fn compare_deltas(mut self, compare: bool) -> Self {
+        self.compare_deltas = compare;
+        self
+    }
+
     /// Signs the summary with these keys. Default: none.
     #[must_use]
     pub fn sign_with(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
@@ -96,8 +115,8 @@ impl Publish {
         self
     }
 
-    /// How many parts of a delta are made at once, each in up to 250 MB of memory; less where
-    /// less memory is free. Default: one per core.
+    /// How many parts of a delta are made at once, each in up to 250 MB of memory, and 500 MB with
+    /// [`DeltaPreset::Best`]; less where less memory is free. Default: one per core.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;

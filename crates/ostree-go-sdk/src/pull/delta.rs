@@ -1,8 +1,8 @@
 //! The static delta that a commit is fetched by.
 
 use super::preflight::Download;
-use crate::delta::{DeltaError, DeltaName, DeltaTrust};
 use crate::delta::format::{PartHeader, Superblock};
+use crate::delta::{DeltaError, DeltaName, DeltaTrust};
 
 /// A delta, and once it has been read, its superblock. Nothing of it is believed: parts are
 /// checked against the superblock, and objects against their checksums.

@@ -91,7 +91,11 @@ pub(super) fn signatures(
     commit: CommitId,
     public: &[String],
 ) -> Result<Vec<Signature>, SignError> {
-    check(&commit_bytes(repo, commit)?, &repo.detached(commit)?, public)
+    check(
+        &commit_bytes(repo, commit)?,
+        &repo.detached(commit)?,
+        public,
+    )
 }
 
 /// Signatures of bytes by several keys, as metadata.

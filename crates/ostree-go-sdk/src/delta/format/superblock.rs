@@ -145,6 +145,14 @@ impl Superblock {
         superblock.data().to_vec()
     }
 
+    /// Bytes that a client fetches for all of it: parts, and objects beside them.
+    pub(crate) fn download(&self) -> u64 {
+        let parts = self.parts.iter().map(|part| part.size);
+        parts
+            .chain(self.fallbacks.iter().map(|fallback| fallback.size))
+            .fold(0, u64::saturating_add)
+    }
+
     /// The bytes of a part's file, when they stand in the superblock itself.
     pub(crate) fn inline_part(&self, index: usize) -> Option<Vec<u8>> {
         let part = self.metadata.get(&self.key(&index.to_string()))?;
