@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const MOST_PATCHED: u64 = 128_000_000;
 /// Smaller files are sent whole: the old file's checksum alone takes 32 bytes.
 const LEAST_PATCHED: u64 = 256;
-/// Smaller files are not looked at for being programs.
-const LEAST_PROGRAM: u64 = 16 << 10;
+/// Smaller files are not looked at for being programs: Go's own are larger, and its test data, of all
+/// machines, is in good company elsewhere.
+const LEAST_PROGRAM: u64 = 1 << 20;
 const REGULAR: gio::FileType = gio::FileType::Regular;
 /// That everybody may read a file.
 const WORLD_READABLE: u32 = 0o004;

@@ -145,6 +145,14 @@ mod properties {
         fn any_bytes_are_a_superblock_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = Superblock::read(&bytes);
             super::super::fuzz::delta(&bytes);
+            // The same behind the magic, and as what signatures are around.
+            let signed = [&b"OSTSGNDT"[..], &bytes].concat();
+            let _ = unwrap_signed(&signed);
+            let signatures = Signatures::from([("ostree.sign.ed25519".to_owned(), vec![bytes.clone()].to_variant())]);
+            let signed = wrap_signed(&bytes, &signatures);
+            prop_assert_eq!(unwrap_signed(&signed).unwrap(), (bytes.into(), signatures));
+            let length = u16::try_from(signed.len()).unwrap().to_le_bytes();
+            super::super::fuzz::delta(&[&length, &signed[..]].concat());
         }
 
         /// A part whose operations and payload are anything, with tables that are right.
