@@ -40,7 +40,7 @@ pub enum DeltaError {
     /// No signature around a delta is good.
     #[error(
         "static delta {name} has no valid signature by a trusted key: {}",
-        statuses(found)
+        if found.is_empty() { "none is by Ed25519".to_owned() } else { statuses(found) }
     )]
     Refused {
         /// The delta.

@@ -3,20 +3,18 @@
 //! libostree's `ostree static-delta apply-offline`, `show` and `verify` read them; its `ostree pull`
 //! (`on_superblock_fetched`) takes the wrapped superblock for a damaged one.
 
-use super::folder::SUPERBLOCK;
+use super::folder::{FreshDelta, SUPERBLOCK};
 use super::format::{DeltaFormatError, Signatures, unwrap_signed, wrap_signed};
 use super::{DeltaError, DeltaName, folder, superblock_bytes};
-use crate::fs::atomic;
-use crate::repo::{Repo, RepoError};
+use crate::repo::Repo;
 use crate::sign::{self, Signature, SignatureStatus, SigningKey};
 
 /// Gives a delta the signatures of these keys, those that are Ed25519's, and no other: without
 /// keys it has none. Says whether that changed anything.
 pub(crate) fn sign(repo: &Repo, name: &DeltaName, keys: &[SigningKey]) -> Result<bool, DeltaError> {
     let there = superblock_bytes(repo, name)?;
-    let path = folder(repo, name).join(SUPERBLOCK);
     let (inner, _) = unwrap_signed(&there).map_err(|source| DeltaError::Format {
-        path: path.clone(),
+        path: folder(repo, name).join(SUPERBLOCK),
         source,
     })?;
     let wanted = match keys.is_empty() {
@@ -26,11 +24,7 @@ pub(crate) fn sign(repo: &Repo, name: &DeltaName, keys: &[SigningKey]) -> Result
     if wanted == there {
         return Ok(false);
     }
-    atomic::write(&path, &wanted).map_err(|source| RepoError::Io {
-        action: "write static delta",
-        path,
-        source,
-    })?;
+    FreshDelta::new(repo, name)?.replace_superblock(&wanted)?;
     Ok(true)
 }
 

@@ -20,7 +20,10 @@ pub fn delta(bytes: &[u8]) {
     let _ = sign::superblock_signatures(&superblock, &signatures, &[key]);
     if !signatures.is_empty() {
         let wrapped = wrap_signed(&superblock, &signatures);
-        assert_eq!(unwrap_signed(&wrapped), Ok((superblock.clone(), signatures)));
+        assert_eq!(
+            unwrap_signed(&wrapped),
+            Ok((superblock.clone(), signatures))
+        );
     }
     let Ok(superblock) = Superblock::read(&superblock) else {
         return;
