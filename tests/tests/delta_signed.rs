@@ -203,7 +203,11 @@ fn a_pull_checks_who_signed_the_delta() {
     set(&refused, inline, &other);
     let out = refused.run(["pull", "acme", CHANNEL]).exits(3);
     let to = bench.rev(CHANNEL).unwrap();
-    insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"");
+    insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"
+    error: remote `acme` is refused
+      static delta COMMIT has no valid signature by a trusted key: ed25519 made by an unknown key
+    hint: `pull --no-deltas` does without; every object is checked either way
+    ");
     assert!(!used_delta(&pull(&refused, &["--no-deltas"]).ok().stdout));
     bench.run(["publish"]).ok();
     let refused = host(&server);
@@ -212,7 +216,11 @@ fn a_pull_checks_who_signed_the_delta() {
     let refused = host(&server);
     set(&refused, "core.sign-verify-deltas", "true");
     let out = refused.run(["pull", "acme", CHANNEL]).exits(3);
-    insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"");
+    insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"
+    error: remote `acme` is refused
+      static delta COMMIT is not signed
+    hint: `pull --no-deltas` does without; every object is checked either way
+    ");
     assert!(refused.refs().is_empty());
 
     // A signature over another superblock.
@@ -257,10 +265,10 @@ fn show_says_who_signed() {
     bench.run(other).ok();
     let to = bench.rev(CHANNEL).unwrap();
     let out = show(&["--ed25519-keys", "other/public.ed25519"]).exits(3);
-    insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"");
+    insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"error: static delta COMMIT has no valid signature by a trusted key: ed25519 made by an unknown key");
     bench.run(["publish"]).ok();
     let out = show(&["--ed25519-keys", "keys/public.ed25519"]).exits(3);
-    insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"");
+    insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"error: static delta COMMIT is not signed");
     // Signing takes an Ed25519 key.
     bench.run(["publish", "--sign-deltas"]).exits(2);
 }

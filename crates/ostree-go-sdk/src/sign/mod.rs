@@ -229,7 +229,10 @@ pub(crate) fn statuses(found: &[Signature]) -> String {
             SignatureStatus::Expired => "expired",
             SignatureStatus::Bad => "over another content",
         };
-        format!("{} {} {words}", signature.kind, signature.key)
+        // Who made one by Ed25519 is not known unless it is checked with the key.
+        let by = [signature.kind, &signature.key, words];
+        let by: Vec<&str> = by.into_iter().filter(|word| !word.is_empty()).collect();
+        by.join(" ")
     });
     each.collect::<Vec<_>>().join(", ")
 }
