@@ -220,7 +220,7 @@ impl Built {
         progress: &mut dyn FnMut(f64) -> Result<(), DeltaError>,
     ) -> Result<Vec<u8>, CompressError> {
         let all = self.bytes.len() as f64;
-        compress(&self.bytes, &filters(recipe)?, |done| {
+        compress(&self.bytes, &filters(recipe, self.bytes.len())?, |done| {
             progress(done as f64 / all).map_err(CompressError::Stopped)
         })
     }
@@ -239,17 +239,19 @@ impl Built {
 /// xz's filters. Every reader of xz has them all since 2009; libostree's newest allows 100 MB
 /// for reading, which is a dictionary of 64 MB and more. xz's filter for Arm code is from 2023
 /// (liblzma 5.4): older hosts would refuse the part.
-fn filters(recipe: Recipe) -> Result<Filters, liblzma::stream::Error> {
+fn filters(recipe: Recipe, len: usize) -> Result<Filters, liblzma::stream::Error> {
     let mut lzma = match recipe.effort {
         Effort::Fast => LzmaOptions::new_preset(1)?,
         Effort::Thorough | Effort::Best => LzmaOptions::new_preset(6)?,
     };
     let best = recipe.effort == Effort::Best;
+    // What is beyond the part's own bytes would only take memory, seven to twelve times as much.
+    let far = u32::try_from(len).map_or(32 << 20, |len| len.clamp(4 << 10, 32 << 20));
     match recipe.content {
         // Programs have much in common that is far apart.
-        Kind::Programs(_) if recipe.effort != Effort::Thorough => lzma.dict_size(32 << 20),
+        Kind::Programs(_) if recipe.effort != Effort::Thorough => lzma.dict_size(far),
         // The longest match there is: what changes in a patch comes again after many zeros.
-        Kind::Patches if best => lzma.dict_size(32 << 20).nice_len(273),
+        Kind::Patches if best => lzma.dict_size(far).nice_len(273),
         Kind::Other if best => lzma.dict_size(16 << 20),
         Kind::Other if recipe.effort == Effort::Fast => lzma.dict_size(4 << 20),
         _ => &mut lzma,
