@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test check demo bench docs install clean
+.PHONY: help build test check demo bench fuzz docs install clean
 
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -13,11 +13,13 @@ DESTDIR ?=
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET_DIR)/release/ostree-go
 BENCH_ARGS ?=
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 help: ## List the targets
 	@echo "Targets:"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) CARGO_TARGET_DIR=$(TARGET_DIR) BENCH_ARGS=$(BENCH_ARGS)"
+	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) CARGO_TARGET_DIR=$(TARGET_DIR) BENCH_ARGS=$(BENCH_ARGS) FUZZ_SECONDS=$(FUZZ_SECONDS)"
 
 build: ## Build the release binary, after installing what it needs
 	scripts/install-deps.sh build
@@ -52,6 +54,13 @@ bench: ## Measure composing and deltas beside the stock tools (BENCH_ARGS="--run
 	    python3 scripts/bench.py $$subject --bin $(BIN) --json build/bench/$$subject.json $(BENCH_ARGS); \
 	done
 	python3 scripts/bench.py chart $(BENCH_ARGS)
+
+fuzz: ## Fuzz every reader of foreign bytes for FUZZ_SECONDS each; FUZZ_TARGETS names some
+	scripts/install-deps.sh build
+	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	for target in $(FUZZ_TARGETS); do \
+	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
+	done
 
 docs: ## Build the book into docs/book and the library's rustdoc
 	scripts/install-deps.sh build docs

@@ -5,8 +5,10 @@ use ostree_go_tests::bench::{Bench, source};
 use ostree_go_tests::cli::run;
 use ostree_go_tests::ostree::{self, ostree};
 use ostree_go_tests::sdk::sdk;
+use ostree_go_tests::shop::files;
 use ostree_go_tests::state::leftovers;
 use ostree_go_tests::toy::Toy;
+use ostree_go_tests::webserver::BadServer;
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -169,6 +171,74 @@ fn folder(bench: &Bench, name: &str) -> PathBuf {
         .join(&name[2..])
 }
 
+/// Has the stock command and ours apply the delta to a channel's commit, each in a repository that
+/// has `old` and nothing else, and compares all objects that are there then.
+fn both_apply(bench: &Bench, channel: &str, old: Option<&str>) {
+    let to = bench.rev(channel).expect("the channel");
+    let repo = bench.repo();
+    let repo_arg = repo.to_str().expect("UTF-8");
+    let server = BadServer::over(&repo);
+    let host = Bench::new();
+    let (theirs, ours) = (host.path("theirs"), host.repo());
+    for client in [&theirs, &ours] {
+        ostree::init(client, "bare-user");
+        if let Some(old) = old {
+            ostree(client, ["pull-local", repo_arg, old]);
+        }
+    }
+    let name = old.map_or_else(|| to.clone(), |old| format!("{old}-{to}"));
+    let delta = folder(bench, &name);
+    let delta = delta.to_str().expect("UTF-8");
+    ostree(&theirs, ["static-delta", "apply-offline", delta]);
+    let url = server.url();
+    host.run(["remote", "add", "acme", &url, "--no-gpg-verify"])
+        .ok();
+    let said = json(&host, &["pull", "acme", channel]);
+    assert_eq!(said["used_delta"], true, "{said}");
+    let requests = server.requests();
+    assert!(
+        !requests.iter().any(|path| path.ends_with(".filez")),
+        "something came beside the delta: {requests:?}"
+    );
+    let objects = |client: &std::path::Path| {
+        ostree(client, ["fsck", "--quiet"]);
+        let all = files(&client.join("objects")).into_iter();
+        // The stock command leaves signatures aside when it applies a folder.
+        let all = all.filter(|path| path.extension().is_none_or(|end| end != "commitmeta"));
+        let objects = all.map(|path| path.strip_prefix(client).expect("below").to_owned());
+        let objects: Vec<PathBuf> = objects.collect();
+        (objects, ostree(client, ["ls", "-RCX", &to]))
+    };
+    let (found, expected) = (objects(&ours), objects(&theirs));
+    assert!(found == expected, "{channel} from {old:?} differs");
+}
+
+#[test]
+fn both_appliers_give_the_same_repository() {
+    let bench = Bench::new();
+    let mut before = Vec::new();
+    let names = ["x86_64", "aarch64"].map(|arch| format!("go-sdk/{arch}/1.99"));
+    for version in ["1.99.1", "1.99.2"] {
+        before = names.iter().filter_map(|name| bench.rev(name)).collect();
+        for arch in Arch::ALL {
+            let lines = (0..3000).map(|n| format!("line {n} of fmt, {version}\n"));
+            let toy = Toy::new(arch).version(version);
+            let toy = toy.with("src/fmt/big.go", lines.collect::<String>());
+            toy.tar_gz(&bench.path(&format!("go.linux-{}.tar.gz", arch.goarch())));
+        }
+        let sources = bench.path("go.linux-${goarch}.tar.gz");
+        let channel = "channels: [\"go-sdk/${basearch}/1.99\"]";
+        bench.treefile(version, &format!("{channel}\n{}", source(&sources)));
+        bench.run(["compose", "go.yaml"]).ok();
+    }
+    bench.run(["publish"]).ok();
+    assert_eq!(before.len(), 2);
+    for (name, old) in names.iter().zip(&before) {
+        both_apply(&bench, name, Some(old));
+        both_apply(&bench, name, None);
+    }
+}
+
 #[test]
 fn deltas_of_real_sdks_apply_and_are_no_larger_than_libostrees() {
     let (Some(old), Some(new)) = (sdk("1.26.4", Arch::X86_64), sdk("1.26.5", Arch::X86_64)) else {
@@ -187,28 +257,10 @@ fn deltas_of_real_sdks_apply_and_are_no_larger_than_libostrees() {
     let between = commits.join("-");
     let empty = commits[1].clone();
 
-    let client = bench.path("client");
-    ostree::init(&client, "bare-user");
-    let repo = bench.repo();
-    let repo_arg = repo.to_str().expect("UTF-8");
-    ostree(&client, ["pull-local", repo_arg, &commits[0]]);
-    let apply = |client: &std::path::Path, name: &str| {
-        let delta = folder(&bench, name);
-        ostree(
-            client,
-            [
-                "static-delta",
-                "apply-offline",
-                delta.to_str().expect("UTF-8"),
-            ],
-        );
-        ostree(client, ["fsck", "--quiet"]);
-        ostree(client, ["ls", "-R", &commits[1]])
-    };
-    let fresh = bench.path("fresh");
-    ostree::init(&fresh, "bare-user");
-    assert_eq!(apply(&client, &between), apply(&fresh, &empty));
+    both_apply(&bench, "go-sdk/x86_64/1.26", Some(&commits[0]));
+    both_apply(&bench, "go-sdk/x86_64/1.26", None);
 
+    let repo = bench.repo();
     let total = |name: &str| {
         let shown = ostree(&repo, ["static-delta", "show", name]);
         number(&shown, "Total Size:")
@@ -217,4 +269,78 @@ fn deltas_of_real_sdks_apply_and_are_no_larger_than_libostrees() {
     // fetched beside them: 1.20 and 55.81 MB. `make bench` has it make them anew.
     let ours = [total(&between), total(&empty)];
     assert!(ours[0] <= 1_200_000 && ours[1] <= 55_810_000, "{ours:?}");
+}
+
+#[test]
+fn the_smaller_of_two_deltas_is_kept() {
+    let bench = Bench::new();
+    compose(&bench, "1.99.1");
+    compose(&bench, "1.99.2");
+    let published = json(&bench, &["publish", "--compare-deltas"]);
+    let compared = published["deltas"].as_array().unwrap().iter();
+    let compared: Vec<&Value> = compared
+        .filter(|delta| !delta["compared"].is_null())
+        .collect();
+    // Copies of another commit's have been compared with it.
+    assert!(compared.len() >= 2, "{published}");
+    for delta in compared {
+        let to = delta["to"].as_str().unwrap();
+        let name = match delta["from"].as_str() {
+            Some(from) => format!("{from}-{to}"),
+            None => to.to_owned(),
+        };
+        let shown = ostree(&bench.repo(), ["static-delta", "show", &name]);
+        let kept = number(&shown, "Total Size:") + number(&shown, "Total Fallback Size:");
+        let size = |key: &str| delta["compared"][key].as_u64().unwrap();
+        assert_eq!(kept, size("bytes").min(size("libostree_bytes")), "{shown}");
+    }
+    bench.fsck();
+}
+
+#[test]
+fn what_few_are_missing_comes_without_the_rest_of_its_part() {
+    let bench = Bench::new();
+    let noise = |seed: u64, len: u64| -> String {
+        // Bytes that compress badly, of printable characters.
+        let mut state = seed;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(b'!' + u8::try_from((state >> 33) % 90).unwrap_or(0))
+        };
+        (0..len).map(|_| next()).collect()
+    };
+    let release = |version: &str| {
+        let archive = bench.path(&format!("go{version}.tar.gz"));
+        let mut toy = Toy::new(Arch::X86_64).version(version);
+        for file in 0..40 {
+            toy = toy.with(&format!("src/fmt/file{file}.go"), noise(file, 20_000));
+        }
+        toy.tar_gz(&archive);
+        let channels = "channels: [\"go-sdk/${basearch}/1.99\"]";
+        let lines = format!("arches: [x86_64]\n{channels}\n{}", source(&archive));
+        bench.treefile(version, &lines);
+        bench.run(["compose", "go.yaml"]).ok();
+        bench.run(["publish", "--history", "0"]).ok();
+    };
+    release("1.99.1");
+    let server = BadServer::over(&bench.repo());
+    let host = Bench::new();
+    host.run(["init", "--mode", "bare-user"]).ok();
+    host.run(["remote", "add", "acme", &server.url(), "--no-gpg-verify"])
+        .ok();
+    let pull = || json(&host, &["pull", "acme", CHANNEL]);
+    let first = pull();
+    assert_eq!(first["used_delta"], true);
+    release("1.99.2");
+    server.behave();
+    let second = pull();
+    let (all, some) = (
+        first["downloaded"].as_u64().unwrap(),
+        second["downloaded"].as_u64().unwrap(),
+    );
+    assert!(all > 500_000 && some < all / 10, "{first} {second}");
+    assert_eq!(host.rev(&format!("acme:{CHANNEL}")), bench.rev(CHANNEL));
+    host.fsck();
 }

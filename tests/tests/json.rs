@@ -158,7 +158,7 @@ fn every_field_is_on_the_page() {
     let to = delta["to"].as_str().unwrap();
     run(&format!("delta show {}{to}", from.unwrap_or_default()), 0);
     run("promote 1.99.2 beta", 0);
-    run("publish", 0);
+    run("publish --compare-deltas", 0);
     run("prune --keep 1 --dry-run", 0);
 
     let url = format!("file://{}", bench.repo().display());

@@ -243,6 +243,9 @@ fn pull_hint(error: &PullError) -> Option<String> {
                 "`ostree-go remote show-keys {remote}` shows the keys that are trusted"
             ));
         }
+        PullError::Delta { .. } => {
+            "`pull --no-deltas` does without; every object is checked either way"
+        }
         PullError::Older { .. } => "--allow-downgrade takes it",
         PullError::TooLarge { .. } => "--max-bytes allows more",
         _ => return None,

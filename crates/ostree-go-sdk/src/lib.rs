@@ -102,8 +102,8 @@ pub use compose::{
     ComposedRelease, NewObjects, PlannedRelease, Promote, SourceFailures,
 };
 pub use delta::{
-    DeltaDetails, DeltaError, DeltaFallback, DeltaFormatError, DeltaInfo, DeltaName, DeltaPart,
-    PatchedFile, delta_details, deltas,
+    ComparedDelta, DeltaDetails, DeltaError, DeltaFallback, DeltaFormatError, DeltaInfo, DeltaName,
+    DeltaPart, DeltaPreset, PatchedFile, delta_details, deltas, verify_delta,
 };
 pub use deploy::{
     Action, Activation, Check, DamagedFile, DeployError, DeployOptions, Deployed, Deployment,

@@ -3,6 +3,7 @@
 //! A remote is libostree's: a group `[remote "NAME"]` in the repository's `config`, and a
 //! keyring `NAME.trustedkeys.gpg` beside it. The stock `ostree remote` reads and writes the same.
 
+use crate::delta::DeltaTrust;
 use crate::ffi;
 use crate::fs::atomic;
 use crate::http::InvalidUrl;
@@ -344,6 +345,39 @@ pub(crate) fn keyring_path(repo: &Repo, name: &str) -> PathBuf {
 /// keys of the whole system.
 pub(crate) fn has_keyring(repo: &Repo, name: &str) -> bool {
     keyring_path(repo, name).exists()
+}
+
+/// Whose static deltas are believed of a remote: the Ed25519 keys that libostree's own options name
+/// (`verification-ed25519-key`, and `verification-ed25519-file` with one a line), and whether there
+/// has to be a signature: `sign-verify-deltas` in the repository's `[core]`.
+///
+/// Source: `_signapi_load_public_keys` (`ostree-repo-pull-verify.c`),
+/// `ostree_repo_static_delta_execute_offline_with_signature`.
+pub(crate) fn delta_trust(repo: &Repo, name: &str) -> Result<DeltaTrust, RepoError> {
+    let ostree = repo.as_ostree();
+    let option = |key| {
+        let value = ostree.remote_option(name, key, None);
+        value.map_err(|source| repo.failed(&format!("read remote `{name}`"), source))
+    };
+    let mut keys: Vec<String> = option("verification-ed25519-key")?
+        .into_iter()
+        .map(Into::into)
+        .collect();
+    if let Some(path) = option("verification-ed25519-file")? {
+        let path = PathBuf::from(path.as_str());
+        let text = std::fs::read_to_string(&path).map_err(|source| RepoError::Io {
+            action: "read Ed25519 keys from",
+            path,
+            source,
+        })?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        keys.extend(lines.map(str::to_owned));
+    }
+    let required = ostree.config().boolean("core", "sign-verify-deltas");
+    Ok(DeltaTrust {
+        keys,
+        required: required.unwrap_or(false),
+    })
 }
 
 fn lock(repo: &Repo) -> Result<crate::fs::lock::Lock, RemoteError> {

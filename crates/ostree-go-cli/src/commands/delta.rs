@@ -1,10 +1,12 @@
-use super::{Context, resolve};
+use super::verify::ed25519_keys;
+use super::{Context, resolve, signature_json};
 use crate::error::CliError;
 use crate::output::{bytes, count, table, time};
 use clap::Subcommand;
-use ostree_go_sdk::{DeltaDetails, DeltaName, delta_details, deltas};
+use ostree_go_sdk::{DeltaDetails, DeltaName, Signature, delta_details, deltas, verify_delta};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Look into the static deltas of a repository
@@ -27,13 +29,21 @@ enum Action {
         /// one from nothing
         #[arg(value_name = "DELTA")]
         delta: String,
+
+        /// Check who signed it, by the Ed25519 public keys in this file, one a line, in base64;
+        /// exits with 3 if none of them did
+        #[arg(long, value_name = "FILE")]
+        ed25519_keys: Option<PathBuf>,
     },
 }
 
 pub fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<ExitCode, CliError> {
     match &args.action {
         Action::List => list(context)?,
-        Action::Show { delta } => show(context, delta)?,
+        Action::Show {
+            delta,
+            ed25519_keys,
+        } => show(context, delta, ed25519_keys.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -55,7 +65,7 @@ fn list(context: &Context<'_>) -> Result<(), CliError> {
     })
 }
 
-fn show(context: &Context<'_>, delta: &str) -> Result<(), CliError> {
+fn show(context: &Context<'_>, delta: &str, keys: Option<&Path>) -> Result<(), CliError> {
     let repo = context.repo()?;
     let name = match delta.parse::<DeltaName>() {
         Ok(name) => name,
@@ -64,10 +74,16 @@ fn show(context: &Context<'_>, delta: &str) -> Result<(), CliError> {
             to: resolve(&repo, delta)?,
         },
     };
+    let signatures = match keys {
+        Some(path) => verify_delta(&repo, &name, &ed25519_keys(path)?)?,
+        None => Vec::new(),
+    };
     let details = delta_details(&repo, &name)?;
+    let mut document = details_json(&details);
+    document["signatures"] = signatures.iter().map(signature_json).collect();
     context
         .output
-        .data(&details_json(&details), || text(&details))
+        .data(&document, || text(&details, &signatures))
 }
 
 fn name_json(name: &DeltaName) -> Value {
@@ -106,7 +122,7 @@ fn details_json(details: &DeltaDetails) -> Value {
     document
 }
 
-fn text(details: &DeltaDetails) -> String {
+fn text(details: &DeltaDetails, signatures: &[Signature]) -> String {
     let of = |counts: &BTreeMap<&'static str, u64>| {
         let words = counts
             .iter()
@@ -140,6 +156,13 @@ fn text(details: &DeltaDetails) -> String {
         [] => String::new(),
         kinds => format!(", with signatures by {}", kinds.join(", ")),
     };
+    let checked = signatures.iter().map(|signature| {
+        let (status, kind) = (signature.status.as_str(), signature.kind);
+        format!("{status} {kind} {}", signature.key)
+            .trim_end()
+            .to_owned()
+            + "\n"
+    });
     let from = details
         .name
         .from
@@ -149,6 +172,11 @@ fn text(details: &DeltaDetails) -> String {
         details.name.to,
         time(details.timestamp)
     );
+    let checked: String = checked.collect();
+    if !checked.is_empty() {
+        text.push_str(&checked);
+        text.push('\n');
+    }
     let header = ["PART", "SIZE", "GIVES", "OBJECTS", "OPERATIONS"];
     text.push_str(&table(&header, &rows));
     if !details.patched.is_empty() {

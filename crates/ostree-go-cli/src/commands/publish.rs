@@ -3,7 +3,7 @@ use super::signing::SigningArgs;
 use crate::error::CliError;
 use crate::output::{bytes, count, short, table};
 use crate::progress::Terminal;
-use ostree_go_sdk::{DeltaName, FixedClock, Publish, Repo};
+use ostree_go_sdk::{ComparedDelta, DeltaName, DeltaPreset, FixedClock, Publish, Repo};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +24,19 @@ pub struct PublishArgs {
     #[arg(long, value_name = "FILE")]
     public_key: Vec<PathBuf>,
 
+    /// How hard to compress new deltas: `best` makes them smaller in several times the time
+    #[arg(long, value_enum, default_value_t = Preset::Fast, value_name = "PRESET")]
+    delta_preset: Preset,
+
+    /// Have libostree make each new delta as well, and keep the smaller one; takes minutes
+    #[arg(long)]
+    compare_deltas: bool,
+
+    /// Put the signatures by --sign-from-file around the deltas too, for `ostree static-delta
+    /// apply-offline` and ostree-go; the stock `ostree pull` cannot read such deltas
+    #[arg(long, requires = "sign_from_file")]
+    sign_deltas: bool,
+
     /// Say what would be made and removed, and stop
     #[arg(long)]
     dry_run: bool,
@@ -32,12 +45,24 @@ pub struct PublishArgs {
     signing: SigningArgs,
 }
 
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Preset {
+    Fast,
+    Best,
+}
+
 pub fn run(context: &Context<'_>, args: &PublishArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let mut publish = Publish::new()
         .history(args.history)
         .public_keys(args.public_key.clone())
         .sign_with(args.signing.keys()?)
+        .delta_preset(match args.delta_preset {
+            Preset::Fast => DeltaPreset::Fast,
+            Preset::Best => DeltaPreset::Best,
+        })
+        .compare_deltas(args.compare_deltas)
+        .sign_deltas(args.sign_deltas)
         .progress(Arc::new(Terminal::new(&context.global)));
     if let Some(epoch) = context.settings.source_date_epoch()? {
         publish = publish.clock(Arc::new(FixedClock(epoch)));
@@ -46,15 +71,18 @@ pub fn run(context: &Context<'_>, args: &PublishArgs) -> Result<ExitCode, CliErr
         return dry_run(context, &publish, &repo);
     }
     let published = publish.plan(&repo)?.execute()?;
+    let compared = |name: &DeltaName| published.compared.iter().find(|of| of.name == *name);
     for delta in published
         .deltas
         .iter()
         .filter(|d| published.made.contains(&d.name))
     {
         let size = bytes(delta.bytes);
-        context
-            .output
-            .say(&format!("delta {}  {size}", between(&delta.name)));
+        let mut line = format!("delta {}  {size}", between(&delta.name));
+        if let Some(compared) = compared(&delta.name) {
+            line += &versus(compared);
+        }
+        context.output.say(&line);
     }
     for name in &published.removed {
         context
@@ -71,6 +99,10 @@ pub fn run(context: &Context<'_>, args: &PublishArgs) -> Result<ExitCode, CliErr
         let mut entry = delta_json(&delta.name);
         entry["bytes"] = delta.bytes.into();
         entry["made"] = published.made.contains(&delta.name).into();
+        entry["compared"] = compared(&delta.name).map_or(
+            Value::Null,
+            |compared| json!({"bytes": compared.ours, "libostree_bytes": compared.libostree}),
+        );
         entry
     });
     let document = json!({
@@ -109,6 +141,15 @@ fn dry_run(context: &Context<'_>, publish: &Publish, repo: &Repo) -> Result<Exit
         table(&["WOULD", "DELTA", "FOR"], &rows)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which of two deltas was kept, and why.
+fn versus(compared: &ComparedDelta) -> String {
+    let theirs = bytes(compared.libostree);
+    match compared.libostree < compared.ours {
+        true => format!(", libostree's; ours has {}", bytes(compared.ours)),
+        false => format!(", libostree's has {theirs}"),
+    }
 }
 
 fn between(name: &DeltaName) -> String {

@@ -6,7 +6,7 @@ use clap::ArgGroup;
 use ostree_go_sdk::{HttpClient, Signature, TrustedKeys, Upstream, UpstreamProof, verify};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -54,20 +54,23 @@ struct KeyArgs {
     ed25519_keys: Option<PathBuf>,
 }
 
+/// The Ed25519 public keys in a file.
+pub fn ed25519_keys(path: &Path) -> Result<Vec<String>, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
+        action: "read public keys from",
+        path: path.to_owned(),
+        source,
+    })?;
+    let keys = text.lines().filter(|line| !line.trim().is_empty());
+    Ok(keys.map(str::to_owned).collect())
+}
+
 impl KeyArgs {
     fn trusted(&self) -> Result<Option<TrustedKeys>, CliError> {
         Ok(match (&self.gpg_keys, &self.remote, &self.ed25519_keys) {
             (Some(file), _, _) => Some(TrustedKeys::GpgFile(file.clone())),
             (_, Some(remote), _) => Some(TrustedKeys::Remote(remote.clone())),
-            (_, _, Some(path)) => {
-                let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
-                    action: "read public keys from",
-                    path: path.clone(),
-                    source,
-                })?;
-                let keys = text.lines().filter(|line| !line.trim().is_empty());
-                Some(TrustedKeys::Ed25519(keys.map(str::to_owned).collect()))
-            }
+            (_, _, Some(path)) => Some(TrustedKeys::Ed25519(ed25519_keys(path)?)),
             (None, None, None) => None,
         })
     }

@@ -32,26 +32,52 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// What making one part takes at most, for files as Go's: a program of 30 MB, its predecessor,
-/// their patch and the compressor's tables.
-const MEMORY_OF_A_PART: u64 = 250 << 20;
+/// How hard to compress what is new.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeltaPreset {
+    /// Much content fast, and little content well.
+    #[default]
+    Fast,
+    /// Everything well: a tenth smaller, for several times the work and twice the memory.
+    Best,
+}
 
-/// Makes the delta `name`. `time` is what its superblock says, in seconds since 1970; `label`
-/// is what progress calls it. The same commits and time give the same bytes.
+impl DeltaPreset {
+    /// What making one part takes at most, for files as Go's: a program of 30 MB, its
+    /// predecessor, their patch and the compressor's tables.
+    const fn memory_of_a_part(self) -> u64 {
+        match self {
+            Self::Fast => 250 << 20,
+            // A dictionary of 32 MB, and twelve times that for finding matches in it.
+            Self::Best => 500 << 20,
+        }
+    }
+}
+
+/// How a delta is made.
+pub(crate) struct Making<'a> {
+    pub(crate) preset: DeltaPreset,
+    /// What its superblock says, in seconds since 1970.
+    pub(crate) time: u64,
+    pub(crate) threads: usize,
+    /// What progress calls it.
+    pub(crate) label: &'a str,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+/// Makes the delta `name`. The same commits, preset and time give the same bytes.
 ///
 /// It is durable when this returns; before, nobody sees any of it.
 pub(crate) fn generate(
     repo: &Repo,
     name: &DeltaName,
-    time: u64,
-    threads: usize,
-    label: &str,
-    progress: &dyn Progress,
+    making: &Making<'_>,
 ) -> Result<(), DeltaError> {
     let new = reach(repo, name.to)?;
     let old = name.from.map(|from| reach(repo, from)).transpose()?;
     let items = pair::items(repo, new, old.unwrap_or_default())?;
-    let parts = plan::parts(items);
+    let parts = plan::parts(items, making.preset);
     let fresh = FreshDelta::new(repo, name)?;
     let work = Work {
         name,
@@ -61,13 +87,12 @@ pub(crate) fn generate(
         headers: Mutex::default(),
         done: AtomicU64::new(0),
         total: parts.iter().map(PartPlan::size).sum(),
-        label,
-        progress,
+        making,
     };
-    let headers = work.run(repo, threads)?;
+    let headers = work.run(repo)?;
     let mut superblock = Superblock {
         metadata: BTreeMap::new(),
-        timestamp: time,
+        timestamp: making.time,
         name: *name,
         commit: repo.commit(name.to)?.object().variant,
         parts: headers,
@@ -88,15 +113,15 @@ struct Work<'a> {
     /// In bytes of the objects.
     done: AtomicU64,
     total: u64,
-    label: &'a str,
-    progress: &'a dyn Progress,
+    making: &'a Making<'a>,
 }
 
 impl Work<'_> {
-    fn run(self, repo: &Repo, threads: usize) -> Result<Vec<PartHeader>, DeltaError> {
-        let fit = available_memory().map_or(1, |bytes| bytes / MEMORY_OF_A_PART);
+    fn run(self, repo: &Repo) -> Result<Vec<PartHeader>, DeltaError> {
+        let making = self.making;
+        let fit = available_memory().map_or(1, |bytes| bytes / making.preset.memory_of_a_part());
         let fit = usize::try_from(fit).unwrap_or(usize::MAX);
-        let threads = threads.min(fit).clamp(1, self.parts.len().max(1));
+        let threads = making.threads.min(fit).clamp(1, self.parts.len().max(1));
         // The largest first: it must not be what the others wait for in the end.
         let mut order: Vec<usize> = (0..self.parts.len()).collect();
         order.sort_by_key(|index| std::cmp::Reverse(self.parts[*index].size()));
@@ -107,9 +132,9 @@ impl Work<'_> {
                 scope.spawn(move || work.thread(&builder, order));
             }
         });
-        self.progress.event(&Event::Finished {
+        making.progress.event(&Event::Finished {
             phase: Phase::Delta,
-            item: self.label,
+            item: making.label,
         });
         let headers = self.headers.into_inner();
         let headers = headers.unwrap_or_else(PoisonError::into_inner);
@@ -134,13 +159,13 @@ impl Work<'_> {
         let built = builder.build(plan)?;
         let mut told = 0;
         let part = built.compress(plan.recipe, &mut |fraction| {
-            if self.progress.is_cancelled() {
+            if self.making.progress.is_cancelled() {
                 return Err(DeltaError::Cancelled);
             }
             let now = (plan.size() as f64 * fraction) as u64;
-            self.progress.event(&Event::Advanced {
+            self.making.progress.event(&Event::Advanced {
                 phase: Phase::Delta,
-                item: self.label,
+                item: self.making.label,
                 done: self.done.fetch_add(now - told, Ordering::Relaxed) + now - told,
                 total: Some(self.total),
             });

@@ -4,6 +4,7 @@ use super::DeltaFormatError;
 use super::DeltaName;
 use crate::kind::ErrorKind;
 use crate::repo::RepoError;
+use crate::sign::{SignError, Signature, statuses};
 use std::path::PathBuf;
 
 /// Why a static delta could not be made or read.
@@ -30,6 +31,26 @@ pub enum DeltaError {
         #[source]
         source: DeltaFormatError,
     },
+    /// A delta has no signature around it, and there has to be one.
+    #[error("static delta {name} is not signed")]
+    Unsigned {
+        /// The delta.
+        name: DeltaName,
+    },
+    /// No signature around a delta is good.
+    #[error(
+        "static delta {name} has no valid signature by a trusted key: {}",
+        if found.is_empty() { "none is by Ed25519".to_owned() } else { statuses(found) }
+    )]
+    Refused {
+        /// The delta.
+        name: DeltaName,
+        /// The signatures it has.
+        found: Vec<Signature>,
+    },
+    /// A key to sign or to check with cannot be used.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// A part cannot be compressed: there is not enough memory.
     #[error("cannot compress a part of the static delta {name}")]
     Compress {
@@ -52,6 +73,8 @@ impl DeltaError {
             Self::Repo(error) => error.kind(),
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Format { source, .. } => source.kind(),
+            Self::Unsigned { .. } | Self::Refused { .. } => ErrorKind::Mismatch,
+            Self::Sign(error) => error.kind(),
             Self::Compress { source, .. } => ErrorKind::of_io(source),
             Self::Cancelled => ErrorKind::Cancelled,
         }

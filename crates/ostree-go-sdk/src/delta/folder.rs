@@ -72,6 +72,15 @@ impl FreshDelta {
             })
             .map_err(|source| failed(&to, source))
     }
+
+    /// Replaces the superblock of the delta that is there, durably and by one rename.
+    pub(super) fn replace_superblock(self, bytes: &[u8]) -> Result<(), RepoError> {
+        let (fresh, to) = (self.path(SUPERBLOCK), self.to.join(SUPERBLOCK));
+        atomic::write(&fresh, bytes)
+            .and_then(|()| fs::rename(&fresh, &to))
+            .and_then(|()| atomic::sync_directory(Some(self.to.as_path())))
+            .map_err(|source| failed(&to, source))
+    }
 }
 
 /// Removes what a process left that was killed while it made a delta. To be called with the

@@ -20,7 +20,7 @@ pub(crate) use bspatch::write_number;
 pub(crate) use bspatch::{CONTROL, patch};
 pub(crate) use op::{Op, OpWriter, Ops};
 pub(crate) use part::{Attributes, Part, PartBytes, PartTables, Xattrs, compress};
-pub(crate) use superblock::{PartHeader, Signatures, Superblock, unwrap_signed};
+pub(crate) use superblock::{PartHeader, Signatures, Superblock, unwrap_signed, wrap_signed};
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;

@@ -5,6 +5,7 @@
 //!
 //! Source of the format: `ostree-repo-static-delta-private.h`.
 
+mod compare;
 mod compile;
 mod details;
 mod error;
@@ -12,16 +13,22 @@ mod folder;
 pub(crate) mod format;
 mod name;
 mod retarget;
+mod signed;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use compile::generate;
+pub use compare::ComparedDelta;
+pub(crate) use compare::keep_smaller;
+pub use compile::DeltaPreset;
+pub(crate) use compile::{Making, generate};
 pub use details::{DeltaDetails, DeltaFallback, DeltaPart, PatchedFile, delta_details};
 pub use error::DeltaError;
 pub(crate) use folder::sweep;
 pub use format::DeltaFormatError;
 pub use name::DeltaName;
 pub(crate) use retarget::retarget;
+pub use signed::verify_delta;
+pub(crate) use signed::{DeltaTrust, sign};
 
 use crate::repo::{Repo, RepoError};
 use format::{Signatures, Superblock, unwrap_signed};
@@ -64,25 +71,30 @@ pub fn deltas(repo: &Repo) -> Result<Vec<DeltaInfo>, RepoError> {
 
 /// Reads the superblock of a delta, and the signatures around it, which nobody has checked.
 fn read_superblock(repo: &Repo, name: &DeltaName) -> Result<(Superblock, Signatures), DeltaError> {
+    let bytes = superblock_bytes(repo, name)?;
+    let read = || {
+        let (bytes, signatures) = unwrap_signed(&bytes)?;
+        Ok((Superblock::read(&bytes)?, signatures))
+    };
+    read().map_err(|source| DeltaError::Format {
+        path: folder(repo, name).join(folder::SUPERBLOCK),
+        source,
+    })
+}
+
+/// The bytes of a superblock's file.
+fn superblock_bytes(repo: &Repo, name: &DeltaName) -> Result<Vec<u8>, DeltaError> {
     let path = folder(repo, name).join(folder::SUPERBLOCK);
-    let bytes = std::fs::read(&path).map_err(|source| match source.kind() {
+    std::fs::read(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => DeltaError::NotFound {
             name: *name,
             path: repo.path().to_owned(),
         },
         _ => DeltaError::Repo(RepoError::Io {
             action: "read static delta",
-            path: path.clone(),
+            path,
             source,
         }),
-    })?;
-    let read = || {
-        let (bytes, signatures) = unwrap_signed(&bytes)?;
-        Ok((Superblock::read(&bytes)?, signatures))
-    };
-    read().map_err(|source| DeltaError::Format {
-        path: path.clone(),
-        source,
     })
 }
 

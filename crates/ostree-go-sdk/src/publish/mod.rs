@@ -13,7 +13,7 @@ mod summary;
 pub use plan::{PlannedDelta, PublishPlan, Published};
 
 use crate::clock::{Clock, SystemClock};
-use crate::delta::{DeltaError, DeltaName};
+use crate::delta::{DeltaError, DeltaName, DeltaPreset};
 use crate::kind::ErrorKind;
 use crate::progress::{Progress, Silent};
 use crate::repo::{Repo, RepoError};
@@ -28,6 +28,9 @@ pub struct Publish {
     history: usize,
     keys: Vec<SigningKey>,
     public_keys: Vec<PathBuf>,
+    preset: DeltaPreset,
+    compare_deltas: bool,
+    sign_deltas: bool,
     threads: usize,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
@@ -39,6 +42,9 @@ impl Default for Publish {
             history: 2,
             keys: Vec::new(),
             public_keys: Vec::new(),
+            preset: DeltaPreset::Fast,
+            compare_deltas: false,
+            sign_deltas: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             clock: Arc::new(SystemClock),
             progress: Arc::new(Silent),
@@ -69,10 +75,35 @@ impl Publish {
         self
     }
 
+    /// How hard to compress new deltas. Those that are there stay. Default: [`DeltaPreset::Fast`].
+    #[must_use]
+    pub fn delta_preset(mut self, preset: DeltaPreset) -> Self {
+        self.preset = preset;
+        self
+    }
+
+    /// Has libostree make each new delta as well, and keeps the smaller one. That takes the
+    /// minutes that libostree takes. Default: no.
+    #[must_use]
+    pub fn compare_deltas(mut self, compare: bool) -> Self {
+        self.compare_deltas = compare;
+        self
+    }
+
     /// Signs the summary with these keys. Default: none.
     #[must_use]
     pub fn sign_with(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
         self.keys = keys.into_iter().collect();
+        self
+    }
+
+    /// Puts the signatures of those keys that are Ed25519's around the deltas too. Clients that
+    /// apply a folder (`ostree static-delta apply-offline`) and this library's pull read such
+    /// deltas; `ostree pull` of libostree, up to 2026.3 at least, fails at them. Default: no, and
+    /// signatures that are there are taken off.
+    #[must_use]
+    pub fn sign_deltas(mut self, sign: bool) -> Self {
+        self.sign_deltas = sign;
         self
     }
 
@@ -84,8 +115,8 @@ impl Publish {
         self
     }
 
-    /// How many parts of a delta are made at once, each in up to 250 MB of memory; less where
-    /// less memory is free. Default: one per core.
+    /// How many parts of a delta are made at once, each in up to 250 MB of memory, and 500 MB with
+    /// [`DeltaPreset::Best`]; less where less memory is free. Default: one per core.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
@@ -128,6 +159,9 @@ pub enum PublishError {
     /// Signing the summary.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// Deltas are to be signed, and no key is one that can.
+    #[error("there is no Ed25519 key to sign the static deltas with")]
+    NoDeltaKey,
     /// A file beside the repository's own cannot be written.
     #[error("cannot write {}", path.display())]
     Write {
@@ -160,6 +194,7 @@ impl PublishError {
             Self::Delta(error) => error.kind(),
             Self::Sign(error) => error.kind(),
             Self::Write { source, .. } | Self::Keys { source, .. } => ErrorKind::of_io(source),
+            Self::NoDeltaKey => ErrorKind::InvalidInput,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }

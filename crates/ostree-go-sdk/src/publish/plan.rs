@@ -2,9 +2,10 @@
 
 use super::{Publish, PublishError, index, label, summary};
 use crate::catalog::{self, CommitInfo, CommitKind};
-use crate::delta::{self, DeltaInfo, DeltaName, deltas};
+use crate::delta::{self, ComparedDelta, DeltaInfo, DeltaName, Making, deltas};
 use crate::id::{CommitId, ContentId, RefName};
 use crate::repo::Repo;
+use crate::sign::SigningKey;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a publish would do.
@@ -36,6 +37,8 @@ pub struct Published {
     pub deltas: Vec<DeltaInfo>,
     /// The deltas that were made now.
     pub made: Vec<DeltaName>,
+    /// What libostree's own took, of those that were [compared](Publish::compare_deltas).
+    pub compared: Vec<ComparedDelta>,
     /// The deltas that were removed.
     pub removed: Vec<DeltaName>,
     /// Refs in the summary.
@@ -67,6 +70,10 @@ fn recent(
 
 impl<'a> PublishPlan<'a> {
     pub(super) fn new(publish: &'a Publish, repo: &'a Repo) -> Result<Self, PublishError> {
+        let can = |key: &SigningKey| matches!(key, SigningKey::Ed25519 { .. });
+        if publish.sign_deltas && !publish.keys.iter().any(can) {
+            return Err(PublishError::NoDeltaKey);
+        }
         let listed = catalog::list(repo)?;
         let recent = recent(publish, repo, &listed)?;
         let mut wanted: BTreeMap<DeltaName, Vec<RefName>> = BTreeMap::new();
@@ -139,7 +146,8 @@ impl<'a> PublishPlan<'a> {
         // What the lock was waited for may have moved refs.
         let plan = Self::new(self.publish, self.repo)?;
         delta::sweep(plan.repo)?;
-        let made = plan.make_deltas()?;
+        let (made, compared) = plan.make_deltas()?;
+        plan.sign_deltas()?;
         index::write(plan.publish, plan.repo)?;
         let refs = summary::write(plan.repo, &plan.publish.keys)?;
         for name in &plan.superseded {
@@ -151,13 +159,14 @@ impl<'a> PublishPlan<'a> {
         Ok(Published {
             deltas: deltas(plan.repo)?,
             made,
+            compared,
             removed: plan.superseded,
             refs,
         })
     }
 
     /// Makes what is missing: one delta per pair of trees, and the others out of that.
-    fn make_deltas(&self) -> Result<Vec<DeltaName>, PublishError> {
+    fn make_deltas(&self) -> Result<(Vec<DeltaName>, Vec<ComparedDelta>), PublishError> {
         let mut by_trees: BTreeMap<Trees, Vec<&PlannedDelta>> = BTreeMap::new();
         for planned in &self.deltas {
             let content = |id| Ok::<_, PublishError>(self.repo.commit(id)?.content_id());
@@ -175,31 +184,46 @@ impl<'a> PublishPlan<'a> {
             let missing = group.iter().filter(|p| !p.exists && p.name != model.name);
             copies.extend(missing.map(|p| (model.name, p.name)));
         }
-        self.generate_all(&to_make)?;
+        let compared = self.generate_all(&to_make)?;
         for (model, name) in &copies {
             delta::retarget(self.repo, model, name)?;
         }
         let mut made: Vec<DeltaName> = to_make;
         made.extend(copies.into_iter().map(|(_, name)| name));
         made.sort();
-        Ok(made)
+        Ok((made, compared))
+    }
+
+    /// Gives every delta that there should be the signatures that it should have.
+    fn sign_deltas(&self) -> Result<(), PublishError> {
+        let keys: &[SigningKey] = match self.publish.sign_deltas {
+            true => &self.publish.keys,
+            false => &[],
+        };
+        for planned in &self.deltas {
+            delta::sign(self.repo, &planned.name, keys)?;
+        }
+        Ok(())
     }
 
     /// Makes deltas one after the other: the cores share the parts of each.
-    fn generate_all(&self, names: &[DeltaName]) -> Result<(), PublishError> {
+    fn generate_all(&self, names: &[DeltaName]) -> Result<Vec<ComparedDelta>, PublishError> {
         let publish = self.publish;
         let time = publish.clock.now();
+        let mut compared = Vec::new();
         for name in names {
-            let progress = publish.progress.as_ref();
-            delta::generate(
-                self.repo,
-                name,
+            let making = Making {
+                preset: publish.preset,
                 time,
-                publish.threads,
-                &label(name),
-                progress,
-            )?;
+                threads: publish.threads,
+                label: &label(name),
+                progress: publish.progress.as_ref(),
+            };
+            delta::generate(self.repo, name, &making)?;
+            if publish.compare_deltas {
+                compared.push(delta::keep_smaller(self.repo, name, time)?);
+            }
         }
-        Ok(())
+        Ok(compared)
     }
 }

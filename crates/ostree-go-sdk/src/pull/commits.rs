@@ -5,6 +5,7 @@ use super::fetchers::Request;
 use super::server::{Server, Summary};
 use super::{Pull, PullError};
 use crate::id::{CommitId, RefName};
+use crate::remote;
 use crate::repo::{Repo, RepoError};
 use std::collections::HashSet;
 
@@ -59,11 +60,17 @@ pub(super) fn fetch(
         };
         take(server, scratch, commit.commit, request, object, detached)?;
     }
+    let trust = remote::delta_trust(repo, &pull.remote)?;
     for (found, delta) in found.iter_mut().zip(deltas) {
         if let Some(mut delta) = delta
             && let Some(superblock) = answers.next().flatten()
         {
-            found.delta = delta.read(&superblock).then_some(delta);
+            let read = delta.read(&superblock, &trust);
+            let read = read.map_err(|source| PullError::Delta {
+                remote: pull.remote.clone(),
+                source,
+            })?;
+            found.delta = read.then_some(delta);
         }
     }
     history(server, pull, scratch, &mut found)?;

@@ -260,11 +260,15 @@ impl<'a> Walk<'a> {
         let mut parts: Vec<_> = delta.parts().iter().enumerate().collect();
         parts.sort_by_key(|(_, part)| Reverse(part.uncompressed));
         for (index, part) in parts {
+            let mut missing = 0;
             for object in &part.objects {
-                if !self.has(object)? {
-                    self.todo.push_back(Task::Part(delta, index));
-                    break;
-                }
+                missing += u64::from(!self.has(object)?);
+            }
+            // What few are missing, the walk fetches one by one. A patch needs its old file, and
+            // is far smaller than an object.
+            let few = delta.name.from.is_none() && is_few(missing, part);
+            if missing > 0 && !few {
+                self.todo.push_back(Task::Part(delta, index));
             }
         }
         let fallbacks = delta.superblock().map(|superblock| &superblock.fallbacks);
@@ -350,6 +354,18 @@ impl<'a> Walk<'a> {
         let subpaths = &self.contents.pull.subpaths;
         subpaths.iter().any(|wanted| wanted.starts_with(directory))
     }
+}
+
+/// Whether so many missing objects are clearly cheaper to fetch one by one than by their part. How
+/// large each is nobody says, so they count as much as the others; alone they compress worse, and
+/// each takes a request.
+fn is_few(missing: u64, part: &PartHeader) -> bool {
+    /// What a request costs, in bytes that could come instead.
+    const REQUEST: u64 = 8 << 10;
+    let all = part.objects.len() as u64;
+    let share = part.size / all.max(1);
+    let each = share.saturating_mul(2).saturating_add(REQUEST);
+    missing.saturating_mul(each) < part.size / 2
 }
 
 /// A part that stands in the superblock itself.

@@ -1,8 +1,8 @@
 //! The static delta that a commit is fetched by.
 
 use super::preflight::Download;
-use crate::delta::DeltaName;
-use crate::delta::format::{PartHeader, Superblock, unwrap_signed};
+use crate::delta::format::{PartHeader, Superblock};
+use crate::delta::{DeltaError, DeltaName, DeltaTrust};
 
 /// A delta, and once it has been read, its superblock. Nothing of it is believed: parts are
 /// checked against the superblock, and objects against their checksums.
@@ -20,12 +20,13 @@ impl Delta {
         }
     }
 
-    /// Reads a superblock's file; says whether it is one of this delta.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> bool {
-        let inner = unwrap_signed(bytes);
+    /// Reads a superblock's file; says whether it is one of this delta. One that has not the
+    /// signature that it should have is an error.
+    pub(super) fn read(&mut self, bytes: &[u8], trust: &DeltaTrust) -> Result<bool, DeltaError> {
+        let inner = trust.unwrap(&self.name, bytes)?;
         let read = inner.and_then(|(inner, _)| Superblock::read(&inner));
         self.superblock = read.ok().filter(|read| read.name == self.name);
-        self.superblock.is_some()
+        Ok(self.superblock.is_some())
     }
 
     pub(super) fn superblock(&self) -> Option<&Superblock> {

@@ -2,6 +2,7 @@
 
 use crate::arch::Arch;
 use crate::clock::rfc3339;
+use crate::delta::DeltaError;
 use crate::http::HttpError;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
@@ -45,6 +46,15 @@ pub enum PullError {
         /// What is wrong with its signatures.
         #[source]
         source: SignError,
+    },
+    /// A static delta has not the signature that it should have.
+    #[error("remote `{remote}` is refused")]
+    Delta {
+        /// The remote.
+        remote: String,
+        /// What is wrong with its signatures.
+        #[source]
+        source: DeltaError,
     },
     /// A commit is on a ref that it is not bound to.
     #[error(
@@ -178,6 +188,7 @@ impl PullError {
             Self::NoRefs { .. } => ErrorKind::InvalidInput,
             Self::NoSuchRef { .. } => ErrorKind::NotFound,
             Self::Signature { source, .. } => source.kind(),
+            Self::Delta { source, .. } => source.kind(),
             Self::RefBinding { .. }
             | Self::Arch { .. }
             | Self::Older { .. }

@@ -2,8 +2,8 @@
 //!
 //! Made here and not by libostree, which may be built without them (Debian 12's is). Source of
 //! the format: `ostree-sign-ed25519.c`: detached metadata `ostree.sign.ed25519`, type `aay`,
-//! 64 bytes each, over the commit object's bytes. A secret key is the 32 bytes of the seed and
-//! then the 32 of the public key.
+//! 64 bytes each, over the commit object's bytes; around a static delta's superblock the same. A
+//! secret key is the 32 bytes of the seed and then the 32 of the public key.
 
 use super::{SignError, Signature, SignatureStatus};
 use crate::fs::atomic;
@@ -21,7 +21,7 @@ use std::path::Path;
 const KEY: &str = "ostree.sign.ed25519";
 
 /// Makes a key pair from 32 random bytes: the secret and the public key, each in base64.
-pub(super) fn key_pair(seed: &[u8; 32]) -> (String, String) {
+pub(crate) fn key_pair(seed: &[u8; 32]) -> (String, String) {
     let key = SigningKey::from_bytes(seed);
     let public = key.verifying_key();
     (
@@ -91,16 +91,40 @@ pub(super) fn signatures(
     commit: CommitId,
     public: &[String],
 ) -> Result<Vec<Signature>, SignError> {
+    check(
+        &commit_bytes(repo, commit)?,
+        &repo.detached(commit)?,
+        public,
+    )
+}
+
+/// Signatures of bytes by several keys, as metadata.
+pub(super) fn sign_bytes<'k>(
+    data: &[u8],
+    secrets: impl IntoIterator<Item = &'k String>,
+) -> Result<Metadata, SignError> {
+    let signatures = secrets
+        .into_iter()
+        .map(|secret| Ok(signing_key(secret)?.sign(data).to_bytes().to_vec()))
+        .collect::<Result<Vec<Vec<u8>>, SignError>>()?;
+    Ok(Metadata::from([(KEY.to_owned(), signatures.to_variant())]))
+}
+
+/// Checks the signatures in metadata, which are over `data`.
+pub(super) fn check(
+    data: &[u8],
+    signatures: &Metadata,
+    public: &[String],
+) -> Result<Vec<Signature>, SignError> {
     let keys = public
         .iter()
         .map(|text| Ok((text, verifying_key(text)?)))
         .collect::<Result<Vec<_>, SignError>>()?;
-    let data = commit_bytes(repo, commit)?;
     let check = |bytes: Vec<u8>| {
         let signature = ed25519_dalek::Signature::from_slice(&bytes).ok();
         let by = signature.and_then(|signature| {
             keys.iter()
-                .find(|(_, key)| key.verify_strict(&data, &signature).is_ok())
+                .find(|(_, key)| key.verify_strict(data, &signature).is_ok())
         });
         Signature {
             // A signature by another key and one over another content look the same.
@@ -114,10 +138,7 @@ pub(super) fn signatures(
             key_expires: None,
         }
     };
-    Ok(stored(&repo.detached(commit)?)
-        .into_iter()
-        .map(check)
-        .collect())
+    Ok(stored(signatures).into_iter().map(check).collect())
 }
 
 fn stored(detached: &Metadata) -> Vec<Vec<u8>> {

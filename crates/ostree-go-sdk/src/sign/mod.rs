@@ -15,6 +15,7 @@ pub use verified::{Proof, Verified};
 use crate::ffi::remote_gpg_import;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
+use crate::metadata::Metadata;
 use crate::process::ProcessError;
 use crate::repo::{Repo, RepoError, RepoMode};
 use std::fmt;
@@ -218,7 +219,8 @@ impl SignError {
     }
 }
 
-fn statuses(found: &[Signature]) -> String {
+/// What is said of signatures of which none is good.
+pub(crate) fn statuses(found: &[Signature]) -> String {
     let each = found.iter().map(|signature| {
         let words = match signature.status {
             SignatureStatus::Valid => "valid",
@@ -228,7 +230,10 @@ fn statuses(found: &[Signature]) -> String {
             SignatureStatus::Expired => "expired",
             SignatureStatus::Bad => "over another content",
         };
-        format!("{} {} {words}", signature.kind, signature.key)
+        // Who made one by Ed25519 is not known unless it is checked with the key.
+        let by = [signature.kind, &signature.key, words];
+        let by: Vec<&str> = by.into_iter().filter(|word| !word.is_empty()).collect();
+        by.join(" ")
     });
     each.collect::<Vec<_>>().join(", ")
 }
@@ -277,6 +282,30 @@ pub(crate) fn sign_summary(repo: &Repo, key: &SigningKey) -> Result<(), SignErro
         }
         SigningKey::Ed25519 { secret } => ed25519::sign_summary(repo, secret),
     }
+}
+
+/// The signatures of a static delta's superblock by those keys that are Ed25519's: libostree
+/// knows none by GPG there.
+pub(crate) fn sign_superblock(bytes: &[u8], keys: &[SigningKey]) -> Result<Metadata, SignError> {
+    ed25519::sign_bytes(
+        bytes,
+        keys.iter().filter_map(|key| match key {
+            SigningKey::Ed25519 { secret } => Some(secret),
+            SigningKey::Gpg { .. } => None,
+        }),
+    )
+}
+
+#[cfg(test)]
+pub(crate) use ed25519::key_pair as ed25519_key_pair;
+
+/// Checks the Ed25519 signatures around a static delta's superblock.
+pub(crate) fn superblock_signatures(
+    bytes: &[u8],
+    found: &Metadata,
+    public: &[String],
+) -> Result<Vec<Signature>, SignError> {
+    ed25519::check(bytes, found, public)
 }
 
 /// The keys whose signatures a commit has, good or not: GPG fingerprints, or key ids where the

@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const MOST_PATCHED: u64 = 128_000_000;
 /// Smaller files are sent whole: the old file's checksum alone takes 32 bytes.
 const LEAST_PATCHED: u64 = 256;
-/// Smaller files are not looked at for x86 code.
-const LEAST_PROGRAM: u64 = 16 << 10;
+/// Smaller files are not looked at for being programs: Go's own are larger, and its test data, of all
+/// machines, is in good company elsewhere.
+const LEAST_PROGRAM: u64 = 1 << 20;
 const REGULAR: gio::FileType = gio::FileType::Regular;
 /// That everybody may read a file.
 const WORLD_READABLE: u32 = 0o004;
@@ -29,8 +30,8 @@ pub(super) struct Item {
     pub(super) path: String,
     /// Bytes of its content, or of a metadata object about.
     pub(super) size: u64,
-    /// Whether it is x86 code.
-    pub(super) x86: bool,
+    /// Which machine it is a program for.
+    pub(super) program: Option<Arch>,
     /// The old file that a patch could start from.
     pub(super) from: Option<FileId>,
 }
@@ -43,7 +44,7 @@ pub(super) fn items(repo: &Repo, new: Tree, old: Tree) -> Result<Vec<Item>, Repo
             key: *key,
             path: String::new(),
             size: metadata_size(repo, key)?,
-            x86: false,
+            program: None,
             from: None,
         });
     }
@@ -61,7 +62,7 @@ pub(super) fn items(repo: &Repo, new: Tree, old: Tree) -> Result<Vec<Item>, Repo
                 checksum: Sha256(*id.as_bytes()),
             },
             size: facts.size,
-            x86: facts.is_x86(repo, *id)?,
+            program: facts.program(repo, *id)?,
             from: predecessors.of(repo, path, &facts)?,
             path: path.clone(),
         });
@@ -96,9 +97,9 @@ impl Facts {
         })
     }
 
-    fn is_x86(&self, repo: &Repo, id: FileId) -> Result<bool, RepoError> {
+    fn program(&self, repo: &Repo, id: FileId) -> Result<Option<Arch>, RepoError> {
         if !self.regular || self.size < LEAST_PROGRAM {
-            return Ok(false);
+            return Ok(None);
         }
         let mut start = [0; 20];
         if let (Some(content), ..) = load(repo, id)? {
@@ -106,7 +107,9 @@ impl Facts {
                 .read_all(&mut start, gio::Cancellable::NONE)
                 .map_err(|source| repo.failed(&format!("read object {id}"), source))?;
         }
-        Ok(elf_machine(&start) == Some(Arch::X86_64.elf_machine()))
+        let machine = elf_machine(&start);
+        let mut known = Arch::ALL.into_iter();
+        Ok(known.find(|arch| machine == Some(arch.elf_machine())))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Which objects share a part.
 
+use super::DeltaPreset;
 use super::pair::Item;
+use crate::arch::Arch;
 
 /// A part that has so many bytes of files is full. Clients apply parts side by side.
 const FULL: u64 = 16 << 20;
@@ -12,12 +14,23 @@ const SMALL: u64 = 1 << 20;
 /// Below so many bytes to compress, effort costs no time that anybody feels.
 const LITTLE: u64 = 24 << 20;
 
+/// libostree leaves files of so many bytes to be fetched on their own, compressed by deflate.
+/// Source: `min_fallback_size` (`ostree_repo_static_delta_generate`).
+const FALLBACK: u64 = 4_000_000;
+
 /// How a part is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Recipe {
-    /// Whether it is for x86 code.
-    pub(super) x86: bool,
+    pub(super) content: Kind,
     pub(super) effort: Effort,
+}
+
+/// What most bytes of a part are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Programs(Arch),
+    Patches,
+    Other,
 }
 
 /// How hard to look for repetitions.
@@ -27,6 +40,8 @@ pub(super) enum Effort {
     Fast,
     /// For little content, and for patches: nearly all of a patch is zeros, which cost nothing.
     Thorough,
+    /// On request.
+    Best,
 }
 
 /// Objects that share a part.
@@ -58,7 +73,9 @@ impl Class {
         match item {
             Item { path, .. } if path.is_empty() => Self::Directory,
             Item { from: Some(_), .. } => Self::Patch,
-            Item { x86: true, .. } => Self::Program,
+            Item {
+                program: Some(_), ..
+            } => Self::Program,
             _ => Self::Other,
         }
     }
@@ -72,10 +89,17 @@ impl Class {
 }
 
 /// Groups objects into parts: by class, then files by extension and path.
-pub(super) fn parts(mut items: Vec<Item>) -> Vec<PartPlan> {
+pub(super) fn parts(mut items: Vec<Item>, preset: DeltaPreset) -> Vec<PartPlan> {
     items.sort_by(|a, b| order(a).cmp(&order(b)));
     let whole = items.iter().filter(|item| item.from.is_none());
-    let little = whole.map(|item| item.size).sum::<u64>() <= LITTLE;
+    let (mut bytes, mut large) = (0, 0);
+    for item in whole {
+        bytes += item.size;
+        large += if item.size >= FALLBACK { item.size } else { 0 };
+    }
+    // libostree's xz is a harder one. Fast xz is no larger in all where enough of the content is
+    // such that libostree leaves it to deflate.
+    let little = bytes <= LITTLE || large < bytes / 4;
     let mut parts: Vec<PartPlan> = Vec::new();
     let (mut size, mut class) = (0, Class::Directory);
     for item in items {
@@ -91,7 +115,7 @@ pub(super) fn parts(mut items: Vec<Item>) -> Vec<PartPlan> {
                 parts.push(PartPlan {
                     items: vec![item],
                     recipe: Recipe {
-                        x86: false,
+                        content: Kind::Other,
                         effort: Effort::Fast,
                     },
                 });
@@ -100,7 +124,7 @@ pub(super) fn parts(mut items: Vec<Item>) -> Vec<PartPlan> {
         class = next;
     }
     for part in &mut parts {
-        part.recipe = recipe(&part.items, little);
+        part.recipe = recipe(&part.items, little, preset);
     }
     parts
 }
@@ -114,17 +138,25 @@ fn order(item: &Item) -> (Class, &str, &str) {
 }
 
 /// What most bytes of a part need.
-fn recipe(items: &[Item], little: bool) -> Recipe {
-    let bytes = |class| {
-        let items = items.iter().filter(|item| Class::of(item) == class);
-        items.map(|item| item.size).sum::<u64>()
-    };
+fn recipe(items: &[Item], little: bool, preset: DeltaPreset) -> Recipe {
     let all: u64 = items.iter().map(|item| item.size).sum();
+    let most = |of: &dyn Fn(&Item) -> bool| {
+        let items = items.iter().filter(|item| of(item));
+        items.map(|item| item.size).sum::<u64>() * 2 > all
+    };
+    let program = |arch| move |item: &Item| item.from.is_none() && item.program == Some(arch);
+    let content = if most(&|item| item.from.is_some()) {
+        Kind::Patches
+    } else {
+        let arch = Arch::ALL.into_iter().find(|arch| most(&program(*arch)));
+        arch.map_or(Kind::Other, Kind::Programs)
+    };
     Recipe {
-        x86: bytes(Class::Program) * 2 > all,
-        effort: match little || bytes(Class::Patch) * 2 > all {
-            true => Effort::Thorough,
-            false => Effort::Fast,
+        content,
+        effort: match preset {
+            DeltaPreset::Best => Effort::Best,
+            DeltaPreset::Fast if little || content == Kind::Patches => Effort::Thorough,
+            DeltaPreset::Fast => Effort::Fast,
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::delta::testing::{Shelf, check, commit, shelf};
-use crate::delta::{folder, read_superblock, remove, retarget};
+use crate::delta::{folder, keep_smaller, read_superblock, remove, retarget};
 use crate::id::CommitId;
 use crate::progress::Silent;
 use crate::repo::RepoMode;
@@ -10,9 +10,19 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use std::path::Path;
 
+fn making(threads: usize, progress: &dyn Progress) -> Making<'_> {
+    Making {
+        preset: DeltaPreset::Fast,
+        time: 1_234_567,
+        threads,
+        label: "test",
+        progress,
+    }
+}
+
 fn make(repo: &Repo, from: Option<CommitId>, to: CommitId, threads: usize) -> DeltaName {
     let name = DeltaName { from, to };
-    generate(repo, &name, 1_234_567, threads, "test", &Silent).unwrap();
+    generate(repo, &name, &making(threads, &Silent)).unwrap();
     name
 }
 
@@ -127,6 +137,64 @@ fn a_delta_of_the_same_tree_shares_the_parts() {
 }
 
 #[test]
+fn the_best_preset_is_applied_alike() {
+    let shelf = shelf();
+    let repo = &shelf.repo;
+    let client = client(shelf.folder.path());
+    for from in [None, Some(shelf.old)] {
+        let to = from.map_or(shelf.old, |_| shelf.new);
+        let name = make(repo, from, to, 2);
+        let fast = read_superblock(repo, &name).unwrap().0.download();
+        let best = Making {
+            preset: DeltaPreset::Best,
+            ..making(2, &Silent)
+        };
+        generate(repo, &name, &best).unwrap();
+        assert!(read_superblock(repo, &name).unwrap().0.download() <= fast);
+        check(&shelf, &name, &folder(repo, &name));
+        apply_by_libostree(repo, &name, &client);
+    }
+}
+
+#[test]
+fn libostrees_own_is_kept_where_it_is_smaller() {
+    let shelf = shelf();
+    let repo = &shelf.repo;
+    let all = make(repo, None, shelf.new, 2);
+    let name = DeltaName {
+        from: Some(shelf.old),
+        to: shelf.new,
+    };
+    // With the parts of one from nothing: far larger than it has to be.
+    retarget(repo, &all, &name).unwrap();
+    let large = read_superblock(repo, &name).unwrap().0.download();
+    let compared = keep_smaller(repo, &name, 1_234_567).unwrap();
+    let (kept, _) = read_superblock(repo, &name).unwrap();
+    assert_eq!(compared.ours, large);
+    assert_eq!(compared.libostree, kept.download());
+    assert!(compared.libostree < compared.ours, "{compared:?}");
+    assert_eq!((kept.name, kept.timestamp), (name, 1_234_567));
+    check(&shelf, &name, &folder(repo, &name));
+    let client = client(shelf.folder.path());
+    let first = make(repo, None, shelf.old, 2);
+    apply_by_libostree(repo, &first, &client);
+    apply_by_libostree(repo, &name, &client);
+
+    // Ours is kept where it is not.
+    make(repo, Some(shelf.old), shelf.new, 2);
+    let (ours, _) = read_superblock(repo, &name).unwrap();
+    let compared = keep_smaller(repo, &name, 7).unwrap();
+    assert_eq!(compared.ours, ours.download());
+    assert!(compared.ours <= compared.libostree, "{compared:?}");
+    assert_eq!(read_superblock(repo, &name).unwrap().0.timestamp, 1_234_567);
+    let tmp = repo.path().join("tmp").read_dir().unwrap();
+    assert!(
+        tmp.flatten()
+            .all(|e| !e.file_name().to_string_lossy().starts_with("delta-"))
+    );
+}
+
+#[test]
 fn a_stop_leaves_nothing() {
     struct Stop;
     impl Progress for Stop {
@@ -139,7 +207,7 @@ fn a_stop_leaves_nothing() {
         from: None,
         to: shelf.new,
     };
-    let stopped = generate(&shelf.repo, &name, 0, 2, "test", &Stop).unwrap_err();
+    let stopped = generate(&shelf.repo, &name, &making(2, &Stop)).unwrap_err();
     assert_eq!(stopped.kind(), crate::kind::ErrorKind::Cancelled);
     assert!(crate::delta::deltas(&shelf.repo).unwrap().is_empty());
     assert!(matches!(

@@ -14,7 +14,7 @@ const FORMAT: &str = "(a{sv}tayay(a{sv}aya(say)sstayay)aya(uayttay)a(yaytt))";
 /// `OSTREE_STATIC_DELTA_SIGNED_FORMAT`: magic, superblock, signatures.
 const SIGNED_FORMAT: &str = "(taya{sv})";
 /// `OSTREE_STATIC_DELTA_SIGNED_MAGIC`, big-endian.
-const SIGNED_MAGIC: &[u8] = b"OSTSGNDT";
+const SIGNED_MAGIC: &[u8; 8] = b"OSTSGNDT";
 /// `OSTREE_DELTAPART_VERSION`: the only one there is.
 const PART_VERSION: u32 = 0;
 /// Says in which order the bytes of numbers in [`PartHeader`] and [`Fallback`] are.
@@ -75,6 +75,17 @@ pub(crate) fn unwrap_signed(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Signatures),
     Ok((inner.into(), dict(&signed.child_value(2))))
 }
 
+/// Puts signatures around the bytes of a superblock.
+pub(crate) fn wrap_signed(bytes: &[u8], signatures: &Signatures) -> Vec<u8> {
+    let magic = u64::from_be_bytes(*SIGNED_MAGIC).to_be();
+    let signed = glib::Variant::tuple_from_iter([
+        magic.to_variant(),
+        bytes.to_variant(),
+        sorted_dict(signatures),
+    ]);
+    signed.data().to_vec()
+}
+
 impl Superblock {
     /// Reads a superblock, without signatures around it.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, DeltaFormatError> {
@@ -132,6 +143,14 @@ impl Superblock {
             fallbacks.to_variant(),
         ]);
         superblock.data().to_vec()
+    }
+
+    /// Bytes that a client fetches for all of it: parts, and objects beside them.
+    pub(crate) fn download(&self) -> u64 {
+        let parts = self.parts.iter().map(|part| part.size);
+        parts
+            .chain(self.fallbacks.iter().map(|fallback| fallback.size))
+            .fold(0, u64::saturating_add)
     }
 
     /// The bytes of a part's file, when they stand in the superblock itself.

@@ -121,17 +121,13 @@ fn a_superblock_reads_back_and_changes_its_name() {
 #[test]
 fn signatures_come_off() {
     let inner = b"any bytes".to_vec();
-    let magic = u64::from_be_bytes(*b"OSTSGNDT").to_be();
     let signatures = BTreeMap::from([(
         "ostree.sign.ed25519".to_owned(),
         vec![vec![1u8; 64]].to_variant(),
     )]);
-    let signed = glib::Variant::tuple_from_iter([
-        magic.to_variant(),
-        inner.to_variant(),
-        crate::object::sorted_dict(&signatures),
-    ]);
-    let (bytes, found) = unwrap_signed(signed.data()).unwrap();
+    let signed = wrap_signed(&inner, &signatures);
+    assert!(signed.starts_with(b"OSTSGNDT"));
+    let (bytes, found) = unwrap_signed(&signed).unwrap();
     assert_eq!((&*bytes, found), (&inner[..], signatures));
     assert_eq!(
         unwrap_signed(&inner).unwrap(),
@@ -149,6 +145,14 @@ mod properties {
         fn any_bytes_are_a_superblock_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = Superblock::read(&bytes);
             super::super::fuzz::delta(&bytes);
+            // The same behind the magic, and as what signatures are around.
+            let signed = [&b"OSTSGNDT"[..], &bytes].concat();
+            let _ = unwrap_signed(&signed);
+            let signatures = Signatures::from([("ostree.sign.ed25519".to_owned(), vec![bytes.clone()].to_variant())]);
+            let signed = wrap_signed(&bytes, &signatures);
+            prop_assert_eq!(unwrap_signed(&signed).unwrap(), (bytes.into(), signatures));
+            let length = u16::try_from(signed.len()).unwrap().to_le_bytes();
+            super::super::fuzz::delta(&[&length, &signed[..]].concat());
         }
 
         /// A part whose operations and payload are anything, with tables that are right.

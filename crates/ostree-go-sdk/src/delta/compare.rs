@@ -1,0 +1,76 @@
+//! A delta of ours beside libostree's own of the same commits.
+
+use super::folder::{FreshDelta, SUPERBLOCK};
+use super::format::Superblock;
+use super::{DeltaError, DeltaName, read_superblock};
+use crate::repo::{Repo, RepoError};
+use glib::prelude::*;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// What a delta takes, made here and by libostree: its parts, and the objects that a client
+/// fetches beside them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ComparedDelta {
+    /// Between which commits.
+    pub name: DeltaName,
+    /// Bytes of ours.
+    pub ours: u64,
+    /// Bytes of libostree's. Where it is smaller, it is the one that is kept.
+    pub libostree: u64,
+}
+
+/// Has libostree make a delta that is there, and keeps the smaller one.
+pub(crate) fn keep_smaller(
+    repo: &Repo,
+    name: &DeltaName,
+    time: u64,
+) -> Result<ComparedDelta, DeltaError> {
+    let (ours, _) = read_superblock(repo, name)?;
+    let fresh = FreshDelta::new(repo, name)?;
+    let path = fresh.path(SUPERBLOCK);
+    generate(repo, name, &path).map_err(|source| repo.failed("make a static delta", source))?;
+    let io = |source| RepoError::Io {
+        action: "read static delta",
+        path: path.clone(),
+        source,
+    };
+    let bytes = std::fs::read(&path).map_err(io)?;
+    let theirs = Superblock::read(&bytes);
+    let mut theirs = theirs.map_err(|source| DeltaError::Format {
+        path: path.clone(),
+        source,
+    })?;
+    let compared = ComparedDelta {
+        name: *name,
+        ours: ours.download(),
+        libostree: theirs.download(),
+    };
+    if compared.libostree < compared.ours {
+        for index in 0..theirs.parts.len() {
+            let part = std::fs::File::open(fresh.path(index.to_string()));
+            part.and_then(|part| part.sync_all()).map_err(io)?;
+        }
+        theirs.timestamp = time;
+        fresh.publish(&theirs)?;
+    }
+    Ok(compared)
+}
+
+/// `ostree static-delta generate`, as it is without options, into a folder.
+fn generate(repo: &Repo, name: &DeltaName, superblock: &Path) -> Result<(), glib::Error> {
+    let options = glib::VariantDict::new(None);
+    // A byte string of GVariant ends in a zero.
+    let file = [superblock.as_os_str().as_bytes(), &[0]].concat();
+    options.insert_value("filename", &file.to_variant());
+    let from = name.from.map(|id| id.to_string());
+    repo.as_ostree().static_delta_generate(
+        ostree::StaticDeltaGenerateOpt::Major,
+        from.as_deref(),
+        &name.to.to_string(),
+        None,
+        Some(&options.end()),
+        gio::Cancellable::NONE,
+    )
+}
