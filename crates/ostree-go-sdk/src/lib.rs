@@ -77,6 +77,7 @@ mod kind;
 mod layer;
 pub mod metadata;
 mod object;
+mod overlay;
 mod parallel;
 mod process;
 mod progress;
@@ -123,6 +124,7 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
+pub use overlay::{Overlaid, Overlay, OverlayError, OverlayPlan, OverlaySide, OverlayWarning};
 pub use process::ProcessError;
 pub use progress::{Event, Phase, Progress, Silent};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};

@@ -424,7 +424,7 @@ fn write_files(
     Ok(())
 }
 
-fn touch(path: &PathBuf) -> Result<(), CliError> {
+pub(super) fn touch(path: &PathBuf) -> Result<(), CliError> {
     let touched = std::fs::File::options()
         .create(true)
         .append(true)

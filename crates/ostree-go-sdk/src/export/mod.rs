@@ -12,4 +12,6 @@ mod tree;
 
 pub use compression::Compression;
 pub use error::ExportError;
+pub(crate) use tree::read_leaf;
+
 pub use tar::{ExportedTar, TarOptions, export_tar, write_tar};
