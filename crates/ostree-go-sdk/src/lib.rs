@@ -113,6 +113,7 @@ pub use deploy::{
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
 pub use export::{Compression, ExportError, ExportedTar, TarOptions, export_tar, write_tar};
+pub use export::{Fragment, FragmentOptions, Syntax, fragment};
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use fsck::{DamagedObject, FsckReport, fsck};
@@ -124,7 +125,9 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
-pub use overlay::{Overlaid, Overlay, OverlayError, OverlayPlan, OverlaySide, OverlayWarning};
+pub use overlay::{
+    Overlaid, Overlay, OverlayDifference, OverlayError, OverlayPlan, OverlaySide, OverlayWarning,
+};
 pub use process::ProcessError;
 pub use progress::{Event, Phase, Progress, Silent};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};

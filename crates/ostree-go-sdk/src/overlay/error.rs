@@ -68,7 +68,7 @@ pub enum OverlayError {
         /// What has the path already.
         lower: OverlaySide,
         /// How they differ.
-        difference: &'static str,
+        difference: OverlayDifference,
     },
     /// A tree with two folders for the configuration.
     #[error("{side} has both /etc and /usr/etc")]
@@ -158,4 +158,19 @@ impl fmt::Display for OverlaySide {
             Self::Sdk(commit) => write!(f, "SDK {commit}"),
         }
     }
+}
+
+/// How two trees differ at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OverlayDifference {
+    /// Two files or symlinks.
+    #[error("the contents differ")]
+    Content,
+    /// A directory, and a file or symlink.
+    #[error("only one is a directory")]
+    Kind,
+    /// Two directories.
+    #[error("the directories differ in owner, mode or xattrs")]
+    Directory,
 }

@@ -11,7 +11,7 @@ mod labels;
 mod plan;
 mod tree;
 
-pub use error::{OverlayError, OverlaySide};
+pub use error::{OverlayDifference, OverlayError, OverlaySide};
 pub use plan::{Overlaid, OverlayPlan, OverlayWarning};
 
 use crate::id::{CommitId, RefName};

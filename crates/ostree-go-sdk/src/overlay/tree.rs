@@ -3,7 +3,7 @@
 
 use super::files::labelled;
 use super::labels::Labels;
-use super::{OverlayError, OverlaySide};
+use super::{OverlayDifference as Difference, OverlayError, OverlaySide};
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, DirMetaId, DirTreeId, FileId};
 use crate::object::{Commit, DIRECTORY_MODE, DirHeader, DirTree, ROOT, Root, dirtree};
@@ -220,7 +220,7 @@ impl Merge<'_> {
                 .or_insert_with(|| Entry::Dir(plain(of)));
             let path = self.path(None, "usr", of)?;
             let Entry::Dir(usr) = usr else {
-                return Err(self.conflict(path, usr, of, "one is a directory, the other is none"));
+                return Err(self.conflict(path, usr, of, Difference::Kind));
             };
             self.lay_dir(usr, Some(&path), "etc", (tree, meta), of)?;
         }
@@ -246,12 +246,11 @@ impl Merge<'_> {
                     }
                     if !self.may_override {
                         let found = &Entry::File(*found);
-                        return Err(self.conflict(path, found, of, "with different content"));
+                        return Err(self.conflict(path, found, of, Difference::Content));
                     }
                 }
                 Some(found) => {
-                    let difference = "a directory there, a file here";
-                    return Err(self.conflict(path, found, of, difference));
+                    return Err(self.conflict(path, found, of, Difference::Kind));
                 }
             }
             entries.insert(name, Entry::File(File::Sdk(new)));
@@ -283,13 +282,11 @@ impl Merge<'_> {
             .entry(name.to_owned())
             .or_insert_with(new);
         let Entry::Dir(dir) = entry else {
-            let difference = "a file there, a directory here";
-            return Err(self.conflict(path, entry, of, difference));
+            return Err(self.conflict(path, entry, of, Difference::Kind));
         };
         let is_plain = header == plain_header();
         if !is_plain && !self.may_override && !self.is_alike(dir, &header)? {
-            let difference = "directories of another owner, mode or xattrs";
-            return Err(self.conflict(path, entry, of, difference));
+            return Err(self.conflict(path, entry, of, Difference::Directory));
         }
         let theirs = self.sdk_repo.dirtree(tree)?;
         self.lay_entries(dir, Some(&path), theirs, of)
@@ -336,7 +333,7 @@ impl Merge<'_> {
         path: TreePath,
         found: &Entry,
         of: CommitId,
-        difference: &'static str,
+        difference: Difference,
     ) -> OverlayError {
         let lower = match found {
             Entry::File(File::Sdk(SdkFile { of, .. }))
