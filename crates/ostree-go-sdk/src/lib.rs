@@ -99,7 +99,7 @@ pub use checkout::{CheckedOut, CheckoutError, CheckoutOptions, Union, checkout};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compose::{
     ChannelState, Compose, ComposeError, ComposePlan, Composed, ComposedChannel, ComposedLayer,
-    ComposedRelease, NewObjects, PlannedRelease, Promote, SourceFailures,
+    ComposedRelease, NewObjects, ObjectCounts, PlannedRelease, Promote, SourceFailures,
 };
 pub use delta::{
     DeltaDetails, DeltaError, DeltaFallback, DeltaFormatError, DeltaInfo, DeltaName, DeltaPart,

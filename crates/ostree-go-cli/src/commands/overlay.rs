@@ -69,7 +69,7 @@ pub struct OverlayArgs {
     #[arg(long, value_name = "FILE")]
     touch_if_changed: Option<PathBuf>,
 
-    /// Write the commit to this file
+    /// Write the commit to this file instead of moving the ref
     #[arg(long, value_name = "FILE")]
     write_commitid_to: Option<PathBuf>,
 
@@ -103,6 +103,7 @@ pub fn run(context: &Context<'_>, args: &OverlayArgs) -> Result<ExitCode, CliErr
         .version(args.version.clone())
         .source_date_epoch(epoch)
         .labeling_epoch(args.selinux_labeling_epoch)
+        .set_ref(args.write_commitid_to.is_none())
         .sign_with(args.signing.keys()?)
         .progress(Arc::new(Terminal::new(&context.global)));
     if let Some(rev) = &args.parent {
@@ -131,7 +132,10 @@ pub fn run(context: &Context<'_>, args: &OverlayArgs) -> Result<ExitCode, CliErr
         true => format!("{} has this base with these SDKs already", made.ref_name),
         false => format!(
             "{} is {} now: {} files, {}, {}",
-            made.ref_name,
+            match args.write_commitid_to {
+                Some(_) => "the commit",
+                None => made.ref_name.as_str(),
+            },
             short(made.commit),
             count(made.files),
             bytes(made.bytes),
@@ -217,7 +221,7 @@ fn write_files(args: &OverlayArgs, made: &Overlaid) -> Result<(), CliError> {
         touch(path)?;
     }
     if let Some(path) = &args.write_commitid_to {
-        std::fs::write(path, format!("{}\n", made.commit)).map_err(|source| CliError::File {
+        std::fs::write(path, made.commit.to_string()).map_err(|source| CliError::File {
             action: "write",
             path: path.clone(),
             source,

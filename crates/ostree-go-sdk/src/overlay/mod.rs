@@ -34,6 +34,7 @@ pub struct Overlay {
     parent: Option<Option<CommitId>>,
     source_date_epoch: Option<u64>,
     labeling_epoch: u32,
+    set_ref: bool,
     keys: Vec<SigningKey>,
     progress: Arc<dyn Progress>,
 }
@@ -57,6 +58,7 @@ impl Overlay {
             parent: None,
             source_date_epoch: None,
             labeling_epoch: 0,
+            set_ref: true,
             keys: Vec::new(),
             progress: Arc::new(Silent),
         }
@@ -105,6 +107,14 @@ impl Overlay {
     #[must_use]
     pub fn labeling_epoch(mut self, epoch: u32) -> Self {
         self.labeling_epoch = epoch;
+        self
+    }
+
+    /// Moves the ref. Default: yes. Without, it is the caller who keeps the commit from being
+    /// pruned.
+    #[must_use]
+    pub fn set_ref(mut self, set: bool) -> Self {
+        self.set_ref = set;
         self
     }
 

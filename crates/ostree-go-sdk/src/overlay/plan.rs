@@ -62,7 +62,7 @@ impl OverlayWarning {
 pub struct Overlaid {
     /// Its ref.
     pub ref_name: RefName,
-    /// The commit that the ref names now.
+    /// The commit that the ref names now, if it was to be moved.
     pub commit: CommitId,
     /// The checksum of its tree.
     pub content: ContentId,
@@ -240,7 +240,9 @@ impl<'a> OverlayPlan<'a> {
                 };
                 let object = commit.object();
                 transaction.write(ObjectType::Commit, &object)?;
-                transaction.set_ref(&overlay.ref_name, object.id);
+                if overlay.set_ref {
+                    transaction.set_ref(&overlay.ref_name, object.id);
+                }
                 failpoint::hit("overlay.written");
                 (object.id, commit, written.ids.len() as u64)
             }
