@@ -2,6 +2,7 @@
 
 use crate::bench::Bench;
 use crate::ostree::ostree;
+use ostree_go_sdk::Arch;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -97,15 +98,20 @@ impl<'b> Os<'b> {
     /// Commits the tree to [`BASE`] in a repository, with labels and the metadata that
     /// rpm-ostree and coreos-assembler give an OS; returns the commit.
     pub fn commit(&self, repo: &Path) -> String {
+        self.commit_for(Arch::X86_64, repo)
+    }
+
+    /// The same for an architecture, to the ref `os/ARCH/base`.
+    pub fn commit_for(&self, arch: Arch, repo: &Path) -> String {
         let mut args = vec![
             format!("--tree=dir={}", self.tree.display()),
-            format!("--branch={BASE}"),
+            format!("--branch=os/{arch}/base"),
             "--owner-uid=0".into(),
             "--owner-gid=0".into(),
             "--no-xattrs".into(),
             "--timestamp=@1700000000".into(),
             "--add-metadata-string=version=44.1".into(),
-            "--add-metadata-string=coreos-assembler.basearch=x86_64".into(),
+            format!("--add-metadata-string=coreos-assembler.basearch={arch}"),
             "--add-metadata-string=ostree.linux=6.1".into(),
             "--add-metadata=ostree.bootable=true".into(),
             "--add-metadata-string=rpmostree.inputhash=0123".into(),

@@ -1,13 +1,18 @@
 //! `overlay`: the commit has the tree that the stock `ostree commit` makes of the same trees.
 
-use ostree_go_tests::bench::{Bench, TOY_SOURCE};
+use ostree_go_sdk::{Arch, failpoint};
+use ostree_go_tests::bench::{Bench, TOY_SOURCE, source};
+use ostree_go_tests::cli::run;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::os::{BASE, Os, content, stock};
 use ostree_go_tests::ostree::{init, ostree, try_ostree};
+use ostree_go_tests::sdk::sdk;
 use ostree_go_tests::state::State;
 use ostree_go_tests::tools::is_root;
 use serde_json::Value;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::Command;
 
 const SDK: &str = "go-sdk/x86_64/1.99.1";
@@ -167,10 +172,14 @@ fn says_what_the_base_says_and_which_sdks_it_has() {
 fn the_same_again_changes_nothing() {
     let bench = bench("archive", "");
     Os::new(&bench).commit_here();
-    let args = ["--touch-if-changed=touched", "--write-commitid-to=id"];
-    let first = overlay(&bench, &args);
+    // A commit that goes to a file moves no ref.
+    let first = overlay(&bench, &["--write-commitid-to=id"]);
+    assert_eq!(fs::read_to_string(bench.path("id")).unwrap(), first);
+    assert_eq!(bench.rev(NEW), None);
+    let args = ["--touch-if-changed=touched"];
+    assert_eq!(overlay(&bench, &args), first);
+    assert_eq!(bench.rev(NEW).as_ref(), Some(&first));
     assert!(bench.path("touched").exists());
-    assert_eq!(fs::read_to_string(bench.path("id")).unwrap().trim(), first);
     fs::remove_file(bench.path("touched")).unwrap();
     let before = State::of(&bench.repo());
     let all = ["overlay", BASE, SDK, "--ref", NEW, "--unchanged-exit-77"];
@@ -186,7 +195,7 @@ fn the_same_again_changes_nothing() {
         .ok();
     insta::assert_snapshot!(out.stdout, @"os/x86_64/go: 15 files to add");
     let mut command = bench.ostree_go(["overlay", BASE, SDK, "--ref", NEW, "--version", "45"]);
-    let out = ostree_go_tests::cli::run(command.env("SOURCE_DATE_EPOCH", "1000")).ok();
+    let out = run(command.env("SOURCE_DATE_EPOCH", "1000")).ok();
     let second = out.stdout.trim();
     let log = ostree(&bench.repo(), ["log", NEW]);
     assert!(log.contains(second) && log.contains(&first), "{log}");
@@ -364,6 +373,24 @@ fn an_os_without_a_policy_gets_the_files_as_they_are() {
 }
 
 #[test]
+fn killed_at_any_point_it_leaves_the_ref_or_has_moved_it() {
+    let points = failpoint::OVERLAY_NAMES.iter().copied();
+    for point in points.chain(["transaction.objects-moved", "transaction.ref-moved"]) {
+        let bench = bench("archive", "");
+        Os::new(&bench).commit_here();
+        let mut command = bench.ostree_go(["overlay", BASE, SDK, "--ref", NEW]);
+        let out = run(command.env("OSTREE_GO_FAILPOINT", point));
+        assert_eq!(out.status.signal(), Some(9), "{point}: {}", out.stderr);
+        let moved = point == "transaction.ref-moved";
+        assert_eq!(bench.rev(NEW).is_some(), moved, "{point}");
+        bench.fsck();
+        let unchanged = ["overlay", BASE, SDK, "--ref", NEW, "--unchanged-exit-77"];
+        bench.run(unchanged).exits(if moved { 77 } else { 0 });
+        State::of(&bench.repo());
+    }
+}
+
+#[test]
 fn files_of_the_base_are_not_read() {
     let bench = bench("bare-user", "");
     Os::new(&bench).commit_here();
@@ -497,4 +524,25 @@ fn the_commit_is_signed_and_told_in_json() {
             .status
             .success()
     );
+}
+
+#[test]
+fn real_sdks_get_the_stock_tree_for_both_architectures() {
+    let [Some(sdk), Some(_)] = Arch::ALL.map(|arch| sdk("1.26.5", arch)) else {
+        return;
+    };
+    let bench = Bench::new();
+    let both = sdk.tar_gz.to_str().unwrap().replace("amd64", "${goarch}");
+    bench.treefile("1.26.5", &source(Path::new(&both)));
+    bench.compose([]);
+    for arch in Arch::ALL {
+        let base = format!("os/{arch}/base");
+        let (new, release) = (format!("os/{arch}/go"), format!("go-sdk/{arch}/1.26.5"));
+        Os::new(&bench).commit_for(arch, &bench.repo());
+        // Without a slash it is the release for the base's machine, not for this one.
+        bench.run(["overlay", &base, "1.26.5", "--ref", &new]).ok();
+        let trees = [base.as_str(), &release];
+        assert_eq!(content(&bench.repo(), &new), stock(&bench.repo(), &trees));
+    }
+    bench.fsck();
 }

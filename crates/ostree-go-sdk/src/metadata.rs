@@ -53,6 +53,12 @@ pub(crate) fn is_reserved(key: &str) -> bool {
     key.starts_with("sdk.") || RESERVED.contains(&key)
 }
 
+/// For which machine a commit is: OSTree's key, or that of coreos-assembler.
+pub(crate) fn basearch(metadata: &Metadata) -> Option<&str> {
+    let mut keys = [OSTREE_ARCHITECTURE, "coreos-assembler.basearch"].into_iter();
+    keys.find_map(|key| metadata.get(key)?.str())
+}
+
 /// Whether a key says which SDKs an OS image has.
 pub(crate) fn is_of_image(key: &str) -> bool {
     [SDK_RELEASES, SDK_BASE].contains(&key)

@@ -99,9 +99,6 @@ const NO_LONGER_TRUE: &[&str] = &[
 /// Likewise: digests of the composefs image of the base's tree.
 const COMPOSEFS: &str = "ostree.composefs.digest.";
 
-/// Where an OS says for which machine it is: OSTree's key, and that of coreos-assembler.
-const ARCH_KEYS: &[&str] = &[metadata::OSTREE_ARCHITECTURE, "coreos-assembler.basearch"];
-
 /// `x`: the labeling epoch, where it is not 0.
 const EPOCH_KEY: &str = "sdk.labeling-epoch";
 
@@ -323,8 +320,7 @@ fn sdk(repo: &Repo, id: CommitId) -> Result<CommitInfo, OverlayError> {
 
 /// Compares the machines; `false` if the base does not say for which it is.
 fn check_arch(id: CommitId, base: &Commit, sdks: &[CommitInfo]) -> Result<bool, OverlayError> {
-    let mut keys = ARCH_KEYS.iter();
-    let Some(expected) = keys.find_map(|key| base.metadata.get(*key)?.str()) else {
+    let Some(expected) = metadata::basearch(&base.metadata) else {
         return Ok(false);
     };
     for sdk in sdks {
