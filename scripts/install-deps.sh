@@ -59,6 +59,7 @@ bench() {
 
 tests() {
     parts
+    python3 -c 'import yaml' 2>/dev/null || want python3-yaml python3-pyyaml
     command_of fish fish fish
     command_of groff groff-base groff-base
     command_of script bsdutils util-linux-script

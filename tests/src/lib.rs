@@ -14,6 +14,7 @@ pub mod cli;
 pub mod gpg;
 pub mod host;
 pub mod nginx;
+pub mod os;
 pub mod ostree;
 pub mod sdk;
 pub mod server;

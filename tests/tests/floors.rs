@@ -21,7 +21,7 @@ const FLOORS: [&[&str]; 9] = [
     ],
     &["remote", "pull", "publish", "prune", "upstream"],
     &["source", "layer"],
-    &["compose", "deploy", "export"],
+    &["compose", "deploy", "export", "overlay"],
     &["error", "fuzzing", "lib"],
 ];
 

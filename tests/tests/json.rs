@@ -5,13 +5,14 @@ use ostree_go_sdk::Arch;
 use ostree_go_tests::bench::{Bench, TOY_SOURCE};
 use ostree_go_tests::cli::workspace;
 use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::os::{BASE, Os};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 /// Fields whose value is a map with keys of the user's own.
-const MAPS: [&str; 2] = ["metadata", "go_env"];
+const MAPS: [&str; 3] = ["metadata", "go_env", "treefile"];
 
 /// The words in backquotes in each section of `reference/json.md`, by the verbs in its heading,
 /// with those of the sections that it links to.
@@ -143,6 +144,18 @@ fn every_field_is_on_the_page() {
     run("diff 1.99.1 1.99.2", 0);
     run("fsck", 0);
     run("checkout 1.99.1 tree", 0);
+    run("export tar 1.99.1 a.tar", 0);
+    run("export treefile 1.99.1", 0);
+    run("export treefile 1.99.1 --output-dir manifests", 0);
+    Os::without_policy(&bench).commit_here();
+    run(
+        &format!("overlay {BASE} go-sdk/x86_64/1.99.1 --ref os/go --dry-run"),
+        0,
+    );
+    run(
+        &format!("overlay {BASE} go-sdk/x86_64/1.99.1 --ref os/go"),
+        0,
+    );
     run(&format!("sign 1.99.1 {sign}"), 0);
     run(&format!("verify 1.99.1 --gpg-keys {keys}"), 0);
     run(

@@ -1,8 +1,8 @@
 //! Errors as people and scripts see them: a message, a hint, an exit code.
 
 use ostree_go_sdk::{
-    ComposeError, DeployError, Error, ErrorKind, LayerError, PullError, RemoteError, RepoError,
-    UpstreamError,
+    ComposeError, DeployError, Error, ErrorKind, ExportError, LayerError, OverlayDifference,
+    OverlayError, PullError, RemoteError, RepoError, UpstreamError,
 };
 use std::path::PathBuf;
 
@@ -145,6 +145,8 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Remote(error) => remote_hint(error),
         Error::Pull(error) => pull_hint(error),
         Error::Upstream(error) => upstream_hint(error),
+        Error::Overlay(error) => overlay_hint(error),
+        Error::Export(error) => export_hint(error),
         _ => None,
     }
 }
@@ -260,6 +262,33 @@ fn upstream_hint(error: &UpstreamError) -> Option<String> {
         UpstreamError::Differs { .. } => {
             "do not use it as Go's own; `ostree-go show` says where it comes from"
         }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn overlay_hint(error: &OverlayError) -> Option<String> {
+    let hint = match error {
+        OverlayError::Repo(error) => return repo_hint(error),
+        OverlayError::Conflict {
+            difference: OverlayDifference::Kind,
+            ..
+        } => return None,
+        OverlayError::Conflict { .. } => "--override lets files of the SDK take the others' place",
+        OverlayError::Arch { .. } => "name the SDK by its whole ref: go-sdk/ARCH/VERSION",
+        OverlayError::Partial { .. } => "pull it whole, without --commit-metadata-only",
+        OverlayError::NotAnSdk { .. } => "`ostree-go list` shows the releases",
+        OverlayError::NoLabels { .. } => "use a repository of mode archive, bare-user or bare",
+        OverlayError::Moved { .. } => "run the command again",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn export_hint(error: &ExportError) -> Option<String> {
+    let hint = match error {
+        ExportError::Repo(error) => return repo_hint(error),
+        ExportError::NotARelease { .. } => "`ostree-go list` shows the releases",
         _ => return None,
     };
     Some(hint.to_owned())

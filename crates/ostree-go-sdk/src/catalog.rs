@@ -18,7 +18,9 @@ pub enum CommitKind {
     Channel,
     /// One layer.
     Layer,
-    /// Anything that this project did not compose.
+    /// An OS with SDKs in it, by an overlay or by rpm-ostree.
+    Image,
+    /// Anything else.
     Other,
 }
 
@@ -30,6 +32,7 @@ impl CommitKind {
             Self::Release => "release",
             Self::Channel => "channel",
             Self::Layer => "layer",
+            Self::Image => "image",
             Self::Other => "other",
         }
     }
@@ -114,7 +117,7 @@ impl CommitInfo {
             subject: commit.subject.clone(),
             timestamp: commit.timestamp,
             version: text(keys::SDK_VERSION),
-            arch: text(keys::OSTREE_ARCHITECTURE).and_then(|name| name.parse().ok()),
+            arch: keys::basearch(&commit.metadata).and_then(|name| name.parse().ok()),
             layer: text(keys::SDK_LAYER),
             layers: layers
                 .into_iter()
@@ -127,13 +130,16 @@ impl CommitInfo {
             extra: commit
                 .metadata
                 .iter()
-                .filter(|(key, _)| !keys::is_reserved(key))
+                .filter(|(key, _)| !keys::is_reserved(key) || keys::is_of_image(key))
                 .map(|(key, value)| (key.clone(), keys::to_json(value)))
                 .collect(),
             source: None,
             input_hash: None,
         };
-        info.kind = info.classify();
+        info.kind = match info.extra.contains_key(keys::SDK_RELEASES) {
+            true => CommitKind::Image,
+            false => info.classify(),
+        };
         info
     }
 
@@ -152,6 +158,54 @@ impl CommitInfo {
             CommitKind::Channel
         }
     }
+}
+
+/// What the metadata of an OS image says of the SDKs in it, lowest first: `sdk.releases`,
+/// `sdk.lang`, `sdk.version` if that is the same for all, and what their treefiles add.
+///
+/// `earlier` is what the image's base says in `sdk.releases` of SDKs that it has already.
+pub(crate) fn image_metadata(sdks: &[CommitInfo], earlier: Vec<Value>) -> BTreeMap<String, Value> {
+    let mut metadata = BTreeMap::new();
+    for sdk in sdks {
+        metadata.extend(sdk.extra.clone());
+    }
+    let new: Vec<Value> = sdks.iter().map(entry).collect();
+    let mut releases = earlier;
+    releases.retain(|release| !new.contains(release));
+    releases.extend(new);
+    let mut versions: Vec<&Value> = releases
+        .iter()
+        .filter_map(|release| release.get("version"))
+        .collect();
+    versions.dedup();
+    if let [version] = versions.as_slice() {
+        metadata.insert(keys::SDK_VERSION.to_owned(), (*version).clone());
+    }
+    metadata.insert(keys::SDK_LANG.to_owned(), "go".into());
+    metadata.insert(keys::SDK_RELEASES.to_owned(), releases.into());
+    metadata
+}
+
+/// An entry of `sdk.releases`.
+fn entry(sdk: &CommitInfo) -> Value {
+    let layers = sdk
+        .layers
+        .iter()
+        .map(|(name, commit)| (name.clone(), commit.to_string().into()));
+    let layers: serde_json::Map<String, Value> = layers.collect();
+    let fields = [
+        ("lang", Some("go".into())),
+        ("version", sdk.version.clone().map(Value::from)),
+        ("arch", sdk.arch.map(|arch| arch.goarch().into())),
+        ("layer", sdk.layer.clone().map(Value::from)),
+        ("ref", sdk.bound_to.first().map(|name| name.as_str().into())),
+        ("commit", Some(sdk.id.to_string().into())),
+        ("layers", (!layers.is_empty()).then(|| layers.into())),
+    ];
+    let present = fields
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    Value::Object(present.collect())
 }
 
 /// Where the refs are that keep the objects of deployments.

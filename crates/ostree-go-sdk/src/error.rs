@@ -7,6 +7,7 @@ use crate::deploy::DeployError;
 use crate::export::ExportError;
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
+use crate::overlay::OverlayError;
 use crate::prune::PruneError;
 use crate::publish::PublishError;
 use crate::pull::PullError;
@@ -59,6 +60,9 @@ pub enum Error {
     /// Exporting a release.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Laying SDKs over an OS.
+    #[error(transparent)]
+    Overlay(#[from] OverlayError),
     /// Setting up downloads.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -82,6 +86,7 @@ impl Error {
             Self::Pull(error) => error.kind(),
             Self::Upstream(error) => error.kind(),
             Self::Export(error) => error.kind(),
+            Self::Overlay(error) => error.kind(),
             Self::Http(error) => error.kind(),
         }
     }

@@ -89,3 +89,7 @@ pub const PULL_NAMES: &[&str] = &["pull.fetched", "pull.locked", "pull.committed
 /// Every point that making a static delta passes.
 #[cfg(feature = "failpoints")]
 pub const DELTA_NAMES: &[&str] = &["delta.part-written", "delta.written", "delta.shown"];
+
+/// Every point that an overlay passes.
+#[cfg(feature = "failpoints")]
+pub const OVERLAY_NAMES: &[&str] = &["overlay.locked", "overlay.written"];

@@ -78,6 +78,7 @@ mod kind;
 mod layer;
 pub mod metadata;
 mod object;
+mod overlay;
 mod parallel;
 mod process;
 mod progress;
@@ -99,7 +100,7 @@ pub use checkout::{CheckedOut, CheckoutError, CheckoutOptions, Union, checkout};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compose::{
     ChannelState, Compose, ComposeError, ComposePlan, Composed, ComposedChannel, ComposedLayer,
-    ComposedRelease, NewObjects, PlannedRelease, Promote, SourceFailures,
+    ComposedRelease, NewObjects, ObjectCounts, PlannedRelease, Promote, SourceFailures,
 };
 pub use delta::{
     ComparedDelta, DeltaDetails, DeltaError, DeltaFallback, DeltaFormatError, DeltaInfo, DeltaName,
@@ -113,6 +114,7 @@ pub use deploy::{
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
 pub use export::{Compression, ExportError, ExportedTar, TarOptions, export_tar, write_tar};
+pub use export::{Fragment, FragmentOptions, Syntax, fragment};
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use fsck::{DamagedObject, FsckReport, fsck};
@@ -124,6 +126,9 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
+pub use overlay::{
+    Overlaid, Overlay, OverlayDifference, OverlayError, OverlayPlan, OverlaySide, OverlayWarning,
+};
 pub use process::ProcessError;
 pub use progress::{Event, Phase, Progress, Silent};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};

@@ -28,6 +28,11 @@ pub const SDK_SIZE: &str = "sdk.size";
 pub const SDK_SOURCE: &str = "sdk.source";
 /// `s`: the digest of everything that decided a release; detached.
 pub const SDK_INPUTHASH: &str = "sdk.inputhash";
+/// `av` of `a{sv}`: the SDKs in an OS image, lowest first, each with `lang`, `version`, `arch`,
+/// `ref`, `commit` and `layers`; on commits of OS images.
+pub const SDK_RELEASES: &str = "sdk.releases";
+/// `s`: the commit that SDKs were laid over; on commits of OS images that an overlay made.
+pub const SDK_BASE: &str = "sdk.base";
 /// `s`: the version that `ostree log` and rpm-ostree show.
 pub const VERSION: &str = "version";
 /// `s`: basearch.
@@ -46,6 +51,17 @@ const RESERVED: &[&str] = &[
 /// Whether a key is the composer's own, so that nobody else may set it.
 pub(crate) fn is_reserved(key: &str) -> bool {
     key.starts_with("sdk.") || RESERVED.contains(&key)
+}
+
+/// For which machine a commit is: OSTree's key, or that of coreos-assembler.
+pub(crate) fn basearch(metadata: &Metadata) -> Option<&str> {
+    let mut keys = [OSTREE_ARCHITECTURE, "coreos-assembler.basearch"].into_iter();
+    keys.find_map(|key| metadata.get(key)?.str())
+}
+
+/// Whether a key says which SDKs an OS image has.
+pub(crate) fn is_of_image(key: &str) -> bool {
+    [SDK_RELEASES, SDK_BASE].contains(&key)
 }
 
 /// A commit's metadata, sorted by key.

@@ -532,7 +532,7 @@ impl Repo {
         }
     }
 
-    fn malformed(&self, what: &'static str, id: impl fmt::Display) -> RepoError {
+    pub(crate) fn malformed(&self, what: &'static str, id: impl fmt::Display) -> RepoError {
         RepoError::Malformed {
             what,
             id: id.to_string(),

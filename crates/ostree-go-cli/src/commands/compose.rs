@@ -50,7 +50,8 @@ pub struct ComposeArgs {
     #[arg(long, value_name = "FILE")]
     touch_if_changed: Option<PathBuf>,
 
-    /// Write the commit of each release to this file, one a line
+    /// Write the commit of each release to this file, one a line, instead of moving the refs of
+    /// releases and channels
     #[arg(long, value_name = "FILE")]
     write_commitid_to: Option<PathBuf>,
 
@@ -164,6 +165,7 @@ fn prepare(
         .sign_with(args.signing.keys()?)
         .force(args.force_nocache)
         .replace(args.replace)
+        .set_refs(args.write_commitid_to.is_none())
         .cache(args.cachedir.clone().unwrap_or_else(|| settings.cache()))
         .goproxy(if asks_a_proxy(treefile) {
             settings.goproxy()
@@ -275,6 +277,9 @@ fn dry_run(
                 "channels": spec.channels.iter().map(ToString::to_string).collect::<Value>(),
             }));
         }
+    }
+    if let (false, Some(path)) = (unchanged, &args.touch_if_changed) {
+        touch(path)?;
     }
     let repo = context.repo_path()?;
     let document =
@@ -411,10 +416,17 @@ fn write_files(
         touch(path)?;
     }
     if let Some(path) = &args.write_commitid_to {
-        write(path, &commit_lines(releases))?;
+        // As there, a single one is nothing but the commit.
+        write(path, commit_lines(releases).trim_end())?;
     }
     if let Some(path) = &args.write_composejson_to {
-        let documents: Vec<Value> = releases.iter().map(composejson).collect();
+        let documents: Vec<Value> = {
+            let set_refs = args.write_commitid_to.is_none();
+            let releases = releases.iter();
+            releases
+                .map(|release| composejson(release, set_refs))
+                .collect()
+        };
         let document = match documents.as_slice() {
             [one] => one.clone(),
             _ => Value::from(documents),
@@ -424,7 +436,7 @@ fn write_files(
     Ok(())
 }
 
-fn touch(path: &PathBuf) -> Result<(), CliError> {
+pub(super) fn touch(path: &PathBuf) -> Result<(), CliError> {
     let touched = std::fs::File::options()
         .create(true)
         .append(true)
@@ -437,25 +449,40 @@ fn touch(path: &PathBuf) -> Result<(), CliError> {
     })
 }
 
-/// A release in the shape of rpm-ostree's `--write-composejson-to`.
-fn composejson(release: &ComposedRelease) -> Value {
-    let mut document = json!({
-        "ref": release.ref_name.as_str(),
-        "ostree-commit": release.commit.to_string(),
-        "ostree-content-checksum": release.content.to_string(),
-        "ostree-version": release.version.as_str(),
-        "ostree-timestamp": time(release.timestamp),
-        "ostree-content-written": release.layers.iter().map(|l| l.new.objects).sum::<u64>(),
-        "ostree-content-bytes-written": release.layers.iter().map(|l| l.new.bytes).sum::<u64>(),
-    });
-    // As there, what there is none of is left out.
-    if let Some(parent) = release.parent {
-        document["ostree-parent-commit"] = parent.to_string().into();
+/// A release in the shape of rpm-ostree's `--write-composejson-to`. What there is none of is left
+/// out, as there.
+///
+/// Source: `rpmostree_composeutil_write_composejson` in `src/app/rpmostree-composeutil.cxx`.
+fn composejson(release: &ComposedRelease, set_refs: bool) -> Value {
+    let mut document = Map::new();
+    if set_refs {
+        document.insert("ref".into(), release.ref_name.as_str().into());
     }
-    if let Some(input_hash) = &release.input_hash {
-        document["rpm-ostree-inputhash"] = input_hash.as_str().into();
+    if let Some(objects) = release.objects {
+        for (key, number) in [
+            ("ostree-n-metadata-total", objects.metadata),
+            ("ostree-n-metadata-written", objects.new_metadata),
+            ("ostree-n-content-total", objects.content),
+            ("ostree-n-content-written", objects.new_content),
+            // Files that need not be hashed because their inode is known: there are none here.
+            ("ostree-n-cache-hits", 0),
+            ("ostree-content-bytes-written", objects.new_content_bytes),
+        ] {
+            document.insert(key.into(), number.into());
+        }
     }
-    document
+    for (key, text) in [
+        ("ostree-commit", Some(release.commit.to_string())),
+        ("ostree-content-checksum", Some(release.content.to_string())),
+        ("ostree-version", Some(release.version.to_string())),
+        ("ostree-timestamp", Some(time(release.timestamp))),
+        ("rpm-ostree-inputhash", release.input_hash.clone()),
+    ] {
+        if let Some(text) = text {
+            document.insert(key.into(), text.into());
+        }
+    }
+    document.into()
 }
 
 fn release_json(release: &ComposedRelease) -> Value {

@@ -16,6 +16,7 @@ mod key;
 mod list;
 mod log;
 mod man;
+mod overlay;
 mod pin;
 mod promote;
 mod prune;
@@ -65,6 +66,7 @@ pub enum Command {
     Fsck(fsck::FsckArgs),
     Checkout(checkout::CheckoutArgs),
     Export(export::ExportArgs),
+    Overlay(overlay::OverlayArgs),
     Install(install::InstallArgs),
     Upgrade(upgrade::UpgradeArgs),
     Use(use_::UseArgs),
@@ -113,6 +115,7 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
         Command::Fsck(args) => fsck::run(&context, &args),
         Command::Checkout(args) => checkout::run(&context, &args),
         Command::Export(args) => export::run(&context, &args),
+        Command::Overlay(args) => overlay::run(&context, &args),
         Command::Install(args) => install::run(&context, &args),
         Command::Upgrade(args) => upgrade::run(&context, &args),
         Command::Use(args) => use_::run(&context, &args),

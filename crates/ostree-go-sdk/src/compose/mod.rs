@@ -15,7 +15,9 @@ pub use error::{ComposeError, SourceFailures};
 pub use ingest::NewObjects;
 pub use plan::{ComposePlan, PlannedRelease};
 pub use promote::Promote;
-pub use report::{ChannelState, Composed, ComposedChannel, ComposedLayer, ComposedRelease};
+pub use report::{
+    ChannelState, Composed, ComposedChannel, ComposedLayer, ComposedRelease, ObjectCounts,
+};
 
 use crate::arch::Arch;
 use crate::clock::{Clock, SystemClock};
@@ -44,6 +46,7 @@ pub struct Compose {
     source_date_epoch: Option<u64>,
     force: bool,
     replace: bool,
+    set_refs: bool,
     keys: Vec<SigningKey>,
     threads: usize,
     cache: Option<Cache>,
@@ -75,6 +78,7 @@ impl Compose {
             source_date_epoch: None,
             force: false,
             replace: false,
+            set_refs: true,
             keys: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cache: None,
@@ -127,6 +131,14 @@ impl Compose {
     #[must_use]
     pub fn replace(mut self, replace: bool) -> Self {
         self.replace = replace;
+        self
+    }
+
+    /// Moves the refs of releases and channels. Default: yes. Without, only layers, whose refs
+    /// never move, have any, and it is the caller who keeps the releases from being pruned.
+    #[must_use]
+    pub fn set_refs(mut self, set: bool) -> Self {
+        self.set_refs = set;
         self
     }
 

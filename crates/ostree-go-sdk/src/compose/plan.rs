@@ -3,7 +3,7 @@
 use super::commits::{self, ReleaseFacts};
 use super::error::SourceFailures;
 use super::ingest::{Ingested, ingest};
-use super::{Compose, ComposeError, Composed, ComposedRelease, inputs};
+use super::{Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs};
 use crate::arch::Arch;
 use crate::failpoint;
 use crate::http::{HttpClient, HttpOptions};
@@ -274,6 +274,7 @@ impl Run<'_> {
             ingested,
         } = read;
         let tree = layers.union(&ingested.trees)?;
+        let before = transaction.metadata_objects();
         let composed_layers =
             commits::layers(transaction, spec, layers, &ingested.trees, &ingested.new)?;
         let timestamp = self
@@ -307,11 +308,22 @@ impl Run<'_> {
             channels: Vec::new(),
             source: Some(source.clone()),
             input_hash: input_hash.clone(),
+            objects: None,
         };
-        commits::set_release_ref(transaction, &composed, self.compose.replace)?;
+        let (total, written) = transaction.metadata_objects();
+        composed.objects = Some(ObjectCounts {
+            metadata: total - before.0,
+            new_metadata: written - before.1,
+            content: composed.layers.iter().map(|layer| layer.files).sum(),
+            new_content: composed.layers.iter().map(|layer| layer.new.objects).sum(),
+            new_content_bytes: composed.layers.iter().map(|layer| layer.new.bytes).sum(),
+        });
+        if self.compose.set_refs {
+            commits::set_release_ref(transaction, &composed, self.compose.replace)?;
+        }
         commits::describe(transaction, id, detached(&source, input_hash))?;
         failpoint::hit("compose.release-described");
-        for channel in &spec.channels {
+        for channel in self.channels(spec) {
             let moved = commits::promote(transaction, &commit, channel, self.now, false)?;
             composed.channels.push(moved);
         }
@@ -340,14 +352,23 @@ impl Run<'_> {
             timestamp: commit.timestamp,
             unchanged: true,
             layers: Vec::new(),
-            channels: spec
-                .channels
+            channels: self
+                .channels(spec)
                 .iter()
                 .map(promote)
                 .collect::<Result<_, _>>()?,
             source,
             input_hash,
+            objects: None,
         })
+    }
+
+    /// The channels to move.
+    fn channels<'s>(&self, spec: &'s ArchTreefile) -> &'s [RefName] {
+        match self.compose.set_refs {
+            true => &spec.channels,
+            false => &[],
+        }
     }
 }
 

@@ -71,7 +71,8 @@ impl Promote {
     /// When the commit is no release, or cannot be signed, or the repository cannot be written.
     pub fn execute(self, repo: &Repo) -> Result<ComposedChannel, ComposeError> {
         let release = repo.commit(self.release)?;
-        if !release.metadata.contains_key(metadata::SDK_VERSION) {
+        let has = |key| release.metadata.contains_key(key);
+        if !has(metadata::SDK_VERSION) || has(metadata::SDK_RELEASES) {
             return Err(ComposeError::NotARelease {
                 commit: self.release,
             });

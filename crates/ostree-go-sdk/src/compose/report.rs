@@ -72,6 +72,24 @@ pub struct ComposedRelease {
     /// The digest of everything that decided it; `None` where that cannot be known, as for a
     /// directory without a pin.
     pub input_hash: Option<String>,
+    /// The objects that were written for it; `None` where the source was not read.
+    pub objects: Option<ObjectCounts>,
+}
+
+/// How many objects a release took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectCounts {
+    /// Directories and commits: the release's, and those of its layers.
+    pub metadata: u64,
+    /// Those of them that the repository did not have.
+    pub new_metadata: u64,
+    /// Files and symlinks.
+    pub content: u64,
+    /// Those of them that the repository did not have.
+    pub new_content: u64,
+    /// Bytes in the new ones.
+    pub new_content_bytes: u64,
 }
 
 /// A layer that is in the repository now.

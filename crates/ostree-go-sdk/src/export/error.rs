@@ -42,6 +42,28 @@ pub enum ExportError {
         /// The path in the tree.
         path: PathBuf,
     },
+    /// A commit that is no release, nor what a channel has.
+    #[error("commit {commit} is not a release")]
+    NotARelease {
+        /// The commit.
+        commit: CommitId,
+    },
+    /// A release that could not be named: what asks for it by a ref would not find it.
+    #[error("no ref of the repository names the release of commit {commit}")]
+    NotOnRef {
+        /// The commit.
+        commit: CommitId,
+    },
+    /// Metadata that rpm-ostree would change.
+    #[error(
+        "commit {commit} has `${{` in the metadata `{key}`, which rpm-ostree would take for a variable"
+    )]
+    Variable {
+        /// The commit.
+        commit: CommitId,
+        /// The key.
+        key: String,
+    },
     /// The system refused something.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -68,6 +90,9 @@ impl ExportError {
         match self {
             Self::Repo(error) => error.kind(),
             Self::Damaged { .. } | Self::DamagedFile { .. } => ErrorKind::Drift,
+            Self::NotARelease { .. } | Self::NotOnRef { .. } | Self::Variable { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::Path { .. } => ErrorKind::UnsafeContent,
             Self::Io { source, .. } => ErrorKind::of_io(source),
             Self::Cancelled { .. } => ErrorKind::Cancelled,

@@ -9,7 +9,11 @@ mod compression;
 mod error;
 mod tar;
 mod tree;
+mod treefile;
 
 pub use compression::Compression;
 pub use error::ExportError;
+pub(crate) use tree::read_leaf;
+
 pub use tar::{ExportedTar, TarOptions, export_tar, write_tar};
+pub use treefile::{Fragment, FragmentOptions, Syntax, fragment};

@@ -27,11 +27,11 @@ pub(super) enum Node {
 
 /// A file or a symlink, read and checked.
 #[derive(Debug)]
-pub(super) struct Leaf {
+pub(crate) struct Leaf {
     /// Everything about it but its bytes.
-    pub(super) header: AnyHeader,
+    pub(crate) header: AnyHeader,
     /// Its bytes; none for a symlink.
-    pub(super) content: Vec<u8>,
+    pub(crate) content: Vec<u8>,
 }
 
 impl Tree {
@@ -67,7 +67,7 @@ impl Tree {
 }
 
 /// Reads a file whole into memory. The largest of Go 1.26 has 25 MB.
-pub(super) fn read_leaf(repo: &Repo, path: &TreePath, id: FileId) -> Result<Leaf, ExportError> {
+pub(crate) fn read_leaf(repo: &Repo, path: &TreePath, id: FileId) -> Result<Leaf, ExportError> {
     let failed = |source| ExportError::from(repo.failed(&format!("read object {id}"), source));
     let (content, info, xattrs) = repo
         .as_ostree()

@@ -29,6 +29,35 @@ pub(crate) fn dirmeta_mode(variant: &glib::Variant) -> Option<u32> {
     Some(u32::from_be(mode))
 }
 
+/// Owner, mode and xattrs of a directory that somebody else has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DirHeader {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// The whole `st_mode`.
+    pub(crate) mode: u32,
+    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl DirHeader {
+    /// Reads a `dirmeta`'s variant; `None` when it is not a well-formed one.
+    pub(crate) fn parse(variant: &glib::Variant) -> Option<Self> {
+        type Raw = (u32, u32, u32, Vec<(Vec<u8>, Vec<u8>)>);
+        let (uid, gid, mode, xattrs): Raw = variant.get()?;
+        Some(Self {
+            uid: u32::from_be(uid),
+            gid: u32::from_be(gid),
+            mode: u32::from_be(mode),
+            xattrs,
+        })
+    }
+
+    pub(crate) fn object(&self) -> MetadataObject<DirMetaId> {
+        let (uid, gid) = (self.uid.to_be(), self.gid.to_be());
+        MetadataObject::new((uid, gid, self.mode.to_be(), &self.xattrs).to_variant())
+    }
+}
+
 /// A `dirtree`: `(a(say)a(sayay))` = files (name, file checksum), directories (name,
 /// dirtree checksum, dirmeta checksum), each sorted by name's bytes.
 pub(crate) fn dirtree<'a>(
@@ -108,6 +137,8 @@ mod tests {
         let variant = dirmeta().variant;
         assert_eq!(variant.type_().as_str(), "(uuua(ayay))");
         assert_eq!(dirmeta_mode(&variant), Some(DIRECTORY_MODE));
+        let header = DirHeader::parse(&variant).unwrap();
+        assert_eq!(header.object().id, dirmeta().id);
         // `ostree commit --owner-uid=0 --owner-gid=0 --no-xattrs` of a 0755 folder.
         assert_eq!(
             dirmeta().id.to_string(),

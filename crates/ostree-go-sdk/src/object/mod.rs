@@ -10,7 +10,7 @@ mod header;
 mod tree;
 
 pub(crate) use commit::{Commit, content_id, sorted_dict};
-pub(crate) use dir::{DirTree, dirmeta, dirmeta_mode, dirtree};
+pub(crate) use dir::{DirHeader, DirTree, dirmeta, dirmeta_mode, dirtree};
 pub(crate) use file::{FileHasher, FileHeader};
 pub(crate) use header::{AnyHeader, parse_archived};
 pub(crate) use tree::{Leaf, Overlap, Root, Tree, TreeSize};

@@ -53,7 +53,7 @@ pub(super) fn write(publish: &Publish, repo: &Repo) -> Result<(), PublishError> 
         let entries = match commit.kind {
             CommitKind::Release => &mut index.releases,
             CommitKind::Channel => &mut index.channels,
-            CommitKind::Layer | CommitKind::Other => continue,
+            CommitKind::Layer | CommitKind::Image | CommitKind::Other => continue,
         };
         entries.push(Entry {
             name: name.to_string(),

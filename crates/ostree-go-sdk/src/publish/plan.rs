@@ -94,7 +94,7 @@ impl<'a> PublishPlan<'a> {
                     let previous = history.iter().skip(1).take(publish.history);
                     previous.for_each(|commit| want(Some(commit.id)));
                 }
-                CommitKind::Layer | CommitKind::Other => {}
+                CommitKind::Layer | CommitKind::Image | CommitKind::Other => {}
             }
         }
         let there: BTreeSet<DeltaName> = deltas(repo)?.into_iter().map(|d| d.name).collect();

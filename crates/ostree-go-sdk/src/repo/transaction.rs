@@ -18,6 +18,8 @@ pub(crate) struct Transaction<'r> {
     staging: Option<Arc<Staging>>,
     /// What to move refs to, in order.
     refs: RefCell<Vec<(RefName, CommitId)>>,
+    /// Metadata objects that were written, and those of them that were new.
+    metadata: Cell<(u64, u64)>,
     open: bool,
     kept: Cell<bool>,
 }
@@ -38,6 +40,7 @@ impl<'r> Transaction<'r> {
             repo,
             staging: staging.map(Arc::new),
             refs: RefCell::default(),
+            metadata: Cell::default(),
             open: true,
             kept: Cell::new(false),
         })
@@ -79,9 +82,16 @@ impl<'r> Transaction<'r> {
                         gio::Cancellable::NONE,
                     )?;
                 }
+                let (total, new) = self.metadata.get();
+                self.metadata.set((total + 1, new + u64::from(!has)));
                 Ok(!has)
             })
             .map_err(|source| self.repo.failed(&format!("write object {id}"), source))
+    }
+
+    /// How many metadata objects were written up to now, and how many of them were new.
+    pub(crate) fn metadata_objects(&self) -> (u64, u64) {
+        self.metadata.get()
     }
 
     /// Writes a commit object that another repository has, unless it is there.

@@ -1,6 +1,7 @@
 //! One format a file: arguments and one function.
 
 mod tar;
+mod treefile;
 
 use super::Context;
 use crate::error::CliError;
@@ -20,10 +21,12 @@ pub struct ExportArgs {
 #[derive(Debug, Subcommand)]
 enum Form {
     Tar(tar::TarArgs),
+    Treefile(treefile::TreefileArgs),
 }
 
 pub fn run(context: &Context<'_>, args: &ExportArgs) -> Result<ExitCode, CliError> {
     match &args.form {
         Form::Tar(args) => tar::run(context, args),
+        Form::Treefile(args) => treefile::run(context, args),
     }
 }

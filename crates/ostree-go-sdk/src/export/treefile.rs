@@ -1,0 +1,294 @@
+//! A fragment of an rpm-ostree treefile: the layers, and what the OS commit should say of them.
+//!
+//! Source of the keys and their types: rpm-ostree `docs/treefile.md` and `rust/src/treefile.rs`
+//! (`BaseComposeConfigFields`). rpm-ostree takes no variables in `ostree-layers`, so that each
+//! architecture has a fragment of its own.
+
+use super::ExportError;
+use crate::arch::Arch;
+use crate::catalog::{CommitInfo, CommitKind, image_metadata, list};
+use crate::fs::atomic;
+use crate::id::{CommitId, RefName};
+use crate::repo::Repo;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// How to write a treefile fragment.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct FragmentOptions {
+    may_override: bool,
+}
+
+impl FragmentOptions {
+    /// Names the releases under `ostree-override-layers`, where they silently take the place of
+    /// what packages have, and not under `ostree-layers`. Default: no.
+    #[must_use]
+    pub fn may_override(mut self, may: bool) -> Self {
+        self.may_override = may;
+        self
+    }
+}
+
+/// The syntax of a treefile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Syntax {
+    /// YAML.
+    #[default]
+    Yaml,
+    /// JSON.
+    Json,
+}
+
+impl Syntax {
+    /// A stable lower-case word, which is the ending of a file's name as well.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// A treefile fragment for each architecture.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Fragment {
+    arches: BTreeMap<Arch, Value>,
+    refs: Vec<RefName>,
+}
+
+/// The name of the files of a fragment, without their ending.
+const NAME: &str = "go-sdk";
+
+/// Makes the fragment for releases, the first one lowest. What a channel has is named by its
+/// release, whose ref does not move.
+///
+/// # Errors
+/// When a commit is no release that a ref of the repository names, or says something that
+/// rpm-ostree would not take as it is.
+pub fn fragment(
+    repo: &Repo,
+    releases: &[CommitId],
+    options: &FragmentOptions,
+) -> Result<Fragment, ExportError> {
+    let listed = list(repo)?;
+    let (mut by_arch, mut refs) = (BTreeMap::<Arch, Vec<_>>::new(), Vec::new());
+    for id in releases {
+        let (name, info) = on_ref(repo, &listed, *id)?;
+        let arch = info.arch.ok_or(ExportError::NotARelease { commit: *id })?;
+        let of_arch = by_arch.entry(arch).or_default();
+        if !refs.contains(name) {
+            refs.push(name.clone());
+            of_arch.push((name, info));
+        }
+    }
+    let mut arches = BTreeMap::new();
+    for (arch, releases) in by_arch {
+        arches.insert(arch, of_arch(&releases, options)?);
+    }
+    Ok(Fragment { arches, refs })
+}
+
+/// The release that a commit is, or that a channel has.
+fn on_ref<'l>(
+    repo: &Repo,
+    listed: &'l [(RefName, CommitInfo)],
+    id: CommitId,
+) -> Result<(&'l RefName, &'l CommitInfo), ExportError> {
+    let found = CommitInfo::read(repo, id)?;
+    if !matches!(found.kind, CommitKind::Release | CommitKind::Channel) {
+        return Err(ExportError::NotARelease { commit: id });
+    }
+    let is_it = |info: &CommitInfo| {
+        info.kind == CommitKind::Release
+            && (info.id == id || found.kind == CommitKind::Channel)
+            && (info.content, info.arch) == (found.content, found.arch)
+    };
+    let on_ref = listed.iter().find(|(_, info)| is_it(info));
+    on_ref
+        .map(|(name, info)| (name, info))
+        .ok_or(ExportError::NotOnRef { commit: id })
+}
+
+fn of_arch(
+    releases: &[(&RefName, &CommitInfo)],
+    options: &FragmentOptions,
+) -> Result<Value, ExportError> {
+    let layers: Vec<&str> = releases.iter().map(|(name, _)| name.as_str()).collect();
+    let infos: Vec<CommitInfo> = releases.iter().map(|(_, info)| (*info).clone()).collect();
+    let metadata = image_metadata(&infos, Vec::new());
+    for (key, value) in &metadata {
+        // rpm-ostree replaces variables in the texts that stand right below the key.
+        if value.as_str().is_some_and(|text| text.contains("${")) {
+            return Err(ExportError::Variable {
+                commit: infos[0].id,
+                key: key.clone(),
+            });
+        }
+    }
+    let key = match options.may_override {
+        true => "ostree-override-layers",
+        false => "ostree-layers",
+    };
+    Ok(json!({ key: layers, "add-commit-metadata": metadata }))
+}
+
+impl Fragment {
+    /// The architectures that it is for.
+    pub fn arches(&self) -> impl Iterator<Item = Arch> {
+        self.arches.keys().copied()
+    }
+
+    /// The refs that have to be in the repository of the compose, or of its `--layer-repo`.
+    #[must_use]
+    pub fn refs(&self) -> &[RefName] {
+        &self.refs
+    }
+
+    /// All of it in one document. For more than one architecture these are inlined treefiles
+    /// under `conditional-include`, which rpm-ostree reads since 2025.8.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let mut arches = self.arches.iter();
+        if let (Some((_, only)), None) = (arches.next(), arches.next()) {
+            return only.clone();
+        }
+        let includes: Vec<Value> = self
+            .arches
+            .iter()
+            .map(|(arch, fragment)| {
+                json!({ "if": format!("basearch == \"{arch}\""), "include": fragment })
+            })
+            .collect();
+        json!({ "conditional-include": includes })
+    }
+
+    /// The same as files, by name: one to include, which includes one for each architecture
+    /// (`arch-include`, which every rpm-ostree reads).
+    #[must_use]
+    pub fn files(&self, syntax: Syntax) -> Vec<(String, Value)> {
+        let end = syntax.as_str();
+        let name = |arch: &Arch| format!("{NAME}-{arch}.{end}");
+        let includes: Map<String, Value> = self
+            .arches
+            .keys()
+            .map(|arch| (arch.to_string(), name(arch).into()))
+            .collect();
+        let mut files = vec![(format!("{NAME}.{end}"), json!({ "arch-include": includes }))];
+        let of_arches = self.arches.iter();
+        files.extend(of_arches.map(|(arch, fragment)| (name(arch), fragment.clone())));
+        files
+    }
+
+    /// A document of this fragment as text; in YAML with a note on the repository.
+    #[must_use]
+    pub fn text(&self, document: &Value, syntax: Syntax) -> String {
+        if syntax == Syntax::Json {
+            return format!("{document:#}\n");
+        }
+        let mut text = String::from(
+            "# Written by `ostree-go export treefile`. These refs have to be in the repository of\n\
+             # `rpm-ostree compose tree --unified-core`, or in that of its --layer-repo:\n",
+        );
+        for name in &self.refs {
+            text.push_str(&format!("#   {name}\n"));
+        }
+        yaml(document, 0, &mut text);
+        text
+    }
+
+    /// Writes the [files](Self::files) into a folder that is there, and returns their paths. Each
+    /// one appears when it is whole.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn write(&self, folder: &Path, syntax: Syntax) -> Result<Vec<PathBuf>, ExportError> {
+        let mut paths = Vec::new();
+        // The one that includes the others comes last.
+        for (name, document) in self.files(syntax).iter().rev() {
+            let path = folder.join(name);
+            atomic::write(&path, self.text(document, syntax).as_bytes())
+                .map_err(ExportError::io("write", &path))?;
+            paths.push(path);
+        }
+        paths.reverse();
+        Ok(paths)
+    }
+}
+
+/// Writes a map's entries, or a list's, in block style. Texts are in double quotes, in which YAML
+/// reads what JSON writes.
+fn yaml(value: &Value, indent: usize, out: &mut String) {
+    let pad = " ".repeat(indent);
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                out.push_str(&format!("{pad}{}:", yaml_key(key)));
+                yaml_below(value, indent + 2, out);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                match item {
+                    Value::Object(entries) if !entries.is_empty() => {
+                        let mut below = String::new();
+                        yaml(item, indent + 2, &mut below);
+                        out.push_str(&format!("{pad}- {}", below.trim_start()));
+                    }
+                    _ => {
+                        out.push_str(&format!("{pad}-"));
+                        yaml_below(item, indent + 2, out);
+                    }
+                }
+            }
+        }
+        scalar => out.push_str(&format!("{pad}{scalar}\n")),
+    }
+}
+
+/// Writes what stands behind a key or a dash.
+fn yaml_below(value: &Value, indent: usize, out: &mut String) {
+    let is_empty =
+        value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
+    if is_empty || !(value.is_object() || value.is_array()) {
+        out.push_str(&format!(" {value}\n"));
+        return;
+    }
+    out.push('\n');
+    yaml(value, indent, out);
+}
+
+/// Keys that are words stay bare, unless YAML takes them for something else.
+fn yaml_key(key: &str) -> String {
+    let is_word = key.starts_with(|c: char| c.is_ascii_alphabetic())
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    let is_plain = is_word && !words.contains(&key.to_ascii_lowercase().as_str());
+    match is_plain {
+        true => key.to_owned(),
+        false => Value::from(key).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yaml_is_written_in_blocks() {
+        let value = json!({
+            "a": {"b.c-d": "x: # y", "no": true, "1": 2.5, "e": {}, "f": []},
+            "g": ["h", {"i": 1, "j": ["k"]}, ["l", null]],
+            "ü \"": "\u{7}\n",
+        });
+        let mut text = String::new();
+        yaml(&value, 0, &mut text);
+        insta::assert_snapshot!(text, @"");
+    }
+}

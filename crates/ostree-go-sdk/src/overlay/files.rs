@@ -1,0 +1,132 @@
+//! The files of SDKs, with the labels that they get in an OS.
+
+use super::OverlayError;
+use super::labels::Labels;
+use super::tree::SdkFile;
+use crate::export::read_leaf;
+use crate::fs::path::TreePath;
+use crate::id::FileId;
+use crate::object::FileHasher;
+use crate::parallel;
+use crate::progress::{Event, Phase, Progress};
+use crate::repo::{Repo, Transaction};
+use crate::store::{Content, LibostreeWriter, ObjectWriter};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A file of an SDK, read and checked, as it will be in the OS.
+pub(super) struct Labelled {
+    pub(super) id: FileId,
+    framed: Vec<u8>,
+    content: Vec<u8>,
+}
+
+/// Reads a file of an SDK and gives it the label of a path.
+pub(super) fn labelled(
+    repo: &Repo,
+    labels: &Labels,
+    path: &TreePath,
+    id: FileId,
+) -> Result<Labelled, OverlayError> {
+    let mut leaf = read_leaf(repo, path, id)?;
+    let changed = labels.apply(path, leaf.header.mode, &mut leaf.header.xattrs)?;
+    let framed = leaf.header.framed();
+    let id = match changed {
+        true => {
+            let mut hasher = FileHasher::framed(&framed);
+            hasher.update(&leaf.content);
+            hasher.finish()
+        }
+        false => id,
+    };
+    Ok(Labelled {
+        id,
+        framed,
+        content: leaf.content,
+    })
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+pub(super) struct WrittenFiles {
+    /// The object of each path.
+    pub(super) ids: BTreeMap<TreePath, FileId>,
+    /// Bytes of all of them.
+    pub(super) bytes: u64,
+    /// Objects that the repository did not have.
+    pub(super) new_objects: u64,
+    /// Bytes of their content.
+    pub(super) new_bytes: u64,
+}
+
+/// Writes files of SDKs into an open transaction, on every core. What needs no label is taken
+/// from the SDK's repository as it is, as a hard link where that can be.
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    sdk_repo: &Repo,
+    labels: &Labels,
+    files: &[(TreePath, SdkFile)],
+    item: &str,
+    progress: &dyn Progress,
+) -> Result<WrittenFiles, OverlayError> {
+    let done = AtomicU64::new(0);
+    let state = || {
+        let repo = transaction.repo().clone();
+        (repo, sdk_repo.clone(), LibostreeWriter::new(transaction))
+    };
+    let results = parallel::each(files, state, |(repo, sdk_repo, writer), (path, file)| {
+        if progress.is_cancelled() {
+            return Err(OverlayError::Cancelled);
+        }
+        let Labelled {
+            id,
+            framed,
+            content,
+        } = labelled(sdk_repo, labels, path, file.id)?;
+        let size = content.len() as u64;
+        let is_new = !writer.has(id)?;
+        if is_new && id == file.id {
+            import(repo, sdk_repo, id)?;
+        } else if is_new {
+            writer.write_framed(id, framed, &Content::from(content))?;
+        }
+        progress.event(&Event::Advanced {
+            phase: Phase::Write,
+            item,
+            done: done.fetch_add(size, Ordering::Relaxed) + size,
+            total: None,
+        });
+        Ok((path.clone(), id, size, is_new))
+    });
+    progress.event(&Event::Finished {
+        phase: Phase::Write,
+        item,
+    });
+    // Two threads may have come upon the same one.
+    let mut new = HashSet::new();
+    let mut written = WrittenFiles::default();
+    for (path, id, size, is_new) in results? {
+        written.ids.insert(path, id);
+        written.bytes += size;
+        if is_new && new.insert(id) {
+            written.new_objects += 1;
+            written.new_bytes += size;
+        }
+    }
+    Ok(written)
+}
+
+/// Takes over an object whose content was checked.
+fn import(repo: &Repo, from: &Repo, id: FileId) -> Result<(), OverlayError> {
+    let imported = repo.as_ostree().import_object_from_with_trust(
+        from.as_ostree(),
+        ostree::ObjectType::File,
+        &id.to_string(),
+        true,
+        gio::Cancellable::NONE,
+    );
+    imported.map_err(|source| {
+        repo.failed(&format!("take over object {id}"), source)
+            .into()
+    })
+}

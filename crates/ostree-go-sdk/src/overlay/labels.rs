@@ -1,0 +1,84 @@
+//! SELinux labels, as libostree gives them when it commits with the policy of a base.
+
+use super::OverlayError;
+use crate::fs::path::TreePath;
+use crate::id::CommitId;
+use crate::repo::Repo;
+use std::sync::{Mutex, PoisonError};
+
+/// A file's xattrs: names and values, both with a NUL at the end.
+type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The name of the xattr that has a label.
+const NAME: &[u8] = b"security.selinux\0";
+
+/// The policy of a base, if it has one.
+pub(super) struct Labels {
+    base: CommitId,
+    /// Used from several threads in turn.
+    policy: Option<Mutex<ostree::SePolicy>>,
+    epoch: u32,
+}
+
+impl Labels {
+    /// Reads the policy from `/usr/etc/selinux` of a commit. Of the base's files, these alone
+    /// are read.
+    pub(super) fn of_base(repo: &Repo, base: CommitId, epoch: u32) -> Result<Self, OverlayError> {
+        // libselinux keeps the policy's folder in a variable of the process while it opens it.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = base.to_string();
+        let policy = ostree::SePolicy::from_commit(repo.as_ostree(), &id, gio::Cancellable::NONE)
+            .map_err(|source| OverlayError::Policy {
+            action: "label".to_owned(),
+            base,
+            source,
+        })?;
+        Ok(Self {
+            base,
+            policy: policy.name().is_some().then(|| Mutex::new(policy)),
+            epoch,
+        })
+    }
+
+    /// Whether there is a policy.
+    pub(super) fn any(&self) -> bool {
+        self.policy.is_some()
+    }
+
+    /// Gives the xattrs of a path its label; `false` if the policy has none for it.
+    ///
+    /// Source: `get_final_xattrs` in `ostree-repo-commit.c`, labeling epochs 0 and 1.
+    pub(super) fn apply(
+        &self,
+        path: &TreePath,
+        mode: u32,
+        xattrs: &mut Xattrs,
+    ) -> Result<bool, OverlayError> {
+        let Some(policy) = &self.policy else {
+            return Ok(false);
+        };
+        let is_etc = path.as_str() == "usr/etc" || path.as_str().starts_with("usr/etc/");
+        let seen = match path.as_str().strip_prefix("usr") {
+            Some(below) if is_etc && self.epoch > 0 => below.to_owned(),
+            _ => format!("/{path}"),
+        };
+        let label = policy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .label(&seen, mode, gio::Cancellable::NONE)
+            .map_err(|source| OverlayError::Policy {
+                action: format!("label {seen}"),
+                base: self.base,
+                source,
+            })?;
+        let Some(label) = label else {
+            return Ok(false);
+        };
+        xattrs.retain(|(name, _)| name != NAME);
+        let mut value = label.as_bytes().to_vec();
+        value.push(0);
+        xattrs.push((NAME.to_vec(), value));
+        Ok(true)
+    }
+}

@@ -1,0 +1,159 @@
+//! A toy OS: a tree as rpm-ostree leaves it, committed by the stock command.
+
+use crate::bench::Bench;
+use crate::ostree::ostree;
+use ostree_go_sdk::Arch;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// Where the base is.
+pub const BASE: &str = "os/x86_64/base";
+
+/// What libselinux looks up. The last line that matches wins.
+const FILE_CONTEXTS: &str = "\
+/.*\tsystem_u:object_r:default_t:s0
+/\t-d\tsystem_u:object_r:root_t:s0
+/usr(/.*)?\tsystem_u:object_r:usr_t:s0
+/usr/bin(/.*)?\tsystem_u:object_r:bin_t:s0
+/usr/bin/[^/]+\t-l\tsystem_u:object_r:bin_link_t:s0
+/usr/lib/sdk/[^/]+/(bin|pkg/tool)(/.*)?\tsystem_u:object_r:sdk_exec_t:s0
+/usr/lib/sdk/[^/]+/src(/.*)?\t<<none>>
+/usr/etc(/.*)?\tsystem_u:object_r:usr_etc_t:s0
+/etc(/.*)?\tsystem_u:object_r:etc_t:s0
+";
+
+/// The tree of an OS under construction, in the folder `os` of a bench.
+#[derive(Debug)]
+pub struct Os<'b> {
+    bench: &'b Bench,
+    /// The folder with the tree.
+    pub tree: PathBuf,
+}
+
+impl<'b> Os<'b> {
+    /// A tree with an SELinux policy.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    pub fn new(bench: &'b Bench) -> Self {
+        let os = Self::without_policy(bench);
+        os.file(
+            "usr/etc/selinux/config",
+            "SELINUX=enforcing\nSELINUXTYPE=toy\n",
+        );
+        // libostree wants to know its checksum; nobody loads it.
+        os.file("usr/etc/selinux/toy/policy/policy.33", "a policy\n");
+        os.file(
+            "usr/etc/selinux/toy/contexts/files/file_contexts",
+            FILE_CONTEXTS,
+        );
+        os
+    }
+
+    /// A tree without one.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    pub fn without_policy(bench: &'b Bench) -> Self {
+        let tree = bench.path("os");
+        let os = Self { bench, tree };
+        os.file("usr/lib/os-release", "ID=toyos\n");
+        os.file("usr/lib/modules/6.1/vmlinuz", "a kernel\n");
+        os.file(r"usr/lib/systemd/system/a\x2db.service", "[Unit]\n");
+        os.file("usr/etc/hostname", "toy\n");
+        os.file("usr/bin/sh", "#!\n");
+        os.mode("usr/bin/sh", 0o4755);
+        if !os.tree.join("bin").exists() {
+            symlink("usr/bin", os.tree.join("bin")).expect("a symlink");
+        }
+        os
+    }
+
+    /// Writes a file into the tree.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    pub fn file(&self, path: &str, content: &str) -> &Self {
+        let path = self.tree.join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
+        fs::write(&path, content).expect("a file");
+        self
+    }
+
+    /// Gives a path another mode.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such path.
+    pub fn mode(&self, path: &str, mode: u32) -> &Self {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(self.tree.join(path), mode).expect("a mode");
+        self
+    }
+
+    /// Commits the tree to [`BASE`] in a repository, with labels and the metadata that
+    /// rpm-ostree and coreos-assembler give an OS; returns the commit.
+    pub fn commit(&self, repo: &Path) -> String {
+        self.commit_for(Arch::X86_64, repo)
+    }
+
+    /// The same for an architecture, to the ref `os/ARCH/base`.
+    pub fn commit_for(&self, arch: Arch, repo: &Path) -> String {
+        let mut args = vec![
+            format!("--tree=dir={}", self.tree.display()),
+            format!("--branch=os/{arch}/base"),
+            "--owner-uid=0".into(),
+            "--owner-gid=0".into(),
+            "--no-xattrs".into(),
+            "--timestamp=@1700000000".into(),
+            "--add-metadata-string=version=44.1".into(),
+            format!("--add-metadata-string=coreos-assembler.basearch={arch}"),
+            "--add-metadata-string=ostree.linux=6.1".into(),
+            "--add-metadata=ostree.bootable=true".into(),
+            "--add-metadata-string=rpmostree.inputhash=0123".into(),
+            "--add-metadata=rpmostree.rpmdb.pkglist=[('bash','0','5.2','1','x86_64')]".into(),
+            "--add-metadata=ostree.composefs.digest.v0=[byte 0x01]".into(),
+        ];
+        if self.tree.join("usr/etc/selinux").exists() {
+            args.push(format!("--selinux-policy={}", self.tree.display()));
+        }
+        let commit = ostree(repo, ["commit".into()].into_iter().chain(args));
+        commit.trim().to_owned()
+    }
+
+    /// The same in the bench's repository.
+    pub fn commit_here(&self) -> String {
+        self.commit(&self.bench.repo())
+    }
+}
+
+/// The checksum of a commit's tree, by the stock command.
+///
+/// # Panics
+///
+/// When it does not say.
+pub fn content(repo: &Path, rev: &str) -> String {
+    let shown = ostree(repo, ["show", rev]);
+    let line = shown
+        .lines()
+        .find_map(|line| line.strip_prefix("ContentChecksum:"));
+    line.expect("a checksum").trim().to_owned()
+}
+
+/// The stock command's way: trees laid one over the other, labelled by the policy of the first.
+/// Returns the checksum of the tree.
+pub fn stock(repo: &Path, refs: &[&str]) -> String {
+    let trees = refs.iter().map(|name| format!("--tree=ref={name}"));
+    let args = [
+        "commit",
+        "--branch=stock",
+        "--no-bindings",
+        "--selinux-policy-from-base",
+    ];
+    ostree(repo, args.map(str::to_owned).into_iter().chain(trees));
+    content(repo, "stock")
+}

@@ -1,0 +1,205 @@
+//! `export treefile`: what rpm-ostree reads. rpm-ostree itself is in no Debian; its keys and their
+//! types are taken from its `rust/src/treefile.rs`, and its YAML parser's part is PyYAML's.
+
+use ostree_go_tests::bench::{Bench, TOY_SOURCE};
+use ostree_go_tests::cli::run;
+use ostree_go_tests::tools::{require, skip};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+const X86: &str = "go-sdk/x86_64/1.99.1";
+
+fn bench() -> Bench {
+    let bench = Bench::with_toys("channels: [\"go-sdk/${basearch}/1.99\"]");
+    let mut command = bench.ostree_go(["compose", "go.yaml"]);
+    run(command.env("SOURCE_DATE_EPOCH", "1770000000")).ok();
+    bench
+}
+
+/// A YAML file as another parser reads it; `None` without one.
+fn yaml(path: &Path) -> Option<Value> {
+    let python = require("python3")?;
+    let read = "import sys, json, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
+    let probe = Command::new(&python).args(["-c", "import yaml"]).output();
+    if !probe.is_ok_and(|out| out.status.success()) {
+        skip("python3 has no yaml module on this machine");
+        return None;
+    }
+    let out = run(Command::new(python).args(["-c", read]).arg(path)).ok();
+    Some(serde_json::from_str(&out.stdout).unwrap())
+}
+
+/// What rpm-ostree would refuse in a treefile: a key that it does not know, a value of another
+/// type, a text that it would change.
+fn problems(treefile: &Value) -> Vec<String> {
+    let texts = |value: &Value| {
+        let items = value.as_array();
+        items.is_some_and(|items| items.iter().all(Value::is_string))
+    };
+    let include = |value: &Value| value.is_string() || texts(value);
+    let mut found = Vec::new();
+    for (key, value) in treefile.as_object().unwrap() {
+        // Vec<String>, BTreeMap<String, serde_json::Value>, BTreeMap<String, Include>, and
+        // Vec<ConditionalInclude> with an `if` of the form `<var> <op> <value>`.
+        let is_good = match key.as_str() {
+            "ostree-layers" | "ostree-override-layers" => texts(value),
+            "add-commit-metadata" => {
+                let is_kept = |v: &Value| v.as_str().is_none_or(|text| !text.contains("${"));
+                value
+                    .as_object()
+                    .is_some_and(|map| map.values().all(is_kept))
+            }
+            "arch-include" => value
+                .as_object()
+                .is_some_and(|map| map.values().all(include)),
+            "conditional-include" => value.as_array().unwrap().iter().all(|one| {
+                let condition = one["if"].as_str().unwrap();
+                let inlined = problems(&one["include"]);
+                found.extend(inlined);
+                ["x86_64", "aarch64"]
+                    .iter()
+                    .any(|arch| condition == format!("basearch == \"{arch}\""))
+                    && one.as_object().unwrap().len() == 2
+            }),
+            _ => false,
+        };
+        if !is_good {
+            found.push(format!("{key}: {value}"));
+        }
+    }
+    found
+}
+
+#[test]
+fn one_architecture_is_one_document() {
+    let bench = bench();
+    let out = bench.run(["export", "treefile", X86]).ok();
+    insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
+        insta::assert_snapshot!(out.stdout, @"");
+    });
+    // The same again; a channel of the release; and from a repository of another mode.
+    for rev in ["go-sdk/x86_64/1.99", &bench.rev(X86).unwrap()] {
+        assert_eq!(
+            bench.run(["export", "treefile", rev]).ok().stdout,
+            out.stdout
+        );
+    }
+    let json = bench
+        .run(["export", "treefile", X86, "--syntax", "json"])
+        .ok();
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(problems(&json), [""; 0]);
+    assert_eq!(json["ostree-layers"], json!([X86]));
+    let release = &json["add-commit-metadata"]["sdk.releases"][0];
+    assert_eq!(release["commit"], bench.rev(X86).unwrap());
+    if let Some(read) = yaml(&bench.write("a.yaml", &out.stdout)) {
+        assert_eq!(read, json);
+    }
+    let out = bench
+        .run(["export", "treefile", X86, "--override", "--format", "json"])
+        .ok();
+    let out: Value = serde_json::from_str(&out.stdout).unwrap();
+    assert_eq!(out["treefile"]["ostree-override-layers"], json!([X86]));
+}
+
+#[test]
+fn both_architectures_are_conditions_or_files() {
+    let bench = bench();
+    let out = bench.run(["export", "treefile", "1.99.1"]).ok();
+    let json = bench
+        .run(["export", "treefile", "1.99.1", "--syntax", "json"])
+        .ok();
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(problems(&json), [""; 0]);
+    assert_eq!(json["conditional-include"].as_array().unwrap().len(), 2);
+    if let Some(read) = yaml(&bench.write("a.yaml", &out.stdout)) {
+        assert_eq!(read, json);
+    }
+    let one = bench
+        .run(["export", "treefile", "1.99.1", "--arch", "x86_64"])
+        .ok();
+    assert_eq!(
+        one.stdout,
+        bench.run(["export", "treefile", X86]).ok().stdout
+    );
+
+    let out = bench
+        .run([
+            "export",
+            "treefile",
+            "1.99.1",
+            "--output-dir",
+            "manifests/go",
+        ])
+        .ok();
+    assert_eq!(
+        out.stdout,
+        "manifests/go/go-sdk.yaml\nmanifests/go/go-sdk-x86_64.yaml\nmanifests/go/go-sdk-aarch64.yaml\n"
+    );
+    if let Some(read) = yaml(&bench.path("manifests/go/go-sdk.yaml")) {
+        assert_eq!(
+            read,
+            json!({"arch-include": {"x86_64": "go-sdk-x86_64.yaml", "aarch64": "go-sdk-aarch64.yaml"}})
+        );
+        assert_eq!(problems(&read), [""; 0]);
+        for arch in ["x86_64", "aarch64"] {
+            let read = yaml(&bench.path(&format!("manifests/go/go-sdk-{arch}.yaml"))).unwrap();
+            assert_eq!(problems(&read), [""; 0]);
+            assert_eq!(
+                read["ostree-layers"],
+                json!([format!("go-sdk/{arch}/1.99.1")])
+            );
+        }
+    }
+}
+
+#[test]
+fn several_sdks_stand_in_their_order() {
+    let bench = bench();
+    bench.toys("1.98.7");
+    bench.treefile("1.98.7", TOY_SOURCE);
+    bench.compose([]);
+    let out = bench
+        .run([
+            "export",
+            "treefile",
+            "1.99.1",
+            "1.98.7",
+            "--arch=x86_64",
+            "--syntax=json",
+        ])
+        .ok();
+    let json: Value = serde_json::from_str(&out.stdout).unwrap();
+    assert_eq!(json["ostree-layers"], json!([X86, "go-sdk/x86_64/1.98.7"]));
+    let metadata = &json["add-commit-metadata"];
+    assert_eq!(metadata["sdk.version"], Value::Null);
+    assert_eq!(metadata["sdk.releases"][1]["version"], "1.98.7");
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let bench = bench();
+    let refused = |args: &[&str]| {
+        let out = bench.run(["export", "treefile"].iter().chain(args).copied());
+        assert_ne!(out.code(), Some(0), "{args:?}");
+        assert_eq!(out.stdout, "");
+        let folder = bench.path("").display().to_string();
+        out.stderr.replace(folder.trim_end_matches('/'), "DIR")
+    };
+    insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
+        insta::assert_snapshot!(refused(&["1.99.2"]), @"");
+        insta::assert_snapshot!(refused(&["1.99.1", "--arch=ppc64le"]), @"");
+        let layers = bench.refs();
+        let layer = layers.iter().find(|name| name.contains("layer/common")).unwrap();
+        insta::assert_snapshot!(refused(&[layer]), @"");
+        bench.write("file", "");
+        insta::assert_snapshot!(refused(&[X86, "--output-dir=file/x"]), @"");
+        let commit = bench.rev(X86).unwrap();
+        ostree_go_tests::ostree::ostree(&bench.repo(), ["refs", "--delete", X86]);
+        insta::assert_snapshot!(refused(&[&commit]), @"");
+        bench.treefile("1.99.1", &format!("{TOY_SOURCE}\nadd-commit-metadata: {{ com.example.a: \"$${{x}}\" }}"));
+        bench.compose(["--replace"]);
+        insta::assert_snapshot!(refused(&[X86]), @"");
+    });
+}
