@@ -112,6 +112,7 @@ pub use deploy::{
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
 pub use export::{Compression, ExportError, ExportedTar, TarOptions, export_tar, write_tar};
+pub use export::{ExportedSysext, SysextForm, SysextHost, SysextOptions, export_sysext};
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use fsck::{DamagedObject, FsckReport, fsck};

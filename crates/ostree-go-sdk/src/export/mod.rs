@@ -7,9 +7,14 @@
 
 mod compression;
 mod error;
+mod os_release;
+mod sysext;
+mod sysext_tree;
 mod tar;
 mod tree;
 
 pub use compression::Compression;
 pub use error::ExportError;
+pub use os_release::SysextHost;
+pub use sysext::{ExportedSysext, SysextForm, SysextOptions, export_sysext};
 pub use tar::{ExportedTar, TarOptions, export_tar, write_tar};
