@@ -1,8 +1,8 @@
 //! Errors as people and scripts see them: a message, a hint, an exit code.
 
 use ostree_go_sdk::{
-    ComposeError, DeployError, Error, ErrorKind, LayerError, PullError, RemoteError, RepoError,
-    UpstreamError,
+    ComposeError, DeployError, Error, ErrorKind, ExportError, LayerError, PullError, RemoteError,
+    RepoError, UpstreamError,
 };
 use std::path::PathBuf;
 
@@ -145,6 +145,7 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Remote(error) => remote_hint(error),
         Error::Pull(error) => pull_hint(error),
         Error::Upstream(error) => upstream_hint(error),
+        Error::Export(error) => export_hint(error),
         _ => None,
     }
 }
@@ -257,6 +258,23 @@ fn upstream_hint(error: &UpstreamError) -> Option<String> {
         UpstreamError::Differs { .. } => {
             "do not use it as Go's own; `ostree-go show` says where it comes from"
         }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn export_hint(error: &ExportError) -> Option<String> {
+    let hint = match error {
+        ExportError::Repo(error) => return repo_hint(error),
+        ExportError::Remote(error) => return remote_hint(error),
+        ExportError::NotARelease { .. } => "`ostree-go list` shows releases and channels",
+        ExportError::MissingTool { package, .. } => {
+            return Some(format!("install {package}"));
+        }
+        ExportError::SysextPath { path, .. } if !path.as_str().starts_with("usr/") => {
+            "--leave-out-other leaves out what is elsewhere"
+        }
+        ExportError::OtherArch { .. } => "write a configuration for each architecture",
         _ => return None,
     };
     Some(hint.to_owned())

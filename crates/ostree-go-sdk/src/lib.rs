@@ -111,6 +111,10 @@ pub use deploy::{
 };
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
+pub use export::{
+    BootConfig, BootFile, BootOptions, BootRelease, BootSpec, BootUnit, boot_config,
+    write_boot_config,
+};
 pub use export::{Compression, ExportError, ExportedTar, TarOptions, export_tar, write_tar};
 pub use export::{ExportedSysext, SysextForm, SysextHost, SysextOptions, export_sysext};
 pub use fs::cache::{Cache, CacheError};

@@ -5,16 +5,24 @@
 //! the same bytes, on any machine and at any time. A file appears under its name when it is
 //! whole and durable.
 
+mod boot;
+mod boot_text;
+mod butane;
 mod compression;
 mod error;
+mod ignition;
 mod os_release;
 mod sysext;
 mod sysext_tree;
 mod tar;
 mod tree;
 
+pub use boot::{
+    BootConfig, BootFile, BootOptions, BootRelease, BootUnit, boot_config, write_boot_config,
+};
 pub use compression::Compression;
 pub use error::ExportError;
+pub use ignition::BootSpec;
 pub use os_release::SysextHost;
 pub use sysext::{ExportedSysext, SysextForm, SysextOptions, export_sysext};
 pub use tar::{ExportedTar, TarOptions, export_tar, write_tar};

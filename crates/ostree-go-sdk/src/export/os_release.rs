@@ -60,17 +60,14 @@ impl SysextHost {
             })
     }
 
-    fn named(
-        id: String,
-        version_id: Option<String>,
-        sysext_level: Option<String>,
-    ) -> Option<Self> {
+    fn named(id: String, version_id: Option<String>, sysext_level: Option<String>) -> Option<Self> {
         // os-release(5): "lower-case string (no spaces or other characters outside of 0-9, a-z,
         // ".", "_" and "-")", and the same for both others.
         let is_valid = |value: &str| {
             let mut bytes = value.bytes();
             !value.is_empty()
-                && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+                && bytes
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
         };
         let others = [&version_id, &sysext_level];
         let good = is_valid(&id) && others.into_iter().flatten().all(|value| is_valid(value));
@@ -136,12 +133,21 @@ mod tests {
             read(level),
             [("ID", "flatcar".into()), ("SYSEXT_LEVEL", "1.0".into())]
         );
-        assert_eq!(read("# x\nID=\"arch\"\nVERSION_ID=\n"), [("ID", "arch".into())]);
+        assert_eq!(
+            read("# x\nID=\"arch\"\nVERSION_ID=\n"),
+            [("ID", "arch".into())]
+        );
     }
 
     #[test]
     fn refuses_what_no_host_is() {
-        for text in ["", "NAME=x\n", "ID=\n", "ID=\"a b\"\n", "ID=a\nVERSION_ID=`x`\n"] {
+        for text in [
+            "",
+            "NAME=x\n",
+            "ID=\n",
+            "ID=\"a b\"\n",
+            "ID=a\nVERSION_ID=`x`\n",
+        ] {
             let host = SysextHost::from_os_release(text, Path::new("os-release"));
             assert!(host.is_err(), "{text}");
         }

@@ -8,9 +8,9 @@
 //! squashfs is fed to `mksquashfs` as a tar archive, with no tree on disk in between.
 //! `mkfs.erofs` reads no archives before erofs-utils 1.7, so it gets a tree beside the image.
 
+use super::ExportError;
 use super::os_release::SysextHost;
 use super::sysext_tree::{Parts, write_archive, write_directory};
-use super::ExportError;
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::fs::path::TreePath;
 use crate::fs::{atomic, digest, tree};
@@ -154,7 +154,9 @@ pub fn export_sysext(
     if let Some(arch) = info.arch {
         release.push(("ARCHITECTURE", arch.systemd().to_owned()));
     }
-    let lines = release.iter().map(|(key, value)| format!("{key}={value}\n"));
+    let lines = release
+        .iter()
+        .map(|(key, value)| format!("{key}={value}\n"));
     let parts = Parts::read(repo, commit, &name, lines.collect(), options.leave_out)?;
     let job = Job {
         repo,
@@ -303,8 +305,21 @@ impl Job<'_> {
         command
             .arg("-")
             .arg(image)
-            .args(["-tar", "-noappend", "-quiet", "-no-progress", "-exit-on-error"])
-            .args(["-comp", "zstd", "-no-xattrs", "-all-root", "-root-mode", "755"])
+            .args([
+                "-tar",
+                "-noappend",
+                "-quiet",
+                "-no-progress",
+                "-exit-on-error",
+            ])
+            .args([
+                "-comp",
+                "zstd",
+                "-no-xattrs",
+                "-all-root",
+                "-root-mode",
+                "755",
+            ])
             .args(["-mkfs-time", &time, "-all-time", &time])
             // It refuses two answers to one question.
             .env_remove("SOURCE_DATE_EPOCH");
@@ -346,12 +361,7 @@ impl Job<'_> {
         u32::try_from(self.time).unwrap_or(u32::MAX).to_string()
     }
 
-    fn tool(
-        &self,
-        tool: &'static str,
-        package: &'static str,
-        error: ProcessError,
-    ) -> ExportError {
+    fn tool(&self, tool: &'static str, package: &'static str, error: ProcessError) -> ExportError {
         match error {
             ProcessError::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ExportError::MissingTool {
@@ -400,7 +410,13 @@ fn uuid(commit: CommitId) -> String {
     hex[12] = b'8';
     hex[16] = b'8';
     let hex = String::from_utf8_lossy(&hex);
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
     parts.join("-")
 }
 

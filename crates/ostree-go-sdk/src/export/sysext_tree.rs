@@ -27,7 +27,9 @@ pub(super) struct Parts {
 }
 
 enum Part {
-    Directory { mode: u32 },
+    Directory {
+        mode: u32,
+    },
     Leaf(FileId),
     /// The `extension-release`.
     Own(String),

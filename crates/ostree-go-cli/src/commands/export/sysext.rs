@@ -86,7 +86,10 @@ pub fn run(context: &Context<'_>, args: &SysextArgs) -> Result<ExitCode, CliErro
     let release: Map<String, Value> = release
         .map(|(key, value)| ((*key).to_owned(), json!(value)))
         .collect();
-    let left_out = made.left_out.iter().map(|path: &TreePath| format!("/{path}"));
+    let left_out = made
+        .left_out
+        .iter()
+        .map(|path: &TreePath| format!("/{path}"));
     let document = json!({
         "commit": commit.to_string(),
         "path": args.dest,
