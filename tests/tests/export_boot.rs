@@ -6,6 +6,7 @@ use ostree_go_tests::bench::{Bench, TOY_SOURCE};
 use ostree_go_tests::cli::{Output, ostree_go, run};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::host::read;
+use ostree_go_tests::tmpfs::Tmpfs;
 use ostree_go_tests::tools;
 use ostree_go_tests::webserver::{BadServer, Fault};
 use serde_json::{Value, json};
@@ -70,7 +71,10 @@ impl Publisher {
 
     fn export_with(&self, form: &str, names: &[&str], more: &[&str]) -> Output {
         let url = self.server.url();
-        let remote = ["--remote", "acme", "--remote-url", &url];
+        let mut remote = vec!["--remote-url", &url];
+        if !more.contains(&"--remote") {
+            remote.extend(["--remote", "acme"]);
+        }
         self.bench
             .run([&["export", form], names, &remote, more].concat())
     }
@@ -451,6 +455,15 @@ fn a_host_installs_at_its_first_boot_and_upgrades_at_the_next() {
     );
     assert_eq!(out.stdout, shown);
 
+    // What the services of users get, by systemd's own reading.
+    let generator =
+        "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator";
+    let out = host.command(&[generator]).ok();
+    assert_eq!(
+        out.stdout,
+        format!("GOPROXY=https://proxy.example,direct\nPATH={bin}:/usr/bin:/usr/sbin\n")
+    );
+
     // The next boot.
     publisher.release("1.99.2", 1_800_000_001);
     host.boot().ok();
@@ -563,11 +576,10 @@ fn bad_input_is_named() {
         .iter()
         .find(|name| name.contains("layer/site"))
         .unwrap();
-    let other = Arch::ALL
-        .into_iter()
-        .find(|arch| *arch != host_arch())
-        .unwrap();
-    let other = format!("go-sdk/{other}/1.99");
+    let host = host_arch().to_string();
+    let mut all = Arch::ALL.into_iter();
+    let other_arch = all.find(|arch| *arch != host_arch()).unwrap().to_string();
+    let other = format!("go-sdk/{other_arch}/1.99");
     publisher.bench.write("junk", "no key\n");
     let repo = publisher.bench.repo().display().to_string();
     let said = |names: &[&str], more: &[&str]| {
@@ -582,7 +594,8 @@ fn bad_input_is_named() {
     };
     insta::with_settings!({filters => [
         ("[0-9a-f]{64}", "COMMIT"),
-        ("(x86_64|aarch64)", "ARCH"),
+        (host.as_str(), "HOST"),
+        (other_arch.as_str(), "OTHER"),
     ]}, {
         insta::assert_snapshot!(said(&["1.98"], &[]), @"
         1 error: no ref or commit `1.98` in repository REPO
@@ -644,6 +657,16 @@ fn a_file_is_replaced_whole() {
         out.stderr,
         format!("c.bu: installs go-sdk/{}/1.99\n", host_arch())
     );
+    if let Some(disk) = Tmpfs::mount(64 << 10) {
+        let dest = disk.path().join("c.bu");
+        fs::write(&dest, "old\n").unwrap();
+        disk.fill();
+        let out = publisher.export("butane", &["1.99"], &["-o", dest.to_str().unwrap()]);
+        let out = out.exits(75);
+        insta::assert_snapshot!(out.stderr.replace(dest.to_str().unwrap(), "C.BU"), @"");
+        assert_eq!(read(&dest), "old\n");
+        assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 2);
+    }
     let printed = publisher.export("butane", &["1.99"], &[]).ok().stdout;
     assert_eq!(read(&publisher.bench.path("c.bu")), printed);
     let out = publisher

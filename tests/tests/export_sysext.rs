@@ -296,7 +296,7 @@ fn bad_input_is_named() {
         err.replace(&bench.repo().display().to_string(), "REPO")
     };
     insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
-        insta::assert_snapshot!(said(&["1.98", "go"]), @"
+        insta::assert_snapshot!(said(&["go-sdk/x86_64/1.98", "go"]), @"
         error: no ref or commit `1.98` in repository REPO
         hint: did you mean `go-sdk/x86_64/1.99.1`?
         ");

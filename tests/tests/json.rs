@@ -143,6 +143,10 @@ fn every_field_is_on_the_page() {
     run("diff 1.99.1 1.99.2", 0);
     run("fsck", 0);
     run("checkout 1.99.1 tree", 0);
+    run("export sysext 1.99.1 extension --host debian:12", 0);
+    let boot = format!("1.99.1 --remote-url https://x.example --gpg-import {keys}");
+    run(&format!("export ignition {boot}"), 0);
+    run(&format!("export butane {boot} --output boot.bu"), 0);
     run(&format!("sign 1.99.1 {sign}"), 0);
     run(&format!("verify 1.99.1 --gpg-keys {keys}"), 0);
     run(

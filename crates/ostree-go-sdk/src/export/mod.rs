@@ -1,7 +1,7 @@
 //! A release in the forms that image pipelines take: one format a file.
 //!
 //! What an export writes is read from the repository's objects, with no tree on disk in
-//! between, and every object is checked against its checksum on the way. The same commit gives
+//! between (but for EROFS, whose tool reads nothing else), and every object is checked against its checksum on the way. The same commit gives
 //! the same bytes, on any machine and at any time. A file appears under its name when it is
 //! whole and durable.
 

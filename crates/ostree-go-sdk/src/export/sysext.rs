@@ -227,11 +227,14 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn folder(&self) -> &Path {
-        match self.dest.parent() {
+    /// The folder of the destination, which has to be there.
+    fn folder(&self) -> Result<&Path, ExportError> {
+        let folder = match self.dest.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
-        }
+        };
+        let found = folder.metadata().map(|_| folder);
+        found.map_err(ExportError::io("write", self.dest))
     }
 
     /// Writes the directory under a hidden name, and renames it.
@@ -251,7 +254,7 @@ impl Job<'_> {
             Err(rustix::io::Errno::EXIST) => return Err(self.exists()),
             renamed => renamed.map_err(io::Error::from),
         }
-        .and_then(|()| atomic::sync_directory(Some(self.folder())))
+        .and_then(|()| atomic::sync_directory(self.dest.parent()))
         .map_err(failed)?;
         Ok(bytes)
     }
@@ -282,7 +285,7 @@ impl Job<'_> {
         let file = tempfile::Builder::new()
             .prefix(".ostree-go-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(self.folder())
+            .tempfile_in(self.folder()?)
             .map_err(failed())?;
         let temporary = file.into_temp_path();
         make(&temporary)?;
@@ -363,6 +366,10 @@ impl Job<'_> {
 
     fn tool(&self, tool: &'static str, package: &'static str, error: ProcessError) -> ExportError {
         match error {
+            // Ctrl-C is for every program of the terminal.
+            _ if self.progress.is_cancelled() => ExportError::Cancelled {
+                commit: self.commit,
+            },
             ProcessError::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ExportError::MissingTool {
                     tool,
@@ -386,7 +393,7 @@ impl Staging {
         let folder = tempfile::Builder::new()
             .prefix(".ostree-go-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir_in(job.folder())
+            .tempdir_in(job.folder()?)
             .map_err(ExportError::io("write", job.dest))?;
         Ok(Self(folder.keep()))
     }

@@ -70,17 +70,18 @@ pub fn run(context: &Context<'_>, args: &SysextArgs) -> Result<ExitCode, CliErro
         .progress(Arc::new(Terminal::new(&context.global)));
     let made = export_sysext(&repo, commit, &args.dest, &options)?;
     if let Some(first) = made.left_out.first() {
-        context.output.say(&format!(
-            "note: {} outside of /usr and /opt are left out: /{first}{}",
-            files(made.left_out.len() as u64),
-            if made.left_out.len() > 1 { ", …" } else { "" },
-        ));
+        let more = match made.left_out.len() {
+            1 => String::new(),
+            n => format!(", and {} more", count(n as u64 - 1)),
+        };
+        let line = format!("note: left out, as outside of /usr and /opt: /{first}{more}");
+        context.output.say(&line);
     }
     context.output.say(&format!(
-        "{}: {}, {}",
+        "{}: {}, {} files",
         args.dest.display(),
         bytes(made.bytes),
-        files(made.files)
+        count(made.files)
     ));
     let release = made.release.iter();
     let release: Map<String, Value> = release
@@ -123,12 +124,5 @@ fn file(action: &'static str, path: &Path, source: std::io::Error) -> CliError {
         action,
         path,
         source,
-    }
-}
-
-fn files(number: u64) -> String {
-    match number {
-        1 => "1 file".to_owned(),
-        _ => format!("{} files", count(number)),
     }
 }
