@@ -459,10 +459,10 @@ fn a_host_installs_at_its_first_boot_and_upgrades_at_the_next() {
     let generator =
         "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator";
     let out = host.command(&[generator]).ok();
-    assert_eq!(
-        out.stdout,
-        format!("GOPROXY=https://proxy.example,direct\nPATH={bin}:/usr/bin:/usr/sbin\n")
-    );
+    let mut lines: Vec<&str> = out.stdout.lines().collect();
+    lines.sort_unstable();
+    let path = format!("PATH={bin}:/usr/bin:/usr/sbin");
+    assert_eq!(lines, ["GOPROXY=https://proxy.example,direct", &path]);
 
     // The next boot.
     publisher.release("1.99.2", 1_800_000_001);
@@ -599,14 +599,14 @@ fn bad_input_is_named() {
     ]}, {
         insta::assert_snapshot!(said(&["1.98"], &[]), @"
         1 error: no ref or commit `1.98` in repository REPO
-        hint: did you mean `go-sdk/ARCH/1.99`?
+        hint: did you mean `go-sdk/HOST/1.99`?
         ");
         insta::assert_snapshot!(said(&[layer], &[]), @"
         1 error: commit COMMIT is a layer, expected a release or a channel
         hint: `ostree-go list` shows releases and channels
         ");
         insta::assert_snapshot!(said(&["1.99", &other], &[]), @"
-        1 error: go-sdk/ARCH/1.99 is not for ARCH, as the releases before it
+        1 error: go-sdk/OTHER/1.99 is not for HOST, as the releases before it
         hint: write a configuration for each architecture
         ");
         insta::assert_snapshot!(said(&["1.99"], &["--spec", "2.4.0"]), @"1 error: unknown Ignition version `2.4.0`, expected 3.3.0, 3.4.0, 3.5.0, 3.6.0");
@@ -618,10 +618,7 @@ fn bad_input_is_named() {
         1 error: there are no public GPG keys in what was given for remote `acme`
           GPG: Unable to export keys: GPGME: No data
         ");
-        insta::assert_snapshot!(said(&["1.99"], &["--remote", "a/b"]), @"
-        2 error: the argument '--remote <NAME>' cannot be used multiple times
-        hint: usage: ostree-go export ignition [OPTIONS] --remote-url <URL> --gpg-import <FILE> <RELEASE>...
-        ");
+        insta::assert_snapshot!(said(&["1.99"], &["--remote", "a/b"]), @"1 error: `a/b` is not a name for a remote, expected letters, digits, `.`, `_` and `-`");
         insta::assert_snapshot!(said(&["1.99"], &["--env", "GOFLAGS=$HOME"]), @r"1 error: value `$HOME` has a quote, `$`, `\`, a backquote or a line break");
         insta::assert_snapshot!(said(&["1.99"], &["--env", "1A=b"]), @"1 error: variable `1A` is no name of a variable");
         insta::assert_snapshot!(said(&["1.99"], &["--env", "GOFLAGS"]), @"2 error: --env GOFLAGS has no value, expected NAME=VALUE");
@@ -663,7 +660,11 @@ fn a_file_is_replaced_whole() {
         disk.fill();
         let out = publisher.export("butane", &["1.99"], &["-o", dest.to_str().unwrap()]);
         let out = out.exits(75);
-        insta::assert_snapshot!(out.stderr.replace(dest.to_str().unwrap(), "C.BU"), @"");
+        insta::assert_snapshot!(out.stderr.replace(dest.to_str().unwrap(), "C.BU"), @"
+        error: cannot write C.BU
+          No space left on device (os error 28)
+        hint: make room on the file system and run the command again
+        ");
         assert_eq!(read(&dest), "old\n");
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 2);
     }

@@ -269,7 +269,7 @@ fn what_no_extension_may_have_is_refused() {
         .run(["export", "sysext", REF, "go2", "--leave-out-other"])
         .ok();
     insta::assert_snapshot!(out.stderr, @"
-    note: 1 file outside of /usr and /opt are left out: /etc/profile.d/go.sh
+    note: left out, as outside of /usr and /opt: /etc/profile.d/go.sh
     go2: 518 B, 16 files
     ");
 
@@ -297,7 +297,7 @@ fn bad_input_is_named() {
     };
     insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
         insta::assert_snapshot!(said(&["go-sdk/x86_64/1.98", "go"]), @"
-        error: no ref or commit `1.98` in repository REPO
+        error: no ref or commit `go-sdk/x86_64/1.98` in repository REPO
         hint: did you mean `go-sdk/x86_64/1.99.1`?
         ");
         insta::assert_snapshot!(said(&[&layer, "go"]), @"
@@ -313,10 +313,10 @@ fn bad_input_is_named() {
         error: cannot read no-such
           No such file or directory (os error 2)
         ");
-        insta::assert_snapshot!(said(&[REF, "no/such/go"]), @r#"
+        insta::assert_snapshot!(said(&[REF, "no/such/go"]), @"
         error: cannot write no/such/go
-          No such file or directory (os error 2) at path "/tmp/.tmpDQH3sq/no/such/.ostree-go-PerHYs"
-        "#);
+          No such file or directory (os error 2)
+        ");
     });
     for (form, tool) in [("squashfs", "mksquashfs"), ("erofs", "mkfs.erofs")] {
         let mut command = bench.ostree_go(["export", "sysext", REF, "go.raw", "--form", form]);
