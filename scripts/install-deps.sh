@@ -71,6 +71,12 @@ tests() {
     command_of xz xz-utils xz
     command_of openssl openssl openssl
     command_of chromium chromium chromium
+    command_of mksquashfs squashfs-tools squashfs-tools
+    command_of mkfs.erofs erofs-utils erofs-utils
+    command_of systemd-sysext systemd systemd
+    command_of ignition-validate ignition ignition-validate
+    [[ -e /usr/lib/dracut/modules.d/30ignition/ignition ]] || want ignition ignition
+    command_of bwrap bubblewrap bubblewrap
 }
 
 docs() { need_rust; }

@@ -156,6 +156,10 @@ fn every_field_is_on_the_page() {
         &format!("overlay {BASE} go-sdk/x86_64/1.99.1 --ref os/go"),
         0,
     );
+    run("export sysext 1.99.1 extension --host debian:12", 0);
+    let boot = format!("1.99.1 --remote-url https://x.example --gpg-import {keys}");
+    run(&format!("export ignition {boot}"), 0);
+    run(&format!("export butane {boot} --output boot.bu"), 0);
     run(&format!("sign 1.99.1 {sign}"), 0);
     run(&format!("verify 1.99.1 --gpg-keys {keys}"), 0);
     run(

@@ -288,7 +288,15 @@ fn overlay_hint(error: &OverlayError) -> Option<String> {
 fn export_hint(error: &ExportError) -> Option<String> {
     let hint = match error {
         ExportError::Repo(error) => return repo_hint(error),
-        ExportError::NotARelease { .. } => "`ostree-go list` shows the releases",
+        ExportError::Remote(error) => return remote_hint(error),
+        ExportError::NotARelease { .. } => "`ostree-go list` shows releases and channels",
+        ExportError::MissingTool { package, .. } => {
+            return Some(format!("install {package}"));
+        }
+        ExportError::SysextPath { path, .. } if !path.as_str().starts_with("usr/") => {
+            "--leave-out-other leaves out what is elsewhere"
+        }
+        ExportError::OtherArch { .. } => "write a configuration for each architecture",
         _ => return None,
     };
     Some(hint.to_owned())

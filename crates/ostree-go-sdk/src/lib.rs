@@ -113,7 +113,12 @@ pub use deploy::{
 };
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
+pub use export::{
+    BootConfig, BootFile, BootOptions, BootRelease, BootSpec, BootUnit, boot_config,
+    write_boot_config,
+};
 pub use export::{Compression, ExportError, ExportedTar, TarOptions, export_tar, write_tar};
+pub use export::{ExportedSysext, SysextForm, SysextHost, SysextOptions, export_sysext};
 pub use export::{Fragment, FragmentOptions, Syntax, fragment};
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};

@@ -1,8 +1,8 @@
 //! Other programs, run to their end.
 
 use crate::kind::ErrorKind;
-use std::io;
-use std::process::{Command, Stdio};
+use std::io::{self, BufWriter, Write};
+use std::process::{ChildStdin, Command, Output, Stdio};
 
 /// Why another program did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +33,14 @@ impl ProcessError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Start { source, .. } => ErrorKind::of_io(source),
+            Self::Failed { said, .. } if said.contains(NO_SPACE) => ErrorKind::DiskFull,
             Self::Failed { .. } => ErrorKind::Io,
         }
     }
 }
+
+/// The words for `ENOSPC` in the C locale, which [`run_in_c`] and [`feed`] run in.
+const NO_SPACE: &str = "No space left on device";
 
 /// Bytes of memory that this machine can give without swapping; `None` where nobody says.
 /// Source: `MemAvailable` of `/proc/meminfo` (proc(5)).
@@ -58,14 +62,97 @@ pub(crate) fn run(program: &str, command: &mut Command) -> Result<String, Proces
             program: program.to_owned(),
             source,
         })?;
+    done(program, &output)
+}
+
+/// As [`run`], in the C locale, so that a full disk is known for one.
+pub(crate) fn run_in_c(program: &str, command: &mut Command) -> Result<String, ProcessError> {
+    run(program, command.env("LC_ALL", "C"))
+}
+
+/// Runs a program, in the C locale, that reads what `write` writes.
+///
+/// Where both fail, the program's error is the one to tell if `write` failed in writing to it:
+/// that it no longer reads has a reason that it knows.
+pub(crate) fn feed<E: From<ProcessError>>(
+    program: &str,
+    command: &mut Command,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Fed<E>>,
+) -> Result<(), E> {
+    let failed = |source| ProcessError::Start {
+        program: program.to_owned(),
+        source,
+    };
+    let mut child = command
+        .env("LC_ALL", "C")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let stdin = child.stdin.take();
+    // Its output is read all the while: a program whose pipe is full stands still.
+    let (written, output) = std::thread::scope(|scope| {
+        let waiting = scope.spawn(move || child.wait_with_output());
+        let mut out = BufWriter::with_capacity(256 << 10, Stdin(stdin));
+        let written = write(&mut out).and_then(|()| out.flush().map_err(Fed::Write));
+        let (stdin, rest) = out.into_parts();
+        // Where writing has failed, what is left over must not be written when it is dropped.
+        drop((stdin, rest));
+        (written, waiting.join())
+    });
+    let output = output.map_err(|_| failed(io::ErrorKind::Other.into()))?;
+    let said = done(program, &output.map_err(failed)?);
+    match written {
+        Err(Fed::Source(error)) => Err(error),
+        Err(Fed::Write(source)) => Err(said.err().unwrap_or_else(|| failed(source)).into()),
+        Ok(()) => Ok(said.map(drop)?),
+    }
+}
+
+/// Why what a program was to read did not all come.
+pub(crate) enum Fed<E> {
+    /// The program no longer reads.
+    Write(io::Error),
+    /// Making it failed.
+    Source(E),
+}
+
+impl<E> From<io::Error> for Fed<E> {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+/// The pipe to a program; none is one that is closed.
+struct Stdin(Option<ChildStdin>);
+
+impl Write for Stdin {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Some(stdin) => stdin.write(bytes),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a program that has ended wrote, or why it failed.
+fn done(program: &str, output: &Output) -> Result<String, ProcessError> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.trim().lines().last().unwrap_or("it said nothing");
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    // A full disk is not always the last thing that a program tells.
+    let full = lines.clone().rfind(|line| line.contains(NO_SPACE));
+    let said = full.or_else(|| lines.next_back());
     Err(ProcessError::Failed {
         program: program.to_owned(),
-        said: said.to_owned(),
+        said: said.unwrap_or("it said nothing").to_owned(),
     })
 }
 

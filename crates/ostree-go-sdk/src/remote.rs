@@ -39,10 +39,10 @@ pub struct Remote {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewRemote {
-    name: String,
-    url: String,
-    keys: Vec<Vec<u8>>,
-    verification: Verification,
+    pub(crate) name: String,
+    pub(crate) url: String,
+    pub(crate) keys: Vec<Vec<u8>>,
+    pub(crate) verification: Verification,
 }
 
 impl NewRemote {
@@ -187,21 +187,7 @@ impl RemoteError {
 /// holds none, or there is none where commits have to be signed.
 pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
     let name = &new.name;
-    check_name(name)?;
-    let url = Url::parse(&new.url).map_err(|source| RemoteError::InvalidUrl {
-        name: name.clone(),
-        source,
-    })?;
-    let keyring = match (new.verification, new.keys.is_empty()) {
-        (Verification::Signed, true) => {
-            return Err(RemoteError::NoKeys { name: name.clone() });
-        }
-        (Verification::Signed, false) => Some(keyring(name, &new.keys)?),
-        (Verification::Unsigned, true) => None,
-        (Verification::Unsigned, false) => {
-            return Err(RemoteError::Unsigned { name: name.clone() });
-        }
-    };
+    let (url, keyring) = check(new)?;
     let _lock = lock(repo)?;
     if let Some(there) = find(repo, name)? {
         return Err(RemoteError::Exists {
@@ -237,6 +223,50 @@ pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
         )
         .map_err(|source| repo.failed(&format!("add remote `{name}`"), source))?;
     get(repo, name)
+}
+
+/// Adds a remote, or where there is one of this name, with the same URL and the same need of
+/// signatures, adds the keys to its keyring: calling it once more changes nothing.
+///
+/// # Errors
+/// As [`add`] does; a remote of this name with another URL, or with another need of signatures,
+/// is left as it is.
+pub fn add_or_import_keys(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
+    match add(repo, new) {
+        Err(RemoteError::Exists { name, url }) => {
+            let there = get(repo, &name)?;
+            let (wanted, _) = check(new)?;
+            if there.url != wanted.to_string() || there.verification != new.verification {
+                return Err(RemoteError::Exists { name, url });
+            }
+            for file in &new.keys {
+                import_keys(repo, &name, file)?;
+            }
+            Ok(there)
+        }
+        added => added,
+    }
+}
+
+/// What is to be written for a remote, once it is known to be well-formed: its URL and keyring.
+pub(crate) fn check(new: &NewRemote) -> Result<(Url, Option<Vec<u8>>), RemoteError> {
+    let name = &new.name;
+    check_name(name)?;
+    let url = Url::parse(&new.url).map_err(|source| RemoteError::InvalidUrl {
+        name: name.clone(),
+        source,
+    })?;
+    let keyring = match (new.verification, new.keys.is_empty()) {
+        (Verification::Signed, true) => {
+            return Err(RemoteError::NoKeys { name: name.clone() });
+        }
+        (Verification::Signed, false) => Some(keyring(name, &new.keys)?),
+        (Verification::Unsigned, true) => None,
+        (Verification::Unsigned, false) => {
+            return Err(RemoteError::Unsigned { name: name.clone() });
+        }
+    };
+    Ok((url, keyring))
 }
 
 /// The remotes of a repository, by name.

@@ -33,6 +33,9 @@ enum Action {
         /// Take commits as they come, signed or not
         #[arg(long, conflicts_with = "gpg_import")]
         no_gpg_verify: bool,
+        /// Where there is such a remote with this URL, only give it the keys
+        #[arg(long)]
+        if_not_exists: bool,
     },
     /// List the remotes
     List,
@@ -75,18 +78,24 @@ pub fn run(context: &Context<'_>, args: &RemoteArgs) -> Result<ExitCode, CliErro
             url,
             gpg_import,
             no_gpg_verify,
+            if_not_exists,
         } => {
             let mut new = NewRemote::new(name, url).unsigned(*no_gpg_verify);
             for path in gpg_import {
                 new = new.keys(read(path)?);
             }
-            let added = remote::add(&repo, &new)?;
+            let added = match if_not_exists {
+                true => remote::add_or_import_keys(&repo, &new)?,
+                false => remote::add(&repo, &new)?,
+            };
             let keys = remote::keys(&repo, name)?;
             let says = match added.verification {
                 Verification::Unsigned => "its commits need no signature".to_owned(),
                 _ => format!("its commits are to be signed by {}", fingerprints(&keys)),
             };
-            context.output.say(&format!("added remote {name}: {says}"));
+            let added_or_there = if *if_not_exists { "" } else { "added " };
+            let line = format!("{added_or_there}remote {name}: {says}");
+            context.output.say(&line);
             let mut document = remote_json(&added);
             document["keys"] = keys_json(&keys);
             context.output.data(&document, String::new)?;

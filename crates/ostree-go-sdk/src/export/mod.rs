@@ -1,19 +1,33 @@
 //! A release in the forms that image pipelines take: one format a file.
 //!
 //! What an export writes is read from the repository's objects, with no tree on disk in
-//! between, and every object is checked against its checksum on the way. The same commit gives
+//! between (but for EROFS, whose tool reads nothing else), and every object is checked against its checksum on the way. The same commit gives
 //! the same bytes, on any machine and at any time. A file appears under its name when it is
 //! whole and durable.
 
+mod boot;
+mod boot_text;
+mod butane;
 mod compression;
 mod error;
+mod ignition;
+mod os_release;
+mod release;
+mod sysext;
+mod sysext_tree;
 mod tar;
 mod tree;
 mod treefile;
 
+pub use boot::{
+    BootConfig, BootFile, BootOptions, BootRelease, BootUnit, boot_config, write_boot_config,
+};
 pub use compression::Compression;
 pub use error::ExportError;
-pub(crate) use tree::read_leaf;
-
+pub use ignition::BootSpec;
+pub use os_release::SysextHost;
+pub use sysext::{ExportedSysext, SysextForm, SysextOptions, export_sysext};
 pub use tar::{ExportedTar, TarOptions, export_tar, write_tar};
 pub use treefile::{Fragment, FragmentOptions, Syntax, fragment};
+
+pub(crate) use tree::read_leaf;

@@ -5,6 +5,7 @@
 //! architecture has a fragment of its own.
 
 use super::ExportError;
+use super::release::release;
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind, image_metadata, list};
 use crate::fs::atomic;
@@ -79,7 +80,10 @@ pub fn fragment(
     let (mut by_arch, mut refs) = (BTreeMap::<Arch, Vec<_>>::new(), Vec::new());
     for id in releases {
         let (name, info) = on_ref(repo, &listed, *id)?;
-        let arch = info.arch.ok_or(ExportError::NotARelease { commit: *id })?;
+        let arch = info.arch.ok_or(ExportError::NotARelease {
+            commit: *id,
+            kind: info.kind,
+        })?;
         let of_arch = by_arch.entry(arch).or_default();
         if !refs.contains(name) {
             refs.push(name.clone());
@@ -99,10 +103,7 @@ fn on_ref<'l>(
     listed: &'l [(RefName, CommitInfo)],
     id: CommitId,
 ) -> Result<(&'l RefName, &'l CommitInfo), ExportError> {
-    let found = CommitInfo::read(repo, id)?;
-    if !matches!(found.kind, CommitKind::Release | CommitKind::Channel) {
-        return Err(ExportError::NotARelease { commit: id });
-    }
+    let found = release(repo, id)?;
     let is_it = |info: &CommitInfo| {
         info.kind == CommitKind::Release
             && (info.id == id || found.kind == CommitKind::Channel)

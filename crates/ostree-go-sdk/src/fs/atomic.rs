@@ -94,7 +94,8 @@ pub fn symlink(target: &Path, path: &Path) -> io::Result<()> {
 /// Makes the names in a directory durable.
 pub fn sync_directory(directory: Option<&Path>) -> io::Result<()> {
     match directory {
-        Some(here) if here.as_os_str().is_empty() => File::open(".")?.sync_all(),
+        // What has no folder in its name is in this one.
+        Some(directory) if directory.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),
     }

@@ -1,5 +1,7 @@
 //! One format a file: arguments and one function.
 
+mod boot;
+mod sysext;
 mod tar;
 mod treefile;
 
@@ -20,12 +22,18 @@ pub struct ExportArgs {
 
 #[derive(Debug, Subcommand)]
 enum Form {
+    Butane(boot::ButaneArgs),
+    Ignition(boot::IgnitionArgs),
+    Sysext(sysext::SysextArgs),
     Tar(tar::TarArgs),
     Treefile(treefile::TreefileArgs),
 }
 
 pub fn run(context: &Context<'_>, args: &ExportArgs) -> Result<ExitCode, CliError> {
     match &args.form {
+        Form::Butane(args) => boot::butane(context, args),
+        Form::Ignition(args) => boot::ignition(context, args),
+        Form::Sysext(args) => sysext::run(context, args),
         Form::Tar(args) => tar::run(context, args),
         Form::Treefile(args) => treefile::run(context, args),
     }

@@ -1,0 +1,174 @@
+//! `export butane` and `export ignition`: one configuration, written in two languages.
+
+use crate::commands::{Context, resolve};
+use crate::error::CliError;
+use ostree_go_sdk::{BootConfig, BootOptions, BootSpec, NewRemote, boot_config, write_boot_config};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A host's first boot, as Butane's YAML
+///
+/// For `butane`, variant fcos; the same as `export ignition` writes. The host installs the SDKs
+/// when it boots first, checks their signatures, and follows those that are channels at every
+/// boot after it.
+#[derive(Debug, clap::Args)]
+pub struct ButaneArgs {
+    /// The version of Butane's variant fcos: 1.4.0, 1.5.0, 1.6.0 or 1.7.0
+    #[arg(long, value_name = "VERSION", default_value = "1.4.0")]
+    spec: String,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// A host's first boot, as Ignition's JSON
+///
+/// The host installs the SDKs when it boots first, checks their signatures, and follows those
+/// that are channels at every boot after it.
+#[derive(Debug, clap::Args)]
+pub struct IgnitionArgs {
+    /// The version of Ignition's format: 3.3.0, 3.4.0, 3.5.0 or 3.6.0
+    #[arg(long, value_name = "VERSION", default_value = "3.3.0")]
+    spec: String,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// What the host gets.
+#[derive(Debug, clap::Args)]
+struct HostArgs {
+    /// Releases or channels of one architecture, the active one first: refs, commits, or versions
+    /// of this machine's
+    #[arg(value_name = "RELEASE", required = true)]
+    releases: Vec<String>,
+
+    /// Where the host takes them from: http://, https:// or file:///
+    #[arg(long, value_name = "URL")]
+    remote_url: String,
+
+    /// What the host calls that remote
+    #[arg(long, value_name = "NAME", default_value = "go-sdk")]
+    remote: String,
+
+    /// Believe the public GPG keys in this file (may be repeated)
+    #[arg(long, value_name = "FILE", required = true)]
+    gpg_import: Vec<PathBuf>,
+
+    /// One more variable for every session on the host (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+
+    /// Who builds with the caches in /var/cache
+    #[arg(long, value_name = "USER", default_value = "root")]
+    cache_owner: String,
+
+    /// Where the host has ostree-go
+    #[arg(long, value_name = "PATH", default_value = "/usr/bin/ostree-go")]
+    program: PathBuf,
+
+    /// Write it to a file in place of standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub fn butane(context: &Context<'_>, args: &ButaneArgs) -> Result<ExitCode, CliError> {
+    let spec = BootSpec::of_butane(&args.spec)?;
+    let config = config(context, &args.host)?;
+    say(
+        context,
+        &args.host,
+        &config,
+        &config.butane(spec),
+        &args.spec,
+    )
+}
+
+pub fn ignition(context: &Context<'_>, args: &IgnitionArgs) -> Result<ExitCode, CliError> {
+    let spec = BootSpec::of_ignition(&args.spec)?;
+    let config = config(context, &args.host)?;
+    say(
+        context,
+        &args.host,
+        &config,
+        &config.ignition(spec),
+        &args.spec,
+    )
+}
+
+fn config(context: &Context<'_>, args: &HostArgs) -> Result<BootConfig, CliError> {
+    let repo = context.repo()?;
+    let commits = args.releases.iter().map(|name| resolve(&repo, name));
+    let commits = commits.collect::<Result<Vec<_>, _>>()?;
+    let mut remote = NewRemote::new(&args.remote, &args.remote_url);
+    for path in &args.gpg_import {
+        remote = remote.keys(read(path)?);
+    }
+    let mut options = BootOptions::new(remote)
+        .program(&args.program)
+        .cache_owner(&args.cache_owner);
+    for variable in &args.env {
+        let (name, value) = variable.split_once('=').ok_or_else(|| {
+            CliError::usage(format!(
+                "--env {variable} has no value, expected NAME=VALUE"
+            ))
+        })?;
+        options = options.variable(name, value);
+    }
+    Ok(boot_config(&repo, &commits, &options)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|source| CliError::File {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn say(
+    context: &Context<'_>,
+    args: &HostArgs,
+    config: &BootConfig,
+    text: &str,
+    spec: &str,
+) -> Result<ExitCode, CliError> {
+    if let Some(path) = &args.output {
+        write_boot_config(path, text)?;
+        let names: Vec<&str> = config
+            .releases
+            .iter()
+            .map(|one| one.ref_name.as_str())
+            .collect();
+        let line = format!("{}: installs {}", path.display(), names.join(", "));
+        context.output.say(&line);
+    }
+    let releases = config.releases.iter().map(|one| {
+        json!({
+            "ref": one.ref_name.as_str(),
+            "commit": one.commit.to_string(),
+            "version": one.version,
+        })
+    });
+    let files = config.files.iter().map(|file| {
+        json!({
+            "path": file.path,
+            "mode": format!("{:04o}", file.mode),
+            "bytes": file.content.len(),
+        })
+    });
+    let document = json!({
+        "spec": spec,
+        "releases": releases.collect::<Value>(),
+        "files": files.collect::<Value>(),
+        "units": config.units.iter().map(|unit| &unit.name).collect::<Vec<_>>(),
+        "path": args.output,
+        "config": args.output.is_none().then_some(text),
+    });
+    context.output.data(&document, || match args.output {
+        None => text.to_owned(),
+        Some(_) => String::new(),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

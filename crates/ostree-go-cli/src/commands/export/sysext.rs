@@ -1,0 +1,128 @@
+use crate::commands::{Context, resolve};
+use crate::error::CliError;
+use crate::output::{bytes, count};
+use crate::progress::Terminal;
+use clap::ValueEnum;
+use ostree_go_sdk::{SysextForm, SysextHost, SysextOptions, TreePath, export_sysext};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// A system extension, which systemd-sysext merges into /usr
+///
+/// It is called as DEST is, without `.raw`, and it merges under that name only. Copy it to
+/// /var/lib/extensions.
+#[derive(Debug, clap::Args)]
+pub struct SysextArgs {
+    /// A ref, a commit, or a version or channel of this machine's architecture
+    #[arg(value_name = "RELEASE")]
+    release: String,
+
+    /// Where to; NAME.raw is a squashfs image, NAME a directory
+    #[arg(value_name = "DEST")]
+    dest: PathBuf,
+
+    /// What to write instead
+    #[arg(long, value_enum, value_name = "FORM")]
+    form: Option<Form>,
+
+    /// Only for this host: its ID, or ID:VERSION_ID, as in its os-release (default: any host)
+    #[arg(long, value_name = "ID", conflicts_with = "os_release")]
+    host: Option<String>,
+
+    /// Only for the host with this os-release
+    #[arg(long, value_name = "FILE")]
+    os_release: Option<PathBuf>,
+
+    /// Leave out what is outside of /usr and /opt instead of refusing it
+    #[arg(long)]
+    leave_out_other: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    /// A directory
+    Directory,
+    /// A squashfs image, made by mksquashfs
+    Squashfs,
+    /// An EROFS image, made by mkfs.erofs
+    Erofs,
+}
+
+impl From<Form> for SysextForm {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Directory => Self::Directory,
+            Form::Squashfs => Self::Squashfs,
+            Form::Erofs => Self::Erofs,
+        }
+    }
+}
+
+pub fn run(context: &Context<'_>, args: &SysextArgs) -> Result<ExitCode, CliError> {
+    let repo = context.repo()?;
+    let commit = resolve(&repo, &args.release)?;
+    let options = SysextOptions::default()
+        .form(args.form.map(Into::into))
+        .host(host(args)?)
+        .leave_out_other(args.leave_out_other)
+        .progress(Arc::new(Terminal::new(&context.global)));
+    let made = export_sysext(&repo, commit, &args.dest, &options)?;
+    if let Some(first) = made.left_out.first() {
+        let more = match made.left_out.len() {
+            1 => String::new(),
+            n => format!(", and {} more", count(n as u64 - 1)),
+        };
+        let line = format!("note: left out, as outside of /usr and /opt: /{first}{more}");
+        context.output.say(&line);
+    }
+    context.output.say(&format!(
+        "{}: {}, {} files",
+        args.dest.display(),
+        bytes(made.bytes),
+        count(made.files)
+    ));
+    let release = made.release.iter();
+    let release: Map<String, Value> = release
+        .map(|(key, value)| ((*key).to_owned(), json!(value)))
+        .collect();
+    let left_out = made
+        .left_out
+        .iter()
+        .map(|path: &TreePath| format!("/{path}"));
+    let document = json!({
+        "commit": commit.to_string(),
+        "path": args.dest,
+        "name": made.name,
+        "form": made.form.as_str(),
+        "bytes": made.bytes,
+        "sha256": made.sha256.map(|sha256| sha256.to_string()),
+        "files": made.files,
+        "extension_release": release,
+        "left_out": left_out.collect::<Value>(),
+    });
+    context.output.data(&document, String::new)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn host(args: &SysextArgs) -> Result<SysextHost, CliError> {
+    match (&args.host, &args.os_release) {
+        (Some(host), _) => Ok(SysextHost::parse(host)?),
+        (None, Some(path)) => {
+            let read = std::fs::read_to_string(path);
+            let text = read.map_err(|source| file("read", path, source))?;
+            Ok(SysextHost::from_os_release(&text, path)?)
+        }
+        (None, None) => Ok(SysextHost::Any),
+    }
+}
+
+fn file(action: &'static str, path: &Path, source: std::io::Error) -> CliError {
+    let path = path.to_owned();
+    CliError::File {
+        action,
+        path,
+        source,
+    }
+}

@@ -1,0 +1,159 @@
+//! What a host says it is: `os-release(5)`.
+
+use super::ExportError;
+use std::path::Path;
+
+/// The host that an extension is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SysextHost {
+    /// Any, as far as its architecture fits: `ID=_any`.
+    #[default]
+    Any,
+    /// One, by the keys of `os-release(5)` that systemd compares.
+    Named {
+        /// `ID`: `fedora`.
+        id: String,
+        /// `VERSION_ID`: `42`. A host without one takes any.
+        version_id: Option<String>,
+        /// `SYSEXT_LEVEL`, which counts instead of `VERSION_ID` where both sides have it.
+        sysext_level: Option<String>,
+    },
+}
+
+impl SysextHost {
+    /// A host by its `ID`, or its `ID` and `VERSION_ID` with a `:` between them: `fedora:42`.
+    ///
+    /// # Errors
+    /// When one of them has characters that it cannot have.
+    pub fn parse(text: &str) -> Result<Self, ExportError> {
+        let (id, version_id) = match text.split_once(':') {
+            Some((id, version_id)) => (id, Some(version_id)),
+            None => (text, None),
+        };
+        let named = Self::named(id.to_owned(), version_id.map(str::to_owned), None);
+        named.ok_or_else(|| ExportError::InvalidHost {
+            found: text.to_owned(),
+        })
+    }
+
+    /// Reads the text of a host's `os-release`, which errors call `name`.
+    ///
+    /// # Errors
+    /// When it has no `ID`, or a value has characters that it cannot have.
+    pub fn from_os_release(text: &str, name: &Path) -> Result<Self, ExportError> {
+        let mut found: [Option<String>; 3] = Default::default();
+        for line in text.lines() {
+            let Some((key, value)) = line.trim().split_once('=') else {
+                continue;
+            };
+            let keys = ["ID", "VERSION_ID", "SYSEXT_LEVEL"];
+            if let Some(at) = keys.iter().position(|known| *known == key) {
+                // As in a shell: the last one counts.
+                found[at] = Some(unquote(value)).filter(|value| !value.is_empty());
+            }
+        }
+        let [id, version_id, sysext_level] = found;
+        id.and_then(|id| Self::named(id, version_id, sysext_level))
+            .ok_or_else(|| ExportError::InvalidOsRelease {
+                path: name.to_owned(),
+            })
+    }
+
+    fn named(id: String, version_id: Option<String>, sysext_level: Option<String>) -> Option<Self> {
+        // os-release(5): "lower-case string (no spaces or other characters outside of 0-9, a-z,
+        // ".", "_" and "-")", and the same for both others.
+        let is_valid = |value: &str| {
+            let mut bytes = value.bytes();
+            !value.is_empty()
+                && bytes
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+        };
+        let others = [&version_id, &sysext_level];
+        let good = is_valid(&id) && others.into_iter().flatten().all(|value| is_valid(value));
+        good.then(|| match id.as_str() {
+            "_any" => Self::Any,
+            _ => Self::Named {
+                id,
+                version_id,
+                sysext_level,
+            },
+        })
+    }
+
+    /// `ID`, and what else there is for a host to compare.
+    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
+        let Self::Named {
+            id,
+            version_id,
+            sysext_level,
+        } = self
+        else {
+            return vec![("ID", "_any".to_owned())];
+        };
+        let mut lines = vec![("ID", id.clone())];
+        // systemd-sysext(8): VERSION_ID counts where there is no SYSEXT_LEVEL.
+        match (sysext_level, version_id) {
+            (Some(level), _) => lines.push(("SYSEXT_LEVEL", level.clone())),
+            (None, Some(version)) => lines.push(("VERSION_ID", version.clone())),
+            (None, None) => {}
+        }
+        lines
+    }
+}
+
+/// A value without its quotes. What these keys may hold needs no escapes.
+fn unquote(value: &str) -> String {
+    let value = value.trim();
+    let quoted = ['"', '\''].into_iter().find_map(|quote| {
+        let inner = value.strip_prefix(quote)?;
+        inner.strip_suffix(quote)
+    });
+    quoted.unwrap_or(value).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<(&'static str, String)> {
+        let host = SysextHost::from_os_release(text, Path::new("os-release"));
+        host.unwrap().lines()
+    }
+
+    #[test]
+    fn reads_what_systemd_compares() {
+        let fedora = "NAME=\"Fedora Linux\"\nID=fedora\nVERSION_ID=42\nVARIANT_ID=coreos\n";
+        assert_eq!(
+            read(fedora),
+            [("ID", "fedora".into()), ("VERSION_ID", "42".into())]
+        );
+        let level = "ID='flatcar'\nVERSION_ID=\"3815.2.0\"\nSYSEXT_LEVEL=1.0\n";
+        assert_eq!(
+            read(level),
+            [("ID", "flatcar".into()), ("SYSEXT_LEVEL", "1.0".into())]
+        );
+        assert_eq!(
+            read("# x\nID=\"arch\"\nVERSION_ID=\n"),
+            [("ID", "arch".into())]
+        );
+    }
+
+    #[test]
+    fn refuses_what_no_host_is() {
+        for text in [
+            "",
+            "NAME=x\n",
+            "ID=\n",
+            "ID=\"a b\"\n",
+            "ID=a\nVERSION_ID=`x`\n",
+        ] {
+            let host = SysextHost::from_os_release(text, Path::new("os-release"));
+            assert!(host.is_err(), "{text}");
+        }
+        for text in ["", ":42", "Fedora", "fedora:", "a b"] {
+            assert!(SysextHost::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(SysextHost::parse("_any").unwrap(), SysextHost::Any);
+    }
+}

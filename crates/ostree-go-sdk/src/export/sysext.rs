@@ -1,0 +1,451 @@
+//! A systemd system extension: a directory or an image that `systemd-sysext` merges into `/usr`.
+//!
+//! systemd-sysext(8), and `extension_release_validate` of systemd's `extension-util.c`: the file
+//! `extension-release.NAME` has to have the extension's own name, its `ID` and what goes with it
+//! have to be the host's, and an extension with an `os-release` is refused. Only `/usr` and
+//! `/opt` are merged.
+//!
+//! squashfs is fed to `mksquashfs` as a tar archive, with no tree on disk in between.
+//! `mkfs.erofs` reads no archives before erofs-utils 1.7, so it gets a tree beside the image.
+
+use super::ExportError;
+use super::os_release::SysextHost;
+use super::release::release;
+use super::sysext_tree::{Parts, write_archive, write_directory};
+
+use crate::fs::path::TreePath;
+use crate::fs::{atomic, digest, tree};
+use crate::id::{CommitId, Sha256};
+use crate::process::{self, ProcessError};
+use crate::progress::{Progress, Silent};
+use crate::repo::Repo;
+use rustix::fs::RenameFlags;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+/// What form an extension takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SysextForm {
+    /// A directory, with copies of the files.
+    Directory,
+    /// A squashfs image, compressed by zstd; `mksquashfs` 4.5 or newer makes it.
+    Squashfs,
+    /// An EROFS image, compressed by lz4hc; `mkfs.erofs` makes it.
+    Erofs,
+}
+
+impl SysextForm {
+    /// A stable lower-case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Squashfs => "squashfs",
+            Self::Erofs => "erofs",
+        }
+    }
+
+    /// What a name asks for: an image where it ends in `.raw`, as systemd has it.
+    #[must_use]
+    pub fn of_name(dest: &Path) -> Self {
+        match is_image_name(dest) {
+            true => Self::Squashfs,
+            false => Self::Directory,
+        }
+    }
+}
+
+/// How to write an extension.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct SysextOptions {
+    form: Option<SysextForm>,
+    host: SysextHost,
+    leave_out: bool,
+    progress: Arc<dyn Progress>,
+}
+
+impl Default for SysextOptions {
+    fn default() -> Self {
+        Self {
+            form: None,
+            host: SysextHost::Any,
+            leave_out: false,
+            progress: Arc::new(Silent),
+        }
+    }
+}
+
+impl SysextOptions {
+    /// The form. Default: [by the name](SysextForm::of_name).
+    #[must_use]
+    pub fn form(mut self, form: Option<SysextForm>) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// The host it is for. Default: any.
+    #[must_use]
+    pub fn host(mut self, host: SysextHost) -> Self {
+        self.host = host;
+        self
+    }
+
+    /// Leaves out what is outside of `/usr` and `/opt`, which no extension can bring. Default:
+    /// that is an error.
+    #[must_use]
+    pub fn leave_out_other(mut self, leave_out: bool) -> Self {
+        self.leave_out = leave_out;
+        self
+    }
+
+    /// Who is told how far it is. Default: nobody.
+    #[must_use]
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+}
+
+/// An extension that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportedSysext {
+    /// Its name, without `.raw`.
+    pub name: String,
+    /// Its form.
+    pub form: SysextForm,
+    /// The size of an image in bytes; of a directory, that of the files in it.
+    pub bytes: u64,
+    /// The digest of an image.
+    pub sha256: Option<Sha256>,
+    /// Files and symlinks in it, and its `extension-release`.
+    pub files: u64,
+    /// The keys of its `extension-release`.
+    pub release: Vec<(&'static str, String)>,
+    /// Files and symlinks of the release that are not in it, sorted.
+    pub left_out: Vec<TreePath>,
+}
+
+/// Writes a release or a channel as a system extension. An image replaces what is at `dest`; a
+/// directory must not exist.
+///
+/// The name of `dest`, without the `.raw` of an image, is the extension's. The same commit, host
+/// and name give the same bytes, as far as the same version of the tool makes the image.
+///
+/// # Errors
+/// When the commit is no release, has files outside of `/usr` and `/opt` or an `os-release`,
+/// an object is damaged or missing, a tool is missing or fails, or the file system refuses.
+/// `dest` is then as it was.
+pub fn export_sysext(
+    repo: &Repo,
+    commit: CommitId,
+    dest: &Path,
+    options: &SysextOptions,
+) -> Result<ExportedSysext, ExportError> {
+    let info = release(repo, commit)?;
+    let form = options.form.unwrap_or_else(|| SysextForm::of_name(dest));
+    let name = extension_name(dest, form)?;
+    let mut release = options.host.lines();
+    if let Some(arch) = info.arch {
+        release.push(("ARCHITECTURE", arch.systemd().to_owned()));
+    }
+    let lines = release
+        .iter()
+        .map(|(key, value)| format!("{key}={value}\n"));
+    let parts = Parts::read(repo, commit, &name, lines.collect(), options.leave_out)?;
+    let job = Job {
+        repo,
+        commit,
+        time: info.timestamp,
+        parts: &parts,
+        dest,
+        progress: options.progress.as_ref(),
+    };
+    let (bytes, sha256) = match form {
+        SysextForm::Directory => (job.directory()?, None),
+        SysextForm::Squashfs => job.image(|image| job.squashfs(image))?,
+        SysextForm::Erofs => job.image(|image| job.erofs(image))?,
+    };
+    Ok(ExportedSysext {
+        name,
+        form,
+        bytes,
+        sha256,
+        files: parts.files(),
+        release,
+        left_out: parts.left_out,
+    })
+}
+
+fn is_image_name(dest: &Path) -> bool {
+    dest.extension().is_some_and(|end| end == "raw")
+}
+
+/// The name that systemd knows an extension by.
+fn extension_name(dest: &Path, form: SysextForm) -> Result<String, ExportError> {
+    let invalid = || ExportError::SysextName {
+        path: dest.to_owned(),
+        form,
+    };
+    if is_image_name(dest) == (form == SysextForm::Directory) {
+        return Err(invalid());
+    }
+    let name = match form {
+        SysextForm::Directory => dest.file_name(),
+        _ => dest.file_stem(),
+    };
+    // A component of a tree's path is what `image_name_is_valid` of systemd takes, which besides
+    // refuses the names of its own temporary files.
+    name.and_then(|name| name.to_str())
+        .filter(|name| !name.starts_with(".#") && name.parse::<TreePath>().is_ok())
+        .map(str::to_owned)
+        .ok_or_else(invalid)
+}
+
+/// What is to be written where.
+struct Job<'a> {
+    repo: &'a Repo,
+    commit: CommitId,
+    time: u64,
+    parts: &'a Parts,
+    dest: &'a Path,
+    progress: &'a dyn Progress,
+}
+
+impl Job<'_> {
+    /// The folder of the destination, which has to be there.
+    fn folder(&self) -> Result<&Path, ExportError> {
+        let folder = match self.dest.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let found = folder.metadata().map(|_| folder);
+        found.map_err(ExportError::io("write", self.dest))
+    }
+
+    /// Writes the directory under a hidden name, and renames it.
+    fn directory(&self) -> Result<u64, ExportError> {
+        if self.dest.symlink_metadata().is_ok() {
+            return Err(self.exists());
+        }
+        let staging = Staging::new(self)?;
+        let bytes = self.tree(staging.path())?;
+        let failed = |error| ExportError::io("write", self.dest)(error);
+        File::open(staging.path())
+            .and_then(|top| Ok(rustix::fs::syncfs(top.as_fd())?))
+            .map_err(failed)?;
+        let cwd = rustix::fs::CWD;
+        match rustix::fs::renameat_with(cwd, staging.path(), cwd, self.dest, RenameFlags::NOREPLACE)
+        {
+            Err(rustix::io::Errno::EXIST) => return Err(self.exists()),
+            renamed => renamed.map_err(io::Error::from),
+        }
+        .and_then(|()| atomic::sync_directory(self.dest.parent()))
+        .map_err(failed)?;
+        Ok(bytes)
+    }
+
+    fn exists(&self) -> ExportError {
+        ExportError::Exists {
+            path: self.dest.to_owned(),
+        }
+    }
+
+    fn tree(&self, top: &Path) -> Result<u64, ExportError> {
+        write_directory(
+            self.repo,
+            self.commit,
+            self.parts,
+            self.time,
+            top,
+            self.progress,
+        )
+    }
+
+    /// Has an image made under a hidden name, and renames it.
+    fn image(
+        &self,
+        make: impl FnOnce(&Path) -> Result<(), ExportError>,
+    ) -> Result<(u64, Option<Sha256>), ExportError> {
+        let failed = || ExportError::io("write", self.dest);
+        let file = tempfile::Builder::new()
+            .prefix(".ostree-go-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(self.folder()?)
+            .map_err(failed())?;
+        let temporary = file.into_temp_path();
+        make(&temporary)?;
+        let mut image = File::open(&temporary).map_err(failed())?;
+        let item = self.dest.to_string_lossy();
+        let (hasher, bytes) = digest::hash(&mut image, &item, None, self.progress)
+            .map_err(failed())?
+            .ok_or(ExportError::Cancelled {
+                commit: self.commit,
+            })?;
+        atomic::rename(&image, &temporary, self.dest).map_err(failed())?;
+        // Nothing is under that name any more.
+        let _ = temporary.keep();
+        Ok((bytes, Some(digest::finish(hasher))))
+    }
+
+    fn squashfs(&self, image: &Path) -> Result<(), ExportError> {
+        let time = self.seconds();
+        let mut command = Command::new("mksquashfs");
+        command
+            .arg("-")
+            .arg(image)
+            .args([
+                "-tar",
+                "-noappend",
+                "-quiet",
+                "-no-progress",
+                "-exit-on-error",
+            ])
+            .args([
+                "-comp",
+                "zstd",
+                "-no-xattrs",
+                "-all-root",
+                "-root-mode",
+                "755",
+            ])
+            .args(["-mkfs-time", &time, "-all-time", &time])
+            // It refuses two answers to one question.
+            .env_remove("SOURCE_DATE_EPOCH");
+        let fed = process::feed("mksquashfs", &mut command, |out| {
+            write_archive(
+                self.repo,
+                self.commit,
+                self.parts,
+                self.time,
+                out,
+                self.progress,
+            )
+        });
+        fed.map_err(|error| match error {
+            ExportError::Process(error) => self.tool("mksquashfs", "squashfs-tools", error),
+            other => other,
+        })
+    }
+
+    fn erofs(&self, image: &Path) -> Result<(), ExportError> {
+        let staging = Staging::new(self)?;
+        self.tree(staging.path())?;
+        let mut command = Command::new("mkfs.erofs");
+        command
+            // `--all-root`, and neither the tree's own times nor the attributes that a security
+            // module gives to its files.
+            .args(["-zlz4hc", "--all-root", "-x-1"])
+            .arg(format!("-T{}", self.seconds()))
+            .arg(format!("-U{}", uuid(self.commit)))
+            .args([image, staging.path()])
+            .env_remove("SOURCE_DATE_EPOCH");
+        process::run_in_c("mkfs.erofs", &mut command)
+            .map(drop)
+            .map_err(|error| self.tool("mkfs.erofs", "erofs-utils", error))
+    }
+
+    /// The commit's time as images hold it: squashfs has 32 bits for it.
+    fn seconds(&self) -> String {
+        u32::try_from(self.time).unwrap_or(u32::MAX).to_string()
+    }
+
+    fn tool(&self, tool: &'static str, package: &'static str, error: ProcessError) -> ExportError {
+        match error {
+            // Ctrl-C is for every program of the terminal.
+            _ if self.progress.is_cancelled() => ExportError::Cancelled {
+                commit: self.commit,
+            },
+            ProcessError::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ExportError::MissingTool {
+                    tool,
+                    package,
+                    source,
+                }
+            }
+            source => ExportError::Tool {
+                path: self.dest.to_owned(),
+                source,
+            },
+        }
+    }
+}
+
+/// A hidden folder beside the destination, removed with all that is in it.
+struct Staging(PathBuf);
+
+impl Staging {
+    fn new(job: &Job<'_>) -> Result<Self, ExportError> {
+        let folder = tempfile::Builder::new()
+            .prefix(".ostree-go-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir_in(job.folder()?)
+            .map_err(ExportError::io("write", job.dest))?;
+        Ok(Self(folder.keep()))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // It has gone by its other name, or an error is on its way already.
+        let _ = tree::remove(&self.0);
+    }
+}
+
+/// The identity of an image: the commit's checksum, in the form of RFC 9562's version 8.
+fn uuid(commit: CommitId) -> String {
+    let mut hex = commit.to_string().into_bytes();
+    hex.truncate(32);
+    hex[12] = b'8';
+    hex[16] = b'8';
+    let hex = String::from_utf8_lossy(&hex);
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
+    parts.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_extension_is_that_of_its_file() {
+        use SysextForm::{Directory, Erofs, Squashfs};
+        let name = |dest: &str, form| extension_name(Path::new(dest), form).ok();
+        assert_eq!(name("a/go-1.26.raw", Squashfs).as_deref(), Some("go-1.26"));
+        assert_eq!(name("go-1.26", Directory).as_deref(), Some("go-1.26"));
+        for (dest, form) in [
+            ("go.raw", Directory),
+            ("go", Erofs),
+            ("go.img", Squashfs),
+            ("..", Directory),
+            ("/", Directory),
+            ("a/.#go.raw", Erofs),
+        ] {
+            assert_eq!(name(dest, form), None, "{dest}");
+        }
+    }
+
+    #[test]
+    fn a_commit_has_one_uuid() {
+        assert_eq!(
+            uuid([0xab; 32].into()),
+            "abababab-abab-8bab-8bab-abababababab"
+        );
+    }
+}

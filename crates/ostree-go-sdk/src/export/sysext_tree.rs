@@ -1,0 +1,236 @@
+//! What is in a system extension, and its two ways out: as a tar archive and as a directory.
+
+use super::ExportError;
+use super::tree::{Leaf, Node, Tree, read_leaf};
+use crate::fs::path::TreePath;
+use crate::id::{CommitId, FileId};
+use crate::object::AnyHeader;
+use crate::process::Fed;
+use crate::progress::{Event, Phase, Progress};
+use crate::repo::Repo;
+use ::tar::{Builder, EntryType, Header};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// `S_IFDIR | 0755`, `S_IFREG | 0644` of stat(2).
+const DIRECTORY: u32 = 0o040_755;
+const FILE: u32 = 0o100_644;
+
+/// Everything in an extension, by path: a directory is before what is in it.
+pub(super) struct Parts {
+    entries: BTreeMap<TreePath, Part>,
+    pub(super) left_out: Vec<TreePath>,
+}
+
+enum Part {
+    Directory {
+        mode: u32,
+    },
+    Leaf(FileId),
+    /// The `extension-release`.
+    Own(String),
+}
+
+impl Parts {
+    /// What a commit's tree gives, and the extension's own file.
+    pub(super) fn read(
+        repo: &Repo,
+        commit: CommitId,
+        name: &str,
+        release: String,
+        leave_out: bool,
+    ) -> Result<Self, ExportError> {
+        let own = format!("usr/lib/extension-release.d/extension-release.{name}");
+        let own: TreePath = own.parse().map_err(|_| ExportError::SysextName {
+            path: name.into(),
+            form: super::SysextForm::Directory,
+        })?;
+        let mut entries = BTreeMap::new();
+        let mut left_out = Vec::new();
+        for (path, node) in Tree::read(repo, commit)?.entries {
+            let top = path.components().next();
+            match (top, node) {
+                (Some("usr" | "opt"), Node::Leaf(_))
+                    if path.as_str() == "usr/lib/os-release" || path == own =>
+                {
+                    return Err(ExportError::SysextPath {
+                        commit,
+                        path,
+                        problem: "no extension may bring its own",
+                    });
+                }
+                (Some("usr" | "opt"), Node::Leaf(id)) => {
+                    entries.insert(path, Part::Leaf(id));
+                }
+                (Some("usr" | "opt"), Node::Directory { mode }) => {
+                    entries.insert(path, Part::Directory { mode });
+                }
+                (_, Node::Leaf(_)) if leave_out => left_out.push(path),
+                (_, Node::Leaf(_)) => {
+                    return Err(ExportError::SysextPath {
+                        commit,
+                        path,
+                        problem: "only /usr and /opt are merged",
+                    });
+                }
+                (_, Node::Directory { .. }) => {}
+            }
+        }
+        let mut parent = own.parent();
+        while let Some(folder) = parent {
+            parent = folder.parent();
+            let mode = DIRECTORY;
+            entries.entry(folder).or_insert(Part::Directory { mode });
+        }
+        entries.insert(own, Part::Own(release));
+        Ok(Self { entries, left_out })
+    }
+
+    /// Files and symlinks.
+    pub(super) fn files(&self) -> u64 {
+        let is_file = |part: &&Part| !matches!(part, Part::Directory { .. });
+        self.entries.values().filter(is_file).count() as u64
+    }
+
+    /// Reads every part in its order.
+    fn each<E: From<ExportError>>(
+        &self,
+        repo: &Repo,
+        commit: CommitId,
+        progress: &dyn Progress,
+        mut each: impl FnMut(&TreePath, &Leaf) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (mut done, item) = (0, commit.to_string());
+        for (path, part) in &self.entries {
+            if progress.is_cancelled() {
+                return Err(ExportError::Cancelled { commit }.into());
+            }
+            let leaf = match part {
+                Part::Directory { mode } => own(*mode, Vec::new()),
+                Part::Own(text) => own(FILE, text.clone().into_bytes()),
+                Part::Leaf(id) => read_leaf(repo, path, *id)?,
+            };
+            each(path, &leaf)?;
+            done += leaf.content.len() as u64;
+            progress.event(&Event::Advanced {
+                phase: Phase::Export,
+                item: &item,
+                done,
+                total: None,
+            });
+        }
+        progress.event(&Event::Finished {
+            phase: Phase::Export,
+            item: &item,
+        });
+        Ok(())
+    }
+}
+
+fn own(mode: u32, content: Vec<u8>) -> Leaf {
+    let header = AnyHeader {
+        uid: 0,
+        gid: 0,
+        mode,
+        target: String::new(),
+        xattrs: Default::default(),
+    };
+    Leaf { header, content }
+}
+
+fn is_directory(leaf: &Leaf) -> bool {
+    leaf.header.mode & 0o170_000 == DIRECTORY & 0o170_000
+}
+
+impl From<ExportError> for Fed<ExportError> {
+    fn from(error: ExportError) -> Self {
+        Self::Source(error)
+    }
+}
+
+/// Writes a tar archive for a program to read.
+pub(super) fn write_archive(
+    repo: &Repo,
+    commit: CommitId,
+    parts: &Parts,
+    time: u64,
+    out: &mut dyn Write,
+    progress: &dyn Progress,
+) -> Result<(), Fed<ExportError>> {
+    let mut tar = Builder::new(out);
+    parts.each(repo, commit, progress, |path, leaf| {
+        let mut header = Header::new_ustar();
+        header.set_mtime(time);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mode(leaf.header.mode & 0o7777);
+        header.set_size(leaf.content.len() as u64);
+        if is_directory(leaf) {
+            header.set_entry_type(EntryType::Directory);
+            tar.append_data(&mut header, format!("{path}/"), io::empty())?;
+        } else if leaf.header.is_symlink() {
+            header.set_entry_type(EntryType::Symlink);
+            tar.append_link(&mut header, path.as_str(), &leaf.header.target)?;
+        } else {
+            header.set_entry_type(EntryType::Regular);
+            tar.append_data(&mut header, path.as_str(), leaf.content.as_slice())?;
+        }
+        Ok::<_, Fed<ExportError>>(())
+    })?;
+    Ok(tar.finish()?)
+}
+
+/// Writes a tree into an empty directory, every time the commit's; returns the bytes of its
+/// files. What it is made of is not durable yet.
+pub(super) fn write_directory(
+    repo: &Repo,
+    commit: CommitId,
+    parts: &Parts,
+    time: u64,
+    top: &Path,
+    progress: &dyn Progress,
+) -> Result<u64, ExportError> {
+    let mut bytes = 0;
+    let mut directories = vec![(top.to_owned(), 0o755)];
+    parts.each(repo, commit, progress, |path, leaf| {
+        let dest = top.join(path.as_str());
+        let mode = leaf.header.mode & 0o7777;
+        let written = if is_directory(leaf) {
+            directories.push((dest.clone(), mode));
+            fs::create_dir(&dest)
+        } else if leaf.header.is_symlink() {
+            std::os::unix::fs::symlink(&leaf.header.target, &dest)
+                .and_then(|()| set_time(&dest, time))
+        } else {
+            bytes += leaf.content.len() as u64;
+            fs::write(&dest, &leaf.content)
+                .and_then(|()| fs::set_permissions(&dest, Permissions::from_mode(mode)))
+                .and_then(|()| set_time(&dest, time))
+        };
+        written.map_err(ExportError::io("write", dest))
+    })?;
+    // Last, and from below: what is written into a directory changes its time.
+    for (directory, mode) in directories.iter().rev() {
+        fs::set_permissions(directory, Permissions::from_mode(*mode))
+            .and_then(|()| set_time(directory, time))
+            .map_err(ExportError::io("write", directory))?;
+    }
+    Ok(bytes)
+}
+
+fn set_time(path: &Path, seconds: u64) -> io::Result<()> {
+    let time = Timespec {
+        tv_sec: i64::try_from(seconds).unwrap_or(i64::MAX),
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(())
+}
