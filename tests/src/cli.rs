@@ -84,7 +84,7 @@ impl Output {
     }
 }
 
-fn binary() -> &'static Path {
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("OSTREE_GO_BIN") {
         Some(path) => PathBuf::from(path),

@@ -1,0 +1,220 @@
+//! RPMs that are damaged, not trusted or not what was expected.
+
+use super::{Bad, TOY};
+use insta::assert_snapshot;
+use ostree_go_sdk::Arch;
+use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::rpm::{Golang, Rpms, rpmbuild, run, sign};
+use ostree_go_tests::toy::Toy;
+use std::fs;
+use std::path::Path;
+
+/// Packages of the toy 1.99.1 beside a repository that has it from elsewhere.
+fn packages(golang: Golang) -> Option<(Bad, Rpms)> {
+    let bad = Bad::new();
+    let toy = bad.bench.path("toy");
+    Toy::new(Arch::X86_64).dir(&toy);
+    let rpms = golang.build(&toy, &bad.bench.path("rpms"))?;
+    Some((bad, rpms))
+}
+
+fn golang() -> Golang {
+    Golang::new(TOY, Arch::X86_64).payload("w6.gzdio")
+}
+
+/// Composes for x86_64 from a `source:` line, and may not.
+#[track_caller]
+fn refused(bad: &Bad, lines: &str, code: i32) -> String {
+    let lines = format!("arches: [x86_64]\n{lines}");
+    bad.bench.treefile(TOY, &lines);
+    bad.compose([], code)
+}
+
+/// A source of one RPM.
+fn one(rpm: &Path) -> String {
+    format!("source: [{{ rpm: [\"{}\"] }}]", rpm.display())
+}
+
+#[test]
+fn a_damaged_package() {
+    let Some((bad, rpms)) = packages(golang()) else {
+        return;
+    };
+    let whole = fs::read(&rpms.bin).unwrap();
+    let with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = whole.clone();
+        change(&mut bytes);
+        fs::write(&rpms.bin, bytes).unwrap();
+    };
+    let last = whole.len() - 30;
+    with(&|bytes| bytes[last] ^= 1);
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    with(&|bytes| bytes.truncate(last));
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    with(&|bytes| bytes.push(0));
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    let name = whole
+        .windows(10)
+        .rposition(|bytes| bytes == b"golang-bin")
+        .unwrap();
+    with(&|bytes| bytes[name] = b'G');
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    with(&|bytes| *bytes = b"<html>Not found</html>".to_vec());
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    fs::remove_file(&rpms.bin).unwrap();
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    fs::create_dir(&rpms.bin).unwrap();
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+}
+
+#[test]
+fn another_package_than_was_pinned() {
+    let Some((bad, rpms)) = packages(golang()) else {
+        return;
+    };
+    let zeros = "0".repeat(64);
+    let pinned = format!(
+        "source: [{{ rpm: [{{ path: \"{}\", sha256: {zeros} }}] }}]",
+        rpms.bin.display()
+    );
+    assert_snapshot!(refused(&bad, &pinned, 3), @"");
+    let pin = |pin: &str| format!("{}\npin: {{ x86_64: {{ {pin} }} }}", rpms.source(""));
+    assert_snapshot!(refused(&bad, &pin(&format!("sha256: {zeros}")), 1), @"");
+    let h1 = "h1: \"h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"";
+    assert_snapshot!(refused(&bad, &pin(h1), 3), @"");
+    let url = "source: [{ rpm: [\"https://example.com/golang.rpm\"] }]";
+    assert_snapshot!(refused(&bad, url, 1), @"");
+}
+
+#[test]
+fn a_package_by_somebody_else() {
+    let Some((bad, rpms)) = packages(golang()) else {
+        return;
+    };
+    let (vendor, thief) = (Gpg::new(), Gpg::new());
+    let (vendor_key, thief_key) = (vendor.key("vendor"), thief.key("thief"));
+    fs::copy(vendor.export(&vendor_key), bad.bench.path("vendor.asc")).unwrap();
+    let source = rpms.source(", gpgkey: [vendor.asc]");
+    assert_snapshot!(refused(&bad, &source, 3), @"");
+    for rpm in [&rpms.golang, &rpms.bin, &rpms.src] {
+        sign(rpm, thief.home(), &thief_key);
+    }
+    let said = refused(&bad, &source, 3).replace(&thief_key, "[thief]");
+    assert_snapshot!(said, @"");
+    for rpm in [&rpms.golang, &rpms.bin, &rpms.src] {
+        sign(rpm, vendor.home(), &vendor_key);
+    }
+    // A signature of another header.
+    let (golang, mut bin) = (
+        fs::read(&rpms.golang).unwrap(),
+        fs::read(&rpms.bin).unwrap(),
+    );
+    assert_eq!(
+        golang[104..112],
+        bin[104..112],
+        "the signature headers are alike"
+    );
+    let signature = |file: &[u8]| packet(file);
+    let (from, to) = (signature(&golang), signature(&bin));
+    bin[to.clone()].copy_from_slice(&golang[from]);
+    fs::write(&rpms.bin, bin).unwrap();
+    let said = refused(&bad, &source, 3).replace(&vendor_key, "[vendor]");
+    assert_snapshot!(said, @"");
+    assert_snapshot!(refused(&bad, &rpms.source(", gpgkey: [nobody.asc]"), 1), @"");
+    bad.bench.write("empty.asc", "no key");
+    assert_snapshot!(refused(&bad, &rpms.source(", gpgkey: [empty.asc]"), 1), @"");
+}
+
+/// Where the OpenPGP signature of the header is: the value of the tag DSAHEADER (267).
+fn packet(rpm: &[u8]) -> std::ops::Range<usize> {
+    let number = |at: usize| u32::from_be_bytes(rpm[at..at + 4].try_into().unwrap()) as usize;
+    let entries = number(96 + 8);
+    let index = 96 + 16;
+    let entry = (0..entries)
+        .map(|n| index + 16 * n)
+        .find(|at| number(*at) == 267);
+    let entry = entry.expect("an EdDSA signature");
+    let begin = index + 16 * entries + number(entry + 8);
+    begin..begin + number(entry + 12)
+}
+
+#[test]
+fn packages_of_another_kind() {
+    let Some((bad, rpms)) = packages(golang()) else {
+        return;
+    };
+    let arm = bad.bench.path("toy-arm");
+    Toy::new(Arch::Aarch64).dir(&arm);
+    let Some(arm) = Golang::new(TOY, Arch::Aarch64).build(&arm, &bad.bench.path("arm")) else {
+        return;
+    };
+    assert_snapshot!(refused(&bad, &arm.source(""), 3), @"");
+    let spec = bad.bench.path("rpms/golang.spec");
+    run(rpmbuild(&bad.bench.path("rpms"), "w6.gzdio")
+        .arg("-bs")
+        .arg(spec));
+    let source = bad
+        .bench
+        .path("rpms")
+        .join(format!("golang-{TOY}-1.test.src.rpm"));
+    assert_snapshot!(refused(&bad, &one(&source), 1), @"");
+    assert_snapshot!(refused(&bad, &one(&rpms.golang), 1), @"");
+    assert_snapshot!(refused(&bad, &one(&rpms.src), 1), @"");
+}
+
+#[test]
+fn a_compression_that_is_not_known() {
+    let Some((bad, rpms)) = packages(golang().payload("w9.bzdio")) else {
+        return;
+    };
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+}
+
+#[test]
+fn packages_that_do_not_fit_together() {
+    let Some((bad, rpms)) = packages(golang()) else {
+        return;
+    };
+    let build = |name: &str, version: &str, toy: Toy, golang: Golang| {
+        let dir = bad.bench.path(&format!("toy-{name}"));
+        toy.version(version).dir(&dir);
+        golang
+            .build(&dir, &bad.bench.path(name))
+            .expect("rpmbuild is here")
+    };
+    let other = Golang::new("1.99.2", Arch::X86_64);
+    let mut mixed = rpms.clone();
+    mixed.src = build("next", "1.99.2", Toy::new(Arch::X86_64), other).src;
+    assert_snapshot!(refused(&bad, &mixed.source(""), 3), @"");
+    let patched = Toy::new(Arch::X86_64).with("src/fmt/print.go", "package other\n");
+    let twice = build("patched", TOY, patched, golang());
+    let all = rpms
+        .source("")
+        .replace("] }]", &format!(", \"{}\"] }}]", twice.src.display()));
+    assert_snapshot!(refused(&bad, &all, 1), @"");
+    let away = golang().install("ln -s /etc/alternatives/go $root/usr/lib/golang/bin/alt");
+    let away = build("away", TOY, Toy::new(Arch::X86_64), away);
+    assert_snapshot!(refused(&bad, &away.source(""), 1), @"");
+}
+
+/// Bytes changed anywhere: refused, or not noticed by anybody because they mean nothing.
+#[test]
+fn any_byte_may_be_wrong() {
+    let Some((bad, rpms)) = packages(golang()) else {
+        return;
+    };
+    let whole = fs::read(&rpms.bin).unwrap();
+    bad.bench
+        .treefile(TOY, &format!("arches: [x86_64]\n{}", rpms.source("")));
+    // Every seventh byte of the headers, and some of the payload.
+    for at in (0..whole.len()).step_by(whole.len() / 150) {
+        let mut bytes = whole.clone();
+        bytes[at] = bytes[at].wrapping_add(0x41);
+        fs::write(&rpms.bin, bytes).unwrap();
+        let mut command = bad
+            .bench
+            .ostree_go(["compose", "go.yaml", "--repo=mutated"]);
+        let out = ostree_go_tests::cli::run(&mut command);
+        assert!(!out.stderr.contains("panicked"), "{at}: {}", out.stderr);
+    }
+}
