@@ -84,6 +84,7 @@ impl Output {
     }
 }
 
+/// The command: `$OSTREE_GO_BIN`, or one that is built here with failpoints on.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("OSTREE_GO_BIN") {

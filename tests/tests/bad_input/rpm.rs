@@ -48,23 +48,29 @@ fn a_damaged_package() {
     };
     let last = whole.len() - 30;
     with(&|bytes| bytes[last] ^= 1);
-    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has a payload with the SHA-256 [sha256], expected [sha256]");
     with(&|bytes| bytes.truncate(last));
-    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm is truncated");
     with(&|bytes| bytes.push(0));
-    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has bytes after its end");
     let name = whole
         .windows(10)
         .rposition(|bytes| bytes == b"golang-bin")
         .unwrap();
     with(&|bytes| bytes[name] = b'G');
-    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has a header with the SHA-256 [sha256], expected [sha256]");
     with(&|bytes| *bytes = b"<html>Not found</html>".to_vec());
-    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm is no RPM");
     fs::remove_file(&rpms.bin).unwrap();
-    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"
+    error: cannot read [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm
+      No such file or directory (os error 2)
+    ");
     fs::create_dir(&rpms.bin).unwrap();
-    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"
+    error: cannot read [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm
+      Is a directory (os error 21)
+    ");
 }
 
 #[test]
@@ -77,13 +83,13 @@ fn another_package_than_was_pinned() {
         "source: [{{ rpm: [{{ path: \"{}\", sha256: {zeros} }}] }}]",
         rpms.bin.display()
     );
-    assert_snapshot!(refused(&bad, &pinned, 3), @"");
+    assert_snapshot!(refused(&bad, &pinned, 3), @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has the SHA-256 [sha256], expected [sha256]");
     let pin = |pin: &str| format!("{}\npin: {{ x86_64: {{ {pin} }} }}", rpms.source(""));
-    assert_snapshot!(refused(&bad, &pin(&format!("sha256: {zeros}")), 1), @"");
+    assert_snapshot!(refused(&bad, &pin(&format!("sha256: {zeros}")), 1), @"error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm, [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm, [dir]/rpms/golang-src-1.99.1-1.test.noarch.rpm cannot be checked against a SHA-256 of an archive, expected an h1 pin");
     let h1 = "h1: \"h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"";
-    assert_snapshot!(refused(&bad, &pin(h1), 3), @"");
+    assert_snapshot!(refused(&bad, &pin(h1), 3), @"error: content of golang-1.99.1-1.test.x86_64.rpm, golang-bin-1.99.1-1.test.x86_64.rpm, golang-src-1.99.1-1.test.noarch.rpm has h1:xGI+m+Uc7vajBXD/JaMTeNnXlrDUUb3g6cuMNz/bzMY=, expected h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     let url = "source: [{ rpm: [\"https://example.com/golang.rpm\"] }]";
-    assert_snapshot!(refused(&bad, url, 1), @"");
+    assert_snapshot!(refused(&bad, url, 1), @"error: go.yaml:4: source: `https://example.com/golang.rpm` has neither `sha256`, a `gpgkey` nor an h1 pin for x86_64");
 }
 
 #[test]
@@ -95,12 +101,12 @@ fn a_package_by_somebody_else() {
     let (vendor_key, thief_key) = (vendor.key("vendor"), thief.key("thief"));
     fs::copy(vendor.export(&vendor_key), bad.bench.path("vendor.asc")).unwrap();
     let source = rpms.source(", gpgkey: [vendor.asc]");
-    assert_snapshot!(refused(&bad, &source, 3), @"");
+    assert_snapshot!(refused(&bad, &source, 3), @"error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm is not signed, expected a signature by a key of the treefile");
     for rpm in [&rpms.golang, &rpms.bin, &rpms.src] {
         sign(rpm, thief.home(), &thief_key);
     }
     let said = refused(&bad, &source, 3).replace(&thief_key, "[thief]");
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @"error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm has no valid signature by a key of the treefile: gpg [thief] made by an unknown key");
     for rpm in [&rpms.golang, &rpms.bin, &rpms.src] {
         sign(rpm, vendor.home(), &vendor_key);
     }
@@ -118,11 +124,18 @@ fn a_package_by_somebody_else() {
     let (from, to) = (signature(&golang), signature(&bin));
     bin[to.clone()].copy_from_slice(&golang[from]);
     fs::write(&rpms.bin, bin).unwrap();
-    let said = refused(&bad, &source, 3).replace(&vendor_key, "[vendor]");
-    assert_snapshot!(said, @"");
-    assert_snapshot!(refused(&bad, &rpms.source(", gpgkey: [nobody.asc]"), 1), @"");
+    // Of what does not fit, GnuPG says the id alone.
+    let said = refused(&bad, &source, 3).replace(&vendor_key[24..], "[vendor]");
+    assert_snapshot!(said, @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has no valid signature by a key of the treefile: gpg [vendor] over another content");
+    assert_snapshot!(refused(&bad, &rpms.source(", gpgkey: [nobody.asc]"), 1), @"
+    error: the signatures of [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm cannot be checked
+      cannot read public keys from nobody.asc: No such file or directory (os error 2)
+    ");
     bad.bench.write("empty.asc", "no key");
-    assert_snapshot!(refused(&bad, &rpms.source(", gpgkey: [empty.asc]"), 1), @"");
+    assert_snapshot!(refused(&bad, &rpms.source(", gpgkey: [empty.asc]"), 1), @"
+    error: the signatures of [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm cannot be checked
+      there are no public GPG keys in empty.asc: GPG: Unable to export keys: GPGME: No data
+    ");
 }
 
 /// Where the OpenPGP signature of the header is: the value of the tag DSAHEADER (267).
@@ -148,7 +161,7 @@ fn packages_of_another_kind() {
     let Some(arm) = Golang::new(TOY, Arch::Aarch64).build(&arm, &bad.bench.path("arm")) else {
         return;
     };
-    assert_snapshot!(refused(&bad, &arm.source(""), 3), @"");
+    assert_snapshot!(refused(&bad, &arm.source(""), 3), @"error: [dir]/arm/golang-1.99.1-1.test.aarch64.rpm is for aarch64, expected x86_64 or noarch");
     let spec = bad.bench.path("rpms/golang.spec");
     run(rpmbuild(&bad.bench.path("rpms"), "w6.gzdio")
         .arg("-bs")
@@ -157,9 +170,9 @@ fn packages_of_another_kind() {
         .bench
         .path("rpms")
         .join(format!("golang-{TOY}-1.test.src.rpm"));
-    assert_snapshot!(refused(&bad, &one(&source), 1), @"");
-    assert_snapshot!(refused(&bad, &one(&rpms.golang), 1), @"");
-    assert_snapshot!(refused(&bad, &one(&rpms.src), 1), @"");
+    assert_snapshot!(refused(&bad, &one(&source), 1), @"error: [dir]/rpms/golang-1.99.1-1.test.src.rpm is a source RPM, expected a binary one");
+    assert_snapshot!(refused(&bad, &one(&rpms.golang), 1), @"error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm: no folder has both VERSION and bin/go; VERSION is in /usr/lib/golang");
+    assert_snapshot!(refused(&bad, &one(&rpms.src), 1), @"error: [dir]/rpms/golang-src-1.99.1-1.test.noarch.rpm: no folder has both VERSION and bin/go, and none has VERSION");
 }
 
 #[test]
@@ -167,7 +180,7 @@ fn a_compression_that_is_not_known() {
     let Some((bad, rpms)) = packages(golang().payload("w9.bzdio")) else {
         return;
     };
-    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"");
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm has a payload compressed by bzip2, expected gzip, xz or zstd");
 }
 
 #[test]
@@ -185,16 +198,16 @@ fn packages_that_do_not_fit_together() {
     let other = Golang::new("1.99.2", Arch::X86_64);
     let mut mixed = rpms.clone();
     mixed.src = build("next", "1.99.2", Toy::new(Arch::X86_64), other).src;
-    assert_snapshot!(refused(&bad, &mixed.source(""), 3), @"");
+    assert_snapshot!(refused(&bad, &mixed.source(""), 3), @"error: [dir]/next/golang-src-1.99.2-1.test.noarch.rpm is of version 1.99.2-1.test, expected that of [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm, 1.99.1-1.test");
     let patched = Toy::new(Arch::X86_64).with("src/fmt/print.go", "package other\n");
     let twice = build("patched", TOY, patched, golang());
     let all = rpms
         .source("")
         .replace("] }]", &format!(", \"{}\"] }}]", twice.src.display()));
-    assert_snapshot!(refused(&bad, &all, 1), @"");
+    assert_snapshot!(refused(&bad, &all, 1), @"error: [dir]/patched/golang-src-1.99.1-1.test.noarch.rpm has other content at `/usr/lib/golang/src/fmt/print.go` than [dir]/rpms/golang-src-1.99.1-1.test.noarch.rpm");
     let away = golang().install("ln -s /etc/alternatives/go $root/usr/lib/golang/bin/alt");
     let away = build("away", TOY, Toy::new(Arch::X86_64), away);
-    assert_snapshot!(refused(&bad, &away.source(""), 1), @"");
+    assert_snapshot!(refused(&bad, &away.source(""), 1), @"error: [dir]/away/golang-bin-1.99.1-1.test.x86_64.rpm: entry `/usr/lib/golang/bin/alt` links to `/etc/alternatives/go`, which leads out of the tree");
 }
 
 /// Bytes changed anywhere: refused, or not noticed by anybody because they mean nothing.
