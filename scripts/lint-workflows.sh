@@ -55,4 +55,4 @@ flock -u 9
 # Actionlint checks the scripts of the steps with shellcheck, where there is one.
 "$bin/actionlint" "$folder"/*.yml
 # Without a network: what is asked of GitHub is no part of what this tree says.
-"$venv/bin/zizmor" --offline --no-progress --quiet "$folder"
+"$venv/bin/zizmor" --offline --no-progress --quiet "$folder"/*.yml

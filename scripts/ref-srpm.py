@@ -27,8 +27,8 @@ def fail(message):
     sys.exit(1)
 
 
-def command(*args):
-    done = subprocess.run(args, stdout=subprocess.PIPE, text=True, check=False)
+def command(*args, cwd=None):
+    done = subprocess.run(args, stdout=subprocess.PIPE, text=True, check=False, cwd=cwd)
     if done.returncode:
         fail(f"`{args[0]}` failed with exit code {done.returncode}")
     return done.stdout
@@ -100,9 +100,10 @@ def main():
         os.utime(spec, (seconds, seconds))
         args.output_dir.mkdir(parents=True, exist_ok=True)
         out = args.output_dir.resolve()
-        defines = {"_topdir": f"{work}/build", "_sourcedir": f"{work}", "_srcrpmdir": f"{out}"}
+        # A source package holds the spec with its paths expanded: none of them may be this folder's.
+        defines = {"_topdir": "/builddir", "_builddir": ".", "_sourcedir": ".", "_specdir": ".", "_srcrpmdir": f"{out}"}
         flags = [word for key, value in defines.items() for word in ("--define", f"{key} {value}")]
-        command("rpmbuild", "--quiet", "-bs", *flags, str(spec))
+        command("rpmbuild", "--quiet", "-bs", *flags, spec.name, cwd=work)
     print(out / f"golang-ostree-ref-{values['sdk_version']}-1.src.rpm")
 
 

@@ -195,7 +195,7 @@ fn the_real_sdk_gives_its_commit() {
         let pin = format!("\npin: {{ {arch}: {{ h1: \"{}\" }} }}", real.h1);
         let pin = if real.complete { &*pin } else { "" };
         bench.treefile(&real.version, &lines(&(rpms.source("") + pin)));
-        assert_eq!(bench.compose(["--repo=rpms"]), expected);
+        assert_eq!(bench.compose(["--repo=from-rpms"]), expected);
         go_runs(&bench, arch);
     }
 }

@@ -94,10 +94,11 @@ fn the_linters_find_nothing_and_do_find_what_is_wrong() {
             "\"${{ inputs.treefile }}\"",
             "template-injection",
         ),
+        ("persist-credentials: false", "fetch-depth: 1", "artipacked"),
         (
-            "persist-credentials: false",
-            "persist-credentials: true",
-            "artipacked",
+            "@08c6903cd8c0fde910a37f88322edcfb5dd907a8",
+            "@v5",
+            "unpinned-uses",
         ),
         ("steps.key.outputs", "steps.kye.outputs", "kye"),
     ] {

@@ -1,4 +1,4 @@
-//! Go SDKs as they are distributed: archives, directories, download sites, modules.
+//! Go SDKs as they are distributed: archives, directories, download sites, modules, packages.
 //!
 //! [`open`](open::open) finds a source's bytes and checks their digest, [`Source::read`]
 //! goes through them once. Nothing is ever unpacked to disk. Where files can be reached in any

@@ -210,7 +210,7 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
         let mut cpio = Cpio::new(decoder.map_err(|e| failed(None, e))?);
         let mut seen: HashSet<String> = HashSet::new();
         let mut several: HashMap<[u32; 3], Names> = HashMap::new();
-        let mut outside = 0;
+        let mut total = 0;
         while let Some(entry) = cpio.next().map_err(|e| failed(last.as_deref(), e))? {
             let name = entry.name.strip_prefix(b".").unwrap_or(&entry.name);
             let name = name.strip_prefix(b"/").unwrap_or(name);
@@ -255,10 +255,10 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
                 (Some(_), _) => return Err(refuse(&self.tree, EntryProblem::Special).into()),
                 (None, _) => {}
             }
-            // Folders of the SDK and what lies elsewhere have a limit of their own.
-            outside += entry.size;
+            // With what lies elsewhere, a package may have twice as much as an SDK.
+            total += entry.size;
             let limit = self.tree.limits.bytes.saturating_mul(2);
-            if outside > limit {
+            if total > limit {
                 return Err(refuse(&self.tree, EntryProblem::TooLarge { limit }).into());
             }
             last = Some(shown);
