@@ -25,14 +25,16 @@ trap 'rm -rf "$work"' EXIT
 
 version=$(sed -n 's/^Version: *//p' packaging/ostree-go.spec)
 name=ostree-go-$version
-git archive --format=tar --prefix="$name/" HEAD | gzip -9n > "$work/$name.tar.gz"
+# In a container the checkout often is another user's.
+git=(git -c safe.directory="$PWD")
+epoch=$("${git[@]}" log -1 --format=%ct)
+"${git[@]}" archive --format=tar --prefix="$name/" HEAD | gzip -9n > "$work/$name.tar.gz"
 if [[ $vendor == with ]]; then
     (
         cd "$work"
         tar -xzf "$name.tar.gz"
         cargo vendor --locked --quiet --manifest-path "$name/Cargo.toml" vendor > /dev/null
-        epoch=$(tar -tvzf "$name.tar.gz" --full-time | head -n 1 | awk '{ print $4 "T" $5 }')
-        tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="$epoch" -cf - vendor | gzip -6n > "$name-vendor.tar.gz"
+        tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" -cf - vendor | gzip -6n > "$name-vendor.tar.gz"
         rm -rf "$name" vendor
     )
 fi

@@ -85,7 +85,10 @@ fn another_package_than_was_pinned() {
     );
     assert_snapshot!(refused(&bad, &pinned, 3), @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has the SHA-256 [sha256], expected [sha256]");
     let pin = |pin: &str| format!("{}\npin: {{ x86_64: {{ {pin} }} }}", rpms.source(""));
-    assert_snapshot!(refused(&bad, &pin(&format!("sha256: {zeros}")), 1), @"error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm, [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm, [dir]/rpms/golang-src-1.99.1-1.test.noarch.rpm cannot be checked against a SHA-256 of an archive, expected an h1 pin");
+    assert_snapshot!(refused(&bad, &pin(&format!("sha256: {zeros}")), 1), @"
+    error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm, [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm, [dir]/rpms/golang-src-1.99.1-1.test.noarch.rpm cannot be checked against a SHA-256 of an archive, expected an h1 pin
+    hint: pin an h1 as well, or give each RPM a `sha256` instead
+    ");
     let h1 = "h1: \"h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"";
     assert_snapshot!(refused(&bad, &pin(h1), 3), @"error: content of golang-1.99.1-1.test.x86_64.rpm, golang-bin-1.99.1-1.test.x86_64.rpm, golang-src-1.99.1-1.test.noarch.rpm has h1:xGI+m+Uc7vajBXD/JaMTeNnXlrDUUb3g6cuMNz/bzMY=, expected h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     let url = "source: [{ rpm: [\"https://example.com/golang.rpm\"] }]";
@@ -106,7 +109,10 @@ fn a_package_by_somebody_else() {
         sign(rpm, thief.home(), &thief_key);
     }
     let said = refused(&bad, &source, 3).replace(&thief_key, "[thief]");
-    assert_snapshot!(said, @"error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm has no valid signature by a key of the treefile: gpg [thief] made by an unknown key");
+    assert_snapshot!(said, @"
+    error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm has no valid signature by a key of the treefile: gpg [thief] made by an unknown key
+    hint: `rpmkeys -Kv` shows who signed a package
+    ");
     for rpm in [&rpms.golang, &rpms.bin, &rpms.src] {
         sign(rpm, vendor.home(), &vendor_key);
     }
@@ -126,7 +132,10 @@ fn a_package_by_somebody_else() {
     fs::write(&rpms.bin, bin).unwrap();
     // Of what does not fit, GnuPG says the id alone.
     let said = refused(&bad, &source, 3).replace(&vendor_key[24..], "[vendor]");
-    assert_snapshot!(said, @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has no valid signature by a key of the treefile: gpg [vendor] over another content");
+    assert_snapshot!(said, @"
+    error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has no valid signature by a key of the treefile: gpg [vendor] over another content
+    hint: `rpmkeys -Kv` shows who signed a package
+    ");
     assert_snapshot!(refused(&bad, &rpms.source(", gpgkey: [nobody.asc]"), 1), @"
     error: the signatures of [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm cannot be checked
       cannot read public keys from nobody.asc: No such file or directory (os error 2)
@@ -170,9 +179,18 @@ fn packages_of_another_kind() {
         .bench
         .path("rpms")
         .join(format!("golang-{TOY}-1.test.src.rpm"));
-    assert_snapshot!(refused(&bad, &one(&source), 1), @"error: [dir]/rpms/golang-1.99.1-1.test.src.rpm is a source RPM, expected a binary one");
-    assert_snapshot!(refused(&bad, &one(&rpms.golang), 1), @"error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm: no folder has both VERSION and bin/go; VERSION is in /usr/lib/golang");
-    assert_snapshot!(refused(&bad, &one(&rpms.src), 1), @"error: [dir]/rpms/golang-src-1.99.1-1.test.noarch.rpm: no folder has both VERSION and bin/go, and none has VERSION");
+    assert_snapshot!(refused(&bad, &one(&source), 1), @"
+    error: [dir]/rpms/golang-1.99.1-1.test.src.rpm is a source RPM, expected a binary one
+    hint: take the packages that are built from it
+    ");
+    assert_snapshot!(refused(&bad, &one(&rpms.golang), 1), @"
+    error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm: no folder has both VERSION and bin/go; VERSION is in /usr/lib/golang
+    hint: `rpm` takes all packages of an SDK together: golang, golang-bin and golang-src
+    ");
+    assert_snapshot!(refused(&bad, &one(&rpms.src), 1), @"
+    error: [dir]/rpms/golang-src-1.99.1-1.test.noarch.rpm: no folder has both VERSION and bin/go, and none has VERSION
+    hint: `rpm` takes all packages of an SDK together: golang, golang-bin and golang-src
+    ");
 }
 
 #[test]
@@ -198,7 +216,10 @@ fn packages_that_do_not_fit_together() {
     let other = Golang::new("1.99.2", Arch::X86_64);
     let mut mixed = rpms.clone();
     mixed.src = build("next", "1.99.2", Toy::new(Arch::X86_64), other).src;
-    assert_snapshot!(refused(&bad, &mixed.source(""), 3), @"error: [dir]/next/golang-src-1.99.2-1.test.noarch.rpm is of version 1.99.2-1.test, expected that of [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm, 1.99.1-1.test");
+    assert_snapshot!(refused(&bad, &mixed.source(""), 3), @"
+    error: [dir]/next/golang-src-1.99.2-1.test.noarch.rpm is of version 1.99.2-1.test, expected that of [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm, 1.99.1-1.test
+    hint: take all packages from one build
+    ");
     let patched = Toy::new(Arch::X86_64).with("src/fmt/print.go", "package other\n");
     let twice = build("patched", TOY, patched, golang());
     let all = rpms
