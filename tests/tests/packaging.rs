@@ -176,7 +176,14 @@ fn what_the_package_of_refs_cannot_be_made_of() {
         ),
         refused(&no_key, &["--version", "1.99.1", "--url", url]),
     ];
-    insta::assert_snapshot!(said.join(""), @"");
+    insta::assert_snapshot!(said.join(""), @"
+    error: [dir]/repo has no release of Go 1.99.2
+    error: `example.com` is no URL, expected https://, http:// or file://
+    error: `1.99.1
+    x` is no Go version
+    error: `a b` is no name for a remote, expected letters, digits, `-` and `_`
+    error: [dir]/no.asc is no armoured public GPG key
+    ");
     assert!(!bench.path("srpm").exists());
 }
 

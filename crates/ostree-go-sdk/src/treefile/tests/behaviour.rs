@@ -268,7 +268,7 @@ fn the_fingerprint_covers_the_release_and_not_its_origin() {
 fn rpms_are_named_by_path_or_url() {
     let zeros = "0".repeat(64);
     let text = format!(
-        "{MINIMAL}source:\n  - rpm: [golang.${{basearch}}.rpm, 'https://example.org/src.rpm', {{ path: bin.rpm, sha256: {zeros} }}]\n    gpgkey: [keys/vendor]\n"
+        "{MINIMAL}source:\n  - rpm: ['golang.${{basearch}}.rpm', 'https://example.org/src.rpm', {{ path: bin.rpm, sha256: {zeros} }}]\n    gpgkey: [keys/vendor]\n"
     );
     let treefile = parse(&[("dir/t.yaml", &text)]).unwrap();
     let release = treefile.for_arch(Arch::Aarch64).unwrap();

@@ -202,6 +202,17 @@ fn values() {
     t.yaml:3: source[0].url: `example.org` is not a URL, expected one that starts with https://, http:// or file:///
     t.yaml:3: source: `https://example.org/a.tar.gz` has neither `sha256` nor a pin for x86_64
     t.yaml:3: source: no sources for aarch64
+    t.yaml:3: source[0]: `rpm` has 0 RPMs, expected 1 to 64
+    t.yaml:3: source[0].rpm: expected a list, found `golang.rpm`
+    t.yaml:3: source[0].rpm[0]: expected a path, a URL or a map, found a list
+    t.yaml:3: source[0].rpm[0]: expected a path, found ``
+    t.yaml:3: source[0].rpm[0]: `ftp://example.org/golang.rpm` is not a URL, expected one that starts with https://, http:// or file:///
+    t.yaml:3: source: `https://example.org/golang.rpm` has neither `sha256`, a `gpgkey` nor an h1 pin for x86_64
+    t.yaml:3: source[0].rpm[0]: an RPM has one of path and url, found both
+    t.yaml:3: source[0].rpm[0]: unknown key `sha265`
+      hint: did you mean `sha256`?
+    t.yaml:3: source[0]: `sha256` belongs to `url`; `pin` holds for every source
+    t.yaml:3: source[0]: `gpgkey` belongs to `rpm`
     t.yaml:3: add-commit-metadata: `sdk.version` is not a key that can be added, expected none of `version`, `sdk.…` and `ostree.…`
     "#);
     let files =
