@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test check demo bench fuzz docs install clean
+.PHONY: help build test check demo bench fuzz docs install srpm rpm clean
 
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -15,6 +15,7 @@ BIN := $(TARGET_DIR)/release/ostree-go
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+RPMBUILD_ARGS ?=
 
 help: ## List the targets
 	@echo "Targets:"
@@ -29,8 +30,8 @@ test: ## Run every test, the documentation's examples too (CI=1: a missing tool 
 	scripts/install-deps.sh build test
 	$(CARGO) test --workspace --locked
 
-check: ## Format, lints, rustdoc, licenses and sources of dependencies, the book
-	scripts/install-deps.sh build docs
+check: ## Format, lints, rustdoc, licenses and sources of dependencies, the book, the workflows
+	scripts/install-deps.sh build docs lint
 	$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
 	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
@@ -41,6 +42,7 @@ check: ## Format, lints, rustdoc, licenses and sources of dependencies, the book
 	$(CARGO) deny --log-level error --all-features check bans licenses sources
 	scripts/check-advisories.sh
 	mdbook build docs
+	scripts/lint-workflows.sh
 
 demo: ## The whole tour with real SDKs, from compose to rollback, under build/demo
 	scripts/install-deps.sh build demo
@@ -78,6 +80,15 @@ install: build ## Install the binary, man pages and completions into DESTDIR/PRE
 	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ostree-go
 	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ostree-go
 	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ostree-go.fish
+
+srpm: ## Make the source package of ostree-go, with its dependencies, under build/rpm
+	scripts/install-deps.sh rpm
+	scripts/srpm.sh build/rpm
+
+rpm: srpm ## Build the package of ostree-go from its source package, under build/rpm (RPMBUILD_ARGS=--nodeps)
+	scripts/install-deps.sh build
+	rpmbuild --rebuild --define "_topdir $(CURDIR)/build/rpm/build" --define "_rpmdir $(CURDIR)/build/rpm" \
+	    $(RPMBUILD_ARGS) build/rpm/ostree-go-*.src.rpm
 
 clean: ## Remove what the other targets made in the tree
 	$(CARGO) clean

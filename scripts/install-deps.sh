@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages that building, testing and showing ostree-go needs.
 #
-#   scripts/install-deps.sh [build|test|demo|bench|docs]…      (none named: build)
+#   scripts/install-deps.sh [build|test|demo|bench|docs|lint|rpm]…      (none named: build)
 #
 # Only what is missing is installed, so a second run needs neither root nor a network.
 set -euo pipefail
@@ -60,6 +60,8 @@ bench() {
 tests() {
     parts
     python3 -c 'import yaml' 2>/dev/null || want python3-yaml python3-pyyaml
+    lint
+    rpm_tools
     command_of fish fish fish
     command_of groff groff-base groff-base
     command_of script bsdutils util-linux-script
@@ -81,13 +83,61 @@ tests() {
 
 docs() { need_rust; }
 
+# rpmsign and rpmkeys are in packages of their own on Fedora.
+rpm_tools() {
+    command_of rpmbuild rpm rpm-build
+    command_of rpmsign rpm rpm-sign
+    command_of rpm2archive rpm rpm
+}
+
+# scripts/lint-workflows.sh gets actionlint and zizmor itself.
+lint() {
+    command_of python3 python3 python3
+    command_of shellcheck shellcheck ShellCheck
+    python3 -c 'import ensurepip, venv' 2>/dev/null || want python3-venv python3
+}
+
+tests() {
+    parts
+    lint
+    rpm_tools
+    command_of fish fish fish
+    command_of groff groff-base groff-base
+    command_of script bsdutils util-linux-script
+    command_of zsh zsh zsh
+    command_of zip zip zip
+    command_of unzip unzip unzip
+    command_of mount mount util-linux
+    command_of unshare util-linux util-linux
+    command_of xz xz-utils xz
+    command_of chromium chromium chromium
+}
+
+docs() { need_rust; }
+
+# rpmsign and rpmkeys are in packages of their own on Fedora.
+rpm_tools() {
+    command_of rpmbuild rpm rpm-build
+    command_of rpmsign rpm rpm-sign
+    command_of rpm2archive rpm rpm
+}
+
+# Actionlint is built by Go, zizmor comes from PyPI: scripts/lint-workflows.sh gets both.
+lint() {
+    command_of go golang-go golang
+    command_of python3 python3 python3
+    command_of shellcheck shellcheck ShellCheck
+    python3 -c 'import ensurepip, venv' 2>/dev/null || want python3-venv python3
+}
+
 (($#)) || set -- build
 for group; do
     case $group in
-    build | demo | bench | docs) "$group" ;;
+    build | demo | bench | docs | lint) "$group" ;;
     test) tests ;;
+    rpm) rpm_tools ;;
     *)
-        echo "error: no such group: $group (known: build, test, demo, bench, docs)" >&2
+        echo "error: no such group: $group (known: build, test, demo, bench, docs, lint, rpm)" >&2
         exit 2
         ;;
     esac

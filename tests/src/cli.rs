@@ -84,7 +84,8 @@ impl Output {
     }
 }
 
-fn binary() -> &'static Path {
+/// The command: `$OSTREE_GO_BIN`, or one that is built here with failpoints on.
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("OSTREE_GO_BIN") {
         Some(path) => PathBuf::from(path),

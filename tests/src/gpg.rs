@@ -81,6 +81,15 @@ impl Gpg {
         path
     }
 
+    /// A secret key in armour, without a passphrase.
+    ///
+    /// # Panics
+    ///
+    /// When GnuPG cannot.
+    pub fn export_secret(&self, fingerprint: &str) -> String {
+        self.gpg(&["--batch", "--armor", "--export-secret-keys", fingerprint])
+    }
+
     /// Lets a key expire now, and waits until it has. What it has signed before is as old as
     /// the key was good: there is no race with the clock.
     ///

@@ -2,7 +2,7 @@
 
 use ostree_go_sdk::{
     ComposeError, DeployError, Error, ErrorKind, ExportError, LayerError, OverlayDifference,
-    OverlayError, PullError, RemoteError, RepoError, UpstreamError,
+    OverlayError, PullError, RemoteError, RepoError, RpmProblem, SourceError, UpstreamError,
 };
 use std::path::PathBuf;
 
@@ -192,6 +192,24 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ComposeError::Layer(LayerError::SameContent { .. }) => {
             "mark the layer `noarch: true`, so that it exists once for all architectures"
         }
+        ComposeError::Source(error) => return source_hint(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn source_hint(error: &SourceError) -> Option<String> {
+    let hint = match error {
+        SourceError::NoGoroot { .. } => {
+            "`rpm` takes all packages of an SDK together: golang, golang-bin and golang-src"
+        }
+        SourceError::RpmPin { .. } => "pin an h1 as well, or give each RPM a `sha256` instead",
+        SourceError::Rpm { problem, .. } => match **problem {
+            RpmProblem::Version { .. } => "take all packages from one build",
+            RpmProblem::Source => "take the packages that are built from it",
+            RpmProblem::Refused { .. } => "`rpmkeys -Kv` shows who signed a package",
+            _ => return None,
+        },
         _ => return None,
     };
     Some(hint.to_owned())

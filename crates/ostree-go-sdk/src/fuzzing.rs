@@ -9,7 +9,7 @@ use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
 
 pub use crate::delta::format::fuzz::delta;
-pub use crate::source::fuzz::{tar, zip};
+pub use crate::source::fuzz::{rpm, tar, zip};
 
 /// Reads a `VERSION` file.
 pub fn version_file(bytes: &[u8]) {

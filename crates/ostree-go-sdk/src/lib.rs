@@ -145,9 +145,9 @@ pub use sign::{
     GeneratedKey, Proof, SignError, Signature, SignatureStatus, SigningKey, TrustedKeys, Verified,
     generate_ed25519_key, generate_gpg_key, sign, signatures, verify,
 };
-pub use source::{EntryProblem, Form, Limits, SourceError, SourceInfo};
+pub use source::{EntryProblem, Form, Limits, RpmProblem, SourceError, SourceInfo};
 pub use store::StoreError;
-pub use treefile::{ArchTreefile, SourceSpec, Treefile, TreefileError};
+pub use treefile::{ArchTreefile, RpmFile, RpmPlace, SourceSpec, Treefile, TreefileError};
 pub use upstream::{Upstream, UpstreamError, UpstreamProof};
 pub use version::{GoVersion, InvalidVersion};
 

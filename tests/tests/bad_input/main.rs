@@ -5,6 +5,7 @@ mod archive;
 mod compose;
 mod delivery;
 mod machine;
+mod rpm;
 mod treefile;
 
 use insta::internals::SettingsBindDropGuard;

@@ -59,7 +59,7 @@ pub(super) fn ingest(
     layers: &Layers<'_>,
     source: Source,
 ) -> Result<Ingested, ComposeError> {
-    let sha256 = source.info.sha256;
+    let digests = source.digests();
     let source_name = source.info.name.clone();
     let loader = Loader {
         compose,
@@ -89,8 +89,10 @@ pub(super) fn ingest(
     hashes.check(release, &source_name).inspect_err(|_| {
         // A download that is not what was pinned must not be what the next run finds. If it
         // cannot be removed, the next run fails as this one does.
-        if let (Some(cache), Some(sha256)) = (&compose.cache, sha256) {
-            let _ = cache.forget(sha256);
+        if let Some(cache) = &compose.cache {
+            for sha256 in digests {
+                let _ = cache.forget(sha256);
+            }
         }
     })?;
 

@@ -182,6 +182,13 @@ pub enum SignError {
         #[source]
         source: glib::Error,
     },
+    /// What should be signatures is none.
+    #[error("the signatures cannot be read")]
+    Malformed {
+        /// libostree's error.
+        #[source]
+        source: glib::Error,
+    },
     /// A commit has no signature at all.
     #[error("commit {commit} is not signed")]
     Unsigned {
@@ -212,6 +219,7 @@ impl SignError {
             | Self::InvalidEd25519Secret
             | Self::InvalidEd25519Key { .. }
             | Self::NoKeys { .. } => ErrorKind::InvalidInput,
+            Self::Malformed { .. } => ErrorKind::Corrupt,
             Self::Keys { source, .. } | Self::Generate { source, .. } => ErrorKind::of_io(source),
             Self::Gpg(error) => error.kind(),
             Self::Unsigned { .. } | Self::Refused { .. } => ErrorKind::Mismatch,
@@ -378,38 +386,88 @@ pub fn verify(
 /// libostree adds the system's keyrings unless it verifies for a remote that has its own; so
 /// the keys become those of a remote, in a repository of the moment.
 fn gpg_with_file(repo: &Repo, commit: CommitId, path: &Path) -> Result<Vec<Signature>, SignError> {
-    const REMOTE: &str = "keys";
-    let unreadable = |source| SignError::Keys {
-        path: path.to_owned(),
-        source,
-    };
-    let keys = std::fs::read(path).map_err(unreadable)?;
+    let keys = Keyring::of(&[path])?;
     let signatures = gpg_packets(repo, commit)?;
     if signatures.is_empty() {
         return Ok(Vec::new());
     }
-    let folder = tempfile::tempdir().map_err(unreadable)?;
-    let scratch = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
-    let keys = gio::MemoryInputStream::from_bytes(&glib::Bytes::from_owned(keys));
-    let scratch = scratch.as_ostree();
-    scratch
-        .remote_add(REMOTE, Some("file:///"), None, gio::Cancellable::NONE)
-        .and_then(|()| remote_gpg_import(scratch, REMOTE, &keys))
-        .map_err(|source| SignError::NoKeys {
-            path: path.to_owned(),
+    let verified = repo
+        .commit_bytes(commit)
+        .and_then(|bytes| keys.verify(bytes, signatures.concat()));
+    gpg_signatures(repo, commit, verified)
+}
+
+/// Checks OpenPGP signatures of bytes that are no commit, against the keys of files, and says all
+/// of them.
+pub(crate) fn signatures_of_bytes(
+    bytes: &[u8],
+    signatures: &[u8],
+    keys: &[PathBuf],
+) -> Result<Vec<Signature>, SignError> {
+    let keys = Keyring::of(&keys.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+    let verified = keys.verify(bytes.to_vec(), signatures.to_vec());
+    verified
+        .map(|found| all(&found))
+        .map_err(|source| SignError::Malformed { source })
+}
+
+/// The keys of files, as those of a remote in a repository of the moment.
+struct Keyring {
+    repo: Repo,
+    /// Removed at the end.
+    _folder: tempfile::TempDir,
+}
+
+impl Keyring {
+    const REMOTE: &str = "keys";
+
+    fn of(paths: &[&Path]) -> Result<Self, SignError> {
+        let first = paths.first().copied().unwrap_or("".as_ref());
+        let folder = tempfile::tempdir().map_err(|source| SignError::Keys {
+            path: first.to_owned(),
             source,
         })?;
-    let verified = repo.commit_bytes(commit).and_then(|bytes| {
-        scratch.gpg_verify_data(
-            Some(REMOTE),
+        let repo = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
+        let cannot = |source| SignError::NoKeys {
+            path: first.to_owned(),
+            source,
+        };
+        repo.as_ostree()
+            .remote_add(Self::REMOTE, Some("file:///"), None, gio::Cancellable::NONE)
+            .map_err(cannot)?;
+        for path in paths {
+            let unreadable = |source| SignError::Keys {
+                path: path.to_path_buf(),
+                source,
+            };
+            let no_keys = |source| SignError::NoKeys {
+                path: path.to_path_buf(),
+                source,
+            };
+            let keys = std::fs::read(path).map_err(unreadable)?;
+            let keys = gio::MemoryInputStream::from_bytes(&glib::Bytes::from_owned(keys));
+            remote_gpg_import(repo.as_ostree(), Self::REMOTE, &keys).map_err(no_keys)?;
+        }
+        Ok(Self {
+            repo,
+            _folder: folder,
+        })
+    }
+
+    fn verify(
+        &self,
+        bytes: Vec<u8>,
+        signatures: Vec<u8>,
+    ) -> Result<ostree::GpgVerifyResult, glib::Error> {
+        self.repo.as_ostree().gpg_verify_data(
+            Some(Self::REMOTE),
             &glib::Bytes::from_owned(bytes),
-            &glib::Bytes::from_owned(signatures.concat()),
+            &glib::Bytes::from_owned(signatures),
             gio::File::NONE,
             gio::File::NONE,
             gio::Cancellable::NONE,
         )
-    });
-    gpg_signatures(repo, commit, verified)
+    }
 }
 
 /// Where libostree keeps GPG signatures in detached metadata: `aay`, a packet each.
@@ -428,13 +486,17 @@ fn gpg_signatures(
     result: Result<ostree::GpgVerifyResult, glib::Error>,
 ) -> Result<Vec<Signature>, SignError> {
     match result {
-        Ok(result) => Ok((0..result.count_all())
-            .map(|index| gpg_signature(&result.all(index)))
-            .collect()),
+        Ok(result) => Ok(all(&result)),
         Err(error) => Err(repo
             .failed(&format!("check the signatures of {commit}"), error)
             .into()),
     }
+}
+
+fn all(result: &ostree::GpgVerifyResult) -> Vec<Signature> {
+    (0..result.count_all())
+        .map(|index| gpg_signature(&result.all(index)))
+        .collect()
 }
 
 /// Reads what libostree says of one signature: a tuple in the order of

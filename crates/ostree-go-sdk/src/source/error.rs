@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::rpm::RpmProblem;
 use super::targz::Garbage;
 use crate::fs::cache::CacheError;
 use crate::fs::path::PathProblem;
@@ -11,6 +12,7 @@ use crate::golang::proxy::InvalidProxyList;
 use crate::http::{HttpError, InvalidUrl};
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
+use crate::sign::SignError;
 
 /// Why an SDK cannot be taken from a source. Locations are paths, or URLs without
 /// credentials.
@@ -82,6 +84,44 @@ pub enum SourceError {
     DirectoryPin {
         /// The directory.
         path: PathBuf,
+    },
+    /// RPMs were pinned by an archive's digest alone.
+    #[error("{location} cannot be checked against a SHA-256 of an archive, expected an h1 pin")]
+    RpmPin {
+        /// The RPMs.
+        location: String,
+    },
+    /// An RPM cannot be used.
+    #[error("{location} {problem}")]
+    Rpm {
+        /// The RPM.
+        location: String,
+        /// What is wrong with it.
+        problem: Box<RpmProblem>,
+    },
+    /// The signatures of an RPM cannot be checked.
+    #[error("the signatures of {location} cannot be checked")]
+    RpmSignatures {
+        /// The RPM.
+        location: String,
+        /// What happened.
+        source: SignError,
+    },
+    /// RPMs hold no SDK.
+    #[error("{location}: no folder has both VERSION and bin/go{}", Versions(found))]
+    NoGoroot {
+        /// The RPMs.
+        location: String,
+        /// The folders with a `VERSION`.
+        found: Vec<String>,
+    },
+    /// RPMs hold more than one SDK.
+    #[error("{location}: more than one folder has VERSION and bin/go: {}", found.join(", "))]
+    SeveralGoroots {
+        /// The RPMs.
+        location: String,
+        /// The folders.
+        found: Vec<String>,
     },
     /// Nothing says what a URL must hold.
     #[error("{url} has no SHA-256 and no pin, expected one of them")]
@@ -166,11 +206,16 @@ impl SourceError {
             Self::Io { source, .. } => ErrorKind::of_io(source),
             Self::UnknownForm { .. }
             | Self::DirectoryPin { .. }
+            | Self::RpmPin { .. }
+            | Self::NoGoroot { .. }
+            | Self::SeveralGoroots { .. }
             | Self::Unpinned { .. }
             | Self::NoCache { .. }
             | Self::Module { .. }
             | Self::NoProxy { .. }
             | Self::Url(_) => ErrorKind::InvalidInput,
+            Self::Rpm { problem, .. } => problem.kind(),
+            Self::RpmSignatures { source, .. } => source.kind(),
             Self::ProxyOff { .. } => ErrorKind::NotFound,
             Self::ProxyList(error) => error.kind(),
             Self::Index { source, .. } => source.kind(),
@@ -208,6 +253,18 @@ impl std::fmt::Display for After<'_> {
         match self.0 {
             Some(entry) => write!(f, ", in or after entry `{}`", entry.escape_debug()),
             None => Ok(()),
+        }
+    }
+}
+
+/// Folders with a `VERSION`, in a sentence.
+struct Versions<'a>(&'a [String]);
+
+impl std::fmt::Display for Versions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            [] => f.write_str(", and none has VERSION"),
+            folders => write!(f, "; VERSION is in {}", folders.join(", ")),
         }
     }
 }

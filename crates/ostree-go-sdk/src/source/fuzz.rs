@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 
+use super::rpm as rpms;
 use super::tree::Tree;
 use super::{Entry, Limits, SourceError, targz, zip};
 
@@ -34,6 +35,11 @@ pub fn zip(bytes: &[u8]) {
     if let Ok(file) = in_memory(bytes) {
         let _ = zip::read(file, tree(), &mut visit);
     }
+}
+
+/// Goes through an RPM.
+pub fn rpm(bytes: &[u8]) {
+    rpms::fuzz::rpm(bytes, in_memory, &mut visit);
 }
 
 /// A file that is on no disk.

@@ -1,4 +1,4 @@
-//! Go SDKs as they are distributed: archives, directories, download sites, modules.
+//! Go SDKs as they are distributed: archives, directories, download sites, modules, packages.
 //!
 //! [`open`](open::open) finds a source's bytes and checks their digest, [`Source::read`]
 //! goes through them once. Nothing is ever unpacked to disk. Where files can be reached in any
@@ -10,6 +10,7 @@ mod error;
 mod later;
 mod meter;
 pub(crate) mod open;
+mod rpm;
 mod targz;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 
 pub use error::{EntryProblem, SourceError};
 pub(crate) use later::Later;
+pub use rpm::RpmProblem;
 use tree::Tree;
 
 use crate::fs::path::TreePath;
@@ -40,6 +42,8 @@ pub enum Form {
     Zip,
     /// A directory.
     Directory,
+    /// RPMs of a distribution.
+    Rpm,
 }
 
 impl Form {
@@ -50,6 +54,7 @@ impl Form {
             Self::TarGz => "tar.gz",
             Self::Zip => "zip",
             Self::Directory => "directory",
+            Self::Rpm => "rpm",
         }
     }
 }
@@ -58,13 +63,15 @@ impl Form {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceInfo {
-    /// The file's name, or the URL without credentials. Never a local path.
+    /// The file's name, or the URL without credentials. Never a local path. Of RPMs, all names
+    /// with `, ` between them.
     pub name: String,
     /// The form of the content.
     pub form: Form,
-    /// The archive's digest.
+    /// The archive's digest. Of several RPMs, that of the sorted list of theirs, in hexadecimal,
+    /// a line each.
     pub sha256: Option<Sha256>,
-    /// The archive's size in bytes.
+    /// The archive's size in bytes. Of RPMs, their sum.
     pub size: Option<u64>,
 }
 
@@ -117,6 +124,7 @@ enum Body {
     TarGz(File),
     Zip(File),
     Directory(PathBuf),
+    Rpm(rpm::Packages),
 }
 
 /// A part of a tree. Folders are not mentioned: one is there because something is in it.
@@ -160,6 +168,14 @@ impl FileContent<'_> {
 pub(crate) type Visit<'a, E> = &'a mut dyn FnMut(Entry<'_>) -> Result<(), E>;
 
 impl Source {
+    /// The digests of the files that it is read from.
+    pub fn digests(&self) -> Vec<Sha256> {
+        match &self.body {
+            Body::Rpm(packages) => packages.sha256(),
+            _ => self.info.sha256.into_iter().collect(),
+        }
+    }
+
     /// Goes through all entries, without the archive's top folder. `_go.mod` is named
     /// `go.mod` again in the module form.
     ///
@@ -171,6 +187,7 @@ impl Source {
             Body::TarGz(file) => targz::read(BufReader::with_capacity(1 << 17, file), tree, visit),
             Body::Zip(file) => zip::read(file, tree, visit),
             Body::Directory(path) => directory::read(&path, tree.without_top(), visit),
+            Body::Rpm(packages) => rpm::read(&packages, limits, visit),
         }
     }
 }

@@ -40,6 +40,7 @@ pub(crate) struct SourceContext<'a> {
 /// - A pinned SHA-256 is that of the official `.tar.gz`. Every `.tar.gz` must have it.
 /// - A zip must have it only if no `h1` is pinned; else the caller checks that one against
 ///   the content it reads. So must the caller for directories, which have no digest.
+/// - RPMs need an `h1` where a digest is pinned: no archive is like them.
 /// - A digest beside a URL, or in a download index, must be the file's as well.
 pub(crate) fn open(
     spec: &SourceSpec,
@@ -59,37 +60,32 @@ pub(crate) fn open(
         SourceSpec::Url { url, sha256 } => opener.url(&Url::parse(url)?, *sha256),
         SourceSpec::Index { base } => opener.index(&Url::parse(base)?),
         SourceSpec::Module { path } => opener.module(path),
+        SourceSpec::Rpm { files, gpg_keys } => opener.rpm(files, gpg_keys),
     }
 }
 
-struct Opener<'a> {
-    pin: &'a Pin,
+/// Opens the sources of one release.
+pub(super) struct Opener<'a> {
+    pub pin: &'a Pin,
     version: &'a GoVersion,
-    arch: Arch,
+    pub arch: Arch,
     ctx: &'a SourceContext<'a>,
 }
 
 /// A file with the names it goes by.
-struct Found {
+pub(super) struct Found {
     /// In metadata.
-    name: String,
+    pub name: String,
     /// In errors.
-    location: String,
-    file: VerifiedFile,
+    pub location: String,
+    pub file: VerifiedFile,
 }
 
 impl Opener<'_> {
     fn path(&self, path: &Path) -> Result<Source, SourceError> {
         let location = path.display().to_string();
-        let name = path
-            .file_name()
-            .map_or_else(|| "/".into(), |name| name.to_string_lossy().into_owned());
-        let cannot_read = |source| SourceError::Io {
-            path: path.to_owned(),
-            source,
-        };
         // Not of the opened file: opening a pipe would wait for its writer.
-        let metadata = std::fs::metadata(path).map_err(cannot_read)?;
+        let metadata = std::fs::metadata(path).map_err(unreadable(path))?;
         if metadata.is_dir() {
             if self.pin.sha256.is_some() && self.pin.h1.is_none() {
                 return Err(SourceError::DirectoryPin {
@@ -98,7 +94,7 @@ impl Opener<'_> {
             }
             return Ok(Source {
                 info: SourceInfo {
-                    name,
+                    name: name_of(path),
                     form: Form::Directory,
                     sha256: None,
                     size: None,
@@ -111,14 +107,21 @@ impl Opener<'_> {
         if !metadata.is_file() {
             return Err(SourceError::UnknownForm { location });
         }
-        let mut file = File::open(path).map_err(cannot_read)?;
+        self.archive(self.local(path)?)
+    }
+
+    /// A file of this machine.
+    pub(super) fn local(&self, path: &Path) -> Result<Found, SourceError> {
+        let (location, name) = (path.display().to_string(), name_of(path));
+        let metadata = std::fs::metadata(path).map_err(unreadable(path))?;
+        let mut file = File::open(path).map_err(unreadable(path))?;
         let hashed = digest::hash(&mut file, &name, Some(metadata.len()), self.ctx.progress)
-            .map_err(cannot_read)?;
+            .map_err(unreadable(path))?;
         let Some((hasher, size)) = hashed else {
             return Err(SourceError::Cancelled { location });
         };
-        file.rewind().map_err(cannot_read)?;
-        self.archive(Found {
+        file.rewind().map_err(unreadable(path))?;
+        Ok(Found {
             name,
             location,
             file: VerifiedFile {
@@ -254,7 +257,11 @@ impl Opener<'_> {
         Ok(source)
     }
 
-    fn download(&self, url: &Url, sha256: Option<Sha256>) -> Result<VerifiedFile, SourceError> {
+    pub(super) fn download(
+        &self,
+        url: &Url,
+        sha256: Option<Sha256>,
+    ) -> Result<VerifiedFile, SourceError> {
         let progress = self.ctx.progress;
         let file = match (self.ctx.cache, url.local_path()) {
             (Some(cache), _) => self.ctx.http.download(url, sha256, cache, progress),
@@ -280,7 +287,7 @@ impl Opener<'_> {
         }
     }
 
-    fn check(
+    pub(super) fn check(
         &self,
         location: &str,
         found: Sha256,
@@ -339,9 +346,22 @@ impl Opener<'_> {
 }
 
 /// What metadata calls a URL's file: local paths do not belong there.
-fn public_name(url: &Url) -> String {
+pub(super) fn public_name(url: &Url) -> String {
     match url.local_path() {
         Some(_) => url.file_name(),
         None => url.to_string(),
+    }
+}
+
+/// What metadata calls a local file or directory.
+fn name_of(path: &Path) -> String {
+    let name = path.file_name();
+    name.map_or_else(|| "/".into(), |name| name.to_string_lossy().into_owned())
+}
+
+fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> SourceError {
+    move |source| SourceError::Io {
+        path: path.to_owned(),
+        source,
     }
 }

@@ -15,6 +15,9 @@ use super::node::{Key, Mark, Node, Value, is_null};
 /// A newtype struct of this name is given the bytes of a path below the treefile's folder.
 pub(super) const LOCAL_PATH: &str = "$local-path";
 
+/// The same, but a map is given as one, and the text of a URL as it is.
+pub(super) const PLACE: &str = "$place";
+
 impl Node {
     /// This node as a Rust value.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, TreefileError> {
@@ -127,8 +130,15 @@ impl<'de> de::Deserializer<'de> for De<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, TreefileError> {
-        if name != LOCAL_PATH {
-            return visitor.visit_newtype_struct(self);
+        match (name, &self.0.value) {
+            (LOCAL_PATH, _) => {}
+            (PLACE, Value::Map(_)) => return self.deserialize_map(visitor),
+            (PLACE, Value::Scalar { text, .. }) if text.contains("://") => {
+                return visitor.visit_borrowed_str(text);
+            }
+            (PLACE, Value::Scalar { .. }) => {}
+            (PLACE, _) => return Err(self.0.unexpected("a path, a URL or a map")),
+            _ => return visitor.visit_newtype_struct(self),
         }
         let text = self.text("a path")?;
         if text.is_empty() || text.contains('\0') {

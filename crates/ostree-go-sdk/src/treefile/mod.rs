@@ -29,7 +29,8 @@ use std::sync::Arc;
 
 pub use error::{TreefileError, TreefileProblem};
 pub use release::{
-    AddContent, AddFile, ArchTreefile, LayerRefTemplate, LayerSpec, Pin, SourceSpec,
+    AddContent, AddFile, ArchTreefile, LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmPlace,
+    SourceSpec,
 };
 
 use crate::arch::Arch;

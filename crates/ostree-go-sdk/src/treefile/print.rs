@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{AddContent, ArchTreefile, LayerSpec, SourceSpec, Treefile};
+use super::{AddContent, ArchTreefile, LayerSpec, RpmFile, RpmPlace, SourceSpec, Treefile};
 use crate::fs::path::TreePath;
 use crate::id::RefName;
 
@@ -107,7 +107,26 @@ fn source(source: &SourceSpec) -> Value {
         } => json!({ "url": escaped(url), "sha256": sha256.to_string() }),
         SourceSpec::Index { base } => json!({ "index": escaped(base) }),
         SourceSpec::Module { path } => json!({ "module": escaped(path) }),
+        SourceSpec::Rpm { files, gpg_keys } => {
+            let mut json = json!({ "rpm": files.iter().map(rpm).collect::<Vec<_>>() });
+            if !gpg_keys.is_empty() {
+                let keys = gpg_keys.iter().map(|path| escaped(&path.to_string_lossy()));
+                json["gpgkey"] = keys.collect();
+            }
+            json
+        }
     }
+}
+
+fn rpm(file: &RpmFile) -> Value {
+    let mut json = match &file.place {
+        RpmPlace::Path(path) => json!({ "path": escaped(&path.to_string_lossy()) }),
+        RpmPlace::Url(url) => json!({ "url": escaped(url) }),
+    };
+    if let Some(sha256) = file.sha256 {
+        json["sha256"] = json!(sha256.to_string());
+    }
+    json
 }
 
 fn layer(layer: &LayerSpec) -> Value {

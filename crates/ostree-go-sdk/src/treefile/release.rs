@@ -74,6 +74,42 @@ pub enum SourceSpec {
         /// The module's path.
         path: String,
     },
+    /// RPMs that hold the SDK together.
+    Rpm {
+        /// The packages.
+        files: Vec<RpmFile>,
+        /// Files with the keys that all of them must be signed by; empty where signatures do
+        /// not count.
+        gpg_keys: Vec<PathBuf>,
+    },
+}
+
+/// An RPM of a [`SourceSpec::Rpm`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RpmFile {
+    /// Where it is.
+    pub place: RpmPlace,
+    /// Its checksum, if the treefile says it.
+    pub sha256: Option<Sha256>,
+}
+
+/// Where an RPM is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RpmPlace {
+    /// On this machine.
+    Path(PathBuf),
+    /// At an `https`, `http` or `file` URL.
+    Url(String),
+}
+
+/// Without credentials.
+impl fmt::Display for RpmFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            RpmPlace::Path(path) => write!(f, "{}", path.display()),
+            RpmPlace::Url(url) => f.write_str(&public_part(url)),
+        }
+    }
 }
 
 /// As a treefile says it: `index: https://go.dev/dl/`. Credentials in URLs are left out.
@@ -84,6 +120,10 @@ impl fmt::Display for SourceSpec {
             Self::Url { url, .. } => write!(f, "url: {}", public_part(url)),
             Self::Index { base } => write!(f, "index: {}", public_part(base)),
             Self::Module { path } => write!(f, "module: {path}"),
+            Self::Rpm { files, .. } => {
+                let files: Vec<String> = files.iter().map(ToString::to_string).collect();
+                write!(f, "rpm: {}", files.join(", "))
+            }
         }
     }
 }
@@ -181,6 +221,25 @@ impl FromStr for LayerRefTemplate {
     }
 }
 
+/// What is wrong with a source whose content nothing says.
+fn unpinned(source: &SourceSpec, pin: &Pin) -> Option<String> {
+    match source {
+        SourceSpec::Url { url, sha256: None } if *pin == Pin::default() => {
+            let url = public_part(url);
+            Some(format!("`{url}` has neither `sha256` nor a pin"))
+        }
+        SourceSpec::Rpm { files, gpg_keys } if gpg_keys.is_empty() && pin.h1.is_none() => {
+            let is_unknown =
+                |file: &&RpmFile| file.sha256.is_none() && matches!(file.place, RpmPlace::Url(_));
+            let file = files.iter().find(is_unknown)?;
+            Some(format!(
+                "`{file}` has neither `sha256`, a `gpgkey` nor an h1 pin"
+            ))
+        }
+        _ => None,
+    }
+}
+
 impl ArchTreefile {
     /// Reads the treefile `root`, expanded for `arch`.
     pub(super) fn read(root: &Node, arch: Arch) -> Result<Self, TreefileError> {
@@ -198,14 +257,8 @@ impl ArchTreefile {
                 .ok_or_else(|| at("source", format!("no sources for {arch}")))?,
         };
         let sources: Vec<SourceSpec> = sources.into_iter().map(|Source(source)| source).collect();
-        for source in &sources {
-            if let SourceSpec::Url { url, sha256: None } = source
-                && pin == Pin::default()
-            {
-                let url = public_part(url);
-                let message = format!("`{url}` has neither `sha256` nor a pin for {arch}");
-                return Err(at("source", message));
-            }
+        if let Some(message) = sources.iter().find_map(|source| unpinned(source, &pin)) {
+            return Err(at("source", format!("{message} for {arch}")));
         }
         let mut channels: Vec<RefName> = Vec::new();
         for Text(channel) in file.channels {

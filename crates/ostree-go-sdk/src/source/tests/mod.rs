@@ -2,6 +2,7 @@
 
 mod directory;
 mod open;
+mod rpm;
 mod tar;
 mod zip;
 

@@ -3,6 +3,7 @@
 //! The doc comments are the schema's descriptions.
 
 mod layer;
+mod rpm;
 mod source;
 
 use std::collections::BTreeMap;

@@ -10,9 +10,13 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::super::SourceSpec;
 use super::super::value::{LocalPath, Text};
+use super::rpm::Rpm;
 use super::{ArchName, checked_text};
 use crate::arch::Arch;
 use crate::id::Sha256;
+
+/// The most RPMs of one source. Fedora's `golang` has ten.
+const RPMS: usize = 64;
 
 /// One list of sources, or one for each architecture.
 #[derive(Debug)]
@@ -66,11 +70,12 @@ impl JsonSchema for Sources {
 #[derive(Debug)]
 pub(in super::super) struct Source(pub SourceSpec);
 
-/// A place the SDK may come from: one of `path`, `url`, `index` and `module`.
+/// A place the SDK may come from: one of `path`, `url`, `index`, `module` and `rpm`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Source", extend("oneOf" = [
-    {"required": ["path"]}, {"required": ["url"]}, {"required": ["index"]}, {"required": ["module"]}
+    {"required": ["path"]}, {"required": ["url"]}, {"required": ["index"]}, {"required": ["module"]},
+    {"required": ["rpm"]}
 ]))]
 struct SourceKeys {
     /// An archive or a folder, below the folder of the treefile that names it.
@@ -83,62 +88,81 @@ struct SourceKeys {
     index: Option<Url>,
     /// The path of the toolchain's Go module: `golang.org/toolchain`.
     module: Option<String>,
+    /// RPMs that hold the SDK together, by path or URL: `golang`, `golang-bin`, `golang-src`.
+    rpm: Option<Vec<Rpm>>,
+    /// Files with the GPG keys that the RPMs are signed by. Without it no signature is checked.
+    gpgkey: Option<Vec<LocalPath>>,
+}
+
+impl SourceKeys {
+    /// The keys that say where, and are there.
+    fn given(&self) -> Vec<&'static str> {
+        let keys = [
+            ("path", self.path.is_some()),
+            ("url", self.url.is_some()),
+            ("index", self.index.is_some()),
+            ("module", self.module.is_some()),
+            ("rpm", self.rpm.is_some()),
+        ];
+        let given = keys.into_iter().filter(|(_, set)| *set);
+        given.map(|(key, _)| key).collect()
+    }
 }
 
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let keys = SourceKeys::deserialize(deserializer)?;
-        let given = [
-            ("path", keys.path.is_some()),
-            ("url", keys.url.is_some()),
-            ("index", keys.index.is_some()),
-            ("module", keys.module.is_some()),
-        ];
-        let given: Vec<&str> = given
-            .iter()
-            .filter(|(_, set)| *set)
-            .map(|(key, _)| *key)
-            .collect();
-        let source = match keys {
+        let given = keys.given();
+        if given.len() != 1 {
+            let found = match given[..] {
+                [] => "none of them".to_owned(),
+                _ => given.join(" and "),
+            };
+            return Err(D::Error::custom(format_args!(
+                "a source has one of path, url, index, module and rpm, found {found}"
+            )));
+        }
+        if keys.sha256.is_some() && keys.url.is_none() {
+            return Err(D::Error::custom(
+                "`sha256` belongs to `url`; `pin` holds for every source",
+            ));
+        }
+        if keys.gpgkey.is_some() && keys.rpm.is_none() {
+            return Err(D::Error::custom("`gpgkey` belongs to `rpm`"));
+        }
+        Ok(Self(match keys {
+            SourceKeys {
+                path: Some(LocalPath(path)),
+                ..
+            } => SourceSpec::Path(path),
             SourceKeys {
                 url: Some(Url(url)),
                 sha256,
                 ..
-            } if given.len() == 1 => {
+            } => {
                 let sha256 = sha256.map(|Text(sha256)| sha256);
-                return Ok(Self(SourceSpec::Url { url, sha256 }));
+                SourceSpec::Url { url, sha256 }
             }
-            _ if given.len() != 1 => {
-                let found = match given[..] {
-                    [] => "none of them".to_owned(),
-                    _ => given.join(" and "),
-                };
-                return Err(D::Error::custom(format_args!(
-                    "a source has one of path, url, index and module, found {found}"
-                )));
-            }
-            SourceKeys {
-                path: Some(LocalPath(path)),
-                sha256: None,
-                ..
-            } => SourceSpec::Path(path),
             SourceKeys {
                 index: Some(Url(base)),
-                sha256: None,
                 ..
             } => SourceSpec::Index { base },
             SourceKeys {
-                module: Some(path),
-                sha256: None,
-                ..
+                module: Some(path), ..
             } => SourceSpec::Module { path },
-            _ => {
-                return Err(D::Error::custom(
-                    "`sha256` belongs to `url`; `pin` holds for every source",
-                ));
+            SourceKeys { rpm, gpgkey, .. } => {
+                let files: Vec<_> = rpm.into_iter().flatten().map(|Rpm(file)| file).collect();
+                let keys = gpgkey.into_iter().flatten();
+                let gpg_keys: Vec<_> = keys.map(|LocalPath(path)| path).collect();
+                if files.is_empty() || files.len() > RPMS {
+                    let found = files.len();
+                    return Err(D::Error::custom(format_args!(
+                        "`rpm` has {found} RPMs, expected 1 to {RPMS}"
+                    )));
+                }
+                SourceSpec::Rpm { files, gpg_keys }
             }
-        };
-        Ok(Self(source))
+        }))
     }
 }
 

@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::super::{AddContent, ArchTreefile, SourceSpec, Treefile};
-use super::{minimal, parse};
+use super::super::{AddContent, ArchTreefile, RpmFile, RpmPlace, SourceSpec, Treefile};
+use super::{MINIMAL, minimal, parse};
 use crate::arch::Arch;
 use crate::fs::path::TreePath;
 use crate::id::ContentId;
@@ -262,4 +262,36 @@ fn the_fingerprint_covers_the_release_and_not_its_origin() {
     };
     assert_eq!(layers("one"), layers("other"));
     assert_ne!(layers("one"), plain);
+}
+
+#[test]
+fn rpms_are_named_by_path_or_url() {
+    let zeros = "0".repeat(64);
+    let text = format!(
+        "{MINIMAL}source:\n  - rpm: ['golang.${{basearch}}.rpm', 'https://example.org/src.rpm', {{ path: bin.rpm, sha256: {zeros} }}]\n    gpgkey: [keys/vendor]\n"
+    );
+    let treefile = parse(&[("dir/t.yaml", &text)]).unwrap();
+    let release = treefile.for_arch(Arch::Aarch64).unwrap();
+    let file = |place, sha256| RpmFile { place, sha256 };
+    let path = |path: &str| RpmPlace::Path(path.into());
+    assert_eq!(
+        release.sources,
+        [SourceSpec::Rpm {
+            files: vec![
+                file(path("dir/golang.aarch64.rpm"), None),
+                file(
+                    RpmPlace::Url("https://example.org/src.rpm".to_owned()),
+                    None
+                ),
+                file(path("dir/bin.rpm"), Some(zeros.parse().unwrap())),
+            ],
+            gpg_keys: vec!["dir/keys/vendor".into()],
+        }]
+    );
+    let printed = treefile.expanded()["releases"]["aarch64"].to_string();
+    let again = parse(&[("t.json", &printed)]).unwrap();
+    assert_eq!(
+        again.for_arch(Arch::Aarch64).unwrap().sources,
+        release.sources
+    );
 }

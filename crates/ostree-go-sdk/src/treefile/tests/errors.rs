@@ -164,6 +164,16 @@ fn values() {
         "source: [{ url: example.org }]",
         "source: [{ url: https://example.org/a.tar.gz }]",
         "source: { x86_64: [] }",
+        "source: [{ rpm: [] }]",
+        "source: [{ rpm: golang.rpm }]",
+        "source: [{ rpm: [[golang.rpm]] }]",
+        "source: [{ rpm: [\"\"] }]",
+        "source: [{ rpm: [ftp://example.org/golang.rpm] }]",
+        "source: [{ rpm: [https://example.org/golang.rpm] }]",
+        "source: [{ rpm: [{ path: a, url: https://example.org/a.rpm }] }]",
+        "source: [{ rpm: [{ sha265: a }] }]",
+        "source: [{ rpm: [a.rpm], sha256: 00ff10a500ff10a500ff10a500ff10a500ff10a500ff10a500ff10a500ff10a5 }]",
+        "source: [{ path: a, gpgkey: [b] }]",
         "add-commit-metadata: { sdk.version: 1 }",
     ]), @r#"
     t.yaml:3: prefix: path `usr/lib` is relative, expected one that starts with `/`
@@ -185,13 +195,24 @@ fn values() {
     t.yaml:3: pin.x86_64.sha256: `abc` is not a SHA-256 checksum, expected 64 hexadecimal digits
     t.yaml:3: pin.x86_64.h1: `abc` is not a module hash, expected `h1:` and 44 characters of base64
     t.yaml:3: source: expected a list of sources, or a map from architectures to such lists, found string "yes"
-    t.yaml:3: source[0]: a source has one of path, url, index and module, found none of them
-    t.yaml:3: source[0]: a source has one of path, url, index and module, found path and index
+    t.yaml:3: source[0]: a source has one of path, url, index, module and rpm, found none of them
+    t.yaml:3: source[0]: a source has one of path, url, index, module and rpm, found path and index
     t.yaml:3: source[0]: `sha256` belongs to `url`; `pin` holds for every source
     t.yaml:3: source[0].path: expected a path, found ``
     t.yaml:3: source[0].url: `example.org` is not a URL, expected one that starts with https://, http:// or file:///
     t.yaml:3: source: `https://example.org/a.tar.gz` has neither `sha256` nor a pin for x86_64
     t.yaml:3: source: no sources for aarch64
+    t.yaml:3: source[0]: `rpm` has 0 RPMs, expected 1 to 64
+    t.yaml:3: source[0].rpm: expected a list, found `golang.rpm`
+    t.yaml:3: source[0].rpm[0]: expected a path, a URL or a map, found a list
+    t.yaml:3: source[0].rpm[0]: expected a path, found ``
+    t.yaml:3: source[0].rpm[0]: `ftp://example.org/golang.rpm` is not a URL, expected one that starts with https://, http:// or file:///
+    t.yaml:3: source: `https://example.org/golang.rpm` has neither `sha256`, a `gpgkey` nor an h1 pin for x86_64
+    t.yaml:3: source[0].rpm[0]: an RPM has one of path and url, found both
+    t.yaml:3: source[0].rpm[0]: unknown key `sha265`
+      hint: did you mean `sha256`?
+    t.yaml:3: source[0]: `sha256` belongs to `url`; `pin` holds for every source
+    t.yaml:3: source[0]: `gpgkey` belongs to `rpm`
     t.yaml:3: add-commit-metadata: `sdk.version` is not a key that can be added, expected none of `version`, `sdk.…` and `ostree.…`
     "#);
     let files =

@@ -1,0 +1,239 @@
+//! The specs: built for real by rpmbuild, and used by what they are for.
+
+use ostree_go_sdk::{gio, glib, ostree};
+use ostree_go_tests::bench::Bench;
+use ostree_go_tests::cli::{binary, workspace};
+use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::rpm::run;
+use ostree_go_tests::tools;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A bench with a signed toy release and the key's public part.
+fn released() -> (Bench, Gpg, PathBuf) {
+    let (bench, gpg) = (Bench::with_toys(""), Gpg::new());
+    let key = gpg.key("publisher");
+    let home = gpg.home().to_str().unwrap();
+    bench.compose(["--gpg-sign", &key, "--gpg-homedir", home]);
+    let public = gpg.export(&key);
+    (bench, gpg, public)
+}
+
+fn ref_srpm(bench: &Bench, key: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new("python3");
+    command.arg(workspace().join("scripts/ref-srpm.py"));
+    command.arg("--ostree-go").arg(binary());
+    command.arg("--repo").arg(bench.repo());
+    command.arg("--key").arg(key);
+    command.arg("--output-dir").arg(bench.path("srpm"));
+    command.args(["--remote", "acme"]).args(more);
+    command
+}
+
+/// Builds a source package in a folder of its own.
+fn build(srpm: &Path, folder: &Path) -> PathBuf {
+    let define = format!("_topdir {}", folder.display());
+    run(Command::new("rpmbuild")
+        .arg("--rebuild")
+        .args(["--define", &define])
+        .arg(srpm));
+    let built = fs::read_dir(folder.join("RPMS/noarch")).unwrap();
+    let built: Vec<PathBuf> = built.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(built.len(), 1, "{built:?}");
+    built[0].clone()
+}
+
+fn query(rpm: &Path, format: &str) -> String {
+    run(Command::new("rpm").args(["-qp", "--qf", format]).arg(rpm))
+}
+
+/// Unpacks a package into a folder.
+fn unpack(rpm: &Path, folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    let script = "rpm2archive - < \"$1\" | tar -xz -C \"$2\"";
+    run(Command::new("bash")
+        .args(["-euo", "pipefail", "-c", script, "bash"])
+        .args([rpm, folder]));
+}
+
+#[test]
+fn the_package_of_refs_is_the_same_each_time_and_libostree_takes_the_remote() {
+    for tool in ["rpmbuild", "rpm2archive", "python3", "gpg"] {
+        if tools::require(tool).is_none() {
+            return;
+        }
+    }
+    let (bench, _gpg, public) = released();
+    let url = format!("file://{}", bench.repo().display());
+    let args = ["--version", "1.99.1", "--url", &url];
+    let said = run(&mut ref_srpm(&bench, &public, &args));
+    let srpm = PathBuf::from(said.trim());
+    assert_eq!(srpm, bench.path("srpm/golang-ostree-ref-1.99.1-1.src.rpm"));
+    let first = build(&srpm, &bench.path("first"));
+    let source = fs::read(&srpm).unwrap();
+    run(&mut ref_srpm(&bench, &public, &args));
+    let is_same = fs::read(&srpm).unwrap() == source;
+    assert!(is_same, "the source package is the same");
+    let second = build(&srpm, &bench.path("somewhere/else"));
+    let is_same = fs::read(&first).unwrap() == fs::read(&second).unwrap();
+    assert!(is_same, "the package is the same");
+    // The day of the toy's own time, as rpm takes it from a changelog.
+    assert_eq!(
+        query(&first, "%{BUILDTIME} %{BUILDHOST}"),
+        "1767312000 reproducible"
+    );
+
+    let root = bench.path("root");
+    unpack(&first, &root);
+    let text = fs::read_to_string(root.join("usr/share/golang-ostree-ref/acme.json")).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["sdk.version"], "1.99.1");
+    for (index, arch) in ["aarch64", "x86_64"].into_iter().enumerate() {
+        let release = &document["releases"][index];
+        let name = format!("go-sdk/{arch}/1.99.1");
+        assert_eq!(release["ref"], *name);
+        assert_eq!(release["commit"].as_str(), bench.rev(&name).as_deref());
+    }
+    pulls(&bench, &root, true);
+    // Somebody else's key in the place of the publisher's.
+    let other = Gpg::new();
+    let key = other.key("other");
+    fs::copy(
+        other.export(&key),
+        root.join("etc/pki/rpm-gpg/RPM-GPG-KEY-acme"),
+    )
+    .unwrap();
+    pulls(&bench, &root, false);
+}
+
+/// Pulls from the packaged remote as a system's own repository does, but for where the root is.
+fn pulls(bench: &Bench, root: &Path, expected: bool) {
+    let remotes = bench.path("remotes.d");
+    fs::create_dir_all(&remotes).unwrap();
+    let conf = fs::read_to_string(root.join("etc/ostree/remotes.d/acme.conf")).unwrap();
+    let keys = format!("gpgkeypath={}/etc", root.display());
+    let conf = conf.replace("gpgkeypath=/etc", &keys);
+    assert!(
+        conf.contains(&keys) && conf.contains("gpg-verify=true"),
+        "{conf}"
+    );
+    fs::write(remotes.join("acme.conf"), conf).unwrap();
+    let path = bench.path(&format!("host-{expected}"));
+    let path_arg = path.to_str().unwrap();
+    run(Command::new("ostree").args(["init", "--mode=bare-user-only", "--repo", path_arg]));
+    let set = [
+        "config",
+        "set",
+        "core.add-remotes-config-dir",
+        "true",
+        "--repo",
+        path_arg,
+    ];
+    run(Command::new("ostree").args(set));
+    let repo: ostree::Repo = glib::Object::builder()
+        .property("path", gio::File::for_path(&path))
+        .property("remotes-config-dir", remotes.to_str().unwrap())
+        .build();
+    repo.open(gio::Cancellable::NONE).unwrap();
+    let pulled = repo.pull(
+        "acme",
+        &["go-sdk/x86_64/1.99.1"],
+        ostree::RepoPullFlags::NONE,
+        None,
+        gio::Cancellable::NONE,
+    );
+    assert_eq!(pulled.is_ok(), expected, "{pulled:?}");
+}
+
+#[test]
+fn what_the_package_of_refs_cannot_be_made_of() {
+    for tool in ["rpmbuild", "python3", "gpg"] {
+        if tools::require(tool).is_none() {
+            return;
+        }
+    }
+    let (bench, _gpg, public) = released();
+    let url = "https://ostree.example.com/repo";
+    let no_key = bench.write("no.asc", "no key");
+    let refused = |key: &Path, args: &[&str]| {
+        let out = ref_srpm(&bench, key, args).output().unwrap();
+        assert!(!out.status.success() && out.stdout.is_empty());
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        said.replace(
+            bench.path("").to_str().unwrap().trim_end_matches('/'),
+            "[dir]",
+        )
+    };
+    let said = [
+        refused(&public, &["--version", "1.99.2", "--url", url]),
+        refused(&public, &["--version", "1.99.1", "--url", "example.com"]),
+        refused(&public, &["--version", "1.99.1\nx", "--url", url]),
+        refused(
+            &public,
+            &["--version", "1.99.1", "--url", url, "--remote", "a b"],
+        ),
+        refused(&no_key, &["--version", "1.99.1", "--url", url]),
+    ];
+    insta::assert_snapshot!(said.join(""), @"
+    error: [dir]/repo has no release of Go 1.99.2
+    error: `example.com` is no URL, expected https://, http:// or file://
+    error: `1.99.1
+    x` is no Go version
+    error: `a b` is no name for a remote, expected letters, digits, `-` and `_`
+    error: [dir]/no.asc is no armoured public GPG key
+    ");
+    assert!(!bench.path("srpm").exists());
+}
+
+#[test]
+fn the_command_s_own_source_package_is_made() {
+    for tool in ["rpmbuild", "rpmspec", "git"] {
+        if tools::require(tool).is_none() {
+            return;
+        }
+    }
+    if !workspace().join(".git").exists() {
+        return tools::skip(
+            "the tree is no git checkout, and a source package is made from a commit",
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(Command::new(workspace().join("scripts/srpm.sh"))
+        .arg(folder.path())
+        .arg("--without-vendor"));
+    let srpm = PathBuf::from(said.trim());
+    assert_eq!(
+        query(&srpm, "%{NAME} %{VERSION}"),
+        format!("ostree-go {}", env!("CARGO_PKG_VERSION"))
+    );
+    let files = query(&srpm, "[%{FILENAMES}\\n]");
+    assert_eq!(
+        files,
+        format!(
+            "ostree-go-{}.tar.gz\nostree-go.spec\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+    let needs = run(Command::new("rpm").args(["-qp", "--requires"]).arg(&srpm));
+    for package in [
+        "cargo >= 1.92",
+        "gcc",
+        "pkgconfig(ostree-1) >= 2022.6",
+        "pkgconfig(gio-2.0)",
+    ] {
+        assert!(
+            needs.lines().any(|line| line == package),
+            "{package}: {needs}"
+        );
+    }
+    // The spec's floors are the manifest's.
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("rust-version = \"1.92\"") && manifest.contains("v2022_6"));
+    // COPR calls this.
+    let copr = run(Command::new("make")
+        .args(["-n", "-f", ".copr/Makefile", "srpm", "outdir=/out"])
+        .current_dir(workspace()));
+    assert!(copr.contains("scripts/srpm.sh \"/out\""), "{copr}");
+}
