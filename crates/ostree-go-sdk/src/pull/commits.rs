@@ -68,7 +68,7 @@ pub(super) fn fetch(
             let read = delta.read(&superblock, &trust);
             let read = read.map_err(|source| PullError::Delta {
                 remote: pull.remote.clone(),
-                source,
+                source: Box::new(source),
             })?;
             found.delta = read.then_some(delta);
         }

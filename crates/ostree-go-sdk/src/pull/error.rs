@@ -54,7 +54,7 @@ pub enum PullError {
         remote: String,
         /// What is wrong with its signatures.
         #[source]
-        source: DeltaError,
+        source: Box<DeltaError>,
     },
     /// A commit is on a ref that it is not bound to.
     #[error(
