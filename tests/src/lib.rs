@@ -10,6 +10,7 @@
 //! | `GOPROXY` | where real SDKs come from when there is no `go` command to ask |
 
 pub mod bench;
+pub mod boot;
 pub mod cli;
 pub mod gpg;
 pub mod host;

@@ -2,83 +2,17 @@
 //! unit do on the host that comes of it what they are for.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, TOY_SOURCE};
-use ostree_go_tests::cli::{Output, ostree_go, run};
-use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::boot::{Booted, PROGRAM, Publisher};
+use ostree_go_tests::cli::{ostree_go, run};
 use ostree_go_tests::host::read;
 use ostree_go_tests::tmpfs::Tmpfs;
 use ostree_go_tests::tools;
-use ostree_go_tests::webserver::{BadServer, Fault};
+use ostree_go_tests::webserver::Fault;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// A publisher with a key, and a server over its repository.
-struct Publisher {
-    bench: Bench,
-    gpg: Gpg,
-    key: String,
-    server: BadServer,
-}
-
-impl Publisher {
-    fn new() -> Self {
-        let (bench, gpg) = (Bench::new(), Gpg::new());
-        let key = gpg.key("publisher");
-        bench.run(["init"]).ok();
-        let server = BadServer::over(&bench.repo());
-        let publisher = Self {
-            bench,
-            gpg,
-            key,
-            server,
-        };
-        publisher.release("1.99.1", 1_800_000_000);
-        publisher
-    }
-
-    /// Composes and signs a version for both architectures, and moves the channel 1.99.
-    fn release(&self, version: &str, seconds: u64) {
-        self.bench.toys(version);
-        let lines = format!("channels: [\"go-sdk/${{basearch}}/1.99\"]\n{TOY_SOURCE}");
-        self.bench.treefile(version, &lines);
-        let home = self.gpg.home().display().to_string();
-        let args = [
-            "compose",
-            "go.yaml",
-            "--gpg-sign",
-            &self.key,
-            "--gpg-homedir",
-            &home,
-        ];
-        run(self
-            .bench
-            .ostree_go(args)
-            .env("SOURCE_DATE_EPOCH", seconds.to_string()))
-        .ok();
-        self.bench
-            .run(["publish", "--gpg-sign", &self.key, "--gpg-homedir", &home])
-            .ok();
-    }
-
-    fn export(&self, form: &str, names: &[&str], more: &[&str]) -> Output {
-        let keys = self.gpg.export(&self.key).display().to_string();
-        self.export_with(form, names, &[&["--gpg-import", &keys], more].concat())
-    }
-
-    fn export_with(&self, form: &str, names: &[&str], more: &[&str]) -> Output {
-        let url = self.server.url();
-        let mut remote = vec!["--remote-url", &url];
-        if !more.contains(&"--remote") {
-            remote.extend(["--remote", "acme"]);
-        }
-        self.bench
-            .run([&["export", form], names, &remote, more].concat())
-    }
-}
 
 fn host_arch() -> Arch {
     Arch::host().expect("tests run where SDKs do")
@@ -249,153 +183,6 @@ fn both_say_the_same_in_every_version() {
     }
 }
 
-/// A host whose files are in a folder: `/etc` from Ignition, `/usr` of this machine.
-struct Host {
-    folder: tempfile::TempDir,
-    unit: String,
-}
-
-const UNIT: &str = "etc/systemd/system/ostree-go-sdk.service";
-const PROGRAM: &str = "/opt/ostree-go";
-
-impl Host {
-    /// Applies a configuration by the real Ignition, or says that the test is skipped.
-    fn apply(config: &str) -> Option<Self> {
-        // Debian and Fedora have it where dracut takes it from.
-        let ignition = Path::new("/usr/lib/dracut/modules.d/30ignition/ignition");
-        if !ignition.exists() {
-            tools::skip("no Ignition on this machine");
-            return None;
-        }
-        if !tools::is_root() {
-            tools::skip("only root can apply an Ignition configuration");
-            return None;
-        }
-        for tool in ["bwrap", "systemd-tmpfiles", "systemd-analyze"] {
-            tools::require(tool)?;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        fs::create_dir_all(path("host/etc/selinux")).unwrap();
-        // Ignition asks every host for its policy.
-        let selinux = "SELINUX=disabled\nSELINUXTYPE=targeted\n";
-        fs::write(path("host/etc/selinux/config"), selinux).unwrap();
-        fs::write(path("host/etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
-        fs::write(path("config.ign"), config).unwrap();
-        for stage in ["fetch", "files"] {
-            let mut command = Command::new(ignition);
-            command
-                .args(["-platform", "file", "-log-to-stdout", "-stage", stage])
-                .args(["-root".as_ref(), path("host").as_os_str()])
-                .args(["-config-cache".as_ref(), path("cache").as_os_str()])
-                .args(["-state-file".as_ref(), path("state").as_os_str()])
-                .args(["-neednet".as_ref(), path("neednet").as_os_str()])
-                .env("IGNITION_CONFIG_FILE", path("config.ign"));
-            let out = command.output().unwrap();
-            let said = String::from_utf8_lossy(&out.stdout);
-            // With SELinux off it writes everything, and then fails for want of `setfiles`.
-            let only_labels = said
-                .lines()
-                .filter(|line| line.starts_with("CRITICAL"))
-                .all(|line| line.contains("relabel"));
-            assert!(out.status.success() || only_labels, "{stage}: {said}");
-        }
-        run(Command::new("systemd-tmpfiles")
-            .arg(format!("--root={}", path("host").display()))
-            .args(["--create", "ostree-go.conf"]))
-        .ok();
-        // `StateDirectory=` of the unit.
-        fs::create_dir_all(path("host/var/lib/ostree-go")).unwrap();
-        let unit = read(&path("host").join(UNIT));
-        Some(Self { folder, unit })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join("host").join(name)
-    }
-
-    fn lines(&self, key: &str) -> Vec<String> {
-        let lines = self.unit.lines();
-        lines
-            .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// Runs words in the host as its unit would: nothing but the state can be written, no other
-    /// capabilities, an empty environment.
-    fn command(&self, words: &[&str]) -> Output {
-        let mut command = Command::new("bwrap");
-        for (dir, mount) in [
-            ("bin", "usr/bin"),
-            ("lib", "usr/lib"),
-            ("lib64", "usr/lib64"),
-        ] {
-            command.args(["--symlink", mount, &format!("/{dir}")]);
-        }
-        command
-            .args(["--ro-bind", "/usr", "/usr", "--tmpfs", "/tmp"])
-            .args(["--proc", "/proc", "--dev", "/dev", "--clearenv"])
-            .args([
-                "--setenv",
-                "PATH",
-                "/usr/bin:/usr/sbin",
-                "--cap-drop",
-                "ALL",
-            ])
-            .args(["--ro-bind".as_ref(), ostree_go().get_program()])
-            .arg(PROGRAM)
-            .arg("--ro-bind")
-            .args([self.path("etc"), "/etc".into()])
-            .arg("--ro-bind")
-            .args([self.path("var"), "/var".into()])
-            .arg("--bind")
-            .args([self.path("var/lib/ostree-go"), "/var/lib/ostree-go".into()]);
-        for capability in self.lines("CapabilityBoundingSet")[0].split(' ') {
-            command.args(["--cap-add", capability]);
-        }
-        for variable in self.lines("Environment") {
-            let (name, value) = variable.split_once('=').unwrap();
-            command.args(["--setenv", name, value]);
-        }
-        run(command.arg("--").args(words))
-    }
-
-    /// Runs the unit's commands, one after the other; the first that fails is the last.
-    fn boot(&self) -> Output {
-        let mut last = None;
-        for line in self.lines("ExecStart") {
-            assert!(!line.contains(['"', '\\', '$', '%']), "{line}");
-            let words: Vec<&str> = line.split(' ').collect();
-            let out = self.command(&words);
-            if out.code() != Some(0) {
-                return out;
-            }
-            last = Some(out);
-        }
-        last.expect("a command")
-    }
-
-    fn status(&self) -> Value {
-        let out = self.command(&[PROGRAM, "status", "--format", "json"]).ok();
-        serde_json::from_str(&out.stdout).unwrap()
-    }
-
-    /// The versions that are installed, sorted, the active one with a `*`.
-    fn versions(&self) -> Vec<String> {
-        let status = self.status();
-        let all = status["deployments"].as_array().unwrap().iter();
-        let mut versions: Vec<String> = all
-            .map(|one| {
-                let active = if one["active"] == true { "*" } else { "" };
-                format!("{}{active}", one["version"].as_str().unwrap())
-            })
-            .collect();
-        versions.sort();
-        versions
-    }
-}
-
 #[test]
 fn a_host_installs_at_its_first_boot_and_upgrades_at_the_next() {
     let publisher = Publisher::new();
@@ -406,7 +193,7 @@ fn a_host_installs_at_its_first_boot_and_upgrades_at_the_next() {
         "GOPROXY=https://proxy.example,direct",
     ];
     let config = publisher.export("ignition", &["1.99"], &more).ok().stdout;
-    let Some(host) = Host::apply(&config) else {
+    let Some(host) = Booted::apply(&config) else {
         return;
     };
     // What is written is what the configuration says.
@@ -493,7 +280,7 @@ fn a_key_that_did_not_sign_is_refused() {
         .export_with("ignition", &["1.99"], &more)
         .ok()
         .stdout;
-    let Some(host) = Host::apply(&config) else {
+    let Some(host) = Booted::apply(&config) else {
         return;
     };
     let out = host.boot().exits(3);
@@ -520,7 +307,7 @@ fn several_sdks_are_installed_and_the_first_is_active() {
         .export("ignition", &["1.99.1", "1.99"], &more)
         .ok()
         .stdout;
-    let Some(host) = Host::apply(&config) else {
+    let Some(host) = Booted::apply(&config) else {
         return;
     };
     host.boot().ok();

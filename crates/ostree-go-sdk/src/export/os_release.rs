@@ -71,13 +71,16 @@ impl SysextHost {
         };
         let others = [&version_id, &sysext_level];
         let good = is_valid(&id) && others.into_iter().flatten().all(|value| is_valid(value));
-        good.then(|| match id.as_str() {
-            "_any" => Self::Any,
-            _ => Self::Named {
-                id,
-                version_id,
-                sysext_level,
-            },
+        if !good {
+            return None;
+        }
+        if id == "_any" {
+            return Some(Self::Any);
+        }
+        Some(Self::Named {
+            id,
+            version_id,
+            sysext_level,
         })
     }
 
