@@ -76,7 +76,28 @@ fn one_architecture_is_one_document() {
     let bench = bench();
     let out = bench.run(["export", "treefile", X86]).ok();
     insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
-        insta::assert_snapshot!(out.stdout, @"");
+        insta::assert_snapshot!(out.stdout, @r#"
+        # Written by `ostree-go export treefile`. These refs have to be in the repository of
+        # `rpm-ostree compose tree --unified-core`, or in that of its --layer-repo:
+        #   go-sdk/x86_64/1.99.1
+        ostree-layers:
+          - "go-sdk/x86_64/1.99.1"
+        add-commit-metadata:
+          io.github.sdk.lang: "go"
+          io.github.sdk.version: "v1.99.1"
+          sdk.lang: "go"
+          sdk.releases:
+            - lang: "go"
+              version: "1.99.1"
+              arch: "amd64"
+              ref: "go-sdk/x86_64/1.99.1"
+              commit: "COMMIT"
+              layers:
+                common: "COMMIT"
+                toolchain: "COMMIT"
+                site: "COMMIT"
+          sdk.version: "1.99.1"
+        "#);
     });
     // The same again; a channel of the release; and from a repository of another mode.
     for rev in ["go-sdk/x86_64/1.99", &bench.rev(X86).unwrap()] {
@@ -188,18 +209,30 @@ fn what_cannot_be_is_refused() {
         out.stderr.replace(folder.trim_end_matches('/'), "DIR")
     };
     insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
-        insta::assert_snapshot!(refused(&["1.99.2"]), @"");
-        insta::assert_snapshot!(refused(&["1.99.1", "--arch=ppc64le"]), @"");
+        insta::assert_snapshot!(refused(&["1.99.2"]), @"
+        error: no ref or commit `1.99.2` in repository DIR/repo
+        hint: did you mean `go-sdk/x86_64/1.99.1`?
+        ");
+        insta::assert_snapshot!(refused(&["1.99.1", "--arch=ppc64le"]), @"
+        error: invalid value 'ppc64le' for '--arch <ARCH>': unknown architecture `ppc64le`, expected x86_64 or aarch64
+        hint: `--help` shows what may stand there
+        ");
         let layers = bench.refs();
         let layer = layers.iter().find(|name| name.contains("layer/common")).unwrap();
-        insta::assert_snapshot!(refused(&[layer]), @"");
+        insta::assert_snapshot!(refused(&[layer]), @"
+        error: commit COMMIT is not a release
+        hint: `ostree-go list` shows the releases
+        ");
         bench.write("file", "");
-        insta::assert_snapshot!(refused(&[X86, "--output-dir=file/x"]), @"");
+        insta::assert_snapshot!(refused(&[X86, "--output-dir=file/x"]), @"
+        error: cannot make directory file/x
+          Not a directory (os error 20)
+        ");
         let commit = bench.rev(X86).unwrap();
         ostree_go_tests::ostree::ostree(&bench.repo(), ["refs", "--delete", X86]);
-        insta::assert_snapshot!(refused(&[&commit]), @"");
+        insta::assert_snapshot!(refused(&[&commit]), @"error: no ref of the repository names the release of commit COMMIT");
         bench.treefile("1.99.1", &format!("{TOY_SOURCE}\nadd-commit-metadata: {{ com.example.a: \"$${{x}}\" }}"));
         bench.compose(["--replace"]);
-        insta::assert_snapshot!(refused(&[X86]), @"");
+        insta::assert_snapshot!(refused(&[X86]), @"error: commit COMMIT has `${` in the metadata `com.example.a`, which rpm-ostree would take for a variable");
     });
 }

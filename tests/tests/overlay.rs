@@ -233,7 +233,7 @@ fn a_path_that_is_taken_is_an_error_unless_overridden() {
     let os = Os::new(&bench);
     os.file("usr/bin/go", "#!/bin/sh\n").commit_here();
     assert_refused!(refused(&bench, &[BASE, SDK, "--ref", NEW]), @"
-    error: SDK COMMIT and the base COMMIT both have /usr/bin/go: with different content
+    error: SDK COMMIT and the base COMMIT both have /usr/bin/go: the contents differ
     hint: --override lets files of the SDK take the others' place
     ");
     overlay(&bench, &["--override"]);
@@ -264,16 +264,10 @@ fn a_path_that_is_taken_is_an_error_unless_overridden() {
     fs::remove_file(os.tree.join(license)).unwrap();
     os.file(&format!("{license}/x"), "x\n").commit_here();
     let args = [BASE, SDK, "--ref", NEW, "--override"];
-    assert_refused!(refused(&bench, &args), @"
-    error: SDK COMMIT and the base COMMIT both have /usr/lib/sdk/go-1.99/LICENSE: a directory there, a file here
-    hint: --override lets files of the SDK take the others' place
-    ");
+    assert_refused!(refused(&bench, &args), @"error: SDK COMMIT and the base COMMIT both have /usr/lib/sdk/go-1.99/LICENSE: only one is a directory");
     fs::remove_dir_all(os.tree.join("usr/lib/sdk")).unwrap();
     os.file("usr/lib/sdk", "x\n").commit_here();
-    assert_refused!(refused(&bench, &args), @"
-    error: SDK COMMIT and the base COMMIT both have /usr/lib/sdk: a file there, a directory here
-    hint: --override lets files of the SDK take the others' place
-    ");
+    assert_refused!(refused(&bench, &args), @"error: SDK COMMIT and the base COMMIT both have /usr/lib/sdk: only one is a directory");
     // Two SDKs with the same links.
     fs::remove_file(os.tree.join("usr/lib/sdk")).unwrap();
     os.commit_here();
@@ -282,7 +276,7 @@ fn a_path_that_is_taken_is_an_error_unless_overridden() {
     bench.compose([]);
     let args = [BASE, SDK, "1.98.7", "--ref", NEW];
     assert_refused!(refused(&bench, &args), @"
-    error: SDK COMMIT and SDK COMMIT both have /usr/bin/go: with different content
+    error: SDK COMMIT and SDK COMMIT both have /usr/bin/go: the contents differ
     hint: --override lets files of the SDK take the others' place
     ");
 }
@@ -418,7 +412,7 @@ fn what_cannot_be_is_refused() {
     ");
     assert_refused!(refused(&[BASE, "1.99.2"]), @"
     error: no ref or commit `1.99.2` in repository DIR/repo
-    hint: did you mean `go-sdk/x86_64/1.99.1`?
+    hint: `ostree-go list` shows what there is
     ");
     assert_refused!(refused(&["os/x86_64/bas", SDK]), @"
     error: no ref or commit `os/x86_64/bas` in repository DIR/repo
@@ -467,7 +461,7 @@ fn what_cannot_be_is_refused() {
     );
     assert_refused!(refused(&["os/bad", SDK]), @"
     error: cannot label by the SELinux policy in /usr/etc/selinux of the base COMMIT
-      setting sepolicy from commit: While calculating SELinux checksum: opendir(/proc/self/fd/7/usr/etc/selinux/toy/policy): No such file or directory
+      setting sepolicy from commit: While calculating SELinux checksum: opendir(/proc/self/FD/usr/etc/selinux/toy/policy): No such file or directory
     ");
 
     // A damaged file of the SDK: nothing is committed.

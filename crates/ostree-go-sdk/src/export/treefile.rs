@@ -290,6 +290,22 @@ mod tests {
         });
         let mut text = String::new();
         yaml(&value, 0, &mut text);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        a:
+          b.c-d: "x: # y"
+          "no": true
+          "1": 2.5
+          e: {}
+          f: []
+        g:
+          - "h"
+          - i: 1
+            j:
+              - "k"
+          -
+            - "l"
+            - null
+        "ü \"": "\u0007\n"
+        "#);
     }
 }
