@@ -114,7 +114,7 @@ impl Booted {
     ///
     /// # Panics
     ///
-    ///When Ignition fails.
+    /// When Ignition fails.
     pub fn apply(config: &str) -> Option<Self> {
         // Debian and Fedora have it where dracut takes it from.
         let ignition = Path::new("/usr/lib/dracut/modules.d/30ignition/ignition");
@@ -184,7 +184,7 @@ impl Booted {
     ///
     /// # Panics
     ///
-    ///When the unit is not as expected.
+    /// When the unit is not as expected.
     pub fn command(&self, words: &[&str]) -> Output {
         let mut command = Command::new("bwrap");
         for (dir, mount) in [
@@ -226,7 +226,7 @@ impl Booted {
     ///
     /// # Panics
     ///
-    ///When there are none, or one has words in quotes.
+    /// When there are none, or one has words in quotes.
     pub fn boot(&self) -> Output {
         let mut last = None;
         for line in self.lines("ExecStart") {
@@ -255,7 +255,7 @@ impl Booted {
     ///
     /// # Panics
     ///
-    ///As [`Booted::status`].
+    /// As [`Booted::status`].
     pub fn versions(&self) -> Vec<String> {
         let status = self.status();
         let all = status["deployments"].as_array().unwrap().iter();
