@@ -142,9 +142,8 @@ fn skip(stream: &mut impl Read, length: u64) -> io::Result<()> {
 }
 
 fn hexadecimal(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |number, digit| {
-        Some(number << 4 | char::from(*digit).to_digit(16)?)
-    })
+    let mut digits = digits.iter().map(|digit| char::from(*digit).to_digit(16));
+    digits.try_fold(0, |number, digit| Some(number << 4 | digit?))
 }
 
 fn invalid(what: &'static str) -> io::Error {
