@@ -14,7 +14,7 @@ use ostree_go_tests::cli::workspace;
 const FLOORS: [&[&str]; 9] = [
     &["arch", "version", "id", "progress", "clock", "kind"],
     &["fs", "http", "process", "failpoint", "parallel"],
-    &["treefile", "golang", "object", "metadata"],
+    &["treefile", "golang", "object", "metadata", "oci"],
     &["repo", "ffi"],
     &[
         "store", "sign", "checkout", "delta", "catalog", "diff", "fsck",

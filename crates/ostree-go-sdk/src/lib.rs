@@ -77,6 +77,7 @@ mod kind;
 mod layer;
 pub mod metadata;
 mod object;
+mod oci;
 mod parallel;
 mod process;
 mod progress;
