@@ -5,12 +5,12 @@
 
 mod auth;
 mod error;
-#[allow(dead_code, reason = "the exporter that pushes comes next")]
 mod push;
 mod reference;
 
 pub use auth::RegistryAuth;
 pub use error::RegistryError;
+pub(crate) use reference::is_tag;
 pub use reference::{ImageReference, InvalidReference};
 
 use crate::http::url::Url;
