@@ -156,9 +156,12 @@ impl ExportError {
             Self::Repo(error) => error.kind(),
             Self::Damaged { .. } | Self::DamagedFile { .. } => ErrorKind::Drift,
             Self::Path { .. } => ErrorKind::UnsafeContent,
-            Self::NotARelease { .. } | Self::SameArch { .. } | Self::Nothing | Self::Tag { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::NotARelease { .. }
+            | Self::SameArch { .. }
+            | Self::Nothing
+            | Self::ImageName { .. }
+            | Self::RootUser
+            | Self::Tag { .. } => ErrorKind::InvalidInput,
             Self::NoLayer { .. } => ErrorKind::NotFound,
             Self::NotItsLayers { .. } => ErrorKind::Drift,
             Self::Owned { .. } => ErrorKind::UnsafeContent,
