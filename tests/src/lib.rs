@@ -12,6 +12,7 @@
 pub mod bench;
 pub mod boot;
 pub mod cli;
+pub mod containers;
 pub mod gpg;
 pub mod host;
 pub mod nginx;

@@ -160,6 +160,8 @@ fn every_field_is_on_the_page() {
     let boot = format!("1.99.1 --remote-url https://x.example --gpg-import {keys}");
     run(&format!("export ignition {boot}"), 0);
     run(&format!("export butane {boot} --output boot.bu"), 0);
+    run("export oci 1.99.1 oci:images", 0);
+    run("export containerfile 1.99.1 --image a", 0);
     run(&format!("sign 1.99.1 {sign}"), 0);
     run(&format!("verify 1.99.1 --gpg-keys {keys}"), 0);
     run(

@@ -2,7 +2,8 @@
 
 use ostree_go_sdk::{
     ComposeError, DeployError, Error, ErrorKind, ExportError, LayerError, OverlayDifference,
-    OverlayError, PullError, RemoteError, RepoError, RpmProblem, SourceError, UpstreamError,
+    OverlayError, PullError, RegistryError, RemoteError, RepoError, RpmProblem, SourceError,
+    UpstreamError,
 };
 use std::path::PathBuf;
 
@@ -315,6 +316,22 @@ fn export_hint(error: &ExportError) -> Option<String> {
             "--leave-out-other leaves out what is elsewhere"
         }
         ExportError::OtherArch { .. } => "write a configuration for each architecture",
+        ExportError::NoLayer { .. } => {
+            "export from the repository that the release was composed in, or pull the layer's ref"
+        }
+        ExportError::SameArch { .. } => "one image holds one release for each architecture",
+        ExportError::Tag { .. } => "give the image a tag: `IMAGE:TAG`",
+        ExportError::NoLayout { .. } => {
+            "name another directory, one that is empty or does not exist"
+        }
+        ExportError::Registry(RegistryError::Refused {
+            status: 401 | 403, ..
+        }) => {
+            "`podman login` keeps credentials where they are found; --authfile names another file"
+        }
+        ExportError::Registry(RegistryError::Unreachable { .. }) => {
+            "check the address; --tls-verify=false takes a registry without encryption"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

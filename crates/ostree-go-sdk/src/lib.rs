@@ -78,6 +78,7 @@ mod kind;
 mod layer;
 pub mod metadata;
 mod object;
+mod oci;
 mod overlay;
 mod parallel;
 mod process;
@@ -85,6 +86,7 @@ mod progress;
 mod prune;
 mod publish;
 mod pull;
+mod registry;
 pub mod remote;
 mod repo;
 mod sign;
@@ -117,7 +119,10 @@ pub use export::{
     BootConfig, BootFile, BootOptions, BootRelease, BootSpec, BootUnit, boot_config,
     write_boot_config,
 };
-pub use export::{Compression, ExportError, ExportedTar, TarOptions, export_tar, write_tar};
+pub use export::{
+    Compression, ContainerfileOptions, ExportError, ExportedImage, ExportedLayer, ExportedOci,
+    ExportedTar, OciOptions, TarOptions, containerfile, export_oci, export_tar, write_tar,
+};
 pub use export::{ExportedSysext, SysextForm, SysextHost, SysextOptions, export_sysext};
 pub use export::{Fragment, FragmentOptions, Syntax, fragment};
 pub use fs::cache::{Cache, CacheError};
@@ -131,6 +136,7 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
+pub use oci::{ImageLocation, InvalidLocation};
 pub use overlay::{
     Overlaid, Overlay, OverlayDifference, OverlayError, OverlayPlan, OverlaySide, OverlayWarning,
 };
@@ -139,6 +145,9 @@ pub use progress::{Event, Phase, Progress, Silent};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};
 pub use publish::{PlannedDelta, Publish, PublishError, PublishPlan, Published};
 pub use pull::{Download, PlannedRef, Preflight, Pull, PullError, Pulled};
+pub use registry::{
+    ImageReference, InvalidReference, RegistryAuth, RegistryError, RegistryOptions,
+};
 pub use remote::{NewRemote, Remote, RemoteError, TrustedKey, Verification};
 pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
 pub use sign::{

@@ -7,6 +7,7 @@ use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId, RefName};
 use crate::kind::ErrorKind;
 use crate::process::ProcessError;
+use crate::registry::RegistryError;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use std::io;
@@ -187,6 +188,80 @@ pub enum ExportError {
         /// The key.
         key: String,
     },
+    /// The repository lacks a layer's commit.
+    #[error(
+        "the repository does not have layer `{layer}` of release {commit} whole: commit {missing}"
+    )]
+    NoLayer {
+        /// The release.
+        commit: CommitId,
+        /// The layer's name.
+        layer: String,
+        /// Its commit.
+        missing: CommitId,
+    },
+    /// A release is not the union of the layers that it names.
+    #[error("release {commit} has another tree than its layers make")]
+    NotItsLayers {
+        /// The release.
+        commit: CommitId,
+    },
+    /// An image can be of one release for each architecture.
+    #[error("two releases are for {arch}: {one} and {other}")]
+    SameArch {
+        /// The architecture.
+        arch: Arch,
+        /// The first release.
+        one: CommitId,
+        /// The second release.
+        other: CommitId,
+    },
+    /// There is no release to export.
+    #[error("no release to export")]
+    Nothing,
+    /// A release's ref gives no name that an image can have.
+    #[error("`{tag}` cannot be the tag of an image")]
+    Tag {
+        /// The name.
+        tag: String,
+    },
+    /// A name cannot be that of an image in a Containerfile.
+    #[error("`{}` cannot be the name of an image", found.escape_debug())]
+    ImageName {
+        /// The name.
+        found: String,
+    },
+    /// The user that builds would be root.
+    #[error("the user that builds is 0, which is root")]
+    RootUser,
+    /// A file has an owner or extended attributes, which images of releases do not.
+    #[error(
+        "cannot export /{path} of commit {commit}: it has an owner other than root, or extended attributes"
+    )]
+    Owned {
+        /// The commit.
+        commit: CommitId,
+        /// The path in the tree.
+        path: TreePath,
+    },
+    /// What is at the destination is no OCI layout, or a damaged one.
+    #[error("{} is no OCI image layout: {problem}", path.display())]
+    NoLayout {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A document of an image could not be made.
+    #[error("cannot make the documents of an image")]
+    Document {
+        /// What `oci-spec` says.
+        #[source]
+        source: oci_spec::OciSpecError,
+    },
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The system refused something.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -198,6 +273,9 @@ pub enum ExportError {
         #[source]
         source: io::Error,
     },
+    /// The caller asked for a stop while another process held a lock.
+    #[error("stopped while waiting for another process")]
+    Stopped,
     /// The caller asked for a stop.
     #[error("stopped while reading commit {commit}")]
     Cancelled {
@@ -226,12 +304,23 @@ impl ExportError {
             | Self::OtherArch { .. }
             | Self::Unbound { .. }
             | Self::UnknownSpec { .. }
-            | Self::InvalidWord { .. } => ErrorKind::InvalidInput,
+            | Self::InvalidWord { .. }
+            | Self::SameArch { .. }
+            | Self::Nothing
+            | Self::ImageName { .. }
+            | Self::RootUser
+            | Self::Tag { .. } => ErrorKind::InvalidInput,
             Self::MissingTool { .. } => ErrorKind::NotFound,
             Self::Tool { source, .. } | Self::Process(source) => source.kind(),
             Self::Remote(error) => error.kind(),
+            Self::NoLayer { .. } => ErrorKind::NotFound,
+            Self::NotItsLayers { .. } => ErrorKind::Drift,
+            Self::Owned { .. } => ErrorKind::UnsafeContent,
+            Self::NoLayout { .. } => ErrorKind::Corrupt,
+            Self::Document { .. } => ErrorKind::Io,
+            Self::Registry(error) => error.kind(),
             Self::Io { source, .. } => ErrorKind::of_io(source),
-            Self::Cancelled { .. } => ErrorKind::Cancelled,
+            Self::Stopped | Self::Cancelled { .. } => ErrorKind::Cancelled,
         }
     }
 

@@ -9,8 +9,10 @@ mod boot;
 mod boot_text;
 mod butane;
 mod compression;
+mod containerfile;
 mod error;
 mod ignition;
+mod oci;
 mod os_release;
 mod release;
 mod sysext;
@@ -18,13 +20,16 @@ mod sysext_tree;
 mod tar;
 mod tree;
 mod treefile;
+mod writer;
 
 pub use boot::{
     BootConfig, BootFile, BootOptions, BootRelease, BootUnit, boot_config, write_boot_config,
 };
 pub use compression::Compression;
+pub use containerfile::{ContainerfileOptions, containerfile};
 pub use error::ExportError;
 pub use ignition::BootSpec;
+pub use oci::{ExportedImage, ExportedLayer, ExportedOci, OciOptions, export_oci};
 pub use os_release::SysextHost;
 pub use sysext::{ExportedSysext, SysextForm, SysextOptions, export_sysext};
 pub use tar::{ExportedTar, TarOptions, export_tar, write_tar};

@@ -1,6 +1,8 @@
 //! One format a file: arguments and one function.
 
 mod boot;
+mod containerfile;
+mod oci;
 mod sysext;
 mod tar;
 mod treefile;
@@ -25,6 +27,8 @@ enum Form {
     Butane(boot::ButaneArgs),
     Ignition(boot::IgnitionArgs),
     Sysext(sysext::SysextArgs),
+    Oci(oci::OciArgs),
+    Containerfile(containerfile::ContainerfileArgs),
     Tar(tar::TarArgs),
     Treefile(treefile::TreefileArgs),
 }
@@ -34,6 +38,8 @@ pub fn run(context: &Context<'_>, args: &ExportArgs) -> Result<ExitCode, CliErro
         Form::Butane(args) => boot::butane(context, args),
         Form::Ignition(args) => boot::ignition(context, args),
         Form::Sysext(args) => sysext::run(context, args),
+        Form::Containerfile(args) => containerfile::run(context, args),
+        Form::Oci(args) => oci::run(context, args),
         Form::Tar(args) => tar::run(context, args),
         Form::Treefile(args) => treefile::run(context, args),
     }

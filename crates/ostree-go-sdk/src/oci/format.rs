@@ -1,0 +1,147 @@
+//! Names in an image, and its JSON documents.
+//!
+//! Source of every `application/vnd.oci` and `org.opencontainers` name: the OCI image
+//! specification, `media-types.md` and `annotations.md`.
+
+use crate::id::Sha256;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Serialize;
+use sha2::Digest;
+
+/// An image for one architecture.
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Images for several architectures.
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// What an image's layers make, and how it is run.
+pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// A layer, compressed with Zstandard: one frame, or several after each other.
+pub(crate) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+/// A layer, compressed with gzip: one member, or several after each other.
+pub(crate) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// A layer, not compressed.
+pub(crate) const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
+/// The files of a layout. Source: the image specification, `image-layout.md`.
+pub(crate) const LAYOUT_FILE: &str = "oci-layout";
+/// What is in [`LAYOUT_FILE`].
+pub(crate) const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+/// The index of a layout, which names its images.
+pub(crate) const INDEX_FILE: &str = "index.json";
+/// Where a layout has its blobs, by the digits of their digest.
+pub(crate) const BLOBS: &str = "blobs/sha256";
+
+/// On manifests and configurations: the Go version without `go`.
+pub(crate) const VERSION: &str = "org.opencontainers.image.version";
+/// On manifests and configurations: the release's time, RFC 3339 in UTC.
+pub(crate) const CREATED: &str = "org.opencontainers.image.created";
+/// On manifests and configurations: a name for people.
+pub(crate) const TITLE: &str = "org.opencontainers.image.title";
+/// On a descriptor in a layout's `index.json`: the image's tag.
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// A commit's checksum: of the release on manifests, configurations and the descriptors of
+/// manifests in an index; of the layer's own commit on the descriptors of layers. ostree-ext's
+/// name.
+pub(crate) const OSTREE_COMMIT: &str = "ostree.commit";
+
+/// On manifests: the release's commit object, see [`encode`].
+pub(crate) const COMMIT: &str = "io.github.ostree-go.commit";
+/// On manifests: the release's detached metadata (`a{sv}`), see [`encode`]; absent when there
+/// is none.
+pub(crate) const COMMITMETA: &str = "io.github.ostree-go.commitmeta";
+/// On manifests, and on their descriptors in an index: the ref.
+pub(crate) const REF: &str = "io.github.ostree-go.ref";
+/// On descriptors of layers: the SDK layer's name.
+pub(crate) const LAYER: &str = "io.github.ostree-go.layer";
+/// On descriptors of layers: the layer's commit object, see [`encode`].
+pub(crate) const LAYER_COMMIT: &str = "io.github.ostree-go.layer.commit";
+/// On descriptors of layers: its detached metadata, see [`encode`]; absent when there is none.
+pub(crate) const LAYER_COMMITMETA: &str = "io.github.ostree-go.layer.commitmeta";
+/// On descriptors of layers: the tar's size in bytes when it is not compressed, in decimal.
+pub(crate) const LAYER_SIZE: &str = "io.github.ostree-go.layer.size";
+
+/// How an object's bytes stand in an annotation: base64 with padding, RFC 4648, 4.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
+}
+
+/// The bytes of an annotation that [`encode`] made.
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(text).ok()
+}
+
+/// A blob's name: `sha256:` and 64 hexadecimal digits.
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
+    digest(sha256(bytes))
+}
+
+/// The SHA-256 of some bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
+    Sha256(sha2::Sha256::digest(bytes).into())
+}
+
+/// A digest as OCI writes it.
+pub(crate) fn digest(sha256: Sha256) -> String {
+    format!("sha256:{sha256}")
+}
+
+/// The SHA-256 that an OCI digest holds; `None` for another algorithm, and for other texts.
+pub(crate) fn parse_digest(text: &str) -> Option<Sha256> {
+    text.strip_prefix("sha256:")?.parse().ok()
+}
+
+/// A document's bytes: keys in order, so that the same document has the same digest. The
+/// types of `oci-spec` hold maps that have no order.
+pub(crate) fn to_json(document: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut value = serde_json::to_value(document)?;
+    value.sort_all_objects();
+    serde_json::to_vec(&value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oci_spec::image::MediaType;
+    use std::collections::HashMap;
+
+    #[test]
+    fn a_document_has_its_keys_in_order() {
+        let document = HashMap::from([
+            ("b", HashMap::from([("d", 1), ("c", 2)])),
+            ("a", HashMap::new()),
+        ]);
+        let json = to_json(&document).unwrap();
+        assert_eq!(json, br#"{"a":{},"b":{"c":2,"d":1}}"#);
+    }
+
+    #[test]
+    fn names_are_those_of_the_specification() {
+        for (ours, theirs) in [
+            (MANIFEST, MediaType::ImageManifest),
+            (INDEX, MediaType::ImageIndex),
+            (CONFIG, MediaType::ImageConfig),
+            (LAYER_ZSTD, MediaType::ImageLayerZstd),
+            (LAYER_GZIP, MediaType::ImageLayerGzip),
+            (LAYER_TAR, MediaType::ImageLayer),
+        ] {
+            assert_eq!(ours, theirs.as_ref());
+        }
+        assert_eq!(VERSION, oci_spec::image::ANNOTATION_VERSION);
+        assert_eq!(CREATED, oci_spec::image::ANNOTATION_CREATED);
+        assert_eq!(TITLE, oci_spec::image::ANNOTATION_TITLE);
+        assert_eq!(REF_NAME, oci_spec::image::ANNOTATION_REF_NAME);
+    }
+
+    #[test]
+    fn digests_and_bytes_read_back() {
+        let digest = digest_of(b"");
+        assert_eq!(
+            digest,
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+        assert_eq!(super::digest(parse_digest(&digest).unwrap()), digest);
+        assert_eq!(parse_digest("sha512:00"), None);
+        assert_eq!(decode(&encode(b"\0\xff")).unwrap(), b"\0\xff");
+        assert_eq!(decode("a"), None);
+    }
+}
