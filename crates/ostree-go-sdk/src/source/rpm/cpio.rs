@@ -142,8 +142,9 @@ fn skip(stream: &mut impl Read, length: u64) -> io::Result<()> {
 }
 
 fn hexadecimal(digits: &[u8]) -> Option<u32> {
-    let mut digits = digits.iter().map(|digit| char::from(*digit).to_digit(16));
-    digits.try_fold(0, |number, digit| Some(number << 4 | digit?))
+    digits.iter().try_fold(0, |number, digit| {
+        Some(number << 4 | char::from(*digit).to_digit(16)?)
+    })
 }
 
 fn invalid(what: &'static str) -> io::Error {
