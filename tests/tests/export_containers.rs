@@ -1,7 +1,7 @@
 //! Containers with the image of a release, and those that `export containerfile` writes.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, TOY_SOURCE};
+use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::run;
 use ostree_go_tests::containers::Containers;
 use ostree_go_tests::sdk;
