@@ -7,6 +7,8 @@ mod auth;
 mod error;
 mod push;
 mod reference;
+#[cfg(test)]
+mod tests;
 
 pub use auth::RegistryAuth;
 pub use error::RegistryError;

@@ -1,0 +1,216 @@
+//! Containers with the image of a release, and those that `export containerfile` writes.
+
+use ostree_go_sdk::Arch;
+use ostree_go_tests::bench::Bench;
+use ostree_go_tests::cli::run;
+use ostree_go_tests::containers::Containers;
+use ostree_go_tests::sdk;
+use std::fs;
+use std::process::Command;
+
+/// The text with every checksum the same.
+fn regex_free(text: &str) -> String {
+    let mut shown = String::new();
+    for word in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
+        match word
+            .get(..64)
+            .filter(|start| start.chars().all(|c| c.is_ascii_hexdigit()))
+        {
+            Some(_) => shown.push_str(&format!("SHA256{}", &word[64..])),
+            None => shown.push_str(word),
+        }
+    }
+    shown
+}
+
+const MAIN: &str =
+    "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello from scratch\") }\n";
+
+/// One store for all that needs the real SDK, as it takes a while to fill.
+#[test]
+fn containers_run_and_build_with_it() {
+    let Some(host) = Arch::host() else { return };
+    let (Some(sdk), Some(containers)) = (sdk::sdk("1.26.5", host), Containers::new()) else {
+        return;
+    };
+    let bench = Bench::new();
+    let source = ostree_go_tests::bench::source(&sdk.tar_gz);
+    bench.treefile("1.26.5", &format!("arches: [{host}]\n{source}"));
+    bench.compose([]);
+    bench.run(["export", "oci", "1.26.5", "oci:img"]).ok();
+    let image = format!("oci:{}:1.26.5", bench.path("img").display());
+    let version = run(&mut containers.run([image.as_str(), "go", "version"])).ok();
+    assert_eq!(
+        version.stdout.trim(),
+        format!("go version go1.26.5 linux/{}", host.goarch())
+    );
+
+    // A multi-stage build, as the guide has it.
+    bench.write("hello/main.go", MAIN);
+    bench.write("hello/go.mod", "module example.com/hello\n\ngo 1.26\n");
+    let stages = "FROM IMAGE AS build\nWORKDIR /tmp\nWORKDIR /src\nCOPY . .\nENV CGO_ENABLED=0 GOCACHE=/tmp/cache\n\
+        RUN [\"go\", \"build\", \"-o\", \"/hello\", \".\"]\n\nFROM scratch\nCOPY --from=build /hello /hello\nENTRYPOINT [\"/hello\"]\n";
+    bench.write("hello/Containerfile", &stages.replace("IMAGE", &image));
+    run(&mut containers.build(&bench.path("hello"), "hello")).ok();
+    assert_eq!(
+        run(&mut containers.run(["hello"])).ok().stdout,
+        "hello from scratch\n"
+    );
+
+    // The build container, as who is not root.
+    bench
+        .run([
+            "export",
+            "containerfile",
+            "1.26.5",
+            "builder/Containerfile",
+            "--image",
+            &image,
+        ])
+        .exits(1);
+    fs::create_dir(bench.path("builder")).unwrap();
+    bench
+        .run([
+            "export",
+            "containerfile",
+            "1.26.5",
+            "builder/Containerfile",
+            "--image",
+            &image,
+        ])
+        .ok();
+    run(&mut containers.build(&bench.path("builder"), "builder")).ok();
+    let sources = format!("{}:/src:ro", bench.path("hello").display());
+    let script = [
+        "-v",
+        &sources,
+        "builder",
+        "go",
+        "build",
+        "-o",
+        "/tmp/hello",
+        ".",
+    ];
+    run(&mut containers.run(script)).ok();
+    let own = format!("{}:/out", bench.path("out").display());
+    fs::create_dir(bench.path("out")).unwrap();
+    std::os::unix::fs::chown(bench.path("out"), Some(1000), Some(1000)).unwrap();
+    let script = [
+        "-v",
+        &sources,
+        "-v",
+        &own,
+        "builder",
+        "go",
+        "build",
+        "-o",
+        "/out/hello",
+        ".",
+    ];
+    run(&mut containers.run(script)).ok();
+    let made = bench.path("out/hello");
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::uid(&fs::metadata(&made).unwrap()),
+        1000
+    );
+    assert_eq!(
+        run(&mut Command::new(made)).ok().stdout,
+        "hello from scratch\n"
+    );
+    // Nothing but its own folders is its own.
+    let denied = ["builder", "go", "env", "-w", "GOFLAGS=-x", "GOENV=/usr/env"];
+    assert!(!run(&mut containers.run(denied)).status.success());
+
+    // Into another image: here one that has a file of its own.
+    bench.write("base/etc/motd", "base\n");
+    bench.write(
+        "base/Containerfile",
+        "FROM scratch\nCOPY etc /etc\nCOPY etc /tmp\nENV PATH=/bin\n",
+    );
+    run(&mut containers.build(&bench.path("base"), "base")).ok();
+    let args = [
+        "export",
+        "containerfile",
+        "1.26.5",
+        "builder/Containerfile",
+        "--image",
+        &image,
+        "--base",
+        "base",
+    ];
+    bench.run(args).ok();
+    run(&mut containers.build(&bench.path("builder"), "based")).ok();
+    let version = run(&mut containers.run(["based", "go", "version"])).ok();
+    assert!(version.stdout.contains("go1.26.5"));
+}
+
+#[test]
+fn a_containerfile_is_as_the_guide_has_it() {
+    let bench = Bench::with_toys("");
+    bench.compose([]);
+    let text = |args: &[&str]| {
+        let args = ["export", "containerfile", "go-sdk/x86_64/1.99.1"]
+            .iter()
+            .chain(args);
+        regex_free(&bench.run(args.copied()).ok().stdout)
+    };
+    insta::assert_snapshot!(text(&["--image", "docker://r.example/acme/go-sdk:1.99.1"]), @r#"
+    # A container to build with Go 1.99.1 in, by ostree-go.
+    # Release SHA256
+
+    # There is no mkdir in the image: WORKDIR makes the folders that are written to.
+    FROM r.example/acme/go-sdk:1.99.1 AS folders
+    WORKDIR /new/home/builder/.cache/go-build
+    WORKDIR /new/home/builder/go/pkg/mod
+    WORKDIR /new/src
+    WORKDIR /new/tmp
+
+    FROM r.example/acme/go-sdk:1.99.1
+    COPY --from=folders --chown=1000:1000 /new/tmp /tmp
+    # There is no C compiler.
+    ENV CGO_ENABLED=0
+    COPY --from=folders --chown=1000:1000 /new/home /home
+    COPY --from=folders --chown=1000:1000 /new/src /src
+    ENV HOME=/home/builder GOPATH=/home/builder/go GOCACHE=/home/builder/.cache/go-build GOMODCACHE=/home/builder/go/pkg/mod
+    USER 1000:1000
+    VOLUME ["/home/builder/.cache/go-build", "/home/builder/go/pkg/mod"]
+    WORKDIR /src
+    "#);
+    insta::assert_snapshot!(text(&["--image", "go-sdk", "--base", "ubi9", "--user", "1001"]), @r#"
+    # A container to build with Go 1.99.1 in, by ostree-go.
+    # Release SHA256
+
+    # There is no mkdir in the image: WORKDIR makes the folders that are written to.
+    FROM go-sdk AS folders
+    WORKDIR /new/home/builder/.cache/go-build
+    WORKDIR /new/home/builder/go/pkg/mod
+    WORKDIR /new/src
+    WORKDIR /new/tmp
+
+    FROM ubi9
+    COPY --from=folders /usr/lib/sdk/go-1.99 /usr/lib/sdk/go-1.99
+    ENV PATH=/usr/lib/sdk/go-1.99/bin:$PATH
+    COPY --from=folders --chown=1001:1001 /new/home /home
+    COPY --from=folders --chown=1001:1001 /new/src /src
+    ENV HOME=/home/builder GOPATH=/home/builder/go GOCACHE=/home/builder/.cache/go-build GOMODCACHE=/home/builder/go/pkg/mod
+    USER 1001:1001
+    VOLUME ["/home/builder/.cache/go-build", "/home/builder/go/pkg/mod"]
+    WORKDIR /src
+    "#);
+    let failed = |args: &str| {
+        let args = ["export", "containerfile"]
+            .into_iter()
+            .chain(args.split(','));
+        bench
+            .run(args)
+            .exits(1)
+            .stderr
+            .replace(&bench.repo().display().to_string(), "REPO")
+    };
+    insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a b"), @"error: `a b` cannot be the name of an image");
+    insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a,--user,0"), @"error: the user that builds is 0, which is root");
+    insta::assert_snapshot!(failed("go-sdk/x86_64/1.98.1,--image,a"), @"
+    error: no ref or commit `go-sdk/x86_64/1.98.1` in repository REPO
+    hint: did you mean `go-sdk/x86_64/1.99.1`?
+    ");
+}

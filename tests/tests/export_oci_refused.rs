@@ -1,0 +1,227 @@
+//! `export oci`: what is refused, and that nothing is left of it.
+
+use ostree_go_tests::bench::{Bench, TOY_SOURCE};
+use ostree_go_tests::cli::{Output, run};
+use ostree_go_tests::containers::Registry;
+use ostree_go_tests::tmpfs::Tmpfs;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const CHANNELS: &str = "channels: [\"go-sdk/${basearch}/1.99\"]";
+
+fn bench(mode: &str) -> Bench {
+    let bench = Bench::new();
+    bench.toys("1.99.1");
+    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{CHANNELS}"));
+    bench.run(["init", "--mode", mode]).ok();
+    bench
+        .ostree_go(["compose", "go.yaml"])
+        .env("SOURCE_DATE_EPOCH", "1800000000")
+        .status()
+        .unwrap();
+    bench
+}
+
+/// Every file in a folder, by its path there, and its bytes.
+fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let inside = |file: &Path| file.strip_prefix(folder).unwrap().to_owned();
+    ostree_go_tests::shop::files(folder)
+        .into_iter()
+        .map(|file| (inside(&file), fs::read(&file).unwrap()))
+        .collect()
+}
+
+fn sh(bench: &Bench, script: &str) -> Output {
+    run(Command::new("sh")
+        .args(["-ec", script])
+        .current_dir(bench.path("")))
+}
+
+#[test]
+fn a_registry_that_refuses_is_heard() {
+    let Some(registry) = Registry::guarded() else {
+        return;
+    };
+    let bench = bench("archive");
+    let image = format!("docker://{}/acme/go-sdk:1", registry.host());
+    let push = |more: &[&str]| {
+        let args = ["export", "oci", "1.99.1", &image, "--tls-verify=false"];
+        bench.run(args.iter().chain(more).copied())
+    };
+    let hidden = |out: Output| out.stderr.replace(&registry.host(), "HOST");
+    insta::assert_snapshot!(hidden(push(&[]).exits(1)), @"
+    error: cannot push HOST/acme/go-sdk:1: the registry answered with status 401
+    hint: `podman login` keeps credentials where they are found; --authfile names another file
+    ");
+    let auth = |secret: &str| {
+        use base64::{Engine, prelude::BASE64_STANDARD};
+        let auth = BASE64_STANDARD.encode(format!("builder:{secret}"));
+        format!(
+            "{{\"auths\": {{\"{}\": {{\"auth\": \"{auth}\"}}}}}}",
+            registry.host()
+        )
+    };
+    bench.write("auth.json", &auth("wrong"));
+    insta::assert_snapshot!(hidden(push(&["--authfile", "auth.json"]).exits(1)), @"
+    error: cannot push HOST/acme/go-sdk:1: the registry answered with status 401
+    hint: `podman login` keeps credentials where they are found; --authfile names another file
+    ");
+    bench.write("auth.json", "{");
+    insta::assert_snapshot!(hidden(push(&["--authfile", "auth.json"]).exits(1)), @"
+    error: cannot read auth.json
+      EOF while parsing an object at line 1 column 1
+    ");
+    insta::assert_snapshot!(hidden(push(&["--authfile", "none.json"]).exits(1)), @"
+    error: cannot read none.json
+      No such file or directory (os error 2)
+    ");
+    bench.write("auth.json", &auth("secret"));
+    push(&["--authfile", "auth.json"]).ok();
+    let mut from_env = bench.ostree_go(["export", "oci", "1.99.1", &image, "--tls-verify=false"]);
+    run(from_env.env("REGISTRY_AUTH_FILE", bench.path("auth.json"))).ok();
+    // Encryption is asked for, and there is none.
+    let out = bench.run(["export", "oci", "1.99.1", &image]).exits(75);
+    insta::assert_snapshot!(hidden(out), @"
+    error: cannot push HOST/acme/go-sdk:1: no answer from https://HOST/v2/
+      io: received corrupt message of type InvalidContentType
+    hint: check the address; --tls-verify=false takes a registry without encryption
+    ");
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let bench = bench("archive");
+    let failed = |args: &str, code| {
+        let args = ["export", "oci"].into_iter().chain(args.split(' '));
+        let out = bench.run(args).exits(code);
+        let text = out
+            .stderr
+            .replace(&bench.path("").display().to_string(), "FOLDER/");
+        regex_free(&text)
+    };
+    insta::assert_snapshot!(failed("1.98 oci:img", 1), @"
+    error: no ref or commit `1.98` in repository FOLDER/repo
+    hint: did you mean `go-sdk/x86_64/1.99`?
+    ");
+    insta::assert_snapshot!(failed("1.99.1 dir:img", 2), @"error: `dir:img` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
+    insta::assert_snapshot!(failed("1.99.1 oci:img:-", 2), @"error: `-` cannot be the tag of an image");
+    insta::assert_snapshot!(failed("1.99.1 docker://r.example/A", 2), @"error: `r.example/A` names no image, expected REGISTRY/NAME[:TAG] or REGISTRY/NAME@sha256:DIGEST");
+    insta::assert_snapshot!(failed("1.99.1 1.99 oci:img", 1), @"
+    error: two releases are for x86_64: SHA256 and SHA256
+    hint: one image holds one release for each architecture
+    ");
+    insta::assert_snapshot!(failed("1.99.1 oci:no/such/img", 1), @r#"
+    error: cannot write no/such/img
+      No such file or directory (os error 2) at path "FOLDER/no/such/.ostree-go-PyYGsu"
+    "#);
+    insta::assert_snapshot!(failed("1.99.1 docker://127.0.0.1:1/a:1", 75), @"
+    error: cannot push 127.0.0.1:1/a:1: no answer from https://127.0.0.1:1/v2/
+      io: Connection refused (os error 111)
+    hint: check the address; --tls-verify=false takes a registry without encryption
+    ");
+    let layer = bench
+        .refs()
+        .into_iter()
+        .find(|name| name.contains("layer/common"))
+        .unwrap();
+    insta::assert_snapshot!(failed(&format!("{layer} oci:img"), 1), @"error: commit SHA256 is no release: it does not say of which version, architecture and layers it is");
+    assert!(!bench.path("img").exists());
+
+    bench.write("folder/file", "");
+    insta::assert_snapshot!(failed("1.99.1 oci:folder", 1), @"
+    error: folder is no OCI image layout: it has no `oci-layout`
+    hint: name another directory, one that is empty or does not exist
+    ");
+    bench.run(["export", "oci", "1.99.1", "oci:img"]).ok();
+    let before = all(&bench.path("img"));
+    bench.write("img/index.json", "{");
+    insta::assert_snapshot!(failed("1.99 oci:img", 1), @"
+    error: img is no OCI image layout: its `index.json` is damaged
+    hint: name another directory, one that is empty or does not exist
+    ");
+    bench.write("img/oci-layout", "{\"imageLayoutVersion\":\"2.0.0\"}");
+    insta::assert_snapshot!(failed("1.99 oci:img", 1), @r#"
+    error: img is no OCI image layout: its version is "2.0.0", expected 1.0.0
+    hint: name another directory, one that is empty or does not exist
+    "#);
+    assert_eq!(all(&bench.path("img")).len(), before.len());
+}
+
+/// The text with every checksum the same.
+fn regex_free(text: &str) -> String {
+    let mut shown = String::new();
+    for word in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
+        match word
+            .get(..64)
+            .filter(|start| start.chars().all(|c| c.is_ascii_hexdigit()))
+        {
+            Some(_) => shown.push_str(&format!("SHA256{}", &word[64..])),
+            None => shown.push_str(word),
+        }
+    }
+    shown
+}
+
+#[test]
+fn nothing_is_left_where_there_is_no_room() {
+    let bench = bench("archive");
+    bench.run(["export", "oci", "1.99.1", "oci:old"]).ok();
+    let Some(tmpfs) = Tmpfs::mount(256 << 10) else {
+        return;
+    };
+    let place = tmpfs.path().display().to_string();
+    sh(&bench, &format!("cp -r old {place}/layout")).ok();
+    let before = all(&tmpfs.path().join("layout"));
+    let filler = tmpfs.fill();
+    for image in [
+        format!("oci:{place}/layout:new"),
+        format!("oci:{place}/new"),
+        format!("oci-archive:{place}/new.tar"),
+    ] {
+        let out = bench.run(["export", "oci", "1.99", &image]).exits(75);
+        assert!(
+            out.stderr.contains("No space left on device"),
+            "{}",
+            out.stderr
+        );
+        assert!(out.stderr.contains("hint: make room"), "{}", out.stderr);
+    }
+    fs::remove_file(filler).unwrap();
+    assert!(all(&tmpfs.path().join("layout")) == before);
+    assert_eq!(fs::read_dir(tmpfs.path()).unwrap().count(), 1);
+
+    let remount = ["-o", "remount,ro", &place];
+    run(Command::new("mount").args(remount)).ok();
+    let out = bench
+        .run(["export", "oci", "1.99", &format!("oci:{place}/layout:new")])
+        .exits(1);
+    insta::assert_snapshot!(out.stderr.replace(&place, "FOLDER"), @r#"
+    error: cannot write FOLDER/layout
+      Read-only file system (os error 30) at path "FOLDER/layout/blobs/sha256/.ostree-go-YJEczD"
+    hint: check who owns the path and how it is mounted
+    "#);
+}
+
+#[test]
+fn a_damaged_object_is_in_no_image() {
+    let bench = bench("bare-user");
+    let linked = bench.checkout("go-sdk/x86_64/1.99.1", "linked");
+    let path = linked.join("usr/lib/sdk/go-1.99/src/fmt/print.go");
+    let objects = run(Command::new("find")
+        .arg(bench.repo().join("objects"))
+        .args(["-name", "*.file", "-size", "12c"]))
+    .ok();
+    let same = |object: &&str| fs::read(object).unwrap() == fs::read(&path).unwrap();
+    let object = objects.stdout.lines().find(same).unwrap().to_owned();
+    fs::write(object, "package fm!\n").unwrap();
+    let out = bench.run(["export", "oci", "1.99.1", "oci:img"]).exits(1);
+    insta::assert_snapshot!(regex_free(&out.stderr), @"error: /usr/lib/sdk/go-1.99/src/fmt/print.go is damaged in the repository: its object is SHA256, expected SHA256");
+    assert!(!bench.path("img").exists());
+    assert!(
+        !fs::read_dir(bench.path(""))
+            .unwrap()
+            .flatten()
+            .any(|e| e.file_name().as_encoded_bytes().starts_with(b".ostree"))
+    );
+}
