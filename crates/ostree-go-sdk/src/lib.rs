@@ -124,6 +124,7 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
+pub use oci::place::InvalidPlace;
 pub use process::ProcessError;
 pub use progress::{Event, Phase, Progress, Silent};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};

@@ -3,6 +3,7 @@
 mod download;
 mod error;
 mod fetch;
+mod stream;
 #[cfg(test)]
 pub(crate) mod test_server;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use ureq::{Agent, Body, Proxy, http::Response};
 
 pub(crate) use download::read_local;
 pub use error::HttpError;
+pub(crate) use stream::Streamed;
 pub use url::InvalidUrl;
 use url::Url;
 

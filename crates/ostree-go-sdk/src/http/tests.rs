@@ -444,3 +444,57 @@ fn https_never_leads_to_http() {
     let error = request_error(&url, ureq::Error::RequireHttpsOnly("http://s:t@x".into()));
     insta::assert_snapshot!(error, @"cannot download https://x/y: it redirects to an unencrypted address");
 }
+
+/// Streams what the server has; the bytes, and the ranges that were asked for.
+fn streamed(
+    answer: impl Fn(usize, &Request, &mut TcpStream) + Send + 'static,
+) -> (Result<Vec<u8>, HttpError>, Vec<Option<usize>>) {
+    let setup = setup(answer);
+    let mut bytes = Vec::new();
+    let done = setup.client.stream(
+        &mut Streamed {
+            url: &setup.url(),
+            headers: &[],
+            size: content().len() as u64,
+            done: &mut 0,
+        },
+        &Silent,
+        &mut |piece| {
+            bytes.extend_from_slice(piece);
+            true
+        },
+    );
+    let ranges = setup.server.requests().iter().map(Request::range).collect();
+    (done.map(|()| bytes), ranges)
+}
+
+#[test]
+fn a_stream_goes_on_where_it_broke_off() {
+    let (bytes, ranges) = streamed(|number, request, stream| match number {
+        1 => serve_part(request, stream, &content(), 100_000),
+        2 => respond(stream, "503 Busy", "", b""),
+        _ => serve(request, stream, &content()),
+    });
+    assert_eq!(bytes.unwrap(), content());
+    assert_eq!(ranges, [None, Some(100_000), Some(100_000)]);
+    // A server that knows no ranges sends again what has come.
+    let (bytes, _) = streamed(|number, _, stream| {
+        let end = if number == 1 {
+            100_000
+        } else {
+            content().len()
+        };
+        let length = format!("content-length: {}\r\n", content().len());
+        respond(stream, "200 OK", &length, &content()[..end]);
+    });
+    assert_eq!(bytes.unwrap(), content());
+}
+
+#[test]
+fn a_stream_has_its_size_and_no_other() {
+    let longer = [content(), vec![0]].concat();
+    let (bytes, _) = streamed(move |_, request, stream| serve(request, stream, &longer));
+    assert!(matches!(bytes, Err(HttpError::TooLarge { .. })));
+    let (bytes, _) = streamed(|_, request, stream| serve(request, stream, &content()[..1000]));
+    assert!(matches!(bytes, Err(HttpError::Truncated { .. })));
+}

@@ -13,3 +13,5 @@ pub(crate) mod format;
     reason = "the exporter and the importer that use it come next"
 )]
 pub(crate) mod layer;
+pub(crate) mod place;
+pub(crate) mod tar;

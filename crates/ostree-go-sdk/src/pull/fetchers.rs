@@ -42,7 +42,7 @@ impl Meter {
     }
 
     /// Counts; says whether more may come.
-    fn arrived(&self, bytes: u64) -> bool {
+    pub(super) fn arrived(&self, bytes: u64) -> bool {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.exceeded().is_none() && !self.ended.load(Ordering::Relaxed)
     }
@@ -81,8 +81,13 @@ impl<T: Send + 'static> Fetchers<T> {
                     if stopped.load(Ordering::Relaxed) {
                         return;
                     }
-                    let answer =
-                        http.fetch(&request.url, request.limit, progress.as_ref(), &goes_on);
+                    let answer = http.fetch(
+                        &request.url,
+                        &[],
+                        request.limit,
+                        progress.as_ref(),
+                        &goes_on,
+                    );
                     deliver(tag, answer);
                 }
             });

@@ -13,6 +13,7 @@ mod delta;
 mod error;
 mod execute;
 mod fetchers;
+mod image;
 mod libostree;
 mod message;
 mod preflight;
@@ -24,10 +25,13 @@ pub use preflight::{Download, PlannedRef, Preflight};
 use crate::arch::Arch;
 use crate::clock::{Clock, SystemClock};
 use crate::http::HttpOptions;
-use crate::id::{CommitId, RefName};
+use crate::id::{CommitId, RefName, Sha256};
+use crate::oci::place::{InvalidPlace, Place};
 use crate::progress::{Progress, Silent};
+use crate::remote::{self, Remote, RemoteError, Verification};
 use crate::repo::Repo;
 use crate::sign::Verified;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +41,9 @@ use std::time::Duration;
 pub struct Pull {
     remote: String,
     refs: Vec<RefName>,
+    /// Images that are no remote's.
+    place: Option<Place>,
+    pins: BTreeMap<RefName, Sha256>,
     expect_arch: Option<Arch>,
     allow_downgrade: bool,
     depth: i32,
@@ -85,6 +92,8 @@ impl Pull {
         Self {
             remote: remote.into(),
             refs,
+            place: None,
+            pins: BTreeMap::new(),
             expect_arch: None,
             allow_downgrade: false,
             depth: 0,
@@ -97,6 +106,39 @@ impl Pull {
             clock: Arc::new(SystemClock),
             progress: Arc::new(Silent),
         }
+    }
+
+    /// A pull of what an image has, or the images of an index: `oci:FOLDER[:TAG]`,
+    /// `oci-archive:FILE[:TAG]`, `docker://REGISTRY/NAME[:TAG][@sha256:DIGEST]`, or the same with
+    /// `oci+https://`, or `oci+http://` where the way is safe.
+    ///
+    /// The refs are those that the images name, and become local ones; nobody's signature is
+    /// asked for. Both is otherwise after [`Pull::verified_by`].
+    ///
+    /// # Errors
+    /// When the text names no image.
+    pub fn image(place: &str) -> Result<Self, InvalidPlace> {
+        let place = Place::parse(place)?;
+        let mut pull = Self::new(place.to_string(), []).mirror(true);
+        pull.place = Some(place);
+        Ok(pull)
+    }
+
+    /// Takes what an [image](Pull::image) has as if it came from a remote: signatures by the
+    /// remote's keys are needed, and the refs become the remote's.
+    #[must_use]
+    pub fn verified_by(mut self, remote: impl Into<String>) -> Self {
+        self.remote = remote.into();
+        self.mirror = false;
+        self
+    }
+
+    /// Takes the image with this digest for a ref, whatever its tag leads to. Default: the tag
+    /// decides.
+    #[must_use]
+    pub fn pin(mut self, name: RefName, digest: Sha256) -> Self {
+        self.pins.insert(name, digest);
+        self
     }
 
     /// Refuses commits that are not for this architecture. Default: any will do.
@@ -192,6 +234,18 @@ impl Pull {
     /// architecture, or is older than the one that is there.
     pub fn preflight<'a>(&'a self, repo: &'a Repo) -> Result<Preflight<'a>, PullError> {
         Preflight::new(self, repo)
+    }
+
+    /// The remote that is asked, or what stands for one.
+    fn remote(&self, repo: &Repo) -> Result<Remote, RemoteError> {
+        match &self.place {
+            Some(place) if place.to_string() == self.remote => Ok(Remote {
+                name: self.remote.clone(),
+                url: self.remote.clone(),
+                verification: Verification::Unsigned,
+            }),
+            _ => remote::get(repo, &self.remote),
+        }
     }
 
     /// The name a ref has here.
