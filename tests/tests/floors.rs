@@ -13,7 +13,7 @@ use ostree_go_tests::cli::workspace;
 /// The floors of `ostree-go-sdk`, lowest first; see the architecture page of the book.
 const FLOORS: [&[&str]; 9] = [
     &["arch", "version", "id", "progress", "clock", "kind"],
-    &["fs", "http", "process", "failpoint", "parallel"],
+    &["fs", "http", "registry", "process", "failpoint", "parallel"],
     &["treefile", "golang", "object", "metadata", "oci"],
     &["repo", "ffi"],
     &[

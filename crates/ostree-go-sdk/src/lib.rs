@@ -84,6 +84,7 @@ mod progress;
 mod prune;
 mod publish;
 mod pull;
+mod registry;
 pub mod remote;
 mod repo;
 mod sign;
@@ -130,6 +131,9 @@ pub use progress::{Event, Phase, Progress, Silent};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};
 pub use publish::{PlannedDelta, Publish, PublishError, PublishPlan, Published};
 pub use pull::{Download, PlannedRef, Preflight, Pull, PullError, Pulled};
+pub use registry::{
+    ImageReference, InvalidReference, RegistryAuth, RegistryError, RegistryOptions,
+};
 pub use remote::{NewRemote, Remote, RemoteError, TrustedKey, Verification};
 pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
 pub use sign::{

@@ -18,6 +18,8 @@ pub enum Phase {
     Pull,
     /// Writing a release in another form, in bytes of its files.
     Export,
+    /// Sending a blob to a registry, in bytes.
+    Push,
 }
 
 impl Phase {
@@ -32,6 +34,7 @@ impl Phase {
             Self::Delta => "delta",
             Self::Pull => "pull",
             Self::Export => "export",
+            Self::Push => "push",
         }
     }
 

@@ -271,13 +271,17 @@ fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
         name: name.clone(),
         source,
     })?;
-    if place.tag.is_some() {
+    if place.tag().is_some() {
         return Err(RemoteError::Tagged {
             name: name.clone(),
             url: place.to_string(),
         });
     }
-    if place.path().is_some_and(|path| !path.is_absolute()) {
+    let path = match &place {
+        Place::Folder(path, _) | Place::Archive(path, _) => Some(path),
+        Place::Registry { .. } => None,
+    };
+    if path.is_some_and(|path| !path.is_absolute()) {
         return Err(RemoteError::InvalidPlace {
             name: name.clone(),
             source: InvalidPlace {

@@ -148,23 +148,33 @@ impl HttpError {
     }
 
     /// Whether the same request may succeed a moment later.
-    pub(super) fn is_worth_a_retry(&self) -> bool {
+    pub(crate) fn is_worth_a_retry(&self) -> bool {
         match self {
-            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
+            Self::Status { status, .. } => status_passes(*status),
             Self::Truncated { .. } | Self::Range { .. } => true,
-            Self::Request { source, .. } => match source {
-                ureq::Error::Timeout(_) => true,
-                ureq::Error::Io(error) => matches!(
-                    error.kind(),
-                    io::ErrorKind::ConnectionReset
-                        | io::ErrorKind::ConnectionAborted
-                        | io::ErrorKind::BrokenPipe
-                        | io::ErrorKind::TimedOut
-                        | io::ErrorKind::UnexpectedEof
-                ),
-                _ => false,
-            },
+            Self::Request { source, .. } => transport_passes(source),
             _ => false,
         }
+    }
+}
+
+/// Whether a server that answers so may answer otherwise a moment later.
+pub(crate) fn status_passes(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
+/// Whether a connection that failed so may hold a moment later.
+pub(crate) fn transport_passes(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Timeout(_) => true,
+        ureq::Error::Io(error) => matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::UnexpectedEof
+        ),
+        _ => false,
     }
 }

@@ -26,15 +26,13 @@ impl HttpClient {
         limit: u64,
         progress: &dyn Progress,
     ) -> Result<Vec<u8>, HttpError> {
-        self.fetch(url, &[], limit, progress, &|_| !progress.is_cancelled())
+        self.fetch(url, limit, progress, &|_| !progress.is_cancelled())
     }
 
-    /// The same, with headers of the request. `arrived` hears of every piece, by its length, and
-    /// ends the download by `false`.
+    /// The same. `arrived` hears of every piece, by its length, and ends the download by `false`.
     pub(crate) fn fetch(
         &self,
         url: &Url,
-        headers: &[(&str, String)],
         limit: u64,
         progress: &dyn Progress,
         arrived: &dyn Fn(u64) -> bool,
@@ -43,7 +41,7 @@ impl HttpClient {
         let mut document = Document::default();
         loop {
             let before = document.bytes.len() as u64;
-            match self.fetch_once(url, headers, limit, &mut document, arrived) {
+            match self.fetch_once(url, limit, &mut document, arrived) {
                 Ok(()) => return Ok(document.bytes),
                 Err(error) => {
                     if document.bytes.len() as u64 >= before + HEADWAY {
@@ -59,12 +57,11 @@ impl HttpClient {
     fn fetch_once(
         &self,
         url: &Url,
-        headers: &[(&str, String)],
         limit: u64,
         document: &mut Document,
         arrived: &dyn Fn(u64) -> bool,
     ) -> Result<(), HttpError> {
-        let mut headers = headers.to_vec();
+        let mut headers = Vec::new();
         match &document.validator {
             Some(validator) if !document.bytes.is_empty() => {
                 headers.push(("Range", format!("bytes={}-", document.bytes.len())));

@@ -3,7 +3,7 @@
 mod download;
 mod error;
 mod fetch;
-mod stream;
+mod send;
 #[cfg(test)]
 pub(crate) mod test_server;
 #[cfg(test)]
@@ -17,8 +17,10 @@ use std::time::Duration;
 use ureq::{Agent, Body, Proxy, http::Response};
 
 pub(crate) use download::read_local;
+pub(crate) use download::{HEADWAY, content_length, content_range, read_error};
 pub use error::HttpError;
-pub(crate) use stream::Streamed;
+pub(crate) use error::{status_passes, transport_passes};
+pub(crate) use send::{Outgoing, Request};
 pub use url::InvalidUrl;
 use url::Url;
 
@@ -233,22 +235,17 @@ impl HttpClient {
         })
     }
 
-    fn request(&self, url: &Url, headers: &[(&str, String)]) -> Result<Response<Body>, HttpError> {
-        let mut request = self.agent.get(url.secret());
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        request
-            .config()
-            .https_only(url.is_https())
-            .proxy(if url.is_https() {
-                self.https_proxy.clone()
-            } else {
-                self.http_proxy.clone()
-            })
-            .build()
-            .call()
-            .map_err(|error| request_error(url, error))
+    fn request(
+        &self,
+        url: &Url,
+        headers: &[(&'static str, String)],
+    ) -> Result<Response<Body>, HttpError> {
+        self.send(&Request {
+            method: "GET",
+            url,
+            headers: headers.to_vec(),
+            body: Outgoing::Nothing,
+        })
     }
 }
 
@@ -295,7 +292,7 @@ fn status_error(url: &Url, status: u16) -> HttpError {
 }
 
 /// Counts the tries of one request, and waits between them.
-struct Retry<'a> {
+pub(crate) struct Retry<'a> {
     options: &'a HttpOptions,
     url: String,
     progress: &'a dyn Progress,
@@ -303,7 +300,7 @@ struct Retry<'a> {
 }
 
 impl<'a> Retry<'a> {
-    fn new(client: &'a HttpClient, url: &Url, progress: &'a dyn Progress) -> Self {
+    pub(crate) fn new(client: &'a HttpClient, url: &Url, progress: &'a dyn Progress) -> Self {
         Self {
             options: &client.options,
             url: url.to_string(),
@@ -314,14 +311,22 @@ impl<'a> Retry<'a> {
 
     /// Returns when it is time to try again, or with `error` when there is no point.
     fn after(&mut self, error: HttpError) -> Result<(), HttpError> {
-        if !error.is_worth_a_retry() || self.failed >= self.options.retries {
+        if !error.is_worth_a_retry() || !self.wait(&error)? {
             return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Returns when it is time to try again, which `false` says it is not any more.
+    pub(crate) fn wait(&mut self, reason: &dyn std::error::Error) -> Result<bool, HttpError> {
+        if self.failed >= self.options.retries {
+            return Ok(false);
         }
         self.failed += 1;
         self.progress.event(&Event::Retrying {
             url: &self.url,
             attempt: self.failed,
-            reason: &error,
+            reason,
         });
         let doublings = (self.failed - 1).min(6);
         let mut left = self.options.retry_delay * 2u32.pow(doublings);
@@ -331,7 +336,8 @@ impl<'a> Retry<'a> {
             std::thread::sleep(nap);
             left -= nap;
         }
-        self.check_cancelled()
+        self.check_cancelled()?;
+        Ok(true)
     }
 
     fn check_cancelled(&self) -> Result<(), HttpError> {
@@ -344,7 +350,7 @@ impl<'a> Retry<'a> {
     }
 
     /// The request gets on: what failed before counts no more.
-    fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failed = 0;
     }
 }

@@ -1,7 +1,7 @@
 //! The OCI image of a release: its names, its documents and the tar of a layer. Pure.
 //!
 //! An image holds a release so that the very same commits can be made from it again: every SDK
-//! layer is one OCI layer, and the commit objects stand in annotations.
+//! layer is one OCI layer, and the commit objects stand in annotations. `crate::registry` brings and takes images.
 
 #[allow(
     dead_code,

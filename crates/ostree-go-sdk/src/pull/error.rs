@@ -4,6 +4,7 @@ use crate::arch::Arch;
 use crate::http::HttpError;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
+use crate::registry::RegistryError;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
@@ -195,6 +196,15 @@ pub enum PullError {
         #[source]
         source: Box<HttpError>,
     },
+    /// The registry could not be reached, or it refused.
+    #[error("cannot pull from remote `{remote}`")]
+    Registry {
+        /// The remote.
+        remote: String,
+        /// What happened.
+        #[source]
+        source: Box<RegistryError>,
+    },
     /// What came could not be written.
     #[error(transparent)]
     Store(StoreError),
@@ -248,6 +258,7 @@ impl PullError {
             | Self::Older { .. }
             | Self::Refused { .. } => ErrorKind::Mismatch,
             Self::Http { source, .. } => source.kind(),
+            Self::Registry { source, .. } => source.kind(),
             Self::Store(error) => error.kind(),
             Self::TooLarge { .. } => ErrorKind::UnsafeContent,
             Self::NoSpace { .. } => ErrorKind::DiskFull,

@@ -81,13 +81,8 @@ impl<T: Send + 'static> Fetchers<T> {
                     if stopped.load(Ordering::Relaxed) {
                         return;
                     }
-                    let answer = http.fetch(
-                        &request.url,
-                        &[],
-                        request.limit,
-                        progress.as_ref(),
-                        &goes_on,
-                    );
+                    let answer =
+                        http.fetch(&request.url, request.limit, progress.as_ref(), &goes_on);
                     deliver(tag, answer);
                 }
             });

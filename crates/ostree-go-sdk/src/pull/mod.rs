@@ -28,6 +28,7 @@ use crate::http::HttpOptions;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::oci::place::{InvalidPlace, Place};
 use crate::progress::{Progress, Silent};
+use crate::registry::{ImageReference, RegistryAuth};
 use crate::remote::{self, Remote, RemoteError, Verification};
 use crate::repo::Repo;
 use crate::sign::Verified;
@@ -53,6 +54,7 @@ pub struct Pull {
     deltas: bool,
     max_bytes: Option<u64>,
     http: HttpOptions,
+    auth: Arc<dyn Fn(&ImageReference) -> RegistryAuth + Send + Sync>,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
 }
@@ -103,6 +105,7 @@ impl Pull {
             deltas: true,
             max_bytes: None,
             http: HttpOptions::new(),
+            auth: Arc::new(|_| RegistryAuth::Anonymous),
             clock: Arc::new(SystemClock),
             progress: Arc::new(Silent),
         }
@@ -209,6 +212,16 @@ impl Pull {
     #[must_use]
     pub fn http(mut self, options: HttpOptions) -> Self {
         self.http = options;
+        self
+    }
+
+    /// What a registry knows one by, where the URL does not say it. Default: nothing.
+    #[must_use]
+    pub fn auth(
+        mut self,
+        of: impl Fn(&ImageReference) -> RegistryAuth + Send + Sync + 'static,
+    ) -> Self {
+        self.auth = Arc::new(of);
         self
     }
 

@@ -1,11 +1,11 @@
 //! A layer's bytes as they come: digested, decoded, bounded.
 
 use super::manifest::{Compression, Layer};
-use crate::http::HttpError;
 use crate::id::Sha256;
 use crate::oci::tar::Stop;
 use crate::progress::Progress;
 use crate::pull::PullError;
+use crate::registry::RegistryError;
 use flate2::bufread::MultiGzDecoder;
 use sha2::Digest;
 use std::io::{self, BufRead, BufReader, Read};
@@ -218,17 +218,17 @@ struct Failed;
 
 /// Bytes that another thread fetches, which a caller who wants to stop leaves behind.
 pub(super) struct Arriving {
-    pieces: Receiver<Result<Vec<u8>, HttpError>>,
+    pieces: Receiver<Result<Vec<u8>, RegistryError>>,
     progress: Arc<dyn Progress>,
-    explain: Box<dyn Fn(HttpError) -> PullError + Send>,
+    explain: Box<dyn Fn(RegistryError) -> PullError + Send>,
     current: io::Cursor<Vec<u8>>,
 }
 
 impl Arriving {
     pub(super) fn new(
-        pieces: Receiver<Result<Vec<u8>, HttpError>>,
+        pieces: Receiver<Result<Vec<u8>, RegistryError>>,
         progress: Arc<dyn Progress>,
-        explain: impl Fn(HttpError) -> PullError + Send + 'static,
+        explain: impl Fn(RegistryError) -> PullError + Send + 'static,
     ) -> Self {
         Self {
             pieces,

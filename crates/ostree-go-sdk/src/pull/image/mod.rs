@@ -22,8 +22,9 @@ use crate::arch::Arch;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::object::{Root, Tree};
 use crate::oci::format;
-use crate::oci::place::{At, Place, is_tag};
+use crate::oci::place::Place;
 use crate::progress::{Event, Phase};
+use crate::registry::{RegistryAuth, is_tag};
 use crate::remote::Remote;
 use crate::repo::{Repo, Transaction};
 use crate::store::{self, StoreError};
@@ -68,12 +69,28 @@ impl Images {
         place: Place,
     ) -> Result<Self, PullError> {
         let meter = Arc::new(Meter::new(pull.max_bytes));
-        let store = match &place.at {
-            At::Folder(path) => Store::Layout(Layout::folder(path)),
-            At::Archive(path) => Store::Layout(Layout::archive(path)?),
-            At::Registry { url, name } => {
+        let store = match &place {
+            Place::Folder(path, _) => Store::Layout(Layout::folder(path)),
+            Place::Archive(path, _) => Store::Layout(Layout::archive(path)?),
+            Place::Registry {
+                image,
+                is_encrypted,
+                auth,
+            } => {
+                let auth = match auth {
+                    RegistryAuth::Anonymous => (pull.auth)(image),
+                    own => own.clone(),
+                };
                 let http = super::server::client(pull, repo, remote)?;
-                Store::Registry(Registry::new(pull, http, url, name, &remote.name, &meter)?)
+                let called = (&*remote.name, place.to_string());
+                Store::Registry(Registry::new(
+                    pull,
+                    http,
+                    (image, *is_encrypted),
+                    auth,
+                    called,
+                    &meter,
+                ))
             }
         };
         Ok(Self {
@@ -105,7 +122,7 @@ impl Images {
         pull: &Pull,
         scratch: &Repo,
     ) -> Result<Vec<(RefName, Found)>, PullError> {
-        let (place, document) = self.top(pull, self.place.tag.as_deref(), None)?;
+        let (place, document) = self.top(pull, self.place.tag(), None)?;
         let images = self.images(pull, place, document, pull.expect_arch)?;
         let named = images.into_iter().map(|(place, image)| {
             let name = image.name.clone().ok_or_else(|| {
@@ -137,7 +154,8 @@ impl Images {
         tag: Option<&str>,
         pin: Option<Sha256>,
     ) -> Result<(String, Document), PullError> {
-        let pin = match (pin, self.place.pin) {
+        let own = self.place.digest().and_then(format::parse_digest);
+        let pin = match (pin, own) {
             (Some(one), Some(other)) if one != other => {
                 let (one, other) = (format::digest(one), format::digest(other));
                 let problem = format!("{one} is asked for, and the remote has {other} only");
@@ -403,7 +421,7 @@ impl Images {
         let input = match &self.store {
             Store::Layout(layout) => Input::File(layout.open(&Layout::blob(layer.digest))?),
             Store::Registry(registry) => {
-                Input::Arriving(registry.blob(pull, layer.digest, layer.size)?)
+                Input::Arriving(registry.blob(pull, layer.digest, layer.size))
             }
         };
         let place = self.blob_place(layer.digest);

@@ -1,16 +1,14 @@
-//! A repository of a registry, to pull from.
-//!
-//! Source: the OCI distribution specification, "Pull".
+//! A repository of a registry, to pull from. Requests are made on threads that a caller who wants
+//! to stop leaves behind.
 
 use super::blob::Arriving;
-use crate::http::url::Url;
-use crate::http::{HttpClient, HttpError, Streamed};
+use crate::http::{HttpClient, HttpError};
 use crate::id::Sha256;
-use crate::kind::ErrorKind;
 use crate::oci::format;
 use crate::pull::fetchers::Meter;
 use crate::pull::server::TICK;
 use crate::pull::{Pull, PullError};
+use crate::registry::{self, ImageReference, RegistryAuth, RegistryError, Streamed};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
 
@@ -22,11 +20,11 @@ const PIECES: usize = 16;
 /// A repository of a registry.
 #[derive(Debug)]
 pub(super) struct Registry {
-    http: HttpClient,
+    client: Arc<registry::Registry>,
     meter: Arc<Meter>,
-    /// Where its manifests and blobs are: `https://registry.example/v2/acme/go-sdk`.
-    base: Url,
     remote: String,
+    /// The remote's URL, as it may be shown.
+    url: String,
     silence: u64,
 }
 
@@ -34,33 +32,31 @@ impl Registry {
     pub(super) fn new(
         pull: &Pull,
         http: HttpClient,
-        url: &Url,
-        name: &str,
-        remote: &str,
+        (image, is_encrypted): (&ImageReference, bool),
+        auth: RegistryAuth,
+        (remote, url): (&str, String),
         meter: &Arc<Meter>,
-    ) -> Result<Self, PullError> {
-        let base = url.join(&format!("v2/{name}"));
-        let base = base.map_err(|error| PullError::Http {
-            remote: remote.to_owned(),
-            source: Box::new(error.into()),
-        })?;
-        Ok(Self {
-            http,
+    ) -> Self {
+        let client = registry::Registry::at(image, is_encrypted, http, auth);
+        Self {
+            client: Arc::new(client),
             meter: meter.clone(),
-            base,
             remote: remote.to_owned(),
+            url,
             silence: pull.http.silence().as_secs(),
-        })
+        }
     }
 
     /// What errors call a manifest.
     pub(super) fn manifest_place(&self, reference: &str) -> String {
-        format!("{}/manifests/{reference}", self.base)
+        let url = self.client.manifest_url(reference);
+        url.map_or_else(|_| self.url.clone(), |url| url.to_string())
     }
 
     /// What errors call a blob.
     pub(super) fn blob_place(&self, digest: Sha256) -> String {
-        format!("{}/blobs/{}", self.base, format::digest(digest))
+        let url = self.client.blob_url(&format::digest(digest));
+        url.map_or_else(|_| self.url.clone(), |url| url.to_string())
     }
 
     /// The manifest or index under a tag or a digest; `None` when there is none.
@@ -69,15 +65,13 @@ impl Registry {
         pull: &Pull,
         reference: &str,
     ) -> Result<Option<Vec<u8>>, PullError> {
-        let url = self.at(&format!("manifests/{reference}"))?;
-        let accept = format!("{}, {}", format::INDEX, format::MANIFEST);
-        let (http, meter, progress) =
-            (self.http.clone(), self.meter.clone(), pull.progress.clone());
+        let (client, meter) = (self.client.clone(), self.meter.clone());
+        let (progress, reference) = (pull.progress.clone(), reference.to_owned());
         let (answers, arrived) = channel();
         std::thread::spawn(move || {
             let goes_on = |bytes| meter.arrived(bytes);
-            let headers = [("Accept", accept)];
-            let answer = http.fetch(&url, &headers, MANIFEST, progress.as_ref(), &goes_on);
+            let types = [format::INDEX, format::MANIFEST];
+            let answer = client.manifest(&reference, &types, MANIFEST, progress.as_ref(), &goes_on);
             // Nobody may be waiting any more.
             let _ = answers.send(answer);
         });
@@ -86,71 +80,54 @@ impl Registry {
                 return Err(PullError::Cancelled);
             }
             match arrived.recv_timeout(TICK) {
-                Ok(Ok(bytes)) => return Ok(Some(bytes)),
-                Ok(Err(error)) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                Ok(Err(error)) => return Err(self.explain()(error)),
+                Ok(answer) => return answer.map_err(self.explain()),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
             }
         }
     }
 
-    /// Begins to fetch a blob, on a thread of its own.
-    pub(super) fn blob(
-        &self,
-        pull: &Pull,
-        digest: Sha256,
-        size: u64,
-    ) -> Result<Arriving, PullError> {
-        let url = self.at(&format!("blobs/{}", format::digest(digest)))?;
-        let (http, meter, progress) =
-            (self.http.clone(), self.meter.clone(), pull.progress.clone());
+    /// Begins to fetch a blob.
+    pub(super) fn blob(&self, pull: &Pull, digest: Sha256, size: u64) -> Arriving {
+        let (client, meter) = (self.client.clone(), self.meter.clone());
+        let (progress, digest) = (pull.progress.clone(), format::digest(digest));
         let (pieces, arrived) = sync_channel(PIECES);
         std::thread::spawn(move || {
             let mut take = |piece: &[u8]| {
                 meter.arrived(piece.len() as u64) && pieces.send(Ok(piece.to_vec())).is_ok()
             };
-            let mut what = Streamed {
-                url: &url,
-                headers: &[],
+            let mut blob = Streamed {
+                digest: &digest,
                 size,
-                done: &mut 0,
+                done: 0,
             };
-            if let Err(error) = http.stream(&mut what, progress.as_ref(), &mut take) {
+            if let Err(error) = client.blob(&mut blob, progress.as_ref(), &mut take) {
                 let _ = pieces.send(Err(error));
             }
         });
-        Ok(Arriving::new(
-            arrived,
-            pull.progress.clone(),
-            self.explain(),
-        ))
-    }
-
-    fn at(&self, path: &str) -> Result<Url, PullError> {
-        let url = self.base.join(path);
-        url.map_err(|error| self.explain()(error.into()))
+        Arriving::new(arrived, pull.progress.clone(), self.explain())
     }
 
     /// What went wrong, in the words of a pull.
-    fn explain(&self) -> impl Fn(HttpError) -> PullError + Send + 'static {
-        let (remote, url) = (self.remote.clone(), self.base.to_string());
+    fn explain(&self) -> impl Fn(RegistryError) -> PullError + Send + use<> {
+        let (remote, url) = (self.remote.clone(), self.url.clone());
         let (meter, seconds) = (self.meter.clone(), self.silence);
         move |source| {
-            let remote = remote.clone();
-            match (meter.exceeded(), &source) {
-                (Some(limit), HttpError::Cancelled { .. }) => PullError::TooLarge {
+            let (remote, url) = (remote.clone(), url.clone());
+            let is_stopped = matches!(source, RegistryError::Http(HttpError::Cancelled { .. }));
+            match meter.exceeded() {
+                Some(limit) if is_stopped => PullError::TooLarge {
                     remote,
                     found: meter.bytes(),
                     limit,
                 },
-                (_, HttpError::Cancelled { .. }) => PullError::Cancelled,
+                _ if is_stopped => PullError::Cancelled,
                 _ if source.is_timeout() => PullError::Stalled {
                     remote,
-                    url: url.clone(),
+                    url,
                     seconds,
                 },
-                _ => PullError::Http {
+                _ => PullError::Registry {
                     remote,
                     source: Box::new(source),
                 },
