@@ -65,6 +65,7 @@ impl Preflight<'_> {
         Ok(Pulled {
             commits,
             bytes: self.arrived(),
+            layers: fetched.layers,
             objects: fetched.objects,
             used_delta: fetched.used_delta,
             elapsed: self.started.elapsed(),

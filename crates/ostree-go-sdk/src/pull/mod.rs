@@ -76,7 +76,10 @@ pub struct Pulled {
     pub commits: Vec<(RefName, Verified<CommitId>)>,
     /// Bytes that came over the network. Nothing is counted for `file` URLs.
     pub bytes: u64,
-    /// Objects that were fetched or imported one by one, and parts of deltas.
+    /// The refs of the layers that images have, and the commits they name.
+    pub layers: Vec<(RefName, CommitId)>,
+    /// Objects that were fetched or imported one by one, and parts of deltas; of images, objects
+    /// that were not here.
     pub objects: u64,
     /// Whether a static delta was used.
     pub used_delta: bool,
