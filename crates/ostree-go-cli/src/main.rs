@@ -1,5 +1,6 @@
 //! The `ostree-go` command.
 
+mod authfile;
 mod cli;
 mod commands;
 mod error;

@@ -18,6 +18,9 @@ pub struct Settings {
     http_proxy: Option<String>,
     https_proxy: Option<String>,
     no_proxy: Vec<String>,
+    runtime_dir: Option<PathBuf>,
+    config_home: Option<PathBuf>,
+    pub auth_file: Option<PathBuf>,
     pub no_color: bool,
 }
 
@@ -39,6 +42,9 @@ impl Settings {
             cache_home: path("XDG_CACHE_HOME"),
             data_home: path("XDG_DATA_HOME"),
             home: path("HOME"),
+            runtime_dir: path("XDG_RUNTIME_DIR"),
+            config_home: path("XDG_CONFIG_HOME"),
+            auth_file: text("REGISTRY_AUTH_FILE").map(PathBuf::from),
             // As curl reads them. A web server sets HTTP_PROXY from what a request says.
             http_proxy: text("http_proxy").or_else(|| text("ALL_PROXY")),
             https_proxy: text("https_proxy")
@@ -90,6 +96,36 @@ impl Settings {
             (None, Some(home)) => home.join(".cache/ostree-go"),
             (None, None) => PathBuf::from("/var/cache/ostree-go"),
         }
+    }
+
+    /// A folder for what is on its way to a registry.
+    pub fn scratch(&self) -> Result<PathBuf, CliError> {
+        let path = self.cache();
+        std::fs::create_dir_all(&path).map_err(|source| CliError::File {
+            action: "make directory",
+            path: path.clone(),
+            source,
+        })?;
+        Ok(path)
+    }
+
+    /// Where credentials for registries may be, the first first: `containers-auth.json(5)`.
+    pub fn auth_files(&self) -> Vec<PathBuf> {
+        let home = self.home.as_ref();
+        let config = self
+            .config_home
+            .clone()
+            .or(home.map(|home| home.join(".config")));
+        [
+            self.runtime_dir
+                .as_ref()
+                .map(|dir| dir.join("containers/auth.json")),
+            config.map(|dir| dir.join("containers/auth.json")),
+            home.map(|home| home.join(".docker/config.json")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// How requests are made.

@@ -113,7 +113,10 @@ pub use deploy::{
 };
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
-pub use export::{Compression, ExportError, ExportedTar, TarOptions, export_tar, write_tar};
+pub use export::{
+    Compression, ExportError, ExportedImage, ExportedLayer, ExportedOci, ExportedTar, OciOptions,
+    TarOptions, export_oci, export_tar, write_tar,
+};
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use fsck::{DamagedObject, FsckReport, fsck};
@@ -125,7 +128,7 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
-pub use oci::place::InvalidPlace;
+pub use oci::{ImageLocation, InvalidLocation, InvalidPlace};
 pub use process::ProcessError;
 pub use progress::{Event, Phase, Progress, Silent};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};

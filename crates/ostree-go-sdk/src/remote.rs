@@ -8,8 +8,10 @@ use crate::fs::atomic;
 use crate::http::InvalidUrl;
 use crate::http::url::Url;
 use crate::kind::ErrorKind;
+use crate::oci::ImageLocation;
 use crate::oci::place::{InvalidPlace, Place};
 use crate::progress::Silent;
+use crate::registry::ImageReference;
 use crate::repo::{Repo, RepoError, RepoMode};
 use std::path::PathBuf;
 
@@ -271,17 +273,19 @@ fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
         name: name.clone(),
         source,
     })?;
-    if place.tag().is_some() {
+    if place.location.tag().is_some() {
         return Err(RemoteError::Tagged {
             name: name.clone(),
             url: place.to_string(),
         });
     }
-    let path = match &place {
-        Place::Folder(path, _) | Place::Archive(path, _) => Some(path),
-        Place::Registry { .. } => None,
+    let is_relative = match &place.location {
+        ImageLocation::Layout { path, .. } | ImageLocation::Archive { path, .. } => {
+            !path.is_absolute()
+        }
+        ImageLocation::Registry(_) => false,
     };
-    if path.is_some_and(|path| !path.is_absolute()) {
+    if is_relative {
         return Err(RemoteError::InvalidPlace {
             name: name.clone(),
             source: InvalidPlace {
@@ -318,6 +322,17 @@ pub(crate) fn place(repo: &Repo, name: &str) -> Result<Option<Place>, RemoteErro
         source,
     })?;
     Ok(Some(place))
+}
+
+/// The repository of a registry that a remote is, if credentials for it are to be found
+/// elsewhere than in its URL.
+///
+/// # Errors
+/// When there is no such remote.
+pub fn registry(repo: &Repo, name: &str) -> Result<Option<ImageReference>, RemoteError> {
+    get(repo, name)?;
+    let place = place(repo, name)?;
+    Ok(place.and_then(|place| place.unknown_registry().cloned()))
 }
 
 /// Whether there is a remote of this name.

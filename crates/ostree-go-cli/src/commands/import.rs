@@ -43,6 +43,8 @@ pub struct ImportArgs {
 pub fn run(context: &Context<'_>, args: &ImportArgs) -> Result<ExitCode, CliError> {
     let repo = context.client_repo()?;
     let pull = Pull::image(&args.image).map_err(|error| CliError::usage(error.to_string()))?;
+    let auth = context.registry_auth(pull.registry())?;
+    let shown = pull.place();
     let pull = match &args.remote {
         Some(remote) => pull.verified_by(remote),
         None => pull,
@@ -52,16 +54,11 @@ pub fn run(context: &Context<'_>, args: &ImportArgs) -> Result<ExitCode, CliErro
         .allow_downgrade(args.allow_downgrade)
         .max_bytes(args.max_bytes)
         .http(context.settings.http())
-        .auth(context.registry_auth()?)
+        .auth(auth)
         .progress(Arc::new(Terminal::new(&context.global)));
     let preflight = pull.preflight(&repo)?;
     let plan: Vec<Value> = preflight.refs().iter().map(planned_json).collect();
     let text = plan_text(&preflight);
-    // Without credentials.
-    let shown = match &args.remote {
-        Some(_) => args.image.clone(),
-        None => preflight.remote().url.clone(),
-    };
     let document = |pulled: Option<&Pulled>| {
         let layers = pulled.map(|pulled| {
             let layers = pulled.layers.iter();

@@ -170,7 +170,7 @@ fn fetch(
         .expect_arch(Some(*arch))
         .allow_downgrade(from.allow_downgrade)
         .http(context.settings.http())
-        .auth(context.registry_auth()?)
+        .auth(context.registry_auth(remote::registry(locked.repo(), &remote)?.as_ref())?)
         .progress(Arc::new(Terminal::new(&context.global)));
     let pulled = with_pins(pull, names).preflight(locked.repo())?.execute()?;
     if pulled.bytes > 0 {

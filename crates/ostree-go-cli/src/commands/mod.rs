@@ -33,6 +33,7 @@ mod upgrade;
 mod use_;
 mod verify;
 
+use crate::authfile;
 use crate::cli::{Cli, GlobalArgs};
 use crate::error::CliError;
 use crate::output::Output;
@@ -149,11 +150,10 @@ impl Context<'_> {
         Ok(Repo::open(self.repo_path()?)?)
     }
 
-    /// What registries know this user by.
-    fn registry_auth(
-        &self,
-    ) -> Result<impl Fn(&ImageReference) -> RegistryAuth + Send + Sync + use<>, CliError> {
-        Ok(|_: &ImageReference| RegistryAuth::Anonymous)
+    /// What a registry knows this user by.
+    fn registry_auth(&self, image: Option<&ImageReference>) -> Result<RegistryAuth, CliError> {
+        let found = image.map(|image| authfile::credentials(self.settings, None, image));
+        found.unwrap_or(Ok(RegistryAuth::Anonymous))
     }
 
     /// The repository that remotes are about: the one that is named, else the root's.

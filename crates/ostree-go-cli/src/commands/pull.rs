@@ -96,7 +96,7 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
                 .retries(args.retries)
                 .read_timeout(Duration::from_secs(args.stall_timeout.max(1))),
         )
-        .auth(context.registry_auth()?)
+        .auth(context.registry_auth(remote::registry(&repo, &remote)?.as_ref())?)
         .progress(Arc::new(Terminal::new(&context.global)));
     let pull = with_pins(pull, &refs);
     let preflight = pull.preflight(&repo)?;

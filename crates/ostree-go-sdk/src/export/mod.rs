@@ -7,9 +7,12 @@
 
 mod compression;
 mod error;
+mod oci;
 mod tar;
 mod tree;
+mod writer;
 
 pub use compression::Compression;
 pub use error::ExportError;
+pub use oci::{ExportedImage, ExportedLayer, ExportedOci, OciOptions, export_oci};
 pub use tar::{ExportedTar, TarOptions, export_tar, write_tar};

@@ -4,13 +4,13 @@
 //! owners are numbers, and every time is the commit's.
 
 use super::tree::{Node, Tree, read_leaf};
+use super::writer::{Counted, Failure};
 use super::{Compression, ExportError};
 use crate::fs::atomic;
 use crate::id::{CommitId, Sha256};
 use crate::progress::{Event, Phase, Progress, Silent};
 use crate::repo::Repo;
 use ::tar::{Builder, EntryType, Header};
-use sha2::Digest;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -109,14 +109,11 @@ pub fn write_tar(
             entries(repo, commit, &tree, time, out, options.progress.as_ref())
         })
         .and_then(|files| Ok(buffered.flush().map(|()| files)?))
-        .map_err(|error| match error {
-            Failure::Write(source) => ExportError::io("write", name)(source),
-            Failure::Export(error) => error,
-        })?;
+        .map_err(|failure| failure.at(name))?;
     drop(buffered);
     Ok(ExportedTar {
         bytes: out.bytes,
-        sha256: Sha256(out.sha256.finalize().into()),
+        sha256: out.finish(),
         files,
     })
 }
@@ -184,52 +181,4 @@ fn set_owner(header: &mut Header, uid: u32, gid: u32, mode: u32) {
     header.set_uid(uid.into());
     header.set_gid(gid.into());
     header.set_mode(mode & 0o7777);
-}
-
-/// Writing failed, or reading did.
-enum Failure {
-    Write(io::Error),
-    Export(ExportError),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Write(error)
-    }
-}
-
-impl From<ExportError> for Failure {
-    fn from(error: ExportError) -> Self {
-        Self::Export(error)
-    }
-}
-
-/// Counts and digests what is written.
-struct Counted<'a> {
-    out: &'a mut dyn Write,
-    bytes: u64,
-    sha256: sha2::Sha256,
-}
-
-impl<'a> Counted<'a> {
-    fn new(out: &'a mut dyn Write) -> Self {
-        Self {
-            out,
-            bytes: 0,
-            sha256: sha2::Sha256::new(),
-        }
-    }
-}
-
-impl Write for Counted<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.sha256.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }

@@ -19,6 +19,16 @@ pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub(crate) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// A layer, compressed with gzip: one member, or several after each other.
 pub(crate) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// A layer, not compressed.
+pub(crate) const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
+/// The files of a layout. Source: the image specification, `image-layout.md`.
+pub(crate) const LAYOUT_FILE: &str = "oci-layout";
+/// What is in [`LAYOUT_FILE`].
+pub(crate) const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+/// The index of a layout, which names its images.
+pub(crate) const INDEX_FILE: &str = "index.json";
+/// Where a layout has its blobs, by the digits of their digest.
+pub(crate) const BLOBS: &str = "blobs/sha256";
 
 /// On manifests and configurations: the Go version without `go`.
 pub(crate) const VERSION: &str = "org.opencontainers.image.version";
@@ -62,7 +72,12 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
 
 /// A blob's name: `sha256:` and 64 hexadecimal digits.
 pub(crate) fn digest_of(bytes: &[u8]) -> String {
-    digest(Sha256(sha2::Sha256::digest(bytes).into()))
+    digest(sha256(bytes))
+}
+
+/// The SHA-256 of some bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
+    Sha256(sha2::Sha256::digest(bytes).into())
 }
 
 /// A digest as OCI writes it.
@@ -107,6 +122,7 @@ mod tests {
             (CONFIG, MediaType::ImageConfig),
             (LAYER_ZSTD, MediaType::ImageLayerZstd),
             (LAYER_GZIP, MediaType::ImageLayerGzip),
+            (LAYER_TAR, MediaType::ImageLayer),
         ] {
             assert_eq!(ours, theirs.as_ref());
         }

@@ -1,24 +1,21 @@
-//! Where images are.
+//! Where a remote's images are.
+//!
+//! Beside the places that skopeo knows: `oci+https://` and `oci+http://`, which say how the
+//! registry is reached.
 
+use super::ImageLocation;
 use crate::http::url::public_part;
-use crate::registry::{ImageReference, RegistryAuth, is_tag};
+use crate::registry::{ImageReference, RegistryAuth};
 use std::fmt;
-use std::path::PathBuf;
 
 /// Images that a remote has, or one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// A folder in OCI's layout.
-    Folder(PathBuf, Option<String>),
-    /// A tar archive of one.
-    Archive(PathBuf, Option<String>),
-    /// A repository of a registry, or an image in it.
-    Registry {
-        image: ImageReference,
-        is_encrypted: bool,
-        /// Credentials before the host; none are there otherwise.
-        auth: RegistryAuth,
-    },
+pub(crate) struct Place {
+    pub(crate) location: ImageLocation,
+    /// Whether the registry is reached by an encrypted connection.
+    pub(crate) is_encrypted: bool,
+    /// The credentials before the host; none are there otherwise.
+    pub(crate) auth: RegistryAuth,
 }
 
 /// Why a text names no images.
@@ -33,17 +30,13 @@ pub struct InvalidPlace {
 }
 
 /// What the text of a registry's image begins with, and whether the connection is encrypted.
-const REGISTRIES: [(&str, bool); 3] = [
-    ("oci+https://", true),
-    ("oci+http://", false),
-    ("docker://", true),
-];
+const REGISTRIES: [(&str, bool); 2] = [("oci+https://", true), ("oci+http://", false)];
 
 impl Place {
     /// Whether a text begins as one of a place does.
     pub(crate) fn is_meant(text: &str) -> bool {
         let registries = REGISTRIES.iter().map(|(scheme, _)| *scheme);
-        ["oci:", "oci-archive:"]
+        ["oci:", "oci-archive:", "docker://"]
             .into_iter()
             .chain(registries)
             .any(|scheme| text.starts_with(scheme))
@@ -51,53 +44,46 @@ impl Place {
 
     /// Reads one.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidPlace> {
-        let found = || {
-            if let Some(rest) = text.strip_prefix("oci:") {
-                return of_path(rest).map(|(path, tag)| Self::Folder(path, tag));
-            }
-            if let Some(rest) = text.strip_prefix("oci-archive:") {
-                return of_path(rest).map(|(path, tag)| Self::Archive(path, tag));
-            }
-            let (rest, is_encrypted) = REGISTRIES
-                .iter()
-                .find_map(|(scheme, encrypted)| Some((text.strip_prefix(scheme)?, *encrypted)))?;
-            let (auth, rest) = credentials(rest)?;
-            Some(Self::Registry {
-                image: ImageReference::in_url(rest.trim_end_matches('/')).ok()?,
-                is_encrypted,
-                auth,
-            })
-        };
-        found().ok_or_else(|| InvalidPlace {
+        Self::read(text).ok_or_else(|| InvalidPlace {
             found: public_part(text),
         })
     }
 
-    /// The tag.
-    pub(crate) fn tag(&self) -> Option<&str> {
-        match self {
-            Self::Folder(_, tag) | Self::Archive(_, tag) => tag.as_deref(),
-            Self::Registry { image, .. } => image.tag(),
-        }
+    fn read(text: &str) -> Option<Self> {
+        let found = REGISTRIES
+            .iter()
+            .find_map(|(scheme, encrypted)| Some((text.strip_prefix(scheme)?, *encrypted)));
+        let Some((rest, is_encrypted)) = found else {
+            return Some(Self {
+                location: text.parse().ok()?,
+                is_encrypted: true,
+                auth: RegistryAuth::Anonymous,
+            });
+        };
+        let (auth, rest) = credentials(rest)?;
+        let image = ImageReference::in_url(rest.trim_end_matches('/')).ok()?;
+        Some(Self {
+            location: ImageLocation::Registry(image),
+            is_encrypted,
+            auth,
+        })
     }
 
     /// The digest.
     pub(crate) fn digest(&self) -> Option<&str> {
-        match self {
-            Self::Folder(..) | Self::Archive(..) => None,
-            Self::Registry { image, .. } => image.digest(),
+        match &self.location {
+            ImageLocation::Registry(image) => image.digest(),
+            _ => None,
         }
     }
-}
 
-/// `PATH[:TAG]`, as containers' tools read it: a tag has no `/`.
-fn of_path(rest: &str) -> Option<(PathBuf, Option<String>)> {
-    let (path, tag) = match rest.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
-        _ => (rest, None),
-    };
-    let is_valid = !path.is_empty() && tag.is_none_or(is_tag);
-    is_valid.then(|| (PathBuf::from(path), tag.map(str::to_owned)))
+    /// The registry's repository whose credentials are to be found elsewhere.
+    pub(crate) fn unknown_registry(&self) -> Option<&ImageReference> {
+        match (&self.location, &self.auth) {
+            (ImageLocation::Registry(image), RegistryAuth::Anonymous) => Some(image),
+            _ => None,
+        }
+    }
 }
 
 /// What stands before an `@` in the authority, and the rest.
@@ -117,22 +103,10 @@ fn credentials(rest: &str) -> Option<(RegistryAuth, &str)> {
 /// Without credentials.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, path, tag) = match self {
-            Self::Folder(path, tag) => ("oci", path, tag),
-            Self::Archive(path, tag) => ("oci-archive", path, tag),
-            Self::Registry {
-                image,
-                is_encrypted,
-                ..
-            } => {
-                let scheme = if *is_encrypted { "https" } else { "http" };
-                return write!(f, "oci+{scheme}://{image}");
-            }
-        };
-        write!(f, "{scheme}:{}", path.display())?;
-        match tag {
-            Some(tag) => write!(f, ":{tag}"),
-            None => Ok(()),
+        match (&self.location, self.is_encrypted) {
+            (ImageLocation::Registry(image), true) => write!(f, "oci+https://{image}"),
+            (ImageLocation::Registry(image), false) => write!(f, "oci+http://{image}"),
+            (location, _) => location.fmt(f),
         }
     }
 }
@@ -157,7 +131,7 @@ mod tests {
         ] {
             assert_eq!(Place::parse(text).unwrap().to_string(), text);
         }
-        let secret = Place::parse("docker://me:secret@registry.example/go-sdk/").unwrap();
+        let secret = Place::parse("oci+https://me:secret@registry.example/go-sdk/").unwrap();
         assert_eq!(secret.to_string(), "oci+https://registry.example/go-sdk");
         insta::assert_snapshot!(
             Place::parse("oci+https://me:secret@registry.example/Go").unwrap_err(),
@@ -167,6 +141,7 @@ mod tests {
             "oci:",
             "oci::x",
             "oci:a:.b",
+            "docker://me:secret@registry.example/go-sdk",
             "oci+https://",
             "oci+https://host",
             "oci+https:///name",

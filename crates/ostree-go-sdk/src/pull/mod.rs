@@ -54,7 +54,7 @@ pub struct Pull {
     deltas: bool,
     max_bytes: Option<u64>,
     http: HttpOptions,
-    auth: Arc<dyn Fn(&ImageReference) -> RegistryAuth + Send + Sync>,
+    auth: RegistryAuth,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
 }
@@ -108,7 +108,7 @@ impl Pull {
             deltas: true,
             max_bytes: None,
             http: HttpOptions::new(),
-            auth: Arc::new(|_| RegistryAuth::Anonymous),
+            auth: RegistryAuth::Anonymous,
             clock: Arc::new(SystemClock),
             progress: Arc::new(Silent),
         }
@@ -220,12 +220,22 @@ impl Pull {
 
     /// What a registry knows one by, where the URL does not say it. Default: nothing.
     #[must_use]
-    pub fn auth(
-        mut self,
-        of: impl Fn(&ImageReference) -> RegistryAuth + Send + Sync + 'static,
-    ) -> Self {
-        self.auth = Arc::new(of);
+    pub fn auth(mut self, auth: RegistryAuth) -> Self {
+        self.auth = auth;
         self
+    }
+
+    /// The repository of a registry that it is an [image](Pull::image) of, if credentials for it
+    /// are to be found elsewhere than in the text.
+    #[must_use]
+    pub fn registry(&self) -> Option<&ImageReference> {
+        self.place.as_ref()?.unknown_registry()
+    }
+
+    /// The place of an [image](Pull::image), without credentials.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        self.place.as_ref().map(ToString::to_string)
     }
 
     /// The time that a [proof](crate::Proof) bears. Default: [`SystemClock`].

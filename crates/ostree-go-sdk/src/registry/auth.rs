@@ -37,6 +37,17 @@ impl fmt::Debug for RegistryAuth {
 }
 
 impl RegistryAuth {
+    /// A name and a password in base64 with a `:` between, as `auth.json` files have them.
+    #[must_use]
+    pub fn from_encoded(text: &str) -> Option<Self> {
+        let text = String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?;
+        let (user, password) = text.split_once(':')?;
+        Some(Self::Basic {
+            user: user.to_owned(),
+            password: password.trim_end_matches('\0').to_owned(),
+        })
+    }
+
     /// The value of `Authorization` for basic authentication.
     pub(super) fn basic(&self) -> Option<String> {
         match self {

@@ -6,7 +6,6 @@
 mod auth;
 mod error;
 mod pull;
-#[allow(dead_code, reason = "the exporter that pushes comes next")]
 mod push;
 mod reference;
 

@@ -1,5 +1,6 @@
 //! One format a file: arguments and one function.
 
+mod oci;
 mod tar;
 
 use super::Context;
@@ -19,11 +20,13 @@ pub struct ExportArgs {
 
 #[derive(Debug, Subcommand)]
 enum Form {
+    Oci(oci::OciArgs),
     Tar(tar::TarArgs),
 }
 
 pub fn run(context: &Context<'_>, args: &ExportArgs) -> Result<ExitCode, CliError> {
     match &args.form {
+        Form::Oci(args) => oci::run(context, args),
         Form::Tar(args) => tar::run(context, args),
     }
 }

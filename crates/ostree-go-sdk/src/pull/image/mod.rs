@@ -21,8 +21,8 @@ use super::{Pull, PullError};
 use crate::arch::Arch;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::object::{Root, Tree};
-use crate::oci::format;
 use crate::oci::place::Place;
+use crate::oci::{ImageLocation, format};
 use crate::progress::{Event, Phase};
 use crate::registry::{RegistryAuth, is_tag};
 use crate::remote::Remote;
@@ -69,28 +69,18 @@ impl Images {
         place: Place,
     ) -> Result<Self, PullError> {
         let meter = Arc::new(Meter::new(pull.max_bytes));
-        let store = match &place {
-            Place::Folder(path, _) => Store::Layout(Layout::folder(path)),
-            Place::Archive(path, _) => Store::Layout(Layout::archive(path)?),
-            Place::Registry {
-                image,
-                is_encrypted,
-                auth,
-            } => {
-                let auth = match auth {
-                    RegistryAuth::Anonymous => (pull.auth)(image),
+        let store = match &place.location {
+            ImageLocation::Layout { path, .. } => Store::Layout(Layout::folder(path)),
+            ImageLocation::Archive { path, .. } => Store::Layout(Layout::archive(path)?),
+            ImageLocation::Registry(image) => {
+                let auth = match &place.auth {
+                    RegistryAuth::Anonymous => pull.auth.clone(),
                     own => own.clone(),
                 };
                 let http = super::server::client(pull, repo, remote)?;
+                let client = crate::registry::Registry::at(image, place.is_encrypted, http, auth);
                 let called = (&*remote.name, place.to_string());
-                Store::Registry(Registry::new(
-                    pull,
-                    http,
-                    (image, *is_encrypted),
-                    auth,
-                    called,
-                    &meter,
-                ))
+                Store::Registry(Registry::new(pull, client, called, &meter))
             }
         };
         Ok(Self {
@@ -122,7 +112,7 @@ impl Images {
         pull: &Pull,
         scratch: &Repo,
     ) -> Result<Vec<(RefName, Found)>, PullError> {
-        let (place, document) = self.top(pull, self.place.tag(), None)?;
+        let (place, document) = self.top(pull, self.place.location.tag(), None)?;
         let images = self.images(pull, place, document, pull.expect_arch)?;
         let named = images.into_iter().map(|(place, image)| {
             let name = image.name.clone().ok_or_else(|| {

@@ -2,13 +2,13 @@
 //! to stop leaves behind.
 
 use super::blob::Arriving;
-use crate::http::{HttpClient, HttpError};
+use crate::http::HttpError;
 use crate::id::Sha256;
 use crate::oci::format;
 use crate::pull::fetchers::Meter;
 use crate::pull::server::TICK;
 use crate::pull::{Pull, PullError};
-use crate::registry::{self, ImageReference, RegistryAuth, RegistryError, Streamed};
+use crate::registry::{self, RegistryError, Streamed};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
 
@@ -31,13 +31,10 @@ pub(super) struct Registry {
 impl Registry {
     pub(super) fn new(
         pull: &Pull,
-        http: HttpClient,
-        (image, is_encrypted): (&ImageReference, bool),
-        auth: RegistryAuth,
+        client: registry::Registry,
         (remote, url): (&str, String),
         meter: &Arc<Meter>,
     ) -> Self {
-        let client = registry::Registry::at(image, is_encrypted, http, auth);
         Self {
             client: Arc::new(client),
             meter: meter.clone(),

@@ -1,0 +1,185 @@
+use crate::authfile;
+use crate::cli::Format;
+use crate::commands::{Context, resolve, whole_ref};
+use crate::error::CliError;
+use crate::output::bytes;
+use crate::progress::Terminal;
+use clap::ValueEnum;
+use ostree_go_sdk::{
+    Arch, CommitId, Compression, ExportedImage, ExportedOci, ImageLocation, InvalidLocation,
+    OciOptions, RegistryOptions, Repo, export_oci,
+};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// An OCI image, for podman, buildah and registries
+///
+/// One image for each architecture, and an index where there are several. Every layer of the
+/// SDK is a layer of the image.
+#[derive(Debug, clap::Args)]
+pub struct OciArgs {
+    /// A version or channel, of every architecture; or a ref or commit of one
+    #[arg(value_name = "RELEASE", required = true)]
+    releases: Vec<String>,
+
+    /// `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker://REGISTRY/NAME[:TAG]`; without a
+    /// tag it is the last part of the ref
+    #[arg(value_name = "IMAGE")]
+    image: String,
+
+    /// Only for these machines
+    #[arg(long, value_name = "ARCH")]
+    arch: Vec<Arch>,
+
+    /// How layers are compressed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    compression: LayerCompression,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+/// How a registry is spoken to, in skopeo's words.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RegistryArgs {
+    /// Credentials, as `podman login` keeps them. Without it: REGISTRY_AUTH_FILE, and the files
+    /// of podman and docker
+    #[arg(long, value_name = "FILE")]
+    authfile: Option<PathBuf>,
+
+    /// Take a registry without encryption, or with any certificate
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    tls_verify: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum LayerCompression {
+    /// Zstandard: smaller, and much faster to unpack
+    #[default]
+    Zstd,
+    /// gzip: for tools from before 2020
+    Gzip,
+}
+
+impl RegistryArgs {
+    /// How the registry of an image is spoken to.
+    pub fn options(
+        &self,
+        context: &Context<'_>,
+        location: &ImageLocation,
+    ) -> Result<RegistryOptions, CliError> {
+        let options = RegistryOptions::default()
+            .http(context.settings.http())
+            .insecure(!self.tls_verify);
+        let ImageLocation::Registry(image) = location else {
+            return Ok(options);
+        };
+        let named = self.authfile.as_deref();
+        Ok(options.auth(authfile::credentials(context.settings, named, image)?))
+    }
+}
+
+pub fn run(context: &Context<'_>, args: &OciArgs) -> Result<ExitCode, CliError> {
+    let location = args.image.parse();
+    let location: ImageLocation =
+        location.map_err(|error: InvalidLocation| CliError::usage(error.to_string()))?;
+    let repo = context.repo()?;
+    let mut commits = Vec::new();
+    for release in &args.releases {
+        commits.extend(resolve_all(&repo, release, &args.arch)?);
+    }
+    let scratch = match &location {
+        ImageLocation::Registry(_) => Some(context.settings.scratch()?),
+        _ => None,
+    };
+    let options = OciOptions::default()
+        .compression(match args.compression {
+            LayerCompression::Zstd => Compression::Zstd,
+            LayerCompression::Gzip => Compression::Gzip,
+        })
+        .registry(args.registry.options(context, &location)?)
+        .scratch(scratch)
+        .progress(Arc::new(Terminal::new(&context.global)));
+    let made = export_oci(&repo, &commits, &location, &options)?;
+    say(context, &made);
+    let text = || format!("{}\n", made.digest);
+    context.output.data(&document(&made), text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The commits that a word names: of a version or channel, those of all architectures.
+fn resolve_all(repo: &Repo, word: &str, arches: &[Arch]) -> Result<Vec<CommitId>, CliError> {
+    if repo.resolve(word).is_ok() || word.contains('/') {
+        return Ok(vec![resolve(repo, word)?]);
+    }
+    let all = Arch::ALL;
+    let asked = if arches.is_empty() { &all } else { arches };
+    let mut found = Vec::new();
+    for arch in asked {
+        match repo.resolve(&whole_ref(word, *arch)) {
+            Ok(commit) => found.push(commit),
+            // What was asked for by name must be there.
+            Err(error) if !arches.is_empty() => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
+    match found.is_empty() {
+        true => Ok(vec![resolve(repo, word)?]),
+        false => Ok(found),
+    }
+}
+
+fn say(context: &Context<'_>, made: &ExportedOci) {
+    if context.output.format == Format::Json {
+        return;
+    }
+    for image in &made.images {
+        let layers = image.layers.iter().map(|layer| {
+            let known = if layer.sent { "" } else { " (is there)" };
+            format!("{} {}{known}", layer.name, bytes(layer.size))
+        });
+        let layers: Vec<String> = layers.collect();
+        context
+            .output
+            .say(&format!("{}: {}", image.arch, layers.join(", ")));
+    }
+    context.output.say(&made.location.to_string());
+}
+
+fn document(made: &ExportedOci) -> Value {
+    json!({
+        "image": made.location.to_string(),
+        "digest": made.digest,
+        "images": made.images.iter().map(image).collect::<Value>(),
+    })
+}
+
+fn image(image: &ExportedImage) -> Value {
+    let layers = image.layers.iter().map(|layer| {
+        json!({
+            "name": layer.name,
+            "commit": layer.commit.to_string(),
+            "digest": layer.digest,
+            "bytes": layer.size,
+            "diff_id": format!("sha256:{}", layer.diff_id),
+            "sent": layer.sent,
+        })
+    });
+    json!({
+        "arch": image.arch.basearch(),
+        "commit": image.commit.to_string(),
+        "digest": image.digest,
+        "config": image.config,
+        "layers": layers.collect::<Value>(),
+    })
+}

@@ -1,0 +1,146 @@
+//! A tar archive of a layout, written from front to back.
+//!
+//! A blob is written behind a header that has neither its size nor its name yet; both are filled
+//! in when they are known.
+
+use super::super::ExportError;
+use super::super::writer::{Counted, Failure};
+use super::layout::index_with;
+use super::{Blob, Image, Make, Target};
+use crate::fs::atomic;
+use crate::oci::format;
+use crate::oci::layer::END;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use tar::{EntryType, Header};
+use tempfile::NamedTempFile;
+
+/// Bytes that are written at once.
+const PIECE: usize = 256 << 10;
+/// A tar archive is made of blocks of this many bytes.
+const BLOCK: u64 = 512;
+
+/// An archive that an image is being written to.
+pub(super) struct Archive {
+    path: PathBuf,
+    /// Moved to its place at the end.
+    file: Option<NamedTempFile>,
+    /// The names of the blobs in it.
+    blobs: HashSet<String>,
+}
+
+impl Archive {
+    /// Begins an archive beside what is at `path`.
+    pub(super) fn create(path: &Path) -> Result<Self, ExportError> {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let file = tempfile::Builder::new()
+            .prefix(".ostree-go-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(folder)
+            .map_err(ExportError::io("write", path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: Some(file),
+            blobs: HashSet::new(),
+        })
+    }
+
+    fn file(&mut self) -> io::Result<&mut File> {
+        let file = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        Ok(file.as_file_mut())
+    }
+
+    fn add(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let file = self.file()?;
+        file.write_all(header(name, bytes.len() as u64)?.as_bytes())?;
+        file.write_all(bytes)?;
+        pad(file, bytes.len() as u64)
+    }
+
+    fn write_blob(&mut self, make: Make<'_>) -> Result<Blob, Failure> {
+        let file = self.file()?;
+        let start = file.stream_position()?;
+        file.seek(SeekFrom::Current(BLOCK.cast_signed()))?;
+        let mut counted = Counted::new(file);
+        let mut buffered = BufWriter::with_capacity(PIECE, &mut counted);
+        make(&mut buffered)?;
+        buffered.flush()?;
+        drop(buffered);
+        let (size, sha256) = (counted.bytes, counted.finish());
+        let sent = self.blobs.insert(blob_name(&format::digest(sha256)));
+        let file = self.file()?;
+        if sent {
+            pad(file, size)?;
+            let end = file.stream_position()?;
+            file.seek(SeekFrom::Start(start))?;
+            let name = blob_name(&format::digest(sha256));
+            file.write_all(header(&name, size)?.as_bytes())?;
+            file.seek(SeekFrom::Start(end))?;
+        } else {
+            file.seek(SeekFrom::Start(start))?;
+            file.set_len(start)?;
+        }
+        Ok(Blob { sha256, size, sent })
+    }
+
+    fn finish(&mut self, image: &Image, index: &[u8]) -> io::Result<()> {
+        for document in image.documents() {
+            let name = blob_name(&document.digest());
+            if self.blobs.insert(name.clone()) {
+                self.add(&name, &document.bytes)?;
+            }
+        }
+        self.add(format::LAYOUT_FILE, format::LAYOUT.as_bytes())?;
+        self.add(format::INDEX_FILE, index)?;
+        self.file()?.write_all(&END)?;
+        let file = self.file.take().ok_or(io::ErrorKind::NotFound)?;
+        let (file, temporary) = file.into_parts();
+        atomic::rename(&file, &temporary, &self.path)?;
+        // Nothing is under that name any more.
+        let _ = temporary.keep();
+        Ok(())
+    }
+}
+
+impl Target for Archive {
+    fn blob(&mut self, make: Make<'_>) -> Result<Blob, ExportError> {
+        self.write_blob(make)
+            .map_err(|failure| failure.at(&self.path))
+    }
+
+    fn publish(&mut self, image: &Image) -> Result<(), ExportError> {
+        let index = index_with(None, image)?;
+        let path = self.path.clone();
+        self.finish(image, &index)
+            .map_err(ExportError::io("write", path))
+    }
+}
+
+fn blob_name(digest: &str) -> String {
+    digest.replacen("sha256:", &format!("{}/", format::BLOBS), 1)
+}
+
+fn header(name: &str, size: u64) -> io::Result<Header> {
+    let mut header = Header::new_ustar();
+    header.set_path(name)?;
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size);
+    header.set_cksum();
+    Ok(header)
+}
+
+/// Fills the last block.
+fn pad(file: &mut File, size: u64) -> io::Result<()> {
+    let block = [0; BLOCK as usize];
+    let missing = (BLOCK - size % BLOCK) % BLOCK;
+    file.write_all(&block[..missing as usize])
+}

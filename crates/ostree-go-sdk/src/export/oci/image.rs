@@ -1,0 +1,252 @@
+//! The documents of an image: configuration, manifest, index.
+
+use super::super::tree::Tree;
+use super::super::{Compression, ExportError};
+use crate::arch::Arch;
+use crate::catalog::CommitInfo;
+use crate::fs::path::TreePath;
+use crate::id::{CommitId, Sha256};
+use crate::metadata as keys;
+use crate::oci::format;
+use crate::repo::Repo;
+use oci_spec::OciSpecError;
+use oci_spec::image::{
+    ConfigBuilder, Descriptor, DescriptorBuilder, HistoryBuilder, ImageConfigurationBuilder,
+    ImageIndexBuilder, ImageManifestBuilder, PlatformBuilder, RootFsBuilder,
+};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// The `PATH` of images that say nothing else, as podman and docker have it.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Version of manifests and indexes. Source: the image specification, `manifest.md`.
+pub(super) const SCHEMA: u32 = 2;
+
+/// A document and what it is.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    pub(super) media_type: &'static str,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Document {
+    fn new(media_type: &'static str, document: &impl Serialize) -> Result<Self, ExportError> {
+        let bytes = format::to_json(document).map_err(|source| spec(source.into()))?;
+        Ok(Self { media_type, bytes })
+    }
+
+    pub(super) fn digest(&self) -> String {
+        format::digest_of(&self.bytes)
+    }
+
+    /// What names it in another document.
+    pub(super) fn descriptor(&self) -> Result<DescriptorBuilder, ExportError> {
+        let sha256 = format::sha256(&self.bytes);
+        descriptor(self.media_type, sha256, self.bytes.len() as u64)
+    }
+}
+
+/// A layer's blob.
+#[derive(Debug, Clone)]
+pub(super) struct LayerBlob {
+    pub(super) name: String,
+    pub(super) commit: CommitId,
+    pub(super) sha256: Sha256,
+    pub(super) size: u64,
+    /// Digest and size of the tar before it was compressed.
+    pub(super) diff_id: Sha256,
+    pub(super) tar_bytes: u64,
+}
+
+/// What a release says of itself.
+pub(super) struct Release<'a> {
+    pub(super) info: &'a CommitInfo,
+    pub(super) arch: Arch,
+    pub(super) version: &'a str,
+    pub(super) tree: &'a Tree,
+}
+
+impl Release<'_> {
+    /// Labels of the configuration, and annotations of the manifest.
+    fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = BTreeMap::from([
+            (format::VERSION, self.version.to_owned()),
+            (format::CREATED, time(self.info.timestamp)),
+            (format::TITLE, format!("Go {}", self.version)),
+            (keys::SDK_VERSION, self.version.to_owned()),
+            (keys::SDK_LANG, "go".to_owned()),
+            (keys::SDK_ARCH, self.arch.goarch().to_owned()),
+            (format::OSTREE_COMMIT, self.info.id.to_string()),
+        ]);
+        if let Some(h1) = &self.info.h1 {
+            labels.insert(keys::SDK_H1, h1.clone());
+        }
+        let owned = |(key, value): (&str, _)| (key.to_owned(), value);
+        labels.into_iter().map(owned).collect()
+    }
+
+    /// What an image's layers make, and how it is run.
+    pub(super) fn config(&self, layers: &[LayerBlob]) -> Result<Document, ExportError> {
+        let created = time(self.info.timestamp);
+        let history = layers.iter().map(|layer| {
+            HistoryBuilder::default()
+                .created(created.clone())
+                .created_by("ostree-go export oci")
+                .comment(format!("layer {}", layer.name))
+                .build()
+                .map_err(spec)
+        });
+        let diff_ids = layers.iter().map(|layer| format::digest(layer.diff_id));
+        let root = RootFsBuilder::default()
+            .typ("layers")
+            .diff_ids(diff_ids.collect::<Vec<_>>());
+        let config = ConfigBuilder::default()
+            .env(vec![format!("PATH={}", path(self.tree))])
+            .labels(self.labels().into_iter().collect::<HashMap<_, _>>());
+        let document = ImageConfigurationBuilder::default()
+            .architecture(self.arch.oci())
+            .os("linux")
+            .created(created.clone())
+            .config(config.build().map_err(spec)?)
+            .rootfs(root.build().map_err(spec)?)
+            .history(history.collect::<Result<Vec<_>, _>>()?)
+            .build()
+            .map_err(spec)?;
+        Document::new(format::CONFIG, &document)
+    }
+
+    /// The image: its configuration, its layers, and what brings the commits back.
+    pub(super) fn manifest(
+        &self,
+        repo: &Repo,
+        config: &Document,
+        layers: &[LayerBlob],
+        compression: Compression,
+    ) -> Result<Document, ExportError> {
+        let mut annotations = self.labels();
+        let (commit, detached) = objects(repo, self.info.id)?;
+        annotations.insert(format::COMMIT.to_owned(), commit);
+        annotations.extend(detached.map(|detached| (format::COMMITMETA.to_owned(), detached)));
+        annotations.extend(self.ref_name().map(|name| (format::REF.to_owned(), name)));
+        let layers = layers.iter().map(|layer| {
+            let (commit, detached) = objects(repo, layer.commit)?;
+            let mut annotations = HashMap::from([
+                (format::LAYER.to_owned(), layer.name.clone()),
+                (format::LAYER_COMMIT.to_owned(), commit),
+                (format::OSTREE_COMMIT.to_owned(), layer.commit.to_string()),
+                (format::LAYER_SIZE.to_owned(), layer.tar_bytes.to_string()),
+            ]);
+            annotations.extend(detached.map(|d| (format::LAYER_COMMITMETA.to_owned(), d)));
+            let media_type = media_type(compression);
+            let descriptor = descriptor(media_type, layer.sha256, layer.size)?;
+            descriptor.annotations(annotations).build().map_err(spec)
+        });
+        let document = ImageManifestBuilder::default()
+            .schema_version(SCHEMA)
+            .media_type(format::MANIFEST)
+            .config(config.descriptor()?.build().map_err(spec)?)
+            .layers(layers.collect::<Result<Vec<_>, ExportError>>()?)
+            .annotations(annotations.into_iter().collect::<HashMap<_, _>>())
+            .build()
+            .map_err(spec)?;
+        Document::new(format::MANIFEST, &document)
+    }
+
+    /// What names the image in an index.
+    pub(super) fn descriptor(&self, manifest: &Document) -> Result<Descriptor, ExportError> {
+        let commit = self.info.id.to_string();
+        let mut annotations = HashMap::from([(format::OSTREE_COMMIT.to_owned(), commit)]);
+        annotations.extend(self.ref_name().map(|name| (format::REF.to_owned(), name)));
+        let platform = PlatformBuilder::default()
+            .architecture(self.arch.oci())
+            .os("linux")
+            .build()
+            .map_err(spec)?;
+        let descriptor = manifest.descriptor()?;
+        let descriptor = descriptor.platform(platform).annotations(annotations);
+        descriptor.build().map_err(spec)
+    }
+
+    /// The ref that the commit may be found on.
+    pub(super) fn ref_name(&self) -> Option<String> {
+        Some(self.info.bound_to.first()?.to_string())
+    }
+}
+
+/// Images for several architectures.
+pub(super) fn index(images: Vec<Descriptor>, version: &str) -> Result<Document, ExportError> {
+    let annotations = HashMap::from([(format::VERSION.to_owned(), version.to_owned())]);
+    let document = ImageIndexBuilder::default()
+        .schema_version(SCHEMA)
+        .media_type(format::INDEX)
+        .manifests(images)
+        .annotations(annotations)
+        .build()
+        .map_err(spec)?;
+    Document::new(format::INDEX, &document)
+}
+
+/// The folder of the SDK in a release: the one with `bin/go`.
+pub(in super::super) fn goroot(tree: &Tree) -> Option<TreePath> {
+    let is_tool = |path: &&TreePath| path.as_str().ends_with("/bin/go");
+    let bins = tree.entries.keys().filter(is_tool);
+    let mut tops = bins.filter_map(|bin| bin.parent()?.parent());
+    tops.find(|top| tree.entries.contains_key(&top.join("src")))
+}
+
+/// `PATH` in the image: `/usr/bin` where go is linked into it, else go's own folder first.
+fn path(tree: &Tree) -> String {
+    let linked = tree
+        .entries
+        .keys()
+        .any(|path| path.as_str() == "usr/bin/go");
+    match goroot(tree) {
+        Some(top) if !linked => format!("/{top}/bin:{PATH}"),
+        _ => PATH.to_owned(),
+    }
+}
+
+/// A commit object and its detached metadata, as annotations hold them.
+fn objects(repo: &Repo, commit: CommitId) -> Result<(String, Option<String>), ExportError> {
+    let failed = |source| ExportError::from(repo.failed(&format!("read commit {commit}"), source));
+    let object = repo.commit_bytes(commit).map_err(failed)?;
+    let detached = repo
+        .as_ostree()
+        .read_commit_detached_metadata(&commit.to_string(), gio::Cancellable::NONE)
+        .map_err(failed)?;
+    let detached = detached.filter(|dict| dict.n_children() > 0);
+    let detached = detached.map(|dict| format::encode(dict.data()));
+    Ok((format::encode(&object), detached))
+}
+
+fn media_type(compression: Compression) -> &'static str {
+    match compression {
+        Compression::None => format::LAYER_TAR,
+        Compression::Gzip => format::LAYER_GZIP,
+        Compression::Zstd => format::LAYER_ZSTD,
+    }
+}
+
+fn descriptor(
+    media_type: &str,
+    sha256: Sha256,
+    size: u64,
+) -> Result<DescriptorBuilder, ExportError> {
+    let digest: oci_spec::image::Digest = format::digest(sha256).parse().map_err(spec)?;
+    Ok(DescriptorBuilder::default()
+        .media_type(media_type)
+        .digest(digest)
+        .size(size))
+}
+
+/// RFC 3339 in UTC.
+fn time(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds)
+        .unwrap_or(jiff::Timestamp::MAX)
+        .to_string()
+}
+
+pub(super) fn spec(source: OciSpecError) -> ExportError {
+    ExportError::Document { source }
+}

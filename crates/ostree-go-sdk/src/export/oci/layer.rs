@@ -1,0 +1,283 @@
+//! A layer as a compressed tar, made on every core.
+//!
+//! Workers read objects into pieces of the tar, in any order; the calling thread puts these in
+//! order, hashes the tar, cuts it into frames of a fixed size, and has the workers compress
+//! them. Where frames begin follows from the tar alone, so the bytes are the same for any
+//! number of cores.
+
+use super::super::tree::{Node, Tree, read_leaf};
+use super::super::writer::Failure;
+use super::super::{Compression, ExportError};
+use crate::fs::path::TreePath;
+use crate::id::{CommitId, Sha256};
+use crate::oci::layer as format;
+use crate::progress::{Event, Phase, Progress};
+use crate::repo::Repo;
+use sha2::Digest;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+
+/// Bytes of tar in a frame. Larger frames compress hardly better; readers decode them side by
+/// side.
+const FRAME: usize = 8 << 20;
+/// Entries that a worker reads at once.
+const BATCH: usize = 4;
+/// Batches and frames on their way, for each core.
+const AHEAD: usize = 4;
+/// Zstandard's level. It decides the digests: a change is a change of every image. A layer is
+/// compressed once and fetched often; above this the time grows faster than the size falls.
+const ZSTD_LEVEL: i32 = 7;
+/// libdeflate's level, which decides digests too.
+const GZIP_LEVEL: i32 = 6;
+
+/// A layer's tar that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Written {
+    /// The digest of the tar before it was compressed.
+    pub(super) diff_id: Sha256,
+    /// Its size in bytes.
+    pub(super) bytes: u64,
+}
+
+enum Job {
+    Read { at: usize, entries: Range<usize> },
+    Compress { at: usize, tar: Vec<u8> },
+}
+
+enum Done {
+    Read { at: usize, tar: Vec<u8> },
+    Compressed { at: usize, frame: Vec<u8> },
+    Failed(ExportError),
+}
+
+/// Writes the compressed tar of a layer commit's tree.
+pub(super) fn write(
+    repo: &Repo,
+    commit: CommitId,
+    tree: &Tree,
+    compression: Compression,
+    out: &mut dyn Write,
+    progress: &dyn Progress,
+) -> Result<Written, Failure> {
+    let entries: Vec<(&TreePath, Node)> = tree.entries.iter().map(|(p, n)| (p, *n)).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (jobs, queue) = channel();
+    let (done, results) = channel();
+    let queue = Mutex::new(queue);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            let (queue, done, entries, repo) = (&queue, done.clone(), &entries, repo.clone());
+            scope.spawn(move || work(&repo, commit, entries, compression, queue, &done));
+        }
+        drop(done);
+        // It owns the sender of jobs: when it is dropped the workers end.
+        let mut line = Line {
+            jobs,
+            out,
+            item: commit.to_string(),
+            commit,
+            progress,
+            sha256: sha2::Sha256::new(),
+            bytes: 0,
+            pending: Vec::new(),
+            frames: 0,
+            written: 0,
+            tars: BTreeMap::new(),
+            compressed: BTreeMap::new(),
+        };
+        let written = line.run(entries.len(), cores * AHEAD, &results);
+        drop(line);
+        written
+    })
+}
+
+/// What the calling thread keeps in order.
+struct Line<'a> {
+    jobs: Sender<Job>,
+    out: &'a mut dyn Write,
+    item: String,
+    commit: CommitId,
+    progress: &'a dyn Progress,
+    sha256: sha2::Sha256,
+    bytes: u64,
+    /// Tar that is not in a frame yet.
+    pending: Vec<u8>,
+    /// Frames that were cut, and those that were written.
+    frames: usize,
+    written: usize,
+    /// What came before its turn.
+    tars: BTreeMap<usize, Vec<u8>>,
+    compressed: BTreeMap<usize, Vec<u8>>,
+}
+
+impl Line<'_> {
+    fn run(
+        &mut self,
+        entries: usize,
+        ahead: usize,
+        results: &Receiver<Done>,
+    ) -> Result<Written, Failure> {
+        let batches = entries.div_ceil(BATCH);
+        let (mut asked, mut read, mut ended) = (0, 0, false);
+        loop {
+            while asked < batches && (asked - read) + (self.frames - self.written) < ahead {
+                let entries = asked * BATCH..entries.min((asked + 1) * BATCH);
+                self.send(Job::Read { at: asked, entries })?;
+                asked += 1;
+            }
+            if read == batches && !ended {
+                self.take(&format::END)?;
+                self.cut(self.pending.len())?;
+                ended = true;
+            }
+            if ended && self.written == self.frames {
+                break;
+            }
+            match results.recv().map_err(|_| gone())? {
+                Done::Failed(error) => return Err(error.into()),
+                Done::Read { at, tar } => {
+                    self.tars.insert(at, tar);
+                    while let Some(tar) = self.tars.remove(&read) {
+                        read += 1;
+                        self.take(&tar)?;
+                    }
+                }
+                Done::Compressed { at, frame } => {
+                    self.compressed.insert(at, frame);
+                    while let Some(frame) = self.compressed.remove(&self.written) {
+                        self.written += 1;
+                        self.out.write_all(&frame)?;
+                    }
+                }
+            }
+        }
+        Ok(Written {
+            diff_id: Sha256(std::mem::take(&mut self.sha256).finalize().into()),
+            bytes: self.bytes,
+        })
+    }
+
+    /// The next bytes of the tar.
+    fn take(&mut self, tar: &[u8]) -> Result<(), Failure> {
+        if self.progress.is_cancelled() {
+            let commit = self.commit;
+            return Err(ExportError::Cancelled { commit }.into());
+        }
+        self.sha256.update(tar);
+        self.bytes += tar.len() as u64;
+        self.pending.extend_from_slice(tar);
+        while self.pending.len() >= FRAME {
+            self.cut(FRAME)?;
+        }
+        self.progress.event(&Event::Advanced {
+            phase: Phase::Export,
+            item: &self.item,
+            done: self.bytes,
+            total: None,
+        });
+        Ok(())
+    }
+
+    /// Has the first bytes of what is pending compressed.
+    fn cut(&mut self, bytes: usize) -> Result<(), Failure> {
+        let rest = self.pending.split_off(bytes);
+        let tar = std::mem::replace(&mut self.pending, rest);
+        let at = self.frames;
+        self.frames += 1;
+        self.send(Job::Compress { at, tar })
+    }
+
+    fn send(&self, job: Job) -> Result<(), Failure> {
+        Ok(self.jobs.send(job).map_err(|_| gone())?)
+    }
+}
+
+/// A worker has panicked; the panic comes out where the threads are joined.
+fn gone() -> io::Error {
+    io::Error::other("no worker is left")
+}
+
+fn work(
+    repo: &Repo,
+    commit: CommitId,
+    entries: &[(&TreePath, Node)],
+    compression: Compression,
+    queue: &Mutex<Receiver<Job>>,
+    done: &Sender<Done>,
+) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let result = match job {
+            Err(_) => return,
+            Ok(Job::Read { at, entries: range }) => {
+                read(repo, commit, &entries[range]).map(|tar| Done::Read { at, tar })
+            }
+            Ok(Job::Compress { at, tar }) => compress(compression, &tar)
+                .map(|frame| Done::Compressed { at, frame })
+                .map_err(ExportError::io("compress", "a layer")),
+        };
+        if done.send(result.unwrap_or_else(Done::Failed)).is_err() {
+            return;
+        }
+    }
+}
+
+/// The part of the tar that some entries are.
+fn read(
+    repo: &Repo,
+    commit: CommitId,
+    entries: &[(&TreePath, Node)],
+) -> Result<Vec<u8>, ExportError> {
+    let mut tar = Vec::new();
+    for &(path, node) in entries {
+        let (node, content) = match node {
+            Node::Directory { mode } => (format::Node::Directory { mode: mode & BITS }, Vec::new()),
+            Node::Leaf(id) => {
+                let leaf = read_leaf(repo, path, id)?;
+                let header = leaf.header;
+                if (header.uid, header.gid) != (0, 0) || !header.xattrs.is_empty() {
+                    let path = path.clone();
+                    return Err(ExportError::Owned { commit, path });
+                }
+                let node = match header.is_symlink() {
+                    true => format::Node::Symlink {
+                        target: header.target,
+                    },
+                    false => format::Node::File {
+                        mode: header.mode & BITS,
+                        size: leaf.content.len() as u64,
+                    },
+                };
+                (node, leaf.content)
+            }
+        };
+        let path = path.clone();
+        format::write(&mut tar, &format::Entry { path, node }, &content)
+            .map_err(ExportError::io("write", "a layer"))?;
+    }
+    Ok(tar)
+}
+
+/// The permissions of a mode.
+const BITS: u32 = 0o7777;
+
+/// One frame of Zstandard, or one member of gzip, with neither name nor time in it.
+fn compress(compression: Compression, tar: &[u8]) -> io::Result<Vec<u8>> {
+    match compression {
+        Compression::None => Ok(tar.to_vec()),
+        Compression::Zstd => zstd::bulk::compress(tar, ZSTD_LEVEL),
+        Compression::Gzip => {
+            let level = libdeflater::CompressionLvl::new(GZIP_LEVEL);
+            let mut compressor = libdeflater::Compressor::new(level.unwrap_or_default());
+            let mut member = vec![0; compressor.gzip_compress_bound(tar.len())];
+            let written = compressor
+                .gzip_compress(tar, &mut member)
+                .map_err(io::Error::other)?;
+            member.truncate(written);
+            Ok(member)
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A directory in the form of the image specification's `image-layout.md`.
+
+use super::super::ExportError;
+use super::super::writer::{Counted, Failure};
+use super::image::Document;
+use super::{Blob, Image, Make, Target};
+use crate::fs::atomic;
+use crate::oci::format;
+use crate::progress::{Event, Progress};
+use oci_spec::image::{ImageIndex, ImageIndexBuilder, OciLayout};
+use rustix::fs::FlockOperation;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::{NamedTempFile, TempDir};
+
+/// How long to wait before asking for a held lock again.
+const RETRY: Duration = Duration::from_millis(50);
+/// Bytes that are written at once.
+const PIECE: usize = 256 << 10;
+
+/// A layout that an image is being added to.
+pub(super) struct Layout {
+    /// Where it will be.
+    path: PathBuf,
+    /// Where it is being made: its own place, or beside it when there is none yet.
+    work: PathBuf,
+    /// Holds the lock on a layout that was there.
+    _lock: Option<File>,
+    /// A layout that was not there; moved to its place at the end.
+    new: Option<TempDir>,
+    /// The blobs that were added; taken away again if the image does not come about.
+    added: Vec<PathBuf>,
+}
+
+impl Layout {
+    /// Opens the layout at a path, or begins one where nothing or an empty directory is.
+    pub(super) fn open(path: &Path, progress: &dyn Progress) -> Result<Self, ExportError> {
+        let failed = || ExportError::io("write", path);
+        let is_empty = match fs::read_dir(path) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(failed()(error)),
+        };
+        if !is_empty {
+            let lock = lock(path, progress)?;
+            read_index(path)?;
+            fs::create_dir_all(path.join(format::BLOBS)).map_err(failed())?;
+            return Ok(Self {
+                path: path.to_owned(),
+                work: path.to_owned(),
+                _lock: Some(lock),
+                new: None,
+                added: Vec::new(),
+            });
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let new = tempfile::Builder::new()
+            .prefix(".ostree-go-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir_in(folder)
+            .map_err(failed())?;
+        let work = new.path().to_owned();
+        fs::create_dir_all(work.join(format::BLOBS)).map_err(failed())?;
+        atomic::write(&work.join(format::LAYOUT_FILE), format::LAYOUT.as_bytes())
+            .map_err(failed())?;
+        Ok(Self {
+            path: path.to_owned(),
+            work,
+            _lock: None,
+            new: Some(new),
+            added: Vec::new(),
+        })
+    }
+
+    fn blob_path(&self, digest: &str) -> PathBuf {
+        let digits = digest.strip_prefix("sha256:").unwrap_or(digest);
+        self.work.join(format::BLOBS).join(digits)
+    }
+
+    /// Puts a file that is whole under its digest, unless that is there.
+    fn keep(&mut self, file: NamedTempFile, digest: &str, size: u64) -> io::Result<bool> {
+        let path = self.blob_path(digest);
+        if fs::metadata(&path).is_ok_and(|there| there.is_file() && there.len() == size) {
+            return Ok(false);
+        }
+        let (file, temporary) = file.into_parts();
+        atomic::rename(&file, &temporary, &path)?;
+        // Nothing is under that name any more.
+        let _ = temporary.keep();
+        self.added.push(path);
+        Ok(true)
+    }
+
+    fn document(&mut self, document: &Document) -> io::Result<()> {
+        let mut file = temporary(&self.work)?;
+        file.write_all(&document.bytes)?;
+        self.keep(file, &document.digest(), document.bytes.len() as u64)?;
+        Ok(())
+    }
+}
+
+impl Target for Layout {
+    fn blob(&mut self, make: Make<'_>) -> Result<Blob, ExportError> {
+        let mut write = || -> Result<Blob, Failure> {
+            let mut file = temporary(&self.work)?;
+            let mut counted = Counted::new(&mut file);
+            let mut buffered = BufWriter::with_capacity(PIECE, &mut counted);
+            make(&mut buffered)?;
+            buffered.flush()?;
+            drop(buffered);
+            let (size, sha256) = (counted.bytes, counted.finish());
+            let sent = self.keep(file, &format::digest(sha256), size)?;
+            Ok(Blob { sha256, size, sent })
+        };
+        write().map_err(|failure| failure.at(&self.path))
+    }
+
+    fn publish(&mut self, image: &Image) -> Result<(), ExportError> {
+        let path = self.path.clone();
+        let failed = || ExportError::io("write", &path);
+        for document in image.documents() {
+            self.document(document).map_err(failed())?;
+        }
+        let index = match self.new {
+            Some(_) => None,
+            None => Some(read_index(&self.work)?),
+        };
+        let index = index_with(index, image)?;
+        atomic::write(&self.work.join(format::INDEX_FILE), &index).map_err(failed())?;
+        if let Some(new) = &self.new {
+            // Takes the place of an empty directory too.
+            fs::rename(new.path(), &self.path).map_err(failed())?;
+            atomic::sync_directory(self.path.parent().filter(|p| !p.as_os_str().is_empty()))
+                .map_err(failed())?;
+        }
+        if let Some(new) = self.new.take() {
+            // Nothing is under that name any more.
+            let _ = new.keep();
+        }
+        self.added.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Layout {
+    fn drop(&mut self) {
+        for path in &self.added {
+            // No image names it; what is left over is harmless.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// A file in a layout that has no place yet.
+fn temporary(layout: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".ostree-go-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(layout.join(format::BLOBS))
+}
+
+/// Keeps others of this program from writing to a layout that is there.
+fn lock(path: &Path, progress: &dyn Progress) -> Result<File, ExportError> {
+    let failed = || ExportError::io("lock", path);
+    let directory = File::open(path).map_err(failed())?;
+    let mut said = false;
+    loop {
+        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(directory),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(failed()(errno.into())),
+        }
+        if !std::mem::replace(&mut said, true) {
+            progress.event(&Event::Waiting { lock: path });
+        }
+        if progress.is_cancelled() {
+            return Err(ExportError::Stopped);
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+/// Reads what a layout says of itself.
+fn read_index(path: &Path) -> Result<ImageIndex, ExportError> {
+    let no_layout = |problem: &str| ExportError::NoLayout {
+        path: path.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let read = |name: &str| match fs::read(path.join(name)) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(no_layout(&format!("it has no `{name}`")))
+        }
+        Err(error) => Err(ExportError::io("read", path.join(name))(error)),
+    };
+    let layout = OciLayout::from_reader(&*read(format::LAYOUT_FILE)?)
+        .map_err(|_| no_layout("its `oci-layout` is damaged"))?;
+    if layout.image_layout_version() != "1.0.0" {
+        let version = layout.image_layout_version();
+        return Err(no_layout(&format!(
+            "its version is {version:?}, expected 1.0.0"
+        )));
+    }
+    ImageIndex::from_reader(&*read(format::INDEX_FILE)?)
+        .map_err(|_| no_layout("its `index.json` is damaged"))
+}
+
+/// The bytes of `index.json` with one more image, which takes the place of that of the same name.
+pub(super) fn index_with(index: Option<ImageIndex>, image: &Image) -> Result<Vec<u8>, ExportError> {
+    let mut index = match index {
+        Some(index) => index,
+        None => ImageIndexBuilder::default()
+            .schema_version(super::image::SCHEMA)
+            .media_type(format::INDEX)
+            .manifests(Vec::new())
+            .build()
+            .map_err(super::image::spec)?,
+    };
+    let tag = image.tag.as_str();
+    let mut manifests = index.manifests().clone();
+    manifests.retain(|descriptor| {
+        let annotations = descriptor.annotations().as_ref();
+        annotations
+            .and_then(|a| a.get(format::REF_NAME))
+            .map(String::as_str)
+            != Some(tag)
+    });
+    let mut top = image.top.clone();
+    let mut annotations = top.annotations().clone().unwrap_or_default();
+    annotations.insert(format::REF_NAME.to_owned(), image.tag.clone());
+    top.set_annotations(Some(annotations));
+    manifests.push(top);
+    index.set_manifests(manifests);
+    format::to_json(&index).map_err(|source| super::image::spec(source.into()))
+}

@@ -1,0 +1,439 @@
+//! OCI images of releases: one for each architecture, and an index for all.
+//!
+//! Objects go from the repository into the layers' tar, with no tree on disk in between. A layer
+//! that several architectures share is made once. What names the image is written last.
+
+mod archive;
+mod image;
+mod layer;
+mod layout;
+mod push;
+
+use super::tree::{Node, Tree};
+use super::writer::Failure;
+use super::{Compression, ExportError};
+use crate::arch::Arch;
+use crate::catalog::CommitInfo;
+use crate::fs::path::TreePath;
+use crate::id::{CommitId, Sha256};
+use crate::oci::{ImageLocation, format, is_name};
+use crate::progress::{Progress, Silent};
+use crate::registry::{RegistryOptions, is_tag};
+use crate::repo::Repo;
+use image::{Document, LayerBlob, Release};
+use oci_spec::image::Descriptor;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How to write an image.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct OciOptions {
+    compression: Compression,
+    registry: RegistryOptions,
+    scratch: Option<PathBuf>,
+    progress: Arc<dyn Progress>,
+}
+
+impl Default for OciOptions {
+    fn default() -> Self {
+        Self {
+            compression: Compression::Zstd,
+            registry: RegistryOptions::default(),
+            scratch: None,
+            progress: Arc::new(Silent),
+        }
+    }
+}
+
+impl OciOptions {
+    /// How layers are compressed. Default: Zstandard.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// How a registry is spoken to. Default: without credentials, encrypted.
+    #[must_use]
+    pub fn registry(mut self, registry: RegistryOptions) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// An existing folder for blobs on their way to a registry. Default: the repository's `tmp`.
+    #[must_use]
+    pub fn scratch(mut self, folder: Option<PathBuf>) -> Self {
+        self.scratch = folder;
+        self
+    }
+
+    /// Who is told how far it is. Default: nobody.
+    #[must_use]
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+}
+
+/// An image that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportedOci {
+    /// Where it is, with its tag.
+    pub location: ImageLocation,
+    /// The digest of what the tag names: the index, or the one image.
+    pub digest: String,
+    /// The images, in the order of [`Arch::ALL`].
+    pub images: Vec<ExportedImage>,
+}
+
+/// The image of one architecture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportedImage {
+    /// The release.
+    pub commit: CommitId,
+    /// Its architecture.
+    pub arch: Arch,
+    /// The digest of its manifest.
+    pub digest: String,
+    /// The digest of its configuration, which is podman's id of the image.
+    pub config: String,
+    /// Its layers, lowest first.
+    pub layers: Vec<ExportedLayer>,
+}
+
+/// A layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportedLayer {
+    /// Its name.
+    pub name: String,
+    /// Its commit.
+    pub commit: CommitId,
+    /// The digest of the blob.
+    pub digest: String,
+    /// The blob's size in bytes.
+    pub size: u64,
+    /// The digest of the tar before it was compressed.
+    pub diff_id: Sha256,
+    /// Whether the blob was not there before.
+    pub sent: bool,
+}
+
+/// Where an image goes.
+trait Target {
+    /// Takes a blob, whose digest is known when all of it is written.
+    fn blob(&mut self, make: Make<'_>) -> Result<Blob, ExportError>;
+
+    /// Makes the image visible, after everything that it names.
+    fn publish(&mut self, image: &Image) -> Result<(), ExportError>;
+}
+
+/// Writes a blob.
+type Make<'a> = &'a mut dyn FnMut(&mut dyn Write) -> Result<(), Failure>;
+
+/// A blob that a target has.
+struct Blob {
+    sha256: Sha256,
+    size: u64,
+    /// Whether it was not there before.
+    sent: bool,
+}
+
+/// What a tag is to name, and all that this names but blobs.
+struct Image {
+    tag: String,
+    manifests: Vec<Document>,
+    /// Of several manifests.
+    index: Option<Document>,
+    /// Names the index, or the only manifest.
+    top: Descriptor,
+}
+
+impl Image {
+    fn documents(&self) -> impl Iterator<Item = &Document> {
+        self.manifests.iter().chain(&self.index)
+    }
+
+    fn top_document(&self) -> &Document {
+        // There is at least one manifest.
+        self.index.as_ref().unwrap_or_else(|| &self.manifests[0])
+    }
+}
+
+/// Writes releases as one image: one for each architecture, and an index where there are several.
+/// Without a tag in `location` it is the last part of the first release's ref: `1.26.5`.
+///
+/// # Errors
+/// When a commit is no release, two are for one architecture, an object is damaged or missing,
+/// or the file system or registry refuses. No tag names anything new then.
+pub fn export_oci(
+    repo: &Repo,
+    commits: &[CommitId],
+    location: &ImageLocation,
+    options: &OciOptions,
+) -> Result<ExportedOci, ExportError> {
+    let releases = releases(repo, commits)?;
+    let tag = tag(location, &releases)?;
+    let progress = options.progress.as_ref();
+    let mut target: Box<dyn Target + '_> = match location {
+        ImageLocation::Layout { path, .. } => Box::new(layout::Layout::open(path, progress)?),
+        ImageLocation::Archive { path, .. } => Box::new(archive::Archive::create(path)?),
+        ImageLocation::Registry(image) => {
+            let own = repo.path().join("tmp");
+            let scratch = options.scratch.as_ref().unwrap_or(&own);
+            let registry = &options.registry;
+            Box::new(push::Push::open(image, registry, scratch, progress)?)
+        }
+    };
+    let exporter = Exporter {
+        repo,
+        compression: options.compression,
+        progress,
+    };
+    exporter.run(&releases, tag, location, target.as_mut())
+}
+
+/// A release, its tree, and those of its layers.
+struct Read {
+    info: CommitInfo,
+    arch: Arch,
+    version: String,
+    tree: Tree,
+    layers: Vec<(String, CommitId, Tree)>,
+}
+
+impl Read {
+    fn release(&self) -> Release<'_> {
+        Release {
+            info: &self.info,
+            arch: self.arch,
+            version: &self.version,
+            tree: &self.tree,
+        }
+    }
+}
+
+/// Reads the releases, and checks that their layers make them.
+fn releases(repo: &Repo, commits: &[CommitId]) -> Result<Vec<Read>, ExportError> {
+    let mut releases: Vec<Read> = Vec::new();
+    for &commit in commits {
+        let read = read(repo, commit)?;
+        if let Some(other) = releases.iter().find(|other| other.arch == read.arch) {
+            if other.info.id == commit {
+                continue;
+            }
+            return Err(ExportError::SameArch {
+                arch: read.arch,
+                one: other.info.id,
+                other: commit,
+            });
+        }
+        releases.push(read);
+    }
+    releases.sort_by_key(|read| read.arch);
+    Ok(releases)
+}
+
+fn read(repo: &Repo, commit: CommitId) -> Result<Read, ExportError> {
+    let info = CommitInfo::read(repo, commit)?;
+    let (Some(arch), Some(version), false) =
+        (info.arch, info.version.clone(), info.layers.is_empty())
+    else {
+        return Err(ExportError::NotARelease { commit });
+    };
+    let tree = Tree::read(repo, commit)?;
+    let mut union: BTreeMap<TreePath, Node> = BTreeMap::new();
+    let mut layers = Vec::new();
+    for (name, layer) in &info.layers {
+        if !repo.is_complete(*layer)? {
+            return Err(ExportError::NoLayer {
+                commit,
+                layer: name.clone(),
+                missing: *layer,
+            });
+        }
+        let tree = Tree::read(repo, *layer)?;
+        union.extend(
+            tree.entries
+                .iter()
+                .map(|(path, node)| (path.clone(), *node)),
+        );
+        layers.push((name.clone(), *layer, tree));
+    }
+    if union != tree.entries {
+        return Err(ExportError::NotItsLayers { commit });
+    }
+    Ok(Read {
+        info,
+        arch,
+        version,
+        tree,
+        layers,
+    })
+}
+
+/// The tag that an image gets.
+fn tag(location: &ImageLocation, releases: &[Read]) -> Result<String, ExportError> {
+    if let Some(tag) = location.tag() {
+        return Ok(tag.to_owned());
+    }
+    let first = releases.first().ok_or(ExportError::Nothing)?;
+    let bound_to = first.info.bound_to.first();
+    let tag = bound_to.and_then(|name| name.as_str().rsplit('/').next());
+    let tag = tag.unwrap_or(&first.version).to_owned();
+    let is_valid = match location {
+        ImageLocation::Registry(_) => is_tag(&tag),
+        _ => is_name(&tag),
+    };
+    is_valid
+        .then_some(tag.clone())
+        .ok_or(ExportError::Tag { tag })
+}
+
+struct Exporter<'a> {
+    repo: &'a Repo,
+    compression: Compression,
+    progress: &'a dyn Progress,
+}
+
+impl Exporter<'_> {
+    fn run(
+        &self,
+        releases: &[Read],
+        tag: String,
+        location: &ImageLocation,
+        target: &mut dyn Target,
+    ) -> Result<ExportedOci, ExportError> {
+        let first = releases.first().ok_or(ExportError::Nothing)?;
+        let mut made = BTreeMap::new();
+        let (mut images, mut manifests, mut descriptors) = (Vec::new(), Vec::new(), Vec::new());
+        for read in releases {
+            let (exported, manifest) = self.image(read, &mut made, target)?;
+            descriptors.push(read.release().descriptor(&manifest)?);
+            images.push(exported);
+            manifests.push(manifest);
+        }
+        let (index, top) = match descriptors.as_slice() {
+            [only] => (None, only.clone()),
+            _ => {
+                let index = image::index(descriptors, &first.version)?;
+                let top = index.descriptor()?.build().map_err(image::spec)?;
+                (Some(index), top)
+            }
+        };
+        let image = Image {
+            tag,
+            manifests,
+            index,
+            top,
+        };
+        target.publish(&image)?;
+        Ok(ExportedOci {
+            location: tagged(location, &image.tag)?,
+            digest: image.top_document().digest(),
+            images,
+        })
+    }
+
+    /// Writes the blobs of one architecture's image, and makes its manifest.
+    fn image(
+        &self,
+        read: &Read,
+        made: &mut BTreeMap<CommitId, (LayerBlob, bool)>,
+        target: &mut dyn Target,
+    ) -> Result<(ExportedImage, Document), ExportError> {
+        let release = read.release();
+        let (mut layers, mut exported) = (Vec::new(), Vec::new());
+        for (name, commit, tree) in &read.layers {
+            let (layer, sent) = match made.get(commit) {
+                Some(made) => made.clone(),
+                None => {
+                    let layer = self.layer(name, *commit, tree, target)?;
+                    made.entry(*commit).or_insert(layer).clone()
+                }
+            };
+            exported.push(ExportedLayer {
+                name: name.clone(),
+                commit: *commit,
+                digest: format::digest(layer.sha256),
+                size: layer.size,
+                diff_id: layer.diff_id,
+                sent,
+            });
+            layers.push(layer);
+        }
+        let config = release.config(&layers)?;
+        target.blob(&mut |out| Ok(out.write_all(&config.bytes)?))?;
+        let manifest = release.manifest(self.repo, &config, &layers, self.compression)?;
+        let exported = ExportedImage {
+            commit: read.info.id,
+            arch: read.arch,
+            digest: manifest.digest(),
+            config: config.digest(),
+            layers: exported,
+        };
+        Ok((exported, manifest))
+    }
+
+    fn layer(
+        &self,
+        name: &str,
+        commit: CommitId,
+        tree: &Tree,
+        target: &mut dyn Target,
+    ) -> Result<(LayerBlob, bool), ExportError> {
+        let mut written = None;
+        let blob = target.blob(&mut |out| {
+            let Self {
+                repo,
+                compression,
+                progress,
+            } = *self;
+            written = Some(layer::write(
+                repo,
+                commit,
+                tree,
+                compression,
+                out,
+                progress,
+            )?);
+            Ok(())
+        })?;
+        let written = written.ok_or(ExportError::Nothing)?;
+        let layer = LayerBlob {
+            name: name.to_owned(),
+            commit,
+            sha256: blob.sha256,
+            size: blob.size,
+            diff_id: written.diff_id,
+            tar_bytes: written.bytes,
+        };
+        Ok((layer, blob.sent))
+    }
+}
+
+/// The place with its tag.
+fn tagged(location: &ImageLocation, tag: &str) -> Result<ImageLocation, ExportError> {
+    let invalid = |_| ExportError::Tag {
+        tag: tag.to_owned(),
+    };
+    let (path, tag) = match location {
+        ImageLocation::Registry(image) => {
+            return Ok(ImageLocation::Registry(
+                image.with_tag(tag).map_err(invalid)?,
+            ));
+        }
+        ImageLocation::Layout { path, .. } | ImageLocation::Archive { path, .. } => {
+            (path.clone(), Some(tag.to_owned()))
+        }
+    };
+    Ok(match location {
+        ImageLocation::Archive { .. } => ImageLocation::Archive { path, tag },
+        _ => ImageLocation::Layout { path, tag },
+    })
+}

@@ -1,0 +1,162 @@
+//! Where images are, in the words of skopeo and podman.
+//!
+//! Source: `containers-transports(5)`. As there, the first `:` ends a path.
+
+use crate::registry::{ImageReference, InvalidReference};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where an image is, or goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImageLocation {
+    /// `oci:DIR[:TAG]`: a directory with the layout of the OCI image specification.
+    Layout {
+        /// The directory.
+        path: PathBuf,
+        /// The image's name in it.
+        tag: Option<String>,
+    },
+    /// `oci-archive:FILE[:TAG]`: a tar archive of such a directory.
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// The image's name in it.
+        tag: Option<String>,
+    },
+    /// `docker://REGISTRY/NAME[:TAG]`: a registry.
+    Registry(ImageReference),
+}
+
+/// A text that is no place of an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidLocation {
+    /// It names none of the transports.
+    #[error(
+        "`{}` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]",
+        found.escape_debug()
+    )]
+    Transport {
+        /// The text.
+        found: String,
+    },
+    /// The name in a layout cannot be.
+    #[error("`{}` cannot be the tag of an image", found.escape_debug())]
+    Tag {
+        /// The name.
+        found: String,
+    },
+    /// The name of an image in a registry cannot be.
+    #[error(transparent)]
+    Reference(#[from] InvalidReference),
+}
+
+impl ImageLocation {
+    /// The tag that it names.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Layout { tag, .. } | Self::Archive { tag, .. } => tag.as_deref(),
+            Self::Registry(image) => image.tag(),
+        }
+    }
+}
+
+impl FromStr for ImageLocation {
+    type Err = InvalidLocation;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLocation> {
+        let invalid = || InvalidLocation::Transport {
+            found: text.to_owned(),
+        };
+        if let Some(image) = text.strip_prefix("docker://") {
+            return Ok(Self::Registry(image.parse()?));
+        }
+        let (transport, rest) = text.split_once(':').ok_or_else(invalid)?;
+        let (path, tag) = match rest.split_once(':') {
+            Some((path, tag)) => (path, Some(tag.to_owned())),
+            None => (rest, None),
+        };
+        if path.is_empty() {
+            return Err(invalid());
+        }
+        if let Some(tag) = tag.as_deref().filter(|tag| !is_name(tag)) {
+            let found = tag.to_owned();
+            return Err(InvalidLocation::Tag { found });
+        }
+        let path = PathBuf::from(path);
+        match transport {
+            "oci" => Ok(Self::Layout { path, tag }),
+            "oci-archive" => Ok(Self::Archive { path, tag }),
+            _ => Err(invalid()),
+        }
+    }
+}
+
+impl fmt::Display for ImageLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (transport, path) = match self {
+            Self::Registry(image) => return write!(f, "docker://{image}"),
+            Self::Layout { path, .. } => ("oci", path),
+            Self::Archive { path, .. } => ("oci-archive", path),
+        };
+        write!(f, "{transport}:{}", path.display())?;
+        self.tag().map_or(Ok(()), |tag| write!(f, ":{tag}"))
+    }
+}
+
+/// Whether a layout may name an image so. Source: the OCI image specification, `annotations.md`,
+/// `org.opencontainers.image.ref.name`.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric();
+    let is_separator = |c: char| "-._:@/+".contains(c);
+    name.starts_with(is_word)
+        && name.ends_with(is_word)
+        && name.chars().all(|c| is_word(c) || is_separator(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn places_are_read_as_skopeo_reads_them() {
+        for (text, path, tag) in [
+            ("oci:a/b", "a/b", None),
+            ("oci:/a:1.26.5", "/a", Some("1.26.5")),
+            (
+                "oci-archive:a.tar:r.example/b:x",
+                "a.tar",
+                Some("r.example/b:x"),
+            ),
+        ] {
+            let location: ImageLocation = text.parse().unwrap();
+            assert_eq!(location.tag(), tag);
+            let (ImageLocation::Layout { path: found, .. }
+            | ImageLocation::Archive { path: found, .. }) = &location
+            else {
+                panic!("{location:?}")
+            };
+            assert_eq!(found.to_str(), Some(path));
+            assert_eq!(location.to_string(), text);
+        }
+        let error = |text: &str| text.parse::<ImageLocation>().unwrap_err().to_string();
+        insta::assert_snapshot!(error("dir:a"), @"");
+        insta::assert_snapshot!(error("oci:"), @"");
+        insta::assert_snapshot!(error("a"), @"");
+        insta::assert_snapshot!(error("oci:a:-"), @"");
+        insta::assert_snapshot!(error("docker://r.example/A"), @"");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_location_or_an_error(text in "(oci:|oci-archive:|docker://)?[a-z:/@. -]{0,20}") {
+            if let Ok(location) = text.parse::<ImageLocation>() {
+                prop_assert_eq!(location.to_string().parse(), Ok(location));
+            }
+        }
+    }
+}
