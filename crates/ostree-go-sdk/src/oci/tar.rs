@@ -258,3 +258,135 @@ impl<R: Read> Reader<R> {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::layer::{self, END, Node};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// Files and symlinks of a layer, by their paths.
+    fn leaves() -> impl Strategy<Value = BTreeMap<String, Result<Vec<u8>, String>>> {
+        let leaf = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..1100).prop_map(Ok),
+            "[a-z./]{1,300}".prop_map(Err),
+        ];
+        let path = "[a-cé]{1,2}-?(/[a-c ]{1,120}d){0,3}/x[a-c]{1,99}";
+        proptest::collection::btree_map(path, leaf, 1..9)
+    }
+
+    fn archive(leaves: &BTreeMap<String, Result<Vec<u8>, String>>) -> Vec<u8> {
+        let mut nodes = BTreeMap::new();
+        for (path, leaf) in leaves {
+            let path: TreePath = path.parse().unwrap();
+            let mut above = path.parent();
+            while let Some(directory) = above {
+                above = directory.parent();
+                nodes.insert(directory, (Node::Directory { mode: 0o755 }, Vec::new()));
+            }
+            let node = match leaf.clone() {
+                Ok(bytes) => {
+                    let size = bytes.len() as u64;
+                    (Node::File { mode: 0o644, size }, bytes)
+                }
+                Err(target) => (Node::Symlink { target }, Vec::new()),
+            };
+            nodes.insert(path, node);
+        }
+        let mut bytes = Vec::new();
+        for (path, (node, content)) in nodes {
+            layer::write(&mut bytes, &layer::Entry { path, node }, &content).unwrap();
+        }
+        bytes.extend(END);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<BTreeMap<String, Result<Vec<u8>, String>>, Stop> {
+        let mut reader = Reader::new(bytes);
+        let mut found = BTreeMap::new();
+        while let Some(entry) = reader.next()? {
+            let (path, leaf) = match entry {
+                Entry::Directory(_) => continue,
+                Entry::File(path, _, size) => {
+                    let mut bytes = Vec::new();
+                    reader.content(size).read_to_end(&mut bytes)?;
+                    (path, Ok(bytes))
+                }
+                Entry::Symlink(path, FileHeader::Symlink { target }) => (path, Err(target)),
+                Entry::Symlink(..) => unreachable!("a symlink's header"),
+            };
+            found.insert(path.as_str().to_owned(), leaf);
+        }
+        Ok(found)
+    }
+
+    proptest! {
+        #[test]
+        fn layers_read_back(leaves in leaves()) {
+            let bytes = archive(&leaves);
+            prop_assert_eq!(read(&bytes).unwrap(), leaves);
+            // Not one byte less, and none more but zeros.
+            prop_assert!(read(&bytes[..bytes.len() - 1]).is_err());
+            prop_assert!(read(&[&bytes[..], &[0; 3000]].concat()).is_ok());
+            prop_assert!(read(&[&bytes[..], &[1]].concat()).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_a_layer_or_an_error(
+            bytes in proptest::collection::vec(any::<u8>(), 0..2048),
+            leaves in leaves(),
+            at in any::<prop::sample::Index>(),
+            byte: u8,
+        ) {
+            let _ = read(&bytes);
+            let mut damaged = archive(&leaves);
+            *at.get_mut(&mut damaged) = byte;
+            let _ = read(&damaged);
+        }
+    }
+
+    /// An archive of entries of a type, with a name and a mode, and what is said of it.
+    fn refused(entries: &[(EntryType, &str, u32)]) -> String {
+        let mut bytes = Vec::new();
+        for (kind, name, mode) in entries {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(*mode);
+            for set in [Header::set_uid, Header::set_gid, Header::set_size] {
+                set(&mut header, 0);
+            }
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_cksum();
+            bytes.extend_from_slice(header.as_bytes());
+        }
+        bytes.extend(END);
+        match read(&bytes) {
+            Err(Stop::Refused(problem)) => problem,
+            Err(Stop::Read(error)) => error.to_string(),
+            Ok(found) => format!("taken: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn what_no_layer_has_is_refused() {
+        use EntryType::{Char, Directory, Link, Regular, Symlink};
+        let (dir, file) = ((Directory, "a/", 0o755), (Regular, "a/b", 0o644));
+        let all = [
+            refused(&[(Link, "a", 0o644)]),
+            refused(&[(Char, "a", 0o644)]),
+            refused(&[(Regular, "../a", 0o644)]),
+            refused(&[(Regular, "/a", 0o644)]),
+            refused(&[(Symlink, "a", 0o777)]),
+            refused(&[(Regular, "a", 0o4755)]),
+            refused(&[(Directory, "a/", 0o777)]),
+            refused(&[(Regular, ".wh.a", 0o644)]),
+            refused(&[file]),
+            refused(&[dir, file, file]),
+            refused(&[dir, (Regular, "c", 0o644), file]),
+            refused(&[(Regular, "a", 0o644), file]),
+            refused(&[dir, file, (Regular, "a/b/c", 0o644)]),
+        ];
+        insta::assert_snapshot!(all.join("\n"));
+    }
+}
