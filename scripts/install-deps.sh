@@ -69,6 +69,12 @@ tests() {
     command_of unshare util-linux util-linux
     command_of xz xz-utils xz
     command_of chromium chromium chromium
+    command_of podman podman podman
+    command_of buildah buildah buildah
+    command_of skopeo skopeo skopeo
+    command_of runc runc runc
+    command -v docker-registry >/dev/null || command_of registry docker-registry docker-distribution
+    command_of zstd zstd zstd
 }
 
 docs() { need_rust; }

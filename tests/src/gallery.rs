@@ -135,10 +135,7 @@ impl Gallery {
     }
 
     fn folder(&self, kind: &str) -> PathBuf {
-        let path = self
-            .publisher
-            .bench
-            .path(&format!("www/v2/{NAME}/{kind}"));
+        let path = self.publisher.bench.path(&format!("www/v2/{NAME}/{kind}"));
         fs::create_dir_all(&path).expect("a folder");
         path
     }
@@ -189,7 +186,9 @@ impl Gallery {
     pub fn archive(&self, tag: &str, layer: &str) -> Vec<u8> {
         let manifest = self.manifest(tag);
         let layer = find(&manifest, layer);
-        let digest = manifest["layers"][layer]["digest"].as_str().expect("a digest");
+        let digest = manifest["layers"][layer]["digest"]
+            .as_str()
+            .expect("a digest");
         let blob = fs::read(self.folder("blobs").join(digest)).expect("a blob");
         let mut archive = Vec::new();
         MultiGzDecoder::new(&*blob)

@@ -11,6 +11,7 @@
 
 pub mod bench;
 pub mod cli;
+pub mod containers;
 pub mod gallery;
 pub mod gpg;
 pub mod host;

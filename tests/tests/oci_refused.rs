@@ -46,7 +46,9 @@ fn with(archive: &[u8], entry: &[u8]) -> Vec<u8> {
 fn entry(kind: EntryType, name: &str, mode: u32, content: &str) -> Vec<u8> {
     let header = header(kind, name, mode, content.len() as u64);
     let mut builder = Builder::new(Vec::new());
-    builder.append(&header, content.as_bytes()).expect("an entry");
+    builder
+        .append(&header, content.as_bytes())
+        .expect("an entry");
     let mut bytes = builder.into_inner().expect("an archive");
     bytes.truncate(bytes.len() - 1024);
     bytes
@@ -67,23 +69,71 @@ fn layers_that_are_not_what_was_signed() {
     let bigger = site.len() + 512;
     use EntryType::{Char, Directory, Link, Regular, Symlink};
     let cases: Vec<(&str, Vec<u8>)> = vec![
-        ("an extra file", with(&site, &entry(Regular, "usr/z", 0o644, "evil"))),
+        (
+            "an extra file",
+            with(&site, &entry(Regular, "usr/z", 0o644, "evil")),
+        ),
         ("nothing", zeros.clone()),
         ("no archive", vec![7; 2048]),
-        ("a path that escapes", with(&site, &entry(Regular, "usr/../../x", 0o644, ""))),
-        ("an absolute path", with(&site, &entry(Regular, "/x", 0o644, ""))),
+        (
+            "a path that escapes",
+            with(&site, &entry(Regular, "usr/../../x", 0o644, "")),
+        ),
+        (
+            "an absolute path",
+            with(&site, &entry(Regular, "/x", 0o644, "")),
+        ),
         (
             "a file through a symlink",
-            with(&site, &[link(Symlink, "usr/y", "/etc"), entry(Regular, "usr/y/passwd", 0o644, "")].concat()),
+            with(
+                &site,
+                &[
+                    link(Symlink, "usr/y", "/etc"),
+                    entry(Regular, "usr/y/passwd", 0o644, ""),
+                ]
+                .concat(),
+            ),
         ),
-        ("a file where a directory is", with(&site, &entry(Regular, "usr", 0o644, ""))),
+        (
+            "a file where a directory is",
+            with(&site, &entry(Regular, "usr", 0o644, "")),
+        ),
         ("a device", with(&site, &entry(Char, "usr/z", 0o644, ""))),
-        ("a hard link", with(&site, &link(Link, "usr/z", "usr/bin/go"))),
-        ("a whiteout", with(&site, &entry(Regular, "usr/zz/.wh.go", 0o644, ""))),
-        ("a whiteout in a folder", with(&site, &[entry(Directory, "usr/z/", 0o755, ""), entry(Regular, "usr/z/.wh.go", 0o644, "")].concat())),
+        (
+            "a hard link",
+            with(&site, &link(Link, "usr/z", "usr/bin/go")),
+        ),
+        (
+            "a whiteout",
+            with(&site, &entry(Regular, "usr/zz/.wh.go", 0o644, "")),
+        ),
+        (
+            "a whiteout in a folder",
+            with(
+                &site,
+                &[
+                    entry(Directory, "usr/z/", 0o755, ""),
+                    entry(Regular, "usr/z/.wh.go", 0o644, ""),
+                ]
+                .concat(),
+            ),
+        ),
         ("setuid", with(&site, &entry(Regular, "usr/z", 0o4755, ""))),
-        ("the same twice", with(&site, &[entry(Regular, "usr/z", 0o644, ""), entry(Regular, "usr/z", 0o644, "")].concat())),
-        ("bytes behind the end", [&site[..], &zeros, b"evil"].concat()),
+        (
+            "the same twice",
+            with(
+                &site,
+                &[
+                    entry(Regular, "usr/z", 0o644, ""),
+                    entry(Regular, "usr/z", 0o644, ""),
+                ]
+                .concat(),
+            ),
+        ),
+        (
+            "bytes behind the end",
+            [&site[..], &zeros, b"evil"].concat(),
+        ),
         ("half of it", site[..site.len() / 2].to_vec()),
     ];
     let mut said = String::new();
@@ -100,7 +150,8 @@ fn layers_that_are_not_what_was_signed() {
             let layers = manifest["layers"].as_array_mut().expect("layers");
             for layer in layers {
                 if layer["annotations"]["io.github.ostree-go.layer"] == "site" {
-                    layer["annotations"]["io.github.ostree-go.layer.size"] = size.to_string().into();
+                    layer["annotations"]["io.github.ostree-go.layer.size"] =
+                        size.to_string().into();
                 }
             }
         });
@@ -124,30 +175,57 @@ fn manifests_that_are_not_what_was_signed() {
         gallery.edit("1.99", change);
         let stderr = refused(&gallery);
         // Nothing but manifests was asked for.
-        assert!(!gallery.server.requests().iter().any(|path| path.contains("/blobs/")), "{what}");
+        assert!(
+            !gallery
+                .server
+                .requests()
+                .iter()
+                .any(|path| path.contains("/blobs/")),
+            "{what}"
+        );
         said += &format!("{what}: {stderr}\n");
     };
     let commit = "io.github.ostree-go.commit";
     let meta = "io.github.ostree-go.commitmeta";
     case("another release", &|manifest| *manifest = other.clone());
     case("no signature", &|manifest| {
-        manifest["annotations"].as_object_mut().expect("a map").remove(meta);
+        manifest["annotations"]
+            .as_object_mut()
+            .expect("a map")
+            .remove(meta);
     });
-    case("another's signature", &|manifest| manifest["annotations"][meta] = other["annotations"][meta].clone());
-    case("another commit", &|manifest| manifest["annotations"][commit] = other["annotations"][commit].clone());
+    case("another's signature", &|manifest| {
+        manifest["annotations"][meta] = other["annotations"][meta].clone()
+    });
+    case("another commit", &|manifest| {
+        manifest["annotations"][commit] = other["annotations"][commit].clone()
+    });
     case("no commit", &|manifest| manifest["annotations"] = json!({}));
-    case("no base64", &|manifest| manifest["annotations"][commit] = "%".into());
+    case("no base64", &|manifest| {
+        manifest["annotations"][commit] = "%".into()
+    });
     case("a layer less", &|manifest| {
         manifest["layers"].as_array_mut().expect("layers").pop();
     });
-    case("layers in another order", &|manifest| manifest["layers"].as_array_mut().expect("layers").reverse());
-    case("another media type", &|manifest| manifest["layers"][0]["mediaType"] = "text/plain".into());
-    case("another digest", &|manifest| manifest["layers"][0]["digest"] = "md5:00".into());
-    case("a bomb by its own word", &|manifest| {
-        manifest["layers"][0]["annotations"]["io.github.ostree-go.layer.size"] = "99999999999".into();
+    case("layers in another order", &|manifest| {
+        manifest["layers"].as_array_mut().expect("layers").reverse()
     });
-    case("a great blob", &|manifest| manifest["layers"][0]["size"] = json!(99_999_999_999_u64));
-    case("an index in an index", &|manifest| *manifest = json!({"manifests": [], "layers": []}));
+    case("another media type", &|manifest| {
+        manifest["layers"][0]["mediaType"] = "text/plain".into()
+    });
+    case("another digest", &|manifest| {
+        manifest["layers"][0]["digest"] = "md5:00".into()
+    });
+    case("a bomb by its own word", &|manifest| {
+        manifest["layers"][0]["annotations"]["io.github.ostree-go.layer.size"] =
+            "99999999999".into();
+    });
+    case("a great blob", &|manifest| {
+        manifest["layers"][0]["size"] = json!(99_999_999_999_u64)
+    });
+    case("an index in an index", &|manifest| {
+        *manifest = json!({"manifests": [], "layers": []})
+    });
     insta::assert_snapshot!(said);
 }
 
@@ -160,7 +238,13 @@ fn signatures_by_nobody_and_by_others() {
     gallery.release_by(Some(&mallory), "1.99.3", 1_772_000_000, |toy| toy);
     let said = refused(&gallery);
     assert!(said.contains("made by an unknown key"), "{said}");
-    assert!(!gallery.server.requests().iter().any(|path| path.contains("/blobs/")));
+    assert!(
+        !gallery
+            .server
+            .requests()
+            .iter()
+            .any(|path| path.contains("/blobs/"))
+    );
 }
 
 #[test]
@@ -178,7 +262,9 @@ fn an_old_image_replayed_and_a_pin_that_does_not_hold() {
     let pinned = format!("{REF}@{new}");
     gallery.pull(&[&pinned]).ok();
     // The registry has other bytes under the digest.
-    gallery.server.fault(&format!("/manifests/{new}"), Fault::Flip);
+    gallery
+        .server
+        .fault(&format!("/manifests/{new}"), Fault::Flip);
     let out = gallery.pull(&[&pinned]).exits(3);
     insta::assert_snapshot!(gallery.masked(&out.stderr));
     // No such image, no digest, and no registry at all.
@@ -189,7 +275,10 @@ fn an_old_image_replayed_and_a_pin_that_does_not_hold() {
     let out = gallery.pull(&[&format!("{REF}@sha256:00")]).exits(2);
     insta::assert_snapshot!(out.stderr);
     let url = gallery.server.url();
-    gallery.host.run(["remote", "add", "web", &url, "--no-gpg-verify"]).ok();
+    gallery
+        .host
+        .run(["remote", "add", "web", &url, "--no-gpg-verify"])
+        .ok();
     let out = gallery.host.run(["pull", "web", &pinned]).exits(1);
     insta::assert_snapshot!(gallery.masked(&out.stderr));
 }
@@ -206,11 +295,21 @@ fn servers_in_trouble() {
         ("silence", &at, Fault::StallHalfway, 75),
         ("no blob", &at, Fault::Status(404), 1),
         ("a server's error", &at, Fault::Status(500), 75),
-        ("a manifest that is none", "/manifests/1.99", Fault::Instead(b"<html>".to_vec()), 3),
+        (
+            "a manifest that is none",
+            "/manifests/1.99",
+            Fault::Instead(b"<html>".to_vec()),
+            3,
+        ),
         ("no such tag", "/manifests/1.99", Fault::Status(404), 1),
         ("not for us", "/manifests/1.99", Fault::Status(401), 1),
         ("forbidden", "/manifests/1.99", Fault::Status(403), 1),
-        ("a great manifest", "/manifests/1.99", Fault::Instead(vec![b' '; 17 << 20]), 1),
+        (
+            "a great manifest",
+            "/manifests/1.99",
+            Fault::Instead(vec![b' '; 17 << 20]),
+            1,
+        ),
     ] {
         gallery.server.behave();
         gallery.server.fault(path, fault);
@@ -238,8 +337,20 @@ fn refs_and_remotes_that_images_cannot_have() {
         &["pull", "acme", "go-sdk/layer/common/00"][..],
         &["pull", "acme", "go-sdk/x86_64/1.98"],
         &["pull", "acme", REF, "--subpath", "/usr"],
-        &["remote", "add", "b", "oci+https://registry.example/Acme", "--no-gpg-verify"],
-        &["remote", "add", "b", "oci+https://registry.example/acme:1.26", "--no-gpg-verify"],
+        &[
+            "remote",
+            "add",
+            "b",
+            "oci+https://registry.example/Acme",
+            "--no-gpg-verify",
+        ],
+        &[
+            "remote",
+            "add",
+            "b",
+            "oci+https://registry.example/acme:1.26",
+            "--no-gpg-verify",
+        ],
         &["remote", "add", "b", "oci:images", "--no-gpg-verify"],
     ] {
         let out = gallery.host.run(args.iter().copied());

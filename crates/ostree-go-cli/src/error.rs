@@ -1,8 +1,8 @@
 //! Errors as people and scripts see them: a message, a hint, an exit code.
 
 use ostree_go_sdk::{
-    ComposeError, DeployError, Error, ErrorKind, LayerError, PullError, RemoteError, RepoError,
-    UpstreamError,
+    ComposeError, DeployError, Error, ErrorKind, ExportError, LayerError, PullError, RegistryError,
+    RemoteError, RepoError, UpstreamError,
 };
 use std::path::PathBuf;
 
@@ -145,6 +145,7 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Remote(error) => remote_hint(error),
         Error::Pull(error) => pull_hint(error),
         Error::Upstream(error) => upstream_hint(error),
+        Error::Export(error) => export_hint(error),
         _ => None,
     }
 }
@@ -262,6 +263,30 @@ fn upstream_hint(error: &UpstreamError) -> Option<String> {
         UpstreamError::Unknown { .. } => "a toolchain of one's own is in no public database",
         UpstreamError::Differs { .. } => {
             "do not use it as Go's own; `ostree-go show` says where it comes from"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn export_hint(error: &ExportError) -> Option<String> {
+    let hint = match error {
+        ExportError::Repo(error) => return repo_hint(error),
+        ExportError::NoLayer { .. } => {
+            "export from the repository that the release was composed in, or pull the layer's ref"
+        }
+        ExportError::SameArch { .. } => "one image holds one release for each architecture",
+        ExportError::Tag { .. } => "give the image a tag: `IMAGE:TAG`",
+        ExportError::NoLayout { .. } => {
+            "name another directory, one that is empty or does not exist"
+        }
+        ExportError::Registry(RegistryError::Refused {
+            status: 401 | 403, ..
+        }) => {
+            "`podman login` keeps credentials where they are found; --authfile names another file"
+        }
+        ExportError::Registry(RegistryError::Unreachable { .. }) => {
+            "check the address; --tls-verify=false takes a registry without encryption"
         }
         _ => return None,
     };

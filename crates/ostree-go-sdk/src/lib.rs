@@ -114,8 +114,8 @@ pub use deploy::{
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
 pub use export::{
-    Compression, ExportError, ExportedImage, ExportedLayer, ExportedOci, ExportedTar, OciOptions,
-    TarOptions, export_oci, export_tar, write_tar,
+    Compression, ContainerfileOptions, ExportError, ExportedImage, ExportedLayer, ExportedOci,
+    ExportedTar, OciOptions, TarOptions, containerfile, export_oci, export_tar, write_tar,
 };
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};

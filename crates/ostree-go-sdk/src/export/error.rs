@@ -89,6 +89,15 @@ pub enum ExportError {
         /// The name.
         tag: String,
     },
+    /// A name cannot be that of an image in a Containerfile.
+    #[error("`{}` cannot be the name of an image", found.escape_debug())]
+    ImageName {
+        /// The name.
+        found: String,
+    },
+    /// The user that builds would be root.
+    #[error("the user that builds is 0, which is root")]
+    RootUser,
     /// A file has an owner or extended attributes, which images of releases do not.
     #[error(
         "cannot export /{path} of commit {commit}: it has an owner other than root, or extended attributes"
@@ -147,9 +156,12 @@ impl ExportError {
             Self::Repo(error) => error.kind(),
             Self::Damaged { .. } | Self::DamagedFile { .. } => ErrorKind::Drift,
             Self::Path { .. } => ErrorKind::UnsafeContent,
-            Self::NotARelease { .. } | Self::SameArch { .. } | Self::Nothing | Self::Tag { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::NotARelease { .. }
+            | Self::SameArch { .. }
+            | Self::Nothing
+            | Self::ImageName { .. }
+            | Self::RootUser
+            | Self::Tag { .. } => ErrorKind::InvalidInput,
             Self::NoLayer { .. } => ErrorKind::NotFound,
             Self::NotItsLayers { .. } => ErrorKind::Drift,
             Self::Owned { .. } => ErrorKind::UnsafeContent,

@@ -6,6 +6,7 @@
 //! whole and durable.
 
 mod compression;
+mod containerfile;
 mod error;
 mod oci;
 mod tar;
@@ -13,6 +14,7 @@ mod tree;
 mod writer;
 
 pub use compression::Compression;
+pub use containerfile::{ContainerfileOptions, containerfile};
 pub use error::ExportError;
 pub use oci::{ExportedImage, ExportedLayer, ExportedOci, OciOptions, export_oci};
 pub use tar::{ExportedTar, TarOptions, export_tar, write_tar};

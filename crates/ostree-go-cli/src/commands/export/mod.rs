@@ -1,5 +1,6 @@
 //! One format a file: arguments and one function.
 
+mod containerfile;
 mod oci;
 mod tar;
 
@@ -21,11 +22,13 @@ pub struct ExportArgs {
 #[derive(Debug, Subcommand)]
 enum Form {
     Oci(oci::OciArgs),
+    Containerfile(containerfile::ContainerfileArgs),
     Tar(tar::TarArgs),
 }
 
 pub fn run(context: &Context<'_>, args: &ExportArgs) -> Result<ExitCode, CliError> {
     match &args.form {
+        Form::Containerfile(args) => containerfile::run(context, args),
         Form::Oci(args) => oci::run(context, args),
         Form::Tar(args) => tar::run(context, args),
     }

@@ -187,7 +187,7 @@ pub(super) fn index(images: Vec<Descriptor>, version: &str) -> Result<Document, 
 }
 
 /// The folder of the SDK in a release: the one with `bin/go`.
-pub(in super::super) fn goroot(tree: &Tree) -> Option<TreePath> {
+pub(in crate::export) fn goroot(tree: &Tree) -> Option<TreePath> {
     let is_tool = |path: &&TreePath| path.as_str().ends_with("/bin/go");
     let bins = tree.entries.keys().filter(is_tool);
     let mut tops = bins.filter_map(|bin| bin.parent()?.parent());

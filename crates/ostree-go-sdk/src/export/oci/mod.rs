@@ -27,6 +27,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(super) use image::goroot;
+
 /// How to write an image.
 #[derive(Clone)]
 #[non_exhaustive]

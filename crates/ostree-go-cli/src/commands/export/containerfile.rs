@@ -1,0 +1,60 @@
+use crate::commands::{Context, resolve};
+use crate::error::CliError;
+use ostree_go_sdk::{ContainerfileOptions, containerfile};
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A Containerfile for the container that programs are built in
+///
+/// It builds as a user that is not root, with the SDK from an image that `export oci` wrote, and
+/// volumes for the caches. For podman, buildah and docker.
+#[derive(Debug, clap::Args)]
+pub struct ContainerfileArgs {
+    /// A ref, a commit, or a version or channel of this machine's architecture
+    #[arg(value_name = "RELEASE")]
+    release: String,
+
+    /// Where to, instead of standard output
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// The release's image, as a `FROM` line names it
+    #[arg(long, value_name = "IMAGE", required = true)]
+    image: String,
+
+    /// An image to put the SDK into; without it there is nothing but the SDK
+    #[arg(long, value_name = "IMAGE")]
+    base: Option<String>,
+
+    /// The number of the user that builds
+    #[arg(long, value_name = "UID", default_value_t = 1000)]
+    user: u32,
+}
+
+pub fn run(context: &Context<'_>, args: &ContainerfileArgs) -> Result<ExitCode, CliError> {
+    let repo = context.repo()?;
+    let commit = resolve(&repo, &args.release)?;
+    let options = ContainerfileOptions::new(&args.image)
+        .base(args.base.clone())
+        .user(args.user);
+    let text = containerfile(&repo, commit, &options)?;
+    if let Some(path) = &args.file {
+        std::fs::write(path, &text).map_err(|source| CliError::File {
+            action: "write",
+            path: path.clone(),
+            source,
+        })?;
+    }
+    let document = json!({
+        "commit": commit.to_string(),
+        "path": args.file,
+        "containerfile": text,
+    });
+    let shown = || match args.file {
+        Some(_) => String::new(),
+        None => text.clone(),
+    };
+    context.output.data(&document, shown)?;
+    Ok(ExitCode::SUCCESS)
+}

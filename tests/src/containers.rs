@@ -1,0 +1,204 @@
+//! Real podman, buildah, skopeo and a registry.
+
+use crate::tools;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// What containers need where namespaces, limits and cgroups of a test machine are not a
+/// desktop's: no network of their own, limits that root may have, and runc, which takes hybrid
+/// cgroups.
+const RUN: [&str; 4] = [
+    "--runtime=runc",
+    "--network=none",
+    "--ulimit=nofile=20000:20000",
+    "--ulimit=nproc=4096:4096",
+];
+
+/// A store of images and containers of a test's own.
+#[derive(Debug)]
+pub struct Containers {
+    folder: TempDir,
+    podman: PathBuf,
+    buildah: PathBuf,
+}
+
+impl Containers {
+    /// An empty store, or `None` after saying that the test is skipped.
+    ///
+    /// # Panics
+    ///
+    /// When there is no folder for it, or a tool is missing and `CI` is set.
+    pub fn new() -> Option<Self> {
+        if !tools::is_root() {
+            tools::skip("containers of a store of their own are for root");
+            return None;
+        }
+        let (podman, buildah) = (tools::require("podman")?, tools::require("buildah")?);
+        tools::require("runc")?;
+        Some(Self {
+            folder: tempfile::tempdir().expect("a folder for the store"),
+            podman,
+            buildah,
+        })
+    }
+
+    fn store(&self, command: &mut Command) {
+        command
+            .arg("--root")
+            .arg(self.folder.path().join("store"))
+            .arg("--runroot")
+            .arg(self.folder.path().join("run"))
+            .args(["--storage-driver", "overlay"]);
+    }
+
+    /// `podman run --rm` with arguments.
+    pub fn run<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = Command::new(&self.podman);
+        self.store(&mut command);
+        command.args(["--cgroup-manager=cgroupfs", "--events-backend=file", RUN[0]]);
+        command.args(["run", "--rm"]).args(&RUN[1..]).args(args);
+        command
+    }
+
+    /// `buildah build` of a Containerfile in a folder.
+    pub fn build(&self, context: &Path, tag: &str) -> Command {
+        let mut command = Command::new(&self.buildah);
+        self.store(&mut command);
+        command.args(["build", "--isolation=oci"]).args(RUN);
+        command.args(["-t", tag]).arg(context);
+        command
+    }
+}
+
+impl Drop for Containers {
+    fn drop(&mut self) {
+        // Overlays are mounted in the store as long as something runs, and one below for good.
+        for mount in ["store/overlay", "store"] {
+            let _ = Command::new("umount")
+                .arg("--lazy")
+                .arg(self.folder.path().join(mount))
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+}
+
+/// Debian's `docker-registry` on loopback; stopped when dropped.
+#[derive(Debug)]
+pub struct Registry {
+    folder: TempDir,
+    port: u16,
+    running: Child,
+}
+
+/// `secret`, by bcrypt.
+const PASSWORD: &str = "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+
+impl Registry {
+    /// An empty one that everybody may write to, or `None` after saying that the test is skipped.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// The same for `builder` with the password `secret` alone.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn guarded() -> Option<Self> {
+        Self::start_with("auth: {htpasswd: {realm: acme, path: FOLDER/htpasswd}}\n")
+    }
+
+    fn start_with(more: &str) -> Option<Self> {
+        // Fedora calls it just that.
+        let fedora = tools::find("registry");
+        let command = fedora.or_else(|| tools::require("docker-registry"))?;
+        let folder = tempfile::tempdir().expect("a folder for the registry");
+        let path = folder.path().display().to_string();
+        fs::write(
+            folder.path().join("htpasswd"),
+            format!("builder:{PASSWORD}\n"),
+        )
+        .expect("a password file");
+        // Another process may take the port before the registry does; then there is another try.
+        for _ in 0..5 {
+            let port = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+            let port = port.local_addr().expect("an address").port();
+            let config = format!(
+                "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: FOLDER/blobs}}}}\n\
+                 http: {{addr: \"127.0.0.1:{port}\"}}\n{more}"
+            );
+            let file = folder.path().join("config.yml");
+            fs::write(&file, config.replace("FOLDER", &path)).expect("a configuration");
+            let log = fs::File::create(folder.path().join("log")).expect("a log");
+            let child = Command::new(&command)
+                .arg("serve")
+                .arg(&file)
+                .stdin(Stdio::null())
+                .stdout(log.try_clone().expect("the log"))
+                .stderr(log)
+                .spawn();
+            let mut running = child.expect("docker-registry runs");
+            if is_up(&mut running, port) {
+                return Some(Self {
+                    folder,
+                    port,
+                    running,
+                });
+            }
+            let _ = running.kill();
+            let _ = running.wait();
+        }
+        panic!("docker-registry does not start");
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// What it says of its requests.
+    ///
+    /// # Panics
+    ///
+    /// When that cannot be read.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).expect("the log")
+    }
+}
+
+fn is_up(running: &mut Child, port: u16) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        if let Ok(Some(_)) = running.try_wait() {
+            return false;
+        }
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.running.kill();
+        let _ = self.running.wait();
+    }
+}
+
+/// `skopeo` with arguments, or `None` after saying that the test is skipped.
+pub fn skopeo<'a>(args: impl IntoIterator<Item = &'a str>) -> Option<Command> {
+    let mut command = Command::new(tools::require("skopeo")?);
+    command.args(args);
+    Some(command)
+}
