@@ -143,6 +143,9 @@ fn every_field_is_on_the_page() {
     run("diff 1.99.1 1.99.2", 0);
     run("fsck", 0);
     run("checkout 1.99.1 tree", 0);
+    run("export tar 1.99.1 a.tar", 0);
+    run("export oci 1.99.1 oci:images", 0);
+    run("export containerfile 1.99.1 --image a", 0);
     run(&format!("sign 1.99.1 {sign}"), 0);
     run(&format!("verify 1.99.1 --gpg-keys {keys}"), 0);
     run(
