@@ -1,9 +1,13 @@
 //! Registries and layouts as transports: what comes back is what was exported.
 
+use ostree_go_tests::bench::source;
 use ostree_go_tests::cli::run;
 use ostree_go_tests::containers::{Registry, skopeo};
 use ostree_go_tests::gallery::Gallery;
+use ostree_go_tests::host::Host;
 use ostree_go_tests::ostree;
+use ostree_go_tests::sdk::sdk;
+use ostree_go_tests::tools;
 use ostree_go_tests::webserver::Fault;
 use serde_json::Value;
 use std::fs;
@@ -179,19 +183,18 @@ fn a_pull_that_broke_off_keeps_the_layers_that_came() {
     let listed = ostree::ostree(&repo, ["ls", "-RC", &format!("acme:{REF}")]);
     let line = listed
         .lines()
-        .find(|line| line.ends_with("/print.go"))
+        .find(|line| line.starts_with('-') && line.ends_with("/bin/gofmt"))
         .expect("a file");
     let sum = line
         .split_whitespace()
         .find(|word| word.len() == 64)
         .expect("a checksum");
     fs::remove_file(repo.join(format!("objects/{}/{}.file", &sum[..2], &sum[2..]))).expect("gone");
-    gallery.release("1.99.2", 1_771_000_000, |toy| {
-        toy.with("bin/go", b"\x7fELF-no".to_vec())
-            .with("src/x.go", "x")
-    });
+    gallery.release("1.99.2", 1_771_000_000, |toy| toy);
     gallery.server.behave();
-    let _ = gallery.pull(&[REF]);
+    gallery.pull(&[REF]).ok();
+    assert_eq!(gallery.fetched("1.99"), ["common", "toolchain"]);
+    ostree::ostree(&repo, ["fsck", "--quiet", &format!("acme:{REF}")]);
 }
 
 #[test]
@@ -295,4 +298,40 @@ fn a_killed_pull_leaves_nothing_half_done() {
     gallery.pull(&[REF]).ok();
     gallery.host.fsck();
     assert_eq!(gallery.host.refs().len(), 4);
+}
+
+#[test]
+fn a_real_sdk_by_way_of_a_real_registry() {
+    if std::env::consts::ARCH != "x86_64" {
+        return tools::skip("this machine cannot run x86_64 programs");
+    }
+    let host = Host::new();
+    let (Some(sdk), Some(registry)) = (sdk("1.26.5", host.arch()), Registry::start()) else {
+        return;
+    };
+    let lines = format!("arches: [x86_64]\n{}", source(&sdk.tar_gz));
+    host.bench.treefile("1.26.5", &lines);
+    host.bench.compose([]);
+    let image = format!("docker://{}/go-sdk", registry.host());
+    let export = ["export", "oci", "1.26.5", &image, "--tls-verify=false"];
+    let digest = host.run(export).ok().stdout;
+    let on_root = |args: &[&str]| {
+        let mut command = host.command(args.iter().copied());
+        run(command.env_remove("OSTREE_REPO")).ok()
+    };
+    let url = format!("oci+http://{}/go-sdk", registry.host());
+    on_root(&["remote", "add", "acme", &url, "--no-gpg-verify"]);
+    on_root(&["install", &format!("1.26.5@{}", digest.trim())]);
+    host.check();
+    let there = host.bench.rev("go-sdk/x86_64/1.26.5");
+    let here = ostree::ostree(
+        &host.root().join("repo"),
+        ["rev-parse", "acme:go-sdk/x86_64/1.26.5"],
+    );
+    assert_eq!(Some(here.trim().to_owned()), there);
+    let out = run(Command::new(host.current("usr/bin/go"))
+        .arg("version")
+        .env_clear())
+    .ok();
+    assert_eq!(out.stdout, "go version go1.26.5 linux/amd64\n");
 }

@@ -226,6 +226,9 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         RemoteError::Exists { .. } => {
             "`ostree-go remote delete` deletes it, `ostree-go remote import-key` gives it more keys"
         }
+        RemoteError::InvalidPlace { source, .. } if source.found.starts_with("oci:") => {
+            "a folder is named from the root on, as oci:/srv/images"
+        }
         RemoteError::Tagged { .. } => "leave the tag out, and install it: `install TAG`",
         RemoteError::NoKeys { .. } => "`ostree-go remote import-key` gives it keys",
         RemoteError::Unsigned { .. } => {

@@ -387,6 +387,6 @@ mod tests {
             refused(&[(Regular, "a", 0o644), file]),
             refused(&[dir, file, (Regular, "a/b/c", 0o644)]),
         ];
-        insta::assert_snapshot!(all.join("\n"));
+        insta::assert_snapshot!(all.join("\n"), @"");
     }
 }

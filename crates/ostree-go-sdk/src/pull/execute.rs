@@ -9,7 +9,6 @@ use super::{PullError, Pulled};
 use crate::failpoint;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
-use crate::object::sorted_dict;
 use crate::progress::{Event, Phase};
 use crate::remote::Verification;
 use crate::repo::{RepoError, Transaction};
@@ -162,8 +161,9 @@ impl Preflight<'_> {
         let scratch = &self.scratch.repo;
         for commit in commits {
             transaction.copy_commit(scratch, *commit)?;
-            let detached = scratch.detached(*commit)?;
-            self.repo.write_detached(*commit, &sorted_dict(&detached))?;
+            if let Some(detached) = scratch.detached_variant(*commit)? {
+                self.repo.write_detached(*commit, &detached)?;
+            }
         }
         Ok(())
     }
