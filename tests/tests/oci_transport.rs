@@ -1,5 +1,7 @@
 //! Registries and layouts as transports: what comes back is what was exported.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use ostree_go_tests::bench::source;
 use ostree_go_tests::cli::run;
 use ostree_go_tests::containers::{Registry, skopeo};
@@ -275,6 +277,34 @@ fn a_real_registry_filled_by_us_and_by_skopeo() {
     let out = gallery.host.run(["pull", "guarded", REF]).exits(1);
     let said = out.stderr.replace(&guarded.host(), "HOST");
     insta::assert_snapshot!(said);
+    let auth = BASE64_STANDARD.encode("builder:secret");
+    let auths = format!(
+        "{{\"auths\":{{\"{}\":{{\"auth\":\"{auth}\"}}}}}}",
+        guarded.host()
+    );
+    let file = gallery.publisher.bench.write("auth.json", &auths);
+    let image = format!("docker://{}/acme/go-sdk", guarded.host());
+    let export = [
+        "export",
+        "oci",
+        "1.99",
+        &image,
+        "--tls-verify=false",
+        "--authfile",
+        "auth.json",
+    ];
+    gallery.publisher.run(export).ok();
+    let mut pull = gallery.host.ostree_go(["pull", "guarded", REF]);
+    run(pull.env("REGISTRY_AUTH_FILE", file)).ok();
+    // Credentials in the URL do as well, and are not shown.
+    let url = format!("oci+http://builder:secret@{}/acme/go-sdk", guarded.host());
+    gallery
+        .host
+        .run(["remote", "add", "known", &url, "--no-gpg-verify"])
+        .ok();
+    gallery.host.run(["pull", "known", REF]).ok();
+    let listed = gallery.host.run(["remote", "list"]).ok().stdout;
+    assert!(!listed.contains("secret"), "{listed}");
 }
 
 /// The command on a root, killed at a point.
