@@ -274,7 +274,11 @@ impl Gallery {
         let mut masked = String::new();
         for word in text.split_inclusive(|c: char| !is_hex(c)) {
             let hex = word.trim_end_matches(|c| !is_hex(c));
-            masked.push_str(if hex.len() == 64 { "SUM" } else { hex });
+            masked.push_str(match hex.len() {
+                64 => "SUM",
+                16 => "KEY",
+                _ => hex,
+            });
             masked.push_str(&word[hex.len()..]);
         }
         masked

@@ -40,14 +40,13 @@ fn blob(layout: &Path, digest: &Value) -> PathBuf {
     layout.join("blobs/sha256").join(digest)
 }
 
-/// Every file in a folder, and its bytes.
+/// Every file in a folder, by its path there, and its bytes.
 fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files: Vec<_> = ostree_go_tests::shop::files(folder)
+    let inside = |file: &Path| file.strip_prefix(folder).unwrap().to_owned();
+    ostree_go_tests::shop::files(folder)
         .into_iter()
-        .map(|file| (file.clone(), fs::read(folder.join(file)).unwrap()))
-        .collect();
-    files.sort();
-    files
+        .map(|file| (inside(&file), fs::read(&file).unwrap()))
+        .collect()
 }
 
 fn sh(bench: &Bench, script: &str) -> Output {
@@ -170,7 +169,7 @@ fn the_commits_are_in_the_annotations() {
     );
     assert_eq!(
         annotations["org.opencontainers.image.created"],
-        "2026-01-02T03:04:05Z"
+        "2027-01-15T08:00:00Z"
     );
     for layer in manifest["layers"].as_array().unwrap() {
         let annotations = &layer["annotations"];
@@ -377,7 +376,10 @@ fn a_registry_that_refuses_is_heard() {
         bench.run(args.iter().chain(more).copied())
     };
     let hidden = |out: Output| out.stderr.replace(&registry.host(), "HOST");
-    insta::assert_snapshot!(hidden(push(&[]).exits(1)), @"");
+    insta::assert_snapshot!(hidden(push(&[]).exits(1)), @"
+    error: cannot push HOST/acme/go-sdk:1: the registry answered with status 401
+    hint: `podman login` keeps credentials where they are found; --authfile names another file
+    ");
     let auth = |secret: &str| {
         use base64::{Engine, prelude::BASE64_STANDARD};
         let auth = BASE64_STANDARD.encode(format!("builder:{secret}"));
@@ -387,17 +389,30 @@ fn a_registry_that_refuses_is_heard() {
         )
     };
     bench.write("auth.json", &auth("wrong"));
-    insta::assert_snapshot!(hidden(push(&["--authfile", "auth.json"]).exits(1)), @"");
+    insta::assert_snapshot!(hidden(push(&["--authfile", "auth.json"]).exits(1)), @"
+    error: cannot push HOST/acme/go-sdk:1: the registry answered with status 401
+    hint: `podman login` keeps credentials where they are found; --authfile names another file
+    ");
     bench.write("auth.json", "{");
-    insta::assert_snapshot!(hidden(push(&["--authfile", "auth.json"]).exits(1)), @"");
-    insta::assert_snapshot!(hidden(push(&["--authfile", "none.json"]).exits(1)), @"");
+    insta::assert_snapshot!(hidden(push(&["--authfile", "auth.json"]).exits(1)), @"
+    error: cannot read auth.json
+      EOF while parsing an object at line 1 column 1
+    ");
+    insta::assert_snapshot!(hidden(push(&["--authfile", "none.json"]).exits(1)), @"
+    error: cannot read none.json
+      No such file or directory (os error 2)
+    ");
     bench.write("auth.json", &auth("secret"));
     push(&["--authfile", "auth.json"]).ok();
     let mut from_env = bench.ostree_go(["export", "oci", "1.99.1", &image, "--tls-verify=false"]);
     run(from_env.env("REGISTRY_AUTH_FILE", bench.path("auth.json"))).ok();
     // Encryption is asked for, and there is none.
     let out = bench.run(["export", "oci", "1.99.1", &image]).exits(75);
-    insta::assert_snapshot!(hidden(out), @"");
+    insta::assert_snapshot!(hidden(out), @"
+    error: cannot push HOST/acme/go-sdk:1: no answer from https://HOST/v2/
+      io: received corrupt message of type InvalidContentType
+    hint: check the address; --tls-verify=false takes a registry without encryption
+    ");
 }
 
 #[test]
@@ -411,29 +426,51 @@ fn errors_say_what_is_wrong() {
             .replace(&bench.path("").display().to_string(), "FOLDER/");
         regex_free(&text)
     };
-    insta::assert_snapshot!(failed("1.98 oci:img", 1), @"");
-    insta::assert_snapshot!(failed("1.99.1 dir:img", 2), @"");
-    insta::assert_snapshot!(failed("1.99.1 oci:img:-", 2), @"");
-    insta::assert_snapshot!(failed("1.99.1 docker://r.example/A", 2), @"");
-    insta::assert_snapshot!(failed("1.99.1 1.99 oci:img", 1), @"");
-    insta::assert_snapshot!(failed("1.99.1 oci:no/such/img", 1), @"");
-    insta::assert_snapshot!(failed("1.99.1 docker://127.0.0.1:1/a:1", 75), @"");
+    insta::assert_snapshot!(failed("1.98 oci:img", 1), @"
+    error: no ref or commit `1.98` in repository FOLDER/repo
+    hint: did you mean `go-sdk/x86_64/1.99`?
+    ");
+    insta::assert_snapshot!(failed("1.99.1 dir:img", 2), @"error: `dir:img` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
+    insta::assert_snapshot!(failed("1.99.1 oci:img:-", 2), @"error: `-` cannot be the tag of an image");
+    insta::assert_snapshot!(failed("1.99.1 docker://r.example/A", 2), @"error: `r.example/A` names no image, expected REGISTRY/NAME[:TAG] or REGISTRY/NAME@sha256:DIGEST");
+    insta::assert_snapshot!(failed("1.99.1 1.99 oci:img", 1), @"
+    error: two releases are for x86_64: SHA256 and SHA256
+    hint: one image holds one release for each architecture
+    ");
+    insta::assert_snapshot!(failed("1.99.1 oci:no/such/img", 1), @"
+    error: cannot write no/such/img
+      No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(failed("1.99.1 docker://127.0.0.1:1/a:1", 75), @"
+    error: cannot push 127.0.0.1:1/a:1: no answer from https://127.0.0.1:1/v2/
+      io: Connection refused (os error 111)
+    hint: check the address; --tls-verify=false takes a registry without encryption
+    ");
     let layer = bench
         .refs()
         .into_iter()
         .find(|name| name.contains("layer/common"))
         .unwrap();
-    insta::assert_snapshot!(failed(&format!("{layer} oci:img"), 1), @"");
+    insta::assert_snapshot!(failed(&format!("{layer} oci:img"), 1), @"error: commit SHA256 is no release: it does not say of which version, architecture and layers it is");
     assert!(!bench.path("img").exists());
 
     bench.write("folder/file", "");
-    insta::assert_snapshot!(failed("1.99.1 oci:folder", 1), @"");
+    insta::assert_snapshot!(failed("1.99.1 oci:folder", 1), @"
+    error: folder is no OCI image layout: it has no `oci-layout`
+    hint: name another directory, one that is empty or does not exist
+    ");
     bench.run(["export", "oci", "1.99.1", "oci:img"]).ok();
     let before = all(&bench.path("img"));
     bench.write("img/index.json", "{");
-    insta::assert_snapshot!(failed("1.99 oci:img", 1), @"");
+    insta::assert_snapshot!(failed("1.99 oci:img", 1), @"
+    error: img is no OCI image layout: its `index.json` is damaged
+    hint: name another directory, one that is empty or does not exist
+    ");
     bench.write("img/oci-layout", "{\"imageLayoutVersion\":\"2.0.0\"}");
-    insta::assert_snapshot!(failed("1.99 oci:img", 1), @"");
+    insta::assert_snapshot!(failed("1.99 oci:img", 1), @r#"
+    error: img is no OCI image layout: its version is "2.0.0", expected 1.0.0
+    hint: name another directory, one that is empty or does not exist
+    "#);
     assert_eq!(all(&bench.path("img")).len(), before.len());
 }
 
@@ -485,7 +522,11 @@ fn nothing_is_left_where_there_is_no_room() {
     let out = bench
         .run(["export", "oci", "1.99", &format!("oci:{place}/layout:new")])
         .exits(1);
-    insta::assert_snapshot!(out.stderr.replace(&place, "FOLDER"), @"");
+    insta::assert_snapshot!(out.stderr.replace(&place, "FOLDER"), @"
+    error: cannot write FOLDER/layout
+      Read-only file system (os error 30)
+    hint: check who owns the path and how it is mounted
+    ");
 }
 
 #[test]
@@ -501,7 +542,7 @@ fn a_damaged_object_is_in_no_image() {
     let object = objects.stdout.lines().find(same).unwrap().to_owned();
     fs::write(object, "package fm!\n").unwrap();
     let out = bench.run(["export", "oci", "1.99.1", "oci:img"]).exits(1);
-    insta::assert_snapshot!(regex_free(&out.stderr), @"");
+    insta::assert_snapshot!(regex_free(&out.stderr), @"error: /usr/lib/sdk/go-1.99/src/fmt/print.go is damaged in the repository: its object is SHA256, expected SHA256");
     assert!(!bench.path("img").exists());
     assert!(
         !fs::read_dir(bench.path(""))
@@ -642,8 +683,49 @@ fn a_containerfile_is_as_the_guide_has_it() {
             .chain(args);
         regex_free(&bench.run(args.copied()).ok().stdout)
     };
-    insta::assert_snapshot!(text(&["--image", "docker://r.example/acme/go-sdk:1.99.1"]), @"");
-    insta::assert_snapshot!(text(&["--image", "go-sdk", "--base", "ubi9", "--user", "1001"]), @"");
+    insta::assert_snapshot!(text(&["--image", "docker://r.example/acme/go-sdk:1.99.1"]), @r#"
+    # A container to build with Go 1.99.1 in, by ostree-go.
+    # Release SHA256
+
+    # There is no mkdir in the image: WORKDIR makes the folders that are written to.
+    FROM r.example/acme/go-sdk:1.99.1 AS folders
+    WORKDIR /new/home/builder/.cache/go-build
+    WORKDIR /new/home/builder/go/pkg/mod
+    WORKDIR /new/src
+    WORKDIR /new/tmp
+
+    FROM r.example/acme/go-sdk:1.99.1
+    COPY --from=folders --chown=1000:1000 /new/tmp /tmp
+    # There is no C compiler.
+    ENV CGO_ENABLED=0
+    COPY --from=folders --chown=1000:1000 /new/home /home
+    COPY --from=folders --chown=1000:1000 /new/src /src
+    ENV HOME=/home/builder GOPATH=/home/builder/go GOCACHE=/home/builder/.cache/go-build GOMODCACHE=/home/builder/go/pkg/mod
+    USER 1000:1000
+    VOLUME ["/home/builder/.cache/go-build", "/home/builder/go/pkg/mod"]
+    WORKDIR /src
+    "#);
+    insta::assert_snapshot!(text(&["--image", "go-sdk", "--base", "ubi9", "--user", "1001"]), @r#"
+    # A container to build with Go 1.99.1 in, by ostree-go.
+    # Release SHA256
+
+    # There is no mkdir in the image: WORKDIR makes the folders that are written to.
+    FROM go-sdk AS folders
+    WORKDIR /new/home/builder/.cache/go-build
+    WORKDIR /new/home/builder/go/pkg/mod
+    WORKDIR /new/src
+    WORKDIR /new/tmp
+
+    FROM ubi9
+    COPY --from=folders /usr/lib/sdk/go-1.99 /usr/lib/sdk/go-1.99
+    ENV PATH=/usr/lib/sdk/go-1.99/bin:$PATH
+    COPY --from=folders --chown=1001:1001 /new/home /home
+    COPY --from=folders --chown=1001:1001 /new/src /src
+    ENV HOME=/home/builder GOPATH=/home/builder/go GOCACHE=/home/builder/.cache/go-build GOMODCACHE=/home/builder/go/pkg/mod
+    USER 1001:1001
+    VOLUME ["/home/builder/.cache/go-build", "/home/builder/go/pkg/mod"]
+    WORKDIR /src
+    "#);
     let failed = |args: &str| {
         let args = ["export", "containerfile"]
             .into_iter()
@@ -654,7 +736,10 @@ fn a_containerfile_is_as_the_guide_has_it() {
             .stderr
             .replace(&bench.repo().display().to_string(), "REPO")
     };
-    insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a b"), @"");
-    insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a,--user,0"), @"");
-    insta::assert_snapshot!(failed("go-sdk/x86_64/1.98.1,--image,a"), @"");
+    insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a b"), @"error: `a b` cannot be the name of an image");
+    insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a,--user,0"), @"error: the user that builds is 0, which is root");
+    insta::assert_snapshot!(failed("go-sdk/x86_64/1.98.1,--image,a"), @"
+    error: no ref or commit `go-sdk/x86_64/1.98.1` in repository REPO
+    hint: did you mean `go-sdk/x86_64/1.99.1`?
+    ");
 }

@@ -79,9 +79,14 @@ fn an_import_brings_the_same_commits_back() {
             // Both releases, and the layers of both: common and site are one each.
             assert_eq!(imported.len(), 2 + 4, "{imported:#?}");
             // The stock command finds the publisher's signature.
-            let home = gallery.gpg.home().display().to_string();
+            let keys = gallery.gpg.export(&gallery.key).display().to_string();
+            let import = format!("--gpg-import={keys}");
+            ostree::ostree(
+                &repo,
+                ["remote", "add", "acme", "http://a.example/", &import],
+            );
             let name = format!("go-sdk/aarch64/{tag}");
-            let shown = ostree::ostree(&repo, ["show", &name, &format!("--gpg-homedir={home}")]);
+            let shown = ostree::ostree(&repo, ["show", &name, "--gpg-verify-remote=acme"]);
             assert!(shown.contains("Good signature"), "{shown}");
         }
     }

@@ -182,7 +182,17 @@ impl ExportError {
         move |source| Self::Io {
             action,
             path,
-            source,
+            source: bare(source),
         }
+    }
+}
+
+/// The system's error without what `tempfile` says of it: a name that nobody has given.
+fn bare(error: io::Error) -> io::Error {
+    let wrapped = error.get_ref().and_then(std::error::Error::source);
+    let system = wrapped.and_then(|source| source.downcast_ref::<io::Error>());
+    match system.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
     }
 }

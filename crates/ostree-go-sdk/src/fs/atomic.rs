@@ -68,6 +68,8 @@ pub fn symlink(target: &Path, path: &Path) -> io::Result<()> {
 /// Makes the names in a directory durable.
 pub fn sync_directory(directory: Option<&Path>) -> io::Result<()> {
     match directory {
+        // What `parent` says of a bare name.
+        Some(here) if here.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),
     }

@@ -8,6 +8,8 @@ mod error;
 mod pull;
 mod push;
 mod reference;
+#[cfg(test)]
+mod tests;
 
 pub use auth::RegistryAuth;
 pub use error::RegistryError;
@@ -206,7 +208,7 @@ impl Registry {
         self.client.send(request).map_err(|error| match error {
             HttpError::Request { url, source } => RegistryError::Unreachable {
                 action: self.access.action(),
-                image: self.image.clone(),
+                image: self.image.clone().into(),
                 url,
                 source,
             },
@@ -316,7 +318,7 @@ impl Registry {
         };
         RegistryError::Refused {
             action: self.access.action(),
-            image: self.image.clone(),
+            image: self.image.clone().into(),
             status,
             message: document["errors"]
                 .as_array()
@@ -329,7 +331,7 @@ impl Registry {
     pub(crate) fn protocol(&self, missing: &'static str) -> RegistryError {
         RegistryError::Protocol {
             action: self.access.action(),
-            image: self.image.clone(),
+            image: self.image.clone().into(),
             missing,
         }
     }

@@ -49,7 +49,7 @@ pub struct RegistryArgs {
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
 
-    /// Take a registry without encryption, or with any certificate
+    /// `false` takes a registry without encryption, or with any certificate
     #[arg(
         long,
         value_name = "BOOL",

@@ -24,9 +24,9 @@ use std::sync::{Mutex, PoisonError};
 /// side.
 const FRAME: usize = 8 << 20;
 /// Entries that a worker reads at once.
-const BATCH: usize = 4;
+const BATCH: usize = 2;
 /// Batches and frames on their way, for each core.
-const AHEAD: usize = 4;
+const AHEAD: usize = 3;
 /// Zstandard's level. It decides the digests: a change is a change of every image. A layer is
 /// compressed once and fetched often; above this the time grows faster than the size falls.
 const ZSTD_LEVEL: i32 = 7;

@@ -135,8 +135,7 @@ impl Target for Layout {
         if let Some(new) = &self.new {
             // Takes the place of an empty directory too.
             fs::rename(new.path(), &self.path).map_err(failed())?;
-            atomic::sync_directory(self.path.parent().filter(|p| !p.as_os_str().is_empty()))
-                .map_err(failed())?;
+            atomic::sync_directory(self.path.parent()).map_err(failed())?;
         }
         if let Some(new) = self.new.take() {
             // Nothing is under that name any more.

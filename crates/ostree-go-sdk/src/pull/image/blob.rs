@@ -127,9 +127,7 @@ impl<'a> Blob<'a> {
 
     fn is_failure_of_input(&self, error: &io::Error) -> bool {
         // A decoder hands the error of what it reads on.
-        error.raw_os_error().is_some()
-            || error.get_ref().is_some_and(|e| e.is::<Failed>())
-            || self.input.get_ref().failed.is_some()
+        error.raw_os_error().is_some() || self.input.get_ref().failed.is_some()
     }
 
     fn failed(&mut self, error: io::Error) -> PullError {

@@ -1,0 +1,115 @@
+use super::*;
+use crate::http::test_server::{Request as Seen, TestServer, respond};
+use crate::kind::ErrorKind;
+use crate::progress::Silent;
+use std::time::Duration;
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+fn registry(server: &TestServer, auth: RegistryAuth) -> Registry {
+    let http = HttpOptions::new()
+        .retries(2)
+        .retry_delay(Duration::from_millis(1));
+    let host = server.url.strip_prefix("http://").unwrap();
+    Registry {
+        client: HttpClient::new(&http).unwrap(),
+        image: format!("{host}/acme/go-sdk:1").parse().unwrap(),
+        access: Access::Push,
+        auth,
+        base: server.url.clone(),
+        authorization: Mutex::default(),
+    }
+}
+
+fn has_blob(registry: &Registry) -> Result<bool, RegistryError> {
+    registry.has_blob(DIGEST, 5, &Silent)
+}
+
+fn basic() -> RegistryAuth {
+    RegistryAuth::from_encoded("bWU6c2VjcmV0").unwrap()
+}
+
+#[test]
+fn a_registry_that_is_down_for_a_moment_is_asked_again() {
+    let server = TestServer::start(|number, _, stream| match number {
+        1 => respond(stream, "503 Unavailable", "content-length: 0\r\n", b""),
+        _ => respond(stream, "200 OK", "content-length: 5\r\n", b""),
+    });
+    assert!(has_blob(&registry(&server, RegistryAuth::Anonymous)).unwrap());
+    let server = TestServer::start(|_, _, stream| {
+        let body = br#"{"errors": [{"code": "UNAVAILABLE", "message": "down for now"}]}"#;
+        respond(stream, "503 Unavailable", "", body);
+    });
+    let registry = registry(&server, RegistryAuth::Anonymous);
+    let error = registry.ping(&Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network);
+    let text = error.to_string().replace(&server.url[7..], "HOST");
+    insta::assert_snapshot!(text, @"cannot push HOST/acme/go-sdk:1: the registry answered with status 503: down for now");
+    assert_eq!(server.requests().len(), 3);
+}
+
+/// A registry that wants a token, which its own address gives to who knows the password.
+fn with_token(_: usize, request: &Seen, stream: &mut std::net::TcpStream) {
+    let host = request.header("host").unwrap_or_default();
+    if request.path.starts_with("/token") {
+        return match request.header("authorization") {
+            Some("Basic bWU6c2VjcmV0") => respond(stream, "200 OK", "", br#"{"token": "t1"}"#),
+            _ => respond(stream, "401 No", "", br#"{"errors": [{"code": "DENIED"}]}"#),
+        };
+    }
+    match request.header("authorization") {
+        Some("Bearer t1") => respond(stream, "404 Not Found", "content-length: 0\r\n", b""),
+        _ => {
+            let ask = format!(
+                "www-authenticate: Bearer realm=\"http://{host}/token\",service=\"acme\"\r\ncontent-length: 0\r\n"
+            );
+            respond(stream, "401 Unauthorized", &ask, b"");
+        }
+    }
+}
+
+#[test]
+fn a_token_is_fetched_once_and_used_again() {
+    let server = TestServer::start(with_token);
+    let registry = registry(&server, basic());
+    assert!(!has_blob(&registry).unwrap());
+    assert!(!has_blob(&registry).unwrap());
+    let paths: Vec<String> = server.requests().into_iter().map(|r| r.path).collect();
+    let blob = format!("/v2/acme/go-sdk/blobs/{DIGEST}");
+    let token = "/token?service=acme&scope=repository%3Aacme%2Fgo-sdk%3Apull%2Cpush".to_owned();
+    assert_eq!(paths, [blob.clone(), token, blob.clone(), blob]);
+}
+
+#[test]
+fn who_is_not_known_is_refused_once() {
+    let server = TestServer::start(with_token);
+    let registry = registry(&server, RegistryAuth::Anonymous);
+    let error = has_blob(&registry).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn credentials_go_to_the_registry_alone() {
+    let elsewhere = TestServer::start(|_, _, stream| respond(stream, "404 Not Found", "", b""));
+    let server = TestServer::start(|_, _, stream| {
+        respond(
+            stream,
+            "401 No",
+            "www-authenticate: Basic realm=x\r\ncontent-length: 0\r\n",
+            b"",
+        );
+    });
+    let registry = registry(&server, basic());
+    assert!(has_blob(&registry).is_err());
+    let url = Url::parse(&format!("{}/v2/x", elsewhere.url)).unwrap();
+    registry.call("GET", &url, &[], Outgoing::Nothing).unwrap();
+    let with = |server: &TestServer| {
+        server
+            .requests()
+            .iter()
+            .filter(|r| r.header("authorization").is_some())
+            .count()
+    };
+    assert_eq!((with(&server), with(&elsewhere)), (1, 0));
+}
