@@ -1,5 +1,6 @@
 """What a host does: installing, upgrading, checking out, rolling back; beside `curl | tar xz` and `ostree checkout`."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -33,6 +34,8 @@ def steps(way):
     install = 1.0 if way == LOOPBACK else 1.2
     yield Step("install from nothing", "curl, tar xz", times_faster=install)
     yield Step("upgrade to the next patch release", "curl, tar xz", times_faster=10, megabytes=2)
+    yield Step("install from a registry", "curl, tar xz", times_faster=2 if way == LOOPBACK else 1.3)
+    yield Step("upgrade from a registry", "curl, tar xz")
     if way == LOOPBACK:
         yield Step("checkout by hard links", "ostree checkout -U -H", times_faster=2)
         yield Step("roll back", seconds=0.010)
@@ -102,12 +105,26 @@ class Publisher:
             signing = ["--gpg-sign", key_of(self.key, self.env), "--gpg-homedir", work / "keys/gnupg"]
             run([binary, "compose", treefile, "--repo", state, "--arch", ARCH, *signing], self.env)
             run([binary, "publish", "--repo", state, *signing], self.env)
+            self.image(state)
             (self.served / f"{version}.tar.gz").symlink_to(tarball(version, ARCH).path)
 
+    def image(self, state):
+        """Files where a registry has a channel's image; its blobs and manifests are all that a pull asks for."""
+        layout, registry = state / "image", state / "v2/acme/go-sdk"
+        shutil.rmtree(state / "v2", ignore_errors=True)
+        run([self.binary, "export", "oci", "1.26", f"oci:{layout}:1.26", "--repo", state, "--arch", ARCH], self.env)
+        for kind in ("manifests", "blobs"):
+            (registry / kind).mkdir(parents=True)
+            for blob in (layout / "blobs/sha256").iterdir():
+                shutil.copy(blob, registry / kind / f"sha256:{blob.name}")
+        index = json.loads((layout / "index.json").read_text())
+        shutil.copy(registry / "manifests" / index["manifests"][-1]["digest"], registry / "manifests/1.26")
+
     def serve(self, after):
-        new = self.served / "new"
-        new.symlink_to(self.states[after])
-        new.rename(self.served / "repo")
+        for name, place in (("repo", self.states[after]), ("v2", self.states[after] / "v2")):
+            new = self.served / "new"
+            new.symlink_to(place)
+            new.rename(self.served / name)
 
 
 def key_of(file, env):
@@ -122,16 +139,19 @@ class Host:
     def __init__(self, folder, publisher, web, url):
         self.folder, self.publisher, self.web, self.url = folder, publisher, web, url
         self.env = publisher.env | {"OSTREE_GO_ROOT": str(folder / "root")}
-        run([publisher.binary, "remote", "add", "acme", f"{url}/repo", "--gpg-import", publisher.key], self.env)
+        self.by_image = publisher.env | {"OSTREE_GO_ROOT": str(folder / "root-oci")}
+        for env, remote in ((self.env, f"{url}/repo"), (self.by_image, f"oci+{url}/acme/go-sdk")):
+            run([publisher.binary, "remote", "add", "acme", remote, "--gpg-import", publisher.key], env)
 
     def commands(self, step):
         ours = {"install from nothing": ["install", "1.26"], "upgrade to the next patch release": ["upgrade"],
+                "install from a registry": ["install", "1.26"], "upgrade from a registry": ["upgrade"],
                 "checkout by hard links": ["--repo", self.folder / "root/repo", "checkout", f"acme:{CHANNEL}",
                                            self.folder / "ours"],
                 "roll back": ["rollback"]}[step.name]
         version = OLD if step.name.startswith("install") else NEW
         if step.peer == "curl, tar xz":
-            tree = self.folder / f"tar-{version}"
+            tree = self.folder / f"tar-{step.name.replace(' ', '-')}"
             fetch = quoted(["curl", "-sSf", f"{self.url}/{version}.tar.gz"])
             peer = ["sh", "-c", f"mkdir {tree} && {fetch} | tar xz -C {tree}"]
         elif step.peer:
@@ -151,7 +171,7 @@ class Host:
                 continue
             os.sync()
             self.web.sent()
-            samples[side] = measure(command, self.env)
+            samples[side] = measure(command, self.by_image if step.name.endswith("a registry") else self.env)
             samples[f"{side} bytes"] = self.web.sent()
         return samples
 

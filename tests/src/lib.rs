@@ -13,6 +13,7 @@ pub mod bench;
 pub mod boot;
 pub mod cli;
 pub mod containers;
+pub mod gallery;
 pub mod gpg;
 pub mod host;
 pub mod nginx;

@@ -188,6 +188,7 @@ fn every_field_is_on_the_page() {
     run(&format!("remote import-key acme {keys} {at}"), 0);
     run(&format!("pull acme {one} --dry-run {at}"), 0);
     run(&format!("pull acme {one} {at}"), 0);
+    run(&format!("import oci:images:1.99.1 {at}"), 0);
 
     run("install 1.99.1", 0);
     run(&format!("install {}", name("1.99")), 0);

@@ -246,6 +246,10 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         RemoteError::Exists { .. } => {
             "`ostree-go remote delete` deletes it, `ostree-go remote import-key` gives it more keys"
         }
+        RemoteError::InvalidPlace { source, .. } if source.found.starts_with("oci:") => {
+            "a folder is named from the root on, as oci:/srv/images"
+        }
+        RemoteError::Tagged { .. } => "leave the tag out, and install it: `install TAG`",
         RemoteError::NoKeys { .. } => "`ostree-go remote import-key` gives it keys",
         RemoteError::Unsigned { .. } => {
             "delete it, and add it again with --gpg-import instead of --no-gpg-verify"
@@ -269,6 +273,11 @@ fn pull_hint(error: &PullError) -> Option<String> {
         }
         PullError::Older { .. } => "--allow-downgrade takes it",
         PullError::TooLarge { .. } => "--max-bytes allows more",
+        PullError::SeveralImages { .. } => "name one, as in oci:FOLDER:TAG",
+        PullError::NoSuchPlatform { .. } => "--arch names another machine",
+        PullError::Registry { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            "`podman login` or `skopeo login` says who you are"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

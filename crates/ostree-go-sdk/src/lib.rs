@@ -136,7 +136,7 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
-pub use oci::{ImageLocation, InvalidLocation};
+pub use oci::{ImageLocation, InvalidLocation, InvalidPlace};
 pub use overlay::{
     Overlaid, Overlay, OverlayDifference, OverlayError, OverlayPlan, OverlaySide, OverlayWarning,
 };

@@ -9,7 +9,10 @@ use crate::fs::atomic;
 use crate::http::InvalidUrl;
 use crate::http::url::Url;
 use crate::kind::ErrorKind;
+use crate::oci::ImageLocation;
+use crate::oci::place::{InvalidPlace, Place};
 use crate::progress::Silent;
+use crate::registry::ImageReference;
 use crate::repo::{Repo, RepoError, RepoMode};
 use std::path::PathBuf;
 
@@ -119,6 +122,23 @@ pub enum RemoteError {
         #[source]
         source: InvalidUrl,
     },
+    /// A URL that names no images.
+    #[error("remote `{name}` cannot be added")]
+    InvalidPlace {
+        /// The remote.
+        name: String,
+        /// Why.
+        #[source]
+        source: InvalidPlace,
+    },
+    /// A URL that names one image, where refs tell which.
+    #[error("remote `{name}` cannot be added: {url} has a tag, and refs say which one")]
+    Tagged {
+        /// The remote.
+        name: String,
+        /// Its URL.
+        url: String,
+    },
     /// There is such a remote.
     #[error("remote `{name}` is there already, with URL {url}")]
     Exists {
@@ -169,6 +189,8 @@ impl RemoteError {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::InvalidName { .. }
             | Self::InvalidUrl { .. }
+            | Self::InvalidPlace { .. }
+            | Self::Tagged { .. }
             | Self::Exists { .. }
             | Self::NoKeys { .. }
             | Self::Unsigned { .. }
@@ -217,7 +239,7 @@ pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
     repo.as_ostree()
         .remote_add(
             name,
-            Some(url.secret()),
+            Some(&url),
             Some(&options.end()),
             gio::Cancellable::NONE,
         )
@@ -236,7 +258,7 @@ pub fn add_or_import_keys(repo: &Repo, new: &NewRemote) -> Result<Remote, Remote
         Err(RemoteError::Exists { name, url }) => {
             let there = get(repo, &name)?;
             let (wanted, _) = check(new)?;
-            if there.url != wanted.to_string() || there.verification != new.verification {
+            if there.url != shown(&wanted) || there.verification != new.verification {
                 return Err(RemoteError::Exists { name, url });
             }
             for file in &new.keys {
@@ -249,13 +271,10 @@ pub fn add_or_import_keys(repo: &Repo, new: &NewRemote) -> Result<Remote, Remote
 }
 
 /// What is to be written for a remote, once it is known to be well-formed: its URL and keyring.
-pub(crate) fn check(new: &NewRemote) -> Result<(Url, Option<Vec<u8>>), RemoteError> {
+pub(crate) fn check(new: &NewRemote) -> Result<(String, Option<Vec<u8>>), RemoteError> {
     let name = &new.name;
     check_name(name)?;
-    let url = Url::parse(&new.url).map_err(|source| RemoteError::InvalidUrl {
-        name: name.clone(),
-        source,
-    })?;
+    let url = checked_url(new)?;
     let keyring = match (new.verification, new.keys.is_empty()) {
         (Verification::Signed, true) => {
             return Err(RemoteError::NoKeys { name: name.clone() });
@@ -267,6 +286,89 @@ pub(crate) fn check(new: &NewRemote) -> Result<(Url, Option<Vec<u8>>), RemoteErr
         }
     };
     Ok((url, keyring))
+}
+
+/// The URL as it is kept. Images have to be in a registry or a folder, whichever the tag is.
+fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
+    let name = &new.name;
+    if !Place::is_meant(&new.url) {
+        return match Url::parse(&new.url) {
+            Ok(url) => Ok(url.secret().to_owned()),
+            Err(source) => Err(RemoteError::InvalidUrl {
+                name: name.clone(),
+                source,
+            }),
+        };
+    }
+    let place = Place::parse(&new.url).map_err(|source| RemoteError::InvalidPlace {
+        name: name.clone(),
+        source,
+    })?;
+    if place.location.tag().is_some() {
+        return Err(RemoteError::Tagged {
+            name: name.clone(),
+            url: place.to_string(),
+        });
+    }
+    let is_relative = match &place.location {
+        ImageLocation::Layout { path, .. } | ImageLocation::Archive { path, .. } => {
+            !path.is_absolute()
+        }
+        ImageLocation::Registry(_) => false,
+    };
+    if is_relative {
+        return Err(RemoteError::InvalidPlace {
+            name: name.clone(),
+            source: InvalidPlace {
+                found: new.url.clone(),
+            },
+        });
+    }
+    Ok(new.url.clone())
+}
+
+/// A remote's URL without credentials.
+fn shown(url: &str) -> String {
+    match Place::parse(url) {
+        Ok(place) if Place::is_meant(url) => place.to_string(),
+        _ => Url::parse(url).map_or_else(|error| error.found, |url| url.to_string()),
+    }
+}
+
+/// A remote's URL with its credentials.
+pub(crate) fn full_url(repo: &Repo, name: &str) -> Result<String, RepoError> {
+    let url = repo.as_ostree().remote_get_url(name);
+    let url = url.map_err(|source| repo.failed(&format!("read remote `{name}`"), source))?;
+    Ok(url.into())
+}
+
+/// Where a remote's images are, if it has images.
+pub(crate) fn place(repo: &Repo, name: &str) -> Result<Option<Place>, RemoteError> {
+    let url = full_url(repo, name)?;
+    if !Place::is_meant(&url) {
+        return Ok(None);
+    }
+    let place = Place::parse(&url).map_err(|source| RemoteError::InvalidPlace {
+        name: name.to_owned(),
+        source,
+    })?;
+    Ok(Some(place))
+}
+
+/// The repository of a registry that a remote is, if credentials for it are to be found
+/// elsewhere than in its URL.
+///
+/// # Errors
+/// When there is no such remote.
+pub fn registry(repo: &Repo, name: &str) -> Result<Option<ImageReference>, RemoteError> {
+    get(repo, name)?;
+    let place = place(repo, name)?;
+    Ok(place.and_then(|place| place.unknown_registry().cloned()))
+}
+
+/// Whether there is a remote of this name.
+pub(crate) fn is_set_up(repo: &Repo, name: &str) -> bool {
+    names(repo).is_ok_and(|names| names.iter().any(|known| known == name))
 }
 
 /// The remotes of a repository, by name.
@@ -457,7 +559,7 @@ fn read(repo: &Repo, name: &str) -> Result<Remote, RemoteError> {
     let signed = ostree.remote_get_gpg_verify(name).map_err(failed)?;
     Ok(Remote {
         name: name.to_owned(),
-        url: Url::parse(&url).map_or_else(|error| error.found, |url| url.to_string()),
+        url: shown(&url),
         verification: if signed {
             Verification::Signed
         } else {

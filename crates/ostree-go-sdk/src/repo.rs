@@ -466,15 +466,22 @@ impl Repo {
         Ok(glib::Variant::from_bytes_with_type(&bytes, trusted.type_()))
     }
 
+    /// A commit's detached metadata as it is, if it has any.
+    pub(crate) fn detached_variant(
+        &self,
+        id: CommitId,
+    ) -> Result<Option<glib::Variant>, RepoError> {
+        self.inner
+            .read_commit_detached_metadata(&id.to_string(), gio::Cancellable::NONE)
+            .map_err(|source| self.failed(&format!("read the metadata of {id}"), source))
+    }
+
     /// Reads a commit's detached metadata; empty when it has none.
     pub(crate) fn detached(
         &self,
         id: CommitId,
     ) -> Result<BTreeMap<String, glib::Variant>, RepoError> {
-        let dict = self
-            .inner
-            .read_commit_detached_metadata(&id.to_string(), gio::Cancellable::NONE)
-            .map_err(|source| self.failed(&format!("read the metadata of {id}"), source))?;
+        let dict = self.detached_variant(id)?;
         let entries = dict.as_ref().map(|dict| dict.iter().collect::<Vec<_>>());
         Ok(entries
             .unwrap_or_default()

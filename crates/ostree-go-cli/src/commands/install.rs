@@ -1,11 +1,12 @@
 use super::deployments::{self, arch, is_damaged, not_deployed, title};
-use super::{Context, ref_name};
+use super::pull::with_pins;
+use super::{Context, pinned};
 use crate::error::CliError;
 use crate::output::{bytes, count};
 use crate::progress::Terminal;
 use ostree_go_sdk::{
     Action, Arch, CommitId, DamagedFile, DeployOptions, Deployed, Deployment, LockedRoot, Outcome,
-    Pull, RefName, Repo, TrustedKeys, Verified, remote,
+    Pull, RefName, Repo, Sha256, TrustedKeys, Verified, remote,
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 /// active. An SDK for another machine is installed beside the others and not activated.
 #[derive(Debug, clap::Args)]
 pub struct InstallArgs {
-    /// A version, a channel or a ref
+    /// A version, a channel or a ref; `@sha256:DIGEST` behind it says which image of a registry it
+    /// is to be
     #[arg(value_name = "CHANNEL-or-VERSION", required = true)]
     names: Vec<String>,
 
@@ -64,7 +66,7 @@ impl FromArgs {
 
 pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliError> {
     let arch = arch(args.from.arch)?;
-    let names = args.names.iter().map(|name| ref_name(name, Some(arch)));
+    let names = args.names.iter().map(|name| pinned(name, Some(arch)));
     let job = Job {
         names: names.collect::<Result<_, _>>()?,
         from: args.from.clone(),
@@ -88,7 +90,8 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliErr
 
 /// What is fetched in one go.
 pub struct Job {
-    pub names: Vec<RefName>,
+    /// Refs, and the digests of the images that they are to be.
+    pub names: Vec<(RefName, Option<Sha256>)>,
     pub from: FromArgs,
     pub arch: Arch,
 }
@@ -164,25 +167,35 @@ fn fetch(
     locked: &LockedRoot<'_>,
     Job { names, from, arch }: &Job,
 ) -> Result<Vec<(RefName, Verified<CommitId>)>, CliError> {
+    let refs = || names.iter().map(|(name, _)| name);
+    let unpinned = || match names.iter().find(|(_, pin)| pin.is_some()) {
+        Some((name, _)) => Err(CliError::usage(format!(
+            "{name} does not come from a registry, so that no digest can say which it is to be"
+        ))),
+        None => Ok(()),
+    };
     if let Some(path) = &from.from_repo {
+        unpinned()?;
         let source = Repo::open(path)?;
         let keys = from.gpg_keys.clone().map(TrustedKeys::GpgFile);
         let import = |name: &RefName| {
             let commit = locked.import(&source, name, keys.as_ref())?;
             Ok((name.clone(), commit))
         };
-        return names.iter().map(import).collect();
+        return refs().map(import).collect();
     }
     let Some(remote) = pick_remote(locked.repo(), from)? else {
+        unpinned()?;
         let own = |name: &RefName| Ok((name.clone(), locked.own(name)?));
-        return names.iter().map(own).collect();
+        return refs().map(own).collect();
     };
-    let pull = Pull::new(&remote, names.clone())
+    let pull = Pull::new(&remote, refs().cloned())
         .expect_arch(Some(*arch))
         .allow_downgrade(from.allow_downgrade)
         .http(context.settings.http())
+        .auth(context.registry_auth(remote::registry(locked.repo(), &remote)?.as_ref())?)
         .progress(Arc::new(Terminal::new(&context.global)));
-    let pulled = pull.preflight(locked.repo())?.execute()?;
+    let pulled = with_pins(pull, names).preflight(locked.repo())?.execute()?;
     if pulled.bytes > 0 {
         context.output.say(&format!(
             "{} downloaded in {:.1} s{}",

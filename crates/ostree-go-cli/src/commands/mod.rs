@@ -10,6 +10,7 @@ mod env;
 mod export;
 mod fsck;
 mod gc;
+mod import;
 mod init;
 mod install;
 mod key;
@@ -33,12 +34,16 @@ mod upgrade;
 mod use_;
 mod verify;
 
+use crate::authfile;
 use crate::cli::{Cli, GlobalArgs};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::settings::Settings;
 use clap::Subcommand;
-use ostree_go_sdk::{Arch, CommitId, CommitInfo, InvalidRef, RefName, Repo, RepoError, Signature};
+use ostree_go_sdk::{
+    Arch, CommitId, CommitInfo, ImageReference, InvalidRef, RefName, RegistryAuth, Repo, RepoError,
+    Sha256, Signature,
+};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -67,6 +72,7 @@ pub enum Command {
     Checkout(checkout::CheckoutArgs),
     Export(export::ExportArgs),
     Overlay(overlay::OverlayArgs),
+    Import(import::ImportArgs),
     Install(install::InstallArgs),
     Upgrade(upgrade::UpgradeArgs),
     Use(use_::UseArgs),
@@ -116,6 +122,7 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
         Command::Checkout(args) => checkout::run(&context, &args),
         Command::Export(args) => export::run(&context, &args),
         Command::Overlay(args) => overlay::run(&context, &args),
+        Command::Import(args) => import::run(&context, &args),
         Command::Install(args) => install::run(&context, &args),
         Command::Upgrade(args) => upgrade::run(&context, &args),
         Command::Use(args) => use_::run(&context, &args),
@@ -144,6 +151,12 @@ impl Context<'_> {
 
     fn repo(&self) -> Result<Repo, CliError> {
         Ok(Repo::open(self.repo_path()?)?)
+    }
+
+    /// What a registry knows this user by.
+    fn registry_auth(&self, image: Option<&ImageReference>) -> Result<RegistryAuth, CliError> {
+        let found = image.map(|image| authfile::credentials(self.settings, None, image));
+        found.unwrap_or(Ok(RegistryAuth::Anonymous))
     }
 
     /// The repository that remotes are about: the one that is named, else the root's.
@@ -194,6 +207,21 @@ fn ref_name(word: &str, arch: Option<Arch>) -> Result<RefName, CliError> {
     let whole = arch.map_or_else(|| word.to_owned(), |arch| whole_ref(word, arch));
     let parsed = whole.parse();
     parsed.map_err(|error: InvalidRef| CliError::usage(error.to_string()))
+}
+
+/// The same, and behind an `@` the digest of the image that it is to be: `1.26.5@sha256:00ff…`.
+fn pinned(word: &str, arch: Option<Arch>) -> Result<(RefName, Option<Sha256>), CliError> {
+    let Some((name, pin)) = word.split_once('@') else {
+        return Ok((ref_name(word, arch)?, None));
+    };
+    let digest = pin.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
+    match digest {
+        Some(digest) => Ok((ref_name(name, arch)?, Some(digest))),
+        None => Err(CliError::usage(format!(
+            "`{}` is no digest, expected `sha256:` and 64 hexadecimal digits",
+            pin.escape_debug()
+        ))),
+    }
 }
 
 /// A signature in JSON.

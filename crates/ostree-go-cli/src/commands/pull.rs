@@ -1,10 +1,10 @@
-use super::{Context, commit_json, ref_name, signature_json};
+use super::{Context, commit_json, pinned, signature_json};
 use crate::error::CliError;
 use crate::output::{bytes, short, table};
 use crate::progress::Terminal;
 use ostree_go_sdk::{
-    Arch, Download, PlannedRef, Preflight, Pull, Pulled, RefName, Repo, Signature, SignatureStatus,
-    remote,
+    Arch, Download, PlannedRef, Preflight, Pull, Pulled, RefName, Repo, Sha256, Signature,
+    SignatureStatus, remote,
 };
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 pub struct PullArgs {
     /// The remote, unless there is only one, and refs; a version or channel means this machine's
-    /// architecture
+    /// architecture. `@sha256:DIGEST` behind one says which image of a registry it is to be
     #[arg(value_name = "[REMOTE] REF", required = true)]
     what: Vec<String>,
 
@@ -78,9 +78,9 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
     let (remote, names) = what(&repo, &args.what)?;
     let refs = names
         .iter()
-        .map(|name| ref_name(name, Arch::host()))
-        .collect::<Result<Vec<RefName>, CliError>>()?;
-    let pull = Pull::new(&remote, refs)
+        .map(|name| pinned(name, Arch::host()))
+        .collect::<Result<Vec<_>, CliError>>()?;
+    let pull = Pull::new(&remote, refs.iter().map(|(name, _)| name.clone()))
         .expect_arch(args.arch)
         .allow_downgrade(args.allow_downgrade)
         .depth(args.depth)
@@ -96,7 +96,9 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
                 .retries(args.retries)
                 .read_timeout(Duration::from_secs(args.stall_timeout.max(1))),
         )
+        .auth(context.registry_auth(remote::registry(&repo, &remote)?.as_ref())?)
         .progress(Arc::new(Terminal::new(&context.global)));
+    let pull = with_pins(pull, &refs);
     let preflight = pull.preflight(&repo)?;
     let plan: Vec<Value> = preflight.refs().iter().map(planned_json).collect();
     let text = plan_text(&preflight);
@@ -136,6 +138,13 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
     Ok(ExitCode::SUCCESS)
 }
 
+/// Says which images some refs are to be.
+pub fn with_pins(pull: Pull, refs: &[(RefName, Option<Sha256>)]) -> Pull {
+    let pins = refs.iter();
+    let pins = pins.filter_map(|(name, pin)| Some((name.clone(), (*pin)?)));
+    pins.fold(pull, |pull, (name, pin)| pull.pin(name, pin))
+}
+
 /// The remote and the refs that the words mean.
 fn what(repo: &Repo, words: &[String]) -> Result<(String, Vec<String>), CliError> {
     let known: Vec<String> = remote::list(repo)?
@@ -167,7 +176,7 @@ fn what(repo: &Repo, words: &[String]) -> Result<(String, Vec<String>), CliError
     }
 }
 
-fn planned_json(planned: &PlannedRef) -> Value {
+pub fn planned_json(planned: &PlannedRef) -> Value {
     let proof = planned.verified.proof();
     let mut document = commit_json(&planned.info);
     document["ref"] = planned.name.to_string().into();
@@ -179,12 +188,15 @@ fn planned_json(planned: &PlannedRef) -> Value {
         Download::Delta { bytes, unpacked } => {
             json!({"way": "delta", "bytes": bytes, "unpacked": unpacked})
         }
+        Download::Layers { bytes, unpacked } => {
+            json!({"way": "layers", "bytes": bytes, "unpacked": unpacked})
+        }
         other => json!({"way": "objects", "bytes": null, "unpacked": other.unpacked()}),
     };
     document
 }
 
-fn plan_text(preflight: &Preflight<'_>) -> String {
+pub fn plan_text(preflight: &Preflight<'_>) -> String {
     let rows: Vec<Vec<String>> = preflight
         .refs()
         .iter()
@@ -210,6 +222,7 @@ fn download(download: Download) -> String {
     match download {
         Download::Nothing => "nothing".to_owned(),
         Download::Delta { bytes: amount, .. } => format!("{} delta", bytes(amount)),
+        Download::Layers { bytes: amount, .. } => format!("{} of layers", bytes(amount)),
         other => match other.unpacked() {
             Some(amount) => format!("objects of {}", bytes(amount)),
             None => "objects".to_owned(),

@@ -25,7 +25,8 @@ enum Action {
     Add {
         /// The name to call it by
         name: String,
-        /// Where it is: http://, https:// or file:///
+        /// Where it is: http://, https:// or file:///; for images oci+https://REGISTRY/NAME,
+        /// oci+http:// where the way is safe, or oci:/PATH
         url: String,
         /// Believe the public GPG keys in this file (may be repeated)
         #[arg(long, value_name = "FILE", required_unless_present = "no_gpg_verify")]

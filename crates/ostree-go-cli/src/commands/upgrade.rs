@@ -107,7 +107,7 @@ fn job(repo: &Repo, old: &Deployment, given: &FromArgs) -> Result<Job, CliError>
         from.remote = same_remote(repo, old)?;
     }
     Ok(Job {
-        names: vec![old.ref_name.clone()],
+        names: vec![(old.ref_name.clone(), None)],
         from,
         arch: old.arch,
     })

@@ -3,8 +3,10 @@
 use super::error::DeployError;
 use super::locked::LockedRoot;
 use super::state::Deployment;
+use crate::catalog::CommitInfo;
 use crate::failpoint;
 use crate::id::CommitId;
+use std::collections::HashSet;
 
 /// What a garbage collection removes.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +54,7 @@ impl LockedRoot<'_> {
             }
         }
         let _moving = self.repo.lock(self.progress.0)?;
+        let layers = self.layers()?;
         let refs = self
             .repo
             .as_ostree()
@@ -64,7 +67,7 @@ impl LockedRoot<'_> {
         for (name, commit) in refs {
             let needed = commit
                 .parse::<CommitId>()
-                .is_ok_and(|commit| self.state.get(commit).is_some());
+                .is_ok_and(|id| self.state.get(id).is_some() || layers.contains(&id));
             if !needed {
                 let (remote, short) = match name.split_once(':') {
                     Some((remote, short)) => (Some(remote), short),
@@ -85,6 +88,19 @@ impl LockedRoot<'_> {
         report.objects = u64::try_from(objects).unwrap_or(0);
         report.bytes = bytes;
         Ok(report)
+    }
+
+    /// The layers of deployments. Those that came as images are here, so that the next release
+    /// need not bring them again.
+    fn layers(&self) -> Result<HashSet<CommitId>, DeployError> {
+        let mut layers = HashSet::new();
+        for deployment in &self.state.deployments {
+            if self.repo.has_commit(deployment.commit)? {
+                let info = CommitInfo::read(&self.repo, deployment.commit)?;
+                layers.extend(info.layers.into_iter().map(|(_, commit)| commit));
+            }
+        }
+        Ok(layers)
     }
 
     fn superseded(&self) -> Vec<CommitId> {

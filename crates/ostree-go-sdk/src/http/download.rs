@@ -14,7 +14,7 @@ use crate::id::Sha256;
 use crate::progress::{Event, Phase, Progress};
 
 /// A download that has got on by this much has earned a new count of retries.
-pub(super) const HEADWAY: u64 = 1 << 20;
+pub(crate) const HEADWAY: u64 = 1 << 20;
 
 impl HttpClient {
     /// Downloads a file into the cache, unless a file with the expected digest is there. The
@@ -233,7 +233,7 @@ impl Download<'_> {
 }
 
 /// Why an answer could not be read to its end.
-pub(super) fn read_error(
+pub(crate) fn read_error(
     url: &Url,
     error: std::io::Error,
     total: Option<u64>,
@@ -268,12 +268,12 @@ pub(super) fn validator(headers: &HeaderMap) -> Option<String> {
         .map(str::to_owned)
 }
 
-pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     text(headers, header::CONTENT_LENGTH)?.trim().parse().ok()
 }
 
 /// The first byte and the whole size of `Content-Range: bytes 5-9/10` (RFC 9110, 14.4).
-pub(super) fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
+pub(crate) fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
     let (range, total) = text(headers, header::CONTENT_RANGE)?
         .strip_prefix("bytes ")?
         .split_once('/')?;

@@ -17,6 +17,7 @@ use std::time::Duration;
 use ureq::{Agent, Body, Proxy, http::Response};
 
 pub(crate) use download::read_local;
+pub(crate) use download::{HEADWAY, content_length, content_range, read_error};
 pub use error::HttpError;
 pub(crate) use error::{status_passes, transport_passes};
 pub(crate) use send::{Outgoing, Request};
@@ -349,7 +350,7 @@ impl<'a> Retry<'a> {
     }
 
     /// The request gets on: what failed before counts no more.
-    fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failed = 0;
     }
 }

@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::test_server::{Request, *};
+use super::test_server::Request;
+use super::test_server::*;
 use super::*;
 use crate::fs::cache::{Cache, VerifiedFile};
 use crate::fs::digest;

@@ -13,7 +13,7 @@ pub(crate) use commit::{Commit, content_id, sorted_dict};
 pub(crate) use dir::{DirHeader, DirTree, dirmeta, dirmeta_mode, dirtree};
 pub(crate) use file::{FileHasher, FileHeader};
 pub(crate) use header::{AnyHeader, parse_archived};
-pub(crate) use tree::{Leaf, Overlap, Root, Tree, TreeSize};
+pub(crate) use tree::{Leaf, LeafKind, Node, Overlap, Root, Tree, TreeSize};
 
 use crate::id::Sha256;
 use sha2::Digest;

@@ -76,6 +76,22 @@ impl Tree {
         Ok(())
     }
 
+    /// Adds a directory, making those above it.
+    ///
+    /// # Errors
+    /// When the path, or a path above it, is taken by something else.
+    pub(crate) fn insert_directory(&mut self, path: &TreePath) -> Result<(), Overlap> {
+        let mut directory = self;
+        for name in path.components() {
+            let entry = directory.entries.entry(name.to_owned());
+            directory = match entry.or_insert_with(|| Node::Directory(Self::default())) {
+                Node::Directory(below) => below,
+                Node::Leaf(_) => return Err(Overlap { path: path.clone() }),
+            };
+        }
+        Ok(())
+    }
+
     /// Lays `upper` over this tree. Where both hold a path with different content, `upper`
     /// wins if `may_override` says so for the path.
     ///

@@ -4,11 +4,12 @@
 //! layer is one OCI layer, and the commit objects stand in annotations. `crate::registry` brings
 //! and takes images.
 
-#[allow(dead_code, reason = "the importer that uses the rest comes next")]
 pub(crate) mod format;
-#[allow(dead_code, reason = "the importer that uses the rest comes next")]
 pub(crate) mod layer;
 mod location;
+pub(crate) mod place;
+pub(crate) mod tar;
 
 pub(crate) use location::is_name;
 pub use location::{ImageLocation, InvalidLocation};
+pub use place::InvalidPlace;

@@ -2,6 +2,7 @@
 
 use super::delta::Delta;
 use super::fetchers::Request;
+use super::image::Image;
 use super::server::{Server, Summary};
 use super::{Pull, PullError};
 use crate::id::{CommitId, RefName};
@@ -16,6 +17,19 @@ pub(super) struct Found {
     pub(super) history: Vec<CommitId>,
     /// The delta that leads to it, unless all of it is here.
     pub(super) delta: Option<Delta>,
+    /// The image that has it.
+    pub(super) image: Option<Box<Image>>,
+}
+
+impl Found {
+    pub(super) fn commit(commit: CommitId) -> Self {
+        Self {
+            commit,
+            history: Vec::new(),
+            delta: None,
+            image: None,
+        }
+    }
 }
 
 /// Fetches the commits on a pull's refs, and those before them, into a scratch repository. They
@@ -33,11 +47,8 @@ pub(super) fn fetch(
             Some(summary) => summary.refs.get(name.as_str()).copied(),
             None => server.lookup(pull, name)?,
         };
-        found.push(Found {
-            commit: commit.ok_or_else(|| no_such_ref(server, name))?,
-            history: Vec::new(),
-            delta: None,
-        });
+        let commit = commit.ok_or_else(|| no_such_ref(server, name))?;
+        found.push(Found::commit(commit));
     }
     let deltas: Vec<Option<Delta>> = found
         .iter()
@@ -129,13 +140,20 @@ fn take(
     detached: Option<Vec<u8>>,
 ) -> Result<(), PullError> {
     server.check(request, &object, commit)?;
-    let variant = |bytes: Vec<u8>, format| {
-        let format = glib::VariantTy::new(format).ok()?;
-        let variant = glib::Variant::from_bytes_with_type(&glib::Bytes::from_owned(bytes), format);
-        variant.is_normal_form().then_some(variant)
+    put(scratch, commit, &object, detached.as_deref())?
+        .map_err(|problem| server.refused(request, problem))
+}
+
+/// The same for bytes whose checksum was compared. The inner error is what is wrong with them.
+pub(super) fn put(
+    scratch: &Repo,
+    commit: CommitId,
+    object: &[u8],
+    detached: Option<&[u8]>,
+) -> Result<Result<(), String>, RepoError> {
+    let Some(object) = variant(object, "(a{sv}aya(say)sstayay)") else {
+        return Ok(Err("it is no commit object".to_owned()));
     };
-    let malformed = || server.refused(request, "it is no commit object".to_owned());
-    let object = variant(object, "(a{sv}aya(say)sstayay)").ok_or_else(malformed)?;
     scratch
         .as_ostree()
         .write_metadata(
@@ -148,11 +166,18 @@ fn take(
     if let Some(bytes) = detached {
         let Some(detached) = variant(bytes, "a{sv}") else {
             let problem = format!("the detached metadata of {commit} is not well-formed");
-            return Err(server.refused(request, problem));
+            return Ok(Err(problem));
         };
         scratch.write_detached(commit, &detached)?;
     }
-    Ok(())
+    Ok(Ok(()))
+}
+
+/// Bytes as a variant of a type, if they are one.
+pub(super) fn variant(bytes: &[u8], format: &str) -> Option<glib::Variant> {
+    let format = glib::VariantTy::new(format).ok()?;
+    let variant = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
+    variant.is_normal_form().then_some(variant)
 }
 
 /// Fetches the commits before those that were found, as far back as [`Pull::depth`] says, or as

@@ -6,6 +6,7 @@ use crate::delta::DeltaError;
 use crate::http::HttpError;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
+use crate::registry::RegistryError;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
@@ -138,6 +139,67 @@ pub enum PullError {
         /// What is wrong with what came.
         problem: String,
     },
+    /// There is no such image where the remote's are.
+    #[error("no image `{tag}` at {url}{}", there_is(found))]
+    NoSuchImage {
+        /// The tag or digest.
+        tag: String,
+        /// Where it was looked for.
+        url: String,
+        /// The tags there are, as far as that is known.
+        found: Vec<String>,
+    },
+    /// There are several images, and none was named.
+    #[error("{url} has {} images, expected a tag: {}", found.len(), found.join(", "))]
+    SeveralImages {
+        /// Where they are.
+        url: String,
+        /// Their tags.
+        found: Vec<String>,
+    },
+    /// There is no image for the machine.
+    #[error("no image for {expected} at {url}{}", there_is(found))]
+    NoSuchPlatform {
+        /// Where it was looked for.
+        url: String,
+        /// The platform, in OCI's words.
+        expected: String,
+        /// Those there are.
+        found: Vec<String>,
+    },
+    /// A ref that no image can be found by.
+    #[error(
+        "ref {name} is nothing that an image has, expected `PREFIX/ARCHITECTURE/TAG`, as `go-sdk/x86_64/1.26`"
+    )]
+    NoImageRef {
+        /// The ref.
+        name: RefName,
+    },
+    /// Something is asked of an image that only a repository can do.
+    #[error("remote `{remote}` has images, and those have no {what}")]
+    ImagesOnly {
+        /// The remote.
+        remote: String,
+        /// What they do not have.
+        what: &'static str,
+    },
+    /// A digest is given for what has none.
+    #[error("remote `{remote}` has no images, so that {pin} names nothing there")]
+    NoImages {
+        /// The remote.
+        remote: String,
+        /// The digest as given.
+        pin: String,
+    },
+    /// A file of an image cannot be read.
+    #[error("cannot read {place}")]
+    Read {
+        /// The file.
+        place: String,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
     /// The server could not be reached, or does not have what a commit is made of.
     #[error("cannot pull from remote `{remote}`")]
     Http {
@@ -146,6 +208,15 @@ pub enum PullError {
         /// What happened.
         #[source]
         source: Box<HttpError>,
+    },
+    /// The registry could not be reached, or it refused.
+    #[error("cannot pull from remote `{remote}`")]
+    Registry {
+        /// The remote.
+        remote: String,
+        /// What happened.
+        #[source]
+        source: Box<RegistryError>,
     },
     /// What came could not be written.
     #[error(transparent)]
@@ -185,8 +256,15 @@ impl PullError {
         match self {
             Self::Repo(error) => error.kind(),
             Self::Remote(error) => error.kind(),
-            Self::NoRefs { .. } => ErrorKind::InvalidInput,
-            Self::NoSuchRef { .. } => ErrorKind::NotFound,
+            Self::NoRefs { .. }
+            | Self::SeveralImages { .. }
+            | Self::NoImageRef { .. }
+            | Self::ImagesOnly { .. }
+            | Self::NoImages { .. } => ErrorKind::InvalidInput,
+            Self::NoSuchRef { .. } | Self::NoSuchImage { .. } | Self::NoSuchPlatform { .. } => {
+                ErrorKind::NotFound
+            }
+            Self::Read { source, .. } => ErrorKind::of_io(source),
             Self::Signature { source, .. } => source.kind(),
             Self::Delta { source, .. } => source.kind(),
             Self::RefBinding { .. }
@@ -194,6 +272,7 @@ impl PullError {
             | Self::Older { .. }
             | Self::Refused { .. } => ErrorKind::Mismatch,
             Self::Http { source, .. } => source.kind(),
+            Self::Registry { source, .. } => source.kind(),
             Self::Store(error) => error.kind(),
             Self::TooLarge { .. } => ErrorKind::UnsafeContent,
             Self::NoSpace { .. } => ErrorKind::DiskFull,
@@ -201,5 +280,12 @@ impl PullError {
             Self::Stalled { .. } => ErrorKind::Network,
             Self::Cancelled => ErrorKind::Cancelled,
         }
+    }
+}
+
+fn there_is(found: &[String]) -> String {
+    match found {
+        [] => String::new(),
+        found => format!(", there is {}", found.join(", ")),
     }
 }

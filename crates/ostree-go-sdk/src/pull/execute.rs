@@ -1,8 +1,9 @@
 //! Fetching what was found good, and making it seen.
 
 use super::contents::{CommitTree, Contents};
+use super::image::Images;
 use super::libostree::{self, checksums, item};
-use super::preflight::{Download, PlannedRef, Preflight, current};
+use super::preflight::{Download, Origin, PlannedRef, Preflight, current};
 use super::server::Server;
 use super::{PullError, Pulled};
 use crate::failpoint;
@@ -20,6 +21,10 @@ use std::collections::HashSet;
 struct Fetched {
     objects: u64,
     used_delta: bool,
+    /// The commits that are new: those that were missing, and those of layers.
+    commits: Vec<CommitId>,
+    /// The refs of layers.
+    layers: Vec<(RefName, CommitId)>,
 }
 
 impl Preflight<'_> {
@@ -38,9 +43,10 @@ impl Preflight<'_> {
         }
         let transaction = self.repo.begin()?;
         let missing = self.missing()?;
-        let fetched = match &self.server {
-            Some(server) => self.fetch(server, &transaction, &missing),
-            None => self.fetch_by_libostree(&missing),
+        let fetched = match &self.origin {
+            Origin::Server(server) => self.fetch(server, &transaction, &missing),
+            Origin::Images(images) => self.fetch_layers(images, &transaction, &missing),
+            Origin::Libostree => self.fetch_by_libostree(&missing),
         };
         if let Err(error) = &fetched
             && matches!(error.kind(), ErrorKind::Network | ErrorKind::Cancelled)
@@ -55,10 +61,11 @@ impl Preflight<'_> {
             phase: Phase::Pull,
             item: &item,
         });
-        self.show(transaction, &missing)?;
+        self.show(transaction, &fetched)?;
         Ok(Pulled {
             commits,
             bytes: self.arrived(),
+            layers: fetched.layers,
             objects: fetched.objects,
             used_delta: fetched.used_delta,
             elapsed: self.started.elapsed(),
@@ -115,12 +122,51 @@ impl Preflight<'_> {
             let trees: Vec<CommitTree> = trees.collect::<Result<_, RepoError>>()?;
             fetched.objects = contents.fetch(&deltas, &trees)?;
         }
-        for commit in missing {
-            transaction.copy_commit(scratch, *commit)?;
-            let detached = scratch.detached(*commit)?;
-            self.repo.write_detached(*commit, &sorted_dict(&detached))?;
-        }
+        fetched.commits = missing.to_vec();
+        self.take_commits(transaction, missing)?;
         Ok(fetched)
+    }
+
+    /// Fetches the layers that are missing of images.
+    fn fetch_layers(
+        &self,
+        images: &Images,
+        transaction: &Transaction<'_>,
+        missing: &[CommitId],
+    ) -> Result<Fetched, PullError> {
+        let mut fetched = Fetched {
+            commits: missing.to_vec(),
+            ..Fetched::default()
+        };
+        if !self.pull.commit_metadata_only {
+            let is_missing = |planned: &&PlannedRef| missing.contains(planned.verified.value());
+            let wanted = self.refs.iter().filter(is_missing);
+            let wanted: Vec<_> = wanted.filter_map(|p| p.image.as_deref()).collect();
+            let told = (&*item(self.pull), self.bytes());
+            let come = images.fetch(self.pull, transaction, &self.scratch.repo, &wanted, told)?;
+            fetched.objects = come.objects;
+            // Layers before releases: a release never stands without them.
+            fetched.commits.splice(0..0, come.layers);
+            fetched.layers = come.refs;
+        }
+        self.take_commits(transaction, &fetched.commits)?;
+        Ok(fetched)
+    }
+
+    /// Brings commits and their detached metadata from the scratch repository.
+    fn take_commits(
+        &self,
+        transaction: &Transaction<'_>,
+        commits: &[CommitId],
+    ) -> Result<(), PullError> {
+        let scratch = &self.scratch.repo;
+        for commit in commits {
+            transaction.copy_commit(scratch, *commit)?;
+            if let Some(detached) = scratch.detached_variant(*commit)? {
+                self.repo.write_detached(*commit, &detached)?;
+            }
+        }
+        Ok(())
     }
 
     fn fetch_by_libostree(&self, missing: &[CommitId]) -> Result<Fetched, PullError> {
@@ -140,7 +186,8 @@ impl Preflight<'_> {
         let stats = libostree::run(self.pull, self.repo, &request)?;
         Ok(Fetched {
             objects: stats.objects,
-            used_delta: false,
+            commits: missing.to_vec(),
+            ..Fetched::default()
         })
     }
 
@@ -184,7 +231,7 @@ impl Preflight<'_> {
     }
 
     /// Commits the transaction and moves the refs.
-    fn show(&self, transaction: Transaction<'_>, missing: &[CommitId]) -> Result<(), PullError> {
+    fn show(&self, transaction: Transaction<'_>, fetched: &Fetched) -> Result<(), PullError> {
         let only_commits = self.pull.commit_metadata_only;
         let _lock = self.repo.lock(self.pull.progress.as_ref())?;
         failpoint::hit("pull.locked");
@@ -199,15 +246,25 @@ impl Preflight<'_> {
                 Some(&planned.verified.value().to_string()),
             );
         }
+        for (name, commit) in &fetched.layers {
+            // Such a ref never moves.
+            if current(self.repo, &self.pull.local_name(name))?.is_none() {
+                self.repo.as_ostree().transaction_set_ref(
+                    remote,
+                    name.as_str(),
+                    Some(&commit.to_string()),
+                );
+            }
+        }
         // The commit object may get into its place before what it is made of. Until all of it has,
         // a crash must leave a commit that says so.
-        for commit in missing {
+        for commit in &fetched.commits {
             self.repo.mark_partial(*commit, true)?;
         }
         transaction.commit()?;
         failpoint::hit("pull.committed");
         if !only_commits && self.pull.subpaths.is_empty() {
-            for commit in missing {
+            for commit in &fetched.commits {
                 self.repo.mark_partial(*commit, false)?;
             }
         }

@@ -42,7 +42,7 @@ impl Meter {
     }
 
     /// Counts; says whether more may come.
-    fn arrived(&self, bytes: u64) -> bool {
+    pub(super) fn arrived(&self, bytes: u64) -> bool {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.exceeded().is_none() && !self.ended.load(Ordering::Relaxed)
     }

@@ -191,6 +191,7 @@ fn stats(progress: &ostree::AsyncProgress) -> Stats {
 pub(super) fn item(pull: &Pull) -> String {
     match pull.refs.as_slice() {
         [name] => name.to_string(),
+        [] => pull.remote.clone(),
         refs => format!("{} refs of {}", refs.len(), pull.remote),
     }
 }

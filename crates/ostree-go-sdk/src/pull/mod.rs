@@ -13,6 +13,7 @@ mod delta;
 mod error;
 mod execute;
 mod fetchers;
+mod image;
 mod libostree;
 mod message;
 mod preflight;
@@ -24,10 +25,14 @@ pub use preflight::{Download, PlannedRef, Preflight};
 use crate::arch::Arch;
 use crate::clock::{Clock, SystemClock};
 use crate::http::HttpOptions;
-use crate::id::{CommitId, RefName};
+use crate::id::{CommitId, RefName, Sha256};
+use crate::oci::place::{InvalidPlace, Place};
 use crate::progress::{Progress, Silent};
+use crate::registry::{ImageReference, RegistryAuth};
+use crate::remote::{self, Remote, RemoteError, Verification};
 use crate::repo::Repo;
 use crate::sign::Verified;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +42,9 @@ use std::time::Duration;
 pub struct Pull {
     remote: String,
     refs: Vec<RefName>,
+    /// Images that are no remote's.
+    place: Option<Place>,
+    pins: BTreeMap<RefName, Sha256>,
     expect_arch: Option<Arch>,
     allow_downgrade: bool,
     depth: i32,
@@ -46,6 +54,7 @@ pub struct Pull {
     deltas: bool,
     max_bytes: Option<u64>,
     http: HttpOptions,
+    auth: RegistryAuth,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
 }
@@ -67,7 +76,10 @@ pub struct Pulled {
     pub commits: Vec<(RefName, Verified<CommitId>)>,
     /// Bytes that came over the network. Nothing is counted for `file` URLs.
     pub bytes: u64,
-    /// Objects that were fetched or imported one by one, and parts of deltas.
+    /// The refs of the layers that images have, and the commits they name.
+    pub layers: Vec<(RefName, CommitId)>,
+    /// Objects that were fetched or imported one by one, and parts of deltas; of images, objects
+    /// that were not here.
     pub objects: u64,
     /// Whether a static delta was used.
     pub used_delta: bool,
@@ -85,6 +97,8 @@ impl Pull {
         Self {
             remote: remote.into(),
             refs,
+            place: None,
+            pins: BTreeMap::new(),
             expect_arch: None,
             allow_downgrade: false,
             depth: 0,
@@ -94,9 +108,43 @@ impl Pull {
             deltas: true,
             max_bytes: None,
             http: HttpOptions::new(),
+            auth: RegistryAuth::Anonymous,
             clock: Arc::new(SystemClock),
             progress: Arc::new(Silent),
         }
+    }
+
+    /// A pull of what an image has, or the images of an index: `oci:FOLDER[:TAG]`,
+    /// `oci-archive:FILE[:TAG]`, `docker://REGISTRY/NAME[:TAG][@sha256:DIGEST]`, or the same with
+    /// `oci+https://`, or `oci+http://` where the way is safe.
+    ///
+    /// The refs are those that the images name, and become local ones; nobody's signature is
+    /// asked for. Both is otherwise after [`Pull::verified_by`].
+    ///
+    /// # Errors
+    /// When the text names no image.
+    pub fn image(place: &str) -> Result<Self, InvalidPlace> {
+        let place = Place::parse(place)?;
+        let mut pull = Self::new(place.to_string(), []).mirror(true);
+        pull.place = Some(place);
+        Ok(pull)
+    }
+
+    /// Takes what an [image](Pull::image) has as if it came from a remote: signatures by the
+    /// remote's keys are needed, and the refs become the remote's.
+    #[must_use]
+    pub fn verified_by(mut self, remote: impl Into<String>) -> Self {
+        self.remote = remote.into();
+        self.mirror = false;
+        self
+    }
+
+    /// Takes the image with this digest for a ref, whatever its tag leads to. Default: the tag
+    /// decides.
+    #[must_use]
+    pub fn pin(mut self, name: RefName, digest: Sha256) -> Self {
+        self.pins.insert(name, digest);
+        self
     }
 
     /// Refuses commits that are not for this architecture. Default: any will do.
@@ -170,6 +218,26 @@ impl Pull {
         self
     }
 
+    /// What a registry knows one by, where the URL does not say it. Default: nothing.
+    #[must_use]
+    pub fn auth(mut self, auth: RegistryAuth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// The repository of a registry that it is an [image](Pull::image) of, if credentials for it
+    /// are to be found elsewhere than in the text.
+    #[must_use]
+    pub fn registry(&self) -> Option<&ImageReference> {
+        self.place.as_ref()?.unknown_registry()
+    }
+
+    /// The place of an [image](Pull::image), without credentials.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        self.place.as_ref().map(ToString::to_string)
+    }
+
     /// The time that a [proof](crate::Proof) bears. Default: [`SystemClock`].
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -192,6 +260,18 @@ impl Pull {
     /// architecture, or is older than the one that is there.
     pub fn preflight<'a>(&'a self, repo: &'a Repo) -> Result<Preflight<'a>, PullError> {
         Preflight::new(self, repo)
+    }
+
+    /// The remote that is asked, or what stands for one.
+    fn remote(&self, repo: &Repo) -> Result<Remote, RemoteError> {
+        match &self.place {
+            Some(place) if place.to_string() == self.remote => Ok(Remote {
+                name: self.remote.clone(),
+                url: self.remote.clone(),
+                verification: Verification::Unsigned,
+            }),
+            _ => remote::get(repo, &self.remote),
+        }
     }
 
     /// The name a ref has here.

@@ -2,6 +2,7 @@
 
 use super::commits::{self, Found};
 use super::delta::Delta;
+use super::image::{Image, Images};
 use super::libostree::{self, item};
 use super::server::Server;
 use super::{Pull, PullError};
@@ -24,12 +25,48 @@ pub struct Preflight<'a> {
     pub(super) remote: Remote,
     pub(super) refs: Vec<PlannedRef>,
     pub(super) started: Instant,
-    /// None when libostree has to fetch.
-    pub(super) server: Option<Server>,
+    pub(super) origin: Origin,
     /// Bytes that libostree has fetched.
     pub(super) bytes: u64,
     /// The commits, as they came.
     pub(super) scratch: Scratch,
+}
+
+/// What a remote is, and who fetches from it.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// A repository on a web server.
+    Server(Server),
+    /// Images in a registry or on this machine.
+    Images(Images),
+    /// A repository on this machine, or one that only libostree knows the way to.
+    Libostree,
+}
+
+impl Origin {
+    fn of(pull: &Pull, repo: &Repo, remote: &Remote) -> Result<Self, PullError> {
+        let place = match &pull.place {
+            Some(place) => Some(place.clone()),
+            None => remote::place(repo, &remote.name)?,
+        };
+        let Some(place) = place else {
+            if let Some(pin) = pull.pins.values().next() {
+                return Err(PullError::NoImages {
+                    remote: remote.name.clone(),
+                    pin: crate::oci::format::digest(*pin),
+                });
+            }
+            let server = Server::of(pull, repo, remote)?;
+            return Ok(server.map_or(Self::Libostree, Self::Server));
+        };
+        if !pull.subpaths.is_empty() {
+            return Err(PullError::ImagesOnly {
+                remote: remote.name.clone(),
+                what: "subpaths",
+            });
+        }
+        Images::at(pull, repo, remote, place).map(Self::Images)
+    }
 }
 
 /// A repository of the moment, with the remote's address and keys.
@@ -57,6 +94,7 @@ pub struct PlannedRef {
     /// The commits before it that are wanted too, checked, newest first.
     pub(super) history: Vec<CommitId>,
     pub(super) delta: Option<Delta>,
+    pub(super) image: Option<Box<Image>>,
 }
 
 /// How much there is to download for a ref.
@@ -70,6 +108,13 @@ pub enum Download {
         /// Bytes over the network.
         bytes: u64,
         /// Bytes of new content on the disk.
+        unpacked: u64,
+    },
+    /// The layers of an image that are not there.
+    Layers {
+        /// Bytes over the network.
+        bytes: u64,
+        /// Bytes of their content, of which some may be there.
         unpacked: u64,
     },
     /// The objects that are not there, one by one.
@@ -86,7 +131,7 @@ impl Download {
     pub const fn bytes(self) -> Option<u64> {
         match self {
             Self::Nothing => Some(0),
-            Self::Delta { bytes, .. } => Some(bytes),
+            Self::Delta { bytes, .. } | Self::Layers { bytes, .. } => Some(bytes),
             Self::Objects { .. } => None,
         }
     }
@@ -96,7 +141,7 @@ impl Download {
     pub const fn unpacked(self) -> Option<u64> {
         match self {
             Self::Nothing => Some(0),
-            Self::Delta { unpacked, .. } => Some(unpacked),
+            Self::Delta { unpacked, .. } | Self::Layers { unpacked, .. } => Some(unpacked),
             Self::Objects { tree } => tree,
         }
     }
@@ -105,8 +150,8 @@ impl Download {
 impl<'a> Preflight<'a> {
     pub(super) fn new(pull: &'a Pull, repo: &'a Repo) -> Result<Self, PullError> {
         let started = Instant::now();
-        let remote = remote::get(repo, &pull.remote)?;
-        if pull.refs.is_empty() {
+        let remote = pull.remote(repo)?;
+        if pull.refs.is_empty() && pull.place.is_none() {
             return Err(PullError::NoRefs {
                 remote: remote.name,
             });
@@ -115,7 +160,7 @@ impl<'a> Preflight<'a> {
         if remote.verification == Verification::Signed && !keyed {
             return Err(RemoteError::NoKeys { name: remote.name }.into());
         }
-        let server = Server::of(pull, repo, &remote)?;
+        let origin = Origin::of(pull, repo, &remote)?;
         let mut preflight = Self {
             scratch: scratch(repo, &remote)?,
             pull,
@@ -123,12 +168,11 @@ impl<'a> Preflight<'a> {
             remote,
             refs: Vec::new(),
             started,
-            server,
+            origin,
             bytes: 0,
         };
-        let found = preflight.fetch_commits()?;
-        for (name, found) in pull.refs.iter().zip(found) {
-            let planned = preflight.look(name, found)?;
+        for (name, found) in preflight.fetch_commits()? {
+            let planned = preflight.look(&name, found)?;
             preflight.refs.push(planned);
         }
         Ok(preflight)
@@ -197,11 +241,11 @@ impl<'a> Preflight<'a> {
 
     /// Bytes that have come so far.
     pub(super) fn arrived(&self) -> u64 {
-        self.bytes
-            + self
-                .server
-                .as_ref()
-                .map_or(0, |server| server.meter.bytes())
+        match &self.origin {
+            Origin::Server(server) => server.meter.bytes(),
+            Origin::Images(images) => images.meter.bytes(),
+            Origin::Libostree => self.bytes,
+        }
     }
 
     pub(super) fn request(&self, what: Vec<String>) -> libostree::Request<'_> {
@@ -220,11 +264,21 @@ impl<'a> Preflight<'a> {
     }
 
     /// Fetches the commits on the refs into the scratch repository.
-    fn fetch_commits(&mut self) -> Result<Vec<Found>, PullError> {
-        match &self.server {
-            Some(server) => commits::fetch(server, self.pull, self.repo, &self.scratch.repo),
-            None => self.commits_by_libostree(),
-        }
+    fn fetch_commits(&mut self) -> Result<Vec<(RefName, Found)>, PullError> {
+        let (pull, scratch) = (self.pull, &self.scratch.repo);
+        let found = match &self.origin {
+            Origin::Server(server) => commits::fetch(server, pull, self.repo, scratch)?,
+            Origin::Images(images) if pull.place.is_some() => return images.all(pull, scratch),
+            Origin::Images(images) => {
+                let each = pull
+                    .refs
+                    .iter()
+                    .map(|name| images.find(pull, name, scratch));
+                each.collect::<Result<_, _>>()?
+            }
+            Origin::Libostree => self.commits_by_libostree()?,
+        };
+        Ok(pull.refs.iter().cloned().zip(found).collect())
     }
 
     fn commits_by_libostree(&mut self) -> Result<Vec<Found>, PullError> {
@@ -252,11 +306,7 @@ impl<'a> Preflight<'a> {
         let found = self.pull.refs.iter().map(|name| {
             let fetched = format!("{}:{name}", self.remote.name);
             let commit = current(&self.scratch.repo, &fetched)?.ok_or_else(|| no_such(name))?;
-            Ok(Found {
-                commit,
-                history: Vec::new(),
-                delta: None,
-            })
+            Ok(Found::commit(commit))
         });
         let found = found.collect::<Result<_, PullError>>()?;
         self.bytes += stats.bytes;
@@ -308,10 +358,11 @@ impl<'a> Preflight<'a> {
             name: name.clone(),
             verified: Verified::new(commit, proof),
             current: current(self.repo, &self.pull.local_name(name))?,
-            download: self.measure(&info, found.delta.as_ref())?,
+            download: self.measure(&info, &found)?,
             detached: sorted_dict(&scratch.detached(commit)?),
             history: found.history,
             delta: found.delta,
+            image: found.image,
             info,
         };
         self.check_age(&planned, planned.current)?;
@@ -341,11 +392,16 @@ impl<'a> Preflight<'a> {
     }
 
     /// How much there is to download.
-    fn measure(&self, info: &CommitInfo, delta: Option<&Delta>) -> Result<Download, PullError> {
+    fn measure(&self, info: &CommitInfo, found: &Found) -> Result<Download, PullError> {
         if self.repo.is_complete(info.id)? {
             return Ok(Download::Nothing);
         }
-        Ok(delta.map_or(Download::Objects { tree: info.bytes }, Delta::download))
+        if let Some(image) = &found.image {
+            let (bytes, unpacked) = Images::missing(self.repo, image)?;
+            return Ok(Download::Layers { bytes, unpacked });
+        }
+        let objects = Download::Objects { tree: info.bytes };
+        Ok(found.delta.as_ref().map_or(objects, Delta::download))
     }
 
     pub(super) fn proof(&self, repo: &Repo, commit: CommitId) -> Result<Proof, sign::SignError> {
@@ -399,6 +455,12 @@ fn scratch(repo: &Repo, remote: &Remote) -> Result<Scratch, PullError> {
         .map_err(io)?;
     let scratch = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
     let name = &remote.name;
+    if !remote::is_set_up(repo, name) {
+        return Ok(Scratch {
+            repo: scratch,
+            _folder: folder,
+        });
+    }
     let options = glib::VariantDict::new(None);
     options.insert("gpg-verify", false);
     // What `ostree remote add --set` may have set about the way there.

@@ -9,7 +9,7 @@ use crate::http::url::Url;
 use crate::http::{HttpClient, HttpError, HttpOptions};
 use crate::id::{CommitId, RefName, Sha256};
 use crate::kind::ErrorKind;
-use crate::remote::Remote;
+use crate::remote::{self, Remote};
 use crate::repo::{Repo, RepoError};
 use glib::VariantTy;
 use sha2::Digest;
@@ -53,54 +53,19 @@ pub(super) struct Summary {
 impl Server {
     /// The server of a remote; `None` when libostree has to talk to it.
     pub(super) fn of(pull: &Pull, repo: &Repo, remote: &Remote) -> Result<Option<Self>, PullError> {
-        let option = |key: &str| -> Result<Option<String>, RepoError> {
-            let value = repo.as_ostree().remote_option(&remote.name, key, None);
-            let value = value
-                .map_err(|source| repo.failed(&format!("read remote `{}`", remote.name), source))?;
-            Ok(value.map(Into::into))
-        };
-        let full = repo.as_ostree().remote_get_url(&remote.name);
-        let full =
-            full.map_err(|source| repo.failed(&format!("read remote `{}`", remote.name), source))?;
+        let option = |key: &str| option(repo, &remote.name, key);
         let cookies = repo.path().join(format!("{}.cookies.txt", remote.name));
         let mut ours = !cookies.exists();
         for key in LIBOSTREES_OWN {
             ours &= option(key)?.is_none();
         }
-        let Some(url) = Url::parse(&full)
+        let Some(url) = Url::parse(&remote::full_url(repo, &remote.name)?)
             .ok()
             .filter(|url| ours && url.local_path().is_none())
         else {
             return Ok(None);
         };
-        let read = |path: String| {
-            let path = Path::new(&path);
-            std::fs::read(path).map_err(|source| RepoError::Io {
-                action: "read",
-                path: path.to_owned(),
-                source,
-            })
-        };
-        let mut options: HttpOptions = pull.http.clone();
-        if let Some(proxy) = option("proxy")? {
-            options = options.proxy(Some(proxy));
-        }
-        if let Some(path) = option("tls-ca-path")? {
-            options = options.root_certificates(Some(read(path)?));
-        }
-        if let (Some(chain), Some(key)) = (
-            option("tls-client-cert-path")?,
-            option("tls-client-key-path")?,
-        ) {
-            options = options.client_certificate(Some((read(chain)?, read(key)?)));
-        }
-        if option("tls-permissive")?.as_deref() == Some("true") {
-            options = options.any_certificate(true);
-        }
-        let http = HttpClient::new(&options).map_err(|source| PullError::Http {
-            remote: remote.name.clone(),
-            source: Box::new(source),
-        })?;
+        let http = client(pull, repo, remote)?;
         Ok(Some(Self {
             http,
             meter: Arc::new(Meter::new(pull.max_bytes)),
@@ -251,6 +216,49 @@ impl Server {
             Err(_) => Err(self.refused(&request, "it is no checksum".to_owned())),
         }
     }
+}
+
+/// What makes a remote's requests, with what its own options say about the way there.
+pub(super) fn client(pull: &Pull, repo: &Repo, remote: &Remote) -> Result<HttpClient, PullError> {
+    let option = |key: &str| option(repo, &remote.name, key);
+    let read = |path: String| {
+        let path = Path::new(&path);
+        std::fs::read(path).map_err(|source| RepoError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })
+    };
+    let mut options: HttpOptions = pull.http.clone();
+    if let Some(proxy) = option("proxy")? {
+        options = options.proxy(Some(proxy));
+    }
+    if let Some(path) = option("tls-ca-path")? {
+        options = options.root_certificates(Some(read(path)?));
+    }
+    if let (Some(chain), Some(key)) = (
+        option("tls-client-cert-path")?,
+        option("tls-client-key-path")?,
+    ) {
+        options = options.client_certificate(Some((read(chain)?, read(key)?)));
+    }
+    if option("tls-permissive")?.as_deref() == Some("true") {
+        options = options.any_certificate(true);
+    }
+    HttpClient::new(&options).map_err(|source| PullError::Http {
+        remote: remote.name.clone(),
+        source: Box::new(source),
+    })
+}
+
+/// An option of a remote; `None` when it is not set, or there is no such remote.
+fn option(repo: &Repo, remote: &str, key: &str) -> Result<Option<String>, RepoError> {
+    if !remote::is_set_up(repo, remote) {
+        return Ok(None);
+    }
+    let value = repo.as_ostree().remote_option(remote, key, None);
+    let value = value.map_err(|source| repo.failed(&format!("read remote `{remote}`"), source))?;
+    Ok(value.map(Into::into))
 }
 
 /// What bytes with another checksum are refused for.

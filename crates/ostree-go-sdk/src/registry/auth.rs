@@ -132,7 +132,7 @@ pub(super) fn encoded(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(byte.into())
+                encoded.push(byte.into());
             }
             other => encoded.push_str(&format!("%{other:02X}")),
         }

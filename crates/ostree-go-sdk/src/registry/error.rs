@@ -14,7 +14,7 @@ pub enum RegistryError {
         /// What was tried.
         action: &'static str,
         /// The image.
-        image: ImageReference,
+        image: Box<ImageReference>,
         /// What was asked, without credentials.
         url: String,
         /// What happened.
@@ -26,7 +26,7 @@ pub enum RegistryError {
         /// What was tried.
         action: &'static str,
         /// The image.
-        image: ImageReference,
+        image: Box<ImageReference>,
         /// The HTTP status.
         status: u16,
         /// The errors in its answer, each after `: `.
@@ -38,7 +38,7 @@ pub enum RegistryError {
         /// What was tried.
         action: &'static str,
         /// The image.
-        image: ImageReference,
+        image: Box<ImageReference>,
         /// What was expected in it.
         missing: &'static str,
     },
@@ -48,7 +48,7 @@ pub enum RegistryError {
         /// What was tried.
         action: &'static str,
         /// The image.
-        image: ImageReference,
+        image: Box<ImageReference>,
         /// The digest that was sent.
         expected: String,
         /// The digest that the registry says.
@@ -72,6 +72,15 @@ impl RegistryError {
             Self::Unreachable { .. } | Self::Protocol { .. } => ErrorKind::Network,
             Self::Digest { .. } => ErrorKind::Mismatch,
             Self::Http(error) => error.kind(),
+        }
+    }
+
+    /// Whether the registry has sent nothing for too long.
+    pub(crate) fn is_timeout(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => matches!(source, ureq::Error::Timeout(_)),
+            Self::Http(error) => error.is_timeout(),
+            _ => false,
         }
     }
 

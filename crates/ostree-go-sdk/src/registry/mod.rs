@@ -5,6 +5,7 @@
 
 mod auth;
 mod error;
+mod pull;
 mod push;
 mod reference;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 
 pub use auth::RegistryAuth;
 pub use error::RegistryError;
+pub(crate) use pull::Streamed;
 pub(crate) use reference::is_tag;
 pub use reference::{ImageReference, InvalidReference};
 
@@ -58,10 +60,6 @@ impl RegistryOptions {
 /// What is asked of a registry: it decides the scope of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    #[allow(
-        dead_code,
-        reason = "the pulling side comes with the remotes that need it"
-    )]
     Pull,
     Push,
 }
@@ -125,6 +123,24 @@ impl Registry {
             answered => answered?,
         }
         Ok(registry)
+    }
+
+    /// The registry that an URL names, to be pulled from. Nothing is asked yet.
+    pub(crate) fn at(
+        image: &ImageReference,
+        is_encrypted: bool,
+        client: HttpClient,
+        auth: RegistryAuth,
+    ) -> Self {
+        let scheme = if is_encrypted { "https" } else { "http" };
+        Self {
+            client,
+            image: image.clone(),
+            access: Access::Pull,
+            auth,
+            base: format!("{scheme}://{}", image.api_host()),
+            authorization: Mutex::default(),
+        }
     }
 
     /// `GET /v2/`: any answer that is no failure of the server's will do.
@@ -192,7 +208,7 @@ impl Registry {
         self.client.send(request).map_err(|error| match error {
             HttpError::Request { url, source } => RegistryError::Unreachable {
                 action: self.access.action(),
-                image: self.image.clone(),
+                image: self.image.clone().into(),
                 url,
                 source,
             },
@@ -302,7 +318,7 @@ impl Registry {
         };
         RegistryError::Refused {
             action: self.access.action(),
-            image: self.image.clone(),
+            image: self.image.clone().into(),
             status,
             message: document["errors"]
                 .as_array()
@@ -315,7 +331,7 @@ impl Registry {
     pub(crate) fn protocol(&self, missing: &'static str) -> RegistryError {
         RegistryError::Protocol {
             action: self.access.action(),
-            image: self.image.clone(),
+            image: self.image.clone().into(),
             missing,
         }
     }

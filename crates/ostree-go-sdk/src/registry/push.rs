@@ -123,7 +123,7 @@ impl Registry {
         match text(&answer, CONTENT_DIGEST) {
             Some(found) if found != digest => Err(RegistryError::Digest {
                 action: self.access.action(),
-                image: self.image.clone(),
+                image: self.image.clone().into(),
                 expected: digest.to_owned(),
                 found,
             }),

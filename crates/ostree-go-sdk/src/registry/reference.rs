@@ -81,6 +81,17 @@ impl FromStr for ImageReference {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        Self::read(text, false)
+    }
+}
+
+impl ImageReference {
+    /// Reads one as it stands behind `://`: what is first is a registry, whatever it looks like.
+    pub(crate) fn in_url(text: &str) -> Result<Self, InvalidReference> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, in_url: bool) -> Result<Self, InvalidReference> {
         let invalid = || InvalidReference {
             found: text.to_owned(),
         };
@@ -94,8 +105,9 @@ impl FromStr for ImageReference {
         };
         let is_host = |first: &str| first.contains(['.', ':']) || first == "localhost";
         let (host, name) = match path.split_once('/') {
-            Some((host, name)) if is_host(host) => (host.to_owned(), name.to_owned()),
+            Some((host, name)) if in_url || is_host(host) => (host.to_owned(), name.to_owned()),
             Some(_) => (HUB.to_owned(), path.to_owned()),
+            None if in_url => return Err(invalid()),
             None => (HUB.to_owned(), format!("{HUB_FOLDER}/{path}")),
         };
         let is_valid = is_authority(&host)

@@ -4,14 +4,14 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Hands out bytes up to a limit; whoever asks for more waits.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     free: Mutex<u64>,
     returned: Condvar,
     limit: u64,
 }
 
 impl Budget {
-    pub(super) fn new(limit: u64) -> Self {
+    pub(crate) fn new(limit: u64) -> Self {
         Self {
             free: Mutex::new(limit),
             returned: Condvar::new(),
@@ -20,7 +20,7 @@ impl Budget {
     }
 
     /// Takes `bytes` (at most the limit), waiting until they are free.
-    pub(super) fn take(&self, bytes: u64) -> Share<'_> {
+    pub(crate) fn take(&self, bytes: u64) -> Share<'_> {
         let bytes = bytes.min(self.limit);
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         while *free < bytes {
@@ -39,7 +39,7 @@ impl Budget {
 
 /// Bytes taken from a [`Budget`]; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Share<'b> {
+pub(crate) struct Share<'b> {
     budget: &'b Budget,
     bytes: u64,
 }

@@ -39,7 +39,7 @@ impl Content {
     }
 
     /// The most memory that reading and holding so many bytes takes.
-    pub(super) fn most_in_memory(size: u64) -> u64 {
+    pub(crate) fn most_in_memory(size: u64) -> u64 {
         size.min(IN_MEMORY)
     }
 

@@ -12,6 +12,7 @@ mod pipeline;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use budget::{Budget, Share};
 pub(crate) use content::Content;
 pub(crate) use libostree::LibostreeWriter;
 pub(crate) use pipeline::{Bytes, Incoming, Sink, Written, write_files};

@@ -1,0 +1,166 @@
+//! Where a remote's images are.
+//!
+//! Beside the places that skopeo knows: `oci+https://` and `oci+http://`, which say how the
+//! registry is reached.
+
+use super::ImageLocation;
+use crate::http::url::public_part;
+use crate::registry::{ImageReference, RegistryAuth};
+use std::fmt;
+
+/// Images that a remote has, or one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) location: ImageLocation,
+    /// Whether the registry is reached by an encrypted connection.
+    pub(crate) is_encrypted: bool,
+    /// The credentials before the host; none are there otherwise.
+    pub(crate) auth: RegistryAuth,
+}
+
+/// Why a text names no images.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{}` names no images, expected oci:PATH[:TAG], oci-archive:PATH[:TAG] or oci+https://REGISTRY/NAME[:TAG][@sha256:DIGEST]",
+    found.escape_debug()
+)]
+pub struct InvalidPlace {
+    /// The text, without credentials.
+    pub found: String,
+}
+
+/// What the text of a registry's image begins with, and whether the connection is encrypted.
+const REGISTRIES: [(&str, bool); 2] = [("oci+https://", true), ("oci+http://", false)];
+
+impl Place {
+    /// Whether a text begins as one of a place does.
+    pub(crate) fn is_meant(text: &str) -> bool {
+        let registries = REGISTRIES.iter().map(|(scheme, _)| *scheme);
+        ["oci:", "oci-archive:", "docker://"]
+            .into_iter()
+            .chain(registries)
+            .any(|scheme| text.starts_with(scheme))
+    }
+
+    /// Reads one.
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidPlace> {
+        Self::read(text).ok_or_else(|| InvalidPlace {
+            found: public_part(text),
+        })
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let found = REGISTRIES
+            .iter()
+            .find_map(|(scheme, encrypted)| Some((text.strip_prefix(scheme)?, *encrypted)));
+        let Some((rest, is_encrypted)) = found else {
+            return Some(Self {
+                location: text.parse().ok()?,
+                is_encrypted: true,
+                auth: RegistryAuth::Anonymous,
+            });
+        };
+        let (auth, rest) = credentials(rest)?;
+        let image = ImageReference::in_url(rest.trim_end_matches('/')).ok()?;
+        Some(Self {
+            location: ImageLocation::Registry(image),
+            is_encrypted,
+            auth,
+        })
+    }
+
+    /// The digest.
+    pub(crate) fn digest(&self) -> Option<&str> {
+        match &self.location {
+            ImageLocation::Registry(image) => image.digest(),
+            _ => None,
+        }
+    }
+
+    /// The registry's repository whose credentials are to be found elsewhere.
+    pub(crate) fn unknown_registry(&self) -> Option<&ImageReference> {
+        match (&self.location, &self.auth) {
+            (ImageLocation::Registry(image), RegistryAuth::Anonymous) => Some(image),
+            _ => None,
+        }
+    }
+}
+
+/// What stands before an `@` in the authority, and the rest.
+fn credentials(rest: &str) -> Option<(RegistryAuth, &str)> {
+    let end = rest.find('/')?;
+    let Some(at) = rest[..end].rfind('@') else {
+        return Some((RegistryAuth::Anonymous, rest));
+    };
+    let (user, password) = rest[..at].split_once(':')?;
+    let auth = RegistryAuth::Basic {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    };
+    Some((auth, &rest[at + 1..]))
+}
+
+/// Without credentials.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.location, self.is_encrypted) {
+            (ImageLocation::Registry(image), true) => write!(f, "oci+https://{image}"),
+            (ImageLocation::Registry(image), false) => write!(f, "oci+http://{image}"),
+            (location, _) => location.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn places_are_shown_as_they_are_read() {
+        let pin = format!("sha256:{}", "0".repeat(64));
+        for text in [
+            "oci:/srv/images",
+            "oci:images:1.26.5",
+            "oci-archive:a.tar:stable",
+            "oci+https://registry.example/acme/go-sdk",
+            "oci+https://registry/go-sdk",
+            "oci+http://127.0.0.1:5000/go-sdk:1.26",
+            &format!("oci+https://registry.example/acme/go-sdk@{pin}"),
+            &format!("oci+https://registry.example/go-sdk:1.26@{pin}"),
+        ] {
+            assert_eq!(Place::parse(text).unwrap().to_string(), text);
+        }
+        let secret = Place::parse("oci+https://me:secret@registry.example/go-sdk/").unwrap();
+        assert_eq!(secret.to_string(), "oci+https://registry.example/go-sdk");
+        insta::assert_snapshot!(
+            Place::parse("oci+https://me:secret@registry.example/Go").unwrap_err(),
+            @"`oci+https://registry.example/Go` names no images, expected oci:PATH[:TAG], oci-archive:PATH[:TAG] or oci+https://REGISTRY/NAME[:TAG][@sha256:DIGEST]"
+        );
+        for bad in [
+            "oci:",
+            "oci::x",
+            "oci:a:.b",
+            "docker://me:secret@registry.example/go-sdk",
+            "oci+https://",
+            "oci+https://host",
+            "oci+https:///name",
+            "oci+https://host/name@sha256:00",
+            "oci+https://host/name:",
+            "oci+https://host/a//b",
+            "docker://host/-a",
+            "ftp://host/a",
+        ] {
+            assert!(Place::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_place_or_an_error(text in "(oci|docker|oci\\+http|oci-archive):(//)?[a-z:/@. ]{0,30}") {
+            if let Ok(place) = Place::parse(&text) {
+                prop_assert!(Place::parse(&place.to_string()).is_ok(), "{}", place);
+            }
+        }
+    }
+}

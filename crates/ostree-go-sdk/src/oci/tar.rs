@@ -1,0 +1,392 @@
+//! Reading a layer's tar archive: the canonical form, and nothing else.
+//!
+//! Sorted by path, a directory before what is in it, owner 0:0, every time 0, plain modes,
+//! files, directories and symlinks only. That is what the writer makes of a layer, so that
+//! whatever differs was not made by it.
+
+use crate::fs::path::TreePath;
+use crate::object::FileHeader;
+use ::tar::{EntryType, Header};
+use std::collections::HashSet;
+use std::io::{self, Read};
+
+/// A block of a tar archive. Two blocks of zeros end it (POSIX.1-2017, pax, "ustar
+/// Interchange Format").
+const BLOCK: usize = 512;
+/// The longest name or target, with the zero that ends it.
+const LONGEST: u64 = 4096 + 1;
+/// How many entries a layer may have. The sources of Go 1.26 are 13,000.
+const ENTRIES: u64 = 200_000;
+/// How many bytes all names of a layer may have together.
+const NAMES: u64 = 64 << 20;
+
+/// An entry of a layer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Directory(TreePath),
+    /// A file of so many bytes, which are to be [read](Reader::content) next.
+    File(TreePath, FileHeader, u64),
+    Symlink(TreePath, FileHeader),
+}
+
+/// Why reading ended.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The stream failed, or ended early.
+    Read(io::Error),
+    /// The archive has what a layer may not have.
+    Refused(String),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// Reads the entries of a layer, one after the other.
+pub(crate) struct Reader<R> {
+    input: R,
+    last: Option<TreePath>,
+    directories: HashSet<TreePath>,
+    entries: u64,
+    names: u64,
+    /// What is left of a file, with what fills its last block.
+    left: u64,
+}
+
+impl<R: Read> Reader<R> {
+    pub(crate) fn new(input: R) -> Self {
+        Self {
+            input,
+            last: None,
+            directories: HashSet::new(),
+            entries: 0,
+            names: 0,
+            left: 0,
+        }
+    }
+
+    /// The next entry; `None` at the end, behind which there was nothing but zeros.
+    pub(crate) fn next(&mut self) -> Result<Option<Entry>, Stop> {
+        self.skip()?;
+        let (mut long_name, mut long_target) = (None, None);
+        loop {
+            let Some(header) = self.header()? else {
+                return if long_name.is_none() && long_target.is_none() {
+                    self.end()
+                } else {
+                    Err(Stop::Refused("a long name is of no entry".to_owned()))
+                };
+            };
+            let header = Header::from_byte_slice(&header);
+            match header.entry_type() {
+                EntryType::GNULongName if long_name.is_none() => {
+                    long_name = Some(self.long(header)?);
+                }
+                EntryType::GNULongLink if long_target.is_none() => {
+                    long_target = Some(self.long(header)?);
+                }
+                _ => return self.entry(header, long_name, long_target).map(Some),
+            }
+        }
+    }
+
+    /// The content of the file that came last, as far as it has not been read.
+    pub(crate) fn content(&mut self, size: u64) -> io::Take<&mut R> {
+        self.left = self.left.saturating_sub(size);
+        (&mut self.input).take(size)
+    }
+
+    fn entry(
+        &mut self,
+        header: &Header,
+        name: Option<Vec<u8>>,
+        target: Option<Vec<u8>>,
+    ) -> Result<Entry, Stop> {
+        let kind = header.entry_type();
+        let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let shown = || String::from_utf8_lossy(&name).escape_debug().to_string();
+        let refused = |problem: &str| Stop::Refused(format!("entry `{}` {problem}", shown()));
+        if !matches!(
+            kind,
+            EntryType::Regular | EntryType::Directory | EntryType::Symlink
+        ) {
+            return Err(refused("is neither a file, a directory nor a symlink"));
+        }
+        let plain = match kind {
+            EntryType::Directory => name.strip_suffix(b"/").unwrap_or(&name),
+            _ => &name,
+        };
+        let path = TreePath::from_bytes(plain);
+        let path = path.map_err(|error| refused(&error.problem.to_string()))?;
+        if path.file_name().starts_with(".wh.") {
+            return Err(refused("takes something away, and layers only add"));
+        }
+        self.place(&path).map_err(|problem| refused(&problem))?;
+        let field = |value: io::Result<u64>| value.map_err(|_| refused("has a broken header"));
+        let owner = (field(header.uid())?, field(header.gid())?);
+        if owner != (0, 0) {
+            let (user, group) = owner;
+            return Err(refused(&format!("belongs to {user}:{group}, expected 0:0")));
+        }
+        let mode = header.mode().map_err(|_| refused("has a broken header"))?;
+        let size = field(header.entry_size())?;
+        if kind != EntryType::Regular && size != 0 {
+            return Err(refused("is a directory or a symlink and has content"));
+        }
+        let wrong_mode = |expected| refused(&format!("has mode {mode:04o}, expected {expected}"));
+        match kind {
+            EntryType::Directory => {
+                if mode != 0o755 {
+                    return Err(wrong_mode("0755"));
+                }
+                self.directories.insert(path.clone());
+                Ok(Entry::Directory(path))
+            }
+            EntryType::Symlink => {
+                let target = target
+                    .or_else(|| Some(header.link_name_bytes()?.into_owned()))
+                    .and_then(|target| String::from_utf8(target).ok())
+                    .filter(|target| !target.is_empty() && !target.contains('\0'))
+                    .ok_or_else(|| refused("is a symlink without a target"))?;
+                Ok(Entry::Symlink(path, FileHeader::Symlink { target }))
+            }
+            _ => {
+                let executable = match mode {
+                    0o755 => true,
+                    0o644 => false,
+                    _ => return Err(wrong_mode("0644 or 0755")),
+                };
+                let blocks = size.div_ceil(BLOCK as u64);
+                self.left = blocks
+                    .checked_mul(BLOCK as u64)
+                    .ok_or_else(|| refused("has a broken header"))?;
+                Ok(Entry::File(path, FileHeader::Regular { executable }, size))
+            }
+        }
+    }
+
+    /// Whether an entry may stand where it does.
+    fn place(&mut self, path: &TreePath) -> Result<(), String> {
+        self.entries += 1;
+        self.names += path.as_str().len() as u64;
+        if self.entries > ENTRIES {
+            return Err(format!("is one too many, the limit is {ENTRIES}"));
+        }
+        if self.names > NAMES {
+            return Err(format!("makes the names longer than {NAMES} bytes"));
+        }
+        match &self.last {
+            Some(last) if last == path => return Err("is there twice".to_owned()),
+            Some(last) if last > path => {
+                return Err(format!("stands behind `{last}`, expected sorted entries"));
+            }
+            _ => {}
+        }
+        if let Some(parent) = path.parent()
+            && !self.directories.contains(&parent)
+        {
+            return Err(format!("lies in `{parent}`, which is no directory"));
+        }
+        self.last = Some(path.clone());
+        Ok(())
+    }
+
+    /// The next header; `None` for the first of the blocks of zeros that end the archive.
+    fn header(&mut self) -> Result<Option<[u8; BLOCK]>, Stop> {
+        let mut block = [0; BLOCK];
+        self.input.read_exact(&mut block)?;
+        if block.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
+        let header = Header::from_byte_slice(&block);
+        // The sum of all bytes, those of the sum itself counted as spaces.
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        let own: u32 = header
+            .as_old()
+            .cksum
+            .iter()
+            .map(|byte| u32::from(*byte))
+            .sum();
+        if header.cksum().ok() != Some(sum - own + 8 * u32::from(b' ')) {
+            return Err(Stop::Refused(match &self.last {
+                Some(last) => format!("the header behind entry `{last}` is broken"),
+                None => "it is no tar archive".to_owned(),
+            }));
+        }
+        Ok(Some(block))
+    }
+
+    /// What an entry of GNU's for a long name or target holds.
+    fn long(&mut self, header: &Header) -> Result<Vec<u8>, Stop> {
+        let size = header.entry_size().ok();
+        let size = size.filter(|size| (1..=LONGEST).contains(size));
+        let size = size.ok_or_else(|| Stop::Refused("a long name is too long".to_owned()))?;
+        let mut text = vec![0; usize::try_from(size).unwrap_or_default()];
+        self.left = size.div_ceil(BLOCK as u64) * BLOCK as u64 - size;
+        self.input.read_exact(&mut text)?;
+        self.skip()?;
+        while text.last() == Some(&0) {
+            text.pop();
+        }
+        Ok(text)
+    }
+
+    /// Passes over what is left of an entry.
+    fn skip(&mut self) -> io::Result<()> {
+        let skipped = io::copy(&mut (&mut self.input).take(self.left), &mut io::sink())?;
+        if skipped != self.left {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left = 0;
+        Ok(())
+    }
+
+    /// Behind the first of the closing blocks: the second, and zeros.
+    fn end(&mut self) -> Result<Option<Entry>, Stop> {
+        let mut buffer = [0; 16 * BLOCK];
+        let mut filled = BLOCK;
+        self.input.read_exact(&mut buffer[..BLOCK])?;
+        while filled > 0 {
+            if buffer[..filled].iter().any(|byte| *byte != 0) {
+                let problem = "there are bytes behind the end of its archive";
+                return Err(Stop::Refused(problem.to_owned()));
+            }
+            filled = self.input.read(&mut buffer)?;
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::layer::{self, END, Node};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// Files and symlinks of a layer, by their paths.
+    fn leaves() -> impl Strategy<Value = BTreeMap<String, Result<Vec<u8>, String>>> {
+        let leaf = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..1100).prop_map(Ok),
+            "[a-z./]{1,300}".prop_map(Err),
+        ];
+        let path = "[a-cé]{1,2}-?(/[a-c ]{1,120}d){0,3}/x[a-c]{1,99}";
+        proptest::collection::btree_map(path, leaf, 1..9)
+    }
+
+    fn archive(leaves: &BTreeMap<String, Result<Vec<u8>, String>>) -> Vec<u8> {
+        let mut nodes = BTreeMap::new();
+        for (path, leaf) in leaves {
+            let path: TreePath = path.parse().unwrap();
+            let mut above = path.parent();
+            while let Some(directory) = above {
+                above = directory.parent();
+                nodes.insert(directory, (Node::Directory { mode: 0o755 }, Vec::new()));
+            }
+            let node = match leaf.clone() {
+                Ok(bytes) => {
+                    let size = bytes.len() as u64;
+                    (Node::File { mode: 0o644, size }, bytes)
+                }
+                Err(target) => (Node::Symlink { target }, Vec::new()),
+            };
+            nodes.insert(path, node);
+        }
+        let mut bytes = Vec::new();
+        for (path, (node, content)) in nodes {
+            layer::write(&mut bytes, &layer::Entry { path, node }, &content).unwrap();
+        }
+        bytes.extend(END);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<BTreeMap<String, Result<Vec<u8>, String>>, Stop> {
+        let mut reader = Reader::new(bytes);
+        let mut found = BTreeMap::new();
+        while let Some(entry) = reader.next()? {
+            let (path, leaf) = match entry {
+                Entry::Directory(_) => continue,
+                Entry::File(path, _, size) => {
+                    let mut bytes = Vec::new();
+                    reader.content(size).read_to_end(&mut bytes)?;
+                    (path, Ok(bytes))
+                }
+                Entry::Symlink(path, FileHeader::Symlink { target }) => (path, Err(target)),
+                Entry::Symlink(..) => unreachable!("a symlink's header"),
+            };
+            found.insert(path.as_str().to_owned(), leaf);
+        }
+        Ok(found)
+    }
+
+    proptest! {
+        #[test]
+        fn layers_read_back(leaves in leaves()) {
+            let bytes = archive(&leaves);
+            prop_assert_eq!(read(&bytes).unwrap(), leaves);
+            // Not one byte less, and none more but zeros.
+            prop_assert!(read(&bytes[..bytes.len() - 1]).is_err());
+            prop_assert!(read(&[&bytes[..], &[0; 3000]].concat()).is_ok());
+            prop_assert!(read(&[&bytes[..], &[1]].concat()).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_a_layer_or_an_error(
+            bytes in proptest::collection::vec(any::<u8>(), 0..2048),
+            leaves in leaves(),
+            at in any::<prop::sample::Index>(),
+            byte: u8,
+        ) {
+            let _ = read(&bytes);
+            let mut damaged = archive(&leaves);
+            *at.get_mut(&mut damaged) = byte;
+            let _ = read(&damaged);
+        }
+    }
+
+    /// An archive of entries of a type, with a name and a mode, and what is said of it.
+    fn refused(entries: &[(EntryType, &str, u32)]) -> String {
+        let mut bytes = Vec::new();
+        for (kind, name, mode) in entries {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(*mode);
+            for set in [Header::set_uid, Header::set_gid, Header::set_size] {
+                set(&mut header, 0);
+            }
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_cksum();
+            bytes.extend_from_slice(header.as_bytes());
+        }
+        bytes.extend(END);
+        match read(&bytes) {
+            Err(Stop::Refused(problem)) => problem,
+            Err(Stop::Read(error)) => error.to_string(),
+            Ok(found) => format!("taken: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn what_no_layer_has_is_refused() {
+        use EntryType::{Char, Directory, Link, Regular, Symlink};
+        let (dir, file) = ((Directory, "a/", 0o755), (Regular, "a/b", 0o644));
+        let all = [
+            refused(&[(Link, "a", 0o644)]),
+            refused(&[(Char, "a", 0o644)]),
+            refused(&[(Regular, "../a", 0o644)]),
+            refused(&[(Regular, "/a", 0o644)]),
+            refused(&[(Symlink, "a", 0o777)]),
+            refused(&[(Regular, "a", 0o4755)]),
+            refused(&[(Directory, "a/", 0o777)]),
+            refused(&[(Regular, ".wh.a", 0o644)]),
+            refused(&[file]),
+            refused(&[dir, file, file]),
+            refused(&[dir, (Regular, "c", 0o644), file]),
+            refused(&[(Regular, "a", 0o644), file]),
+            refused(&[dir, file, (Regular, "a/b/c", 0o644)]),
+        ];
+        insta::assert_snapshot!(all.join("\n"), @"");
+    }
+}
