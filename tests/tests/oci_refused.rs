@@ -195,36 +195,36 @@ fn manifests_that_are_not_what_was_signed() {
             .remove(meta);
     });
     case("another's signature", &|manifest| {
-        manifest["annotations"][meta] = other["annotations"][meta].clone()
+        manifest["annotations"][meta] = other["annotations"][meta].clone();
     });
     case("another commit", &|manifest| {
-        manifest["annotations"][commit] = other["annotations"][commit].clone()
+        manifest["annotations"][commit] = other["annotations"][commit].clone();
     });
     case("no commit", &|manifest| manifest["annotations"] = json!({}));
     case("no base64", &|manifest| {
-        manifest["annotations"][commit] = "%".into()
+        manifest["annotations"][commit] = "%".into();
     });
     case("a layer less", &|manifest| {
         manifest["layers"].as_array_mut().expect("layers").pop();
     });
     case("layers in another order", &|manifest| {
-        manifest["layers"].as_array_mut().expect("layers").reverse()
+        manifest["layers"].as_array_mut().expect("layers").reverse();
     });
     case("another media type", &|manifest| {
-        manifest["layers"][0]["mediaType"] = "text/plain".into()
+        manifest["layers"][0]["mediaType"] = "text/plain".into();
     });
     case("another digest", &|manifest| {
-        manifest["layers"][0]["digest"] = "md5:00".into()
+        manifest["layers"][0]["digest"] = "md5:00".into();
     });
     case("a bomb by its own word", &|manifest| {
         manifest["layers"][0]["annotations"]["io.github.ostree-go.layer.size"] =
             "99999999999".into();
     });
     case("a great blob", &|manifest| {
-        manifest["layers"][0]["size"] = json!(99_999_999_999_u64)
+        manifest["layers"][0]["size"] = json!(99_999_999_999_u64);
     });
     case("an index in an index", &|manifest| {
-        *manifest = json!({"manifests": [], "layers": []})
+        *manifest = json!({"manifests": [], "layers": []});
     });
     insta::assert_snapshot!(said);
 }

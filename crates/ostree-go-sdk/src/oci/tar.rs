@@ -387,6 +387,20 @@ mod tests {
             refused(&[(Regular, "a", 0o644), file]),
             refused(&[dir, file, (Regular, "a/b/c", 0o644)]),
         ];
-        insta::assert_snapshot!(all.join("\n"), @"");
+        insta::assert_snapshot!(all.join("\n"), @"
+        entry `a` is neither a file, a directory nor a symlink
+        entry `a` is neither a file, a directory nor a symlink
+        entry `../a` leaves the tree
+        entry `/a` is absolute
+        entry `a` is a symlink without a target
+        entry `a` has mode 4755, expected 0644 or 0755
+        entry `a/` has mode 0777, expected 0755
+        entry `.wh.a` takes something away, and layers only add
+        entry `a/b` lies in `a`, which is no directory
+        entry `a/b` is there twice
+        entry `a/b` stands behind `c`, expected sorted entries
+        entry `a/b` lies in `a`, which is no directory
+        entry `a/b/c` lies in `a/b`, which is no directory
+        ");
     }
 }
