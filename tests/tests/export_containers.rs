@@ -38,8 +38,10 @@ fn containers_run_and_build_with_it() {
     bench.treefile("1.26.5", &format!("arches: [{host}]\n{source}"));
     bench.compose([]);
     bench.run(["export", "oci", "1.26.5", "oci:img"]).ok();
-    let image = format!("oci:{}:1.26.5", bench.path("img").display());
-    let version = run(&mut containers.run([image.as_str(), "go", "version"])).ok();
+    // podman names an image by its path, and takes only lower case for that.
+    let image = "oci:img:1.26.5";
+    let here = |mut command: Command| run(command.current_dir(bench.path("")));
+    let version = here(containers.run([image, "go", "version"])).ok();
     assert_eq!(
         version.stdout.trim(),
         format!("go version go1.26.5 linux/{}", host.goarch())
@@ -50,10 +52,10 @@ fn containers_run_and_build_with_it() {
     bench.write("hello/go.mod", "module example.com/hello\n\ngo 1.26\n");
     let stages = "FROM IMAGE AS build\nWORKDIR /tmp\nWORKDIR /src\nCOPY . .\nENV CGO_ENABLED=0 GOCACHE=/tmp/cache\n\
         RUN [\"go\", \"build\", \"-o\", \"/hello\", \".\"]\n\nFROM scratch\nCOPY --from=build /hello /hello\nENTRYPOINT [\"/hello\"]\n";
-    bench.write("hello/Containerfile", &stages.replace("IMAGE", &image));
-    run(&mut containers.build(&bench.path("hello"), "hello")).ok();
+    bench.write("hello/Containerfile", &stages.replace("IMAGE", image));
+    here(containers.build(&bench.path("hello"), "hello")).ok();
     assert_eq!(
-        run(&mut containers.run(["hello"])).ok().stdout,
+        here(containers.run(["hello"])).ok().stdout,
         "hello from scratch\n"
     );
 
@@ -65,7 +67,7 @@ fn containers_run_and_build_with_it() {
             "1.26.5",
             "builder/Containerfile",
             "--image",
-            &image,
+            image,
         ])
         .exits(1);
     fs::create_dir(bench.path("builder")).unwrap();
@@ -76,10 +78,10 @@ fn containers_run_and_build_with_it() {
             "1.26.5",
             "builder/Containerfile",
             "--image",
-            &image,
+            image,
         ])
         .ok();
-    run(&mut containers.build(&bench.path("builder"), "builder")).ok();
+    here(containers.build(&bench.path("builder"), "builder")).ok();
     let sources = format!("{}:/src:ro", bench.path("hello").display());
     let script = [
         "-v",
@@ -91,7 +93,7 @@ fn containers_run_and_build_with_it() {
         "/tmp/hello",
         ".",
     ];
-    run(&mut containers.run(script)).ok();
+    here(containers.run(script)).ok();
     let own = format!("{}:/out", bench.path("out").display());
     fs::create_dir(bench.path("out")).unwrap();
     std::os::unix::fs::chown(bench.path("out"), Some(1000), Some(1000)).unwrap();
@@ -107,7 +109,7 @@ fn containers_run_and_build_with_it() {
         "/out/hello",
         ".",
     ];
-    run(&mut containers.run(script)).ok();
+    here(containers.run(script)).ok();
     let made = bench.path("out/hello");
     assert_eq!(
         std::os::unix::fs::MetadataExt::uid(&fs::metadata(&made).unwrap()),
@@ -119,7 +121,7 @@ fn containers_run_and_build_with_it() {
     );
     // Nothing but its own folders is its own.
     let denied = ["builder", "go", "env", "-w", "GOFLAGS=-x", "GOENV=/usr/env"];
-    assert!(!run(&mut containers.run(denied)).status.success());
+    assert!(!here(containers.run(denied)).status.success());
 
     // Into another image: here one that has a file of its own.
     bench.write("base/etc/motd", "base\n");
@@ -127,20 +129,20 @@ fn containers_run_and_build_with_it() {
         "base/Containerfile",
         "FROM scratch\nCOPY etc /etc\nCOPY etc /tmp\nENV PATH=/bin\n",
     );
-    run(&mut containers.build(&bench.path("base"), "base")).ok();
+    here(containers.build(&bench.path("base"), "base")).ok();
     let args = [
         "export",
         "containerfile",
         "1.26.5",
         "builder/Containerfile",
         "--image",
-        &image,
+        image,
         "--base",
         "base",
     ];
     bench.run(args).ok();
-    run(&mut containers.build(&bench.path("builder"), "based")).ok();
-    let version = run(&mut containers.run(["based", "go", "version"])).ok();
+    here(containers.build(&bench.path("builder"), "based")).ok();
+    let version = here(containers.run(["based", "go", "version"])).ok();
     assert!(version.stdout.contains("go1.26.5"));
 }
 

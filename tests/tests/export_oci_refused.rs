@@ -111,10 +111,10 @@ fn errors_say_what_is_wrong() {
     error: two releases are for x86_64: SHA256 and SHA256
     hint: one image holds one release for each architecture
     ");
-    insta::assert_snapshot!(failed("1.99.1 oci:no/such/img", 1), @r#"
+    insta::assert_snapshot!(failed("1.99.1 oci:no/such/img", 1), @"
     error: cannot write no/such/img
-      No such file or directory (os error 2) at path "FOLDER/no/such/.ostree-go-PyYGsu"
-    "#);
+      No such file or directory (os error 2)
+    ");
     insta::assert_snapshot!(failed("1.99.1 docker://127.0.0.1:1/a:1", 75), @"
     error: cannot push 127.0.0.1:1/a:1: no answer from https://127.0.0.1:1/v2/
       io: Connection refused (os error 111)
@@ -196,11 +196,11 @@ fn nothing_is_left_where_there_is_no_room() {
     let out = bench
         .run(["export", "oci", "1.99", &format!("oci:{place}/layout:new")])
         .exits(1);
-    insta::assert_snapshot!(out.stderr.replace(&place, "FOLDER"), @r#"
+    insta::assert_snapshot!(out.stderr.replace(&place, "FOLDER"), @"
     error: cannot write FOLDER/layout
-      Read-only file system (os error 30) at path "FOLDER/layout/blobs/sha256/.ostree-go-YJEczD"
+      Read-only file system (os error 30)
     hint: check who owns the path and how it is mounted
-    "#);
+    ");
 }
 
 #[test]

@@ -338,12 +338,11 @@ impl ExportError {
     }
 }
 
-/// The system's error without what `tempfile` says of it: a name that nobody has given.
+/// The system's error without what `tempfile` says of it: a name that nobody has given. It keeps
+/// the system's number in its text alone.
 fn bare(error: io::Error) -> io::Error {
-    let wrapped = error.get_ref().and_then(std::error::Error::source);
-    let system = wrapped.and_then(|source| source.downcast_ref::<io::Error>());
-    match system.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => error,
-    }
+    let text = error.get_ref().map(ToString::to_string).unwrap_or_default();
+    let number = text.split_once("(os error ").map(|(_, rest)| rest);
+    let number = number.and_then(|rest| rest.split_once(')')?.0.parse().ok());
+    number.map_or(error, io::Error::from_raw_os_error)
 }
