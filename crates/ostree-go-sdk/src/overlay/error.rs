@@ -62,7 +62,7 @@ pub enum OverlayError {
     #[error("{upper} and {lower} both have /{path}: {difference}")]
     Conflict {
         /// The path.
-        path: TreePath,
+        path: Box<TreePath>,
         /// What is laid over.
         upper: OverlaySide,
         /// What has the path already.

@@ -344,7 +344,7 @@ impl Merge<'_> {
             _ => OverlaySide::Base(self.base),
         };
         OverlayError::Conflict {
-            path,
+            path: Box::new(path),
             upper: OverlaySide::Sdk(of),
             lower,
             difference,

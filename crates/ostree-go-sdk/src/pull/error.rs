@@ -46,7 +46,7 @@ pub enum PullError {
         remote: String,
         /// What is wrong with its signatures.
         #[source]
-        source: SignError,
+        source: Box<SignError>,
     },
     /// A static delta has not the signature that it should have.
     #[error("remote `{remote}` is refused")]

@@ -426,7 +426,7 @@ impl<'a> Preflight<'a> {
             source => PullError::Signature {
                 name: name.clone(),
                 remote: self.remote.name.clone(),
-                source,
+                source: Box::new(source),
             },
         }
     }
