@@ -220,8 +220,8 @@ fn what_cannot_be_is_refused() {
         let layers = bench.refs();
         let layer = layers.iter().find(|name| name.contains("layer/common")).unwrap();
         insta::assert_snapshot!(refused(&[layer]), @"
-        error: commit COMMIT is not a release
-        hint: `ostree-go list` shows the releases
+        error: commit COMMIT is a layer, expected a release or a channel
+        hint: `ostree-go list` shows releases and channels
         ");
         bench.write("file", "");
         insta::assert_snapshot!(refused(&[X86, "--output-dir=file/x"]), @"

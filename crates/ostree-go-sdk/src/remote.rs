@@ -3,17 +3,20 @@
 //! A remote is libostree's: a group `[remote "NAME"]` in the repository's `config`, and a
 //! keyring `NAME.trustedkeys.gpg` beside it. The stock `ostree remote` reads and writes the same.
 
+mod address;
+
+pub use address::registry;
+pub(crate) use address::{full_url, place};
+
 use crate::delta::DeltaTrust;
 use crate::ffi;
 use crate::fs::atomic;
 use crate::http::InvalidUrl;
-use crate::http::url::Url;
 use crate::kind::ErrorKind;
-use crate::oci::ImageLocation;
-use crate::oci::place::{InvalidPlace, Place};
+use crate::oci::place::InvalidPlace;
 use crate::progress::Silent;
-use crate::registry::ImageReference;
 use crate::repo::{Repo, RepoError, RepoMode};
+use address::{checked_url, shown};
 use std::path::PathBuf;
 
 /// Whether commits of a remote have to be signed.
@@ -286,84 +289,6 @@ pub(crate) fn check(new: &NewRemote) -> Result<(String, Option<Vec<u8>>), Remote
         }
     };
     Ok((url, keyring))
-}
-
-/// The URL as it is kept. Images have to be in a registry or a folder, whichever the tag is.
-fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
-    let name = &new.name;
-    if !Place::is_meant(&new.url) {
-        return match Url::parse(&new.url) {
-            Ok(url) => Ok(url.secret().to_owned()),
-            Err(source) => Err(RemoteError::InvalidUrl {
-                name: name.clone(),
-                source,
-            }),
-        };
-    }
-    let place = Place::parse(&new.url).map_err(|source| RemoteError::InvalidPlace {
-        name: name.clone(),
-        source,
-    })?;
-    if place.location.tag().is_some() {
-        return Err(RemoteError::Tagged {
-            name: name.clone(),
-            url: place.to_string(),
-        });
-    }
-    let is_relative = match &place.location {
-        ImageLocation::Layout { path, .. } | ImageLocation::Archive { path, .. } => {
-            !path.is_absolute()
-        }
-        ImageLocation::Registry(_) => false,
-    };
-    if is_relative {
-        return Err(RemoteError::InvalidPlace {
-            name: name.clone(),
-            source: InvalidPlace {
-                found: new.url.clone(),
-            },
-        });
-    }
-    Ok(new.url.clone())
-}
-
-/// A remote's URL without credentials.
-fn shown(url: &str) -> String {
-    match Place::parse(url) {
-        Ok(place) if Place::is_meant(url) => place.to_string(),
-        _ => Url::parse(url).map_or_else(|error| error.found, |url| url.to_string()),
-    }
-}
-
-/// A remote's URL with its credentials.
-pub(crate) fn full_url(repo: &Repo, name: &str) -> Result<String, RepoError> {
-    let url = repo.as_ostree().remote_get_url(name);
-    let url = url.map_err(|source| repo.failed(&format!("read remote `{name}`"), source))?;
-    Ok(url.into())
-}
-
-/// Where a remote's images are, if it has images.
-pub(crate) fn place(repo: &Repo, name: &str) -> Result<Option<Place>, RemoteError> {
-    let url = full_url(repo, name)?;
-    if !Place::is_meant(&url) {
-        return Ok(None);
-    }
-    let place = Place::parse(&url).map_err(|source| RemoteError::InvalidPlace {
-        name: name.to_owned(),
-        source,
-    })?;
-    Ok(Some(place))
-}
-
-/// The repository of a registry that a remote is, if credentials for it are to be found
-/// elsewhere than in its URL.
-///
-/// # Errors
-/// When there is no such remote.
-pub fn registry(repo: &Repo, name: &str) -> Result<Option<ImageReference>, RemoteError> {
-    get(repo, name)?;
-    let place = place(repo, name)?;
-    Ok(place.and_then(|place| place.unknown_registry().cloned()))
 }
 
 /// Whether there is a remote of this name.
