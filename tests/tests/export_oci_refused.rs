@@ -125,7 +125,10 @@ fn errors_say_what_is_wrong() {
         .into_iter()
         .find(|name| name.contains("layer/common"))
         .unwrap();
-    insta::assert_snapshot!(failed(&format!("{layer} oci:img"), 1), @"error: commit SHA256 is no release: it does not say of which version, architecture and layers it is");
+    insta::assert_snapshot!(failed(&format!("{layer} oci:img"), 1), @"
+    error: commit SHA256 is a layer, expected a release or a channel
+    hint: `ostree-go list` shows releases and channels
+    ");
     assert!(!bench.path("img").exists());
 
     bench.write("folder/file", "");

@@ -147,9 +147,14 @@ impl Preflight<'_> {
             fetched.objects = come.objects;
             // Layers before releases: a release never stands without them.
             fetched.commits.splice(0..0, come.layers);
-            fetched.layers = come.refs;
         }
         self.take_commits(transaction, &fetched.commits)?;
+        if !self.pull.commit_metadata_only {
+            // Of all of them: what a killed pull has left is here, and has no refs.
+            let images = self.refs.iter().filter_map(|p| p.image.as_deref());
+            let (repo, images) = (transaction.repo(), images.collect::<Vec<_>>());
+            fetched.layers = Images::layer_refs(repo, &images, &fetched.commits)?;
+        }
         Ok(fetched)
     }
 

@@ -56,8 +56,6 @@ pub(super) struct Fetched {
     pub(super) objects: u64,
     /// The commits of layers that are new in the repository.
     pub(super) layers: Vec<CommitId>,
-    /// The refs of all layers, and what they name.
-    pub(super) refs: Vec<(RefName, CommitId)>,
 }
 
 impl Images {
@@ -282,6 +280,24 @@ impl Images {
         Ok(images)
     }
 
+    /// The refs of the layers that are here whole, or have `come` now, and what they name.
+    pub(super) fn layer_refs(
+        repo: &Repo,
+        images: &[&Image],
+        come: &[CommitId],
+    ) -> Result<Vec<(RefName, CommitId)>, PullError> {
+        let mut refs = Vec::new();
+        for layer in images.iter().flat_map(|image| &image.layers) {
+            let id = layer.packed.id;
+            if let Some(name) = layer.ref_name()
+                && (come.contains(&id) || repo.is_complete(id)?)
+            {
+                refs.push((name, id));
+            }
+        }
+        Ok(refs)
+    }
+
     /// Bytes that the layers take which the repository does not have: as they come, and as they
     /// become.
     pub(super) fn missing(repo: &Repo, image: &Image) -> Result<(u64, u64), PullError> {
@@ -350,14 +366,12 @@ impl Images {
         let mut fetched = Fetched {
             objects: landing.objects,
             layers: Vec::new(),
-            refs: Vec::new(),
         };
         for layer in images.iter().flat_map(|image| &image.layers) {
             let id = layer.packed.id;
             if !transaction.repo().is_complete(id)? && !fetched.layers.contains(&id) {
                 fetched.layers.push(id);
             }
-            fetched.refs.extend(layer.ref_name().map(|name| (name, id)));
         }
         Ok(fetched)
     }
