@@ -14,8 +14,8 @@ use std::sync::Arc;
 /// signatures and refs. Whatever differs is refused, and nothing is imported then.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    /// Where it is: oci:FOLDER[:TAG], oci-archive:FILE[:TAG] or
-    /// docker://REGISTRY/NAME[:TAG][@sha256:DIGEST]; oci+http:// for a registry without encryption
+    /// Where it is: `oci:FOLDER[:TAG]`, `oci-archive:FILE[:TAG]` or
+    /// `docker://REGISTRY/NAME[:TAG][@sha256:DIGEST]`; `oci+http://` for a registry without encryption
     #[arg(value_name = "IMAGE")]
     image: String,
 
