@@ -1,9 +1,9 @@
 //! Errors as people and scripts see them: a message, a hint, an exit code.
 
 use ostree_go_sdk::{
-    ComposeError, DeployError, Error, ErrorKind, ExportError, LayerError, OverlayDifference,
-    OverlayError, PullError, RegistryError, RemoteError, RepoError, RpmProblem, SourceError,
-    UpstreamError,
+    BootError, ComposeError, ContainerfileError, DeployError, Error, ErrorKind, ExportError,
+    FragmentError, LayerError, OverlayDifference, OverlayError, PullError, RegistryError,
+    RemoteError, RepoError, RpmProblem, SourceError, SysextError, UpstreamError,
 };
 use std::path::PathBuf;
 
@@ -147,7 +147,11 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Pull(error) => pull_hint(error),
         Error::Upstream(error) => upstream_hint(error),
         Error::Overlay(error) => overlay_hint(error),
-        Error::Export(error) => export_hint(error),
+        Error::Export(error)
+        | Error::Containerfile(ContainerfileError::Export(error))
+        | Error::Fragment(FragmentError::Export(error)) => export_hint(error),
+        Error::Boot(error) => boot_hint(error),
+        Error::Sysext(error) => sysext_hint(error),
         _ => None,
     }
 }
@@ -316,15 +320,7 @@ fn overlay_hint(error: &OverlayError) -> Option<String> {
 fn export_hint(error: &ExportError) -> Option<String> {
     let hint = match error {
         ExportError::Repo(error) => return repo_hint(error),
-        ExportError::Remote(error) => return remote_hint(error),
         ExportError::NotARelease { .. } => "`ostree-go list` shows releases and channels",
-        ExportError::MissingTool { package, .. } => {
-            return Some(format!("install {package}"));
-        }
-        ExportError::SysextPath { path, .. } if !path.as_str().starts_with("usr/") => {
-            "--leave-out-other leaves out what is elsewhere"
-        }
-        ExportError::OtherArch { .. } => "write a configuration for each architecture",
         ExportError::NoLayer { .. } => {
             "export from the repository that the release was composed in, or pull the layer's ref"
         }
@@ -344,6 +340,28 @@ fn export_hint(error: &ExportError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+fn boot_hint(error: &BootError) -> Option<String> {
+    match error {
+        BootError::Export(error) => export_hint(error),
+        BootError::Remote(error) => remote_hint(error),
+        BootError::OtherArch { .. } => {
+            Some("write a configuration for each architecture".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn sysext_hint(error: &SysextError) -> Option<String> {
+    match error {
+        SysextError::Export(error) => export_hint(error),
+        SysextError::MissingTool { package, .. } => Some(format!("install {package}")),
+        SysextError::Path { path, .. } if !path.as_str().starts_with("usr/") => {
+            Some("--leave-out-other leaves out what is elsewhere".to_owned())
+        }
+        _ => None,
+    }
 }
 
 fn kind_hint(kind: ErrorKind) -> Option<String> {

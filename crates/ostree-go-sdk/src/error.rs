@@ -4,7 +4,7 @@ use crate::checkout::CheckoutError;
 use crate::compose::ComposeError;
 use crate::delta::DeltaError;
 use crate::deploy::DeployError;
-use crate::export::ExportError;
+use crate::export::{BootError, ContainerfileError, ExportError, FragmentError, SysextError};
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
 use crate::overlay::OverlayError;
@@ -60,6 +60,18 @@ pub enum Error {
     /// Exporting a release.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Making the configuration of a host.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// Making a Containerfile.
+    #[error(transparent)]
+    Containerfile(#[from] ContainerfileError),
+    /// Making a fragment of an rpm-ostree treefile.
+    #[error(transparent)]
+    Fragment(#[from] FragmentError),
+    /// Writing a system extension.
+    #[error(transparent)]
+    Sysext(#[from] SysextError),
     /// Laying SDKs over an OS.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
@@ -86,6 +98,10 @@ impl Error {
             Self::Pull(error) => error.kind(),
             Self::Upstream(error) => error.kind(),
             Self::Export(error) => error.kind(),
+            Self::Boot(error) => error.kind(),
+            Self::Containerfile(error) => error.kind(),
+            Self::Fragment(error) => error.kind(),
+            Self::Sysext(error) => error.kind(),
             Self::Overlay(error) => error.kind(),
             Self::Http(error) => error.kind(),
         }

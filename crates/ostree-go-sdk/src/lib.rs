@@ -116,15 +116,18 @@ pub use deploy::{
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
 pub use export::{
-    BootConfig, BootFile, BootOptions, BootRelease, BootSpec, BootUnit, boot_config,
+    BootConfig, BootError, BootFile, BootOptions, BootRelease, BootSpec, BootUnit, boot_config,
     write_boot_config,
 };
 pub use export::{
-    Compression, ContainerfileOptions, ExportError, ExportedImage, ExportedLayer, ExportedOci,
-    ExportedTar, OciOptions, TarOptions, containerfile, export_oci, export_tar, write_tar,
+    Compression, ContainerfileError, ContainerfileOptions, ExportError, ExportedImage,
+    ExportedLayer, ExportedOci, ExportedTar, OciOptions, TarOptions, containerfile, export_oci,
+    export_tar, write_tar,
 };
-pub use export::{ExportedSysext, SysextForm, SysextHost, SysextOptions, export_sysext};
-pub use export::{Fragment, FragmentOptions, Syntax, fragment};
+pub use export::{
+    ExportedSysext, SysextError, SysextForm, SysextHost, SysextOptions, export_sysext,
+};
+pub use export::{Fragment, FragmentError, FragmentOptions, Syntax, fragment};
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use fsck::{DamagedObject, FsckReport, fsck};

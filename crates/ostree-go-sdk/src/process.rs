@@ -70,15 +70,16 @@ pub(crate) fn run_in_c(program: &str, command: &mut Command) -> Result<String, P
     run(program, command.env("LC_ALL", "C"))
 }
 
-/// Runs a program, in the C locale, that reads what `write` writes.
+/// Runs a program, in the C locale, that reads what `write` writes. The inner error is that of
+/// making it.
 ///
 /// Where both fail, the program's error is the one to tell if `write` failed in writing to it:
 /// that it no longer reads has a reason that it knows.
-pub(crate) fn feed<E: From<ProcessError>>(
+pub(crate) fn feed<E>(
     program: &str,
     command: &mut Command,
     write: impl FnOnce(&mut dyn Write) -> Result<(), Fed<E>>,
-) -> Result<(), E> {
+) -> Result<Result<(), E>, ProcessError> {
     let failed = |source| ProcessError::Start {
         program: program.to_owned(),
         source,
@@ -104,9 +105,9 @@ pub(crate) fn feed<E: From<ProcessError>>(
     let output = output.map_err(|_| failed(io::ErrorKind::Other.into()))?;
     let said = done(program, &output.map_err(failed)?);
     match written {
-        Err(Fed::Source(error)) => Err(error),
-        Err(Fed::Write(source)) => Err(said.err().unwrap_or_else(|| failed(source)).into()),
-        Ok(()) => Ok(said.map(drop)?),
+        Err(Fed::Source(error)) => Ok(Err(error)),
+        Err(Fed::Write(source)) => Err(said.err().unwrap_or_else(|| failed(source))),
+        Ok(()) => said.map(|_| Ok(())),
     }
 }
 

@@ -8,6 +8,7 @@ use super::oci::goroot;
 use super::release::release;
 use super::tree::Tree;
 use crate::id::CommitId;
+use crate::kind::ErrorKind;
 use crate::repo::Repo;
 
 /// The home of who builds.
@@ -50,6 +51,35 @@ impl ContainerfileOptions {
     }
 }
 
+/// Why a Containerfile could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContainerfileError {
+    /// Reading the release.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// A name cannot be that of an image in a Containerfile.
+    #[error("`{}` cannot be the name of an image", found.escape_debug())]
+    ImageName {
+        /// The name.
+        found: String,
+    },
+    /// The user that builds would be root.
+    #[error("the user that builds is 0, which is root")]
+    RootUser,
+}
+
+impl ContainerfileError {
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Export(error) => error.kind(),
+            Self::ImageName { .. } | Self::RootUser => ErrorKind::InvalidInput,
+        }
+    }
+}
+
 /// Writes the Containerfile of a build container for a release: a user that is not root, the SDK
 /// from the image, volumes for the caches. podman, buildah and docker build it.
 ///
@@ -60,25 +90,25 @@ pub fn containerfile(
     repo: &Repo,
     commit: CommitId,
     options: &ContainerfileOptions,
-) -> Result<String, ExportError> {
+) -> Result<String, ContainerfileError> {
     let info = release(repo, commit)?;
     let tree = Tree::read(repo, commit)?;
     let (Some(version), Some(goroot)) = (info.version, goroot(&tree)) else {
         let kind = info.kind;
-        return Err(ExportError::NotARelease { commit, kind });
+        return Err(ExportError::NotARelease { commit, kind }.into());
     };
     for name in [Some(&options.image), options.base.as_ref()]
         .into_iter()
         .flatten()
     {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_graphic() && c != '$') {
-            return Err(ExportError::ImageName {
+            return Err(ContainerfileError::ImageName {
                 found: name.clone(),
             });
         }
     }
     if options.user == 0 {
-        return Err(ExportError::RootUser);
+        return Err(ContainerfileError::RootUser);
     }
     let image = short(&options.image);
     let owner = format!("{0}:{0}", options.user);

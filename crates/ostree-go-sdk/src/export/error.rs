@@ -1,14 +1,11 @@
 //! Why an export failed.
 
-use super::SysextForm;
 use crate::arch::Arch;
 use crate::catalog::CommitKind;
 use crate::fs::path::TreePath;
-use crate::id::{CommitId, FileId, RefName};
+use crate::id::{CommitId, FileId};
 use crate::kind::ErrorKind;
-use crate::process::ProcessError;
 use crate::registry::RegistryError;
-use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use std::io;
 use std::path::PathBuf;
@@ -60,134 +57,6 @@ pub enum ExportError {
         /// What it is.
         kind: CommitKind,
     },
-    /// Something is at the destination.
-    #[error("{} exists already", path.display())]
-    Exists {
-        /// The destination.
-        path: PathBuf,
-    },
-    /// A name that no system extension can have.
-    #[error(
-        "{} is no name for a system extension that is {}, expected one that {} in .raw",
-        path.display(),
-        match form {
-            SysextForm::Directory => "a directory",
-            _ => "an image",
-        },
-        match form {
-            SysextForm::Directory => "does not end",
-            _ => "ends",
-        }
-    )]
-    SysextName {
-        /// The destination.
-        path: PathBuf,
-        /// The form of the extension.
-        form: SysextForm,
-    },
-    /// A release has what no system extension may have.
-    #[error("/{path} of commit {commit} cannot be in a system extension: {problem}")]
-    SysextPath {
-        /// The commit.
-        commit: CommitId,
-        /// The path in the tree.
-        path: TreePath,
-        /// Why not.
-        problem: &'static str,
-    },
-    /// A text that names no host.
-    #[error(
-        "`{}` is no host, expected ID or ID:VERSION_ID as its os-release has them", found.escape_debug()
-    )]
-    InvalidHost {
-        /// The text as given.
-        found: String,
-    },
-    /// A file that is no `os-release`.
-    #[error("{} is no os-release, expected ID= and values of a-z, 0-9, `.`, `_` and `-`", path.display())]
-    InvalidOsRelease {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A program that is needed is not there.
-    #[error("cannot run `{tool}`, which is in the package {package}")]
-    MissingTool {
-        /// The program.
-        tool: &'static str,
-        /// The package that Debian and Fedora have it in.
-        package: &'static str,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
-    /// A program failed.
-    #[error("cannot write {}", path.display())]
-    Tool {
-        /// The destination.
-        path: PathBuf,
-        /// What it said.
-        #[source]
-        source: ProcessError,
-    },
-    /// Another program.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// The remote that a host is to have.
-    #[error(transparent)]
-    Remote(#[from] RemoteError),
-    /// Nothing to install was named.
-    #[error("no release to install was named")]
-    NoReleases,
-    /// A host has one architecture.
-    #[error("{found} is not for {expected}, as the releases before it")]
-    OtherArch {
-        /// The ref.
-        found: RefName,
-        /// The architecture of the first.
-        expected: Arch,
-    },
-    /// A commit cannot be asked for by a ref.
-    #[error("commit {commit} is bound to no ref that a host could install")]
-    Unbound {
-        /// The commit.
-        commit: CommitId,
-    },
-    /// A version of a configuration's format that is not written.
-    #[error("unknown {format} version `{}`, expected {}", found.escape_debug(), known.join(", "))]
-    UnknownSpec {
-        /// `Ignition`, `Butane`.
-        format: &'static str,
-        /// The version as given.
-        found: String,
-        /// The versions there are.
-        known: Vec<&'static str>,
-    },
-    /// A word that cannot stand in the files of a host.
-    #[error("{what} `{}` {problem}", found.escape_debug())]
-    InvalidWord {
-        /// What it is for: `variable`.
-        what: &'static str,
-        /// The word as given.
-        found: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// A release that could not be named: what asks for it by a ref would not find it.
-    #[error("no ref of the repository names the release of commit {commit}")]
-    NotOnRef {
-        /// The commit.
-        commit: CommitId,
-    },
-    /// Metadata that rpm-ostree would change.
-    #[error(
-        "commit {commit} has `${{` in the metadata `{key}`, which rpm-ostree would take for a variable"
-    )]
-    Variable {
-        /// The commit.
-        commit: CommitId,
-        /// The key.
-        key: String,
-    },
     /// The repository lacks a layer's commit.
     #[error(
         "the repository does not have layer `{layer}` of release {commit} whole: commit {missing}"
@@ -225,15 +94,6 @@ pub enum ExportError {
         /// The name.
         tag: String,
     },
-    /// A name cannot be that of an image in a Containerfile.
-    #[error("`{}` cannot be the name of an image", found.escape_debug())]
-    ImageName {
-        /// The name.
-        found: String,
-    },
-    /// The user that builds would be root.
-    #[error("the user that builds is 0, which is root")]
-    RootUser,
     /// A file has an owner or extended attributes, which images of releases do not.
     #[error(
         "cannot export /{path} of commit {commit}: it has an owner other than root, or extended attributes"
@@ -292,27 +152,9 @@ impl ExportError {
             Self::Repo(error) => error.kind(),
             Self::Damaged { .. } | Self::DamagedFile { .. } => ErrorKind::Drift,
             Self::Path { .. } => ErrorKind::UnsafeContent,
-            Self::NotARelease { .. }
-            | Self::NotOnRef { .. }
-            | Self::Variable { .. }
-            | Self::Exists { .. }
-            | Self::SysextName { .. }
-            | Self::SysextPath { .. }
-            | Self::InvalidHost { .. }
-            | Self::InvalidOsRelease { .. }
-            | Self::NoReleases
-            | Self::OtherArch { .. }
-            | Self::Unbound { .. }
-            | Self::UnknownSpec { .. }
-            | Self::InvalidWord { .. }
-            | Self::SameArch { .. }
-            | Self::Nothing
-            | Self::ImageName { .. }
-            | Self::RootUser
-            | Self::Tag { .. } => ErrorKind::InvalidInput,
-            Self::MissingTool { .. } => ErrorKind::NotFound,
-            Self::Tool { source, .. } | Self::Process(source) => source.kind(),
-            Self::Remote(error) => error.kind(),
+            Self::NotARelease { .. } | Self::SameArch { .. } | Self::Nothing | Self::Tag { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::NoLayer { .. } => ErrorKind::NotFound,
             Self::NotItsLayers { .. } => ErrorKind::Drift,
             Self::Owned { .. } => ErrorKind::UnsafeContent,

@@ -1,4 +1,4 @@
-//! A release in the forms that image pipelines take: one format a file.
+//! A release in the forms that image pipelines take: one a file, or a folder.
 //!
 //! What an export writes is read from the repository's objects, with no tree on disk in
 //! between (but for EROFS, whose tool reads nothing else), and every object is checked against its checksum on the way. The same commit gives
@@ -6,33 +6,29 @@
 //! whole and durable.
 
 mod boot;
-mod boot_text;
-mod butane;
 mod compression;
 mod containerfile;
 mod error;
-mod ignition;
 mod oci;
-mod os_release;
 mod release;
 mod sysext;
-mod sysext_tree;
 mod tar;
 mod tree;
 mod treefile;
 mod writer;
 
 pub use boot::{
-    BootConfig, BootFile, BootOptions, BootRelease, BootUnit, boot_config, write_boot_config,
+    BootConfig, BootError, BootFile, BootOptions, BootRelease, BootSpec, BootUnit, boot_config,
+    write_boot_config,
 };
 pub use compression::Compression;
-pub use containerfile::{ContainerfileOptions, containerfile};
+pub use containerfile::{ContainerfileError, ContainerfileOptions, containerfile};
 pub use error::ExportError;
-pub use ignition::BootSpec;
 pub use oci::{ExportedImage, ExportedLayer, ExportedOci, OciOptions, export_oci};
-pub use os_release::SysextHost;
-pub use sysext::{ExportedSysext, SysextForm, SysextOptions, export_sysext};
+pub use sysext::{
+    ExportedSysext, SysextError, SysextForm, SysextHost, SysextOptions, export_sysext,
+};
 pub use tar::{ExportedTar, TarOptions, export_tar, write_tar};
-pub use treefile::{Fragment, FragmentOptions, Syntax, fragment};
+pub use treefile::{Fragment, FragmentError, FragmentOptions, Syntax, fragment};
 
 pub(crate) use tree::read_leaf;

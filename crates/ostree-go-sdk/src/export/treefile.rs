@@ -10,6 +10,7 @@ use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind, image_metadata, list};
 use crate::fs::atomic;
 use crate::id::{CommitId, RefName};
+use crate::kind::ErrorKind;
 use crate::repo::Repo;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -62,6 +63,42 @@ pub struct Fragment {
     refs: Vec<RefName>,
 }
 
+/// Why a treefile fragment could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FragmentError {
+    /// Reading a release.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// A release that could not be named: what asks for it by a ref would not find it.
+    #[error("no ref of the repository names the release of commit {commit}")]
+    NotOnRef {
+        /// The commit.
+        commit: CommitId,
+    },
+    /// Metadata that rpm-ostree would change.
+    #[error(
+        "commit {commit} has `${{` in the metadata `{key}`, which rpm-ostree would take for a variable"
+    )]
+    Variable {
+        /// The commit.
+        commit: CommitId,
+        /// The key.
+        key: String,
+    },
+}
+
+impl FragmentError {
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Export(error) => error.kind(),
+            Self::NotOnRef { .. } | Self::Variable { .. } => ErrorKind::InvalidInput,
+        }
+    }
+}
+
 /// The name of the files of a fragment, without their ending.
 const NAME: &str = "go-sdk";
 
@@ -75,8 +112,8 @@ pub fn fragment(
     repo: &Repo,
     releases: &[CommitId],
     options: &FragmentOptions,
-) -> Result<Fragment, ExportError> {
-    let listed = list(repo)?;
+) -> Result<Fragment, FragmentError> {
+    let listed = list(repo).map_err(ExportError::from)?;
     let (mut by_arch, mut refs) = (BTreeMap::<Arch, Vec<_>>::new(), Vec::new());
     for id in releases {
         let (name, info) = on_ref(repo, &listed, *id)?;
@@ -102,7 +139,7 @@ fn on_ref<'l>(
     repo: &Repo,
     listed: &'l [(RefName, CommitInfo)],
     id: CommitId,
-) -> Result<(&'l RefName, &'l CommitInfo), ExportError> {
+) -> Result<(&'l RefName, &'l CommitInfo), FragmentError> {
     let found = release(repo, id)?;
     let is_it = |info: &CommitInfo| {
         info.kind == CommitKind::Release
@@ -112,20 +149,20 @@ fn on_ref<'l>(
     let on_ref = listed.iter().find(|(_, info)| is_it(info));
     on_ref
         .map(|(name, info)| (name, info))
-        .ok_or(ExportError::NotOnRef { commit: id })
+        .ok_or(FragmentError::NotOnRef { commit: id })
 }
 
 fn of_arch(
     releases: &[(&RefName, &CommitInfo)],
     options: &FragmentOptions,
-) -> Result<Value, ExportError> {
+) -> Result<Value, FragmentError> {
     let layers: Vec<&str> = releases.iter().map(|(name, _)| name.as_str()).collect();
     let infos: Vec<CommitInfo> = releases.iter().map(|(_, info)| (*info).clone()).collect();
     let metadata = image_metadata(&infos, Vec::new());
     for (key, value) in &metadata {
         // rpm-ostree replaces variables in the texts that stand right below the key.
         if value.as_str().is_some_and(|text| text.contains("${")) {
-            return Err(ExportError::Variable {
+            return Err(FragmentError::Variable {
                 commit: infos[0].id,
                 key: key.clone(),
             });

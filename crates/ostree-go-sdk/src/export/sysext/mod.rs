@@ -8,13 +8,17 @@
 //! squashfs is fed to `mksquashfs` as a tar archive, with no tree on disk in between.
 //! `mkfs.erofs` reads no archives before erofs-utils 1.7, so it gets a tree beside the image.
 
-use super::ExportError;
-use super::os_release::SysextHost;
-use super::release::release;
-use super::sysext_tree::{Parts, write_archive, write_directory};
+mod error;
+mod os_release;
+mod tree;
 
+pub use error::SysextError;
+pub use os_release::SysextHost;
+
+use super::ExportError;
+use super::release::release;
 use crate::fs::path::TreePath;
-use crate::fs::{atomic, digest, tree};
+use crate::fs::{atomic, digest};
 use crate::id::{CommitId, Sha256};
 use crate::process::{self, ProcessError};
 use crate::progress::{Progress, Silent};
@@ -26,6 +30,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use tree::{Parts, write_archive, write_directory};
 
 /// What form an extension takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +152,7 @@ pub fn export_sysext(
     commit: CommitId,
     dest: &Path,
     options: &SysextOptions,
-) -> Result<ExportedSysext, ExportError> {
+) -> Result<ExportedSysext, SysextError> {
     let info = release(repo, commit)?;
     let form = options.form.unwrap_or_else(|| SysextForm::of_name(dest));
     let name = extension_name(dest, form)?;
@@ -188,8 +193,8 @@ fn is_image_name(dest: &Path) -> bool {
 }
 
 /// The name that systemd knows an extension by.
-fn extension_name(dest: &Path, form: SysextForm) -> Result<String, ExportError> {
-    let invalid = || ExportError::SysextName {
+fn extension_name(dest: &Path, form: SysextForm) -> Result<String, SysextError> {
+    let invalid = || SysextError::Name {
         path: dest.to_owned(),
         form,
     };
@@ -230,7 +235,7 @@ impl Job<'_> {
     }
 
     /// Writes the directory under a hidden name, and renames it.
-    fn directory(&self) -> Result<u64, ExportError> {
+    fn directory(&self) -> Result<u64, SysextError> {
         if self.dest.symlink_metadata().is_ok() {
             return Err(self.exists());
         }
@@ -251,9 +256,15 @@ impl Job<'_> {
         Ok(bytes)
     }
 
-    fn exists(&self) -> ExportError {
-        ExportError::Exists {
+    fn exists(&self) -> SysextError {
+        SysextError::Exists {
             path: self.dest.to_owned(),
+        }
+    }
+
+    fn cancelled(&self) -> ExportError {
+        ExportError::Cancelled {
+            commit: self.commit,
         }
     }
 
@@ -271,8 +282,8 @@ impl Job<'_> {
     /// Has an image made under a hidden name, and renames it.
     fn image(
         &self,
-        make: impl FnOnce(&Path) -> Result<(), ExportError>,
-    ) -> Result<(u64, Option<Sha256>), ExportError> {
+        make: impl FnOnce(&Path) -> Result<(), SysextError>,
+    ) -> Result<(u64, Option<Sha256>), SysextError> {
         let failed = || ExportError::io("write", self.dest);
         let file = tempfile::Builder::new()
             .prefix(".ostree-go-")
@@ -285,16 +296,14 @@ impl Job<'_> {
         let item = self.dest.to_string_lossy();
         let (hasher, bytes) = digest::hash(&mut image, &item, None, self.progress)
             .map_err(failed())?
-            .ok_or(ExportError::Cancelled {
-                commit: self.commit,
-            })?;
+            .ok_or_else(|| self.cancelled())?;
         atomic::rename(&image, &temporary, self.dest).map_err(failed())?;
         // Nothing is under that name any more.
         let _ = temporary.keep();
         Ok((bytes, Some(digest::finish(hasher))))
     }
 
-    fn squashfs(&self, image: &Path) -> Result<(), ExportError> {
+    fn squashfs(&self, image: &Path) -> Result<(), SysextError> {
         let time = self.seconds();
         let mut command = Command::new("mksquashfs");
         command
@@ -328,13 +337,10 @@ impl Job<'_> {
                 self.progress,
             )
         });
-        fed.map_err(|error| match error {
-            ExportError::Process(error) => self.tool("mksquashfs", "squashfs-tools", error),
-            other => other,
-        })
+        Ok(fed.map_err(|error| self.tool("mksquashfs", "squashfs-tools", error))??)
     }
 
-    fn erofs(&self, image: &Path) -> Result<(), ExportError> {
+    fn erofs(&self, image: &Path) -> Result<(), SysextError> {
         let staging = Staging::new(self)?;
         self.tree(staging.path())?;
         let mut command = Command::new("mkfs.erofs");
@@ -356,20 +362,18 @@ impl Job<'_> {
         u32::try_from(self.time).unwrap_or(u32::MAX).to_string()
     }
 
-    fn tool(&self, tool: &'static str, package: &'static str, error: ProcessError) -> ExportError {
+    fn tool(&self, tool: &'static str, package: &'static str, error: ProcessError) -> SysextError {
         match error {
             // Ctrl-C is for every program of the terminal.
-            _ if self.progress.is_cancelled() => ExportError::Cancelled {
-                commit: self.commit,
-            },
+            _ if self.progress.is_cancelled() => self.cancelled().into(),
             ProcessError::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                ExportError::MissingTool {
+                SysextError::MissingTool {
                     tool,
                     package,
                     source,
                 }
             }
-            source => ExportError::Tool {
+            source => SysextError::Tool {
                 path: self.dest.to_owned(),
                 source,
             },
@@ -398,7 +402,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // It has gone by its other name, or an error is on its way already.
-        let _ = tree::remove(&self.0);
+        let _ = crate::fs::tree::remove(&self.0);
     }
 }
 

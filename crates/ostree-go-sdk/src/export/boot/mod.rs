@@ -1,11 +1,18 @@
 //! What a host needs to install an SDK and keep it new, as files and a unit: one list, which
-//! [`ignition`](super::ignition) and [`butane`](super::butane) both render.
+//! [`ignition`] and [`butane`] both render.
 //!
 //! Nothing here touches the host. Its `ostree-go` does the work at each boot, by the commands of
 //! the unit, and checks every signature with the key that is among the files.
 
+mod butane;
+mod error;
+mod ignition;
+mod text;
+
+pub use error::BootError;
+pub use ignition::BootSpec;
+
 use super::ExportError;
-use super::boot_text::{profile, sdk_meta, tmpfiles, unit, user_environment};
 use super::release::release;
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
@@ -14,18 +21,19 @@ use crate::id::{CommitId, RefName};
 use crate::remote::{self, NewRemote, RemoteError, Verification};
 use crate::repo::Repo;
 use std::path::{Path, PathBuf};
+use text::{profile, sdk_meta, tmpfiles, unit, user_environment};
 
 /// The name of the unit.
-pub(super) const UNIT: &str = "ostree-go-sdk.service";
+const UNIT: &str = "ostree-go-sdk.service";
 
 /// What a host's configuration is to say beside which SDKs it has.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BootOptions {
-    pub(super) remote: NewRemote,
-    pub(super) program: PathBuf,
-    pub(super) cache_owner: String,
-    pub(super) environment: Vec<(String, String)>,
+    remote: NewRemote,
+    program: PathBuf,
+    cache_owner: String,
+    environment: Vec<(String, String)>,
 }
 
 impl BootOptions {
@@ -110,14 +118,14 @@ pub struct BootUnit {
 }
 
 /// What the texts are made of, all of it checked.
-pub(super) struct Facts<'a> {
-    pub(super) options: &'a BootOptions,
-    pub(super) arch: Arch,
+struct Facts<'a> {
+    options: &'a BootOptions,
+    arch: Arch,
     /// The active SDK.
-    pub(super) first: &'a CommitInfo,
-    pub(super) releases: &'a [BootRelease],
+    first: &'a CommitInfo,
+    releases: &'a [BootRelease],
     /// The files with the remote's keys.
-    pub(super) keys: Vec<String>,
+    keys: Vec<String>,
 }
 
 /// The configuration of a host that installs releases or channels at its first boot, and
@@ -130,19 +138,17 @@ pub fn boot_config(
     repo: &Repo,
     commits: &[CommitId],
     options: &BootOptions,
-) -> Result<BootConfig, ExportError> {
+) -> Result<BootConfig, BootError> {
     check(options)?;
     let infos = commits.iter().map(|commit| release(repo, *commit));
     let infos = infos.collect::<Result<Vec<_>, _>>()?;
-    let first = infos.first().ok_or(ExportError::NoReleases)?;
+    let first = infos.first().ok_or(BootError::NoReleases)?;
     let releases = infos.iter().map(boot_release);
     let releases = releases.collect::<Result<Vec<_>, _>>()?;
-    let arch = first
-        .arch
-        .ok_or(ExportError::Unbound { commit: first.id })?;
+    let arch = first.arch.ok_or(BootError::Unbound { commit: first.id })?;
     let other = infos.iter().position(|info| info.arch != Some(arch));
     if let Some(at) = other {
-        return Err(ExportError::OtherArch {
+        return Err(BootError::OtherArch {
             found: releases[at].ref_name.clone(),
             expected: arch,
         });
@@ -212,9 +218,9 @@ fn file(path: impl Into<String>, content: impl Into<Vec<u8>>) -> BootFile {
     }
 }
 
-fn boot_release(info: &CommitInfo) -> Result<BootRelease, ExportError> {
+fn boot_release(info: &CommitInfo) -> Result<BootRelease, BootError> {
     let found = info.bound_to.first().zip(info.version.clone());
-    let (ref_name, version) = found.ok_or(ExportError::Unbound { commit: info.id })?;
+    let (ref_name, version) = found.ok_or(BootError::Unbound { commit: info.id })?;
     Ok(BootRelease {
         ref_name: ref_name.clone(),
         commit: info.id,
@@ -223,14 +229,14 @@ fn boot_release(info: &CommitInfo) -> Result<BootRelease, ExportError> {
 }
 
 /// Whether every word may stand where it is to stand.
-fn check(options: &BootOptions) -> Result<(), ExportError> {
+fn check(options: &BootOptions) -> Result<(), BootError> {
     let remote = &options.remote;
     if remote.verification == Verification::Unsigned {
         let name = remote.name.clone();
         return Err(RemoteError::NoKeys { name }.into());
     }
     remote::check(remote)?;
-    let invalid = |what, found: &str, problem| ExportError::InvalidWord {
+    let invalid = |what, found: &str, problem| BootError::InvalidWord {
         what,
         found: found.to_owned(),
         problem,

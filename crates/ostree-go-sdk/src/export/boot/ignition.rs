@@ -3,8 +3,7 @@
 //! Source: `docs/configuration-v3_3.md` to `v3_6.md` of coreos/ignition. Only fields that all of
 //! them have are used.
 
-use super::ExportError;
-use super::boot::BootConfig;
+use super::{BootConfig, BootError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::write::GzEncoder;
@@ -57,7 +56,7 @@ impl BootSpec {
     ///
     /// # Errors
     /// When it is none of [`BootSpec::ALL`].
-    pub fn of_ignition(version: &str) -> Result<Self, ExportError> {
+    pub fn of_ignition(version: &str) -> Result<Self, BootError> {
         Self::of("Ignition", version, Self::ignition)
     }
 
@@ -65,7 +64,7 @@ impl BootSpec {
     ///
     /// # Errors
     /// When it is none of [`BootSpec::ALL`].
-    pub fn of_butane(version: &str) -> Result<Self, ExportError> {
+    pub fn of_butane(version: &str) -> Result<Self, BootError> {
         Self::of("Butane", version, Self::butane)
     }
 
@@ -73,9 +72,9 @@ impl BootSpec {
         format: &'static str,
         version: &str,
         name: fn(Self) -> &'static str,
-    ) -> Result<Self, ExportError> {
+    ) -> Result<Self, BootError> {
         let found = Self::ALL.into_iter().find(|spec| name(*spec) == version);
-        found.ok_or_else(|| ExportError::UnknownSpec {
+        found.ok_or_else(|| BootError::UnknownSpec {
             format,
             found: version.to_owned(),
             known: Self::ALL.map(name).to_vec(),

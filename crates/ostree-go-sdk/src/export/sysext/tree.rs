@@ -1,7 +1,8 @@
 //! What is in a system extension, and its two ways out: as a tar archive and as a directory.
 
-use super::ExportError;
-use super::tree::{Leaf, Node, Tree, read_leaf};
+use super::SysextError;
+use crate::export::ExportError;
+use crate::export::tree::{Leaf, Node, Tree, read_leaf};
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId};
 use crate::object::AnyHeader;
@@ -43,9 +44,9 @@ impl Parts {
         name: &str,
         release: String,
         leave_out: bool,
-    ) -> Result<Self, ExportError> {
+    ) -> Result<Self, SysextError> {
         let own = format!("usr/lib/extension-release.d/extension-release.{name}");
-        let own: TreePath = own.parse().map_err(|_| ExportError::SysextName {
+        let own: TreePath = own.parse().map_err(|_| SysextError::Name {
             path: name.into(),
             form: super::SysextForm::Directory,
         })?;
@@ -57,7 +58,7 @@ impl Parts {
                 (Some("usr" | "opt"), Node::Leaf(_))
                     if path.as_str() == "usr/lib/os-release" || path == own =>
                 {
-                    return Err(ExportError::SysextPath {
+                    return Err(SysextError::Path {
                         commit,
                         path,
                         problem: "no extension may bring its own",
@@ -71,7 +72,7 @@ impl Parts {
                 }
                 (_, Node::Leaf(_)) if leave_out => left_out.push(path),
                 (_, Node::Leaf(_)) => {
-                    return Err(ExportError::SysextPath {
+                    return Err(SysextError::Path {
                         commit,
                         path,
                         problem: "only /usr and /opt are merged",

@@ -1,6 +1,6 @@
 //! What a host says it is: `os-release(5)`.
 
-use super::ExportError;
+use super::SysextError;
 use std::path::Path;
 
 /// The host that an extension is for.
@@ -26,13 +26,13 @@ impl SysextHost {
     ///
     /// # Errors
     /// When one of them has characters that it cannot have.
-    pub fn parse(text: &str) -> Result<Self, ExportError> {
+    pub fn parse(text: &str) -> Result<Self, SysextError> {
         let (id, version_id) = match text.split_once(':') {
             Some((id, version_id)) => (id, Some(version_id)),
             None => (text, None),
         };
         let named = Self::named(id.to_owned(), version_id.map(str::to_owned), None);
-        named.ok_or_else(|| ExportError::InvalidHost {
+        named.ok_or_else(|| SysextError::InvalidHost {
             found: text.to_owned(),
         })
     }
@@ -41,7 +41,7 @@ impl SysextHost {
     ///
     /// # Errors
     /// When it has no `ID`, or a value has characters that it cannot have.
-    pub fn from_os_release(text: &str, name: &Path) -> Result<Self, ExportError> {
+    pub fn from_os_release(text: &str, name: &Path) -> Result<Self, SysextError> {
         let mut found: [Option<String>; 3] = Default::default();
         for line in text.lines() {
             let Some((key, value)) = line.trim().split_once('=') else {
@@ -55,7 +55,7 @@ impl SysextHost {
         }
         let [id, version_id, sysext_level] = found;
         id.and_then(|id| Self::named(id, version_id, sysext_level))
-            .ok_or_else(|| ExportError::InvalidOsRelease {
+            .ok_or_else(|| SysextError::InvalidOsRelease {
                 path: name.to_owned(),
             })
     }

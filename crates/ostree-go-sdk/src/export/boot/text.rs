@@ -1,6 +1,6 @@
 //! The texts of the files that a host gets.
 
-use super::boot::Facts;
+use super::Facts;
 use crate::arch::Arch;
 use std::fmt::Write as _;
 
