@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 9] = [
     ],
     &["repo", "ffi"],
     &[
-        "store", "sign", "checkout", "delta", "catalog", "diff", "fsck",
+        "store", "sign", "setters", "checkout", "delta", "catalog", "diff", "fsck",
     ],
     &["remote", "pull", "publish", "prune", "upstream"],
     &["source", "layer"],

@@ -89,6 +89,7 @@ mod pull;
 mod registry;
 pub mod remote;
 mod repo;
+mod setters;
 mod sign;
 mod source;
 mod store;

@@ -27,6 +27,7 @@ use crate::id::CommitId;
 use crate::metadata;
 use crate::progress::{Progress, Silent};
 use crate::repo::Repo;
+use crate::setters::setters;
 use crate::sign::SigningKey;
 use crate::source::Limits;
 use crate::treefile::Treefile;
@@ -142,12 +143,10 @@ impl Compose {
         self
     }
 
-    /// Signs every commit of the result with these keys: layers, releases, channels, those that
-    /// were there before as well. A signature that is there is kept. Default: none.
-    #[must_use]
-    pub fn sign_with(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
-        self.keys = keys.into_iter().collect();
-        self
+    setters! {
+        /// Signs every commit of the result with these keys: layers, releases, channels, those that
+        /// were there before as well. A signature that is there is kept. Default: none.
+        sign_with;
     }
 
     /// How many threads hash and write objects. Default: one per core.
@@ -187,18 +186,11 @@ impl Compose {
         self
     }
 
-    /// The time of channel commits. Default: [`SystemClock`].
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Who hears what happens. Default: [`Silent`].
-    #[must_use]
-    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
-        self
+    setters! {
+        /// The time of channel commits. Default: [`SystemClock`].
+        clock;
+        /// Who hears what happens. Default: [`Silent`].
+        progress;
     }
 
     /// Compares with what a repository has. Opens no source and writes nothing.

@@ -6,6 +6,7 @@ use crate::id::{CommitId, RefName};
 use crate::metadata;
 use crate::progress::{Progress, Silent};
 use crate::repo::Repo;
+use crate::setters::setters;
 use crate::sign::{self, SigningKey};
 use std::sync::Arc;
 
@@ -44,25 +45,13 @@ impl Promote {
         self
     }
 
-    /// Signs the channel's commit with these keys. Default: none.
-    #[must_use]
-    pub fn sign_with(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
-        self.keys = keys.into_iter().collect();
-        self
-    }
-
-    /// The time of the commit. Default: [`SystemClock`].
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Who hears that another process is waited for. Default: [`Silent`].
-    #[must_use]
-    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
-        self
+    setters! {
+        /// Signs the channel's commit with these keys. Default: none.
+        sign_with;
+        /// The time of the commit. Default: [`SystemClock`].
+        clock;
+        /// Who hears that another process is waited for. Default: [`Silent`].
+        progress;
     }
 
     /// Does it, in one transaction. Everything is durable when this returns.

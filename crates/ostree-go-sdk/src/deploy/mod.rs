@@ -54,6 +54,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
 use crate::repo::Repo;
+use crate::setters::setters;
 use error::io;
 use state::State;
 use std::fmt;
@@ -109,11 +110,9 @@ impl Root {
         })
     }
 
-    /// Where times in the state come from. Default: [`SystemClock`].
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
+    setters! {
+        /// Where times in the state come from. Default: [`SystemClock`].
+        clock;
     }
 
     /// Its directory.

@@ -10,6 +10,7 @@ use crate::fs::atomic::Pending;
 use crate::id::{CommitId, Sha256};
 use crate::progress::{Event, Phase, Progress, Silent};
 use crate::repo::Repo;
+use crate::setters::setters;
 use ::tar::{Builder, EntryType, Header};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -40,11 +41,9 @@ impl TarOptions {
         self
     }
 
-    /// Who is told how far it is. Default: nobody.
-    #[must_use]
-    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
-        self
+    setters! {
+        /// Who is told how far it is. Default: nobody.
+        progress;
     }
 }
 

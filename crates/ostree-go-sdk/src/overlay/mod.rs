@@ -17,6 +17,7 @@ pub use plan::{Overlaid, OverlayPlan, OverlayWarning};
 use crate::id::{CommitId, RefName};
 use crate::progress::{Progress, Silent};
 use crate::repo::Repo;
+use crate::setters::setters;
 use crate::sign::SigningKey;
 use std::fmt;
 use std::sync::Arc;
@@ -118,18 +119,11 @@ impl Overlay {
         self
     }
 
-    /// Signs the commit with these keys, one that was there before as well. Default: none.
-    #[must_use]
-    pub fn sign_with(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
-        self.keys = keys.into_iter().collect();
-        self
-    }
-
-    /// Who hears what happens. Default: [`Silent`].
-    #[must_use]
-    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
-        self
+    setters! {
+        /// Signs the commit with these keys, one that was there before as well. Default: none.
+        sign_with;
+        /// Who hears what happens. Default: [`Silent`].
+        progress;
     }
 
     /// Compares the trees. Writes nothing.

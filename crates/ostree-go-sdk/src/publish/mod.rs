@@ -17,6 +17,7 @@ use crate::delta::{DeltaError, DeltaName, DeltaPreset};
 use crate::kind::ErrorKind;
 use crate::progress::{Progress, Silent};
 use crate::repo::{Repo, RepoError};
+use crate::setters::setters;
 use crate::sign::{SignError, SigningKey};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,11 +91,9 @@ impl Publish {
         self
     }
 
-    /// Signs the summary with these keys. Default: none.
-    #[must_use]
-    pub fn sign_with(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
-        self.keys = keys.into_iter().collect();
-        self
+    setters! {
+        /// Signs the summary with these keys. Default: none.
+        sign_with;
     }
 
     /// Puts the signatures of those keys that are Ed25519's around the deltas too. Clients that
@@ -123,18 +122,11 @@ impl Publish {
         self
     }
 
-    /// The time that the page and new deltas say. Default: [`SystemClock`].
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Who hears what happens. Default: [`Silent`].
-    #[must_use]
-    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
-        self
+    setters! {
+        /// The time that the page and new deltas say. Default: [`SystemClock`].
+        clock;
+        /// Who hears what happens. Default: [`Silent`].
+        progress;
     }
 
     /// Looks which deltas are missing and which are superseded. Writes nothing.

@@ -22,6 +22,7 @@ use crate::id::{CommitId, Sha256};
 use crate::kind::ErrorKind;
 use crate::progress::{Progress, Silent};
 use crate::repo::Repo;
+use crate::setters::setters;
 use crate::version::GoVersion;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -97,11 +98,9 @@ impl Upstream {
         self
     }
 
-    /// Who hears of progress and may ask for a stop. Default: nobody.
-    #[must_use]
-    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
-        self
+    setters! {
+        /// Who hears of progress and may ask for a stop. Default: nobody.
+        progress;
     }
 
     /// Checks one release. Writes nothing, and remembers no head of the tree: that the

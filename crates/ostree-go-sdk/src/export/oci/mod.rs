@@ -21,6 +21,7 @@ use crate::oci::{ImageLocation, format, is_name};
 use crate::progress::{Progress, Silent};
 use crate::registry::{RegistryOptions, is_tag};
 use crate::repo::Repo;
+use crate::setters::setters;
 use image::{Document, LayerBlob, Release};
 use oci_spec::image::Descriptor;
 use std::collections::BTreeMap;
@@ -73,11 +74,9 @@ impl OciOptions {
         self
     }
 
-    /// Who is told how far it is. Default: nobody.
-    #[must_use]
-    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
-        self
+    setters! {
+        /// Who is told how far it is. Default: nobody.
+        progress;
     }
 }
 

@@ -23,6 +23,7 @@ use crate::id::{CommitId, Sha256};
 use crate::process::{self, ProcessError};
 use crate::progress::{Progress, Silent};
 use crate::repo::Repo;
+use crate::setters::setters;
 use rustix::fs::RenameFlags;
 use std::fs::File;
 use std::io;
@@ -109,11 +110,9 @@ impl SysextOptions {
         self
     }
 
-    /// Who is told how far it is. Default: nobody.
-    #[must_use]
-    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
-        self
+    setters! {
+        /// Who is told how far it is. Default: nobody.
+        progress;
     }
 }
 
