@@ -210,6 +210,45 @@ fn a_part_a_history_a_mirror() {
 }
 
 #[test]
+fn a_damaged_commit_is_fetched_anew() {
+    let shop = Shop::new();
+    let commit = shop.publisher.rev(REF).unwrap();
+    let object = shop.object(REF, "commit");
+    let damages: [fn(&mut Vec<u8>); 3] = [
+        |bytes| bytes[40] ^= 1,
+        |bytes| bytes.truncate(50),
+        |bytes| bytes.clear(),
+    ];
+    let local = format!("file://{}", shop.publisher.repo().display());
+    let keys = shop.gpg.export(&shop.key).display().to_string();
+    shop.host
+        .run(["remote", "add", "near", &local, "--gpg-import", &keys])
+        .ok();
+    for remote in ["acme", "near"] {
+        let name = format!("{remote}:{REF}");
+        shop.pull(&[remote, REF]).ok();
+        for damage in damages {
+            let path = shop.host.repo().join(object.trim_start_matches('/'));
+            let mut bytes = std::fs::read(&path).unwrap();
+            damage(&mut bytes);
+            // The object may be a link that somebody else has too.
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, bytes).unwrap();
+            let fsck = ostree::try_ostree(&shop.host.repo(), ["fsck", "--quiet"]);
+            assert!(!fsck.status.success());
+            shop.server.behave();
+            shop.pull(&[remote, REF]).ok();
+            let asked = shop.server.requests();
+            assert!(!asked.iter().any(|p| p.ends_with(".filez")), "{asked:?}");
+            assert_eq!(shop.host.rev(&name), Some(commit.clone()));
+            shop.host.fsck();
+            shop.host.checkout(&name, "tree");
+            std::fs::remove_dir_all(shop.host.path("tree")).unwrap();
+        }
+    }
+}
+
+#[test]
 fn ten_pulls_at_once() {
     let shop = Shop::new();
     let names: Vec<String> = (0..5).map(|n| format!("go-sdk/x86_64/1.99.{n}")).collect();

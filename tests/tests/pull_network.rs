@@ -114,7 +114,14 @@ fn a_delta_that_goes_away_during_the_pull() {
     let shop = Shop::new();
     shop.delta(None, &shop.publisher.rev(REF).unwrap());
     shop.server.fault("/0$", Fault::Status(404));
-    shop.pull(&[REF]).ok();
+    let out = shop.pull(&[REF, "--format", "json"]).ok();
+    // What comes object by object has not come by delta.
+    assert!(
+        out.stdout.contains("\"used_delta\": false"),
+        "{}",
+        out.stdout
+    );
+    assert!(!out.stderr.contains("by delta"), "{}", out.stderr);
     let asked = shop.server.requests();
     assert!(asked.iter().any(|p| p.ends_with(".filez")), "{asked:?}");
     shop.unharmed(&[&format!("acme:{REF}")]);
@@ -187,6 +194,30 @@ fn no_more_bytes_than_allowed() {
     assert!(!asked.iter().any(|p| p.ends_with("/0")), "{asked:?}");
     shop.pull(&[REF, "--max-bytes", "1000000"]).ok();
     shop.unharmed(&[&format!("acme:{REF}")]);
+}
+
+#[test]
+fn what_two_refs_share_counts_once() {
+    let shop = Shop::new();
+    // The same tree under another name, as a release and its channel are.
+    let release = "go-sdk/x86_64/1.99.1";
+    let commit = shop.commit(release, 1, &["--add-metadata-string=version=1.99.1"]);
+    shop.delta(None, &shop.publisher.rev(REF).unwrap());
+    shop.delta(None, &commit);
+    let out = shop.pull(&[REF, release, "--dry-run", "--format", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&out.ok().stdout).unwrap();
+    let bytes = said["commits"][0]["download"]["bytes"].as_u64().unwrap();
+    assert_eq!(said["commits"][1]["download"]["bytes"], bytes);
+    // The commits and their signatures come beside the delta.
+    let limit = (bytes + 20_000).to_string();
+    assert!(bytes + 20_000 < 2 * bytes, "{bytes}");
+    shop.server.behave();
+    let out = shop.pull(&[REF, release, "--max-bytes", &limit]).ok();
+    assert!(out.stderr.contains("by delta"), "{}", out.stderr);
+    let asked = shop.server.requests();
+    let parts = asked.iter().filter(|p| p.ends_with("/0")).count();
+    assert_eq!(parts, 1, "{asked:?}");
+    shop.unharmed(&[&format!("acme:{REF}"), &format!("acme:{release}")]);
 }
 
 #[test]

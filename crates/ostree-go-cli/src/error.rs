@@ -277,6 +277,12 @@ fn pull_hint(error: &PullError) -> Option<String> {
         }
         PullError::Older { .. } => "--allow-downgrade takes it",
         PullError::TooLarge { .. } => "--max-bytes allows more",
+        PullError::NoSummary { .. } => {
+            "name the refs, or have the publisher run `ostree-go publish`"
+        }
+        PullError::ImagesOnly {
+            what: "summary", ..
+        } => "name the refs",
         PullError::SeveralImages { .. } => "name one, as in oci:FOLDER:TAG",
         PullError::NoSuchPlatform { .. } => "--arch names another machine",
         PullError::Registry { source, .. } if source.kind() == ErrorKind::PermissionDenied => {

@@ -5,6 +5,7 @@
 //! libostree's own lock, which a prune takes alone; what a transaction has seen in the
 //! repository therefore stays until the transaction ends.
 
+mod damage;
 mod seen;
 mod staging;
 mod transaction;
@@ -411,17 +412,6 @@ impl Repo {
                 gio::Cancellable::NONE,
             )
             .map_err(|source| self.failed(&format!("look for commit {id}"), source))
-    }
-
-    /// Whether a commit and all it is made of are there, as far as the repository knows.
-    pub(crate) fn is_complete(&self, id: CommitId) -> Result<bool, RepoError> {
-        if !self.has_commit(id)? {
-            return Ok(false);
-        }
-        let loaded = self.inner.load_commit(&id.to_string());
-        let (_, state) =
-            loaded.map_err(|source| self.failed(&format!("read commit {id}"), source))?;
-        Ok(!state.contains(ostree::RepoCommitState::PARTIAL))
     }
 
     /// Says of a commit whether all it is made of is there.

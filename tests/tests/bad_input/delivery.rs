@@ -213,7 +213,13 @@ fn pulls() {
     assert_snapshot!(said("pull acme"), @"
     2 invalid-input
     error: no ref to pull from remote `acme`
-    hint: name one, as `1.26`
+    hint: name one, as `1.26`; `--mirror` takes all
+    ");
+    shop.server.fault("/summary", Fault::Status(404));
+    assert_snapshot!(said("pull --mirror acme"), @"
+    1 not-found
+    error: remote `acme` at [url] has no summary, so that nobody knows its refs
+    hint: name the refs, or have the publisher run `ostree-go publish`
     ");
     assert_snapshot!(said("pull acme a..b"), @"
     1 not-found
@@ -276,6 +282,25 @@ fn pulls() {
     hint: --allow-downgrade takes it
     ");
     drop(bad);
+    shop.host
+        .run([
+            "remote",
+            "add",
+            "images",
+            "oci+http://localhost:1/go-sdk",
+            "--no-gpg-verify",
+        ])
+        .ok();
+    assert_snapshot!(said("pull --mirror images"), @"
+    2 invalid-input
+    error: remote `images` has images, and those have no summary
+    hint: name the refs
+    ");
+    assert_snapshot!(said("pull --mirror"), @"
+    2 invalid-input
+    error: there are several remotes
+    hint: name one of acme, images
+    ");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub struct PullArgs {
     /// The remote, unless there is only one, and refs; a version or channel means this machine's
     /// architecture. `@sha256:DIGEST` behind one says which image of a registry it is to be
-    #[arg(value_name = "[REMOTE] REF", required = true)]
+    #[arg(value_name = "[REMOTE] REF", required_unless_present = "mirror")]
     what: Vec<String>,
 
     /// Fetch the commits and their signatures only, say what there is to download, and move no ref
@@ -40,7 +40,8 @@ pub struct PullArgs {
     )]
     depth: i32,
 
-    /// Move local refs instead of the remote's, to serve them on
+    /// Move local refs instead of the remote's, to serve them on. Without REF, every ref that the
+    /// remote's summary has, and the summary as well
     #[arg(long)]
     mirror: bool,
 
@@ -75,7 +76,7 @@ pub struct PullArgs {
 
 pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError> {
     let repo = context.client_repo()?;
-    let (remote, names) = what(&repo, &args.what)?;
+    let (remote, names) = what(&repo, &args.what, args.mirror)?;
     let refs = names
         .iter()
         .map(|name| pinned(name, Arch::host()))
@@ -145,20 +146,18 @@ pub fn with_pins(pull: Pull, refs: &[(RefName, Option<Sha256>)]) -> Pull {
     pins.fold(pull, |pull, (name, pin)| pull.pin(name, pin))
 }
 
-/// The remote and the refs that the words mean.
-fn what(repo: &Repo, words: &[String]) -> Result<(String, Vec<String>), CliError> {
+/// The remote and the refs that the words mean; none are all of a mirror's.
+fn what(repo: &Repo, words: &[String], mirror: bool) -> Result<(String, Vec<String>), CliError> {
     let known: Vec<String> = remote::list(repo)?
         .into_iter()
         .map(|remote| remote.name)
         .collect();
-    let (first, rest) = words
-        .split_first()
-        .ok_or_else(|| CliError::usage("no ref"))?;
-    if known.contains(first) {
-        if rest.is_empty() {
+    let named = words.split_first();
+    if let Some((first, rest)) = named.filter(|(first, _)| known.contains(first)) {
+        if rest.is_empty() && !mirror {
             return Err(CliError::Usage {
                 message: format!("no ref to pull from remote `{first}`"),
-                hint: Some("name one, as `1.26`".to_owned()),
+                hint: Some("name one, as `1.26`; `--mirror` takes all".to_owned()),
             });
         }
         return Ok((first.clone(), rest.to_vec()));
@@ -170,7 +169,10 @@ fn what(repo: &Repo, words: &[String]) -> Result<(String, Vec<String>), CliError
             hint: Some("`ostree-go remote add` adds one".to_owned()),
         }),
         known => Err(CliError::Usage {
-            message: format!("`{first}` is no remote, and there are several"),
+            message: match named {
+                Some((first, _)) => format!("`{first}` is no remote, and there are several"),
+                None => "there are several remotes".to_owned(),
+            },
             hint: Some(format!("name one of {}", known.join(", "))),
         }),
     }

@@ -29,8 +29,9 @@ impl LockedRoot<'_> {
             Some(keys) => verify(from, commit, keys)?,
             None => Vec::new(),
         };
+        // libostree copies nothing over a damaged object: it has to go before.
+        self.repo.remove_damaged(commit)?;
         if self.repo.has_commit(commit)? {
-            // libostree copies nothing over a damaged object: it has to go before.
             let _ = place::require(&self.repo, commit);
         }
         let path = from.path();

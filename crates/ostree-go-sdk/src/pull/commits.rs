@@ -33,21 +33,29 @@ impl Found {
 }
 
 /// Fetches the commits on a pull's refs, and those before them, into a scratch repository. They
-/// are what their checksums say; their signatures are not checked yet.
+/// are what their checksums say; their signatures are not checked yet. Returns what was found for
+/// which ref.
 pub(super) fn fetch(
     server: &Server,
     pull: &Pull,
     repo: &Repo,
     scratch: &Repo,
-) -> Result<Vec<Found>, PullError> {
+) -> Result<Vec<(RefName, Found)>, PullError> {
     let summary = server.summary(pull)?;
+    let names = match pull.takes_all() {
+        true => server.all_refs(pull, summary.as_ref(), scratch)?,
+        false => pull.refs.clone(),
+    };
     let mut found = Vec::new();
-    for name in &pull.refs {
+    for name in &names {
         let commit = match &summary {
             Some(summary) => summary.refs.get(name.as_str()).copied(),
             None => server.lookup(pull, name)?,
         };
-        let commit = commit.ok_or_else(|| no_such_ref(server, name))?;
+        let commit = commit.ok_or_else(|| PullError::NoSuchRef {
+            name: name.clone(),
+            url: server.url(),
+        })?;
         found.push(Found::commit(commit));
     }
     let deltas: Vec<Option<Delta>> = found
@@ -85,14 +93,7 @@ pub(super) fn fetch(
         }
     }
     history(server, pull, scratch, &mut found)?;
-    Ok(found)
-}
-
-fn no_such_ref(server: &Server, name: &RefName) -> PullError {
-    PullError::NoSuchRef {
-        name: name.clone(),
-        url: server.url(),
-    }
+    Ok(names.into_iter().zip(found).collect())
 }
 
 /// A commit's object and its detached metadata.

@@ -68,6 +68,15 @@ pub(super) struct Contents<'a> {
     pub(super) total: Option<u64>,
 }
 
+/// What has come.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Come {
+    /// Objects, and parts of deltas.
+    pub(super) objects: u64,
+    /// Parts of deltas that were applied.
+    pub(super) parts: u64,
+}
+
 /// Where a commit's tree begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommitTree {
@@ -76,9 +85,8 @@ pub(super) struct CommitTree {
 }
 
 impl Contents<'_> {
-    /// Fetches the trees of commits, as far as [`Pull::subpaths`] wants them. Returns how many
-    /// objects and parts of deltas were fetched.
-    pub(super) fn fetch(&self, deltas: &[&Delta], trees: &[CommitTree]) -> Result<u64, PullError> {
+    /// Fetches the trees of commits, as far as [`Pull::subpaths`] wants them.
+    pub(super) fn fetch(&self, deltas: &[&Delta], trees: &[CommitTree]) -> Result<Come, PullError> {
         let (happens, happened) = channel();
         let (work, queue) = channel::<Arrived<'_>>();
         let queue = Mutex::new(queue);
@@ -111,7 +119,7 @@ impl Contents<'_> {
                 todo: VecDeque::new(),
                 seen: HashSet::new(),
                 stored: HashSet::new(),
-                fetched: 0,
+                come: Come::default(),
             };
             for delta in deltas {
                 walk.delta(delta)?;
@@ -124,7 +132,7 @@ impl Contents<'_> {
                 }
             }
             walk.run(&happened, OBJECTS)?;
-            Ok(walk.fetched)
+            Ok(walk.come)
         })
     }
 
@@ -150,7 +158,7 @@ struct Walk<'a> {
     seen: HashSet<(ObjectKey, String)>,
     /// Objects that parts have brought.
     stored: HashSet<ObjectKey>,
-    fetched: u64,
+    come: Come,
 }
 
 impl<'a> Walk<'a> {
@@ -186,6 +194,7 @@ impl<'a> Walk<'a> {
                 Ok(Happened::Stored(ticket, done)) => {
                     done.map_err(|why| self.rejected(ticket, why))?;
                     if let Task::Part(delta, index) = &self.tasks[ticket] {
+                        self.come.parts += 1;
                         self.stored.extend(&delta.parts()[*index].objects);
                     }
                     under_way -= 1;
@@ -221,7 +230,7 @@ impl<'a> Walk<'a> {
             }
             (Err(error), _) => return Err(self.contents.server.failed(error)),
         };
-        self.fetched += 1;
+        self.come.objects += 1;
         let what = match task {
             Task::Part(delta, index) => What::Part(&delta.parts()[index]),
             Task::Object(key, _) if key.kind == ObjectKind::File => What::File(key.checksum),

@@ -29,6 +29,14 @@ pub enum PullError {
         /// The remote.
         remote: String,
     },
+    /// All refs are wanted of a remote that does not say which ones it has.
+    #[error("remote `{remote}` at {url} has no summary, so that nobody knows its refs")]
+    NoSummary {
+        /// The remote.
+        remote: String,
+        /// Its URL.
+        url: String,
+    },
     /// The remote has no such ref.
     #[error("no ref `{name}` at {url}")]
     NoSuchRef {
@@ -261,9 +269,10 @@ impl PullError {
             | Self::NoImageRef { .. }
             | Self::ImagesOnly { .. }
             | Self::NoImages { .. } => ErrorKind::InvalidInput,
-            Self::NoSuchRef { .. } | Self::NoSuchImage { .. } | Self::NoSuchPlatform { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoSummary { .. }
+            | Self::NoSuchRef { .. }
+            | Self::NoSuchImage { .. }
+            | Self::NoSuchPlatform { .. } => ErrorKind::NotFound,
             Self::Read { source, .. } => ErrorKind::of_io(source),
             Self::Signature { source, .. } => source.kind(),
             Self::Delta { source, .. } => source.kind(),

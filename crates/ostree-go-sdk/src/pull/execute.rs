@@ -3,10 +3,12 @@
 use super::contents::{CommitTree, Contents};
 use super::image::Images;
 use super::libostree::{self, checksums, item};
-use super::preflight::{Download, Origin, PlannedRef, Preflight, current};
-use super::server::Server;
+use super::limits;
+use super::preflight::{Origin, PlannedRef, Preflight, current};
+use super::server::{SIGNATURE_FILE, SUMMARY_FILE, Server};
 use super::{PullError, Pulled};
 use crate::failpoint;
+use crate::fs::atomic;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::object::sorted_dict;
@@ -15,6 +17,7 @@ use crate::remote::Verification;
 use crate::repo::{Repo, RepoError, Transaction};
 use crate::sign::Verified;
 use std::collections::HashSet;
+use std::{fs, io};
 
 /// What was fetched.
 #[derive(Default)]
@@ -98,12 +101,8 @@ impl Preflight<'_> {
         }
         let scratch = &self.scratch.repo;
         if !self.pull.commit_metadata_only {
-            let deltas: Vec<_> = self
-                .refs
-                .iter()
-                .filter(|planned| planned.download != Download::Nothing)
-                .filter_map(|planned| planned.delta.as_ref())
-                .collect();
+            let deltas = limits::once(&self.refs).into_iter();
+            let deltas: Vec<_> = deltas.filter_map(|p| p.delta.as_ref()).collect();
             let trees = missing.iter().map(|commit| {
                 let parsed = scratch.commit(*commit)?;
                 Ok(CommitTree {
@@ -118,9 +117,10 @@ impl Preflight<'_> {
                 item: &item(self.pull),
                 total: self.bytes(),
             };
-            fetched.used_delta = !deltas.is_empty();
             let trees: Vec<CommitTree> = trees.collect::<Result<_, RepoError>>()?;
-            fetched.objects = contents.fetch(&deltas, &trees)?;
+            let come = contents.fetch(&deltas, &trees)?;
+            fetched.objects = come.objects;
+            fetched.used_delta = come.parts > 0;
         }
         fetched.commits = missing.to_vec();
         self.take_commits(transaction, missing)?;
@@ -188,6 +188,9 @@ impl Preflight<'_> {
         request.depth = self.pull.depth;
         request.subpaths = &self.pull.subpaths;
         request.verify = self.remote.verification == Verification::Signed;
+        for commit in missing {
+            self.repo.remove_damaged(*commit)?;
+        }
         let stats = libostree::run(self.pull, self.repo, &request)?;
         Ok(Fetched {
             objects: stats.objects,
@@ -272,6 +275,32 @@ impl Preflight<'_> {
             for commit in &fetched.commits {
                 self.repo.mark_partial(*commit, false)?;
             }
+            if self.pull.takes_all() {
+                self.copy_summary()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the summary that named the refs the repository's own: whoever is served by a mirror
+    /// finds what the publisher has signed.
+    fn copy_summary(&self) -> Result<(), RepoError> {
+        for name in [SIGNATURE_FILE, SUMMARY_FILE] {
+            let (from, to) = (self.scratch.repo.path(), self.repo.path().join(name));
+            let copied = match fs::read(from.join(name)) {
+                Ok(bytes) => atomic::write(&to, &bytes),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                // One that is there would be of another summary.
+                Err(_) => match fs::remove_file(&to) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    _ => Ok(()),
+                },
+            };
+            copied.map_err(|source| RepoError::Io {
+                action: "write",
+                path: to,
+                source,
+            })?;
         }
         Ok(())
     }

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 /// How often libostree says how far it is, in milliseconds, and how often a stop is looked for.
 const TICK_MS: u32 = 50;
-/// `OSTREE_REPO_PULL_FLAGS_COMMIT_ONLY` and `_UNTRUSTED`. The second one is about `file` URLs
-/// only: objects are checked there as well.
+/// `OSTREE_REPO_PULL_FLAGS_MIRROR`, `_COMMIT_ONLY` and `_UNTRUSTED`. The last one is about `file`
+/// URLs only: objects are checked there as well.
+const MIRROR: i32 = 1;
 const COMMIT_ONLY: i32 = 2;
 const UNTRUSTED: i32 = 4;
 
@@ -26,7 +27,7 @@ pub(super) struct Request<'a> {
     pub(super) url: &'a str,
     /// What progress is told about.
     pub(super) item: String,
-    /// Refs or commits.
+    /// Refs or commits; none for every ref of a remote, as local ones, and its summary.
     pub(super) what: Vec<String>,
     pub(super) commit_only: bool,
     /// Whether the caller has begun a transaction. What arrives shows when it is committed.
@@ -157,8 +158,13 @@ fn options(pull: &Pull, request: &Request<'_>) -> glib::Variant {
     if request.commit_only {
         flags |= COMMIT_ONLY;
     }
+    if request.what.is_empty() {
+        flags |= MIRROR;
+    }
     let options = glib::VariantDict::new(None);
-    options.insert("refs", &request.what);
+    if !request.what.is_empty() {
+        options.insert("refs", &request.what);
+    }
     options.insert("flags", flags);
     options.insert("depth", request.depth);
     options.insert("n-network-retries", pull.http.tries());

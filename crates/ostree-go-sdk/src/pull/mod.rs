@@ -15,6 +15,7 @@ mod execute;
 mod fetchers;
 mod image;
 mod libostree;
+mod limits;
 mod message;
 mod preflight;
 mod server;
@@ -31,6 +32,7 @@ use crate::progress::{Progress, Silent};
 use crate::registry::{ImageReference, RegistryAuth};
 use crate::remote::{self, Remote, RemoteError, Verification};
 use crate::repo::Repo;
+use crate::setters::setters;
 use crate::sign::Verified;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -81,14 +83,15 @@ pub struct Pulled {
     /// Objects that were fetched or imported one by one, and parts of deltas; of images, objects
     /// that were not here.
     pub objects: u64,
-    /// Whether a static delta was used.
+    /// Whether any part of a static delta was used.
     pub used_delta: bool,
     /// How long it took.
     pub elapsed: Duration,
 }
 
 impl Pull {
-    /// A pull of refs from a remote, by the remote's name.
+    /// A pull of refs from a remote, by the remote's name. Without refs there is nothing to pull,
+    /// unless it is a [mirror](Pull::mirror).
     #[must_use]
     pub fn new(remote: impl Into<String>, refs: impl IntoIterator<Item = RefName>) -> Self {
         let mut refs: Vec<RefName> = refs.into_iter().collect();
@@ -180,7 +183,9 @@ impl Pull {
         self
     }
 
-    /// Moves local refs, as a mirror has them, instead of the remote's. Default: no.
+    /// Moves local refs, as a mirror has them, instead of the remote's. If no ref was named it takes
+    /// every one that the remote's summary has, and that summary, with its signature, becomes the
+    /// repository's own. Refs that the remote has no more stay. Default: no.
     #[must_use]
     pub fn mirror(mut self, mirror: bool) -> Self {
         self.mirror = mirror;
@@ -201,8 +206,9 @@ impl Pull {
         self
     }
 
-    /// The most bytes to download. Where a delta says how large it is, more is an error before
-    /// it starts; else the pull ends when that many have come. Default: no limit.
+    /// The most bytes to download. Where deltas or layers say how large they are, more is an error
+    /// before it starts; what several refs share comes once and counts once. Else the pull ends
+    /// when that many have come. Default: no limit.
     #[must_use]
     pub fn max_bytes(mut self, bytes: Option<u64>) -> Self {
         self.max_bytes = bytes;
@@ -238,18 +244,11 @@ impl Pull {
         self.place.as_ref().map(ToString::to_string)
     }
 
-    /// The time that a [proof](crate::Proof) bears. Default: [`SystemClock`].
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Who hears what happens. Default: [`Silent`].
-    #[must_use]
-    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
-        self
+    setters! {
+        /// The time that a [proof](crate::Proof) bears. Default: [`SystemClock`].
+        clock;
+        /// Who hears what happens. Default: [`Silent`].
+        progress;
     }
 
     /// Fetches the commits and checks them; writes nothing into the repository.
@@ -272,6 +271,11 @@ impl Pull {
             }),
             _ => remote::get(repo, &self.remote),
         }
+    }
+
+    /// Whether it takes every ref that the remote has.
+    fn takes_all(&self) -> bool {
+        self.mirror && self.refs.is_empty() && self.place.is_none()
     }
 
     /// The name a ref has here.

@@ -4,6 +4,7 @@ use super::commits::{self, Found};
 use super::delta::Delta;
 use super::image::{Image, Images};
 use super::libostree::{self, item};
+use super::limits::Cost;
 use super::server::Server;
 use super::{Pull, PullError};
 use crate::catalog::{CommitInfo, CommitKind};
@@ -26,6 +27,7 @@ pub struct Preflight<'a> {
     pub(super) refs: Vec<PlannedRef>,
     pub(super) started: Instant,
     pub(super) origin: Origin,
+    pub(super) cost: Cost,
     /// Bytes that libostree has fetched.
     pub(super) bytes: u64,
     /// The commits, as they came.
@@ -59,11 +61,13 @@ impl Origin {
             let server = Server::of(pull, repo, remote)?;
             return Ok(server.map_or(Self::Libostree, Self::Server));
         };
-        if !pull.subpaths.is_empty() {
-            return Err(PullError::ImagesOnly {
-                remote: remote.name.clone(),
-                what: "subpaths",
-            });
+        let lacks = [
+            (!pull.subpaths.is_empty(), "subpaths"),
+            (pull.takes_all(), "summary"),
+        ];
+        if let Some((_, what)) = lacks.into_iter().find(|(asked, _)| *asked) {
+            let remote = remote.name.clone();
+            return Err(PullError::ImagesOnly { remote, what });
         }
         Images::at(pull, repo, remote, place).map(Self::Images)
     }
@@ -151,7 +155,7 @@ impl<'a> Preflight<'a> {
     pub(super) fn new(pull: &'a Pull, repo: &'a Repo) -> Result<Self, PullError> {
         let started = Instant::now();
         let remote = pull.remote(repo)?;
-        if pull.refs.is_empty() && pull.place.is_none() {
+        if pull.refs.is_empty() && pull.place.is_none() && !pull.takes_all() {
             return Err(PullError::NoRefs {
                 remote: remote.name,
             });
@@ -169,12 +173,14 @@ impl<'a> Preflight<'a> {
             refs: Vec::new(),
             started,
             origin,
+            cost: Cost::default(),
             bytes: 0,
         };
         for (name, found) in preflight.fetch_commits()? {
             let planned = preflight.look(&name, found)?;
             preflight.refs.push(planned);
         }
+        preflight.cost = Cost::of(repo, &preflight.refs)?;
         Ok(preflight)
     }
 
@@ -188,55 +194,6 @@ impl<'a> Preflight<'a> {
     #[must_use]
     pub fn remote(&self) -> &Remote {
         &self.remote
-    }
-
-    /// Bytes to download, where deltas say it.
-    #[must_use]
-    pub fn bytes(&self) -> Option<u64> {
-        self.refs
-            .iter()
-            .map(|planned| planned.download.bytes())
-            .sum()
-    }
-
-    /// Checks that what there is to download is allowed and has room on the disk.
-    ///
-    /// # Errors
-    /// When deltas say that it is more than [`Pull::max_bytes`], or the file system of the
-    /// repository has less free than the new content takes.
-    pub fn check_limits(&self) -> Result<(), PullError> {
-        let known = self
-            .refs
-            .iter()
-            .filter_map(|planned| planned.download.bytes());
-        let found = known.sum();
-        if let Some(limit) = self.pull.max_bytes.filter(|limit| found > *limit) {
-            return Err(PullError::TooLarge {
-                remote: self.remote.name.clone(),
-                found,
-                limit,
-            });
-        }
-        // A part of a tree takes less, and nobody knows how much.
-        if !self.pull.subpaths.is_empty() {
-            return Ok(());
-        }
-        let path = self.repo.path();
-        let needed: u64 = self.refs.iter().filter_map(|p| p.download.unpacked()).sum();
-        let free = rustix::fs::statvfs(path).map_err(|error| RepoError::Io {
-            action: "ask for the free space of",
-            path: path.to_owned(),
-            source: error.into(),
-        })?;
-        let available = free.f_bavail.saturating_mul(free.f_frsize);
-        if needed > available {
-            return Err(PullError::NoSpace {
-                path: path.to_owned(),
-                available,
-                needed,
-            });
-        }
-        Ok(())
     }
 
     /// Bytes that have come so far.
@@ -266,22 +223,19 @@ impl<'a> Preflight<'a> {
     /// Fetches the commits on the refs into the scratch repository.
     fn fetch_commits(&mut self) -> Result<Vec<(RefName, Found)>, PullError> {
         let (pull, scratch) = (self.pull, &self.scratch.repo);
-        let found = match &self.origin {
-            Origin::Server(server) => commits::fetch(server, pull, self.repo, scratch)?,
-            Origin::Images(images) if pull.place.is_some() => return images.all(pull, scratch),
+        match &self.origin {
+            Origin::Server(server) => commits::fetch(server, pull, self.repo, scratch),
+            Origin::Images(images) if pull.place.is_some() => images.all(pull, scratch),
             Origin::Images(images) => {
-                let each = pull
-                    .refs
-                    .iter()
-                    .map(|name| images.find(pull, name, scratch));
-                each.collect::<Result<_, _>>()?
+                let names = pull.refs.iter();
+                let found = names.map(|name| Ok((name.clone(), images.find(pull, name, scratch)?)));
+                found.collect()
             }
-            Origin::Libostree => self.commits_by_libostree()?,
-        };
-        Ok(pull.refs.iter().cloned().zip(found).collect())
+            Origin::Libostree => self.commits_by_libostree(),
+        }
     }
 
-    fn commits_by_libostree(&mut self) -> Result<Vec<Found>, PullError> {
+    fn commits_by_libostree(&mut self) -> Result<Vec<(RefName, Found)>, PullError> {
         let names = self.pull.refs.iter().map(ToString::to_string).collect();
         let mut request = self.request(names);
         request.commit_only = true;
@@ -293,6 +247,12 @@ impl<'a> Preflight<'a> {
         let stats = fetched.map_err(|error| match &error {
             PullError::Transfer { source, .. } => {
                 let said = source.message();
+                if self.pull.takes_all() && said.contains("does not have a summary") {
+                    return PullError::NoSummary {
+                        remote: self.remote.name.clone(),
+                        url: self.remote.url.clone(),
+                    };
+                }
                 let missing = self.pull.refs.iter().find(|name| {
                     said.contains(&format!("No such branch '{name}'"))
                         || (error.kind() == ErrorKind::NotFound
@@ -303,12 +263,20 @@ impl<'a> Preflight<'a> {
             }
             _ => error,
         })?;
-        let found = self.pull.refs.iter().map(|name| {
-            let fetched = format!("{}:{name}", self.remote.name);
-            let commit = current(&self.scratch.repo, &fetched)?.ok_or_else(|| no_such(name))?;
-            Ok(Found::commit(commit))
-        });
-        let found = found.collect::<Result<_, PullError>>()?;
+        let scratch = &self.scratch.repo;
+        let found = if self.pull.takes_all() {
+            let found = scratch.refs()?.into_iter();
+            found
+                .map(|(name, commit)| (name, Found::commit(commit)))
+                .collect()
+        } else {
+            let found = self.pull.refs.iter().map(|name| {
+                let fetched = format!("{}:{name}", self.remote.name);
+                let commit = current(scratch, &fetched)?.ok_or_else(|| no_such(name))?;
+                Ok((name.clone(), Found::commit(commit)))
+            });
+            found.collect::<Result<_, PullError>>()?
+        };
         self.bytes += stats.bytes;
         Ok(found)
     }
@@ -378,8 +346,11 @@ impl<'a> Preflight<'a> {
         let Some(current) = current.filter(|current| *current != commit) else {
             return Ok(());
         };
+        if self.pull.allow_downgrade {
+            return Ok(());
+        }
         let expected = self.repo.commit(current)?.timestamp;
-        if self.pull.allow_downgrade || planned.info.timestamp >= expected {
+        if planned.info.timestamp >= expected {
             return Ok(());
         }
         Err(PullError::Older {
@@ -397,7 +368,7 @@ impl<'a> Preflight<'a> {
             return Ok(Download::Nothing);
         }
         if let Some(image) = &found.image {
-            let (bytes, unpacked) = Images::missing(self.repo, image)?;
+            let (bytes, unpacked) = Images::missing(self.repo, [&**image])?;
             return Ok(Download::Layers { bytes, unpacked });
         }
         let objects = Download::Objects { tree: info.bytes };

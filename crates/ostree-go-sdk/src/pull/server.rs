@@ -27,6 +27,9 @@ const LARGE: u64 = 256 << 20;
 const FILE: u64 = 1 << 30;
 /// `OSTREE_SUMMARY_GVARIANT_FORMAT`.
 const SUMMARY: &str = "(a(s(taya{sv}))a{sv})";
+/// A repository's summary, and the signatures of it.
+pub(super) const SUMMARY_FILE: &str = "summary";
+pub(super) const SIGNATURE_FILE: &str = "summary.sig";
 /// How often a stop is looked for.
 pub(super) const TICK: Duration = Duration::from_millis(50);
 
@@ -46,6 +49,7 @@ pub(super) struct Server {
 /// What a server's summary says.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
+    pub(super) bytes: Vec<u8>,
     pub(super) refs: BTreeMap<String, CommitId>,
     pub(super) deltas: Vec<DeltaName>,
 }
@@ -190,7 +194,7 @@ impl Server {
 
     /// The summary, if there is one. Nothing in it is believed; the commits it names are checked.
     pub(super) fn summary(&self, pull: &Pull) -> Result<Option<Summary>, PullError> {
-        let request = self.at("summary", LARGE)?;
+        let request = self.at(SUMMARY_FILE, LARGE)?;
         let Some(Some(bytes)) = self.get(pull, std::slice::from_ref(&request))?.pop() else {
             return Ok(None);
         };
@@ -198,6 +202,39 @@ impl Server {
             Some(summary) => Ok(Some(summary)),
             None => Err(self.refused(&request, "it is no summary".to_owned())),
         }
+    }
+
+    /// Every ref that the summary has, which is kept beside the commits, with its signature.
+    pub(super) fn all_refs(
+        &self,
+        pull: &Pull,
+        summary: Option<&Summary>,
+        scratch: &Repo,
+    ) -> Result<Vec<RefName>, PullError> {
+        let summary = summary.ok_or_else(|| PullError::NoSummary {
+            remote: self.remote.clone(),
+            url: self.url(),
+        })?;
+        let request = self.at(SIGNATURE_FILE, LARGE)?;
+        let signature = self.get(pull, std::slice::from_ref(&request))?.pop();
+        let keep = |name: &str, bytes: &[u8]| {
+            let path = scratch.path().join(name);
+            std::fs::write(&path, bytes).map_err(|source| RepoError::Io {
+                action: "write",
+                path,
+                source,
+            })
+        };
+        keep(SUMMARY_FILE, &summary.bytes)?;
+        if let Some(signature) = signature.flatten() {
+            keep(SIGNATURE_FILE, &signature)?;
+        }
+        let request = self.at(SUMMARY_FILE, LARGE)?;
+        let names = summary.refs.keys().map(|name| {
+            name.parse::<RefName>()
+                .map_err(|error| self.refused(&request, error.to_string()))
+        });
+        names.collect()
     }
 
     /// The commit on a ref of a server that has no summary.
@@ -290,6 +327,7 @@ impl Summary {
                 .collect::<Vec<_>>()
         });
         Some(Self {
+            bytes: bytes.to_owned(),
             refs,
             deltas: names.collect(),
         })

@@ -94,10 +94,11 @@ impl<'r> Transaction<'r> {
         self.metadata.get()
     }
 
-    /// Writes a commit object that another repository has, unless it is there.
+    /// Writes a commit object that another repository has, unless it is there and undamaged.
     pub(crate) fn copy_commit(&self, from: &Repo, id: CommitId) -> Result<(), RepoError> {
         let kind = ostree::ObjectType::Commit;
         let variant = from.metadata_object(kind, &id.to_string())?;
+        self.repo.remove_damaged(id)?;
         self.write(kind, &MetadataObject { id, variant })?;
         Ok(())
     }

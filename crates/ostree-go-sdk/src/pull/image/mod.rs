@@ -26,13 +26,13 @@ use crate::oci::{ImageLocation, format};
 use crate::progress::{Event, Phase};
 use crate::registry::{RegistryAuth, is_tag};
 use crate::remote::Remote;
-use crate::repo::{Repo, Transaction};
+use crate::repo::{Repo, RepoError, Transaction};
 use crate::store::{self, StoreError};
 use blob::{Blob, Input};
 use layout::Layout;
 use registry::Registry;
 use sha2::Digest;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -299,11 +299,16 @@ impl Images {
     }
 
     /// Bytes that the layers take which the repository does not have: as they come, and as they
-    /// become.
-    pub(super) fn missing(repo: &Repo, image: &Image) -> Result<(u64, u64), PullError> {
+    /// become. A layer that several images have counts once.
+    pub(super) fn missing<'i>(
+        repo: &Repo,
+        images: impl IntoIterator<Item = &'i Image>,
+    ) -> Result<(u64, u64), RepoError> {
+        let mut seen = HashSet::new();
         let mut sum = (0, 0);
-        for layer in &image.layers {
-            if !repo.is_complete(layer.packed.id)? {
+        for layer in images.into_iter().flat_map(|image| &image.layers) {
+            let id = layer.packed.id;
+            if seen.insert(id) && !repo.is_complete(id)? {
                 sum = (sum.0 + layer.size, sum.1 + layer.unpacked);
             }
         }
