@@ -292,7 +292,7 @@ fn pulls() {
         ])
         .ok();
     assert_snapshot!(said("pull --mirror images"), @"
-    2 invalid-input
+    1 invalid-input
     error: remote `images` has images, and those have no summary
     hint: name the refs
     ");
