@@ -64,7 +64,7 @@ impl FileHeader {
 /// A variant behind its length as u32 big-endian and four zero bytes.
 ///
 /// Source: `variant_to_lenprefixed_buffer`.
-fn frame(header: &glib::Variant) -> Vec<u8> {
+pub(super) fn frame(header: &glib::Variant) -> Vec<u8> {
     let header = header.data();
     let mut framed = Vec::with_capacity(header.len() + 8);
     let len = u32::try_from(header.len()).unwrap_or(u32::MAX);

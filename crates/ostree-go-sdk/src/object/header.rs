@@ -1,5 +1,6 @@
 //! Headers of file objects that somebody else has made.
 
+use super::file::frame;
 use super::{FileHeader, ROOT, SYMLINK_MODE};
 use glib::prelude::*;
 
@@ -44,14 +45,38 @@ impl AnyHeader {
             self.target.as_str(),
             &self.xattrs,
         );
-        let header = header.to_variant();
-        let len = u32::try_from(header.data().len()).unwrap_or(u32::MAX);
-        [&len.to_be_bytes()[..], &[0; 4], header.data()].concat()
+        frame(&header.to_variant())
+    }
+
+    /// The framed header of an archive repository: see [`FileHeader::framed_with_size`].
+    pub(crate) fn framed_with_size(&self, size: u64) -> Vec<u8> {
+        let header = (
+            size.to_be(),
+            self.uid.to_be(),
+            self.gid.to_be(),
+            self.mode.to_be(),
+            0u32,
+            self.target.as_str(),
+            &self.xattrs,
+        );
+        frame(&header.to_variant())
+    }
+
+    /// What a bare-user repository keeps in an xattr: see [`FileHeader::user_metadata`].
+    pub(crate) fn user_metadata(&self) -> Vec<u8> {
+        let (uid, gid, mode) = (self.uid.to_be(), self.gid.to_be(), self.mode.to_be());
+        let metadata = (uid, gid, mode, &self.xattrs).to_variant();
+        metadata.data().to_vec()
     }
 
     /// The header, if it is one that composed trees have.
     pub(crate) fn ours(&self) -> Option<FileHeader> {
-        if (self.uid, self.gid) != (ROOT, ROOT) || !self.xattrs.is_empty() {
+        self.xattrs.is_empty().then(|| self.without_xattrs())?
+    }
+
+    /// The header without its xattrs, if that is one that composed trees have.
+    pub(crate) fn without_xattrs(&self) -> Option<FileHeader> {
+        if (self.uid, self.gid) != (ROOT, ROOT) {
             return None;
         }
         let ours = match self.mode {
@@ -129,6 +154,8 @@ mod tests {
         fn ours_are_framed_alike(header in headers()) {
             if let Some(ours) = header.ours() {
                 prop_assert_eq!(ours.framed(), header.framed());
+                prop_assert_eq!(ours.framed_with_size(7), header.framed_with_size(7));
+                prop_assert_eq!(ours.user_metadata(), header.user_metadata());
             }
             let plain = AnyHeader { uid: 0, gid: 0, mode: 0o100_755, target: String::new(), xattrs: Vec::new() };
             prop_assert_eq!(plain.ours(), Some(FileHeader::Regular { executable: true }));
@@ -137,14 +164,10 @@ mod tests {
         #[test]
         fn archived_headers_read_back(header in headers(), size: u64, rest: Vec<u8>) {
             let size = if header.is_symlink() { 0 } else { size };
-            let variant = (
-                size.to_be(), header.uid.to_be(), header.gid.to_be(), header.mode.to_be(), 0u32,
-                header.target.as_str(), &header.xattrs,
-            ).to_variant();
-            let len = variant.data().len();
-            let bytes = [&(len as u32).to_be_bytes()[..], &[0; 4], variant.data(), &rest].concat();
-            prop_assert_eq!(parse_archived(&bytes), Some((header, size, 8 + len)));
-            prop_assert_eq!(parse_archived(&bytes[..7 + len]), None);
+            let framed = header.framed_with_size(size);
+            let bytes = [&framed[..], &rest].concat();
+            prop_assert_eq!(parse_archived(&bytes[..framed.len() - 1]), None);
+            prop_assert_eq!(parse_archived(&bytes), Some((header, size, framed.len())));
         }
 
         #[test]

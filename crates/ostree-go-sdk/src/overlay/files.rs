@@ -6,18 +6,18 @@ use super::tree::SdkFile;
 use crate::export::read_leaf;
 use crate::fs::path::TreePath;
 use crate::id::FileId;
-use crate::object::FileHasher;
+use crate::object::{AnyHeader, FileHasher};
 use crate::parallel;
 use crate::progress::{Event, Phase, Progress};
 use crate::repo::{Repo, Transaction};
-use crate::store::{Content, LibostreeWriter, ObjectWriter};
+use crate::store::{self, Content, ObjectWriter};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A file of an SDK, read and checked, as it will be in the OS.
 pub(super) struct Labelled {
     pub(super) id: FileId,
-    framed: Vec<u8>,
+    header: AnyHeader,
     content: Vec<u8>,
 }
 
@@ -30,10 +30,9 @@ pub(super) fn labelled(
 ) -> Result<Labelled, OverlayError> {
     let mut leaf = read_leaf(repo, path, id)?;
     let changed = labels.apply(path, leaf.header.mode, &mut leaf.header.xattrs)?;
-    let framed = leaf.header.framed();
     let id = match changed {
         true => {
-            let mut hasher = FileHasher::framed(&framed);
+            let mut hasher = FileHasher::framed(&leaf.header.framed());
             hasher.update(&leaf.content);
             hasher.finish()
         }
@@ -41,7 +40,7 @@ pub(super) fn labelled(
     };
     Ok(Labelled {
         id,
-        framed,
+        header: leaf.header,
         content: leaf.content,
     })
 }
@@ -72,7 +71,7 @@ pub(super) fn write(
     let done = AtomicU64::new(0);
     let state = || {
         let repo = transaction.repo().clone();
-        (repo, sdk_repo.clone(), LibostreeWriter::new(transaction))
+        (repo, sdk_repo.clone(), store::writer(transaction))
     };
     let results = parallel::each(files, state, |(repo, sdk_repo, writer), (path, file)| {
         if progress.is_cancelled() {
@@ -80,7 +79,7 @@ pub(super) fn write(
         }
         let Labelled {
             id,
-            framed,
+            header,
             content,
         } = labelled(sdk_repo, labels, path, file.id)?;
         let size = content.len() as u64;
@@ -88,7 +87,7 @@ pub(super) fn write(
         if is_new && id == file.id {
             import(repo, sdk_repo, id)?;
         } else if is_new {
-            writer.write_framed(id, framed, &Content::from(content))?;
+            writer.write_any(id, &header, &Content::from(content))?;
         }
         progress.event(&Event::Advanced {
             phase: Phase::Write,

@@ -8,7 +8,7 @@ use crate::delta::format::{
 use crate::id::{FileId, Sha256};
 use crate::object::{AnyHeader, DirTree, FileHasher, parse_archived};
 use crate::repo::{Repo, RepoError, Transaction};
-use crate::store::{self, Content, LibostreeWriter, ObjectWriter, StoreError};
+use crate::store::{self, Content, ObjectWriter, StoreError};
 use gio::prelude::*;
 use sha2::Digest;
 use std::io::{ErrorKind, Read};
@@ -47,8 +47,6 @@ impl From<DeltaFormatError> for Rejected {
 pub(super) struct Receiver {
     repo: Repo,
     writer: Box<dyn ObjectWriter>,
-    /// For files that no composed tree has.
-    others: LibostreeWriter,
     spool_in: PathBuf,
 }
 
@@ -62,7 +60,6 @@ impl Receiver {
                 spool_in: repo.path().join("tmp"),
                 repo: repo.clone(),
                 writer,
-                others: LibostreeWriter::new(transaction),
             })
             .collect()
     }
@@ -129,7 +126,7 @@ impl Receiver {
         }
         match ours {
             Some(ours) => self.writer.write(id, &ours, content)?,
-            None => self.others.write_framed(id, header.framed(), content)?,
+            None => self.writer.write_any(id, header, content)?,
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{Content, ObjectWriter, StoreError};
 use crate::id::FileId;
-use crate::object::FileHeader;
+use crate::object::{AnyHeader, FileHeader};
 use crate::repo::{Repo, Transaction};
 use gio::prelude::*;
 use std::io::Seek;
@@ -43,11 +43,20 @@ impl ObjectWriter for LibostreeWriter {
     ) -> Result<(), StoreError> {
         self.write_framed(id, header.framed(), content)
     }
+
+    fn write_any(
+        &mut self,
+        id: FileId,
+        header: &AnyHeader,
+        content: &Content,
+    ) -> Result<(), StoreError> {
+        self.write_framed(id, header.framed(), content)
+    }
 }
 
 impl LibostreeWriter {
     /// Writes an object with any [framed](FileHeader::framed) header.
-    pub(crate) fn write_framed(
+    fn write_framed(
         &self,
         id: FileId,
         framed: Vec<u8>,

@@ -1,12 +1,13 @@
 //! Our own object writer: the same objects as libostree's, hashed once and compressed faster.
 //!
-//! It knows regular files; symlinks, of which an SDK has a handful, are left to libostree.
+//! It knows regular files, with xattrs where the repository does not keep these in the file system's
+//! own; symlinks, of which an SDK has a handful, are left to libostree.
 //! Source of everything here: libostree `src/libostree/ostree-repo-commit.c`,
 //! `write_content_object` and `commit_loose_regfile_object`, the same from 2022.7 to 2026.4.
 
 use super::{Content, LibostreeWriter, ObjectWriter, StoreError};
 use crate::id::FileId;
-use crate::object::{FILE_MODE, FileHeader, ROOT};
+use crate::object::{AnyHeader, FILE_MODE, FileHeader, ROOT};
 use crate::repo::{NoRoom, Repo, Staging, Transaction};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
@@ -52,7 +53,7 @@ pub(super) struct LooseWriter {
     staging: Arc<Staging>,
     mode: RepoMode,
     compressor: Compressor,
-    symlinks: LibostreeWriter,
+    others: LibostreeWriter,
     /// Whether the file system is first asked for a file without a name.
     nameless: bool,
     /// Whether such a file is first asked to be linked by its descriptor.
@@ -81,7 +82,7 @@ impl LooseWriter {
             staging: transaction.staging()?.clone(),
             mode,
             compressor: Compressor::new(CompressionLvl::new(LEVEL).ok()?),
-            symlinks: LibostreeWriter::new(transaction),
+            others: LibostreeWriter::new(transaction),
             nameless: true,
             by_descriptor: true,
             folders: [false; 256],
@@ -113,12 +114,18 @@ impl LooseWriter {
         format!("{}/{}.{extension}", &id[..2], &id[2..])
     }
 
-    fn put(&mut self, id: FileId, header: &FileHeader, content: &Content) -> io::Result<()> {
+    fn put(
+        &mut self,
+        id: FileId,
+        mode: u32,
+        metadata: Vec<u8>,
+        content: &Content,
+    ) -> io::Result<()> {
         let path = self.loose_path(id);
         let new = NewFile::create(&self.staging, self.nameless)?;
         match self.mode {
-            RepoMode::Archive => self.write_archived(new.file(), header, content)?,
-            _ => self.write_bare(new.file(), header, content)?,
+            RepoMode::Archive => self.write_archived(new.file(), metadata, content)?,
+            _ => self.write_bare(new.file(), mode, &metadata, content)?,
         }
         if self.mode == RepoMode::BareUser {
             self.repo.seen().add(&rustix::fs::fstat(new.file())?, id);
@@ -138,10 +145,9 @@ impl LooseWriter {
     fn write_archived(
         &mut self,
         mut file: &File,
-        header: &FileHeader,
+        mut object: Vec<u8>,
         content: &Content,
     ) -> io::Result<()> {
-        let mut object = header.framed_with_size(content.len());
         if let Content::Memory(bytes) = content {
             let start = object.len();
             // Zeros straight from the system: only those that are written over take memory.
@@ -164,7 +170,8 @@ impl LooseWriter {
     fn write_bare(
         &self,
         mut file: &File,
-        header: &FileHeader,
+        mode: u32,
+        metadata: &[u8],
         content: &Content,
     ) -> io::Result<()> {
         content.for_each(|bytes| file.write_all(bytes))?;
@@ -174,12 +181,11 @@ impl LooseWriter {
                 rustix::fs::fchown(file, Some(owner), Some(group))?;
             }
             RepoMode::BareUser => {
-                let value = header.user_metadata();
-                rustix::fs::fsetxattr(file, "user.ostreemeta", &value, XattrFlags::empty())?;
+                rustix::fs::fsetxattr(file, "user.ostreemeta", metadata, XattrFlags::empty())?;
             }
             _ => {}
         }
-        rustix::fs::fchmod(file, permissions(header.mode()))?;
+        rustix::fs::fchmod(file, permissions(mode))?;
         let times = Timestamps {
             last_access: Timespec {
                 tv_sec: 0,
@@ -215,8 +221,42 @@ impl ObjectWriter for LooseWriter {
         content: &Content,
     ) -> Result<(), StoreError> {
         if let FileHeader::Symlink { .. } = header {
-            return self.symlinks.write(id, header, content);
+            return self.others.write(id, header, content);
         }
+        let metadata = match self.mode {
+            RepoMode::Archive => header.framed_with_size(content.len()),
+            RepoMode::BareUser => header.user_metadata(),
+            _ => Vec::new(),
+        };
+        self.write_regular(id, header.mode(), metadata, content)
+    }
+
+    fn write_any(
+        &mut self,
+        id: FileId,
+        header: &AnyHeader,
+        content: &Content,
+    ) -> Result<(), StoreError> {
+        let metadata = match (self.mode, header.without_xattrs()) {
+            (RepoMode::Archive, Some(FileHeader::Regular { .. })) => {
+                header.framed_with_size(content.len())
+            }
+            (RepoMode::BareUser, Some(FileHeader::Regular { .. })) => header.user_metadata(),
+            _ => return self.others.write_any(id, header, content),
+        };
+        self.write_regular(id, header.mode, metadata, content)
+    }
+}
+
+impl LooseWriter {
+    /// Writes a regular file with what the repository's mode keeps of its header.
+    fn write_regular(
+        &mut self,
+        id: FileId,
+        mode: u32,
+        metadata: Vec<u8>,
+        content: &Content,
+    ) -> Result<(), StoreError> {
         self.staging.take_room(content.len()).map_err(
             |NoRoom {
                  needed,
@@ -230,7 +270,7 @@ impl ObjectWriter for LooseWriter {
                 reserve,
             },
         )?;
-        self.put(id, header, content)
+        self.put(id, mode, metadata, content)
             .map_err(|error| self.failed("write", id, error))
     }
 }

@@ -14,13 +14,13 @@ mod tests;
 
 pub(crate) use budget::{Budget, Share};
 pub(crate) use content::Content;
-pub(crate) use libostree::LibostreeWriter;
 pub(crate) use pipeline::{Bytes, Incoming, Sink, Written, write_files};
 
 use crate::id::FileId;
 use crate::kind::ErrorKind;
-use crate::object::FileHeader;
+use crate::object::{AnyHeader, FileHeader};
 use crate::repo::{RepoError, Transaction};
+use libostree::LibostreeWriter;
 use loose::LooseWriter;
 use std::io;
 use std::path::PathBuf;
@@ -35,6 +35,14 @@ pub(crate) trait ObjectWriter: Send {
         &mut self,
         id: FileId,
         header: &FileHeader,
+        content: &Content,
+    ) -> Result<(), StoreError>;
+
+    /// The same for an object with any header, which no composed tree has.
+    fn write_any(
+        &mut self,
+        id: FileId,
+        header: &AnyHeader,
         content: &Content,
     ) -> Result<(), StoreError>;
 }
@@ -52,15 +60,28 @@ impl ObjectWriter for Box<dyn ObjectWriter> {
     ) -> Result<(), StoreError> {
         (**self).write(id, header, content)
     }
+
+    fn write_any(
+        &mut self,
+        id: FileId,
+        header: &AnyHeader,
+        content: &Content,
+    ) -> Result<(), StoreError> {
+        (**self).write_any(id, header, content)
+    }
 }
 
 /// Writers for so many threads, at least one.
 pub(crate) fn writers(transaction: &Transaction<'_>, threads: usize) -> Vec<Box<dyn ObjectWriter>> {
-    let writer = |_| match LooseWriter::new(transaction) {
-        Some(writer) => Box::new(writer) as Box<dyn ObjectWriter>,
+    (0..threads.max(1)).map(|_| writer(transaction)).collect()
+}
+
+/// Our own writer where it knows how, else libostree's.
+pub(crate) fn writer(transaction: &Transaction<'_>) -> Box<dyn ObjectWriter> {
+    match LooseWriter::new(transaction) {
+        Some(writer) => Box::new(writer),
         None => Box::new(LibostreeWriter::new(transaction)),
-    };
-    (0..threads.max(1)).map(writer).collect()
+    }
 }
 
 /// Why file objects could not be written.

@@ -225,6 +225,7 @@ fn store<T, W: ObjectWriter, E: From<StoreError>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::AnyHeader;
     use std::sync::Arc;
     use std::sync::atomic::AtomicU64;
 
@@ -244,6 +245,10 @@ mod tests {
             }
             self.seen.lock().unwrap().push(id);
             Ok(())
+        }
+
+        fn write_any(&mut self, id: FileId, _: &AnyHeader, _: &Content) -> Result<(), StoreError> {
+            unreachable!("{id} is of a composed tree")
         }
     }
 

@@ -16,6 +16,7 @@ enum Sample {
     File { content: Vec<u8>, executable: bool },
     Large { seed: u8 },
     Symlink { target: String },
+    Labelled { content: Vec<u8>, label: Vec<u8> },
 }
 
 impl Sample {
@@ -24,16 +25,30 @@ impl Sample {
             Self::File { executable, .. } => FileHeader::Regular {
                 executable: *executable,
             },
-            Self::Large { .. } => FileHeader::Regular { executable: true },
+            Self::Large { .. } | Self::Labelled { .. } => FileHeader::Regular { executable: true },
             Self::Symlink { target } => FileHeader::Symlink {
                 target: target.clone(),
             },
         }
     }
 
+    /// The header of one that no composed tree has.
+    fn any_header(&self) -> Option<AnyHeader> {
+        let Self::Labelled { label, .. } = self else {
+            return None;
+        };
+        Some(AnyHeader {
+            uid: 0,
+            gid: 0,
+            mode: self.header().mode(),
+            target: String::new(),
+            xattrs: vec![(b"security.selinux\0".to_vec(), label.clone())],
+        })
+    }
+
     fn content(&self, spool_in: &Path) -> Content {
         match self {
-            Self::File { content, .. } => content.clone().into(),
+            Self::File { content, .. } | Self::Labelled { content, .. } => content.clone().into(),
             Self::Symlink { .. } => Vec::new().into(),
             Self::Large { seed } => {
                 let piece: Vec<u8> = (0..1_u32 << 18)
@@ -88,7 +103,11 @@ fn write<W: ObjectWriter>(
     let mut ids = Vec::new();
     for sample in samples {
         let (header, content) = (sample.header(), sample.content(folder.path()));
-        let mut hasher = FileHasher::new(&header);
+        let any = sample.any_header();
+        let mut hasher = match &any {
+            Some(any) => FileHasher::framed(&any.framed()),
+            None => FileHasher::new(&header),
+        };
         content
             .for_each(|bytes| {
                 hasher.update(bytes);
@@ -96,9 +115,13 @@ fn write<W: ObjectWriter>(
             })
             .unwrap();
         let id = hasher.finish();
-        writer.write(id, &header, &content).unwrap();
+        let write = |writer: &mut W| match &any {
+            Some(any) => writer.write_any(id, any, &content).unwrap(),
+            None => writer.write(id, &header, &content).unwrap(),
+        };
+        write(&mut writer);
         assert!(writer.has(id).unwrap(), "in the transaction");
-        writer.write(id, &header, &content).unwrap();
+        write(&mut writer);
         ids.push(id);
     }
     transaction.commit().unwrap();
@@ -204,6 +227,20 @@ proptest! {
     fn both_writers_write_the_same_objects(samples in samples()) {
         for mode in modes() {
             assert_same_objects(mode, &samples);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn labelled_files_are_the_same_objects_too(
+        content in proptest::collection::vec(any::<u8>(), 0..3000), label: Vec<u8>,
+    ) {
+        for mode in [RepoMode::Archive, RepoMode::BareUser] {
+            let (content, label) = (content.clone(), label.clone());
+            assert_same_objects(mode, &[Sample::Labelled { content, label }]);
         }
     }
 }

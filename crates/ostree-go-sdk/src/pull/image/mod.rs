@@ -326,9 +326,7 @@ impl Images {
     ) -> Result<Fetched, PullError> {
         let mut trees = HashMap::new();
         let mut missing: Vec<&Layer> = Vec::new();
-        let Some(looker) = store::writers(transaction, 1).pop() else {
-            return Err(PullError::Cancelled);
-        };
+        let looker = store::writer(transaction);
         for layer in images.iter().flat_map(|image| &image.layers) {
             let id = layer.packed.id;
             if trees.contains_key(&id) || missing.iter().any(|other| other.packed.id == id) {
