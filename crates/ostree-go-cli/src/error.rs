@@ -2,7 +2,7 @@
 
 use ostree_go_sdk::{
     BootError, ComposeError, ContainerfileError, DeployError, Error, ErrorKind, ExportError,
-    FragmentError, LayerError, OverlayDifference, OverlayError, PullError, RegistryError,
+    FragmentError, LayerError, OciError, OverlayDifference, OverlayError, PullError, RegistryError,
     RemoteError, RepoError, RpmProblem, SourceError, SysextError, UpstreamError,
 };
 use std::path::PathBuf;
@@ -150,6 +150,7 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Export(error)
         | Error::Containerfile(ContainerfileError::Export(error))
         | Error::Fragment(FragmentError::Export(error)) => export_hint(error),
+        Error::Oci(error) => oci_hint(error),
         Error::Boot(error) => boot_hint(error),
         Error::Sysext(error) => sysext_hint(error),
         _ => None,
@@ -324,23 +325,30 @@ fn overlay_hint(error: &OverlayError) -> Option<String> {
 }
 
 fn export_hint(error: &ExportError) -> Option<String> {
+    match error {
+        ExportError::Repo(error) => repo_hint(error),
+        ExportError::NotARelease { .. } => {
+            Some("`ostree-go list` shows releases and channels".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn oci_hint(error: &OciError) -> Option<String> {
     let hint = match error {
-        ExportError::Repo(error) => return repo_hint(error),
-        ExportError::NotARelease { .. } => "`ostree-go list` shows releases and channels",
-        ExportError::NoLayer { .. } => {
+        OciError::Export(error) => return export_hint(error),
+        OciError::NoLayer { .. } => {
             "export from the repository that the release was composed in, or pull the layer's ref"
         }
-        ExportError::SameArch { .. } => "one image holds one release for each architecture",
-        ExportError::Tag { .. } => "give the image a tag: `IMAGE:TAG`",
-        ExportError::NoLayout { .. } => {
-            "name another directory, one that is empty or does not exist"
-        }
-        ExportError::Registry(RegistryError::Refused {
+        OciError::SameArch { .. } => "one image holds one release for each architecture",
+        OciError::Tag { .. } => "give the image a tag: `IMAGE:TAG`",
+        OciError::NoLayout { .. } => "name another directory, one that is empty or does not exist",
+        OciError::Registry(RegistryError::Refused {
             status: 401 | 403, ..
         }) => {
             "`podman login` keeps credentials where they are found; --authfile names another file"
         }
-        ExportError::Registry(RegistryError::Unreachable { .. }) => {
+        OciError::Registry(RegistryError::Unreachable { .. }) => {
             "check the address; --tls-verify=false takes a registry without encryption"
         }
         _ => return None,

@@ -4,7 +4,9 @@ use crate::checkout::CheckoutError;
 use crate::compose::ComposeError;
 use crate::delta::DeltaError;
 use crate::deploy::DeployError;
-use crate::export::{BootError, ContainerfileError, ExportError, FragmentError, SysextError};
+use crate::export::{
+    BootError, ContainerfileError, ExportError, FragmentError, OciError, SysextError,
+};
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
 use crate::overlay::OverlayError;
@@ -69,6 +71,9 @@ pub enum Error {
     /// Making a fragment of an rpm-ostree treefile.
     #[error(transparent)]
     Fragment(#[from] FragmentError),
+    /// Writing an image.
+    #[error(transparent)]
+    Oci(#[from] OciError),
     /// Writing a system extension.
     #[error(transparent)]
     Sysext(#[from] SysextError),
@@ -101,6 +106,7 @@ impl Error {
             Self::Boot(error) => error.kind(),
             Self::Containerfile(error) => error.kind(),
             Self::Fragment(error) => error.kind(),
+            Self::Oci(error) => error.kind(),
             Self::Sysext(error) => error.kind(),
             Self::Overlay(error) => error.kind(),
             Self::Http(error) => error.kind(),

@@ -122,8 +122,8 @@ pub use export::{
 };
 pub use export::{
     Compression, ContainerfileError, ContainerfileOptions, ExportError, ExportedImage,
-    ExportedLayer, ExportedOci, ExportedTar, OciOptions, TarOptions, containerfile, export_oci,
-    export_tar, write_tar,
+    ExportedLayer, ExportedOci, ExportedTar, OciError, OciOptions, TarOptions, containerfile,
+    export_oci, export_tar, write_tar,
 };
 pub use export::{
     ExportedSysext, SysextError, SysextForm, SysextHost, SysextOptions, export_sysext,

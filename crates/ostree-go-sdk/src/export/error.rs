@@ -1,16 +1,15 @@
-//! Why an export failed.
+//! Why a release could not be read, or written somewhere.
 
-use crate::arch::Arch;
 use crate::catalog::CommitKind;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId};
 use crate::kind::ErrorKind;
-use crate::registry::RegistryError;
 use crate::repo::RepoError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why an export failed. Nothing is at the destination then that was not there before.
+/// What every export can fail for: reading the release, and writing. Nothing is at the destination
+/// then that was not there before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
@@ -57,71 +56,6 @@ pub enum ExportError {
         /// What it is.
         kind: CommitKind,
     },
-    /// The repository lacks a layer's commit.
-    #[error(
-        "the repository does not have layer `{layer}` of release {commit} whole: commit {missing}"
-    )]
-    NoLayer {
-        /// The release.
-        commit: CommitId,
-        /// The layer's name.
-        layer: String,
-        /// Its commit.
-        missing: CommitId,
-    },
-    /// A release is not the union of the layers that it names.
-    #[error("release {commit} has another tree than its layers make")]
-    NotItsLayers {
-        /// The release.
-        commit: CommitId,
-    },
-    /// An image can be of one release for each architecture.
-    #[error("two releases are for {arch}: {one} and {other}")]
-    SameArch {
-        /// The architecture.
-        arch: Arch,
-        /// The first release.
-        one: CommitId,
-        /// The second release.
-        other: CommitId,
-    },
-    /// There is no release to export.
-    #[error("no release to export")]
-    Nothing,
-    /// A release's ref gives no name that an image can have.
-    #[error("`{tag}` cannot be the tag of an image")]
-    Tag {
-        /// The name.
-        tag: String,
-    },
-    /// A file has an owner or extended attributes, which images of releases do not.
-    #[error(
-        "cannot export /{path} of commit {commit}: it has an owner other than root, or extended attributes"
-    )]
-    Owned {
-        /// The commit.
-        commit: CommitId,
-        /// The path in the tree.
-        path: TreePath,
-    },
-    /// What is at the destination is no OCI layout, or a damaged one.
-    #[error("{} is no OCI image layout: {problem}", path.display())]
-    NoLayout {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A document of an image could not be made.
-    #[error("cannot make the documents of an image")]
-    Document {
-        /// What `oci-spec` says.
-        #[source]
-        source: oci_spec::OciSpecError,
-    },
-    /// The registry.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
     /// The system refused something.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -133,9 +67,6 @@ pub enum ExportError {
         #[source]
         source: io::Error,
     },
-    /// The caller asked for a stop while another process held a lock.
-    #[error("stopped while waiting for another process")]
-    Stopped,
     /// The caller asked for a stop.
     #[error("stopped while reading commit {commit}")]
     Cancelled {
@@ -152,17 +83,9 @@ impl ExportError {
             Self::Repo(error) => error.kind(),
             Self::Damaged { .. } | Self::DamagedFile { .. } => ErrorKind::Drift,
             Self::Path { .. } => ErrorKind::UnsafeContent,
-            Self::NotARelease { .. } | Self::SameArch { .. } | Self::Nothing | Self::Tag { .. } => {
-                ErrorKind::InvalidInput
-            }
-            Self::NoLayer { .. } => ErrorKind::NotFound,
-            Self::NotItsLayers { .. } => ErrorKind::Drift,
-            Self::Owned { .. } => ErrorKind::UnsafeContent,
-            Self::NoLayout { .. } => ErrorKind::Corrupt,
-            Self::Document { .. } => ErrorKind::Io,
-            Self::Registry(error) => error.kind(),
+            Self::NotARelease { .. } => ErrorKind::InvalidInput,
             Self::Io { source, .. } => ErrorKind::of_io(source),
-            Self::Stopped | Self::Cancelled { .. } => ErrorKind::Cancelled,
+            Self::Cancelled { .. } => ErrorKind::Cancelled,
         }
     }
 

@@ -24,7 +24,7 @@ pub use boot::{
 pub use compression::Compression;
 pub use containerfile::{ContainerfileError, ContainerfileOptions, containerfile};
 pub use error::ExportError;
-pub use oci::{ExportedImage, ExportedLayer, ExportedOci, OciOptions, export_oci};
+pub use oci::{ExportedImage, ExportedLayer, ExportedOci, OciError, OciOptions, export_oci};
 pub use sysext::{
     ExportedSysext, SysextError, SysextForm, SysextHost, SysextOptions, export_sysext,
 };

@@ -7,30 +7,30 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// Writing failed, or reading did.
-pub(super) enum Failure {
+pub(super) enum Failure<E = ExportError> {
     Write(io::Error),
-    Export(ExportError),
+    Export(E),
 }
 
-impl Failure {
+impl<E: From<ExportError>> Failure<E> {
     /// The error of an export to `name`.
-    pub(super) fn at(self, name: &Path) -> ExportError {
+    pub(super) fn at(self, name: &Path) -> E {
         match self {
-            Self::Write(source) => ExportError::io("write", name)(source),
+            Self::Write(source) => ExportError::io("write", name)(source).into(),
             Self::Export(error) => error,
         }
     }
 }
 
-impl From<io::Error> for Failure {
+impl<E> From<io::Error> for Failure<E> {
     fn from(error: io::Error) -> Self {
         Self::Write(error)
     }
 }
 
-impl From<ExportError> for Failure {
+impl<E: From<ExportError>> From<ExportError> for Failure<E> {
     fn from(error: ExportError) -> Self {
-        Self::Export(error)
+        Self::Export(error.into())
     }
 }
 

@@ -4,9 +4,9 @@
 //! in when they are known.
 
 use super::super::ExportError;
-use super::super::writer::{Counted, Failure};
+use super::super::writer::Counted;
 use super::layout::index_with;
-use super::{Blob, Image, Make, Target};
+use super::{Blob, Failure, Image, Make, OciError, Target};
 use crate::fs::atomic;
 use crate::oci::format;
 use crate::oci::layer::END;
@@ -33,7 +33,7 @@ pub(super) struct Archive {
 
 impl Archive {
     /// Begins an archive beside what is at `path`.
-    pub(super) fn create(path: &Path) -> Result<Self, ExportError> {
+    pub(super) fn create(path: &Path) -> Result<Self, OciError> {
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -108,16 +108,16 @@ impl Archive {
 }
 
 impl Target for Archive {
-    fn blob(&mut self, make: Make<'_>) -> Result<Blob, ExportError> {
+    fn blob(&mut self, make: Make<'_>) -> Result<Blob, OciError> {
         self.write_blob(make)
             .map_err(|failure| failure.at(&self.path))
     }
 
-    fn publish(&mut self, image: &Image) -> Result<(), ExportError> {
+    fn publish(&mut self, image: &Image) -> Result<(), OciError> {
         let index = index_with(None, image)?;
         let path = self.path.clone();
         self.finish(image, &index)
-            .map_err(ExportError::io("write", path))
+            .map_err(|error| ExportError::io("write", path)(error).into())
     }
 }
 

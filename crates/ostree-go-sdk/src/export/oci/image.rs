@@ -2,6 +2,7 @@
 
 use super::super::tree::Tree;
 use super::super::{Compression, ExportError};
+use super::OciError;
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::clock::rfc3339;
@@ -31,7 +32,7 @@ pub(super) struct Document {
 }
 
 impl Document {
-    fn new(media_type: &'static str, document: &impl Serialize) -> Result<Self, ExportError> {
+    fn new(media_type: &'static str, document: &impl Serialize) -> Result<Self, OciError> {
         let bytes = format::to_json(document).map_err(|source| spec(source.into()))?;
         Ok(Self { media_type, bytes })
     }
@@ -41,7 +42,7 @@ impl Document {
     }
 
     /// What names it in another document.
-    pub(super) fn descriptor(&self) -> Result<DescriptorBuilder, ExportError> {
+    pub(super) fn descriptor(&self) -> Result<DescriptorBuilder, OciError> {
         let sha256 = format::sha256(&self.bytes);
         descriptor(self.media_type, sha256, self.bytes.len() as u64)
     }
@@ -87,7 +88,7 @@ impl Release<'_> {
     }
 
     /// What an image's layers make, and how it is run.
-    pub(super) fn config(&self, layers: &[LayerBlob]) -> Result<Document, ExportError> {
+    pub(super) fn config(&self, layers: &[LayerBlob]) -> Result<Document, OciError> {
         let created = rfc3339(self.info.timestamp);
         let history = layers.iter().map(|layer| {
             HistoryBuilder::default()
@@ -123,7 +124,7 @@ impl Release<'_> {
         config: &Document,
         layers: &[LayerBlob],
         compression: Compression,
-    ) -> Result<Document, ExportError> {
+    ) -> Result<Document, OciError> {
         let mut annotations = self.labels();
         let (commit, detached) = objects(repo, self.info.id)?;
         annotations.insert(format::COMMIT.to_owned(), commit);
@@ -146,7 +147,7 @@ impl Release<'_> {
             .schema_version(SCHEMA)
             .media_type(format::MANIFEST)
             .config(config.descriptor()?.build().map_err(spec)?)
-            .layers(layers.collect::<Result<Vec<_>, ExportError>>()?)
+            .layers(layers.collect::<Result<Vec<_>, OciError>>()?)
             .annotations(annotations.into_iter().collect::<HashMap<_, _>>())
             .build()
             .map_err(spec)?;
@@ -154,7 +155,7 @@ impl Release<'_> {
     }
 
     /// What names the image in an index.
-    pub(super) fn descriptor(&self, manifest: &Document) -> Result<Descriptor, ExportError> {
+    pub(super) fn descriptor(&self, manifest: &Document) -> Result<Descriptor, OciError> {
         let commit = self.info.id.to_string();
         let mut annotations = HashMap::from([(format::OSTREE_COMMIT.to_owned(), commit)]);
         annotations.extend(self.ref_name().map(|name| (format::REF.to_owned(), name)));
@@ -175,7 +176,7 @@ impl Release<'_> {
 }
 
 /// Images for several architectures.
-pub(super) fn index(images: Vec<Descriptor>, version: &str) -> Result<Document, ExportError> {
+pub(super) fn index(images: Vec<Descriptor>, version: &str) -> Result<Document, OciError> {
     let annotations = HashMap::from([(format::VERSION.to_owned(), version.to_owned())]);
     let document = ImageIndexBuilder::default()
         .schema_version(SCHEMA)
@@ -208,7 +209,7 @@ fn path(tree: &Tree) -> String {
 }
 
 /// A commit object and its detached metadata, as annotations hold them.
-fn objects(repo: &Repo, commit: CommitId) -> Result<(String, Option<String>), ExportError> {
+fn objects(repo: &Repo, commit: CommitId) -> Result<(String, Option<String>), OciError> {
     let failed = |source| ExportError::from(repo.failed(&format!("read commit {commit}"), source));
     let object = repo.commit_bytes(commit).map_err(failed)?;
     let detached = repo
@@ -228,11 +229,7 @@ fn media_type(compression: Compression) -> &'static str {
     }
 }
 
-fn descriptor(
-    media_type: &str,
-    sha256: Sha256,
-    size: u64,
-) -> Result<DescriptorBuilder, ExportError> {
+fn descriptor(media_type: &str, sha256: Sha256, size: u64) -> Result<DescriptorBuilder, OciError> {
     let digest: oci_spec::image::Digest = format::digest(sha256).parse().map_err(spec)?;
     Ok(DescriptorBuilder::default()
         .media_type(media_type)
@@ -240,6 +237,6 @@ fn descriptor(
         .size(size))
 }
 
-pub(super) fn spec(source: OciSpecError) -> ExportError {
-    ExportError::Document { source }
+pub(super) fn spec(source: OciSpecError) -> OciError {
+    OciError::Document { source }
 }

@@ -6,8 +6,8 @@
 //! number of cores.
 
 use super::super::tree::{Node, Tree, read_leaf};
-use super::super::writer::Failure;
 use super::super::{Compression, ExportError};
+use super::{Failure, OciError};
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, Sha256};
 use crate::oci::layer as format;
@@ -50,7 +50,7 @@ enum Job {
 enum Done {
     Read { at: usize, tar: Vec<u8> },
     Compressed { at: usize, frame: Vec<u8> },
-    Failed(ExportError),
+    Failed(OciError),
 }
 
 /// Writes the compressed tar of a layer commit's tree.
@@ -217,7 +217,7 @@ fn work(
             }
             Ok(Job::Compress { at, tar }) => compress(compression, &tar)
                 .map(|frame| Done::Compressed { at, frame })
-                .map_err(ExportError::io("compress", "a layer")),
+                .map_err(|error| ExportError::io("compress", "a layer")(error).into()),
         };
         if done.send(result.unwrap_or_else(Done::Failed)).is_err() {
             return;
@@ -226,11 +226,7 @@ fn work(
 }
 
 /// The part of the tar that some entries are.
-fn read(
-    repo: &Repo,
-    commit: CommitId,
-    entries: &[(&TreePath, Node)],
-) -> Result<Vec<u8>, ExportError> {
+fn read(repo: &Repo, commit: CommitId, entries: &[(&TreePath, Node)]) -> Result<Vec<u8>, OciError> {
     let mut tar = Vec::new();
     for &(path, node) in entries {
         let (node, content) = match node {
@@ -240,7 +236,7 @@ fn read(
                 let header = leaf.header;
                 if (header.uid, header.gid) != (0, 0) || !header.xattrs.is_empty() {
                     let path = path.clone();
-                    return Err(ExportError::Owned { commit, path });
+                    return Err(OciError::Owned { commit, path });
                 }
                 let node = match header.is_symlink() {
                     true => format::Node::Symlink {

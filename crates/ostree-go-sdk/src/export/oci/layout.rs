@@ -1,9 +1,9 @@
 //! A directory in the form of the image specification's `image-layout.md`.
 
 use super::super::ExportError;
-use super::super::writer::{Counted, Failure};
+use super::super::writer::Counted;
 use super::image::Document;
-use super::{Blob, Image, Make, Target};
+use super::{Blob, Failure, Image, Make, OciError, Target};
 use crate::fs::atomic;
 use crate::oci::format;
 use crate::progress::{Event, Progress};
@@ -36,12 +36,12 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Opens the layout at a path, or begins one where nothing or an empty directory is.
-    pub(super) fn open(path: &Path, progress: &dyn Progress) -> Result<Self, ExportError> {
+    pub(super) fn open(path: &Path, progress: &dyn Progress) -> Result<Self, OciError> {
         let failed = || ExportError::io("write", path);
         let is_empty = match fs::read_dir(path) {
             Ok(mut entries) => entries.next().is_none(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-            Err(error) => return Err(failed()(error)),
+            Err(error) => return Err(failed()(error).into()),
         };
         if !is_empty {
             let lock = lock(path, progress)?;
@@ -105,7 +105,7 @@ impl Layout {
 }
 
 impl Target for Layout {
-    fn blob(&mut self, make: Make<'_>) -> Result<Blob, ExportError> {
+    fn blob(&mut self, make: Make<'_>) -> Result<Blob, OciError> {
         let mut write = || -> Result<Blob, Failure> {
             let mut file = temporary(&self.work)?;
             let mut counted = Counted::new(&mut file);
@@ -120,7 +120,7 @@ impl Target for Layout {
         write().map_err(|failure| failure.at(&self.path))
     }
 
-    fn publish(&mut self, image: &Image) -> Result<(), ExportError> {
+    fn publish(&mut self, image: &Image) -> Result<(), OciError> {
         let path = self.path.clone();
         let failed = || ExportError::io("write", &path);
         for document in image.documents() {
@@ -164,7 +164,7 @@ fn temporary(layout: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Keeps others of this program from writing to a layout that is there.
-fn lock(path: &Path, progress: &dyn Progress) -> Result<File, ExportError> {
+fn lock(path: &Path, progress: &dyn Progress) -> Result<File, OciError> {
     let failed = || ExportError::io("lock", path);
     let directory = File::open(path).map_err(failed())?;
     let mut said = false;
@@ -172,21 +172,21 @@ fn lock(path: &Path, progress: &dyn Progress) -> Result<File, ExportError> {
         match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(directory),
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(failed()(errno.into())),
+            Err(errno) => return Err(failed()(errno.into()).into()),
         }
         if !std::mem::replace(&mut said, true) {
             progress.event(&Event::Waiting { lock: path });
         }
         if progress.is_cancelled() {
-            return Err(ExportError::Stopped);
+            return Err(OciError::Stopped);
         }
         std::thread::sleep(RETRY);
     }
 }
 
 /// Reads what a layout says of itself.
-fn read_index(path: &Path) -> Result<ImageIndex, ExportError> {
-    let no_layout = |problem: &str| ExportError::NoLayout {
+fn read_index(path: &Path) -> Result<ImageIndex, OciError> {
+    let no_layout = |problem: &str| OciError::NoLayout {
         path: path.to_owned(),
         problem: problem.to_owned(),
     };
@@ -195,7 +195,7 @@ fn read_index(path: &Path) -> Result<ImageIndex, ExportError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(no_layout(&format!("it has no `{name}`")))
         }
-        Err(error) => Err(ExportError::io("read", path.join(name))(error)),
+        Err(error) => Err(ExportError::io("read", path.join(name))(error).into()),
     };
     let layout = OciLayout::from_reader(&*read(format::LAYOUT_FILE)?)
         .map_err(|_| no_layout("its `oci-layout` is damaged"))?;
@@ -210,7 +210,7 @@ fn read_index(path: &Path) -> Result<ImageIndex, ExportError> {
 }
 
 /// The bytes of `index.json` with one more image, which takes the place of that of the same name.
-pub(super) fn index_with(index: Option<ImageIndex>, image: &Image) -> Result<Vec<u8>, ExportError> {
+pub(super) fn index_with(index: Option<ImageIndex>, image: &Image) -> Result<Vec<u8>, OciError> {
     let mut index = match index {
         Some(index) => index,
         None => ImageIndexBuilder::default()

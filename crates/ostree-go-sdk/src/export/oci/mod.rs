@@ -4,6 +4,7 @@
 //! that several architectures share is made once. What names the image is written last.
 
 mod archive;
+mod error;
 mod image;
 mod layer;
 mod layout;
@@ -11,7 +12,6 @@ mod push;
 
 use super::release::release;
 use super::tree::{Node, Tree};
-use super::writer::Failure;
 use super::{Compression, ExportError};
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
@@ -29,6 +29,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use error::OciError;
 pub(super) use image::goroot;
 
 /// How to write an image.
@@ -129,11 +130,14 @@ pub struct ExportedLayer {
 /// Where an image goes.
 trait Target {
     /// Takes a blob, whose digest is known when all of it is written.
-    fn blob(&mut self, make: Make<'_>) -> Result<Blob, ExportError>;
+    fn blob(&mut self, make: Make<'_>) -> Result<Blob, OciError>;
 
     /// Makes the image visible, after everything that it names.
-    fn publish(&mut self, image: &Image) -> Result<(), ExportError>;
+    fn publish(&mut self, image: &Image) -> Result<(), OciError>;
 }
+
+/// Writing a blob failed, or making it did.
+type Failure = super::writer::Failure<OciError>;
 
 /// Writes a blob.
 type Make<'a> = &'a mut dyn FnMut(&mut dyn Write) -> Result<(), Failure>;
@@ -178,7 +182,7 @@ pub fn export_oci(
     commits: &[CommitId],
     location: &ImageLocation,
     options: &OciOptions,
-) -> Result<ExportedOci, ExportError> {
+) -> Result<ExportedOci, OciError> {
     let releases = releases(repo, commits)?;
     let tag = tag(location, &releases)?;
     let progress = options.progress.as_ref();
@@ -221,7 +225,7 @@ impl Read {
 }
 
 /// Reads the releases, and checks that their layers make them.
-fn releases(repo: &Repo, commits: &[CommitId]) -> Result<Vec<Read>, ExportError> {
+fn releases(repo: &Repo, commits: &[CommitId]) -> Result<Vec<Read>, OciError> {
     let mut releases: Vec<Read> = Vec::new();
     for &commit in commits {
         let read = read(repo, commit)?;
@@ -229,7 +233,7 @@ fn releases(repo: &Repo, commits: &[CommitId]) -> Result<Vec<Read>, ExportError>
             if other.info.id == commit {
                 continue;
             }
-            return Err(ExportError::SameArch {
+            return Err(OciError::SameArch {
                 arch: read.arch,
                 one: other.info.id,
                 other: commit,
@@ -241,20 +245,20 @@ fn releases(repo: &Repo, commits: &[CommitId]) -> Result<Vec<Read>, ExportError>
     Ok(releases)
 }
 
-fn read(repo: &Repo, commit: CommitId) -> Result<Read, ExportError> {
+fn read(repo: &Repo, commit: CommitId) -> Result<Read, OciError> {
     let info = release(repo, commit)?;
     let (Some(arch), Some(version), false) =
         (info.arch, info.version.clone(), info.layers.is_empty())
     else {
         let kind = info.kind;
-        return Err(ExportError::NotARelease { commit, kind });
+        return Err(ExportError::NotARelease { commit, kind }.into());
     };
     let tree = Tree::read(repo, commit)?;
     let mut union: BTreeMap<TreePath, Node> = BTreeMap::new();
     let mut layers = Vec::new();
     for (name, layer) in &info.layers {
-        if !repo.is_complete(*layer)? {
-            return Err(ExportError::NoLayer {
+        if !repo.is_complete(*layer).map_err(ExportError::from)? {
+            return Err(OciError::NoLayer {
                 commit,
                 layer: name.clone(),
                 missing: *layer,
@@ -269,7 +273,7 @@ fn read(repo: &Repo, commit: CommitId) -> Result<Read, ExportError> {
         layers.push((name.clone(), *layer, tree));
     }
     if union != tree.entries {
-        return Err(ExportError::NotItsLayers { commit });
+        return Err(OciError::NotItsLayers { commit });
     }
     Ok(Read {
         info,
@@ -281,11 +285,11 @@ fn read(repo: &Repo, commit: CommitId) -> Result<Read, ExportError> {
 }
 
 /// The tag that an image gets.
-fn tag(location: &ImageLocation, releases: &[Read]) -> Result<String, ExportError> {
+fn tag(location: &ImageLocation, releases: &[Read]) -> Result<String, OciError> {
     if let Some(tag) = location.tag() {
         return Ok(tag.to_owned());
     }
-    let first = releases.first().ok_or(ExportError::Nothing)?;
+    let first = releases.first().ok_or(OciError::Nothing)?;
     let bound_to = first.info.bound_to.first();
     let tag = bound_to.and_then(|name| name.as_str().rsplit('/').next());
     let tag = tag.unwrap_or(&first.version).to_owned();
@@ -293,9 +297,7 @@ fn tag(location: &ImageLocation, releases: &[Read]) -> Result<String, ExportErro
         ImageLocation::Registry(_) => is_tag(&tag),
         _ => is_name(&tag),
     };
-    is_valid
-        .then_some(tag.clone())
-        .ok_or(ExportError::Tag { tag })
+    is_valid.then_some(tag.clone()).ok_or(OciError::Tag { tag })
 }
 
 struct Exporter<'a> {
@@ -311,8 +313,8 @@ impl Exporter<'_> {
         tag: String,
         location: &ImageLocation,
         target: &mut dyn Target,
-    ) -> Result<ExportedOci, ExportError> {
-        let first = releases.first().ok_or(ExportError::Nothing)?;
+    ) -> Result<ExportedOci, OciError> {
+        let first = releases.first().ok_or(OciError::Nothing)?;
         let mut made = BTreeMap::new();
         let (mut images, mut manifests, mut descriptors) = (Vec::new(), Vec::new(), Vec::new());
         for read in releases {
@@ -349,7 +351,7 @@ impl Exporter<'_> {
         read: &Read,
         made: &mut BTreeMap<CommitId, (LayerBlob, bool)>,
         target: &mut dyn Target,
-    ) -> Result<(ExportedImage, Document), ExportError> {
+    ) -> Result<(ExportedImage, Document), OciError> {
         let release = read.release();
         let (mut layers, mut exported) = (Vec::new(), Vec::new());
         for (name, commit, tree) in &read.layers {
@@ -389,7 +391,7 @@ impl Exporter<'_> {
         commit: CommitId,
         tree: &Tree,
         target: &mut dyn Target,
-    ) -> Result<(LayerBlob, bool), ExportError> {
+    ) -> Result<(LayerBlob, bool), OciError> {
         let mut written = None;
         let blob = target.blob(&mut |out| {
             let Self {
@@ -407,7 +409,7 @@ impl Exporter<'_> {
             )?);
             Ok(())
         })?;
-        let written = written.ok_or(ExportError::Nothing)?;
+        let written = written.ok_or(OciError::Nothing)?;
         let layer = LayerBlob {
             name: name.to_owned(),
             commit,
@@ -421,8 +423,8 @@ impl Exporter<'_> {
 }
 
 /// The place with its tag.
-fn tagged(location: &ImageLocation, tag: &str) -> Result<ImageLocation, ExportError> {
-    let invalid = |_| ExportError::Tag {
+fn tagged(location: &ImageLocation, tag: &str) -> Result<ImageLocation, OciError> {
+    let invalid = |_| OciError::Tag {
         tag: tag.to_owned(),
     };
     let (path, tag) = match location {

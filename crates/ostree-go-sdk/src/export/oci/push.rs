@@ -1,8 +1,7 @@
 //! Images into a registry: blobs, then the images, then what the tag names.
 
-use super::super::ExportError;
-use super::super::writer::{Counted, Failure};
-use super::{Blob, Image, Make, Target};
+use super::super::writer::Counted;
+use super::{Blob, Failure, Image, Make, OciError, Target};
 use crate::oci::format;
 use crate::progress::Progress;
 use crate::registry::{Access, ImageReference, Registry, RegistryOptions};
@@ -27,7 +26,7 @@ impl<'a> Push<'a> {
         options: &RegistryOptions,
         scratch: &Path,
         progress: &'a dyn Progress,
-    ) -> Result<Self, ExportError> {
+    ) -> Result<Self, OciError> {
         let registry = Registry::open(image, Access::Push, options, progress)?;
         // What will not be allowed is refused before anything is compressed.
         registry.has_blob(&format::digest_of(b""), 0, progress)?;
@@ -40,7 +39,7 @@ impl<'a> Push<'a> {
 }
 
 impl Target for Push<'_> {
-    fn blob(&mut self, make: Make<'_>) -> Result<Blob, ExportError> {
+    fn blob(&mut self, make: Make<'_>) -> Result<Blob, OciError> {
         let mut write = || -> Result<_, Failure> {
             let mut file = tempfile::tempfile_in(&self.scratch)?;
             let mut counted = Counted::new(&mut file);
@@ -59,7 +58,7 @@ impl Target for Push<'_> {
         Ok(Blob { sha256, size, sent })
     }
 
-    fn publish(&mut self, image: &Image) -> Result<(), ExportError> {
+    fn publish(&mut self, image: &Image) -> Result<(), OciError> {
         let push = |reference: &str, document: &super::image::Document| {
             let (digest, bytes) = (document.digest(), &document.bytes);
             let media_type = document.media_type;
