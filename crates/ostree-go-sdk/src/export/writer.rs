@@ -3,8 +3,11 @@
 use super::ExportError;
 use crate::id::Sha256;
 use sha2::Digest;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
+
+/// Bytes that are written at once.
+const PIECE: usize = 256 << 10;
 
 /// Writing failed, or reading did.
 pub(super) enum Failure<E = ExportError> {
@@ -32,6 +35,19 @@ impl<E: From<ExportError>> From<ExportError> for Failure<E> {
     fn from(error: ExportError) -> Self {
         Self::Export(error.into())
     }
+}
+
+/// Has something written to `out`; returns its size in bytes and its digest.
+pub(super) fn counted<E: From<io::Error>>(
+    out: &mut dyn Write,
+    make: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<(u64, Sha256), E> {
+    let mut counted = Counted::new(out);
+    let mut buffered = BufWriter::with_capacity(PIECE, &mut counted);
+    make(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
+    Ok((counted.bytes, counted.finish()))
 }
 
 /// Counts and digests what is written.

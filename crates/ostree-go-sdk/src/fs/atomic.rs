@@ -6,6 +6,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// The folder that a path is in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// Replaces the file at `path` by one with `content`. Once this returns, the new file is
 /// durable; until then a reader sees the old one.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {

@@ -4,7 +4,7 @@
 //! in when they are known.
 
 use super::super::ExportError;
-use super::super::writer::Counted;
+use super::super::writer::counted;
 use super::layout::index_with;
 use super::{Blob, Failure, Image, Make, OciError, Target};
 use crate::fs::atomic;
@@ -12,13 +12,11 @@ use crate::oci::format;
 use crate::oci::layer::END;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
 use tempfile::NamedTempFile;
 
-/// Bytes that are written at once.
-const PIECE: usize = 256 << 10;
 /// A tar archive is made of blocks of this many bytes.
 const BLOCK: u64 = 512;
 
@@ -34,14 +32,10 @@ pub(super) struct Archive {
 impl Archive {
     /// Begins an archive beside what is at `path`.
     pub(super) fn create(path: &Path) -> Result<Self, OciError> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         let file = tempfile::Builder::new()
             .prefix(".ostree-go-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(folder)
+            .tempfile_in(atomic::folder_of(path))
             .map_err(ExportError::io("write", path))?;
         Ok(Self {
             path: path.to_owned(),
@@ -66,12 +60,7 @@ impl Archive {
         let file = self.file()?;
         let start = file.stream_position()?;
         file.seek(SeekFrom::Current(BLOCK.cast_signed()))?;
-        let mut counted = Counted::new(file);
-        let mut buffered = BufWriter::with_capacity(PIECE, &mut counted);
-        make(&mut buffered)?;
-        buffered.flush()?;
-        drop(buffered);
-        let (size, sha256) = (counted.bytes, counted.finish());
+        let (size, sha256) = counted(file, make)?;
         let sent = self.blobs.insert(blob_name(&format::digest(sha256)));
         let file = self.file()?;
         if sent {

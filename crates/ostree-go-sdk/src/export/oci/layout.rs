@@ -1,7 +1,7 @@
 //! A directory in the form of the image specification's `image-layout.md`.
 
 use super::super::ExportError;
-use super::super::writer::Counted;
+use super::super::writer::counted;
 use super::image::Document;
 use super::{Blob, Failure, Image, Make, OciError, Target};
 use crate::fs::atomic;
@@ -10,15 +10,13 @@ use crate::progress::{Event, Progress};
 use oci_spec::image::{ImageIndex, ImageIndexBuilder, OciLayout};
 use rustix::fs::FlockOperation;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::{NamedTempFile, TempDir};
 
 /// How long to wait before asking for a held lock again.
 const RETRY: Duration = Duration::from_millis(50);
-/// Bytes that are written at once.
-const PIECE: usize = 256 << 10;
 
 /// A layout that an image is being added to.
 pub(super) struct Layout {
@@ -55,14 +53,10 @@ impl Layout {
                 added: Vec::new(),
             });
         }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         let new = tempfile::Builder::new()
             .prefix(".ostree-go-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir_in(folder)
+            .tempdir_in(atomic::folder_of(path))
             .map_err(failed())?;
         let work = new.path().to_owned();
         fs::create_dir_all(work.join(format::BLOBS)).map_err(failed())?;
@@ -106,14 +100,9 @@ impl Layout {
 
 impl Target for Layout {
     fn blob(&mut self, make: Make<'_>) -> Result<Blob, OciError> {
-        let mut write = || -> Result<Blob, Failure> {
+        let write = || -> Result<Blob, Failure> {
             let mut file = temporary(&self.work)?;
-            let mut counted = Counted::new(&mut file);
-            let mut buffered = BufWriter::with_capacity(PIECE, &mut counted);
-            make(&mut buffered)?;
-            buffered.flush()?;
-            drop(buffered);
-            let (size, sha256) = (counted.bytes, counted.finish());
+            let (size, sha256) = counted(&mut file, make)?;
             let sent = self.keep(file, &format::digest(sha256), size)?;
             Ok(Blob { sha256, size, sent })
         };

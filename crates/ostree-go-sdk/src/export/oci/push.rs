@@ -1,15 +1,11 @@
 //! Images into a registry: blobs, then the images, then what the tag names.
 
-use super::super::writer::Counted;
+use super::super::writer::counted;
 use super::{Blob, Failure, Image, Make, OciError, Target};
 use crate::oci::format;
 use crate::progress::Progress;
 use crate::registry::{Access, ImageReference, Registry, RegistryOptions};
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-
-/// Bytes that are written at once.
-const PIECE: usize = 256 << 10;
 
 /// A registry that an image is being pushed to.
 pub(super) struct Push<'a> {
@@ -40,14 +36,9 @@ impl<'a> Push<'a> {
 
 impl Target for Push<'_> {
     fn blob(&mut self, make: Make<'_>) -> Result<Blob, OciError> {
-        let mut write = || -> Result<_, Failure> {
+        let write = || -> Result<_, Failure> {
             let mut file = tempfile::tempfile_in(&self.scratch)?;
-            let mut counted = Counted::new(&mut file);
-            let mut buffered = BufWriter::with_capacity(PIECE, &mut counted);
-            make(&mut buffered)?;
-            buffered.flush()?;
-            drop(buffered);
-            let (size, sha256) = (counted.bytes, counted.finish());
+            let (size, sha256) = counted(&mut file, make)?;
             Ok((file, size, sha256))
         };
         let (file, size, sha256) = write().map_err(|failure| failure.at(&self.scratch))?;

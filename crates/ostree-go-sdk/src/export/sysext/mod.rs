@@ -225,10 +225,7 @@ struct Job<'a> {
 impl Job<'_> {
     /// The folder of the destination, which has to be there.
     fn folder(&self) -> Result<&Path, ExportError> {
-        let folder = match self.dest.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let folder = atomic::folder_of(self.dest);
         let found = folder.metadata().map(|_| folder);
         found.map_err(ExportError::io("write", self.dest))
     }
