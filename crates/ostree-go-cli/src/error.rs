@@ -1,9 +1,9 @@
 //! Errors as people and scripts see them: a message, a hint, an exit code.
 
 use ostree_go_sdk::{
-    ComposeError, DeployError, Error, ErrorKind, ExportError, LayerError, OverlayDifference,
-    OverlayError, PullError, RegistryError, RemoteError, RepoError, RpmProblem, SourceError,
-    UpstreamError,
+    ComposeError, CredentialError, DeployError, Error, ErrorKind, ExportError, LayerError,
+    OverlayDifference, OverlayError, PullError, RegistryError, RemoteError, RepoError, RpmProblem,
+    SourceError, UpstreamError,
 };
 use std::path::PathBuf;
 
@@ -148,6 +148,10 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Upstream(error) => upstream_hint(error),
         Error::Overlay(error) => overlay_hint(error),
         Error::Export(error) => export_hint(error),
+        Error::Credential(CredentialError::Helper { .. }) => {
+            let hint = "the file with the credentials names it in `credHelpers` or `credsStore`";
+            Some(hint.to_owned())
+        }
         _ => None,
     }
 }
@@ -259,6 +263,9 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
     Some(hint.to_owned())
 }
 
+/// What to do where a remote's certificate is not believed.
+const DISTRUST: &str = "an authority of your own is an option of the remote: `ostree config set 'remote \"NAME\".tls-ca-path' FILE`";
+
 fn pull_hint(error: &PullError) -> Option<String> {
     let hint = match error {
         PullError::Repo(error) => return repo_hint(error),
@@ -275,6 +282,8 @@ fn pull_hint(error: &PullError) -> Option<String> {
         PullError::TooLarge { .. } => "--max-bytes allows more",
         PullError::SeveralImages { .. } => "name one, as in oci:FOLDER:TAG",
         PullError::NoSuchPlatform { .. } => "--arch names another machine",
+        PullError::Registry { source, .. } if source.is_distrust() => DISTRUST,
+        PullError::Http { source, .. } if source.is_distrust() => DISTRUST,
         PullError::Registry { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             "`podman login` or `skopeo login` says who you are"
         }
@@ -337,6 +346,9 @@ fn export_hint(error: &ExportError) -> Option<String> {
             status: 401 | 403, ..
         }) => {
             "`podman login` keeps credentials where they are found; --authfile names another file"
+        }
+        ExportError::Registry(error) if error.is_distrust() => {
+            "--cert-dir names a folder with authorities of your own in `*.crt`"
         }
         ExportError::Registry(RegistryError::Unreachable { .. }) => {
             "check the address; --tls-verify=false takes a registry without encryption"
