@@ -98,6 +98,9 @@ pub struct Registry {
 /// `secret`, by bcrypt.
 const PASSWORD: &str = "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
 
+/// Of a registry for `builder` with the password `secret` alone.
+pub const GUARD: &str = "auth: {htpasswd: {realm: acme, path: FOLDER/htpasswd}}\n";
+
 impl Registry {
     /// An empty one that everybody may write to, or `None` after saying that the test is skipped.
     ///
@@ -105,7 +108,7 @@ impl Registry {
     ///
     /// When it does not come up.
     pub fn start() -> Option<Self> {
-        Self::start_with("")
+        Self::start_with("", "")
     }
 
     /// The same for `builder` with the password `secret` alone.
@@ -114,10 +117,15 @@ impl Registry {
     ///
     /// When it does not come up.
     pub fn guarded() -> Option<Self> {
-        Self::start_with("auth: {htpasswd: {realm: acme, path: FOLDER/htpasswd}}\n")
+        Self::start_with("", GUARD)
     }
 
-    fn start_with(more: &str) -> Option<Self> {
+    /// One with more settings: of its connections, as `tls: {…}`, and beside them, as [`GUARD`].
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start_with(http: &str, more: &str) -> Option<Self> {
         // Fedora calls it just that.
         let fedora = tools::find("registry");
         let command = fedora.or_else(|| tools::require("docker-registry"))?;
@@ -134,7 +142,7 @@ impl Registry {
             let port = port.local_addr().expect("an address").port();
             let config = format!(
                 "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: FOLDER/blobs}}}}\n\
-                 http: {{addr: \"127.0.0.1:{port}\"}}\n{more}"
+                 http: {{addr: \"127.0.0.1:{port}\", {http}}}\n{more}"
             );
             let file = folder.path().join("config.yml");
             fs::write(&file, config.replace("FOLDER", &path)).expect("a configuration");

@@ -11,6 +11,7 @@
 
 pub mod bench;
 pub mod boot;
+pub mod certificates;
 pub mod cli;
 pub mod containers;
 pub mod gallery;
@@ -19,12 +20,14 @@ pub mod host;
 pub mod nginx;
 pub mod os;
 pub mod ostree;
+pub mod relay;
 pub mod rpm;
 pub mod sdk;
 pub mod server;
 pub mod shop;
 pub mod state;
 pub mod tmpfs;
+pub mod tokens;
 pub mod tools;
 pub mod toy;
 pub mod transcript;

@@ -319,6 +319,7 @@ fn a_killed_pull_leaves_nothing_half_done() {
     for point in [
         "pull.fetched",
         "pull.locked",
+        "transaction.folders-moved",
         "transaction.objects-moved",
         "pull.committed",
     ] {

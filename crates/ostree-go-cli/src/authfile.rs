@@ -1,6 +1,6 @@
 //! Credentials for registries, where podman, buildah and skopeo keep them.
 //!
-//! Source: `containers-auth.json(5)`.
+//! Source: `containers-auth.json(5)`, and for `credsStore` the `config.json` of docker.
 
 use crate::error::CliError;
 use crate::settings::Settings;
@@ -10,9 +10,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct AuthFile {
     #[serde(default)]
     auths: BTreeMap<String, Entry>,
+    /// The programs to ask about single registries.
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    /// The program to ask about all others.
+    #[serde(default)]
+    creds_store: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -50,6 +57,11 @@ pub fn credentials(
         };
         let file: AuthFile = serde_json::from_slice(&text)
             .map_err(|error| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
+        if let Some((name, server)) = file.helper(image)
+            && let Some(auth) = RegistryAuth::from_helper(name, server)?
+        {
+            return Ok(auth);
+        }
         if let Some(auth) = file.of(image).map_err(|()| {
             let problem = format!("the entry for {} is damaged", image.host());
             failed(std::io::Error::new(
@@ -64,12 +76,26 @@ pub fn credentials(
 }
 
 impl AuthFile {
+    /// The program to ask about the image's registry, and the name that it knows that by.
+    fn helper<'a>(&'a self, image: &'a ImageReference) -> Option<(&'a str, &'a str)> {
+        let own = self
+            .cred_helpers
+            .iter()
+            .find(|(key, _)| *key == image.host() || is_hub(image.host()) && is_hub(host_of(key)));
+        match own {
+            Some((key, name)) => Some((name, key)),
+            None if self.creds_store.is_empty() => None,
+            None if is_hub(image.host()) => Some((&self.creds_store, HUB)),
+            None => Some((&self.creds_store, image.host())),
+        }
+    }
+
     /// The entry for the image, else for a folder that it is in, else for the registry.
     fn of(&self, image: &ImageReference) -> Result<Option<RegistryAuth>, ()> {
         let mut key = format!("{}/{}", image.host(), image.name());
         loop {
             if let Some(entry) = self.auths.get(&key) {
-                return entry.auth().map(Some);
+                return entry.auth();
             }
             match key.rsplit_once('/') {
                 Some((above, _)) => key.truncate(above.len()),
@@ -78,12 +104,20 @@ impl AuthFile {
         }
         // Older files have whole addresses.
         let old = self.auths.iter().find(|(key, _)| {
-            let host = key.split_once("://").map_or(key.as_str(), |(_, rest)| rest);
-            let host = host.split('/').next().unwrap_or(host);
+            let host = host_of(key);
             key.contains("://") && (host == image.host() || is_hub(host) && is_hub(image.host()))
         });
-        old.map(|(_, entry)| entry.auth()).transpose()
+        old.map_or(Ok(None), |(_, entry)| entry.auth())
     }
+}
+
+/// What docker calls its registry.
+const HUB: &str = "https://index.docker.io/v1/";
+
+/// The host in a registry's name or address.
+fn host_of(key: &str) -> &str {
+    let host = key.split_once("://").map_or(key, |(_, rest)| rest);
+    host.split('/').next().unwrap_or(host)
 }
 
 fn is_hub(host: &str) -> bool {
@@ -91,11 +125,16 @@ fn is_hub(host: &str) -> bool {
 }
 
 impl Entry {
-    fn auth(&self) -> Result<RegistryAuth, ()> {
+    /// Nothing where a helper has it.
+    fn auth(&self) -> Result<Option<RegistryAuth>, ()> {
         if !self.identitytoken.is_empty() {
-            return Ok(RegistryAuth::IdentityToken(self.identitytoken.clone()));
+            let token = self.identitytoken.clone();
+            return Ok(Some(RegistryAuth::IdentityToken(token)));
         }
-        RegistryAuth::from_encoded(&self.auth).ok_or(())
+        if self.auth.is_empty() {
+            return Ok(None);
+        }
+        RegistryAuth::from_encoded(&self.auth).map(Some).ok_or(())
     }
 }
 
@@ -114,8 +153,8 @@ mod tests {
         let file = r#"{"auths": {
             "r.example": {"auth": "YWxsOng="}, "r.example/team": {"auth": "dGVhbTp4"},
             "t.example": {"identitytoken": "secret"}, "bad.example": {"auth": "%"},
-            "https://index.docker.io/v1/": {"auth": "aHViOng="}
-        }, "credsStore": "desktop"}"#;
+            "https://index.docker.io/v1/": {"auth": "aHViOng="}, "kept.example": {}
+        }}"#;
         assert_eq!(
             found(file, "r.example/team/go-sdk:1"),
             "Ok(Some(Basic(team)))"
@@ -128,5 +167,25 @@ mod tests {
         assert_eq!(found(file, "acme/go-sdk"), "Ok(Some(Basic(hub)))");
         assert_eq!(found(file, "other.example/a"), "Ok(None)");
         assert_eq!(found(file, "bad.example/a"), "Err(())");
+        assert_eq!(found(file, "kept.example/a"), "Ok(None)");
+    }
+
+    #[test]
+    fn a_registrys_own_helper_comes_before_that_of_all() {
+        let asked = |file: &str, image: &str| {
+            let file: AuthFile = serde_json::from_str(file).unwrap();
+            let image = image.parse().unwrap();
+            file.helper(&image)
+                .map(|(name, server)| format!("{name} {server}"))
+        };
+        let some = r#"{"credHelpers": {"r.example": "ecr", "docker.io": "hub"}}"#;
+        assert_eq!(asked(some, "r.example/team/a").unwrap(), "ecr r.example");
+        assert_eq!(asked(some, "acme/go-sdk").unwrap(), "hub docker.io");
+        assert_eq!(asked(some, "s.example/a"), None);
+        let all = r#"{"credHelpers": {"r.example": "ecr"}, "credsStore": "pass"}"#;
+        assert_eq!(asked(all, "r.example/a").unwrap(), "ecr r.example");
+        assert_eq!(asked(all, "s.example/a").unwrap(), "pass s.example");
+        let hub = "pass https://index.docker.io/v1/";
+        assert_eq!(asked(all, "acme/go-sdk").unwrap(), hub);
     }
 }

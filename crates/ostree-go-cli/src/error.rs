@@ -1,9 +1,9 @@
 //! Errors as people and scripts see them: a message, a hint, an exit code.
 
 use ostree_go_sdk::{
-    BootError, ComposeError, ContainerfileError, DeployError, Error, ErrorKind, ExportError,
-    FragmentError, LayerError, OciError, OverlayDifference, OverlayError, PullError, RegistryError,
-    RemoteError, RepoError, RpmProblem, SourceError, SysextError, UpstreamError,
+    BootError, ComposeError, ContainerfileError, CredentialError, DeployError, Error, ErrorKind,
+    ExportError, FragmentError, LayerError, OciError, OverlayDifference, OverlayError, PullError,
+    RegistryError, RemoteError, RepoError, RpmProblem, SourceError, SysextError, UpstreamError,
 };
 use std::path::PathBuf;
 
@@ -153,6 +153,10 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Oci(error) => oci_hint(error),
         Error::Boot(error) => boot_hint(error),
         Error::Sysext(error) => sysext_hint(error),
+        Error::Credential(CredentialError::Helper { .. }) => {
+            let hint = "the file with the credentials names it in `credHelpers` or `credsStore`";
+            Some(hint.to_owned())
+        }
         _ => None,
     }
 }
@@ -264,6 +268,9 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
     Some(hint.to_owned())
 }
 
+/// What to do where a remote's certificate is not believed.
+const DISTRUST: &str = "an authority of your own is an option of the remote: `ostree config set 'remote \"NAME\".tls-ca-path' FILE`";
+
 fn pull_hint(error: &PullError) -> Option<String> {
     let hint = match error {
         PullError::Repo(error) => return repo_hint(error),
@@ -286,6 +293,8 @@ fn pull_hint(error: &PullError) -> Option<String> {
         } => "name the refs",
         PullError::SeveralImages { .. } => "name one, as in oci:FOLDER:TAG",
         PullError::NoSuchPlatform { .. } => "--arch names another machine",
+        PullError::Registry { source, .. } if source.is_distrust() => DISTRUST,
+        PullError::Http { source, .. } if source.is_distrust() => DISTRUST,
         PullError::Registry { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             "`podman login` or `skopeo login` says who you are"
         }
@@ -347,6 +356,9 @@ fn oci_hint(error: &OciError) -> Option<String> {
             status: 401 | 403, ..
         }) => {
             "`podman login` keeps credentials where they are found; --authfile names another file"
+        }
+        OciError::Registry(error) if error.is_distrust() => {
+            "--cert-dir names a folder with authorities of your own in `*.crt`"
         }
         OciError::Registry(RegistryError::Unreachable { .. }) => {
             "check the address; --tls-verify=false takes a registry without encryption"

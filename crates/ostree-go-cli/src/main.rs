@@ -1,6 +1,7 @@
 //! The `ostree-go` command.
 
 mod authfile;
+mod certdir;
 mod cli;
 mod commands;
 mod error;

@@ -13,6 +13,7 @@ use crate::overlay::OverlayError;
 use crate::prune::PruneError;
 use crate::publish::PublishError;
 use crate::pull::PullError;
+use crate::registry::CredentialError;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
@@ -83,6 +84,9 @@ pub enum Error {
     /// Setting up downloads.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// Asking for what a registry knows one by.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
 }
 
 impl Error {
@@ -110,6 +114,7 @@ impl Error {
             Self::Sysext(error) => error.kind(),
             Self::Overlay(error) => error.kind(),
             Self::Http(error) => error.kind(),
+            Self::Credential(error) => error.kind(),
         }
     }
 }

@@ -150,7 +150,7 @@ pub use prune::{Prune, PruneError, PrunePlan, Pruned};
 pub use publish::{PlannedDelta, Publish, PublishError, PublishPlan, Published};
 pub use pull::{Download, PlannedRef, Preflight, Pull, PullError, Pulled};
 pub use registry::{
-    ImageReference, InvalidReference, RegistryAuth, RegistryError, RegistryOptions,
+    CredentialError, ImageReference, InvalidReference, RegistryAuth, RegistryError, RegistryOptions,
 };
 pub use remote::{NewRemote, Remote, RemoteError, TrustedKey, Verification};
 pub use repo::{Repo, RepoError, RepoMode, UnknownMode};

@@ -65,6 +65,29 @@ pub(crate) fn run(program: &str, command: &mut Command) -> Result<String, Proces
     done(program, &output)
 }
 
+/// Runs a program that is told one thing, a short one. Returns what it answers, however it ended.
+pub(crate) fn ask(
+    program: &str,
+    command: &mut Command,
+    question: &str,
+) -> Result<Output, ProcessError> {
+    let failed = |source| ProcessError::Start {
+        program: program.to_owned(),
+        source,
+    };
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that knows the answer without listening is right as well.
+        let _ = stdin.write_all(question.as_bytes());
+    }
+    child.wait_with_output().map_err(failed)
+}
+
 /// As [`run`], in the C locale, so that a full disk is known for one.
 pub(crate) fn run_in_c(program: &str, command: &mut Command) -> Result<String, ProcessError> {
     run(program, command.env("LC_ALL", "C"))

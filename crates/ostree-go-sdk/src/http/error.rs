@@ -149,6 +149,12 @@ impl HttpError {
         )
     }
 
+    /// Whether the server's certificate is not believed.
+    #[must_use]
+    pub fn is_distrust(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if distrusts(source))
+    }
+
     /// Whether the same request may succeed a moment later.
     pub(crate) fn is_worth_a_retry(&self) -> bool {
         match self {
@@ -163,6 +169,12 @@ impl HttpError {
 /// Whether a server that answers so may answer otherwise a moment later.
 pub(crate) fn status_passes(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
+}
+
+/// Whether a connection failed because the server's certificate is not believed. (`rustls` is
+/// behind `ureq`, which has its errors as text.)
+pub(crate) fn distrusts(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Io(error) if error.to_string().contains("peer certificate"))
 }
 
 /// Whether a connection that failed so may hold a moment later.

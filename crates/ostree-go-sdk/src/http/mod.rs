@@ -19,7 +19,7 @@ use ureq::{Agent, Body, Proxy, http::Response};
 pub(crate) use download::read_local;
 pub(crate) use download::{HEADWAY, content_length, content_range, read_error};
 pub use error::HttpError;
-pub(crate) use error::{status_passes, transport_passes};
+pub(crate) use error::{distrusts, status_passes, transport_passes};
 pub(crate) use send::{Outgoing, Request};
 pub use url::InvalidUrl;
 use url::Url;

@@ -1,7 +1,7 @@
 //! Why a registry did not do what it was asked.
 
 use super::ImageReference;
-use crate::http::{HttpError, status_passes, transport_passes};
+use crate::http::{HttpError, distrusts, status_passes, transport_passes};
 use crate::kind::ErrorKind;
 
 /// Why a registry did not do what it was asked.
@@ -72,6 +72,16 @@ impl RegistryError {
             Self::Unreachable { .. } | Self::Protocol { .. } => ErrorKind::Network,
             Self::Digest { .. } => ErrorKind::Mismatch,
             Self::Http(error) => error.kind(),
+        }
+    }
+
+    /// Whether the registry's certificate is not believed.
+    #[must_use]
+    pub fn is_distrust(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => distrusts(source),
+            Self::Http(error) => error.is_distrust(),
+            _ => false,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod auth;
 mod error;
+mod helper;
 mod pull;
 mod push;
 mod reference;
@@ -13,7 +14,9 @@ mod tests;
 
 pub use auth::RegistryAuth;
 pub use error::RegistryError;
+pub use helper::CredentialError;
 pub(crate) use pull::Streamed;
+pub(crate) use push::aside;
 pub(crate) use reference::is_tag;
 pub use reference::{ImageReference, InvalidReference};
 
@@ -21,7 +24,7 @@ use crate::http::url::Url;
 use crate::http::{HttpClient, HttpError, HttpOptions, Outgoing, Request, Retry};
 use crate::progress::Progress;
 use auth::Challenge;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use ureq::Body;
 use ureq::http::{Response, header};
 
@@ -173,14 +176,21 @@ impl Registry {
         headers: &[(&'static str, String)],
         body: Outgoing<'_>,
     ) -> Result<Response<Body>, RegistryError> {
-        let answer = self.try_call(method, url, headers, body)?;
+        let sent = self.known().clone().filter(|_| self.is_ours(url));
+        let answer = self.try_call(method, url, headers, body, &sent)?;
         if answer.status() != 401 || !self.is_ours(url) {
             return Ok(answer);
         }
-        match self.authenticate(&answer)? {
-            true => self.try_call(method, url, headers, body),
-            false => Ok(answer),
+        match self.authenticate(&answer, &sent)? {
+            None => Ok(answer),
+            new => self.try_call(method, url, headers, body, &new),
         }
+    }
+
+    /// What the registry has asked for up to now.
+    fn known(&self) -> MutexGuard<'_, Option<String>> {
+        let known = self.authorization.lock();
+        known.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_call(
@@ -189,13 +199,11 @@ impl Registry {
         url: &Url,
         headers: &[(&'static str, String)],
         body: Outgoing<'_>,
+        authorization: &Option<String>,
     ) -> Result<Response<Body>, RegistryError> {
         let mut headers = headers.to_vec();
-        if self.is_ours(url) {
-            let known = self.authorization.lock();
-            let known = known.unwrap_or_else(PoisonError::into_inner).clone();
-            headers.extend(known.map(|value| ("Authorization", value)));
-        }
+        let authorization = authorization.iter();
+        headers.extend(authorization.map(|value| ("Authorization", value.clone())));
         self.send(&Request {
             method,
             url,
@@ -223,8 +231,17 @@ impl Registry {
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// Gets what the registry asks for; `false` when that is not to be had.
-    fn authenticate(&self, answer: &Response<Body>) -> Result<bool, RegistryError> {
+    /// Gets what the registry asks for in place of what was sent; `None` when that is not to be
+    /// had. Whoever else is refused meanwhile waits for it.
+    fn authenticate(
+        &self,
+        answer: &Response<Body>,
+        sent: &Option<String>,
+    ) -> Result<Option<String>, RegistryError> {
+        let mut known = self.known();
+        if *known != *sent {
+            return Ok(known.clone());
+        }
         let challenges = answer.headers().get_all(header::WWW_AUTHENTICATE);
         let challenge = challenges
             .iter()
@@ -234,16 +251,12 @@ impl Registry {
             Some(Challenge::Basic) => self.auth.basic(),
             Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref())?,
         };
-        let mut known = self
-            .authorization
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         // What it has refused once it refuses again.
-        let is_new = authorization.is_some() && *known != authorization;
-        if is_new {
-            *known = authorization;
+        if authorization.is_none() || authorization == *sent {
+            return Ok(None);
         }
-        Ok(is_new)
+        known.clone_from(&authorization);
+        Ok(authorization)
     }
 
     /// A bearer token for this image.

@@ -9,11 +9,41 @@ use crate::http::url::Url;
 use crate::http::{HttpError, Outgoing};
 use crate::progress::{Event, Phase, Progress};
 use std::fs::File;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 use ureq::Body;
 use ureq::http::{Response, header};
 
 /// The header in which a registry says what it has taken.
 const CONTENT_DIGEST: &str = "docker-content-digest";
+
+/// How often a stop is looked for.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Does what `name` stands for in errors on a thread that a caller who wants to stop leaves
+/// behind, however silent the registry is.
+pub(crate) fn aside<T: Send + 'static>(
+    name: &str,
+    progress: &Arc<dyn Progress>,
+    work: impl FnOnce(&dyn Progress) -> Result<T, RegistryError> + Send + 'static,
+) -> Result<T, RegistryError> {
+    let (answers, arrived) = channel();
+    let hears = progress.clone();
+    std::thread::spawn(move || {
+        // Nobody may be waiting any more.
+        let _ = answers.send(work(hears.as_ref()));
+    });
+    while !progress.is_cancelled() {
+        match arrived.recv_timeout(TICK) {
+            Ok(answer) => return answer,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let url = name.to_owned();
+    Err(HttpError::Cancelled { url }.into())
+}
 
 impl Registry {
     /// Whether the registry has a blob, of this size.

@@ -81,6 +81,45 @@ fn a_token_is_fetched_once_and_used_again() {
 }
 
 #[test]
+fn a_token_that_has_expired_is_renewed_once_for_all() {
+    let server = TestServer::start(|number, request, stream| {
+        let host = request.header("host").unwrap_or_default();
+        let old = request.header("authorization") == Some("Bearer t1") && number > 4;
+        if request.path.starts_with("/token") {
+            let token = if number < 4 { "t1" } else { "t2" };
+            let body = format!("{{\"token\": \"{token}\"}}");
+            return respond(stream, "200 OK", "", body.as_bytes());
+        }
+        if request.header("authorization").is_some() && !old {
+            return respond(stream, "404 Not Found", "content-length: 0\r\n", b"");
+        }
+        let ask = format!(
+            "www-authenticate: Bearer realm=\"http://{host}/token\"\r\ncontent-length: 0\r\n"
+        );
+        respond(stream, "401 Unauthorized", &ask, b"");
+    });
+    let registry = registry(&server, RegistryAuth::Anonymous);
+    let tokens = || {
+        let asked = server.requests();
+        asked
+            .iter()
+            .filter(|r| r.path.starts_with("/token"))
+            .count()
+    };
+    for expected in [1, 1, 2, 2] {
+        assert!(!has_blob(&registry).unwrap());
+        assert_eq!(tokens(), expected);
+    }
+    // Who was refused for the old one meanwhile takes the new one.
+    let old = Some("Bearer t1".to_owned());
+    let url = registry.url("blobs/x").unwrap();
+    let refused = registry.try_call("GET", &url, &[], Outgoing::Nothing, &old);
+    let new = registry.authenticate(&refused.unwrap(), &old).unwrap();
+    assert_eq!(new.as_deref(), Some("Bearer t2"));
+    assert_eq!(tokens(), 2);
+}
+
+#[test]
 fn who_is_not_known_is_refused_once() {
     let server = TestServer::start(with_token);
     let registry = registry(&server, RegistryAuth::Anonymous);

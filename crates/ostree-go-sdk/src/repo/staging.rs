@@ -1,7 +1,8 @@
 //! Where an open transaction has its objects.
 
 use super::{Repo, RepoError};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 use std::collections::HashSet;
 use std::fs;
 use std::io;
@@ -20,6 +21,9 @@ pub(crate) struct Staging {
     objects: OwnedFd,
     room: Option<Room>,
 }
+
+/// How many folders, of 256, have to be new before it is worth another sync to move them whole.
+const ENOUGH_FOLDERS: usize = 128;
 
 /// What content objects may still take.
 #[derive(Debug)]
@@ -91,6 +95,35 @@ impl Staging {
     /// The objects that are in the repository already.
     pub(crate) fn objects(&self) -> BorrowedFd<'_> {
         self.objects.as_fd()
+    }
+
+    /// Moves whole folders of objects into a repository that has none by their names: one rename
+    /// for some fifty objects, where libostree has one for each. What stays here it moves itself.
+    /// As it does it, the file system is synced first, so that no object is seen that is not
+    /// whole after a crash.
+    pub(super) fn move_folders(&self, syncs: bool) -> io::Result<()> {
+        let has = |folder: BorrowedFd<'_>, name: &String| {
+            rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        };
+        let names = (0..=u8::MAX).map(|byte| format!("{byte:02x}"));
+        let new: Vec<String> = names
+            .filter(|name| has(self.folder(), name) && !has(self.objects(), name))
+            .collect();
+        if new.len() < ENOUGH_FOLDERS {
+            return Ok(());
+        }
+        if syncs {
+            rustix::fs::syncfs(&self.folder)?;
+        }
+        for name in new {
+            let (from, to) = (&self.folder, &self.objects);
+            match rustix::fs::renameat_with(from, &name, to, &name, RenameFlags::NOREPLACE) {
+                // Another process has made it, or the file system cannot tell.
+                Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY | Errno::INVAL | Errno::NOSYS) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Takes the room for an object of so many bytes, as libostree does for those that it

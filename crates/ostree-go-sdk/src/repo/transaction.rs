@@ -124,11 +124,23 @@ impl<'r> Transaction<'r> {
     }
 
     /// Makes everything durable, then visible: libostree syncs the file system, moves the
-    /// objects into place and syncs their folders. Then the refs move, in the order in which
+    /// objects into place and syncs their folders; in a new repository whole folders of objects
+    /// are moved before, after a sync of their own. Then the refs move, in the order in which
     /// they were set: libostree's own transaction would move them in no order, and a crash
     /// could leave a release without its layers' refs.
     pub(crate) fn commit(mut self) -> Result<(), RepoError> {
         let inner = &self.repo.inner;
+        if let Some(staging) = &self.staging {
+            let syncs = inner.config().boolean("core", "fsync").unwrap_or(true);
+            staging
+                .move_folders(syncs)
+                .map_err(|source| RepoError::Io {
+                    action: "move objects from",
+                    path: staging.path().to_owned(),
+                    source,
+                })?;
+            failpoint::hit("transaction.folders-moved");
+        }
         inner
             .commit_transaction(gio::Cancellable::NONE)
             .map_err(|source| self.repo.failed("commit the transaction", source))?;

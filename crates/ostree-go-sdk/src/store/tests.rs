@@ -303,3 +303,44 @@ fn what_the_repository_keeps_free_is_not_written_to() {
     let libostree = LibostreeWriter::new(&transaction).write(id, &header, &large);
     assert_eq!(libostree.unwrap_err().kind(), ErrorKind::DiskFull);
 }
+
+#[test]
+fn a_new_repository_gets_whole_folders() {
+    let written = |pieces: &[(u32, u32)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = Repo::create(folder.path(), RepoMode::BareUser).unwrap();
+        for (from, to) in pieces {
+            let transaction = repo.begin().unwrap();
+            let mut writer = LooseWriter::new(&transaction).unwrap();
+            for number in *from..*to {
+                let header = FileHeader::Regular { executable: false };
+                let mut hasher = FileHasher::new(&header);
+                hasher.update(&number.to_le_bytes());
+                let content = number.to_le_bytes().to_vec().into();
+                writer.write(hasher.finish(), &header, &content).unwrap();
+            }
+            transaction.commit().unwrap();
+        }
+        let left = fs::read_dir(folder.path().join("tmp")).unwrap();
+        let left = left.flatten().filter(|entry| {
+            let name = entry.file_name().into_encoded_bytes();
+            name.starts_with(b"staging-") && !name.ends_with(b"-lock")
+        });
+        assert_eq!(left.count(), 0);
+        let inside = folder.path().join("objects");
+        let modes: Vec<u32> = fs::read_dir(&inside)
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().mode())
+            .collect();
+        (objects(RepoMode::BareUser, &inside), modes)
+    };
+    // So few that libostree moves them, and makes the folders.
+    let (few, by_libostree) = written(&[(0, 20)]);
+    assert_eq!(few.len(), 20);
+    let (at_once, modes) = written(&[(0, 3000)]);
+    assert_eq!((at_once.len(), modes.len()), (3000, 256));
+    assert!(modes.iter().all(|mode| *mode == by_libostree[0]));
+    // Into folders that are there, libostree moves the rest.
+    assert_eq!(written(&[(0, 1500), (1000, 3000)]).0, at_once);
+    assert_eq!(written(&[(0, 20), (20, 3000)]).0, at_once);
+}

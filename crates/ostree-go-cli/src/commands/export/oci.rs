@@ -1,4 +1,5 @@
 use crate::authfile;
+use crate::certdir;
 use crate::cli::Format;
 use crate::commands::{Context, resolve, whole_ref};
 use crate::error::CliError;
@@ -49,6 +50,11 @@ pub struct RegistryArgs {
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
 
+    /// Certificates: of the authorities to believe instead of the system's in `*.crt`, one to show
+    /// in `*.cert` with its `*.key`
+    #[arg(long, value_name = "FOLDER")]
+    cert_dir: Option<PathBuf>,
+
     /// `false` takes a registry without encryption, or with any certificate
     #[arg(
         long,
@@ -78,8 +84,13 @@ impl RegistryArgs {
         context: &Context<'_>,
         location: &ImageLocation,
     ) -> Result<RegistryOptions, CliError> {
+        let http = context.settings.http();
+        let http = match &self.cert_dir {
+            Some(folder) => certdir::with_certificates(http, folder)?,
+            None => http,
+        };
         let options = RegistryOptions::default()
-            .http(context.settings.http())
+            .http(http)
             .insecure(!self.tls_verify);
         let ImageLocation::Registry(image) = location else {
             return Ok(options);

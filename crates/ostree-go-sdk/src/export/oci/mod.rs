@@ -193,7 +193,12 @@ pub fn export_oci(
             let own = repo.path().join("tmp");
             let scratch = options.scratch.as_ref().unwrap_or(&own);
             let registry = &options.registry;
-            Box::new(push::Push::open(image, registry, scratch, progress)?)
+            Box::new(push::Push::open(
+                image,
+                registry,
+                scratch,
+                &options.progress,
+            )?)
         }
     };
     let exporter = Exporter {

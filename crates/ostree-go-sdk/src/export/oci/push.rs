@@ -4,37 +4,55 @@ use super::super::writer::counted;
 use super::{Blob, Failure, Image, Make, OciError, Target};
 use crate::oci::format;
 use crate::progress::Progress;
-use crate::registry::{Access, ImageReference, Registry, RegistryOptions};
+use crate::registry::{self, Access, ImageReference, Registry, RegistryError, RegistryOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A registry that an image is being pushed to.
-pub(super) struct Push<'a> {
-    registry: Registry,
+pub(super) struct Push {
+    registry: Arc<Registry>,
+    /// What is pushed.
+    name: String,
     /// Where a blob is until its digest is known.
     scratch: PathBuf,
-    progress: &'a dyn Progress,
+    progress: Arc<dyn Progress>,
 }
 
-impl<'a> Push<'a> {
+impl Push {
     /// Asks the registry whether it is there.
     pub(super) fn open(
         image: &ImageReference,
         options: &RegistryOptions,
         scratch: &Path,
-        progress: &'a dyn Progress,
+        progress: &Arc<dyn Progress>,
     ) -> Result<Self, OciError> {
-        let registry = Registry::open(image, Access::Push, options, progress)?;
-        // What will not be allowed is refused before anything is compressed.
-        registry.has_blob(&format::digest_of(b""), 0, progress)?;
+        let (name, image, options) = (image.to_string(), image.clone(), options.clone());
+        let registry = registry::aside(&name, progress, move |progress| {
+            let registry = Registry::open(&image, Access::Push, &options, progress)?;
+            // What will not be allowed is refused before anything is compressed.
+            registry.has_blob(&format::digest_of(b""), 0, progress)?;
+            Ok(Arc::new(registry))
+        })?;
         Ok(Self {
             registry,
+            name,
             scratch: scratch.to_owned(),
-            progress,
+            progress: progress.clone(),
+        })
+    }
+
+    fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Registry, &dyn Progress) -> Result<T, RegistryError> + Send + 'static,
+    ) -> Result<T, RegistryError> {
+        let registry = self.registry.clone();
+        registry::aside(&self.name, &self.progress, move |progress| {
+            work(&registry, progress)
         })
     }
 }
 
-impl Target for Push<'_> {
+impl Target for Push {
     fn blob(&mut self, make: Make<'_>) -> Result<Blob, OciError> {
         let write = || -> Result<_, Failure> {
             let mut file = tempfile::tempfile_in(&self.scratch)?;
@@ -44,17 +62,17 @@ impl Target for Push<'_> {
         let (file, size, sha256) = write().map_err(|failure| failure.at(&self.scratch))?;
         let digest = format::digest(sha256);
         let sent = self
-            .registry
-            .push_blob(&digest, &file, size, self.progress)?;
+            .aside(move |registry, progress| registry.push_blob(&digest, &file, size, progress))?;
         Ok(Blob { sha256, size, sent })
     }
 
     fn publish(&mut self, image: &Image) -> Result<(), OciError> {
         let push = |reference: &str, document: &super::image::Document| {
-            let (digest, bytes) = (document.digest(), &document.bytes);
-            let media_type = document.media_type;
-            self.registry
-                .push_manifest(reference, media_type, &digest, bytes, self.progress)
+            let (digest, bytes) = (document.digest(), document.bytes.clone());
+            let (media_type, reference) = (document.media_type, reference.to_owned());
+            self.aside(move |registry, progress| {
+                registry.push_manifest(&reference, media_type, &digest, &bytes, progress)
+            })
         };
         for manifest in &image.manifests {
             push(&manifest.digest(), manifest)?;

@@ -35,6 +35,7 @@ use sha2::Digest;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use trees::Made;
 
 /// The images of a remote.
 #[derive(Debug)]
@@ -353,18 +354,35 @@ impl Images {
         };
         let open = |layer: &Layer| self.open(pull, layer, &tell);
         let landing = land::land(transaction, &missing, &open);
-        // What came whole is kept, whatever befell the others.
+        let mut come = Vec::new();
         for (layer, tree) in missing.iter().zip(landing.trees) {
             if let Some(tree) = tree {
-                self.settle(transaction, layer, &tree)?;
                 trees.insert(layer.packed.id, tree);
+                come.push(*layer);
             }
+        }
+        let unions: Result<Vec<Tree>, String> = match landing.failed {
+            None => images.iter().map(|i| trees::union(i, &trees)).collect(),
+            Some(_) => Ok(Vec::new()),
+        };
+        let all: Vec<&Tree> = come
+            .iter()
+            .map(|layer| &trees[&layer.packed.id])
+            .chain(unions.iter().flatten())
+            .collect();
+        let mut made = trees::made(&all).into_iter();
+        // What came whole is kept, whatever befell the others.
+        for (layer, made) in come.iter().zip(&mut made) {
+            self.settle(transaction, layer, &made)?;
         }
         if let Some(error) = landing.failed {
             return Err(error);
         }
-        for image in images {
-            self.unite(transaction, scratch, image, &trees)?;
+        if let Err(problem) = unions {
+            return Err(self.refused(self.place.to_string(), problem));
+        }
+        for (image, union) in images.iter().zip(made) {
+            self.unite(transaction, scratch, image, &union)?;
         }
         let mut fetched = Fetched {
             objects: landing.objects,
@@ -384,10 +402,10 @@ impl Images {
         &self,
         transaction: &Transaction<'_>,
         layer: &Layer,
-        tree: &Tree,
+        made: &Made,
     ) -> Result<(), PullError> {
         let expected = root_of(layer);
-        trees::write(transaction, tree, expected)?.map_err(|found| {
+        trees::write(transaction, made, expected)?.map_err(|found| {
             let problem = trees::differs(found, expected);
             let problem = format!("layer `{}`: {problem}", layer.name);
             self.refused(self.blob_place(layer.digest), problem)
@@ -400,21 +418,17 @@ impl Images {
         transaction: &Transaction<'_>,
         scratch: &Repo,
         image: &Image,
-        trees: &HashMap<CommitId, Tree>,
+        union: &Made,
     ) -> Result<(), PullError> {
         let commit = scratch.commit(image.commit.id)?;
         let expected = Root {
             tree: commit.tree,
             meta: commit.meta,
         };
-        let refused = |problem| self.refused(self.place.to_string(), problem);
-        let union = trees::union(image, trees).map_err(refused)?;
-        trees::write(transaction, &union, expected)?.map_err(|found| {
-            let problem = trees::differs(found, expected);
-            refused(format!(
-                "the union of the layers of {}: {problem}",
-                image.commit.id
-            ))
+        trees::write(transaction, union, expected)?.map_err(|found| {
+            let (id, problem) = (image.commit.id, trees::differs(found, expected));
+            let problem = format!("the union of the layers of {id}: {problem}");
+            self.refused(self.place.to_string(), problem)
         })
     }
 

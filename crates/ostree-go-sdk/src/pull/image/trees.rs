@@ -2,10 +2,12 @@
 
 use super::manifest::Image;
 use crate::id::{CommitId, DirTreeId};
-use crate::object::{Leaf, LeafKind, Node, Root, Tree, content_id, dirmeta};
+use crate::object::{Leaf, LeafKind, MetadataObject, Node, Root, Tree, content_id, dirmeta};
+use crate::parallel;
 use crate::repo::{RepoError, Transaction};
 use crate::store::{ObjectWriter, StoreError};
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 /// The tree that a repository or an open transaction has whole; `None` when something of it is
 /// not there. Leaves have no sizes.
@@ -66,23 +68,40 @@ fn has(
     found.map_err(|source| repo.failed(&format!("look for object {id}"), source))
 }
 
+/// A tree's directories as objects, and the root that they make.
+pub(super) struct Made {
+    objects: Vec<MetadataObject<DirTreeId>>,
+    root: Root,
+}
+
+/// Makes the directories of trees, in the order of these, on every core.
+pub(super) fn made(trees: &[&Tree]) -> Vec<Made> {
+    let trees: Vec<_> = trees.iter().enumerate().collect();
+    let make = |(): &mut (), (index, tree): &(usize, &&Tree)| {
+        let mut objects = Vec::new();
+        let root = tree.objects(&mut |object| {
+            objects.push(object.clone());
+            Ok::<_, Infallible>(())
+        })?;
+        Ok::<_, Infallible>((*index, Made { objects, root }))
+    };
+    let Ok(mut made) = parallel::each(&trees, || (), make);
+    made.sort_by_key(|(index, _)| *index);
+    made.into_iter().map(|(_, made)| made).collect()
+}
+
 /// Writes a tree's directories if the tree is the one that is expected. The error is the root
 /// that it has.
 pub(super) fn write(
     transaction: &Transaction<'_>,
-    tree: &Tree,
+    made: &Made,
     expected: Root,
 ) -> Result<Result<(), Root>, RepoError> {
-    let mut objects = Vec::new();
-    let found = tree.objects(&mut |object| {
-        objects.push(object.clone());
-        Ok::<_, RepoError>(())
-    })?;
-    if found != expected {
-        return Ok(Err(found));
+    if made.root != expected {
+        return Ok(Err(made.root));
     }
     transaction.write(ostree::ObjectType::DirMeta, &dirmeta())?;
-    for object in &objects {
+    for object in &made.objects {
         transaction.write(ostree::ObjectType::DirTree, object)?;
     }
     Ok(Ok(()))

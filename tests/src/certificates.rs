@@ -1,0 +1,56 @@
+//! Certificates of a test's own.
+
+use crate::cli::run;
+use crate::tools;
+use std::path::PathBuf;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A certificate authority `ca`, and what it has signed: `server` for 127.0.0.1, and `client`.
+/// `stranger` is one that signed nothing.
+const SCRIPT: &str = "
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+    -keyout ca.key -out ca.pem -subj /CN=ca -addext basicConstraints=critical,CA:TRUE
+make() {
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out $1.csr -subj /CN=$1
+    echo \"$2\" > $1.ext
+    openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $1.ext -out $1.pem
+}
+make server subjectAltName=IP:127.0.0.1
+make client extendedKeyUsage=clientAuth
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+    -keyout stranger.key -out stranger.pem -subj /CN=stranger
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout tokens.key -out tokens.pem -subj /CN=tokens
+";
+
+/// A folder with `NAME.pem` and `NAME.key` of `ca`, `server`, `client` and `stranger`, and of
+/// `tokens`, which has an RSA key.
+#[derive(Debug)]
+pub struct Certificates(TempDir);
+
+impl Certificates {
+    /// New ones, or `None` after saying that the test is skipped.
+    ///
+    /// # Panics
+    ///
+    /// When there is no folder for them, or openssl fails.
+    pub fn new() -> Option<Self> {
+        tools::require("openssl")?;
+        let folder = tempfile::tempdir().expect("a folder for certificates");
+        run(Command::new("sh")
+            .args(["-ec", SCRIPT])
+            .current_dir(&folder))
+        .ok();
+        Some(Self(folder))
+    }
+
+    /// The path of a file.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The same, as text for configurations.
+    pub fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+}
