@@ -275,6 +275,10 @@ fn pull_hint(error: &PullError) -> Option<String> {
         PullError::TooLarge { .. } => "--max-bytes allows more",
         PullError::SeveralImages { .. } => "name one, as in oci:FOLDER:TAG",
         PullError::NoSuchPlatform { .. } => "--arch names another machine",
+        PullError::Encapsulated { .. } => {
+            "`ostree container unencapsulate` and `ostree container image pull` read it; \
+             `export oci` without --encapsulate writes the other form"
+        }
         PullError::Registry { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             "`podman login` or `skopeo login` says who you are"
         }

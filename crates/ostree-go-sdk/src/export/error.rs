@@ -259,6 +259,14 @@ pub enum ExportError {
         #[source]
         source: oci_spec::OciSpecError,
     },
+    /// A tree has something where an encapsulated image has its objects.
+    #[error("cannot encapsulate commit {commit}: it has /{path}, and the objects are in /sysroot")]
+    Encapsulated {
+        /// The layer's commit.
+        commit: CommitId,
+        /// The path in the tree.
+        path: TreePath,
+    },
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -315,7 +323,7 @@ impl ExportError {
             Self::Remote(error) => error.kind(),
             Self::NoLayer { .. } => ErrorKind::NotFound,
             Self::NotItsLayers { .. } => ErrorKind::Drift,
-            Self::Owned { .. } => ErrorKind::UnsafeContent,
+            Self::Owned { .. } | Self::Encapsulated { .. } => ErrorKind::UnsafeContent,
             Self::NoLayout { .. } => ErrorKind::Corrupt,
             Self::Document { .. } => ErrorKind::Io,
             Self::Registry(error) => error.kind(),
