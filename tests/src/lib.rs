@@ -19,6 +19,7 @@ pub mod host;
 pub mod nginx;
 pub mod os;
 pub mod ostree;
+pub mod ostree_container;
 pub mod rpm;
 pub mod sdk;
 pub mod server;
