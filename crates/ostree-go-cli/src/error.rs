@@ -332,6 +332,7 @@ fn export_hint(error: &ExportError) -> Option<String> {
         ExportError::NoLayer { .. } => {
             "export from the repository that the release was composed in, or pull the layer's ref"
         }
+        ExportError::Encapsulated { .. } => "without --encapsulate it makes an image",
         ExportError::SameArch { .. } => "one image holds one release for each architecture",
         ExportError::Tag { .. } => "give the image a tag: `IMAGE:TAG`",
         ExportError::NoLayout { .. } => {

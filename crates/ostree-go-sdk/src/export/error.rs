@@ -260,7 +260,9 @@ pub enum ExportError {
         source: oci_spec::OciSpecError,
     },
     /// A tree has something where an encapsulated image has its objects.
-    #[error("cannot encapsulate commit {commit}: it has /{path}, and the objects are in /sysroot")]
+    #[error(
+        "cannot encapsulate commit {commit}: its tree has /{path}, where the image has objects"
+    )]
     Encapsulated {
         /// The layer's commit.
         commit: CommitId,

@@ -6,9 +6,9 @@ use super::layer::{BITS, Part};
 use crate::fs::path::TreePath;
 use crate::id::CommitId;
 use crate::object::{Commit, DirTree};
-use crate::oci::layer::Entry;
-use crate::oci::{encapsulated, format};
+use crate::oci::{encapsulated, format, layer};
 use crate::repo::Repo;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
@@ -58,7 +58,7 @@ pub(super) fn content(commit: CommitId, tree: &Tree) -> Result<Vec<Part>, Export
     parts(made).map(Ok).chain(in_tree).collect()
 }
 
-fn parts(made: Vec<(Entry, Vec<u8>)>) -> impl Iterator<Item = Part> {
+fn parts(made: Vec<(layer::Entry, Vec<u8>)>) -> impl Iterator<Item = Part> {
     made.into_iter()
         .map(|(entry, bytes)| Part::Made(entry, bytes))
 }
@@ -71,7 +71,7 @@ fn directory(path: &TreePath, mode: u32) -> Part {
 }
 
 /// The objects that describe the directories of a commit, by their checksums.
-fn directories(repo: &Repo, commit: CommitId) -> Result<Vec<(Entry, Vec<u8>)>, ExportError> {
+fn directories(repo: &Repo, commit: CommitId) -> Result<Vec<(layer::Entry, Vec<u8>)>, ExportError> {
     let damaged = |object: String| ExportError::Damaged {
         commit,
         path: Path::new("").to_owned(),
@@ -87,17 +87,17 @@ fn directories(repo: &Repo, commit: CommitId) -> Result<Vec<(Entry, Vec<u8>)>, E
     let (mut metas, mut trees) = (BTreeMap::new(), BTreeMap::new());
     let mut ahead = vec![(root.tree, root.meta)];
     while let Some((tree, meta)) = ahead.pop() {
-        if !metas.contains_key(&meta) {
+        if let Entry::Vacant(place) = metas.entry(meta) {
             let variant = load(ostree::ObjectType::DirMeta, &meta, "dirmeta")?;
-            metas.insert(meta, variant.data().to_vec());
+            place.insert(variant.data().to_vec());
         }
-        if !trees.contains_key(&tree) {
+        if let Entry::Vacant(place) = trees.entry(tree) {
             let variant = load(ostree::ObjectType::DirTree, &tree, "dirtree")?;
             let parsed = DirTree::parse(&variant);
             let parsed = parsed.ok_or_else(|| damaged(format!("{tree}.dirtree")))?;
             let inside = parsed.dirs.into_iter();
             ahead.extend(inside.map(|(_, tree, meta)| (tree, meta)));
-            trees.insert(tree, variant.data().to_vec());
+            place.insert(variant.data().to_vec());
         }
     }
     let metas = metas

@@ -28,6 +28,7 @@ const FRAME: usize = 8 << 20;
 const BATCH: usize = 2;
 /// Batches and frames on their way, for each core.
 const AHEAD: usize = 3;
+
 /// A layer's tar that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Written {
