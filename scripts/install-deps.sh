@@ -79,6 +79,15 @@ tests() {
     command_of ignition-validate ignition ignition-validate
     [[ -e /usr/lib/dracut/modules.d/30ignition/ignition ]] || want ignition ignition
     command_of bwrap bubblewrap bubblewrap
+    command_of podman podman podman
+    command_of buildah buildah buildah
+    command_of skopeo skopeo skopeo
+    command_of runc runc runc
+    command -v docker-registry >/dev/null || command_of registry docker-registry docker-distribution
+    command_of zstd zstd zstd
+    # What tests/ostree-container is built against, beside libostree.
+    library_of libzstd libzstd-dev libzstd-devel
+    library_of openssl libssl-dev openssl-devel
 }
 
 docs() { need_rust; }
@@ -92,45 +101,6 @@ rpm_tools() {
 
 # scripts/lint-workflows.sh gets actionlint and zizmor itself.
 lint() {
-    command_of python3 python3 python3
-    command_of shellcheck shellcheck ShellCheck
-    python3 -c 'import ensurepip, venv' 2>/dev/null || want python3-venv python3
-}
-
-tests() {
-    parts
-    lint
-    rpm_tools
-    command_of fish fish fish
-    command_of groff groff-base groff-base
-    command_of script bsdutils util-linux-script
-    command_of zsh zsh zsh
-    command_of zip zip zip
-    command_of unzip unzip unzip
-    command_of mount mount util-linux
-    command_of unshare util-linux util-linux
-    command_of xz xz-utils xz
-    command_of chromium chromium chromium
-    command_of podman podman podman
-    command_of buildah buildah buildah
-    command_of skopeo skopeo skopeo
-    command_of runc runc runc
-    command -v docker-registry >/dev/null || command_of registry docker-registry docker-distribution
-    command_of zstd zstd zstd
-}
-
-docs() { need_rust; }
-
-# rpmsign and rpmkeys are in packages of their own on Fedora.
-rpm_tools() {
-    command_of rpmbuild rpm rpm-build
-    command_of rpmsign rpm rpm-sign
-    command_of rpm2archive rpm rpm
-}
-
-# Actionlint is built by Go, zizmor comes from PyPI: scripts/lint-workflows.sh gets both.
-lint() {
-    command_of go golang-go golang
     command_of python3 python3 python3
     command_of shellcheck shellcheck ShellCheck
     python3 -c 'import ensurepip, venv' 2>/dev/null || want python3-venv python3

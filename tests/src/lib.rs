@@ -20,6 +20,7 @@ pub mod host;
 pub mod nginx;
 pub mod os;
 pub mod ostree;
+pub mod ostree_container;
 pub mod relay;
 pub mod rpm;
 pub mod sdk;

@@ -295,6 +295,10 @@ fn pull_hint(error: &PullError) -> Option<String> {
         PullError::NoSuchPlatform { .. } => "--arch names another machine",
         PullError::Registry { source, .. } if source.is_distrust() => DISTRUST,
         PullError::Http { source, .. } if source.is_distrust() => DISTRUST,
+        PullError::Encapsulated { .. } => {
+            "`ostree container unencapsulate` and `ostree container image pull` read it; \
+             `export oci` without --encapsulate writes the other form"
+        }
         PullError::Registry { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             "`podman login` or `skopeo login` says who you are"
         }
@@ -349,6 +353,7 @@ fn oci_hint(error: &OciError) -> Option<String> {
         OciError::NoLayer { .. } => {
             "export from the repository that the release was composed in, or pull the layer's ref"
         }
+        OciError::Encapsulated { .. } => "without --encapsulate it makes an image",
         OciError::SameArch { .. } => "one image holds one release for each architecture",
         OciError::Tag { .. } => "give the image a tag: `IMAGE:TAG`",
         OciError::NoLayout { .. } => "name another directory, one that is empty or does not exist",

@@ -107,7 +107,8 @@ pub fn h1(zip: &Path) -> String {
     forms::h1(zip)
 }
 
-fn cache_dir() -> PathBuf {
+/// Where what tests build and download once is kept.
+pub(crate) fn cache_dir() -> PathBuf {
     if let Some(dir) = std::env::var_os("OSTREE_GO_TEST_CACHE") {
         return dir.into();
     }

@@ -58,6 +58,13 @@ impl TreePath {
         }
     }
 
+    /// A text that a format of this library makes, and that is such a path.
+    #[must_use]
+    pub(crate) fn known(path: String) -> Self {
+        debug_assert!(path.parse::<Self>().is_ok(), "{path:?}");
+        Self(path)
+    }
+
     /// The path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -3,7 +3,8 @@
 //! Every directory, file and symlink but the top, in the order of their paths, directories with
 //! a `/` at the end of their name. Owner and group 0, time 0, no names of users, no xattrs.
 //! POSIX ustar, with GNU's `@LongLink` entry before a path that does not fit. Two empty blocks
-//! at the end. [`super::tar`] reads it.
+//! at the end. [`super::tar`] reads it. A layer of an [encapsulated](super::encapsulated) commit
+//! has other entries, and hard links, in the same form of tar.
 
 use crate::fs::path::TreePath;
 use std::io;
@@ -25,6 +26,8 @@ pub(crate) enum Node {
     File { mode: u32, size: u64 },
     /// A symlink; its mode is 0777.
     Symlink { target: String },
+    /// Another name of an entry before it, by that one's path: `st_mode & 07777`.
+    Hardlink { mode: u32, target: String },
 }
 
 /// The end of an archive: two blocks of 512 bytes.
@@ -50,9 +53,13 @@ pub(crate) fn write(out: &mut Vec<u8>, entry: &Entry, content: &[u8]) -> io::Res
             header.set_size(*size);
             tar.append_data(&mut header, entry.path.as_str(), content)?;
         }
-        Node::Symlink { target } => {
-            header.set_entry_type(EntryType::Symlink);
-            header.set_mode(0o777);
+        Node::Symlink { target } | Node::Hardlink { target, .. } => {
+            let (kind, mode) = match &entry.node {
+                Node::Hardlink { mode, .. } => (EntryType::Link, *mode),
+                _ => (EntryType::Symlink, 0o777),
+            };
+            header.set_entry_type(kind);
+            header.set_mode(mode);
             if target.len() > LINK_FIELD {
                 tar.append(&long_link(target), format!("{target}\0").as_bytes())?;
             }

@@ -4,6 +4,7 @@
 //! layer is one OCI layer, and the commit objects stand in annotations. `crate::registry` brings
 //! and takes images.
 
+pub(crate) mod encapsulated;
 pub(crate) mod format;
 pub(crate) mod layer;
 mod location;

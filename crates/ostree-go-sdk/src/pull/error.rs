@@ -147,6 +147,12 @@ pub enum PullError {
         /// What is wrong with what came.
         problem: String,
     },
+    /// The layers of an image are those of ostree-ext: objects, and no trees of an SDK.
+    #[error("the image at {url} is encapsulated, expected one whose layers are those of an SDK")]
+    Encapsulated {
+        /// Its manifest.
+        url: String,
+    },
     /// There is no such image where the remote's are.
     #[error("no image `{tag}` at {url}{}", there_is(found))]
     NoSuchImage {
@@ -266,6 +272,7 @@ impl PullError {
             Self::Remote(error) => error.kind(),
             Self::NoRefs { .. }
             | Self::SeveralImages { .. }
+            | Self::Encapsulated { .. }
             | Self::NoImageRef { .. }
             | Self::ImagesOnly { .. }
             | Self::NoImages { .. } => ErrorKind::InvalidInput,

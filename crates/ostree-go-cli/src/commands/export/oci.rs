@@ -38,6 +38,10 @@ pub struct OciArgs {
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     compression: LayerCompression,
 
+    /// Layers as ostree-ext encapsulates a commit, for `ostree container image pull`
+    #[arg(long)]
+    encapsulate: bool,
+
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -118,6 +122,7 @@ pub fn run(context: &Context<'_>, args: &OciArgs) -> Result<ExitCode, CliError> 
             LayerCompression::Zstd => Compression::Zstd,
             LayerCompression::Gzip => Compression::Gzip,
         })
+        .encapsulate(args.encapsulate)
         .registry(args.registry.options(context, &location)?)
         .scratch(scratch)
         .progress(Arc::new(Terminal::new(&context.global)));

@@ -63,6 +63,16 @@ pub enum OciError {
         /// The path in the tree.
         path: TreePath,
     },
+    /// A tree has something where an encapsulated image has its objects.
+    #[error(
+        "cannot encapsulate commit {commit}: its tree has /{path}, where the image has objects"
+    )]
+    Encapsulated {
+        /// The layer's commit.
+        commit: CommitId,
+        /// The path in the tree.
+        path: TreePath,
+    },
     /// What is at the destination is no OCI layout, or a damaged one.
     #[error("{} is no OCI image layout: {problem}", path.display())]
     NoLayout {
@@ -95,7 +105,7 @@ impl OciError {
             Self::NoLayer { .. } => ErrorKind::NotFound,
             Self::NotItsLayers { .. } => ErrorKind::Drift,
             Self::SameArch { .. } | Self::Nothing | Self::Tag { .. } => ErrorKind::InvalidInput,
-            Self::Owned { .. } => ErrorKind::UnsafeContent,
+            Self::Owned { .. } | Self::Encapsulated { .. } => ErrorKind::UnsafeContent,
             Self::NoLayout { .. } => ErrorKind::Corrupt,
             Self::Document { .. } => ErrorKind::Io,
             Self::Registry(error) => error.kind(),

@@ -9,7 +9,7 @@ use crate::clock::rfc3339;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, Sha256};
 use crate::metadata as keys;
-use crate::oci::format;
+use crate::oci::{encapsulated, format};
 use crate::repo::Repo;
 use oci_spec::OciSpecError;
 use oci_spec::image::{
@@ -66,11 +66,13 @@ pub(super) struct Release<'a> {
     pub(super) arch: Arch,
     pub(super) version: &'a str,
     pub(super) tree: &'a Tree,
+    /// Whether the first layer has the release's commit, and the others have objects.
+    pub(super) encapsulated: bool,
 }
 
 impl Release<'_> {
     /// Labels of the configuration, and annotations of the manifest.
-    fn labels(&self) -> BTreeMap<String, String> {
+    fn labels(&self, layers: &[LayerBlob]) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::from([
             (format::VERSION, self.version.to_owned()),
             (format::CREATED, rfc3339(self.info.timestamp)),
@@ -83,6 +85,10 @@ impl Release<'_> {
         if let Some(h1) = &self.info.h1 {
             labels.insert(keys::SDK_H1, h1.clone());
         }
+        if let (true, Some(last)) = (self.encapsulated, layers.last()) {
+            let diff_id = format::digest(last.diff_id);
+            labels.insert(encapsulated::FINAL_DIFFID, diff_id);
+        }
         let owned = |(key, value): (&str, _)| (key.to_owned(), value);
         labels.into_iter().map(owned).collect()
     }
@@ -93,8 +99,12 @@ impl Release<'_> {
         let history = layers.iter().map(|layer| {
             HistoryBuilder::default()
                 .created(created.clone())
-                .created_by("ostree-go export oci")
-                .comment(format!("layer {}", layer.name))
+                .created_by(match self.encapsulated {
+                    // `ostree container image history` shows it, and not the comment.
+                    true => self.comment(layer),
+                    false => "ostree-go export oci".to_owned(),
+                })
+                .comment(self.comment(layer))
                 .build()
                 .map_err(spec)
         });
@@ -104,7 +114,7 @@ impl Release<'_> {
             .diff_ids(diff_ids.collect::<Vec<_>>());
         let config = ConfigBuilder::default()
             .env(vec![format!("PATH={}", path(self.tree))])
-            .labels(self.labels().into_iter().collect::<HashMap<_, _>>());
+            .labels(self.labels(layers).into_iter().collect::<HashMap<_, _>>());
         let document = ImageConfigurationBuilder::default()
             .architecture(self.arch.oci())
             .os("linux")
@@ -125,20 +135,13 @@ impl Release<'_> {
         layers: &[LayerBlob],
         compression: Compression,
     ) -> Result<Document, OciError> {
-        let mut annotations = self.labels();
+        let mut annotations = self.labels(layers);
         let (commit, detached) = objects(repo, self.info.id)?;
         annotations.insert(format::COMMIT.to_owned(), commit);
         annotations.extend(detached.map(|detached| (format::COMMITMETA.to_owned(), detached)));
         annotations.extend(self.ref_name().map(|name| (format::REF.to_owned(), name)));
         let layers = layers.iter().map(|layer| {
-            let (commit, detached) = objects(repo, layer.commit)?;
-            let mut annotations = HashMap::from([
-                (format::LAYER.to_owned(), layer.name.clone()),
-                (format::LAYER_COMMIT.to_owned(), commit),
-                (format::OSTREE_COMMIT.to_owned(), layer.commit.to_string()),
-                (format::LAYER_SIZE.to_owned(), layer.tar_bytes.to_string()),
-            ]);
-            annotations.extend(detached.map(|d| (format::LAYER_COMMITMETA.to_owned(), d)));
+            let annotations = self.layer_annotations(repo, layer)?;
             let media_type = media_type(compression);
             let descriptor = descriptor(media_type, layer.sha256, layer.size)?;
             descriptor.annotations(annotations).build().map_err(spec)
@@ -152,6 +155,37 @@ impl Release<'_> {
             .build()
             .map_err(spec)?;
         Document::new(format::MANIFEST, &document)
+    }
+
+    /// What a layer is, for people.
+    fn comment(&self, layer: &LayerBlob) -> String {
+        match layer.commit == self.info.id {
+            true => format!("commit {}", layer.commit),
+            false => format!("layer {}", layer.name),
+        }
+    }
+
+    fn layer_annotations(
+        &self,
+        repo: &Repo,
+        layer: &LayerBlob,
+    ) -> Result<HashMap<String, String>, OciError> {
+        let mut annotations = HashMap::from([
+            (format::OSTREE_COMMIT.to_owned(), layer.commit.to_string()),
+            (format::LAYER_SIZE.to_owned(), layer.tar_bytes.to_string()),
+        ]);
+        if layer.commit == self.info.id {
+            // That of an encapsulated release: it is in the manifest's annotations already.
+            return Ok(annotations);
+        }
+        let (commit, detached) = objects(repo, layer.commit)?;
+        annotations.insert(format::LAYER.to_owned(), layer.name.clone());
+        annotations.insert(format::LAYER_COMMIT.to_owned(), commit);
+        annotations.extend(detached.map(|d| (format::LAYER_COMMITMETA.to_owned(), d)));
+        if self.encapsulated {
+            annotations.insert(encapsulated::COMPONENTS.to_owned(), layer.name.clone());
+        }
+        Ok(annotations)
     }
 
     /// What names the image in an index.

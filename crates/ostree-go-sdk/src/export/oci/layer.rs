@@ -5,12 +5,13 @@
 //! them. Where frames begin follows from the tar alone, so the bytes are the same for any
 //! number of cores.
 
+use super::super::ExportError;
 use super::super::tree::{Node, Tree, read_leaf};
-use super::super::{Compression, ExportError};
+use super::frame::{Coding, Stream};
 use super::{Failure, OciError};
 use crate::fs::path::TreePath;
-use crate::id::{CommitId, Sha256};
-use crate::oci::layer as format;
+use crate::id::{CommitId, FileId, Sha256};
+use crate::oci::{encapsulated, layer as format};
 use crate::progress::{Event, Phase, Progress};
 use crate::repo::Repo;
 use sha2::Digest;
@@ -27,11 +28,6 @@ const FRAME: usize = 8 << 20;
 const BATCH: usize = 2;
 /// Batches and frames on their way, for each core.
 const AHEAD: usize = 3;
-/// Zstandard's level. It decides the digests: a change is a change of every image. A layer is
-/// compressed once and fetched often; above this the time grows faster than the size falls.
-const ZSTD_LEVEL: i32 = 7;
-/// libdeflate's level, which decides digests too.
-const GZIP_LEVEL: i32 = 6;
 
 /// A layer's tar that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +38,35 @@ pub(super) struct Written {
     pub(super) bytes: u64,
 }
 
+/// A part of a layer's tar.
+pub(super) enum Part {
+    /// An entry whose bytes are known already.
+    Made(format::Entry, Vec<u8>),
+    /// A file or symlink of the commit, read when its turn comes.
+    Leaf(TreePath, FileId),
+    /// The same as an encapsulated commit has it; the object itself is in the layer once.
+    Object {
+        path: TreePath,
+        id: FileId,
+        is_first: bool,
+    },
+}
+
+/// A layer commit's tree as it is.
+pub(super) fn plain(tree: &Tree) -> Vec<Part> {
+    let parts = tree.entries.iter().map(|(path, node)| match *node {
+        Node::Directory { mode } => {
+            let node = format::Node::Directory { mode: mode & BITS };
+            let path = path.clone();
+            Part::Made(format::Entry { path, node }, Vec::new())
+        }
+        Node::Leaf(id) => Part::Leaf(path.clone(), id),
+    });
+    parts.collect()
+}
+
 enum Job {
-    Read { at: usize, entries: Range<usize> },
+    Read { at: usize, parts: Range<usize> },
     Compress { at: usize, tar: Vec<u8> },
 }
 
@@ -53,24 +76,23 @@ enum Done {
     Failed(OciError),
 }
 
-/// Writes the compressed tar of a layer commit's tree.
+/// Writes the compressed tar of a commit's parts.
 pub(super) fn write(
     repo: &Repo,
     commit: CommitId,
-    tree: &Tree,
-    compression: Compression,
+    parts: &[Part],
+    coding: Coding,
     out: &mut dyn Write,
     progress: &dyn Progress,
 ) -> Result<Written, Failure> {
-    let entries: Vec<(&TreePath, Node)> = tree.entries.iter().map(|(p, n)| (p, *n)).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (jobs, queue) = channel();
     let (done, results) = channel();
     let queue = Mutex::new(queue);
     std::thread::scope(|scope| {
         for _ in 0..cores {
-            let (queue, done, entries, repo) = (&queue, done.clone(), &entries, repo.clone());
-            scope.spawn(move || work(&repo, commit, entries, compression, queue, &done));
+            let (queue, done, repo) = (&queue, done.clone(), repo.clone());
+            scope.spawn(move || work(&repo, commit, parts, coding, queue, &done));
         }
         drop(done);
         // It owns the sender of jobs: when it is dropped the workers end.
@@ -82,13 +104,14 @@ pub(super) fn write(
             progress,
             sha256: sha2::Sha256::new(),
             bytes: 0,
+            stream: Stream::new(coding),
             pending: Vec::new(),
             frames: 0,
             written: 0,
             tars: BTreeMap::new(),
             compressed: BTreeMap::new(),
         };
-        let written = line.run(entries.len(), cores * AHEAD, &results);
+        let written = line.run(parts.len(), cores * AHEAD, &results);
         drop(line);
         written
     })
@@ -103,6 +126,8 @@ struct Line<'a> {
     progress: &'a dyn Progress,
     sha256: sha2::Sha256,
     bytes: u64,
+    /// What is around the frames.
+    stream: Stream,
     /// Tar that is not in a frame yet.
     pending: Vec<u8>,
     /// Frames that were cut, and those that were written.
@@ -116,16 +141,17 @@ struct Line<'a> {
 impl Line<'_> {
     fn run(
         &mut self,
-        entries: usize,
+        parts: usize,
         ahead: usize,
         results: &Receiver<Done>,
     ) -> Result<Written, Failure> {
-        let batches = entries.div_ceil(BATCH);
+        self.out.write_all(self.stream.head())?;
+        let batches = parts.div_ceil(BATCH);
         let (mut asked, mut read, mut ended) = (0, 0, false);
         loop {
             while asked < batches && (asked - read) + (self.frames - self.written) < ahead {
-                let entries = asked * BATCH..entries.min((asked + 1) * BATCH);
-                self.send(Job::Read { at: asked, entries })?;
+                let parts = asked * BATCH..parts.min((asked + 1) * BATCH);
+                self.send(Job::Read { at: asked, parts })?;
                 asked += 1;
             }
             if read == batches && !ended {
@@ -154,6 +180,7 @@ impl Line<'_> {
                 }
             }
         }
+        self.out.write_all(&self.stream.tail())?;
         Ok(Written {
             diff_id: Sha256(std::mem::take(&mut self.sha256).finalize().into()),
             bytes: self.bytes,
@@ -167,6 +194,7 @@ impl Line<'_> {
             return Err(ExportError::Cancelled { commit }.into());
         }
         self.sha256.update(tar);
+        self.stream.update(tar);
         self.bytes += tar.len() as u64;
         self.pending.extend_from_slice(tar);
         while self.pending.len() >= FRAME {
@@ -203,8 +231,8 @@ fn gone() -> io::Error {
 fn work(
     repo: &Repo,
     commit: CommitId,
-    entries: &[(&TreePath, Node)],
-    compression: Compression,
+    parts: &[Part],
+    coding: Coding,
     queue: &Mutex<Receiver<Job>>,
     done: &Sender<Done>,
 ) {
@@ -212,10 +240,11 @@ fn work(
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let result = match job {
             Err(_) => return,
-            Ok(Job::Read { at, entries: range }) => {
-                read(repo, commit, &entries[range]).map(|tar| Done::Read { at, tar })
+            Ok(Job::Read { at, parts: range }) => {
+                read(repo, commit, &parts[range]).map(|tar| Done::Read { at, tar })
             }
-            Ok(Job::Compress { at, tar }) => compress(compression, &tar)
+            Ok(Job::Compress { at, tar }) => coding
+                .frame(&tar)
                 .map(|frame| Done::Compressed { at, frame })
                 .map_err(|error| ExportError::io("compress", "a layer")(error).into()),
         };
@@ -225,55 +254,59 @@ fn work(
     }
 }
 
-/// The part of the tar that some entries are.
-fn read(repo: &Repo, commit: CommitId, entries: &[(&TreePath, Node)]) -> Result<Vec<u8>, OciError> {
+/// The tar of some parts.
+fn read(repo: &Repo, commit: CommitId, parts: &[Part]) -> Result<Vec<u8>, OciError> {
     let mut tar = Vec::new();
-    for &(path, node) in entries {
-        let (node, content) = match node {
-            Node::Directory { mode } => (format::Node::Directory { mode: mode & BITS }, Vec::new()),
-            Node::Leaf(id) => {
-                let leaf = read_leaf(repo, path, id)?;
-                let header = leaf.header;
-                if (header.uid, header.gid) != (0, 0) || !header.xattrs.is_empty() {
-                    let path = path.clone();
-                    return Err(OciError::Owned { commit, path });
-                }
-                let node = match header.is_symlink() {
-                    true => format::Node::Symlink {
-                        target: header.target,
-                    },
-                    false => format::Node::File {
-                        mode: header.mode & BITS,
-                        size: leaf.content.len() as u64,
-                    },
-                };
-                (node, leaf.content)
+    let mut write = |entry: &format::Entry, content: &[u8]| {
+        format::write(&mut tar, entry, content).map_err(ExportError::io("write", "a layer"))
+    };
+    for part in parts {
+        match part {
+            Part::Made(entry, content) => write(entry, content)?,
+            Part::Leaf(path, id) => {
+                let (node, content) = leaf(repo, commit, path, *id)?;
+                let path = path.clone();
+                write(&format::Entry { path, node }, &content)?;
             }
-        };
-        let path = path.clone();
-        format::write(&mut tar, &format::Entry { path, node }, &content)
-            .map_err(ExportError::io("write", "a layer"))?;
+            Part::Object { path, id, is_first } => {
+                let (node, content) = leaf(repo, commit, path, *id)?;
+                let link = encapsulated::in_tree(path, *id, &node);
+                if *is_first {
+                    write(&encapsulated::xattrs_link(*id), &[])?;
+                    let path = encapsulated::file_object(*id);
+                    write(&format::Entry { path, node }, &content)?;
+                }
+                write(&link, &[])?;
+            }
+        }
     }
     Ok(tar)
 }
 
-/// The permissions of a mode.
-const BITS: u32 = 0o7777;
-
-/// One frame of Zstandard, or one member of gzip, with neither name nor time in it.
-fn compress(compression: Compression, tar: &[u8]) -> io::Result<Vec<u8>> {
-    match compression {
-        Compression::None => Ok(tar.to_vec()),
-        Compression::Zstd => zstd::bulk::compress(tar, ZSTD_LEVEL),
-        Compression::Gzip => {
-            let level = libdeflater::CompressionLvl::new(GZIP_LEVEL);
-            let mut compressor = libdeflater::Compressor::new(level.unwrap_or_default());
-            let mut member = vec![0; compressor.gzip_compress_bound(tar.len())];
-            let written = compressor
-                .gzip_compress(tar, &mut member)
-                .map_err(io::Error::other)?;
-            member.truncate(written);
-            Ok(member)
-        }
+/// A file or symlink, checked, and its bytes.
+fn leaf(
+    repo: &Repo,
+    commit: CommitId,
+    path: &TreePath,
+    id: FileId,
+) -> Result<(format::Node, Vec<u8>), OciError> {
+    let leaf = read_leaf(repo, path, id)?;
+    let header = leaf.header;
+    if (header.uid, header.gid) != (0, 0) || !header.xattrs.is_empty() {
+        let path = path.clone();
+        return Err(OciError::Owned { commit, path });
     }
+    let node = match header.is_symlink() {
+        true => format::Node::Symlink {
+            target: header.target,
+        },
+        false => format::Node::File {
+            mode: header.mode & BITS,
+            size: leaf.content.len() as u64,
+        },
+    };
+    Ok((node, leaf.content))
 }
+
+/// The permissions of a mode.
+pub(super) const BITS: u32 = 0o7777;

@@ -1,10 +1,13 @@
 //! OCI images of releases: one for each architecture, and an index for all.
 //!
 //! Objects go from the repository into the layers' tar, with no tree on disk in between. A layer
-//! that several architectures share is made once. What names the image is written last.
+//! that several architectures share is made once. What names the image is written last. An image
+//! that is encapsulated has the same objects in the form that ostree-ext gives them.
 
 mod archive;
+mod encapsulate;
 mod error;
+mod frame;
 mod image;
 mod layer;
 mod layout;
@@ -22,7 +25,9 @@ use crate::progress::{Progress, Silent};
 use crate::registry::{RegistryOptions, is_tag};
 use crate::repo::Repo;
 use crate::setters::setters;
+use frame::Coding;
 use image::{Document, LayerBlob, Release};
+use layer::Part;
 use oci_spec::image::Descriptor;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -37,6 +42,7 @@ pub(super) use image::goroot;
 #[non_exhaustive]
 pub struct OciOptions {
     compression: Compression,
+    encapsulate: bool,
     registry: RegistryOptions,
     scratch: Option<PathBuf>,
     progress: Arc<dyn Progress>,
@@ -46,6 +52,7 @@ impl Default for OciOptions {
     fn default() -> Self {
         Self {
             compression: Compression::Zstd,
+            encapsulate: false,
             registry: RegistryOptions::default(),
             scratch: None,
             progress: Arc::new(Silent),
@@ -58,6 +65,14 @@ impl OciOptions {
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
+        self
+    }
+
+    /// Whether the layers have the commit and its objects as ostree-ext encapsulates them, for
+    /// `ostree container` and what is built with it. Default: no, they have the SDK's trees.
+    #[must_use]
+    pub fn encapsulate(mut self, encapsulate: bool) -> Self {
+        self.encapsulate = encapsulate;
         self
     }
 
@@ -105,7 +120,8 @@ pub struct ExportedImage {
     pub digest: String,
     /// The digest of its configuration, which is podman's id of the image.
     pub config: String,
-    /// Its layers, lowest first.
+    /// Its layers, lowest first; of an encapsulated release the first is named `release` and has
+    /// its commit.
     pub layers: Vec<ExportedLayer>,
 }
 
@@ -204,6 +220,7 @@ pub fn export_oci(
     let exporter = Exporter {
         repo,
         compression: options.compression,
+        encapsulate: options.encapsulate,
         progress,
     };
     exporter.run(&releases, tag, location, target.as_mut())
@@ -219,12 +236,13 @@ struct Read {
 }
 
 impl Read {
-    fn release(&self) -> Release<'_> {
+    fn release(&self, encapsulated: bool) -> Release<'_> {
         Release {
             info: &self.info,
             arch: self.arch,
             version: &self.version,
             tree: &self.tree,
+            encapsulated,
         }
     }
 }
@@ -308,8 +326,12 @@ fn tag(location: &ImageLocation, releases: &[Read]) -> Result<String, OciError> 
 struct Exporter<'a> {
     repo: &'a Repo,
     compression: Compression,
+    encapsulate: bool,
     progress: &'a dyn Progress,
 }
+
+/// What is called the layer that has the commit of an encapsulated release.
+const RELEASE: &str = "release";
 
 impl Exporter<'_> {
     fn run(
@@ -324,7 +346,7 @@ impl Exporter<'_> {
         let (mut images, mut manifests, mut descriptors) = (Vec::new(), Vec::new(), Vec::new());
         for read in releases {
             let (exported, manifest) = self.image(read, &mut made, target)?;
-            descriptors.push(read.release().descriptor(&manifest)?);
+            descriptors.push(read.release(self.encapsulate).descriptor(&manifest)?);
             images.push(exported);
             manifests.push(manifest);
         }
@@ -357,19 +379,29 @@ impl Exporter<'_> {
         made: &mut BTreeMap<CommitId, (LayerBlob, bool)>,
         target: &mut dyn Target,
     ) -> Result<(ExportedImage, Document), OciError> {
-        let release = read.release();
+        let release = read.release(self.encapsulate);
         let (mut layers, mut exported) = (Vec::new(), Vec::new());
-        for (name, commit, tree) in &read.layers {
-            let (layer, sent) = match made.get(commit) {
+        let own = self
+            .encapsulate
+            .then_some((RELEASE, read.info.id, &read.tree));
+        let of_sdk = read.layers.iter();
+        let of_sdk = of_sdk.map(|(name, commit, tree)| (name.as_str(), *commit, tree));
+        for (name, commit, tree) in own.into_iter().chain(of_sdk) {
+            let (layer, sent) = match made.get(&commit) {
                 Some(made) => made.clone(),
                 None => {
-                    let layer = self.layer(name, *commit, tree, target)?;
-                    made.entry(*commit).or_insert(layer).clone()
+                    let parts = match (self.encapsulate, commit == read.info.id) {
+                        (false, _) => layer::plain(tree),
+                        (true, true) => encapsulate::release(self.repo, commit, tree)?,
+                        (true, false) => encapsulate::content(commit, tree)?,
+                    };
+                    let layer = self.layer(name, commit, &parts, target)?;
+                    made.entry(commit).or_insert(layer).clone()
                 }
             };
             exported.push(ExportedLayer {
-                name: name.clone(),
-                commit: *commit,
+                name: name.to_owned(),
+                commit,
                 digest: format::digest(layer.sha256),
                 size: layer.size,
                 diff_id: layer.diff_id,
@@ -394,24 +426,15 @@ impl Exporter<'_> {
         &self,
         name: &str,
         commit: CommitId,
-        tree: &Tree,
+        parts: &[Part],
         target: &mut dyn Target,
     ) -> Result<(LayerBlob, bool), OciError> {
+        let Self { repo, progress, .. } = *self;
+        let coding = Coding::of(self.compression, self.encapsulate);
         let mut written = None;
         let blob = target.blob(&mut |out| {
-            let Self {
-                repo,
-                compression,
-                progress,
-            } = *self;
-            written = Some(layer::write(
-                repo,
-                commit,
-                tree,
-                compression,
-                out,
-                progress,
-            )?);
+            let layer = layer::write(repo, commit, parts, coding, out, progress)?;
+            written = Some(layer);
             Ok(())
         })?;
         let written = written.ok_or(OciError::Nothing)?;

@@ -4,7 +4,7 @@ use crate::arch::Arch;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::metadata as keys;
 use crate::object::Commit;
-use crate::oci::format;
+use crate::oci::{encapsulated, format};
 use crate::pull::commits::variant;
 use serde::Deserialize;
 use sha2::Digest;
@@ -128,18 +128,36 @@ pub(super) enum Compression {
     Zstd,
 }
 
+/// Why a document is not taken.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// It is an image of ostree-ext's form.
+    Encapsulated,
+    /// What is wrong with it.
+    Invalid(String),
+}
+
+impl From<String> for Problem {
+    fn from(problem: String) -> Self {
+        Self::Invalid(problem)
+    }
+}
+
 impl Document {
-    /// Reads one. The error says what is wrong with it.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    /// Reads one.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let raw: Raw =
             serde_json::from_slice(bytes).map_err(|error| format!("it is no manifest: {error}"))?;
         match (raw.manifests, raw.layers) {
             (Some(manifests), None) => Ok(Self::Index(manifests)),
+            (None, Some(_)) if raw.annotations.contains_key(encapsulated::FINAL_DIFFID) => {
+                Err(Problem::Encapsulated)
+            }
             (None, Some(layers)) => {
                 let image = Image::read(&raw.annotations, &layers)?;
                 Ok(Self::Image(Box::new(image)))
             }
-            _ => Err("it is neither a manifest nor an index".to_owned()),
+            _ => Err("it is neither a manifest nor an index".to_owned().into()),
         }
     }
 }

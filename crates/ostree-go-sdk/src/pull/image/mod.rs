@@ -14,7 +14,7 @@ mod trees;
 
 pub(super) use self::manifest::Image;
 
-use self::manifest::{Descriptor, Document, Layer, Platform};
+use self::manifest::{Descriptor, Document, Layer, Platform, Problem};
 use super::commits::{self, Found};
 use super::fetchers::Meter;
 use super::{Pull, PullError};
@@ -238,7 +238,12 @@ impl Images {
     }
 
     fn parsed(&self, place: &str, bytes: &[u8]) -> Result<Document, PullError> {
-        Document::parse(bytes).map_err(|problem| self.refused(place.to_owned(), problem))
+        Document::parse(bytes).map_err(|problem| match problem {
+            Problem::Encapsulated => PullError::Encapsulated {
+                url: place.to_owned(),
+            },
+            Problem::Invalid(problem) => self.refused(place.to_owned(), problem),
+        })
     }
 
     /// The images that a document leads to: all, or that of an architecture.

@@ -1,0 +1,431 @@
+//! `export oci --encapsulate`: images that the real ostree-ext takes, and writes likewise.
+
+use ostree_go_sdk::Arch;
+use ostree_go_tests::bench::{Bench, TOY_SOURCE, source};
+use ostree_go_tests::cli::{Output, run};
+use ostree_go_tests::containers::{Containers, Registry, skopeo};
+use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::ostree::{init, ostree};
+use ostree_go_tests::ostree_container::OstreeContainer;
+use ostree_go_tests::sdk;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const CHANNELS: &str = "channels: [\"go-sdk/${basearch}/1.99\"]";
+
+/// The release whose image skopeo takes from an index.
+fn own_ref() -> String {
+    let arch = Arch::host().expect("a machine that Go SDKs are composed for");
+    format!("go-sdk/{arch}/1.99.1")
+}
+
+fn bench_with(mode: &str, compose: &[&str]) -> Bench {
+    let bench = Bench::new();
+    bench.toys("1.99.1");
+    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{CHANNELS}"));
+    bench.run(["init", "--mode", mode]).ok();
+    let args = ["compose", "go.yaml"].iter().chain(compose).copied();
+    run(bench.ostree_go(args).env("SOURCE_DATE_EPOCH", "1800000000")).ok();
+    bench
+}
+
+fn bench(mode: &str) -> Bench {
+    bench_with(mode, &[])
+}
+
+/// Exports with `--encapsulate`, and gives what is said of it.
+fn export(bench: &Bench, args: &str) -> Value {
+    let args = ["export", "oci", "--encapsulate", "--format", "json"]
+        .into_iter()
+        .chain(args.split(' '));
+    serde_json::from_str(&bench.run(args).ok().stdout).unwrap()
+}
+
+fn here(bench: &Bench, mut command: Command) -> Output {
+    run(command.current_dir(bench.path("")))
+}
+
+fn sh(bench: &Bench, script: &str) -> Output {
+    let mut command = Command::new("sh");
+    command.args(["-ec", script]);
+    here(bench, command)
+}
+
+fn document(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// A blob of a layout, by its digest.
+fn blob(layout: &Path, digest: &Value) -> PathBuf {
+    let digest = digest.as_str().unwrap().strip_prefix("sha256:").unwrap();
+    layout.join("blobs/sha256").join(digest)
+}
+
+/// A repository that ostree-ext writes to: it puts no large files into one in archive mode.
+fn target(bench: &Bench, name: &str) -> PathBuf {
+    let repo = bench.path(name);
+    init(&repo, "bare-user");
+    repo
+}
+
+/// Every path of a commit, its owner, its mode, and its object.
+fn tree(repo: &Path, rev: &str) -> String {
+    ostree(repo, ["ls", "-R", "-C", rev])
+}
+
+fn refs(repo: &Path, prefix: &str) -> Vec<String> {
+    let refs = ostree(repo, ["refs"]);
+    let ours = refs.lines().filter(|name| name.starts_with(prefix));
+    ours.map(str::to_owned).collect()
+}
+
+#[test]
+fn ostree_container_takes_it_from_everywhere() {
+    let (Some(container), Some(registry)) = (OstreeContainer::new(), Registry::start()) else {
+        return;
+    };
+    let bench = bench("archive");
+    export(&bench, "1.99.1 oci:zstd");
+    export(&bench, "1.99.1 oci:gzip --compression gzip");
+    export(&bench, "1.99.1 oci-archive:one.tar:x --arch x86_64");
+    let pushed = format!("docker://{}/acme/go-sdk", registry.host());
+    export(&bench, &format!("1.99.1 {pushed} --tls-verify=false"));
+    let name = own_ref();
+    let release = bench.rev(&name).unwrap();
+    let folder = bench.path("").display().to_string();
+    for (at, image) in [
+        format!("oci:{folder}zstd:1.99.1"),
+        format!("oci:{folder}gzip:1.99.1"),
+        format!("oci-archive:{folder}one.tar:x"),
+        format!("registry:{}/acme/go-sdk:1.99.1", registry.host()),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let repo = target(&bench, &format!("repo-{at}"));
+        let into = repo.to_str().unwrap();
+        let image = format!("ostree-unverified-image:{image}");
+        let insecure = "--insecure-skip-tls-verification";
+        let pull = ["image", "pull", insecure, into, &image];
+        here(&bench, container.command(pull)).ok();
+        ostree(&repo, ["fsck", "--quiet"]);
+        // A commit of ostree-ext's own, which says where it is from, of the release's tree.
+        let merged = refs(&repo, "ostree/container/image/");
+        assert_eq!(merged.len(), 1, "{merged:?}");
+        assert_eq!(tree(&repo, &merged[0]), tree(&bench.repo(), &release));
+        // The release itself is what the first layer is kept as.
+        let layers = refs(&repo, "ostree/container/blob/");
+        assert_eq!(layers.len(), 4, "{layers:?}");
+        let commit = |name: &String| ostree(&repo, ["rev-parse", name]).trim().to_owned();
+        assert!(layers.iter().any(|name| commit(name) == release));
+
+        // The same commit on a ref of one's own, with nothing of ostree-ext's around it.
+        let repo = target(&bench, &format!("commit-{at}"));
+        let into = repo.to_str().unwrap();
+        let take = [
+            "unencapsulate",
+            insecure,
+            "--quiet",
+            "--write-ref",
+            &name,
+            "--repo",
+            into,
+        ];
+        here(&bench, container.command(take.into_iter().chain([&*image]))).ok();
+        ostree(&repo, ["fsck", "--quiet"]);
+        assert_eq!(ostree(&repo, ["rev-parse", &*name]).trim(), release);
+    }
+}
+
+#[test]
+fn an_upgrade_fetches_the_layers_that_are_new() {
+    let Some(container) = OstreeContainer::new() else {
+        return;
+    };
+    let bench = bench("archive");
+    let repo = target(&bench, "host");
+    let image = format!(
+        "ostree-unverified-image:oci:{}:1",
+        bench.path("img").display()
+    );
+    let pull = || {
+        let args = ["image", "pull", repo.to_str().unwrap(), &image];
+        here(&bench, container.command(args)).ok().stdout
+    };
+    export(&bench, "1.99.1 oci:img:1");
+    let said = pull();
+    assert!(
+        said.contains("already present: 0; layers needed: 4"),
+        "{said}"
+    );
+    // A channel is another commit of the same layers.
+    export(&bench, "1.99 oci:img:1");
+    let said = pull();
+    assert!(
+        said.contains("already present: 3; layers needed: 1"),
+        "{said}"
+    );
+    let history = ["image", "history", "--repo", repo.to_str().unwrap()];
+    let image = image.strip_prefix("ostree-unverified-image:").unwrap();
+    let history = container.command(history.into_iter().chain([image]));
+    let history = here(&bench, history).ok().stdout;
+    for layer in ["common", "toolchain", "site"] {
+        assert!(history.contains(&format!("layer {layer}")), "{history}");
+    }
+}
+
+#[test]
+fn the_signature_is_in_it() {
+    let Some(container) = OstreeContainer::new() else {
+        return;
+    };
+    let gpg = Gpg::new();
+    let [own, other] = ["publisher", "somebody"].map(|name| gpg.key(name));
+    let home = gpg.home().to_str().unwrap();
+    let signed = ["--gpg-sign", &own, "--gpg-homedir", home];
+    let bench = bench_with("archive", &signed);
+    export(&bench, "1.99.1 oci:img");
+    let (name, image) = (
+        own_ref(),
+        format!("oci:{}:1.99.1", bench.path("img").display()),
+    );
+    let take = |key: &str, host: &str| {
+        let repo = target(&bench, host);
+        let keys = format!("--gpg-import={}", gpg.export(key).display());
+        ostree(&repo, ["remote", "add", &keys, "acme", "http://a.example/"]);
+        let args = ["unencapsulate", "--quiet", "--write-ref", &name, "--repo"];
+        let image = format!("ostree-remote-image:acme:{image}");
+        let args = args.into_iter().chain([repo.to_str().unwrap(), &*image]);
+        (repo.clone(), here(&bench, container.command(args)))
+    };
+    let (repo, out) = take(&own, "host");
+    out.ok();
+    let shown = ostree(&repo, ["show", &*name, "--gpg-verify-remote=acme"]);
+    assert!(shown.contains("Good signature"), "{shown}");
+    let (repo, out) = take(&other, "stranger");
+    let out = out.exits(1);
+    assert!(
+        out.stderr.contains("public key not found"),
+        "{}",
+        out.stderr
+    );
+    assert_eq!(refs(&repo, ""), Vec::<String>::new());
+}
+
+/// What ostree-ext writes of the same commit, unpacked, is what this unpacks to.
+#[test]
+fn ostree_ext_writes_the_same_objects() {
+    let Some(container) = OstreeContainer::new() else {
+        return;
+    };
+    let bench = bench("bare-user");
+    let (repo, name) = (bench.repo(), own_ref());
+    let to = format!("oci:{}:1", bench.path("theirs").display());
+    let write = ["encapsulate", "--repo", repo.to_str().unwrap(), &name, &to];
+    here(&bench, container.command(write)).ok();
+    export(&bench, &format!("{name} oci:ours:1 --compression gzip"));
+    for name in ["theirs", "ours"] {
+        let layout = bench.path(name);
+        let index = document(&layout.join("index.json"));
+        let manifest = document(&blob(&layout, &index["manifests"][0]["digest"]));
+        let config = document(&blob(&layout, &manifest["config"]["digest"]));
+        let labels = &config["config"]["Labels"];
+        assert_eq!(labels["ostree.commit"], bench.rev(&own_ref()).unwrap());
+        let diff_ids = config["rootfs"]["diff_ids"].as_array().unwrap();
+        assert_eq!(labels["ostree.final-diffid"], *diff_ids.last().unwrap());
+        assert_eq!(
+            manifest["annotations"]["ostree.final-diffid"],
+            labels["ostree.final-diffid"]
+        );
+        for layer in manifest["layers"].as_array().unwrap() {
+            let blob = blob(&layout, &layer["digest"]);
+            let unpack = "mkdir -p NAME-root; tar -C NAME-root -xpzf".replace("NAME", name);
+            sh(&bench, &format!("{unpack} '{}'", blob.display())).ok();
+        }
+    }
+    // It adds this one for containers that no systemd runs in.
+    assert!(fs::remove_dir(bench.path("theirs-root/var/tmp")).is_ok());
+    assert!(fs::remove_dir(bench.path("theirs-root/var")).is_ok());
+    // The site layer replaces a file of `common`, whose layer has it nonetheless: it is for every
+    // release.
+    let listed = tree(&repo, &name);
+    let objects = bench.path("ours-root/sysroot/ostree/repo/objects");
+    let mut others = Vec::new();
+    for file in ostree_go_tests::shop::files(&objects) {
+        let inside = file.strip_prefix(&objects).unwrap().display().to_string();
+        if let Some(id) = inside.replace('/', "").strip_suffix(".file")
+            && !listed.contains(id)
+        {
+            fs::remove_file(&file).unwrap();
+            fs::remove_file(file.with_extension("file-xattrs-link")).unwrap();
+            others.push(inside);
+        }
+    }
+    assert_eq!(others.len(), 1, "{others:?}");
+    sh(&bench, "diff -r --no-dereference theirs-root ours-root").ok();
+    // Names, modes, how many names a file has, and targets. What says that there are no xattrs is a
+    // file in every layer.
+    let list = "find . ! -name . \\( -name '*.file-xattrs*' -printf '%P %m\\n' -o -printf '%P %m %n %l\\n' \\) | sort";
+    let script = "(cd theirs-root; LIST) >theirs.txt; (cd ours-root; LIST) >ours.txt; diff theirs.txt ours.txt";
+    sh(&bench, &script.replace("LIST", list)).ok();
+}
+
+/// The tars of the layers and the configuration are pinned, the blobs are not: a newer libzstd
+/// may compress otherwise.
+#[test]
+fn the_same_release_gives_the_same_image() {
+    let [one, other] = ["archive", "bare-user"].map(bench);
+    let mut made = Vec::new();
+    for bench in [&one, &other] {
+        made.push(export(bench, "1.99.1 oci-archive:img.tar"));
+        export(bench, "1.99.1 oci-archive:img.tgz --compression gzip");
+    }
+    for name in ["img.tar", "img.tgz"] {
+        assert!(fs::read(one.path(name)).unwrap() == fs::read(other.path(name)).unwrap());
+    }
+    assert_eq!(made[0], made[1]);
+    let ids = made[0]["images"].as_array().unwrap().iter().map(|image| {
+        let layers = image["layers"].as_array().unwrap().iter();
+        let layers = layers.map(|l| format!("{} {}", l["name"], l["diff_id"]));
+        let layers: Vec<_> = layers.collect();
+        format!(
+            "{} config {}\n{}\n",
+            image["arch"],
+            image["config"],
+            layers.join("\n")
+        )
+    });
+    // A change here is a change of every image: say so in the changelog.
+    insta::assert_snapshot!(ids.collect::<String>(), @r#"
+    "x86_64" config "sha256:019ad86a1353004fcd2f7ebc4f9887ab789539cb0cdb7773f2a213c6a91e6704"
+    "release" "sha256:5a81f7f4f5fc849aea4a7e7b038f59b9264f1b12fbf8ab25fcf99e07d41e7bd2"
+    "common" "sha256:69a8f2de51a26ac26655871284f222b2f99e8826a0ad6f623c2f3851584e8bd9"
+    "toolchain" "sha256:fe48a5c0e04984dbac49177f407da36bf22be50b595f6e5030ffb302bc88ddaa"
+    "site" "sha256:5af4bca678954aecff8cdfe17d466fe287381c4a8668e3eadfa6dbef756d2418"
+    "aarch64" config "sha256:b8b66876dd593eeea11c3440b5bf9f4e18bf76dd906e359c16a28a067865c238"
+    "release" "sha256:150a8175f7c97a4ad71c4186b7dbcb11a328a47758e5c503fdd522c29b68f1ba"
+    "common" "sha256:69a8f2de51a26ac26655871284f222b2f99e8826a0ad6f623c2f3851584e8bd9"
+    "toolchain" "sha256:2b26d2ba1782c6358f3e3f5c59731599ce82eb3672944a21e0539cb1e9ca0866"
+    "site" "sha256:5af4bca678954aecff8cdfe17d466fe287381c4a8668e3eadfa6dbef756d2418"
+    "#);
+    let Some(inspect) = skopeo(["inspect", "oci-archive:img.tar", "--override-arch", "arm64"])
+    else {
+        return;
+    };
+    let out = here(&one, inspect).ok();
+    let inspected: Value = serde_json::from_str(&out.stdout).unwrap();
+    assert_eq!(inspected["Labels"]["sdk.arch"], "arm64");
+    let copy = skopeo([
+        "copy",
+        "--all",
+        "--quiet",
+        "oci-archive:img.tar",
+        "oci:copy:1",
+    ])
+    .unwrap();
+    here(&one, copy).ok();
+    export(&one, "1.99.1 oci:img");
+    sh(&one, "diff -r img/blobs copy/blobs").ok();
+}
+
+/// What a word ends at.
+const ENDS: [char; 4] = [' ', '/', ':', '\n'];
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let bench = bench("archive");
+    export(&bench, "1.99.1 oci:img");
+    let folder = bench.path("").display().to_string();
+    let digits = |text: &str| {
+        let words = text.replace(&folder, "FOLDER/");
+        let is_digest =
+            |word: &str| word.len() == 64 && word.chars().all(|c| c.is_ascii_hexdigit());
+        let words = words.split_inclusive(ENDS);
+        let shown = words.map(|word| match is_digest(word.trim_end_matches(ENDS)) {
+            true => format!("SHA256{}", &word[64..]),
+            false => word.to_owned(),
+        });
+        shown.collect::<String>()
+    };
+    let refused = bench.run(["import", "oci:img"]).exits(1);
+    insta::assert_snapshot!(digits(&refused.stderr), @"
+    error: the image at img/blobs/sha256/SHA256 is encapsulated, expected one whose layers are those of an SDK
+    hint: `ostree container unencapsulate` and `ostree container image pull` read it; `export oci` without --encapsulate writes the other form
+    ");
+    let url = format!("oci:{folder}img");
+    bench
+        .run(["remote", "add", "acme", &url, "--no-gpg-verify"])
+        .ok();
+    let before = bench.refs();
+    let refused = bench.run(["pull", "acme", &own_ref()]).exits(1);
+    insta::assert_snapshot!(digits(&refused.stderr), @"
+    error: the image at FOLDER/img/blobs/sha256/SHA256 is encapsulated, expected one whose layers are those of an SDK
+    hint: `ostree container unencapsulate` and `ostree container image pull` read it; `export oci` without --encapsulate writes the other form
+    ");
+    assert_eq!(bench.refs(), before);
+
+    let lines = "layers: { site: { add-files: [{ path: /sysroot/motd, content: hello }] } }";
+    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{lines}"));
+    bench.compose(["--replace"]);
+    let args = ["export", "oci", "--encapsulate", "1.99.1", "oci:none"];
+    let refused = bench.run(args).exits(1);
+    insta::assert_snapshot!(digits(&refused.stderr), @"
+    error: cannot encapsulate commit SHA256: its tree has /sysroot, where the image has objects
+    hint: without --encapsulate it makes an image
+    ");
+    assert!(!bench.path("none").exists());
+
+    // The other way round.
+    let Some(container) = OstreeContainer::new() else {
+        return;
+    };
+    bench.run(["export", "oci", "1.99", "oci:plain"]).ok();
+    let image = format!("ostree-unverified-image:oci:{folder}plain:1.99");
+    let repo = target(&bench, "host");
+    let pull = ["image", "pull", repo.to_str().unwrap(), &image];
+    let out = here(&bench, container.command(pull)).exits(1);
+    assert!(
+        out.stderr.contains("No ostree.final-diffid label found"),
+        "{}",
+        out.stderr
+    );
+}
+
+#[test]
+fn the_real_sdk_goes_there_and_runs() {
+    let Some(host) = Arch::host() else { return };
+    let (Some(sdk), Some(container)) = (sdk::sdk("1.26.5", host), OstreeContainer::new()) else {
+        return;
+    };
+    let bench = Bench::new();
+    let source = source(&sdk.tar_gz);
+    bench.treefile("1.26.5", &format!("arches: [{host}]\n{source}"));
+    bench.compose([]);
+    let release = bench.rev(&format!("go-sdk/{host}/1.26.5")).unwrap();
+    export(&bench, "1.26.5 oci:img");
+    let repo = target(&bench, "host");
+    let image = format!(
+        "ostree-unverified-image:oci:{}:1.26.5",
+        bench.path("img").display()
+    );
+    let pull = ["image", "pull", repo.to_str().unwrap(), &image];
+    here(&bench, container.command(pull)).ok();
+    ostree(&repo, ["fsck", "--quiet"]);
+    let merged = refs(&repo, "ostree/container/image/");
+    assert_eq!(tree(&repo, &merged[0]), tree(&bench.repo(), &release));
+
+    let Some(containers) = Containers::new() else {
+        return;
+    };
+    let image = "oci:img:1.26.5";
+    let version = here(&bench, containers.run([image, "go", "version"])).ok();
+    let expected = format!("go version go1.26.5 linux/{}", host.goarch());
+    assert_eq!(version.stdout.trim(), expected);
+    bench.write("more/hello", "hello\n");
+    let stages = format!("FROM {image}\nCOPY hello /usr/share/hello\nRUN [\"go\", \"version\"]\n");
+    bench.write("more/Containerfile", &stages);
+    let built = here(&bench, containers.build(&bench.path("more"), "more")).ok();
+    assert!(built.stdout.contains(&expected), "{}", built.stdout);
+}
