@@ -1,4 +1,5 @@
-//! The one place with `unsafe`: libostree calls whose binding cannot say "none".
+//! The one place with `unsafe`: libostree calls whose binding cannot say "none", and what the
+//! C library has no safe words for.
 
 #![allow(unsafe_code)]
 
@@ -65,5 +66,15 @@ pub(crate) fn remote_gpg_keys(
         } else {
             Err(from_glib_full(error))
         }
+    }
+}
+
+/// Gives memory that nothing uses back to the system. The C library keeps what threads have
+/// freed, up to 32 MB a block.
+pub(crate) fn trim_memory() {
+    // SAFETY: it may be called at any time, by any thread (malloc_trim(3)).
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
     }
 }

@@ -7,8 +7,17 @@ use crate::fs::path::TreePath;
 use crate::golang::index::DownloadIndex;
 use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
+use crate::object::{Commit, DirHeader, DirTree, dirmeta_mode, parse_archived};
+use crate::oci::place::Place;
+use crate::oci::tar::{Entry, Reader};
+use crate::treefile::Treefile;
+use std::io;
+use std::path::Path;
 
 pub use crate::delta::format::fuzz::delta;
+pub use crate::pull::fuzz::image;
+pub use crate::registry::fuzz::challenge;
+pub use crate::sign::fuzz::signature;
 pub use crate::source::fuzz::{rpm, tar, zip};
 
 /// Reads a `VERSION` file.
@@ -49,5 +58,53 @@ pub fn sumdb(bytes: &[u8]) {
         let _ = lookup
             .prove(&tiles)
             .and_then(|record| record.h1("golang.org/toolchain", "v0.0.1-go1.26.5.linux-amd64"));
+    }
+}
+
+/// Reads what a treefile says, without files that it could include.
+pub fn treefile(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let _ = Treefile::parse(&text, Path::new("go.yaml"), &mut |_| {
+        Err(io::ErrorKind::NotFound.into())
+    });
+}
+
+/// Reads a commit, a directory's entries, its metadata and the start of an archived file.
+pub fn object(bytes: &[u8]) {
+    let variant = |kind| {
+        let kind = glib::VariantTy::new(kind).ok()?;
+        Some(glib::Variant::from_bytes_with_type(
+            &glib::Bytes::from(bytes),
+            kind,
+        ))
+    };
+    if let Some(commit) = variant("(a{sv}aya(say)sstayay)") {
+        let _ = Commit::parse(&commit);
+    }
+    if let Some(tree) = variant("(a(say)a(sayay))") {
+        let _ = DirTree::parse(&tree);
+    }
+    if let Some(meta) = variant("(uuua(ayay))") {
+        let _ = (dirmeta_mode(&meta), DirHeader::parse(&meta));
+    }
+    let _ = parse_archived(bytes).map(|(header, ..)| (header.is_valid(), header.ours()));
+}
+
+/// Reads the archive of a layer of an image.
+pub fn layer(bytes: &[u8]) {
+    let mut reader = Reader::new(bytes);
+    while let Ok(Some(entry)) = reader.next() {
+        if let Entry::File(_, _, size) = entry {
+            let _ = io::copy(&mut reader.content(size), &mut io::sink());
+        }
+    }
+}
+
+/// Reads where an image is, or a remote.
+pub fn place(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let place = Place::parse(&text).map(|place| place.to_string());
+    if let Ok(shown) = place {
+        assert!(Place::parse(&shown).is_ok(), "{shown}");
     }
 }

@@ -8,13 +8,16 @@
 //! 1. [`reach`]: which objects the new commit has that the old one has not.
 //! 2. [`pair`]: which old file each new one may be a version of.
 //! 3. [`plan`]: which objects share a part.
-//! 4. [`build`]: each part, on as many threads as memory allows.
+//! 4. [`queue`]: which part is made next, as memory allows.
+//! 5. [`build`]: each part.
 
 mod bsdiff;
 mod build;
 mod pair;
 mod plan;
+mod queue;
 mod reach;
+mod recipe;
 #[cfg(test)]
 mod tests;
 
@@ -23,13 +26,15 @@ pub(super) use reach::reach;
 use super::folder::FreshDelta;
 use super::format::{PartHeader, Superblock};
 use super::{DeltaError, DeltaName};
+use crate::ffi::trim_memory;
 use crate::process::available_memory;
 use crate::progress::{Event, Phase, Progress};
 use crate::repo::Repo;
 use build::Builder;
 use plan::PartPlan;
+use queue::Queue;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How hard to compress what is new.
@@ -39,21 +44,13 @@ pub enum DeltaPreset {
     /// Much content fast, and little content well.
     #[default]
     Fast,
-    /// Everything well: a tenth smaller, for several times the work and twice the memory.
+    /// Everything well: a tenth smaller, for several times the work.
     Best,
 }
 
-impl DeltaPreset {
-    /// What making one part takes at most, for files as Go's: a program of 30 MB, its
-    /// predecessor, their patch and the compressor's tables.
-    const fn memory_of_a_part(self) -> u64 {
-        match self {
-            Self::Fast => 250 << 20,
-            // A dictionary of 32 MB, and twelve times that for finding matches in it.
-            Self::Best => 500 << 20,
-        }
-    }
-}
+/// How many bytes all parts that are being made may take for each thread. A part may take
+/// twice as much, beside smaller ones, or alone.
+const MEMORY_OF_A_THREAD: u64 = 265 << 20;
 
 /// How a delta is made.
 pub(crate) struct Making<'a> {
@@ -79,17 +76,20 @@ pub(crate) fn generate(
     let items = pair::items(repo, new, old.unwrap_or_default())?;
     let parts = plan::parts(items, making.preset);
     let fresh = FreshDelta::new(repo, name)?;
+    let threads = making.threads.clamp(1, parts.len().max(1));
+    let memory = MEMORY_OF_A_THREAD.saturating_mul(threads as u64);
+    let memory = available_memory().map_or(MEMORY_OF_A_THREAD, |free| free.min(memory));
     let work = Work {
         name,
+        queue: Queue::new(&parts, memory),
         parts: &parts,
         fresh: &fresh,
-        next: AtomicUsize::new(0),
         headers: Mutex::default(),
         done: AtomicU64::new(0),
         total: parts.iter().map(PartPlan::size).sum(),
         making,
     };
-    let headers = work.run(repo)?;
+    let headers = work.run(repo, threads)?;
     let mut superblock = Superblock {
         metadata: BTreeMap::new(),
         timestamp: making.time,
@@ -100,6 +100,7 @@ pub(crate) fn generate(
     };
     superblock.set_detached(&repo.detached(name.to)?);
     fresh.publish(&superblock)?;
+    trim_memory();
     Ok(())
 }
 
@@ -108,7 +109,7 @@ struct Work<'a> {
     name: &'a DeltaName,
     parts: &'a [PartPlan],
     fresh: &'a FreshDelta,
-    next: AtomicUsize,
+    queue: Queue<'a>,
     headers: Mutex<BTreeMap<usize, Result<PartHeader, DeltaError>>>,
     /// In bytes of the objects.
     done: AtomicU64,
@@ -117,19 +118,13 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn run(self, repo: &Repo) -> Result<Vec<PartHeader>, DeltaError> {
+    fn run(self, repo: &Repo, threads: usize) -> Result<Vec<PartHeader>, DeltaError> {
         let making = self.making;
-        let fit = available_memory().map_or(1, |bytes| bytes / making.preset.memory_of_a_part());
-        let fit = usize::try_from(fit).unwrap_or(usize::MAX);
-        let threads = making.threads.min(fit).clamp(1, self.parts.len().max(1));
-        // The largest first: it must not be what the others wait for in the end.
-        let mut order: Vec<usize> = (0..self.parts.len()).collect();
-        order.sort_by_key(|index| std::cmp::Reverse(self.parts[*index].size()));
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 let builder = Builder::new(repo.clone());
-                let (work, order) = (&self, &order);
-                scope.spawn(move || work.thread(&builder, order));
+                let work = &self;
+                scope.spawn(move || work.thread(&builder));
             }
         });
         making.progress.event(&Event::Finished {
@@ -142,21 +137,22 @@ impl Work<'_> {
     }
 
     /// Makes parts until there are no more, or one fails.
-    fn thread(&self, builder: &Builder, order: &[usize]) {
-        while let Some(&index) = order.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            let header = self.part(builder, index);
+    fn thread(&self, builder: &Builder) {
+        while let Some(turn) = self.queue.take() {
+            let header = self.part(builder, turn.index);
             if header.is_err() {
                 // The others finish what they have begun.
-                self.next.store(order.len(), Ordering::Relaxed);
+                self.queue.end();
             }
             let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
-            headers.insert(index, header);
+            headers.insert(turn.index, header);
         }
     }
 
     fn part(&self, builder: &Builder, index: usize) -> Result<PartHeader, DeltaError> {
         let plan = &self.parts[index];
         let built = builder.build(plan)?;
+        trim_memory();
         let mut told = 0;
         let part = built.compress(plan.recipe, &mut |fraction| {
             if self.making.progress.is_cancelled() {

@@ -20,6 +20,9 @@ mod message;
 mod preflight;
 mod server;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use image::fuzz;
+
 pub use error::PullError;
 pub use preflight::{Download, PlannedRef, Preflight};
 

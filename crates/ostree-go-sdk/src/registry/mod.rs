@@ -5,6 +5,8 @@
 
 mod auth;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod helper;
 mod pull;
 mod push;

@@ -5,6 +5,8 @@
 //! Both kinds live in a commit's detached metadata and can stand side by side.
 
 mod ed25519;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod generate;
 mod issuer;
 mod verified;

@@ -2,8 +2,8 @@
 
 use super::bsdiff::diff;
 use super::pair::{Item, load};
-use super::plan::{Effort, Kind, PartPlan, Recipe};
-use crate::arch::Arch;
+use super::plan::PartPlan;
+use super::recipe::Recipe;
 use crate::delta::format::{
     Attributes, ObjectKey, ObjectKind, Op, OpWriter, PartBytes, PartHeader, PartTables, Xattrs,
     compress,
@@ -12,7 +12,6 @@ use crate::delta::{DeltaError, DeltaName};
 use crate::id::{FileId, Sha256};
 use crate::repo::{Repo, RepoError};
 use gio::prelude::*;
-use liblzma::stream::{Filters, LzmaOptions};
 use sha2::Digest;
 use std::io::Read;
 
@@ -219,9 +218,9 @@ impl Built {
         recipe: Recipe,
         progress: &mut dyn FnMut(f64) -> Result<(), DeltaError>,
     ) -> Result<Vec<u8>, CompressError> {
-        let all = self.bytes.len() as f64;
-        compress(&self.bytes, &filters(recipe, self.bytes.len())?, |done| {
-            progress(done as f64 / all).map_err(CompressError::Stopped)
+        let size = self.bytes.len() as u64;
+        compress(&self.bytes, &recipe.filters(size)?, |done| {
+            progress(done as f64 / size as f64).map_err(CompressError::Stopped)
         })
     }
 
@@ -234,39 +233,4 @@ impl Built {
             objects: self.objects.clone(),
         }
     }
-}
-
-/// xz's filters. Every reader of xz has them all since 2009; libostree's newest allows 100 MB
-/// for reading, which is a dictionary of 64 MB and more. xz's filter for Arm code is from 2023
-/// (liblzma 5.4): older hosts would refuse the part.
-fn filters(recipe: Recipe, len: usize) -> Result<Filters, liblzma::stream::Error> {
-    let mut lzma = match recipe.effort {
-        Effort::Fast => LzmaOptions::new_preset(1)?,
-        Effort::Thorough | Effort::Best => LzmaOptions::new_preset(6)?,
-    };
-    let best = recipe.effort == Effort::Best;
-    // What is beyond the part's own bytes would only take memory, seven to twelve times as much.
-    let far = u32::try_from(len).map_or(32 << 20, |len| len.clamp(4 << 10, 32 << 20));
-    match recipe.content {
-        // Programs have much in common that is far apart.
-        Kind::Programs(_) if recipe.effort != Effort::Thorough => lzma.dict_size(far),
-        // The longest match there is: what changes in a patch comes again after many zeros.
-        Kind::Patches if best => lzma.dict_size(far).nice_len(273),
-        Kind::Other if best => lzma.dict_size(16 << 20),
-        Kind::Other if recipe.effort == Effort::Fast => lzma.dict_size(4 << 20),
-        _ => &mut lzma,
-    };
-    let mut filters = Filters::new();
-    match recipe.content {
-        Kind::Programs(Arch::X86_64) => {
-            filters.x86();
-        }
-        Kind::Programs(Arch::Aarch64) => {
-            // Instructions are four bytes and stand at fours.
-            lzma.literal_context_bits(2).literal_position_bits(2);
-        }
-        Kind::Patches | Kind::Other => {}
-    }
-    filters.lzma2(&lzma);
-    Ok(filters)
 }

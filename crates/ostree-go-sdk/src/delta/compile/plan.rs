@@ -2,6 +2,7 @@
 
 use super::DeltaPreset;
 use super::pair::Item;
+use super::recipe::{Effort, Kind, Recipe};
 use crate::arch::Arch;
 
 /// A part that has so many bytes of files is full. Clients apply parts side by side.
@@ -18,32 +19,6 @@ const LITTLE: u64 = 24 << 20;
 /// Source: `min_fallback_size` (`ostree_repo_static_delta_generate`).
 const FALLBACK: u64 = 4_000_000;
 
-/// How a part is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Recipe {
-    pub(super) content: Kind,
-    pub(super) effort: Effort,
-}
-
-/// What most bytes of a part are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Programs(Arch),
-    Patches,
-    Other,
-}
-
-/// How hard to look for repetitions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effort {
-    /// For much content.
-    Fast,
-    /// For little content, and for patches: nearly all of a patch is zeros, which cost nothing.
-    Thorough,
-    /// On request.
-    Best,
-}
-
 /// Objects that share a part.
 #[derive(Debug)]
 pub(super) struct PartPlan {
@@ -55,6 +30,15 @@ impl PartPlan {
     /// Bytes of the objects.
     pub(super) fn size(&self) -> u64 {
         self.items.iter().map(|item| item.size).sum()
+    }
+
+    /// About how many bytes making it takes at most: the part with its largest file and what a
+    /// patch of that one starts from; then the part, the compressor and what comes out of it.
+    pub(super) fn memory(&self) -> u64 {
+        let file = |item: &Item| item.size * if item.from.is_some() { 4 } else { 1 };
+        let largest = self.items.iter().map(file).max().unwrap_or(0);
+        let size = self.size();
+        size + largest.max(self.recipe.compressor_memory(size) + size / 3)
     }
 }
 

@@ -4,8 +4,8 @@ use super::{DeltaFormatError, Part, Superblock, apply, unwrap_signed, wrap_signe
 use crate::id::FileId;
 use crate::sign;
 
-/// Takes signatures off a superblock, checks them and puts them on again; reads it, writes it and reads it again; then takes the same bytes for a part and
-/// runs it with the superblock's first list of objects, or its own.
+/// Takes signatures off a superblock, checks them and puts them on again; reads it, writes it
+/// and reads it again; then takes the same bytes for a part and runs it with the superblock's first list of objects, or its own.
 pub fn delta(bytes: &[u8]) {
     let Some((length, bytes)) = bytes.split_first_chunk::<2>() else {
         return;

@@ -6,6 +6,8 @@
 //! come; the trees that they make must be those of the commits.
 
 mod blob;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod land;
 mod layout;
 mod manifest;

@@ -1,0 +1,15 @@
+//! What the fuzz target `image` does.
+
+use super::manifest::Document;
+
+/// Reads a manifest or an index, with the commits in its annotations.
+pub fn image(bytes: &[u8]) {
+    match Document::parse(bytes) {
+        Ok(Document::Index(entries)) => {
+            for entry in entries {
+                let _ = (entry.sha256(), entry.tag());
+            }
+        }
+        Ok(Document::Image(_)) | Err(_) => {}
+    }
+}
