@@ -57,6 +57,7 @@ pub const NAMES: &[&str] = &[
     "compose.release-described",
     "compose.channel-moved",
     "compose.refs-set",
+    "transaction.folders-moved",
     "transaction.objects-moved",
     "transaction.ref-moved",
     "compose.committed",

@@ -61,6 +61,10 @@ pub(crate) struct Fallback {
     pub(crate) uncompressed: u64,
 }
 
+/// An `ay` made at once. A `Vec<u8>` would become a variant byte by byte, some 70 MB for an
+/// SDK's list of objects.
+type Bytes = glib::FixedSizeVariantArray<Vec<u8>, u8>;
+
 /// Signatures by the key that libostree keeps them under: `ostree.sign.ed25519`.
 pub(crate) type Signatures = BTreeMap<String, glib::Variant>;
 
@@ -80,7 +84,7 @@ pub(crate) fn wrap_signed(bytes: &[u8], signatures: &Signatures) -> Vec<u8> {
     let magic = u64::from_be_bytes(*SIGNED_MAGIC).to_be();
     let signed = glib::Variant::tuple_from_iter([
         magic.to_variant(),
-        bytes.to_variant(),
+        Bytes::from(bytes.to_vec()).to_variant(),
         sorted_dict(signatures),
     ]);
     signed.data().to_vec()
@@ -224,17 +228,17 @@ impl PartHeader {
         })
     }
 
-    fn tuple(&self) -> (u32, Vec<u8>, u64, u64, Vec<u8>) {
+    fn tuple(&self) -> (u32, Bytes, u64, u64, Bytes) {
         let mut objects = Vec::with_capacity(self.objects.len() * ObjectKey::LEN);
         for object in &self.objects {
             object.write(&mut objects);
         }
         (
             PART_VERSION,
-            self.checksum.0.to_vec(),
+            self.checksum.0.to_vec().into(),
             self.size.to_le(),
             self.uncompressed.to_le(),
-            objects,
+            objects.into(),
         )
     }
 }
@@ -254,10 +258,10 @@ impl Fallback {
         })
     }
 
-    fn tuple(&self) -> (u8, Vec<u8>, u64, u64) {
+    fn tuple(&self) -> (u8, Bytes, u64, u64) {
         (
             self.object.kind as u8,
-            self.object.checksum.0.to_vec(),
+            self.object.checksum.0.to_vec().into(),
             self.size.to_le(),
             self.uncompressed.to_le(),
         )
