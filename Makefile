@@ -52,7 +52,7 @@ bench: ## Measure composing and deltas beside the stock tools (BENCH_ARGS="--run
 	scripts/install-deps.sh build bench
 	$(CARGO) build --release --locked -p ostree-go-cli
 	mkdir -p build/bench
-	for subject in limits compose delta client growth; do \
+	for subject in limits compose delta client images growth; do \
 	    python3 scripts/bench.py $$subject --bin $(BIN) --json build/bench/$$subject.json $(BENCH_ARGS); \
 	done
 	python3 scripts/bench.py chart $(BENCH_ARGS)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures ostree-go beside the tools that people use without it, in one run, on the same files.
 
-    scripts/bench.py limits|compose|delta|client|growth [--runs N] [--only TEXT]… [--bin PATH] [--json FILE] [--update-docs]
+    scripts/bench.py limits|compose|delta|client|images|growth [--runs N] [--only TEXT]… [--bin PATH] [--json FILE] [--update-docs]
     scripts/bench.py chart [--update-docs]
 
 Each step is done by both sides in turn, run after run, and the side that begins changes from run to run.
@@ -24,6 +24,7 @@ import bench_chart
 import bench_client
 import bench_delta
 import bench_growth
+import bench_images
 import bench_limits
 from bench_inputs import SDKS, tarball
 from bench_measure import Sample, machine, measure, quoted, run, spread, user_xattrs
@@ -201,7 +202,7 @@ def main():
     subjects = {
         "limits": (bench_limits.rows, bench_limits.markdown), "compose": (compose, markdown),
         "delta": (bench_delta.rows, bench_delta.markdown), "client": (bench_client.rows, bench_client.markdown),
-        "growth": (bench_growth.rows, bench_growth.markdown)}
+        "images": (bench_images.rows, bench_images.markdown), "growth": (bench_growth.rows, bench_growth.markdown)}
     parser.add_argument("subject", choices=[*subjects, "chart"])
     parser.add_argument("--runs", type=int, default=5, metavar="N")
     parser.add_argument("--only", action="append", metavar="TEXT", help="part of tmpfs/archive, disk/bare-user, …")

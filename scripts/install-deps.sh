@@ -55,6 +55,7 @@ bench() {
     parts
     command_of openssl openssl openssl
     command_of xz xz-utils xz
+    command_of buildah buildah buildah
 }
 
 tests() {
