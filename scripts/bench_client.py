@@ -240,10 +240,12 @@ def markdown(rows, facts, runs):
     for r in rows:
         goals = [f"≥ {r['goal_ratio']:g}×" if r["goal_ratio"] else "", f"< {r['goal_seconds'] * 1000:g} ms" if r["goal_seconds"] else "",
                  f"< {r['goal_megabytes']:g} MB" if r["goal_megabytes"] else ""]
-        peer = [r["peer_is"], spread(r["peer"]["wall"]), f"{r['peer_bytes'] / 1e6:.1f}", f"{r['ratio']:.1f}×"] if r["peer"] else ["", "", "", ""]
+        peer = [r["peer_is"], spread(r["peer"]["wall"]), f"{r['peer_bytes'] / 1e6:.1f}", f"{r['ratio']:.2f}×"] if r["peer"] else ["", "", "", ""]
         wall = r["ostree_go"]["wall"]
         ours = spread(wall) if wall["median"] >= 0.1 else spread(wall, digits=4)
+        goals = ", ".join(filter(None, goals))
+        verdict = ("met" if r["met"] else "**missed**") if goals else ""
         lines.append(f"| {r['step']} | {r['over']} | {r['file_system']} | {ours} | {r['bytes'] / 1e6:.1f} "
                      f"| {r['ostree_go']['peak_mb']['max']:.0f} | {' | '.join(peer)} "
-                     f"| {', '.join(filter(None, goals))} | {'met' if r['met'] else '**missed**'} |")
+                     f"| {goals} | {verdict} |")
     return "\n".join(lines) + "\n"
