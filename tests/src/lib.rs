@@ -17,6 +17,7 @@ pub mod containers;
 pub mod gallery;
 pub mod gpg;
 pub mod host;
+pub mod images;
 pub mod nginx;
 pub mod os;
 pub mod ostree;

@@ -4,24 +4,10 @@ use ostree_go_sdk::Arch;
 use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::run;
 use ostree_go_tests::containers::Containers;
+use ostree_go_tests::images::masked;
 use ostree_go_tests::sdk;
 use std::fs;
 use std::process::Command;
-
-/// The text with every checksum the same.
-fn regex_free(text: &str) -> String {
-    let mut shown = String::new();
-    for word in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
-        match word
-            .get(..64)
-            .filter(|start| start.chars().all(|c| c.is_ascii_hexdigit()))
-        {
-            Some(_) => shown.push_str(&format!("SHA256{}", &word[64..])),
-            None => shown.push_str(word),
-        }
-    }
-    shown
-}
 
 const MAIN: &str =
     "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello from scratch\") }\n";
@@ -154,7 +140,7 @@ fn a_containerfile_is_as_the_guide_has_it() {
         let args = ["export", "containerfile", "go-sdk/x86_64/1.99.1"]
             .iter()
             .chain(args);
-        regex_free(&bench.run(args.copied()).ok().stdout)
+        masked(&bench.run(args.copied()).ok().stdout)
     };
     insta::assert_snapshot!(text(&["--image", "docker://r.example/acme/go-sdk:1.99.1"]), @r#"
     # A container to build with Go 1.99.1 in, by ostree-go.

@@ -5,6 +5,7 @@ use ostree_go_tests::bench::{Bench, TOY_SOURCE, source};
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::containers::{Containers, Registry, skopeo};
 use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::images::{bench, bench_with, blob, document, sh};
 use ostree_go_tests::ostree::{init, ostree};
 use ostree_go_tests::ostree_container::OstreeContainer;
 use ostree_go_tests::sdk;
@@ -13,26 +14,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const CHANNELS: &str = "channels: [\"go-sdk/${basearch}/1.99\"]";
-
 /// The release whose image skopeo takes from an index.
 fn own_ref() -> String {
     let arch = Arch::host().expect("a machine that Go SDKs are composed for");
     format!("go-sdk/{arch}/1.99.1")
-}
-
-fn bench_with(mode: &str, compose: &[&str]) -> Bench {
-    let bench = Bench::new();
-    bench.toys("1.99.1");
-    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{CHANNELS}"));
-    bench.run(["init", "--mode", mode]).ok();
-    let args = ["compose", "go.yaml"].iter().chain(compose).copied();
-    run(bench.ostree_go(args).env("SOURCE_DATE_EPOCH", "1800000000")).ok();
-    bench
-}
-
-fn bench(mode: &str) -> Bench {
-    bench_with(mode, &[])
 }
 
 /// Exports with `--encapsulate`, and gives what is said of it.
@@ -45,22 +30,6 @@ fn export(bench: &Bench, args: &str) -> Value {
 
 fn here(bench: &Bench, mut command: Command) -> Output {
     run(command.current_dir(bench.path("")))
-}
-
-fn sh(bench: &Bench, script: &str) -> Output {
-    let mut command = Command::new("sh");
-    command.args(["-ec", script]);
-    here(bench, command)
-}
-
-fn document(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
-/// A blob of a layout, by its digest.
-fn blob(layout: &Path, digest: &Value) -> PathBuf {
-    let digest = digest.as_str().unwrap().strip_prefix("sha256:").unwrap();
-    layout.join("blobs/sha256").join(digest)
 }
 
 /// A repository that ostree-ext writes to: it puts no large files into one in archive mode.

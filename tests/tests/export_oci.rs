@@ -1,56 +1,16 @@
 //! `export oci`: images that skopeo, podman, buildah and a real registry take.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, TOY_SOURCE};
+use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::containers::{Registry, skopeo};
+use ostree_go_tests::images::{all, bench, blob, document, sh};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-
-const CHANNELS: &str = "channels: [\"go-sdk/${basearch}/1.99\"]";
-
-fn bench(mode: &str) -> Bench {
-    let bench = Bench::new();
-    bench.toys("1.99.1");
-    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{CHANNELS}"));
-    bench.run(["init", "--mode", mode]).ok();
-    bench
-        .ostree_go(["compose", "go.yaml"])
-        .env("SOURCE_DATE_EPOCH", "1800000000")
-        .status()
-        .unwrap();
-    bench
-}
 
 fn json(out: &Output) -> Value {
     serde_json::from_str(&out.stdout).unwrap()
-}
-
-fn document(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
-/// A blob of a layout, by its digest.
-fn blob(layout: &Path, digest: &Value) -> PathBuf {
-    let digest = digest.as_str().unwrap().strip_prefix("sha256:").unwrap();
-    layout.join("blobs/sha256").join(digest)
-}
-
-/// Every file in a folder, by its path there, and its bytes.
-fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let inside = |file: &Path| file.strip_prefix(folder).unwrap().to_owned();
-    ostree_go_tests::shop::files(folder)
-        .into_iter()
-        .map(|file| (inside(&file), fs::read(&file).unwrap()))
-        .collect()
-}
-
-fn sh(bench: &Bench, script: &str) -> Output {
-    run(Command::new("sh")
-        .args(["-ec", script])
-        .current_dir(bench.path("")))
 }
 
 #[test]

@@ -1,42 +1,11 @@
 //! `export oci`: what is refused, and that nothing is left of it.
 
-use ostree_go_tests::bench::{Bench, TOY_SOURCE};
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::containers::Registry;
+use ostree_go_tests::images::{all, bench, masked, sh};
 use ostree_go_tests::tmpfs::Tmpfs;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-
-const CHANNELS: &str = "channels: [\"go-sdk/${basearch}/1.99\"]";
-
-fn bench(mode: &str) -> Bench {
-    let bench = Bench::new();
-    bench.toys("1.99.1");
-    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{CHANNELS}"));
-    bench.run(["init", "--mode", mode]).ok();
-    bench
-        .ostree_go(["compose", "go.yaml"])
-        .env("SOURCE_DATE_EPOCH", "1800000000")
-        .status()
-        .unwrap();
-    bench
-}
-
-/// Every file in a folder, by its path there, and its bytes.
-fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let inside = |file: &Path| file.strip_prefix(folder).unwrap().to_owned();
-    ostree_go_tests::shop::files(folder)
-        .into_iter()
-        .map(|file| (inside(&file), fs::read(&file).unwrap()))
-        .collect()
-}
-
-fn sh(bench: &Bench, script: &str) -> Output {
-    run(Command::new("sh")
-        .args(["-ec", script])
-        .current_dir(bench.path("")))
-}
 
 #[test]
 fn a_registry_that_refuses_is_heard() {
@@ -98,7 +67,7 @@ fn errors_say_what_is_wrong() {
         let text = out
             .stderr
             .replace(&bench.path("").display().to_string(), "FOLDER/");
-        regex_free(&text)
+        masked(&text)
     };
     insta::assert_snapshot!(failed("1.98 oci:img", 1), @"
     error: no ref or commit `1.98` in repository FOLDER/repo
@@ -149,21 +118,6 @@ fn errors_say_what_is_wrong() {
     hint: name another directory, one that is empty or does not exist
     "#);
     assert_eq!(all(&bench.path("img")).len(), before.len());
-}
-
-/// The text with every checksum the same.
-fn regex_free(text: &str) -> String {
-    let mut shown = String::new();
-    for word in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
-        match word
-            .get(..64)
-            .filter(|start| start.chars().all(|c| c.is_ascii_hexdigit()))
-        {
-            Some(_) => shown.push_str(&format!("SHA256{}", &word[64..])),
-            None => shown.push_str(word),
-        }
-    }
-    shown
 }
 
 #[test]
@@ -219,7 +173,7 @@ fn a_damaged_object_is_in_no_image() {
     let object = objects.stdout.lines().find(same).unwrap().to_owned();
     fs::write(object, "package fm!\n").unwrap();
     let out = bench.run(["export", "oci", "1.99.1", "oci:img"]).exits(1);
-    insta::assert_snapshot!(regex_free(&out.stderr), @"error: /usr/lib/sdk/go-1.99/src/fmt/print.go is damaged in the repository: its object is SHA256, expected SHA256");
+    insta::assert_snapshot!(masked(&out.stderr), @"error: /usr/lib/sdk/go-1.99/src/fmt/print.go is damaged in the repository: its object is SHA256, expected SHA256");
     assert!(!bench.path("img").exists());
     assert!(
         !fs::read_dir(bench.path(""))

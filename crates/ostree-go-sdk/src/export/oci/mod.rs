@@ -455,18 +455,18 @@ fn tagged(location: &ImageLocation, tag: &str) -> Result<ImageLocation, OciError
     let invalid = |_| OciError::Tag {
         tag: tag.to_owned(),
     };
-    let (path, tag) = match location {
-        ImageLocation::Registry(image) => {
-            return Ok(ImageLocation::Registry(
-                image.with_tag(tag).map_err(invalid)?,
-            ));
-        }
-        ImageLocation::Layout { path, .. } | ImageLocation::Archive { path, .. } => {
-            (path.clone(), Some(tag.to_owned()))
-        }
-    };
+    let named = Some(tag.to_owned());
     Ok(match location {
-        ImageLocation::Archive { .. } => ImageLocation::Archive { path, tag },
-        _ => ImageLocation::Layout { path, tag },
+        ImageLocation::Registry(image) => {
+            ImageLocation::Registry(image.with_tag(tag).map_err(invalid)?)
+        }
+        ImageLocation::Layout { path, .. } => ImageLocation::Layout {
+            path: path.clone(),
+            tag: named,
+        },
+        ImageLocation::Archive { path, .. } => ImageLocation::Archive {
+            path: path.clone(),
+            tag: named,
+        },
     })
 }

@@ -1,0 +1,65 @@
+//! OCI images that `export oci` writes, and where they come from.
+
+use crate::bench::{Bench, TOY_SOURCE};
+use crate::cli::{Output, run};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A repository with toys of Go 1.99.1 for both architectures, on a channel too, of a time that
+/// is always the same.
+pub fn bench(mode: &str) -> Bench {
+    bench_with(mode, &[])
+}
+
+/// The same with more options of `compose`.
+pub fn bench_with(mode: &str, compose: &[&str]) -> Bench {
+    let bench = Bench::new();
+    bench.toys("1.99.1");
+    let channels = "channels: [\"go-sdk/${basearch}/1.99\"]";
+    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{channels}"));
+    bench.run(["init", "--mode", mode]).ok();
+    let args = ["compose", "go.yaml"].iter().chain(compose).copied();
+    run(bench.ostree_go(args).env("SOURCE_DATE_EPOCH", "1800000000")).ok();
+    bench
+}
+
+/// Runs a script in the bench's folder.
+pub fn sh(bench: &Bench, script: &str) -> Output {
+    let mut command = Command::new("sh");
+    run(command.args(["-ec", script]).current_dir(bench.path("")))
+}
+
+/// A JSON document.
+pub fn document(path: &Path) -> Value {
+    let bytes = fs::read(path).expect("a document");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+/// A blob of a layout, by its digest.
+pub fn blob(layout: &Path, digest: &Value) -> PathBuf {
+    let digest = digest.as_str().expect("a digest");
+    let digest = digest.strip_prefix("sha256:").expect("SHA-256");
+    layout.join("blobs/sha256").join(digest)
+}
+
+/// Every file in a folder, by its path there, and its bytes.
+pub fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let inside = |file: &Path| file.strip_prefix(folder).expect("inside").to_owned();
+    crate::shop::files(folder)
+        .into_iter()
+        .map(|file| (inside(&file), fs::read(&file).expect("a file")))
+        .collect()
+}
+
+/// A text with every checksum the same.
+pub fn masked(text: &str) -> String {
+    let is_hex = |c: char| c.is_ascii_hexdigit();
+    let words = text.split_inclusive(|c| !is_hex(c));
+    let masked = words.map(|word| match word.trim_end_matches(|c| !is_hex(c)).len() {
+        64 => format!("SHA256{}", &word[64..]),
+        _ => word.to_owned(),
+    });
+    masked.collect()
+}
