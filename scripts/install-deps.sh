@@ -74,6 +74,10 @@ tests() {
     command_of xz xz-utils xz
     command_of openssl openssl openssl
     command_of chromium chromium chromium
+    command_of strace strace strace
+    command_of losetup mount util-linux
+    command_of mkfs.ext4 e2fsprogs e2fsprogs
+    command_of mkfs.xfs xfsprogs xfsprogs
     command_of mksquashfs squashfs-tools squashfs-tools
     command_of mkfs.erofs erofs-utils erofs-utils
     command_of systemd-sysext systemd systemd

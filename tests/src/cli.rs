@@ -1,5 +1,6 @@
 //! The command under test.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
@@ -50,6 +51,15 @@ pub fn run(command: &mut Command) -> Output {
 }
 
 impl Output {
+    pub(crate) fn new(command: String, status: ExitStatus, stdout: String, stderr: String) -> Self {
+        Self {
+            command,
+            status,
+            stdout,
+            stderr,
+        }
+    }
+
     /// The exit code, or `None` when a signal ended it.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
@@ -74,13 +84,24 @@ impl Output {
     pub fn exits(self, code: i32) -> Self {
         assert!(
             self.code() == Some(code),
-            "expected exit code {code}, found {}\ncommand: {}\n--- stdout\n{}--- stderr\n{}",
-            self.status,
-            self.command,
-            self.stdout,
-            self.stderr,
+            "expected exit code {code}, found {self}"
         );
         self
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            command,
+            status,
+            stdout,
+            stderr,
+        } = self;
+        write!(
+            f,
+            "{status}\ncommand: {command}\n--- stdout\n{stdout}--- stderr\n{stderr}"
+        )
     }
 }
 

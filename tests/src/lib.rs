@@ -7,6 +7,7 @@
 //! | `CI` | a missing tool or network fails a test instead of skipping it |
 //! | `OSTREE_GO_BIN` | the command to test; without it one is built, with failpoints |
 //! | `OSTREE_GO_TEST_CACHE` | where real SDKs are kept, `~/.cache/ostree-go-tests` without it |
+//! | `OSTREE_GO_TEST_SEED` | the seed of kill times and positions of faults; from the clock without it |
 //! | `GOPROXY` | where real SDKs come from when there is no `go` command to ask |
 
 pub mod bench;
@@ -18,12 +19,17 @@ pub mod gallery;
 pub mod gpg;
 pub mod host;
 pub mod images;
+pub mod inject;
+pub mod kill;
 pub mod nginx;
 pub mod os;
 pub mod ostree;
 pub mod ostree_container;
+pub mod powercut;
+pub mod random;
 pub mod relay;
 pub mod rpm;
+pub mod running;
 pub mod sdk;
 pub mod server;
 pub mod shop;

@@ -1,0 +1,109 @@
+//! A running command that a test waits for with a limit, or kills.
+
+use std::fs::File;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::cli::Output;
+
+/// A command in the background. Its output goes to unnamed files: no pipe can fill, and a grandchild that survives a kill
+/// (an agent of GnuPG's, for example) does not keep the test waiting for the end of a pipe.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: File,
+    stderr: File,
+    command: String,
+}
+
+impl Running {
+    /// Starts a command.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it cannot be started.
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Self {
+        let file = || tempfile::tempfile().expect("a temporary file");
+        let (stdout, stderr) = (file(), file());
+        let handle = |file: &File| Stdio::from(file.try_clone().expect("a second handle"));
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(handle(&stdout))
+            .stderr(handle(&stderr))
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+        Self {
+            child,
+            stdout,
+            stderr,
+            command: format!("{command:?}"),
+        }
+    }
+
+    /// Returns whether the command has ended within `limit`.
+    ///
+    /// # Panics
+    ///
+    /// Panics when its state cannot be read.
+    pub fn ends_within(&mut self, limit: Duration) -> bool {
+        let start = Instant::now();
+        loop {
+            if self.child.try_wait().expect("a child's state").is_some() {
+                return true;
+            }
+            let left = limit.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(5)));
+        }
+    }
+
+    /// Waits until the command ends.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it has not ended after `limit`, which guards against hanging; the command is killed then.
+    #[track_caller]
+    pub fn wait(mut self, limit: Duration) -> Output {
+        if !self.ends_within(limit) {
+            let out = self.kill();
+            panic!("hangs: no end after {limit:?}\n{out}");
+        }
+        self.end()
+    }
+
+    /// Kills the command with SIGKILL, but not its children. It may have ended by itself before: `status.signal()` of the
+    /// result is 9 if it was killed.
+    pub fn kill(mut self) -> Output {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        self.end()
+    }
+
+    fn end(mut self) -> Output {
+        let status = self.child.wait().expect("a child's status");
+        Output::new(self.command, status, text(self.stdout), text(self.stderr))
+    }
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+///
+/// Panics when it cannot be started, or has not ended after `limit`, which guards against hanging.
+#[track_caller]
+pub fn run_within(command: &mut Command, limit: Duration) -> Output {
+    Running::start(command).wait(limit)
+}
+
+fn text(mut file: File) -> String {
+    use std::io::Seek;
+    let mut bytes = Vec::new();
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
+        .expect("the output of a command");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
