@@ -1,4 +1,4 @@
-# Every target says what it runs; `make` alone lists them.
+# `make` without a target lists the targets with their descriptions.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -22,15 +22,15 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) CARGO_TARGET_DIR=$(TARGET_DIR) BENCH_ARGS=$(BENCH_ARGS) FUZZ_SECONDS=$(FUZZ_SECONDS)"
 
-build: ## Build the release binary, after installing what it needs
+build: ## Build the release binary, after installing the system packages it needs
 	scripts/install-deps.sh build
 	$(CARGO) build --release --locked -p ostree-go-cli
 
-test: ## Run every test, the documentation's examples too (CI=1: a missing tool fails)
+test: ## Run all tests, including the examples in the documentation (with CI=1, missing tools are errors)
 	scripts/install-deps.sh build test
 	$(CARGO) test --workspace --locked
 
-check: ## Format, lints, rustdoc, licenses and sources of dependencies, the book, the workflows
+check: ## Check format, lints, rustdoc, dependency licenses and sources, the book, and the workflows
 	scripts/install-deps.sh build docs lint
 	$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
@@ -44,11 +44,11 @@ check: ## Format, lints, rustdoc, licenses and sources of dependencies, the book
 	mdbook build docs
 	scripts/lint-workflows.sh
 
-demo: ## The whole tour with real SDKs, from compose to rollback, under build/demo
+demo: ## Run the whole workflow with real SDKs, from compose to rollback, in build/demo
 	scripts/install-deps.sh build demo
 	scripts/demo.sh
 
-bench: ## Measure composing and deltas beside the stock tools (BENCH_ARGS="--runs 5 --update-docs")
+bench: ## Run all benchmarks, compared with the stock tools (BENCH_ARGS="--runs 5 --update-docs")
 	scripts/install-deps.sh build bench
 	$(CARGO) build --release --locked -p ostree-go-cli
 	mkdir -p build/bench
@@ -57,14 +57,14 @@ bench: ## Measure composing and deltas beside the stock tools (BENCH_ARGS="--run
 	done
 	python3 scripts/bench.py chart $(BENCH_ARGS)
 
-fuzz: ## Fuzz every reader of foreign bytes for FUZZ_SECONDS each; FUZZ_TARGETS names some
+fuzz: ## Fuzz each parser for untrusted input for FUZZ_SECONDS; FUZZ_TARGETS selects parsers
 	scripts/install-deps.sh build
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
 	for target in $(FUZZ_TARGETS); do \
 	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
 	done
 
-docs: ## Build the book into docs/book and the library's rustdoc
+docs: ## Build the book (docs/book) and the rustdoc of the library
 	scripts/install-deps.sh build docs
 	command -v mdbook >/dev/null || $(CARGO) install --locked mdbook
 	mdbook build docs
@@ -81,15 +81,15 @@ install: build ## Install the binary, man pages and completions into DESTDIR/PRE
 	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ostree-go
 	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ostree-go.fish
 
-srpm: ## Make the source package of ostree-go, with its dependencies, under build/rpm
+srpm: ## Build the source RPM of ostree-go, including its dependencies, in build/rpm
 	scripts/install-deps.sh rpm
 	scripts/srpm.sh build/rpm
 
-rpm: srpm ## Build the package of ostree-go from its source package, under build/rpm (RPMBUILD_ARGS=--nodeps)
+rpm: srpm ## Build the RPM of ostree-go from the source RPM, in build/rpm (RPMBUILD_ARGS=--nodeps)
 	scripts/install-deps.sh build
 	rpmbuild --rebuild --define "_topdir $(CURDIR)/build/rpm/build" --define "_rpmdir $(CURDIR)/build/rpm" \
 	    $(RPMBUILD_ARGS) build/rpm/ostree-go-*.src.rpm
 
-clean: ## Remove what the other targets made in the tree
+clean: ## Remove the files that the other targets created in the source tree
 	$(CARGO) clean
 	rm -rf build docs/book

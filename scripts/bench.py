@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Measures ostree-go beside the tools that people use without it, in one run, on the same files.
+"""Measures ostree-go and compares it with other tools, in the same run and on the same files.
 
     scripts/bench.py limits|compose|delta|client|images|growth [--runs N] [--only TEXT]… [--bin PATH] [--json FILE] [--update-docs]
     scripts/bench.py chart [--update-docs]
 
-Each step is done by both sides in turn, run after run, and the side that begins changes from run to run.
-Caches are warm; what earlier steps left to write is on disk before a step starts. The table shows medians
-and, in brackets, the least and the most.
+Both tools run each step alternately, and the tool that runs first changes from run to run. Caches are warm, and the
+data of earlier steps is synced to disk before a step starts. The table shows medians and, in brackets, the minimum and
+maximum.
 """
 
 import argparse
@@ -31,13 +31,13 @@ from bench_measure import Sample, machine, measure, quoted, run, spread, user_xa
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/src/performance.md"
-RESULTS = ROOT / "build/bench"  # where `make bench` keeps the JSON
-PEAK_MB = 200  # goal: the most a compose may take
+RESULTS = ROOT / "build/bench"  # directory for the JSON files of `make bench`
+PEAK_MB = 200  # goal for the peak memory of a compose
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that both sides do, and how well ostree-go has to do it."""
+    """An operation that both tools run, and the goals for ostree-go."""
 
     name: str
     version: str
@@ -47,7 +47,7 @@ class Step:
     seconds: float | None = None
 
 
-# In this order, into one repository of each side.
+# The steps run in this order, in one repository per tool.
 STEPS = [
     Step("one SDK", "1.26.4", "x86_64", times_faster={"archive": 5, "bare-user": 3}),
     Step("the second arch", "1.26.4", "aarch64", times_faster={"archive": 20, "bare-user": 3}),
@@ -58,7 +58,7 @@ STEPS = [
 
 
 class Ours:
-    """`ostree-go compose`, straight from the archive."""
+    """Runs `ostree-go compose`, which reads the archive directly."""
 
     def __init__(self, work, mode, binary):
         self.repo, self.work, self.binary = work / "ours", work, binary
@@ -79,7 +79,7 @@ class Ours:
         treefile.write_text("\n".join(lines) + "\n")
         self.command = [self.binary, "compose", treefile, "--repo", self.repo, "--arch", step.arch]
         if step.pinned:
-            # The pin is new to the treefile: the first compose with it records that nothing else is.
+            # Adding the pin changes the treefile. This unmeasured compose records the new input hash.
             run(self.command, self.env)
 
     def sample(self):
@@ -87,7 +87,7 @@ class Ours:
 
 
 class Peer:
-    """`tar xzf`, then `ostree commit --tree=dir`."""
+    """Runs `tar xzf` and then `ostree commit --tree=dir`."""
 
     def __init__(self, work, mode, _binary):
         self.repo, self.tree = work / "peer", work / "tree"
@@ -106,7 +106,7 @@ class Peer:
 
 
 def compose(args):
-    """Runs every step on every file system and into every repository mode."""
+    """Runs every step on every file system and in every repository mode."""
     for step in STEPS:
         tarball(step.version, step.arch)
     rows = []
@@ -129,7 +129,7 @@ def compose_into(args, medium, folder, mode):
             sides = [side(Path(work), mode, args.bin) for side in (Ours, Peer)]
             for step in STEPS:
                 for side in sides if turn % 2 == 0 else reversed(sides):
-                    # What is unchanged has a goal of its own. The peer does its whole work again.
+                    # Unchanged input has an absolute goal, because the other tools would repeat all the work.
                     if step.seconds and isinstance(side, Peer):
                         continue
                     side.prepare(step)
@@ -177,7 +177,7 @@ def markdown(rows, facts, runs):
 
 
 def update_docs(name, table):
-    """Puts the table between the page's markers."""
+    """Writes the table between the markers in the page."""
     page, count = re.subn(
         rf"(<!-- bench:{name} -->\n).*?(<!-- /bench:{name} -->)",
         lambda m: f"{m[1]}\n{table}\n{m[2]}", PAGE.read_text(), flags=re.DOTALL)
@@ -187,7 +187,7 @@ def update_docs(name, table):
 
 
 def chart(into_docs):
-    """Draws what was measured last, all subjects in one picture."""
+    """Draws the latest results of all benchmarks in one chart."""
     groups = bench_chart.bars(RESULTS)
     if not groups:
         sys.exit(f"error: {RESULTS}: no results to draw; `make bench` makes them")
@@ -198,20 +198,20 @@ def chart(into_docs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    # What makes a subject's rows, and its table.
+    # The functions that measure the rows of each benchmark and format its table.
     subjects = {
         "limits": (bench_limits.rows, bench_limits.markdown), "compose": (compose, markdown),
         "delta": (bench_delta.rows, bench_delta.markdown), "client": (bench_client.rows, bench_client.markdown),
         "images": (bench_images.rows, bench_images.markdown), "growth": (bench_growth.rows, bench_growth.markdown)}
     parser.add_argument("subject", choices=[*subjects, "chart"])
     parser.add_argument("--runs", type=int, default=5, metavar="N")
-    parser.add_argument("--only", action="append", metavar="TEXT", help="part of tmpfs/archive, disk/bare-user, …")
+    parser.add_argument("--only", action="append", metavar="TEXT", help="run only steps whose name, such as tmpfs/archive or disk/bare-user, contains this text")
     target = os.environ.get("CARGO_TARGET_DIR", "target")
     parser.add_argument("--bin", type=Path, default=ROOT / target / "release/ostree-go", metavar="PATH")
     parser.add_argument("--tmpfs", default="/dev/shm", metavar="DIR")
     parser.add_argument("--disk", default=RESULTS, metavar="DIR")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--update-docs", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--update-docs", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
     args = parser.parse_args()
     if args.subject == "chart":
         return chart(args.update_docs)

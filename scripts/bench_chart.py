@@ -1,4 +1,4 @@
-"""A picture of the ratios: one bar a step, on a logarithmic scale, with a mark where the goal is."""
+"""Chart of the speed ratios: one bar per step, on a logarithmic scale, with a mark for each goal."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from html import escape
 SUBJECTS = ("compose", "delta", "client")
 WIDTH, LEFT, RIGHT, ROW, BAR, TOP = 760, 380, 70, 22, 12, 46
 
-# Grey text and lines are readable on both grounds; a picture in a page does not know the reader's theme.
+# Grey text and lines are readable on light and dark backgrounds; an image in a page cannot adapt to the theme.
 STYLE = """
 text { font: 12px sans-serif; fill: #808080; } .head { font-weight: bold; } .end { text-anchor: end; } .mid { text-anchor: middle; }
 .met { fill: #2f9e5b; } .missed { fill: #d9822b; } .grid { stroke: #808080; stroke-opacity: .3; } .goal { stroke: #8a63d2; stroke-width: 3; }
@@ -16,7 +16,7 @@ text { font: 12px sans-serif; fill: #808080; } .head { font-weight: bold; } .end
 
 
 def bars(folder):
-    """The rows that are measured beside something and have a goal, by subject; subjects that were not measured are left out."""
+    """Returns the rows with a comparison and a goal, by benchmark. Benchmarks without results are omitted."""
     found = []
     for subject in SUBJECTS:
         path = folder / f"{subject}.json"
@@ -58,7 +58,7 @@ def svg(groups):
         out.append(f'<text class="head" x="10" y="{y - 6}">{escape(subject)}</text>')
         for name, ratio, goal in rows:
             y += ROW
-            # A bar begins at 1×, as fast as the other: a slower one runs to the left.
+            # A bar begins at 1×, the speed of the other tool. Bars of slower steps extend to the left.
             start, end = sorted((at(1), at(ratio)))
             out.append(f'<text class="end" x="{LEFT - 8}" y="{y - 6}">{escape(name)}</text>'
                        f'<rect class="{"met" if ratio >= goal else "missed"}" x="{start:.1f}" y="{y - ROW + 6}" '

@@ -1,4 +1,4 @@
-"""What a host does: installing, upgrading, checking out, rolling back; beside `curl | tar xz` and `ostree checkout`."""
+"""Benchmark of a host: install, upgrade, checkout and rollback, compared with `curl | tar xz` and `ostree checkout`."""
 
 import json
 import os
@@ -21,7 +21,7 @@ LOOPBACK, LINK = "loopback", "50 ms, 100 Mbit/s"
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that a host does, what it is measured against, and how well it has to do."""
+    """An operation of a host, the tool it is compared with, and its goals."""
 
     name: str
     peer: str | None = None
@@ -42,7 +42,7 @@ def steps(way):
 
 
 class Web:
-    """nginx over a folder, which counts what it sends."""
+    """nginx that serves a directory and counts the bytes it sends."""
 
     def __init__(self, work, folder):
         self.log = work / "access.log"
@@ -65,7 +65,7 @@ class Web:
             time.sleep(0.01)
 
     def sent(self):
-        """Bytes of content since the last call."""
+        """Returns the bytes of content that were sent since the last call."""
         time.sleep(0.05)
         lines = self.log.read_text().split()
         self.log.write_text("")
@@ -86,7 +86,7 @@ def free_port():
 
 
 class Publisher:
-    """Two states of a repository: before and after the patch release. And the tarballs."""
+    """Two states of a repository, before and after the patch release, and the tarballs."""
 
     def __init__(self, work, binary):
         self.served, self.states = work / "served", [work / "before", work / "after"]
@@ -109,7 +109,7 @@ class Publisher:
             (self.served / f"{version}.tar.gz").symlink_to(tarball(version, ARCH).path)
 
     def image(self, state):
-        """Files where a registry has a channel's image; its blobs and manifests are all that a pull asks for."""
+        """Writes a channel's image as files with the paths of a registry. A pull requests only blobs and manifests."""
         layout, registry = state / "image", state / "v2/acme/go-sdk"
         shutil.rmtree(state / "v2", ignore_errors=True)
         run([self.binary, "export", "oci", "1.26", f"oci:{layout}:1.26", "--repo", state, "--arch", ARCH], self.env)
@@ -134,7 +134,7 @@ def key_of(file, env):
 
 
 class Host:
-    """Both sides of one run."""
+    """Runs ostree-go and the other tool once each."""
 
     def __init__(self, folder, publisher, web, url):
         self.folder, self.publisher, self.web, self.url = folder, publisher, web, url

@@ -1,4 +1,4 @@
-"""Static deltas of real SDKs: `ostree-go publish` beside `ostree static-delta generate`."""
+"""Benchmark of static deltas of real SDKs: `ostree-go publish` compared with `ostree static-delta generate`."""
 
 import base64
 import os
@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = ("1.26.4", "1.26.5")
 ARCHES = ("x86_64", "aarch64")
 TIMES_FASTER = 5  # goal
-PEAK_MB = 600  # goal: the most that making a delta may take
-BEST_MB = 45  # goal: the most that a delta of the best preset from nothing may have
+PEAK_MB = 600  # goal for the peak memory of generating a delta
+BEST_MB = 45  # goal for the size of a delta from nothing with the preset best
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Step:
     name: str
     old: str | None
     new: str
-    again: tuple = ()  # more deltas that publish makes out of this one
+    again: tuple = ()  # further deltas that publish derives from this one
     preset: str = "fast"
-    peer: "Step | None" = None  # whose numbers of libostree, which has one preset, are taken
+    peer: "Step | None" = None  # the step whose libostree results are reused, because libostree has only one preset
     goal: float = TIMES_FASTER
     goal_mb: float | None = None
 
@@ -38,7 +38,7 @@ def steps_for(arch, releases, channels):
 
 
 def rows(args):
-    """The steps, in turn, in two copies of one repository on tmpfs."""
+    """Runs the steps alternately in two copies of one repository on tmpfs."""
     found = []
     with tempfile.TemporaryDirectory(prefix="ostree-go-bench-", dir=args.tmpfs) as work:
         work = Path(work)
@@ -81,7 +81,7 @@ def rows(args):
 
 
 def publish_all(args, publish, env, ours, names, made):
-    """All deltas of the release at once, beside what libostree took for them one after the other."""
+    """Generates all deltas of the release in one publish, compared with the sum of libostree's times for them."""
     samples = []
     for turn in range(args.runs):
         for name in names:
@@ -101,7 +101,7 @@ def total(sides):
 
 
 def compose(binary, arch, repo, work, env):
-    """Both releases onto one channel; the commits of the releases and of the channel."""
+    """Composes both releases into one channel, and returns the commits of the releases and of the channel."""
     if not repo.exists():
         run([binary, "--repo", repo, "init", "--mode", "archive"], env)
     releases, channels = [], []
@@ -117,7 +117,7 @@ def compose(binary, arch, repo, work, env):
 
 
 def check(repo, step, work):
-    """The stock command applies what was measured, in a repository that has nothing but the old commit."""
+    """Applies the measured deltas with the stock command, in a repository that contains only the old commit."""
     client = work / "client"
     run(["ostree", "init", "--repo", client, "--mode", "bare-user"])
     if step.old:
@@ -133,14 +133,14 @@ def delta_name(old, new):
 
 
 def delta_folder(repo, name):
-    """Where libostree keeps it: checksums in base64 with `_` for `/`."""
+    """Returns libostree's path of a delta: checksums in base64 with `_` instead of `/`."""
     parts = [base64.b64encode(bytes.fromhex(part), b"+_").decode().rstrip("=") for part in name.split("-")]
     path = "-".join(parts)
     return repo / "deltas" / path[:2] / path[2:]
 
 
 def size(repo, name):
-    """Bytes of the parts and of the objects that are fetched beside them, as the stock command counts."""
+    """Returns the bytes of the parts and of the fallback objects, as reported by the stock command."""
     shown = said(["ostree", "static-delta", "show", "--repo", repo, name])
     found = {what: int(n) for what, n in re.findall(r"^(Total Size|Total Fallback Size|Number of parts): (\d+)", shown, re.M)}
     return {"bytes": found["Total Size"], "fallback_bytes": found["Total Fallback Size"], "parts": found["Number of parts"]}

@@ -1,4 +1,4 @@
-"""What a repository costs as its releases become many: its size, and the time and memory of what is done with it."""
+"""Benchmark of a growing repository: its size, and the time and memory of the commands that use it."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from bench_measure import Sample, measure, run, said, spread
 
 REAL = [f"1.26.{patch}" for patch in range(10)]
 MARKS = (10, 25, 50, 100)
-CHANGED = 100  # files of the library that differ from one generated release to the next; patch releases change as many
-MOST_TURNS = 5  # versions measured before each mark: the last ones, each new to the publish and to the host
+CHANGED = 100  # library files that differ between two generated releases, as many as in a patch release
+MOST_TURNS = 5  # number of versions that are measured before each reported size; each is new to the publisher and the host
 KEEP = 3
-ARCH = "x86_64"  # the host's
+ARCH = "x86_64"  # architecture of the host
 
-# What is done after each release that is measured, in this order.
+# The operations after each measured release, in this order.
 STEPS = ("publish, one release is new", "publish, nothing is new", "list", "prune --dry-run",
          "a host's upgrade", "a host's gc")
 
@@ -66,7 +66,8 @@ def grow(args, publisher, host):
             once[step] = measure(command, host.env if step.startswith("a host") else publisher.env)
         print(f"{number} versions: " + ", ".join(f"{step} {once[step].wall:.3f} s" for step in STEPS), file=sys.stderr)
         if mark - number == turns:
-            # Many releases are new to this one, and to the host: it brings them to where the others begin.
+            # Discard this sample. Many releases are new to this publish and to the host, because the versions before
+            # it were composed only.
             samples = {step: [] for step in STEPS}
             continue
         for step in STEPS:
@@ -77,7 +78,7 @@ def grow(args, publisher, host):
 
 
 class Publisher:
-    """An archive repository that gets one version after the other, for both architectures."""
+    """An archive repository into which one version after the other is composed, for both architectures."""
 
     def __init__(self, work, binary):
         self.work, self.binary, self.repo = work, binary, work / "repo"
@@ -106,7 +107,7 @@ class Publisher:
         run(self.command("compose", treefile, *self.signing, *words), self.env)
 
     def generate(self, version, number):
-        """The last real version's trees, each time with a new VERSION and more changed files."""
+        """Generates a version: the trees of the last real version with a new VERSION and more changed files."""
         for goarch in SDKS.values():
             tree = self.work / f"tree-{goarch}"
             if not tree.exists():
@@ -123,21 +124,21 @@ class Publisher:
                     file.write(f"// As of {version}.\n")
 
     def size(self, number):
-        """What the releases take on disk without deltas, and what they take as archives."""
+        """Returns the disk usage of the releases without deltas, and the size of their archives."""
         taken = said(["du", "-s", "--block-size=1", "--exclude=deltas", self.repo]).split()[0]
         packed = sum(tarball(version, arch).path.stat().st_size for version in REAL[:number] for arch in SDKS)
         return {"versions": number, "repository_bytes": int(taken), "tarball_bytes": packed}
 
     def publish_truly(self):
-        """Makes the one delta that all others are links to."""
+        """Generates the delta to which all others are hard links."""
         run(self.publish, self.env)
         self.model.mkdir()
         made = next(self.repo.glob("deltas/*/*/superblock")).parent
         shutil.copytree(made, self.model, dirs_exist_ok=True)
 
     def stand_in(self):
-        """Puts a delta from nothing where publish would make one, so that what is timed is all else that it does.
-        They are links to a real one of another release; a host that upgrades does not look at them."""
+        """Creates the delta from nothing that publish would generate, so that only its other work is timed.
+        It is a link to a real delta of another release; a host that upgrades does not read it."""
         listed = subprocess.run(self.command("list", "--format", "json"), env=self.env, capture_output=True, check=True)
         for commit in {found["commit"] for found in json.loads(listed.stdout)["refs"]}:
             folder = delta_folder(self.repo, delta_name(None, commit))
@@ -146,7 +147,7 @@ class Publisher:
 
 
 class Host:
-    """A machine that follows the channel."""
+    """A host that follows the channel."""
 
     def __init__(self, work, publisher, web):
         self.binary = publisher.binary

@@ -1,4 +1,4 @@
-"""Images of a real SDK: `ostree-go export oci` beside buildah building and pushing the same tree."""
+"""Benchmark of images of a real SDK: `ostree-go export oci` compared with `buildah build` and `buildah push`."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from bench_delta import compose
 from bench_measure import Sample, measure, run, spread
 
 ARCH, REF = "x86_64", "go-sdk/x86_64/1.26.5"
-# No container runs, so that no runtime is asked what it can.
+# No container is run, so no container runtime is needed.
 CONTAINERFILE = "FROM scratch\nCOPY tree /\n"
 
 
@@ -23,7 +23,7 @@ class Way:
 
 
 def rows(args):
-    """Into a directory with the layout of the OCI specification, all on the disk, where a store of images is."""
+    """Exports to an OCI image layout. All files are on disk, as in an image store."""
     if os.geteuid() != 0 or not shutil.which("buildah"):
         sys.exit("error: images are measured by root, with buildah")
     with tempfile.TemporaryDirectory(prefix="ostree-go-bench-", dir=args.disk) as work:

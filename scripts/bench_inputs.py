@@ -1,4 +1,4 @@
-"""Real SDKs as Go's download page packs them, made once from their module zips and kept outside the tree."""
+"""Real SDKs in the archive format of Go's download page, built once from their module zips and cached outside the tree."""
 
 import base64
 import gzip
@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The tests keep the same zips at the same place.
+# The tests use the same cache for the same zips.
 CACHE = Path(os.environ.get("OSTREE_GO_TEST_CACHE") or Path.home() / ".cache/ostree-go-tests")
 SDKS = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -32,7 +32,7 @@ class Tarball:
 
 @cache
 def tarball(version, arch):
-    """The `.tar.gz` of an SDK, and its digest."""
+    """Returns the path of the `.tar.gz` of an SDK, and its digest."""
     goarch = SDKS[arch]
     path = CACHE / "bench" / f"go{version}.linux-{goarch}.tar.gz"
     if not path.exists():
@@ -57,13 +57,13 @@ def repack(zip_path, dest):
 
 
 def executable(path):
-    """The rule of Go's own packer: the name decides."""
+    """Returns the file mode according to Go's own packer, which depends only on the name."""
     return (path.startswith(("bin/", "pkg/tool/")) or path.endswith((".bash", ".sh", ".pl", ".rc"))
             or re.search(r"(^|/)go_[^/]+_[^/]+_exec$", path) is not None)
 
 
 def module_zip(version):
-    """The zip of golang.org/toolchain at a version, proven against the pinned sum."""
+    """Returns the zip of golang.org/toolchain at a version, verified with the pinned sum."""
     sums = dict(re.findall(r"^golang.org/toolchain (\S+) (\S+)$", (ROOT / "tests/sdk.sum").read_text(), re.MULTILINE))
     folder = CACHE / "proxy/golang.org/toolchain/@v"
     path = folder / f"{version}.zip"
@@ -90,7 +90,7 @@ def by_go(temp, version):
 
 
 def by_proxy(temp, version):
-    # What the go command takes when GOPROXY is not set.
+    # The default of the go command.
     for proxy in re.split("[,|]", os.environ.get("GOPROXY") or "https://proxy.golang.org"):
         if proxy in ("direct", "off", ""):
             continue

@@ -1,4 +1,4 @@
-"""What this machine needs for the parts that nobody can leave out: the least that a compose, a delta or an install can cost."""
+"""Limits of this machine: the time for the steps that no tool can avoid in a compose, a delta or an install."""
 
 import ctypes
 import ctypes.util
@@ -14,12 +14,12 @@ from bench_inputs import ROOT, tarball
 from bench_measure import measure, run, said, spread, summary
 
 VERSION, ARCH = "1.26.5", "x86_64"
-LEVEL = 5  # that of the object writer: `LEVEL` in store/loose.rs
+LEVEL = 5  # the level of the object writer: `LEVEL` in store/loose.rs
 FILES = 11_500
 
 
 def rows(args):
-    """Each limit, on one core."""
+    """Measures each limit on one core."""
     found = []
 
     def add(what, bounds, take, bytes=None, files=None):
@@ -51,13 +51,13 @@ def rows(args):
 
 
 def command(words):
-    """Seconds of a command whose output nobody reads."""
+    """Returns the seconds that a command takes; its output is discarded."""
     line = ["sh", "-c", 'exec "$@" > /dev/null', "sh", *words]
     return lambda: measure(line).wall
 
 
 def delta_parts(binary, work):
-    """The xz streams of the delta that gives the whole SDK."""
+    """Returns the xz streams of the delta from nothing."""
     env = {"PATH": os.environ["PATH"], "HOME": str(work), "LC_ALL": "C.UTF-8"}
     repo, treefile = work / "repo", work / "treefile.yaml"
     treefile.write_text(f"version: {VERSION}\ninclude: {ROOT}/treefiles/base.yaml\nchannels: []\n"
@@ -76,7 +76,7 @@ def delta_parts(binary, work):
 
 
 class Deflate:
-    """libdeflate, as the object writer calls it: one file after the other."""
+    """Compresses one file after the other with libdeflate, as the object writer does."""
 
     def __init__(self):
         name = ctypes.util.find_library("deflate")
@@ -103,7 +103,7 @@ def regular_files(tar):
 
 
 def create(parent, how):
-    """Seconds to make the files, empty, in 256 folders as a repository does; without anything that waits for the disk."""
+    """Returns the seconds to create the files, empty, in 256 directories as in a repository, without any sync."""
     with tempfile.TemporaryDirectory(prefix="ostree-go-bench-", dir=parent) as work, ExitStack() as opened:
         folders = []
         for number in range(256):

@@ -1,4 +1,4 @@
-"""A slow link to a port of this machine: every byte arrives later, and no faster than the link carries."""
+"""Simulation of a slow link to a port of this machine, with a delay and a limited rate."""
 
 import socket
 import threading
@@ -7,7 +7,7 @@ from collections import deque
 
 
 class Link:
-    """Listens on `port`. `delay` is in seconds and one way; the rate is that of the way back, for all connections together."""
+    """Listens on `port`. `delay` is the one-way delay in seconds. The rate limits responses, for all connections together."""
 
     def __init__(self, target, delay, bits_per_second):
         self.target, self.delay, self.rate = target, delay, bits_per_second / 8
@@ -28,7 +28,7 @@ class Link:
             threading.Thread(target=self.connect, args=(client,), daemon=True).start()
 
     def connect(self, client):
-        # The handshake is a round trip too.
+        # The TCP handshake takes a round trip as well.
         time.sleep(2 * self.delay)
         server = socket.create_connection(("127.0.0.1", self.target))
         for side in (client, server):
@@ -37,7 +37,7 @@ class Link:
         self.pump(server, client, self.rate)
 
     def pump(self, source, sink, rate):
-        """Two threads: one takes bytes and notes when they are due, the other hands them on then."""
+        """Starts two threads: one receives bytes and computes when they are due, the other forwards them at that time."""
         under_way, arrived = deque(), threading.Condition()
         window = 4 << 20
 

@@ -1,4 +1,4 @@
-"""What a command costs, and on what machine."""
+"""Measurement of commands, and a description of the machine."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Sample:
-    """One run of a command and of all it started: seconds, and the peak resident set of its largest process."""
+    """Result of one run of a command with all its child processes: seconds, and the peak resident set of the largest process."""
 
     wall: float
     user: float
@@ -22,7 +22,7 @@ class Sample:
 
     @staticmethod
     def all(samples):
-        """Median, least and most of each figure."""
+        """Returns the median, minimum and maximum of each figure."""
         return {field: summary([asdict(s)[field] for s in samples]) for field in asdict(samples[0])}
 
 
@@ -30,8 +30,8 @@ def summary(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "all": values}
 
 
-# Starts a command and says what it took. It is small: the kernel lets a peak begin with that of the process that
-# starts the command, so below some 10 MB a peak says nothing.
+# Starts a command and reports its resource usage. It is a small process, because the kernel initialises the peak of
+# the command with that of the process that starts it. Peaks below about 10 MB are therefore meaningless.
 STARTER = """
 import os, sys, time
 report = int(sys.argv[1])
@@ -45,7 +45,7 @@ os.write(report, f"{os.waitstatus_to_exitcode(status)} {wall} {usage.ru_utime} {
 
 
 def measure(command, env=None):
-    """Runs a command to its end; one that fails ends the bench."""
+    """Runs a command to completion. If it fails, the benchmark ends."""
     came, report = os.pipe()
     with tempfile.TemporaryFile() as said, open(came) as came:
         start = [sys.executable, "-I", "-S", "-c", STARTER, str(report), *map(str, command)]
@@ -60,7 +60,7 @@ def measure(command, env=None):
 
 
 def machine(disk):
-    """The facts that a reader needs to place the numbers."""
+    """Returns the facts that a reader needs to interpret the numbers."""
     cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                 if line.startswith(("model name", "Model"))), platform.machine())
     return {
@@ -87,7 +87,7 @@ def said(command):
 
 
 def user_xattrs(folder):
-    """Whether a bare-user repository can be kept there."""
+    """Returns true if the file system supports bare-user repositories."""
     with tempfile.NamedTemporaryFile(dir=folder) as file:
         try:
             os.setxattr(file.name, "user.ostreemeta", b"x")
@@ -97,7 +97,7 @@ def user_xattrs(folder):
 
 
 def run(command, env=None):
-    """Runs what is not measured, and shows what it said when it fails."""
+    """Runs a command that is not measured. If it fails, its output is printed."""
     done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"error: {quoted(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")

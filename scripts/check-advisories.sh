@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the dependencies for known advisories where the advisory database can be reached.
-# A finding fails. A database that cannot be reached is said and does not.
+# Checks the dependencies for known security advisories. An advisory is an error. If the advisory database
+# cannot be reached, the script prints a message and succeeds.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

