@@ -1,4 +1,4 @@
-//! A workbench: a folder with a treefile, a repository and what a compose says of it.
+//! A sandbox for a test: a temporary directory with a treefile and a repository.
 
 use crate::cli::{Output, ostree_go, run, workspace};
 use crate::toy::Toy;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A temporary folder to compose in.
+/// A temporary directory with a treefile and a repository.
 #[derive(Debug)]
 pub struct Bench {
     folder: TempDir,
@@ -21,31 +21,31 @@ impl Default for Bench {
 }
 
 impl Bench {
-    /// An empty one.
+    /// Creates an empty sandbox.
     ///
     /// # Panics
     ///
-    /// When it cannot be made.
+    /// Panics if the directory cannot be created.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { folder }
     }
 
-    /// A path in the folder.
+    /// Returns a path in the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Where the repository is, or will be.
+    /// Returns the path of the repository, which may not exist yet.
     pub fn repo(&self) -> PathBuf {
         self.path("repo")
     }
 
-    /// Writes a file into the folder.
+    /// Writes a file into the directory, and returns its path.
     ///
     /// # Panics
     ///
-    /// When it cannot be written.
+    /// Panics if it cannot be written.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a file has a folder")).expect("the folder");
@@ -53,14 +53,14 @@ impl Bench {
         path
     }
 
-    /// Writes `go.yaml`: a version, the shipped base, and more lines.
+    /// Writes the treefile `go.yaml` with a version, the shipped base treefile, and additional lines.
     pub fn treefile(&self, version: &str, lines: &str) -> PathBuf {
         let base = workspace().join("treefiles/base.yaml");
         let text = format!("version: {version}\ninclude: {}\n{lines}\n", base.display());
         self.write("go.yaml", &text)
     }
 
-    /// The command, started in the folder, with the repository named.
+    /// Returns the command, to be run in the directory with the repository in `OSTREE_REPO`.
     pub fn ostree_go<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = ostree_go();
         command
@@ -76,7 +76,7 @@ impl Bench {
         run(&mut self.ostree_go(args))
     }
 
-    /// Composes `go.yaml` with more arguments and returns the commit ids.
+    /// Composes `go.yaml` with additional arguments, and returns the commit IDs.
     #[track_caller]
     pub fn compose<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         let out = self
@@ -85,14 +85,14 @@ impl Bench {
         out.stdout.lines().map(str::to_owned).collect()
     }
 
-    /// The commit a ref names, by the stock command; `None` when there is no such ref.
+    /// Returns the commit that a ref names, or `None` if the ref does not exist, according to the stock command.
     pub fn rev(&self, name: &str) -> Option<String> {
         let out = crate::ostree::try_ostree(&self.repo(), ["rev-parse", name]);
         let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
         out.status.success().then_some(text)
     }
 
-    /// Every ref, by the stock command.
+    /// Returns all refs, according to the stock command.
     pub fn refs(&self) -> Vec<String> {
         let text = crate::ostree::ostree(&self.repo(), ["refs"]);
         let mut refs: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -100,13 +100,13 @@ impl Bench {
         refs
     }
 
-    /// Asserts that the stock `ostree fsck` finds nothing.
+    /// Asserts that the stock `ostree fsck` finds no damage.
     #[track_caller]
     pub fn fsck(&self) {
         crate::ostree::ostree(&self.repo(), ["fsck", "--quiet"]);
     }
 
-    /// Checks a ref out with the stock command and returns the folder.
+    /// Checks out a ref with the stock command, and returns the directory.
     #[track_caller]
     pub fn checkout(&self, name: &str, folder: &str) -> PathBuf {
         let dest = self.path(folder);
@@ -116,16 +116,16 @@ impl Bench {
     }
 }
 
-/// A `source:` line for a path.
+/// Returns a `source:` line for a path.
 pub fn source(path: &Path) -> String {
     format!("source: [{{ path: \"{}\" }}]", path.display())
 }
 
-/// Toy SDKs of version 1.99.1 for both architectures, beside the treefile that takes them.
+/// The `source:` line for toy SDKs next to the treefile.
 pub const TOY_SOURCE: &str = "source: [{ path: \"toy-${goarch}.tar.gz\" }]";
 
 impl Bench {
-    /// A bench with toy SDKs and a treefile `go.yaml` with more lines.
+    /// Creates a sandbox with toy SDKs and a treefile `go.yaml` with additional lines.
     pub fn with_toys(lines: &str) -> Self {
         let bench = Self::new();
         bench.toys("1.99.1");
@@ -133,7 +133,7 @@ impl Bench {
         bench
     }
 
-    /// Writes `toy-amd64.tar.gz` and `toy-arm64.tar.gz` of a version.
+    /// Writes the toy SDKs of a version, `toy-amd64.tar.gz` and `toy-arm64.tar.gz`.
     pub fn toys(&self, version: &str) {
         for arch in Arch::ALL {
             let path = self.path(&format!("toy-{}.tar.gz", arch.goarch()));

@@ -1,4 +1,4 @@
-//! A publisher, and a host that Ignition sets up from its configuration.
+//! A publisher, and a host that Ignition configures.
 
 use crate::bench::{Bench, TOY_SOURCE};
 use crate::cli::{Output, ostree_go, run};
@@ -11,14 +11,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A publisher with a key, and a server over its repository.
+/// A publisher with a key, and a server for its repository.
 #[derive(Debug)]
 pub struct Publisher {
-    /// Its repository is in here.
+    /// Sandbox with the repository.
     pub bench: Bench,
-    /// Its keys.
+    /// Keys of the publisher.
     pub gpg: Gpg,
-    /// The fingerprint of the one in use.
+    /// Fingerprint of the current key.
     pub key: String,
     /// Serves the repository.
     pub server: BadServer,
@@ -31,11 +31,11 @@ impl Default for Publisher {
 }
 
 impl Publisher {
-    /// With the version 1.99.1.
+    /// Creates a publisher that has released the version 1.99.1.
     ///
     /// # Panics
     ///
-    /// As all of these, when the tools fail.
+    /// Panics if one of the tools fails.
     pub fn new() -> Self {
         let (bench, gpg) = (Bench::new(), Gpg::new());
         let key = gpg.key("publisher");
@@ -75,17 +75,17 @@ impl Publisher {
             .ok();
     }
 
-    /// Exports a configuration for hosts that believe its key.
+    /// Exports a configuration for hosts that trust the publisher's key.
     ///
     /// # Panics
     ///
-    /// When the path of the key is not UTF-8.
+    /// Panics if the path of the key is not UTF-8.
     pub fn export(&self, form: &str, names: &[&str], more: &[&str]) -> Output {
         let keys = self.gpg.export(&self.key).display().to_string();
         self.export_with(form, names, &[&["--gpg-import", &keys], more].concat())
     }
 
-    /// Exports a configuration with the remote `acme`, or another one that is named.
+    /// Exports a configuration with the remote `acme`, or with another one named in `more`.
     pub fn export_with(&self, form: &str, names: &[&str], more: &[&str]) -> Output {
         let url = self.server.url();
         let mut remote = vec!["--remote-url", &url];
@@ -97,24 +97,24 @@ impl Publisher {
     }
 }
 
-/// A host whose files are in a folder: `/etc` from Ignition, `/usr` of this machine.
+/// A host whose files are in a directory, with `/etc` from Ignition and `/usr` of this machine.
 #[derive(Debug)]
 pub struct Booted {
     folder: tempfile::TempDir,
-    /// The text of its unit.
+    /// Text of the systemd unit.
     pub unit: String,
 }
 
 const UNIT: &str = "etc/systemd/system/ostree-go-sdk.service";
-/// Where it has the command under test.
+/// Path of the command under test on the host.
 pub const PROGRAM: &str = "/opt/ostree-go";
 
 impl Booted {
-    /// Applies a configuration by the real Ignition, or says that the test is skipped.
+    /// Applies a configuration with Ignition, or returns `None` after printing why the test is skipped.
     ///
     /// # Panics
     ///
-    /// When Ignition fails.
+    /// Panics if Ignition fails.
     pub fn apply(config: &str) -> Option<Self> {
         // Debian and Fedora have it where dracut takes it from.
         let ignition = Path::new("/usr/lib/dracut/modules.d/30ignition/ignition");
@@ -165,12 +165,12 @@ impl Booted {
         Some(Self { folder, unit })
     }
 
-    /// A path of the host.
+    /// Returns the path of a file on the host.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("host").join(name)
     }
 
-    /// The values of a key of the unit.
+    /// Returns the values of a key in the unit.
     pub fn lines(&self, key: &str) -> Vec<String> {
         let lines = self.unit.lines();
         lines
@@ -179,12 +179,12 @@ impl Booted {
             .collect()
     }
 
-    /// Runs words in the host as its unit would: nothing but the state can be written, no other
-    /// capabilities, an empty environment.
+    /// Runs a command on the host as the unit would: only the state directories are writable, with no other
+    /// capabilities, and with an empty environment.
     ///
     /// # Panics
     ///
-    /// When the unit is not as expected.
+    /// Panics if the unit is not as expected.
     pub fn command(&self, words: &[&str]) -> Output {
         let mut command = Command::new("bwrap");
         for (dir, mount) in [
@@ -222,11 +222,11 @@ impl Booted {
         run(command.arg("--").args(words))
     }
 
-    /// Runs the unit's commands, one after the other; the first that fails is the last.
+    /// Runs the commands of the unit in order, and stops at the first failure.
     ///
     /// # Panics
     ///
-    /// When there are none, or one has words in quotes.
+    /// Panics if there are no commands, or if one contains quotes.
     pub fn boot(&self) -> Output {
         let mut last = None;
         for line in self.lines("ExecStart") {
@@ -241,21 +241,21 @@ impl Booted {
         last.expect("a command")
     }
 
-    /// What `status` says on it.
+    /// Returns the JSON document of `status` on the host.
     ///
     /// # Panics
     ///
-    /// When that is no JSON.
+    /// Panics if the output is not JSON.
     pub fn status(&self) -> Value {
         let out = self.command(&[PROGRAM, "status", "--format", "json"]).ok();
         serde_json::from_str(&out.stdout).unwrap()
     }
 
-    /// The versions that are installed, sorted, the active one with a `*`.
+    /// Returns the installed versions, sorted, with a `*` after the active one.
     ///
     /// # Panics
     ///
-    /// As [`Booted::status`].
+    /// Panics in the same cases as [`Booted::status`].
     pub fn versions(&self) -> Vec<String> {
         let status = self.status();
         let all = status["deployments"].as_array().unwrap().iter();

@@ -1,4 +1,4 @@
-//! Certificates of a test's own.
+//! Certificates for tests.
 
 use crate::cli::run;
 use crate::tools;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A certificate authority `ca`, and what it has signed: `server` for 127.0.0.1, and `client`.
-/// `stranger` is one that signed nothing.
+/// Script that creates a certificate authority `ca`, and certificates that it signs: `server` for 127.0.0.1, and
+/// `client`. `stranger` is an authority that has signed none of them.
 const SCRIPT: &str = "
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
     -keyout ca.key -out ca.pem -subj /CN=ca -addext basicConstraints=critical,CA:TRUE
@@ -23,17 +23,17 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout tokens.key -out tokens.pem -subj /CN=tokens
 ";
 
-/// A folder with `NAME.pem` and `NAME.key` of `ca`, `server`, `client` and `stranger`, and of
+/// A directory with `NAME.pem` and `NAME.key` for `ca`, `server`, `client` and `stranger`, and for
 /// `tokens`, which has an RSA key.
 #[derive(Debug)]
 pub struct Certificates(TempDir);
 
 impl Certificates {
-    /// New ones, or `None` after saying that the test is skipped.
+    /// Creates new certificates, or returns `None` after printing why the test is skipped.
     ///
     /// # Panics
     ///
-    /// When there is no folder for them, or openssl fails.
+    /// Panics if the temporary directory cannot be created, or openssl fails.
     pub fn new() -> Option<Self> {
         tools::require("openssl")?;
         let folder = tempfile::tempdir().expect("a folder for certificates");
@@ -44,12 +44,12 @@ impl Certificates {
         Some(Self(folder))
     }
 
-    /// The path of a file.
+    /// Returns the path of a file.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// The same, as text for configurations.
+    /// Returns the path of a file as text, for configuration files.
     pub fn text(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }

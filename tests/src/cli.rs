@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 
-/// `ostree-go` with a clean environment, ready for arguments.
+/// Returns the command `ostree-go` with a clean environment and without arguments.
 ///
-/// The command is `$OSTREE_GO_BIN`, or built once per test process with failpoints on.
+/// The program is `$OSTREE_GO_BIN`, or is built once per test process with failpoints enabled.
 pub fn ostree_go() -> Command {
     let home = target_dir().join("tests-home");
     std::fs::create_dir_all(&home).expect("a home for the command");
@@ -20,23 +20,23 @@ pub fn ostree_go() -> Command {
     command
 }
 
-/// What a finished command left behind.
+/// Exit status and output of a finished command.
 #[derive(Debug)]
 pub struct Output {
     command: String,
-    /// How it ended.
+    /// Exit status.
     pub status: ExitStatus,
-    /// Data.
+    /// Standard output.
     pub stdout: String,
-    /// Talk.
+    /// Standard error.
     pub stderr: String,
 }
 
-/// Runs a command to its end.
+/// Runs a command to completion.
 ///
 /// # Panics
 ///
-/// When it cannot be started, or prints what is not UTF-8.
+/// Panics if it cannot be started, or if its output is not UTF-8.
 #[track_caller]
 pub fn run(command: &mut Command) -> Output {
     let out = command
@@ -60,26 +60,26 @@ impl Output {
         }
     }
 
-    /// The exit code, or `None` when a signal ended it.
+    /// Returns the exit code, or `None` if a signal ended the command.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// Asserts exit code 0.
+    /// Asserts that the exit code is 0.
     ///
     /// # Panics
     ///
-    /// With all the command said, when it ended otherwise.
+    /// Panics with the output of the command if it ended otherwise.
     #[track_caller]
     pub fn ok(self) -> Self {
         self.exits(0)
     }
 
-    /// Asserts an exit code.
+    /// Asserts that the exit code has this value.
     ///
     /// # Panics
     ///
-    /// With all the command said, when it ended otherwise.
+    /// Panics with the output of the command if it ended otherwise.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert!(
@@ -105,7 +105,7 @@ impl fmt::Display for Output {
     }
 }
 
-/// The command: `$OSTREE_GO_BIN`, or one that is built here with failpoints on.
+/// Returns the program: `$OSTREE_GO_BIN`, or one that is built here with failpoints enabled.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("OSTREE_GO_BIN") {
@@ -114,8 +114,8 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// Builds in the target folder in use, so that the dependencies are built once. The cargo that
-/// runs this test has let go of it by now.
+/// Builds in the current target directory, so that the dependencies are built only once. The cargo process
+/// that runs this test has released its lock by now.
 fn build() -> PathBuf {
     let target = target_dir();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
@@ -132,7 +132,7 @@ fn build() -> PathBuf {
         .arg("--target-dir")
         .arg(&target)
         .current_dir(workspace());
-    // What cargo tells this test about itself would make build scripts run again.
+    // The environment variables that cargo sets for this test would make build scripts run again.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let own = [
@@ -161,7 +161,7 @@ fn target_dir() -> PathBuf {
     workspace().join(target)
 }
 
-/// The folder that holds the workspace.
+/// Returns the root directory of the workspace.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()

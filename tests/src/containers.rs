@@ -1,4 +1,4 @@
-//! Real podman, buildah, skopeo and a registry.
+//! Runs podman, buildah, skopeo and a registry.
 
 use crate::tools;
 use std::fs;
@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// What containers need where namespaces, limits and cgroups of a test machine are not a
-/// desktop's: no network of their own, limits that root may have, and runc, which takes hybrid
+/// Configuration of containers for test machines, whose namespaces, limits and cgroups differ from those of a
+/// desktop: the network of the host, limits that root is allowed to set, and runc, which supports hybrid
 /// cgroups.
 const RUN: [&str; 4] = [
     "--runtime=runc",
@@ -18,7 +18,7 @@ const RUN: [&str; 4] = [
     "--ulimit=nproc=4096:4096",
 ];
 
-/// A store of images and containers of a test's own.
+/// A separate store of images and containers for one test.
 #[derive(Debug)]
 pub struct Containers {
     folder: TempDir,
@@ -27,11 +27,11 @@ pub struct Containers {
 }
 
 impl Containers {
-    /// An empty store, or `None` after saying that the test is skipped.
+    /// Creates an empty store, or returns `None` after printing why the test is skipped.
     ///
     /// # Panics
     ///
-    /// When there is no folder for it, or a tool is missing and `CI` is set.
+    /// Panics if the directory cannot be created, or if a tool is missing and `CI` is set.
     pub fn new() -> Option<Self> {
         if !tools::is_root() {
             tools::skip("containers of a store of their own are for root");
@@ -55,7 +55,7 @@ impl Containers {
             .args(["--storage-driver", "overlay"]);
     }
 
-    /// `podman run --rm` with arguments.
+    /// Returns `podman run --rm` with arguments.
     pub fn run<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(&self.podman);
         self.store(&mut command);
@@ -64,7 +64,7 @@ impl Containers {
         command
     }
 
-    /// `buildah build` of a Containerfile in a folder.
+    /// Returns `buildah build` for the Containerfile in a directory.
     pub fn build(&self, context: &Path, tag: &str) -> Command {
         let mut command = Command::new(&self.buildah);
         self.store(&mut command);
@@ -76,7 +76,7 @@ impl Containers {
 
 impl Drop for Containers {
     fn drop(&mut self) {
-        // Overlays are mounted in the store as long as something runs, and one below for good.
+        // Overlays are mounted in the store while a container runs, and one below it permanently.
         for mount in ["store/overlay", "store"] {
             let _ = Command::new("umount")
                 .arg("--lazy")
@@ -87,7 +87,7 @@ impl Drop for Containers {
     }
 }
 
-/// Debian's `docker-registry` on loopback; stopped when dropped.
+/// Debian's `docker-registry` on the loopback interface; stopped when dropped.
 #[derive(Debug)]
 pub struct Registry {
     folder: TempDir,
@@ -95,38 +95,39 @@ pub struct Registry {
     running: Child,
 }
 
-/// `secret`, by bcrypt.
+/// The bcrypt hash of `secret`.
 const PASSWORD: &str = "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
 
-/// Of a registry for `builder` with the password `secret` alone.
+/// Settings of a registry that only `builder` with the password `secret` can use.
 pub const GUARD: &str = "auth: {htpasswd: {realm: acme, path: FOLDER/htpasswd}}\n";
 
 impl Registry {
-    /// An empty one that everybody may write to, or `None` after saying that the test is skipped.
+    /// Starts an empty registry without access control, or returns `None` after printing why the test is skipped.
     ///
     /// # Panics
     ///
-    /// When it does not come up.
+    /// Panics if the server does not start.
     pub fn start() -> Option<Self> {
         Self::start_with("", "")
     }
 
-    /// The same for `builder` with the password `secret` alone.
+    /// Starts a registry that only `builder` with the password `secret` can use.
     ///
     /// # Panics
     ///
-    /// When it does not come up.
+    /// Panics if the server does not start.
     pub fn guarded() -> Option<Self> {
         Self::start_with("", GUARD)
     }
 
-    /// One with more settings: of its connections, as `tls: {…}`, and beside them, as [`GUARD`].
+    /// Starts a registry with additional settings: `http` for its connections, such as `tls: {…}`, and `more` for
+    /// the top level, such as [`GUARD`].
     ///
     /// # Panics
     ///
-    /// When it does not come up.
+    /// Panics if the server does not start.
     pub fn start_with(http: &str, more: &str) -> Option<Self> {
-        // Fedora calls it just that.
+        // The name of the program in Fedora.
         let fedora = tools::find("registry");
         let command = fedora.or_else(|| tools::require("docker-registry"))?;
         let folder = tempfile::tempdir().expect("a folder for the registry");
@@ -136,7 +137,7 @@ impl Registry {
             format!("builder:{PASSWORD}\n"),
         )
         .expect("a password file");
-        // Another process may take the port before the registry does; then there is another try.
+        // If another process takes the port before the registry does, try again with another port.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
             let port = port.local_addr().expect("an address").port();
@@ -168,16 +169,16 @@ impl Registry {
         panic!("docker-registry does not start");
     }
 
-    /// `127.0.0.1:PORT`.
+    /// Returns `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// What it says of its requests.
+    /// Returns the log of the registry, which contains its requests.
     ///
     /// # Panics
     ///
-    /// When that cannot be read.
+    /// Panics if the log cannot be read.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).expect("the log")
     }
@@ -204,7 +205,7 @@ impl Drop for Registry {
     }
 }
 
-/// `skopeo` with arguments, or `None` after saying that the test is skipped.
+/// Returns `skopeo` with arguments, or `None` after printing why the test is skipped.
 pub fn skopeo<'a>(args: impl IntoIterator<Item = &'a str>) -> Option<Command> {
     let mut command = Command::new(tools::require("skopeo")?);
     command.args(args);

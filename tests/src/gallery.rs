@@ -1,4 +1,4 @@
-//! A publisher's images, as files that a web server has where a registry has them.
+//! Fixture for registries: a publisher's images as files, which a web server serves under the paths of a registry.
 
 use crate::bench::Bench;
 use crate::cli::{Output, run};
@@ -17,21 +17,21 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The repository in the registry.
+/// Name of the repository in the registry.
 pub const NAME: &str = "acme/go-sdk";
 
-/// A publisher with a key, images in gzip behind a server, and a host with the key.
+/// A publisher with a key, a server with gzip-compressed images, and a host that trusts the key.
 #[derive(Debug)]
 pub struct Gallery {
-    /// Composes toys.
+    /// Composes toy SDKs.
     pub publisher: Host,
-    /// The host's repository is in here, and its root.
+    /// Sandbox with the host's repository and root directory.
     pub host: Bench,
-    /// The publisher's keys.
+    /// Keys of the publisher.
     pub gpg: Gpg,
-    /// The fingerprint of the one in use.
+    /// Fingerprint of the current key.
     pub key: String,
-    /// Serves the images.
+    /// Server for the images.
     pub server: BadServer,
 }
 
@@ -42,11 +42,12 @@ impl Default for Gallery {
 }
 
 impl Gallery {
-    /// With 1.99.1 under the tags `1.99.1` and `1.99`, and the remote `acme` on the host.
+    /// Creates a registry with the toy SDK 1.99.1 under the tags `1.99.1` and `1.99`, and a host with the remote
+    /// `acme`.
     ///
     /// # Panics
     ///
-    /// As all of these, when the tools fail.
+    /// Panics if one of the tools fails.
     pub fn new() -> Self {
         let (publisher, host, gpg) = (Host::new(), Bench::new(), Gpg::new());
         let key = gpg.key("publisher");
@@ -70,17 +71,17 @@ impl Gallery {
         gallery
     }
 
-    /// The remote's URL.
+    /// Returns the URL of the remote.
     pub fn url(&self) -> String {
         format!("oci+{}/{NAME}", self.server.url())
     }
 
-    /// Composes a toy with changes, and shows it under its version and under `1.99`.
+    /// Composes a toy SDK with changes, and publishes it under its version and under `1.99`.
     pub fn release(&self, version: &str, seconds: u64, change: impl Fn(Toy) -> Toy) {
         self.release_by(Some(&self.key), version, seconds, change);
     }
 
-    /// The same, signed by another key, or by none.
+    /// Works like [`Gallery::release`], signed by another key or by none.
     pub fn release_by(
         &self,
         key: Option<&str>,
@@ -102,7 +103,7 @@ impl Gallery {
         }
     }
 
-    /// Exports a version or channel, and shows it under its tag.
+    /// Exports a version or channel, and publishes it under its tag.
     pub fn show(&self, tag: &str) {
         let layout = format!("oci:layout:{tag}");
         let export = ["export", "oci", tag, &layout, "--compression", "gzip"];
@@ -129,7 +130,7 @@ impl Gallery {
         self.point(tag, digest.expect("a digest"));
     }
 
-    /// The layout that images are exported into.
+    /// Returns the OCI layout into which images are exported.
     pub fn layout(&self) -> PathBuf {
         self.publisher.bench.path("layout")
     }
@@ -140,24 +141,24 @@ impl Gallery {
         path
     }
 
-    /// Lets a tag name a manifest or index.
+    /// Points a tag to a manifest or index.
     pub fn point(&self, tag: &str, digest: &str) {
         let folder = self.folder("manifests");
         fs::copy(folder.join(digest), folder.join(tag)).expect("a tag");
     }
 
-    /// The digest of what a tag names.
+    /// Returns the digest of the document that a tag names.
     pub fn digest(&self, tag: &str) -> String {
         digest(&fs::read(self.folder("manifests").join(tag)).expect("a tag"))
     }
 
-    /// The document under a tag or digest.
+    /// Returns the document that a tag or digest names.
     pub fn document(&self, name: &str) -> Value {
         let bytes = fs::read(self.folder("manifests").join(name)).expect("a document");
         serde_json::from_slice(&bytes).expect("JSON")
     }
 
-    /// Keeps a document and returns its digest.
+    /// Stores a document and returns its digest.
     pub fn put(&self, document: &Value) -> String {
         let bytes = serde_json::to_vec(document).expect("JSON");
         let digest = digest(&bytes);
@@ -165,7 +166,7 @@ impl Gallery {
         digest
     }
 
-    /// The manifest under a tag for x86_64.
+    /// Returns the manifest for x86_64 in the index that a tag names.
     pub fn manifest(&self, tag: &str) -> Value {
         let top = self.document(tag);
         let amd64 = |entry: &&Value| entry["platform"]["architecture"] == "amd64";
@@ -174,7 +175,7 @@ impl Gallery {
         self.document(digest.expect("a digest"))
     }
 
-    /// Lets a tag name a changed manifest of the one for x86_64.
+    /// Changes the manifest for x86_64, and points the tag to the result.
     pub fn edit(&self, tag: &str, change: impl FnOnce(&mut Value)) {
         let mut manifest = self.manifest(tag);
         change(&mut manifest);
@@ -182,7 +183,7 @@ impl Gallery {
         self.point(tag, &digest);
     }
 
-    /// The archive in a layer of a tag, by the layer's name.
+    /// Returns the uncompressed archive of a layer, given its tag and the layer's name.
     pub fn archive(&self, tag: &str, layer: &str) -> Vec<u8> {
         let manifest = self.manifest(tag);
         let layer = find(&manifest, layer);
@@ -197,7 +198,7 @@ impl Gallery {
         archive
     }
 
-    /// Puts another archive into a layer of a tag, as an attacker would who controls the registry.
+    /// Replaces the archive of a layer, as an attacker who controls the registry could.
     pub fn replace(&self, tag: &str, layer: &str, archive: &[u8]) {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(archive).expect("gzip");
@@ -214,7 +215,7 @@ impl Gallery {
         });
     }
 
-    /// The digest of a layer's blob.
+    /// Returns the digest of a layer's blob.
     pub fn blob(&self, tag: &str, layer: &str) -> String {
         let manifest = self.manifest(tag);
         let index = find(&manifest, layer);
@@ -222,13 +223,13 @@ impl Gallery {
         digest.expect("a digest").to_owned()
     }
 
-    /// Runs `ostree-go pull` on the host, for x86_64, with few and quick retries.
+    /// Runs `ostree-go pull` on the host, with one retry and a short timeout.
     pub fn pull(&self, args: &[&str]) -> Output {
         let all = [&["pull", "--retries", "1", "--stall-timeout", "2"], args].concat();
         self.host.run(all)
     }
 
-    /// The command on the host, for its root.
+    /// Returns the command for the host's root directory.
     pub fn on_root<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = self.host.ostree_go(args);
         command.env_remove("OSTREE_REPO");
@@ -236,13 +237,13 @@ impl Gallery {
         command
     }
 
-    /// Runs it.
+    /// Runs the command for the host's root directory.
     #[track_caller]
     pub fn root<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Output {
         run(&mut self.on_root(args))
     }
 
-    /// Adds the remote `acme` to the host's root.
+    /// Adds the remote `acme` to the host's root directory.
     #[track_caller]
     pub fn root_remote(&self) {
         let keys = self.gpg.export(&self.key);
@@ -251,7 +252,7 @@ impl Gallery {
         self.root(add).ok();
     }
 
-    /// The layers that were asked for since the server behaved, by their names under a tag.
+    /// Returns the names of a tag's layers that were requested since the last reset of the server.
     pub fn fetched(&self, tag: &str) -> Vec<String> {
         let manifest = self.manifest(tag);
         let requests = self.server.requests();
@@ -266,7 +267,7 @@ impl Gallery {
             .collect()
     }
 
-    /// An error's text without what differs from run to run.
+    /// Replaces the parts of an error message that differ between runs.
     pub fn masked(&self, text: &str) -> String {
         let mut text = text.replace(&self.server.url(), "http://HOST");
         text = text.replace(self.server.url().trim_start_matches("http://"), "HOST");
@@ -291,7 +292,7 @@ fn find(manifest: &Value, layer: &str) -> usize {
     layers.iter().position(named).expect("the layer")
 }
 
-/// A digest as OCI writes it.
+/// Computes the digest in OCI's notation.
 pub fn digest(bytes: &[u8]) -> String {
     let sum = Sha256::digest(bytes);
     let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,10 +1,10 @@
-//! GPG keys for tests, in a home of their own.
+//! GPG keys for tests, in a separate GnuPG home directory.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A GnuPG home. Its agent is stopped when it is dropped.
+/// A GnuPG home directory. Its agent is stopped when it is dropped.
 #[derive(Debug)]
 pub struct Gpg {
     home: TempDir,
@@ -17,13 +17,13 @@ impl Default for Gpg {
 }
 
 impl Gpg {
-    /// An empty home.
+    /// Creates an empty home directory.
     ///
     /// # Panics
     ///
-    /// When it cannot be made.
+    /// Panics if the directory cannot be created.
     pub fn new() -> Self {
-        // A short path: the agent's socket is in it.
+        // The path has to be short, because it is part of the path of the agent's socket, whose length is limited.
         let home = tempfile::Builder::new()
             .prefix("gpg")
             .tempdir_in("/tmp")
@@ -31,16 +31,16 @@ impl Gpg {
         Self { home }
     }
 
-    /// The home's folder.
+    /// Returns the path of the home directory.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// Makes a key that signs without asking, and returns its fingerprint.
+    /// Creates a key without a passphrase, and returns its fingerprint.
     ///
     /// # Panics
     ///
-    /// When GnuPG cannot.
+    /// Panics if GnuPG fails.
     pub fn key(&self, name: &str) -> String {
         let user = format!("{name} <{name}@example.com>");
         self.gpg(&[
@@ -61,11 +61,11 @@ impl Gpg {
             .to_owned()
     }
 
-    /// Writes a key's public part to a file.
+    /// Writes the public part of a key to a file, and returns its path.
     ///
     /// # Panics
     ///
-    /// When GnuPG cannot.
+    /// Panics if GnuPG fails.
     pub fn export(&self, fingerprint: &str) -> PathBuf {
         let path = self.home().join(format!("{fingerprint}.asc"));
         let path_arg = path.to_str().expect("UTF-8");
@@ -81,38 +81,38 @@ impl Gpg {
         path
     }
 
-    /// A secret key in armour, without a passphrase.
+    /// Returns an armoured secret key without a passphrase.
     ///
     /// # Panics
     ///
-    /// When GnuPG cannot.
+    /// Panics if GnuPG fails.
     pub fn export_secret(&self, fingerprint: &str) -> String {
         self.gpg(&["--batch", "--armor", "--export-secret-keys", fingerprint])
     }
 
-    /// Lets a key expire now, and waits until it has. What it has signed before is as old as
-    /// the key was good: there is no race with the clock.
+    /// Makes a key expire, and waits until it has expired. Signatures made before are
+    /// older than the expiry, so there is no race with the clock.
     ///
     /// # Panics
     ///
-    /// When GnuPG cannot.
+    /// Panics if GnuPG fails.
     pub fn expire(&self, fingerprint: &str) {
         self.gpg(&["--batch", "--quick-set-expire", fingerprint, "seconds=1"]);
         std::thread::sleep(std::time::Duration::from_secs(2));
         self.export(fingerprint);
     }
 
-    /// Revokes a key, by the certificate that GnuPG made with it.
+    /// Revokes a key with the revocation certificate that GnuPG created together with it.
     ///
     /// # Panics
     ///
-    /// When GnuPG cannot.
+    /// Panics if GnuPG fails.
     pub fn revoke(&self, fingerprint: &str) {
         let certificate = self
             .home()
             .join(format!("openpgp-revocs.d/{fingerprint}.rev"));
         let text = std::fs::read_to_string(&certificate).expect("a revocation certificate");
-        // GnuPG guards it against use by mistake with a colon.
+        // GnuPG puts a colon in front of the certificate, to prevent accidental use.
         std::fs::write(&certificate, text.replace(":-----BEGIN", "-----BEGIN")).expect("written");
         self.gpg(&["--batch", "--import", certificate.to_str().expect("UTF-8")]);
     }

@@ -1,4 +1,4 @@
-//! A host: a repository of toy SDKs beside it, and a root to install into.
+//! A host with a root directory to install into, and a repository of toy SDKs.
 
 use crate::bench::Bench;
 use crate::cli::{Output, run};
@@ -10,25 +10,25 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Toy SDKs composed into [`Bench::repo`], and a root at `root`.
+/// A root directory `root`, and a repository ([`Bench::repo`]) into which toy SDKs are composed.
 #[derive(Debug, Default)]
 pub struct Host {
-    /// The folder that holds all of it.
+    /// Sandbox that contains all files.
     pub bench: Bench,
     uid: Option<u32>,
 }
 
 impl Host {
-    /// A host of the user who runs the test.
+    /// Creates a host that belongs to the user who runs the test.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A host of a plain user, or of this one where that is a plain user.
+    /// Creates a host that belongs to an ordinary user: the current user, or another one if that is root.
     ///
     /// # Panics
     ///
-    /// When the folder cannot be given to the user.
+    /// Panics if the owner of the directory cannot be changed.
     pub fn of_plain_user() -> Self {
         let host = Self {
             bench: Bench::new(),
@@ -38,30 +38,30 @@ impl Host {
         host
     }
 
-    /// The architecture of this machine.
+    /// Returns the architecture of this machine.
     ///
     /// # Panics
     ///
-    /// When no SDK is composed for it.
+    /// Panics if ostree-go does not support it.
     pub fn arch(&self) -> Arch {
         Arch::host().expect("a machine that Go SDKs are composed for")
     }
 
-    /// Composes a toy of a version for both architectures, on the channel `1.99` too; `seconds`
+    /// Composes a toy SDK of this version for both architectures, and moves the channel `1.99`; `seconds`
     /// is the time of the channel's commit.
     ///
     /// # Panics
     ///
-    /// When composing fails.
+    /// Panics if composing fails.
     pub fn release(&self, version: &str, seconds: u64) {
         self.release_of(version, seconds, |toy| toy);
     }
 
-    /// As [`Host::release`], with changes to the toy.
+    /// Works like [`Host::release`], with changes to the toy SDK.
     ///
     /// # Panics
     ///
-    /// When composing fails.
+    /// Panics if composing fails.
     pub fn release_of(&self, version: &str, seconds: u64, change: impl Fn(Toy) -> Toy) {
         for arch in Arch::ALL {
             // A file of each version's own, and one that every version has.
@@ -83,7 +83,7 @@ impl Host {
         run(&mut command).ok();
     }
 
-    /// The command, as the host's user, with repository and root named.
+    /// Returns the command, to be run as the host's user with its repository and root directory.
     pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = self.bench.ostree_go(args);
         command.env("OSTREE_GO_ROOT", self.root());
@@ -100,17 +100,17 @@ impl Host {
         run(&mut self.command(args))
     }
 
-    /// Installs from the repository of toys.
+    /// Installs an SDK from the repository.
     #[track_caller]
     pub fn install(&self, name: &str) -> Output {
         self.run(["install", name, "--from-repo", "repo"])
     }
 
-    /// What a command prints as JSON, whatever its exit code.
+    /// Runs a command with JSON output and returns the document, regardless of the exit code.
     ///
     /// # Panics
     ///
-    /// When that is no JSON.
+    /// Panics if the output is not JSON.
     #[track_caller]
     pub fn json<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Value {
         let out = self.run(args.into_iter().chain(["--format", "json"]));
@@ -118,7 +118,7 @@ impl Host {
             .unwrap_or_else(|error| panic!("{error}: {}{}", out.stdout, out.stderr))
     }
 
-    /// The version that `status` calls active.
+    /// Returns the active version according to `status`.
     #[track_caller]
     pub fn active(&self) -> Option<String> {
         let status = self.json(["status", "--verify", "none"]);
@@ -132,17 +132,17 @@ impl Host {
         version.map(str::to_owned)
     }
 
-    /// Where the root is.
+    /// Returns the root directory.
     pub fn root(&self) -> PathBuf {
         self.bench.path("root")
     }
 
-    /// A path in the active deployment.
+    /// Returns a path in the active deployment.
     pub fn current(&self, path: &str) -> PathBuf {
         self.root().join("current").join(path)
     }
 
-    /// Asserts that everything is whole: the stock `ostree fsck`, ours, and the state.
+    /// Asserts that nothing is damaged, according to the stock `ostree fsck`, `ostree-go fsck` and `status`.
     #[track_caller]
     pub fn check(&self) {
         let repo = self.root().join("repo");
@@ -162,11 +162,11 @@ impl Host {
     }
 }
 
-/// What is in a file of a deployment.
+/// Reads a file of a deployment.
 ///
 /// # Panics
 ///
-/// When it cannot be read.
+/// Panics if the file cannot be read.
 pub fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }

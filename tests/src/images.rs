@@ -1,4 +1,4 @@
-//! OCI images that `export oci` writes, and where they come from.
+//! Repositories for `export oci`, and functions to read the images that it writes.
 
 use crate::bench::{Bench, TOY_SOURCE};
 use crate::cli::{Output, run};
@@ -7,13 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A repository with toys of Go 1.99.1 for both architectures, on a channel too, of a time that
+/// Creates a repository with toy SDKs 1.99.1 for both architectures and a channel, with a time that
 /// is always the same.
 pub fn bench(mode: &str) -> Bench {
     bench_with(mode, &[])
 }
 
-/// The same with more options of `compose`.
+/// Creates the same repository with additional options for `compose`.
 pub fn bench_with(mode: &str, compose: &[&str]) -> Bench {
     let bench = Bench::new();
     bench.toys("1.99.1");
@@ -25,26 +25,26 @@ pub fn bench_with(mode: &str, compose: &[&str]) -> Bench {
     bench
 }
 
-/// Runs a script in the bench's folder.
+/// Runs a shell script in the sandbox directory.
 pub fn sh(bench: &Bench, script: &str) -> Output {
     let mut command = Command::new("sh");
     run(command.args(["-ec", script]).current_dir(bench.path("")))
 }
 
-/// A JSON document.
+/// Reads a JSON document.
 pub fn document(path: &Path) -> Value {
     let bytes = fs::read(path).expect("a document");
     serde_json::from_slice(&bytes).expect("JSON")
 }
 
-/// A blob of a layout, by its digest.
+/// Returns the path of a blob in a layout, given its digest.
 pub fn blob(layout: &Path, digest: &Value) -> PathBuf {
     let digest = digest.as_str().expect("a digest");
     let digest = digest.strip_prefix("sha256:").expect("SHA-256");
     layout.join("blobs/sha256").join(digest)
 }
 
-/// Every file in a folder, by its path there, and its bytes.
+/// Returns the relative path and content of every file in a directory.
 pub fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let inside = |file: &Path| file.strip_prefix(folder).expect("inside").to_owned();
     crate::shop::files(folder)
@@ -53,7 +53,7 @@ pub fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         .collect()
 }
 
-/// A text with every checksum the same.
+/// Replaces every checksum in a text with the same placeholder.
 pub fn masked(text: &str) -> String {
     let is_hex = |c: char| c.is_ascii_hexdigit();
     let words = text.split_inclusive(|c| !is_hex(c));

@@ -1,14 +1,14 @@
-//! Support for the end-to-end tests: the command under test, real SDKs, a toy SDK, and the stock tools beside it.
+//! Support code for the end-to-end tests: the command under test, real SDKs, a toy SDK, and the stock tools.
 //!
-//! The tests themselves are in `tests/tests`. What they read from the environment:
+//! The tests themselves are in `tests/tests`. They read these environment variables:
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `CI` | a missing tool or network fails a test instead of skipping it |
-//! | `OSTREE_GO_BIN` | the command to test; without it one is built, with failpoints |
-//! | `OSTREE_GO_TEST_CACHE` | where real SDKs are kept, `~/.cache/ostree-go-tests` without it |
-//! | `OSTREE_GO_TEST_SEED` | the seed of kill times and positions of faults; from the clock without it |
-//! | `GOPROXY` | where real SDKs come from when there is no `go` command to ask |
+//! | `OSTREE_GO_BIN` | the command to test; if unset, one is built with failpoints |
+//! | `OSTREE_GO_TEST_CACHE` | the cache of real SDKs; default `~/.cache/ostree-go-tests` |
+//! | `OSTREE_GO_TEST_SEED` | the seed for the times of kills and the positions of faults; by default taken from the clock |
+//! | `GOPROXY` | the proxy from which SDKs are downloaded if there is no `go` command to ask |
 
 pub mod bench;
 pub mod boot;

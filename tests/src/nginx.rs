@@ -1,4 +1,4 @@
-//! A real web server on loopback.
+//! nginx on the loopback interface.
 
 use crate::tools;
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// nginx with a folder of its own to serve; stopped when dropped.
+/// nginx that serves its own temporary directory; stopped when dropped.
 #[derive(Debug)]
 pub struct Nginx {
     folder: TempDir,
@@ -21,29 +21,29 @@ pub struct Nginx {
 struct Running(Child);
 
 impl Nginx {
-    /// Starts one, or says that the test is skipped.
+    /// Starts a server, or returns `None` after printing why the test is skipped.
     ///
     /// # Panics
     ///
-    /// When it does not come up.
+    /// Panics if the server does not start.
     pub fn start() -> Option<Self> {
         Self::start_with("")
     }
 
-    /// Starts one with more lines for its `location /`, such as `limit_rate 1k;`.
+    /// Starts a server with additional lines for its `location /`, such as `limit_rate 1k;`.
     ///
     /// # Panics
     ///
-    /// When it does not come up.
+    /// Panics if the server does not start.
     pub fn start_with(location: &str) -> Option<Self> {
         Self::start_as("http", "", location)
     }
 
-    /// Starts one that speaks https, with more lines for its server: which certificates.
+    /// Starts a server with TLS, and with additional lines for its `server` section, which name the certificates.
     ///
     /// # Panics
     ///
-    /// When it does not come up.
+    /// Panics if the server does not start.
     pub fn start_https(server: &str) -> Option<Self> {
         Self::start_as("https", server, "")
     }
@@ -52,7 +52,7 @@ impl Nginx {
         let nginx = tools::require("nginx")?;
         let folder = tempfile::tempdir().expect("a folder for the server");
         fs::create_dir(folder.path().join("www")).expect("a folder to serve");
-        // Another process may take the port before nginx does; then there is another try.
+        // If another process takes the port before nginx does, try again with another port.
         (0..5)
             .find_map(|_| Self::try_start(&nginx, folder.path(), scheme, server, location))
             .map(|(port, running)| Self {
@@ -100,23 +100,23 @@ impl Nginx {
         None
     }
 
-    /// A path below the folder that is served; the folders on the way are made.
+    /// Returns a path below the served directory, and creates its parent directories.
     ///
     /// # Panics
     ///
-    /// When they cannot be.
+    /// Panics if they cannot be created.
     pub fn path(&self, name: &str) -> PathBuf {
         let path = self.folder.path().join("www").join(name);
         fs::create_dir_all(path.parent().expect("a path in a folder")).expect("a folder");
         path
     }
 
-    /// Its URL, without a slash at the end.
+    /// Returns the URL of the server, without a trailing slash.
     pub fn url(&self) -> String {
         format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
-    /// What was asked of it: `GET /x 200`, one a line. A request stands there when it is over.
+    /// Returns the log of finished requests, one per line: `GET /x 200`.
     pub fn requests(&self) -> Vec<String> {
         let log = fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
@@ -130,7 +130,7 @@ impl Drop for Running {
     }
 }
 
-/// One process in the foreground, all it writes in its own folder.
+/// Configuration of a single process in the foreground that writes only to its own directory.
 fn config_text(folder: &Path, port: u16, scheme: &str, server: &str, location: &str) -> String {
     let folder = folder.display();
     let ssl = if scheme == "https" { " ssl" } else { "" };

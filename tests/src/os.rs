@@ -1,4 +1,4 @@
-//! A toy OS: a tree as rpm-ostree leaves it, committed by the stock command.
+//! A toy OS: a tree in the layout of rpm-ostree, committed with the stock command.
 
 use crate::bench::Bench;
 use crate::ostree::ostree;
@@ -7,10 +7,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// Where the base is.
+/// Ref of the base.
 pub const BASE: &str = "os/x86_64/base";
 
-/// What libselinux looks up. The last line that matches wins.
+/// File contexts for libselinux, which uses the last matching line.
 const FILE_CONTEXTS: &str = "\
 /.*\tsystem_u:object_r:default_t:s0
 /\t-d\tsystem_u:object_r:root_t:s0
@@ -23,20 +23,20 @@ const FILE_CONTEXTS: &str = "\
 /etc(/.*)?\tsystem_u:object_r:etc_t:s0
 ";
 
-/// The tree of an OS under construction, in the folder `os` of a bench.
+/// Builder of the tree of an OS, in the directory `os` of a sandbox.
 #[derive(Debug)]
 pub struct Os<'b> {
     bench: &'b Bench,
-    /// The folder with the tree.
+    /// Directory of the tree.
     pub tree: PathBuf,
 }
 
 impl<'b> Os<'b> {
-    /// A tree with an SELinux policy.
+    /// Creates a tree with an SELinux policy.
     ///
     /// # Panics
     ///
-    /// When it cannot be written.
+    /// Panics if it cannot be written.
     pub fn new(bench: &'b Bench) -> Self {
         let os = Self::without_policy(bench);
         os.file(
@@ -52,11 +52,11 @@ impl<'b> Os<'b> {
         os
     }
 
-    /// A tree without one.
+    /// Creates a tree without an SELinux policy.
     ///
     /// # Panics
     ///
-    /// When it cannot be written.
+    /// Panics if it cannot be written.
     pub fn without_policy(bench: &'b Bench) -> Self {
         let tree = bench.path("os");
         let os = Self { bench, tree };
@@ -76,7 +76,7 @@ impl<'b> Os<'b> {
     ///
     /// # Panics
     ///
-    /// When it cannot be written.
+    /// Panics if it cannot be written.
     pub fn file(&self, path: &str, content: &str) -> &Self {
         let path = self.tree.join(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
@@ -84,11 +84,11 @@ impl<'b> Os<'b> {
         self
     }
 
-    /// Gives a path another mode.
+    /// Sets the mode of a path.
     ///
     /// # Panics
     ///
-    /// When there is no such path.
+    /// Panics if the path does not exist.
     pub fn mode(&self, path: &str, mode: u32) -> &Self {
         let mode = fs::Permissions::from_mode(mode);
         fs::set_permissions(self.tree.join(path), mode).expect("a mode");
@@ -96,12 +96,12 @@ impl<'b> Os<'b> {
     }
 
     /// Commits the tree to [`BASE`] in a repository, with labels and the metadata that
-    /// rpm-ostree and coreos-assembler give an OS; returns the commit.
+    /// rpm-ostree and coreos-assembler add to an OS; returns the commit.
     pub fn commit(&self, repo: &Path) -> String {
         self.commit_for(Arch::X86_64, repo)
     }
 
-    /// The same for an architecture, to the ref `os/ARCH/base`.
+    /// Commits the tree for an architecture, to the ref `os/ARCH/base`.
     pub fn commit_for(&self, arch: Arch, repo: &Path) -> String {
         let mut args = vec![
             format!("--tree=dir={}", self.tree.display()),
@@ -125,17 +125,17 @@ impl<'b> Os<'b> {
         commit.trim().to_owned()
     }
 
-    /// The same in the bench's repository.
+    /// Commits the tree in the sandbox's repository.
     pub fn commit_here(&self) -> String {
         self.commit(&self.bench.repo())
     }
 }
 
-/// The checksum of a commit's tree, by the stock command.
+/// Returns the checksum of a commit's tree, according to the stock command.
 ///
 /// # Panics
 ///
-/// When it does not say.
+/// Panics if the output of the command cannot be parsed.
 pub fn content(repo: &Path, rev: &str) -> String {
     let shown = ostree(repo, ["show", rev]);
     let line = shown
@@ -144,7 +144,7 @@ pub fn content(repo: &Path, rev: &str) -> String {
     line.expect("a checksum").trim().to_owned()
 }
 
-/// The stock command's way: trees laid one over the other, labelled by the policy of the first.
+/// Combines trees with the stock command, labelled by the policy of the first.
 /// Returns the checksum of the tree.
 pub fn stock(repo: &Path, refs: &[&str]) -> String {
     let trees = refs.iter().map(|name| format!("--tree=ref={name}"));

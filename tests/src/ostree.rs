@@ -1,14 +1,14 @@
-//! The stock `ostree` command, as the judge of what ostree-go writes.
+//! Runs the stock `ostree` command, with which tests verify the output of ostree-go.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs `ostree --repo=REPO ARGS…` and returns its stdout.
+/// Runs `ostree --repo=REPO ARGS…` and returns its standard output.
 ///
 /// # Panics
 ///
-/// When it fails, with all it said.
+/// Panics with the output of the command if it fails.
 #[track_caller]
 pub fn ostree<S: AsRef<OsStr>>(repo: &Path, args: impl IntoIterator<Item = S>) -> String {
     let mut command = command(repo, args);
@@ -25,11 +25,11 @@ pub fn ostree<S: AsRef<OsStr>>(repo: &Path, args: impl IntoIterator<Item = S>) -
     String::from_utf8(out.stdout).expect("ostree prints UTF-8")
 }
 
-/// Runs `ostree --repo=REPO ARGS…`, which may fail.
+/// Runs `ostree --repo=REPO ARGS…` and returns its result, which may be a failure.
 ///
 /// # Panics
 ///
-/// When there is no such command.
+/// Panics if the command does not exist.
 #[track_caller]
 pub fn try_ostree<S: AsRef<OsStr>>(repo: &Path, args: impl IntoIterator<Item = S>) -> Output {
     command(repo, args)
@@ -37,11 +37,11 @@ pub fn try_ostree<S: AsRef<OsStr>>(repo: &Path, args: impl IntoIterator<Item = S
         .expect("the ostree command runs")
 }
 
-/// An empty repository of the given mode, made by the stock command.
+/// Creates an empty repository of the given mode with the stock command.
 ///
 /// # Panics
 ///
-/// When it cannot be made.
+/// Panics if the repository cannot be created.
 #[track_caller]
 pub fn init(repo: &Path, mode: &str) {
     ostree(repo, ["init", "--mode", mode]);
@@ -49,7 +49,7 @@ pub fn init(repo: &Path, mode: &str) {
 
 fn command<S: AsRef<OsStr>>(repo: &Path, args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new("ostree");
-    // `--repo` goes behind the verb, or behind both: that is where every version takes it.
+    // Every version accepts `--repo` after the verb, or after both verbs.
     let mut args = args.into_iter();
     if let Some(verb) = args.next() {
         command.arg(&verb);
@@ -65,11 +65,11 @@ fn command<S: AsRef<OsStr>>(repo: &Path, args: impl IntoIterator<Item = S>) -> C
     command
 }
 
-/// Whether the stock command was built with a feature, as `ostree --version` lists them.
+/// Returns true if the stock command was built with a feature, according to `ostree --version`.
 ///
 /// # Panics
 ///
-/// When there is no such command.
+/// Panics if the command does not exist.
 pub fn has_feature(name: &str) -> bool {
     let out = Command::new("ostree")
         .arg("--version")

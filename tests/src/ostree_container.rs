@@ -1,4 +1,4 @@
-//! `ostree container`, which is ostree-ext: built once, by its own `Cargo.lock`.
+//! Builds and runs `ostree container` from ostree-ext. It is built once, with its own `Cargo.lock`.
 
 use crate::cli::workspace;
 use crate::{sdk, tools};
@@ -9,30 +9,30 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What decides how it is built.
+/// The source files, which identify the build.
 const SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "src/main.rs"];
-/// What it is built into, and looked for as.
+/// Name of the program.
 const NAME: &str = "ostree-container";
 
-/// The stock `ostree` with the verb `container`.
+/// The stock `ostree` command with the verb `container`.
 #[derive(Debug)]
 pub struct OstreeContainer {
-    /// `PATH`, with the folder first that the verb is in.
+    /// `PATH`, starting with the directory of the verb's program.
     path: OsString,
 }
 
 impl OstreeContainer {
-    /// Builds it unless it is built, which takes minutes; `None` after saying that the test is
-    /// skipped.
+    /// Builds the program if it is not in the cache, which takes minutes, or returns `None` after printing why the
+    /// test is skipped.
     ///
     /// # Panics
     ///
-    /// When it cannot be built, or skopeo is missing, and `CI` is set; when there is no cache.
+    /// Panics if it cannot be built or skopeo is missing, and `CI` is set; or if there is no cache directory.
     pub fn new() -> Option<Self> {
         tools::require("skopeo")?;
         let cache = sdk::cache_dir();
         fs::create_dir_all(&cache).expect("the cache can be written");
-        // Test processes run side by side: the first one builds it, the others wait.
+        // Test processes run in parallel: the first one builds it, the others wait.
         let lock = File::create(cache.join("ostree-container.lock")).expect("a lock file");
         lock.lock().expect("the lock of the cache");
         let folder = cache.join(format!("{NAME}-{}", key()));
@@ -48,18 +48,18 @@ impl OstreeContainer {
         Some(Self { path })
     }
 
-    /// `ostree container` with arguments.
+    /// Returns `ostree container` with arguments.
     pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new("ostree");
         command.env("PATH", &self.path);
-        // Its errors would show where in it they came from.
+        // With these variables, its error messages would contain backtraces.
         command.env_remove("RUST_BACKTRACE");
         command.arg("container").args(args);
         command
     }
 }
 
-/// Names the build: another one of other sources stands beside it.
+/// Returns the name of the build, which depends on the source files.
 fn key() -> String {
     let mut sha256 = Sha256::new();
     for name in SOURCES {
@@ -76,14 +76,14 @@ fn sources() -> PathBuf {
     workspace().join("tests").join(NAME)
 }
 
-/// Builds it, and keeps no more of it than the command.
+/// Builds the program, and keeps only the executable.
 fn build(cache: &Path, folder: &Path) -> Result<(), String> {
     let work = tempfile::Builder::new()
         .prefix(".building-")
         .tempdir_in(cache)
         .map_err(|error| error.to_string())?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What cargo tells this test about itself is not for another build.
+    // The environment variables that cargo sets for this test must not affect another build.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_PKG_") {
             cargo.env_remove(&name);

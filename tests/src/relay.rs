@@ -1,4 +1,4 @@
-//! What stands between a client and a server: a wire that breaks or waits, and an HTTP proxy.
+//! Relays between a client and a server: a connection that can break or stall, and an HTTP proxy.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// It passes bytes on in both directions, until the process ends.
+/// Forwards bytes in both directions until the process ends.
 #[derive(Debug)]
 pub struct Relay {
     port: u16,
@@ -15,34 +15,34 @@ pub struct Relay {
 
 #[derive(Debug)]
 struct State {
-    /// Where connections lead; none is a proxy, where the client says it.
+    /// Target of connections; `None` for a proxy, which receives the target from the client.
     to: Option<String>,
-    /// The first lines of requests, of a proxy the first of each connection.
+    /// First line of each request; for a proxy, of the first request of each connection.
     asked: Mutex<Vec<String>>,
-    /// How many answered bytes end a connection.
+    /// Number of response bytes after which a connection is closed.
     cut: AtomicU64,
-    /// Whether nothing is passed on.
+    /// True while nothing is forwarded.
     held: AtomicBool,
-    /// Bytes that came from clients and from servers.
+    /// Number of bytes received from clients and from servers.
     up: AtomicU64,
     down: AtomicU64,
 }
 
 impl Relay {
-    /// A wire to `HOST:PORT`.
+    /// Starts a relay to `HOST:PORT`.
     ///
     /// # Panics
     ///
-    /// When there is no port.
+    /// Panics if no port is available.
     pub fn to(host: &str) -> Self {
         Self::start(Some(host.to_owned()))
     }
 
-    /// An HTTP proxy.
+    /// Starts an HTTP proxy.
     ///
     /// # Panics
     ///
-    /// When there is no port.
+    /// Panics if no port is available.
     pub fn proxy() -> Self {
         Self::start(None)
     }
@@ -68,36 +68,36 @@ impl Relay {
         Self { port, state }
     }
 
-    /// `127.0.0.1:PORT`.
+    /// Returns `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// What a proxy was asked for: `CONNECT HOST:PORT`, or `GET URL`.
+    /// Returns the requests to a proxy: `CONNECT HOST:PORT`, or `GET URL`.
     ///
     /// # Panics
     ///
-    /// When one of its threads has panicked.
+    /// Panics if one of the relay's threads has panicked.
     pub fn asked(&self) -> Vec<String> {
         self.state.asked.lock().expect("no panic").clone()
     }
 
-    /// Ends every connection after so many bytes from the server.
+    /// Closes every connection after this number of bytes from the server.
     pub fn cut_after(&self, bytes: u64) {
         self.state.cut.store(bytes, Ordering::Relaxed);
     }
 
-    /// Passes nothing on for a while, or goes on.
+    /// Stops forwarding, or continues.
     pub fn hold(&self, held: bool) {
         self.state.held.store(held, Ordering::Relaxed);
     }
 
-    /// Bytes that came from clients.
+    /// Returns the number of bytes received from clients.
     pub fn up(&self) -> u64 {
         self.state.up.load(Ordering::Relaxed)
     }
 
-    /// Bytes that came from servers.
+    /// Returns the number of bytes received from servers.
     pub fn down(&self) -> u64 {
         self.state.down.load(Ordering::Relaxed)
     }
@@ -117,9 +117,9 @@ fn connect(client: &TcpStream, state: &Arc<State>) -> Option<()> {
     Some(())
 }
 
-/// Where a proxy's client wants to go, and what is to be passed on first.
+/// Reads the target that a proxy's client requests, and returns it with the bytes to forward first.
 fn asked(client: &TcpStream, state: &State) -> Option<(String, Vec<u8>)> {
-    // Byte by byte, so that nothing behind it is taken.
+    // Read byte by byte, so that no bytes after the header are consumed.
     let mut lines = BufReader::with_capacity(1, client);
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! RPMs in the manner of Fedora's `golang`, built by the real `rpmbuild`.
+//! RPMs like those of Fedora's `golang`, built with `rpmbuild`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use ostree_go_sdk::Arch;
 
 use crate::tools;
 
-/// The packages of an SDK, before they are built.
+/// Builder of the packages of an SDK.
 #[derive(Debug, Clone)]
 pub struct Golang {
     arch: Arch,
@@ -21,16 +21,16 @@ pub struct Golang {
 /// The packages of an SDK.
 #[derive(Debug, Clone)]
 pub struct Rpms {
-    /// `golang`: what is in neither of the others.
+    /// `golang`: all files that are in neither of the other packages.
     pub golang: PathBuf,
     /// `golang-bin`: `bin`, `pkg/tool`, and a link in `/usr/bin`.
     pub bin: PathBuf,
-    /// `golang-src`: `src`, the same for all architectures.
+    /// `golang-src`: `src`, identical for all architectures.
     pub src: PathBuf,
 }
 
 impl Golang {
-    /// Packages of a version for an architecture, compressed by zstd.
+    /// Returns a builder for a version and an architecture, with zstd compression.
     pub fn new(version: &str, arch: Arch) -> Self {
         Self {
             arch,
@@ -41,30 +41,31 @@ impl Golang {
         }
     }
 
-    /// Sets the payload's compression in the words of rpm's `_binary_payload`: `w6.gzdio`.
+    /// Sets the compression of the payload, in the syntax of rpm's `_binary_payload`: `w6.gzdio`.
     pub fn payload(mut self, payload: &'static str) -> Self {
         self.payload = payload;
         self
     }
 
-    /// Adds shell commands that change what is packaged; `$root` is the file system of all packages.
+    /// Adds shell commands that change the packaged files; `$root` is the directory with the files of all packages.
     pub fn install(mut self, commands: &str) -> Self {
         self.more += commands;
         self.more += "\n";
         self
     }
 
-    /// Names files that `golang` and `golang-bin` have too.
+    /// Names files that are also in `golang` and `golang-bin`.
     pub fn files(mut self, golang: &str, bin: &str) -> Self {
         self.files = [golang.to_owned(), bin.to_owned()];
         self
     }
 
-    /// Builds the packages into `dest` from the folder of an SDK; `None` after saying that the test is skipped.
+    /// Builds the packages in `dest` from the directory of an SDK, or returns `None` after printing why the test is
+    /// skipped.
     ///
     /// # Panics
     ///
-    /// When rpmbuild cannot.
+    /// Panics if rpmbuild fails.
     pub fn build(&self, goroot: &Path, dest: &Path) -> Option<Rpms> {
         tools::require("rpmbuild")?;
         fs::create_dir_all(dest).expect("a folder for the packages");
@@ -150,11 +151,11 @@ echo Go > $root/usr/share/doc/golang/README
     }
 }
 
-/// `rpmbuild` with all its folders in `dest`; programs and testdata stay as they are.
+/// Returns `rpmbuild` with all its directories in `dest`; it does not modify programs and testdata.
 ///
 /// # Panics
 ///
-/// When a path is not UTF-8.
+/// Panics if a path is not UTF-8.
 pub fn rpmbuild(dest: &Path, payload: &str) -> Command {
     let mut command = Command::new("rpmbuild");
     let dest = dest.to_str().expect("UTF-8");
@@ -175,11 +176,11 @@ pub fn rpmbuild(dest: &Path, payload: &str) -> Command {
     command
 }
 
-/// Signs a package with a key of a GnuPG home, by the real `rpmsign`.
+/// Signs a package with a key in a GnuPG home directory, with `rpmsign`.
 ///
 /// # Panics
 ///
-/// When rpmsign cannot.
+/// Panics if rpmsign fails.
 pub fn sign(rpm: &Path, home: &Path, key: &str) {
     run(Command::new("rpmsign")
         .args(["--define", &format!("_gpg_name {key}")])
@@ -189,11 +190,11 @@ pub fn sign(rpm: &Path, home: &Path, key: &str) {
         .arg(rpm));
 }
 
-/// Runs a tool that has to succeed.
+/// Runs a tool and asserts that it succeeds.
 ///
 /// # Panics
 ///
-/// When it does not, with what it said.
+/// Panics with the output of the tool if it fails.
 #[track_caller]
 pub fn run(command: &mut Command) -> String {
     let out = command.output().expect("the tool starts");
@@ -207,7 +208,7 @@ pub fn run(command: &mut Command) -> String {
 }
 
 impl Rpms {
-    /// A `source:` line with these packages and more keys.
+    /// Returns a `source:` line with these packages and additional keys.
     pub fn source(&self, keys: &str) -> String {
         format!(
             "source: [{{ rpm: [\"{}\", \"{}\", \"{}\"]{keys} }}]",

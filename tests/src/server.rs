@@ -1,4 +1,4 @@
-//! A small web server on the loopback, for files that tests download.
+//! A small web server on the loopback interface, for files that tests download.
 
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-/// A server that answers until the process ends. It knows strong ETags and ranges to the end.
+/// A server that runs until the process ends. It supports strong ETags and open-ended ranges.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -14,11 +14,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves files by their names.
+    /// Starts a server for files, given by their names.
     ///
     /// # Panics
     ///
-    /// When there is no port to listen on.
+    /// Panics if no port is available.
     pub fn start(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let address = listener.local_addr().expect("an address");
@@ -27,23 +27,23 @@ impl Server {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let files = Arc::clone(&served);
-                // A client that is killed is no trouble of the server's.
+                // Errors are ignored, because clients may be killed.
                 std::thread::spawn(move || answer(stream, &files).ok());
             }
         });
         Self { address, files }
     }
 
-    /// The URL of a file.
+    /// Returns the URL of a file.
     pub fn url(&self, name: &str) -> String {
         format!("http://{}/{name}", self.address)
     }
 
-    /// The digest of a file, in hex.
+    /// Returns the hexadecimal digest of a file.
     ///
     /// # Panics
     ///
-    /// When there is no such file.
+    /// Panics if the file does not exist.
     pub fn sha256(&self, name: &str) -> String {
         hex(&self.files[name])
     }

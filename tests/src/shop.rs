@@ -1,4 +1,4 @@
-//! A publisher, a server and a host: what a pull needs.
+//! Fixture for pulls: a publisher, a server and a host.
 
 use crate::bench::Bench;
 use crate::cli::Output;
@@ -8,21 +8,21 @@ use crate::webserver::BadServer;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The ref that [`Shop::new`] publishes.
+/// Ref that [`Shop::new`] publishes.
 pub const REF: &str = "go-sdk/x86_64/1.99";
 
-/// A publisher with a key and a repository, a server over it, and a host with the key.
+/// A publisher with a key and a repository, a server for the repository, and a host that trusts the key.
 #[derive(Debug)]
 pub struct Shop {
-    /// The publisher's repository is in here.
+    /// Sandbox with the publisher's repository.
     pub publisher: Bench,
-    /// The host's repository is in here.
+    /// Sandbox with the host's repository.
     pub host: Bench,
-    /// The publisher's keys.
+    /// Keys of the publisher.
     pub gpg: Gpg,
-    /// The fingerprint of the one in use.
+    /// Fingerprint of the current key.
     pub key: String,
-    /// Serves the publisher's repository.
+    /// Server for the publisher's repository.
     pub server: BadServer,
 }
 
@@ -33,11 +33,11 @@ impl Default for Shop {
 }
 
 impl Shop {
-    /// With one commit on [`REF`], signed, and the host trusting the key.
+    /// Creates a publisher with one signed commit on [`REF`], and a host that trusts the key.
     ///
     /// # Panics
     ///
-    /// As all of these, when the tools fail.
+    /// Panics if one of the tools fails.
     pub fn new() -> Self {
         let shop = Self::bare();
         shop.commit(REF, 1, &["--add-metadata-string=version=1.99.1"]);
@@ -48,7 +48,7 @@ impl Shop {
         shop
     }
 
-    /// With nothing published and no remote.
+    /// Creates a publisher without commits, and a host without remotes.
     pub fn bare() -> Self {
         let (publisher, host, gpg) = (Bench::new(), Bench::new(), Gpg::new());
         ostree::init(&publisher.repo(), "archive");
@@ -71,20 +71,20 @@ impl Shop {
         self.host.run(all)
     }
 
-    /// Commits a tree by the stock command; `day` decides its time and its content. Returns the
+    /// Commits a tree with the stock command; `day` determines its timestamp and content. Returns the
     /// commit.
     pub fn commit(&self, name: &str, day: u32, args: &[&str]) -> String {
         self.commit_with(name, day, &self.key, args)
     }
 
-    /// The same, signed by another key; unsigned without one.
+    /// Works like [`Shop::commit`], signed by another key, or unsigned if the key is empty.
     pub fn commit_with(&self, name: &str, day: u32, key: &str, args: &[&str]) -> String {
         let tree = self.publisher.path("tree");
         let _ = fs::remove_dir_all(&tree);
         for file in 0..20 {
             let path = tree.join(format!("usr/dir{}/file{file}", file % 3));
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-            // Half of them stay the same from day to day.
+            // Half of the files are identical on all days.
             let salt = if file % 2 == 0 { 0 } else { day };
             fs::write(path, noise(file * 1000 + salt, 3000)).expect("a file");
         }
@@ -109,30 +109,30 @@ impl Shop {
             .to_owned()
     }
 
-    /// Renews the summary.
+    /// Updates the summary.
     pub fn summary(&self) {
         ostree::ostree(&self.publisher.repo(), ["summary", "-u"]);
     }
 
-    /// Runs `ostree-go pull` on the host, with few and quick retries.
+    /// Runs `ostree-go pull` on the host, with one retry and a short timeout.
     pub fn pull(&self, args: &[&str]) -> Output {
         let all = [&["pull", "--retries", "1", "--stall-timeout", "2"], args].concat();
         self.host.run(all)
     }
 
-    /// The commit that the remote's ref names on the host.
+    /// Returns the commit that a ref of the remote names on the host.
     pub fn pulled(&self, name: &str) -> Option<String> {
         self.host.rev(&format!("acme:{name}"))
     }
 
-    /// Asserts that the host has no refs, or those, and that nothing in its repository is damaged.
+    /// Asserts that the host has exactly these refs, and that its repository is not damaged.
     #[track_caller]
     pub fn unharmed(&self, refs: &[&str]) {
         assert_eq!(self.host.refs(), refs);
         self.host.fsck();
     }
 
-    /// The path of an object that only the newest commit of a ref needs, by its ending.
+    /// Returns the path of an object of the commit that a ref names, selected by its file extension.
     pub fn object(&self, name: &str, ending: &str) -> String {
         let repo = self.publisher.repo();
         let commit = ostree::ostree(&repo, ["rev-parse", name]).trim().to_owned();
@@ -150,12 +150,12 @@ impl Shop {
         object_path(&found.expect("an object"), ending)
     }
 
-    /// Makes a static delta of all objects.
+    /// Generates a static delta that contains all objects.
     pub fn delta(&self, from: Option<&str>, to: &str) {
         self.delta_with(from, to, &["--min-fallback-size=0"]);
     }
 
-    /// Makes a static delta.
+    /// Generates a static delta.
     pub fn delta_with(&self, from: Option<&str>, to: &str, more: &[&str]) {
         let repo = self.publisher.repo();
         let to = format!("--to={to}");
@@ -178,7 +178,7 @@ impl Shop {
     }
 }
 
-/// A file of the repository, as its server names it.
+/// Returns the path of an object's file on the server.
 fn object_path(sum: &str, ending: &str) -> String {
     format!("/objects/{}/{}.{ending}", &sum[..2], &sum[2..])
 }
@@ -195,7 +195,7 @@ fn sums(listed: &str, kind: char) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Bytes that do not compress, the same for the same seed.
+/// Returns incompressible bytes, which depend only on the seed.
 fn noise(seed: u32, length: usize) -> Vec<u8> {
     let mut state = u64::from(seed) * 2 + 1;
     let mut next = || {
@@ -207,11 +207,11 @@ fn noise(seed: u32, length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-/// Every file below a folder.
+/// Returns all files below a directory.
 ///
 /// # Panics
 ///
-/// When it cannot be read.
+/// Panics if the directory cannot be read.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];

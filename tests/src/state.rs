@@ -1,4 +1,4 @@
-//! What a repository holds, to be compared with what it held before.
+//! Snapshots of the content of a repository, for comparison.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,11 +12,11 @@ pub struct State {
 }
 
 impl State {
-    /// What a repository holds; nothing, where there is none.
+    /// Reads the refs and objects of a repository; returns an empty state if it does not exist.
     ///
     /// # Panics
     ///
-    /// When something has been left behind in its `tmp`, or the stock `ostree fsck` finds damage.
+    /// Panics if its `tmp` contains leftovers of a transaction, or if the stock `ostree fsck` finds damage.
     #[track_caller]
     pub fn of(repo: &Path) -> Self {
         let refs = Self::refs_of(repo);
@@ -37,11 +37,11 @@ impl State {
         Self { refs, objects }
     }
 
-    /// The refs alone, below `refs/`; none, where there is no repository.
+    /// Reads only the refs, below `refs/`; returns none if the repository does not exist.
     ///
     /// # Panics
     ///
-    /// When one cannot be read.
+    /// Panics if a ref cannot be read.
     pub fn refs_of(repo: &Path) -> BTreeMap<String, String> {
         let mut refs = BTreeMap::new();
         visit(&repo.join("refs"), "", &mut |name| {
@@ -51,16 +51,16 @@ impl State {
         refs
     }
 
-    /// The refs, below `refs/`, and the commits they name.
+    /// Returns the refs, below `refs/`, and the commits they name.
     pub fn refs(&self) -> &BTreeMap<String, String> {
         &self.refs
     }
 
-    /// Asserts that refs and objects are the same.
+    /// Asserts that refs and objects are identical.
     ///
     /// # Panics
     ///
-    /// When they are not.
+    /// Panics if they differ.
     #[track_caller]
     pub fn assert_is(&self, before: &Self) {
         assert_eq!(self.refs, before.refs, "the refs have changed");
@@ -74,11 +74,11 @@ impl State {
     }
 }
 
-/// What a transaction that did not end has left in a repository's `tmp`.
+/// Returns the leftovers of an interrupted transaction in a repository's `tmp`.
 ///
 /// # Panics
 ///
-/// When the folder cannot be read.
+/// Panics if the directory cannot be read.
 pub fn leftovers(repo: &Path) -> Vec<String> {
     let entries = fs::read_dir(repo.join("tmp")).expect("the repository's tmp");
     entries

@@ -1,4 +1,4 @@
-//! A file system of a few megabytes, to see what a full disk does.
+//! A file system of a few megabytes, for tests of a full disk.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,11 +14,11 @@ pub struct Tmpfs {
 }
 
 impl Tmpfs {
-    /// Mounts a tmpfs of `bytes`, or says that the test is skipped: mounting takes root.
+    /// Mounts a tmpfs of `bytes`, or returns `None` after printing why the test is skipped; mounting requires root.
     ///
     /// # Panics
     ///
-    /// When it cannot be mounted and `CI` is set.
+    /// Panics if it cannot be mounted and `CI` is set.
     pub fn mount(bytes: u64) -> Option<Self> {
         if !tools::is_root() {
             tools::skip("only root can mount a tmpfs");
@@ -50,16 +50,16 @@ impl Tmpfs {
         Some(Self { dir })
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// Fills it until no byte is left, and returns the file that does.
+    /// Fills the file system completely, and returns the file that fills it.
     ///
     /// # Panics
     ///
-    /// When writing fails for another reason than a full disk.
+    /// Panics if writing fails for another reason than a full disk.
     pub fn fill(&self) -> PathBuf {
         use std::io::{ErrorKind, Write};
         let path = self.path().join("filler");
@@ -80,7 +80,7 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        // A process of the test may still be leaving it; a lazy unmount waits for that by itself.
+        // A process of the test may still use it; a lazy unmount waits until it is unused.
         let _ = Command::new("umount")
             .arg("--lazy")
             .arg(self.dir.path())

@@ -1,4 +1,4 @@
-//! A token service, as `distribution` specifies it for registries.
+//! A token service for registries, according to the specification of `distribution`.
 //!
 //! Source: `docs/content/spec/auth/token.md`, `jwt.md` and `oauth.md` of `distribution`.
 
@@ -13,10 +13,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Seconds that a registry takes a token for good after it has expired (`Leeway`).
+/// Seconds for which a registry accepts a token after its expiry (`Leeway`).
 const LEEWAY: i64 = 60;
 
-/// A service that gives tokens to `builder` with the password `secret`, and for the identity
+/// A service that issues tokens for `builder` with the password `secret`, and for the identity
 /// token `identity`, until the process ends.
 #[derive(Debug)]
 pub struct Tokens {
@@ -33,11 +33,11 @@ struct State {
 }
 
 impl Tokens {
-    /// One whose tokens are good for so many seconds.
+    /// Starts a service whose tokens are valid for this number of seconds.
     ///
     /// # Panics
     ///
-    /// When there is no port.
+    /// Panics if no port is available.
     pub fn start(certificates: &Certificates, seconds: i64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let port = listener.local_addr().expect("an address").port();
@@ -58,7 +58,7 @@ impl Tokens {
         Self { port, state }
     }
 
-    /// What a registry is told about it.
+    /// Returns the configuration of a registry that uses this service.
     pub fn config(&self, certificates: &Certificates) -> String {
         format!(
             "auth: {{token: {{realm: \"http://127.0.0.1:{}/token?account=x\", service: acme, \
@@ -68,11 +68,11 @@ impl Tokens {
         )
     }
 
-    /// The scopes that tokens were given for.
+    /// Returns the scopes of the issued tokens.
     ///
     /// # Panics
     ///
-    /// When a thread of the service has panicked.
+    /// Panics if a thread of the service has panicked.
     pub fn scopes(&self) -> Vec<String> {
         self.state.scopes.lock().expect("no panic").clone()
     }

@@ -1,9 +1,9 @@
-//! Tools that a test needs and a machine may lack.
+//! Tools that tests need and that may be missing on a machine.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// The path of a command, or `None` after saying that the test is skipped.
+/// Returns the path of a command, or `None` after printing why the test is skipped.
 ///
 /// ```no_run
 /// let Some(nginx) = ostree_go_tests::tools::require("nginx") else { return };
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Panics
 ///
-/// When the command is missing and `CI` is set.
+/// Panics if the command is missing and `CI` is set.
 pub fn require(command: &str) -> Option<PathBuf> {
     let found = find(command);
     if found.is_none() {
@@ -20,7 +20,8 @@ pub fn require(command: &str) -> Option<PathBuf> {
     found
 }
 
-/// The path of a command, searched in `PATH` and the system folders that an ordinary user's `PATH` leaves out.
+/// Returns the path of a command, searched in `PATH` and in the system directories that an ordinary user's `PATH`
+/// does not contain.
 pub fn find(command: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -29,23 +30,23 @@ pub fn find(command: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-/// Says why a test does not run.
+/// Prints why a test is skipped.
 ///
 /// # Panics
 ///
-/// When `CI` is set, so that what is missing there cannot hide.
+/// Panics if `CI` is set, so that missing requirements are not overlooked there.
 pub fn skip(reason: &str) {
     assert!(!ci(), "{reason}, and CI is set: nothing may be skipped");
     eprintln!("SKIPPED: {reason}");
 }
 
-/// Whether `CI` is set to anything but nothing, `0` and `false`.
+/// Returns true if `CI` is set to a value other than the empty string, `0` and `false`.
 pub fn ci() -> bool {
     std::env::var_os("CI")
         .is_some_and(|v| ![OsStr::new(""), OsStr::new("0"), OsStr::new("false")].contains(&&*v))
 }
 
-/// Whether this process runs as root, read from who owns its entry in `/proc`.
+/// Returns true if this process runs as root, according to the owner of its entry in `/proc`.
 pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     Path::new("/proc/self")

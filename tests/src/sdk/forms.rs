@@ -1,4 +1,4 @@
-//! From a module zip to the other forms of an SDK.
+//! Converts a module zip to the other forms of an SDK.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// Whether Go's own packer marks a file executable: its name decides (`mode` in `src/cmd/distpack/pack.go`).
+/// Returns true if Go's own packer marks a file as executable, which depends on its name (`mode` in
+/// `src/cmd/distpack/pack.go`).
 pub fn executable(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     path.starts_with("bin/")
@@ -29,7 +30,7 @@ pub fn executable(path: &str) -> bool {
             })
 }
 
-/// The `h1:` sum of a zip: SHA-256 over the sorted lines `hex-sha256  name`.
+/// Computes the `h1:` sum of a zip: SHA-256 over the sorted lines `hex-sha256  name`.
 pub fn h1(zip: &Path) -> String {
     let mut archive = open(zip);
     let mut lines = Vec::with_capacity(archive.len());
@@ -52,7 +53,7 @@ pub fn h1(zip: &Path) -> String {
     )
 }
 
-/// Extracts a module zip into `dest`, as a GOROOT: `_go.mod` gets its name back, tools their mode.
+/// Extracts a module zip into `dest` as a GOROOT: renames `_go.mod` to `go.mod`, and makes programs executable.
 pub fn extract(zip: &Path, dest: &Path) {
     let partial = dest.with_extension("partial");
     let _ = fs::remove_dir_all(&partial);
@@ -79,7 +80,8 @@ pub fn extract(zip: &Path, dest: &Path) {
     fs::rename(&partial, dest).expect("the extracted SDK gets its name");
 }
 
-/// Packs a GOROOT as `.tar.gz` below `go/`: sorted, one owner, one time, so that it is the same on every machine.
+/// Packs a GOROOT as a `.tar.gz` with the top directory `go/`. It is sorted, with one owner and one timestamp, so
+/// that it is reproducible.
 pub fn pack(dir: &Path, tar_gz: &Path) {
     let partial = tar_gz.with_extension("partial");
     let file = BufWriter::new(File::create(&partial).expect("a file for the archive"));
@@ -132,7 +134,7 @@ fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
     header
 }
 
-/// Gives the content of a wheel, which stands below `go/`, the names of a module zip.
+/// Renames the files of a wheel, which are below `go/`, to their names in a module zip.
 pub fn repack_wheel(wheel: &Path, module: &str, dest: &Path) {
     let partial = dest.with_extension("partial");
     let mut archive = open(wheel);

@@ -1,4 +1,4 @@
-//! Real SDKs, downloaded once, proven against pinned sums and kept outside the tree.
+//! Real SDKs, which are downloaded once, verified with pinned sums, and cached outside the source tree.
 
 mod fetch;
 mod forms;
@@ -12,35 +12,36 @@ use ostree_go_sdk::Arch;
 
 use crate::tools;
 
-/// What Go's checksum database says of the SDKs that tests and benches use, in the form of a `go.sum`.
+/// Sums from Go's checksum database for the SDKs that tests and benchmarks use, in the form of a `go.sum`.
 const SUMS: &str = include_str!("../../sdk.sum");
 
-/// One SDK in every form a treefile can name. Shared by all tests: never write into it.
+/// An SDK in every form that a treefile can name. It is shared by all tests: never write into it.
 #[derive(Debug, Clone)]
 pub struct Sdk {
-    /// The Go version without `go`.
+    /// Go version without the prefix `go`.
     pub version: String,
-    /// Its architecture.
+    /// Architecture.
     pub arch: Arch,
-    /// The `h1:` sum the official content has.
+    /// The `h1:` sum of the official content.
     pub h1: &'static str,
     /// The zip of the `golang.org/toolchain` module.
     pub module_zip: PathBuf,
-    /// The same content as Go's download page packs it: one top folder `go/`.
+    /// The same content in the format of Go's download page, with the top directory `go/`.
     pub tar_gz: PathBuf,
-    /// The same content extracted.
+    /// The same content, extracted.
     pub dir: PathBuf,
-    /// A folder to use as `GOPROXY=file://…`; it serves every SDK of the cache.
+    /// A directory for `GOPROXY=file://…`, which contains all SDKs of the cache.
     pub proxy: PathBuf,
-    /// Whether this is all of the official content. The last resort, the wheel, misses a few folders.
+    /// True if this is the complete official content. The wheel, which is the last resort, lacks a few directories.
     pub complete: bool,
 }
 
-/// The SDK of a version that has a pinned sum, or `None` after saying that the test is skipped.
+/// Returns the SDK of a version with a pinned sum, or `None` after printing why the test is skipped.
 ///
 /// # Panics
 ///
-/// When the version has no pinned sum, when the content does not have it, and when there is no way to get it and `CI` is set.
+/// Panics if the version has no pinned sum, if the content does not match it, or if the SDK cannot be downloaded and
+/// `CI` is set.
 pub fn sdk(version: &str, arch: Arch) -> Option<Sdk> {
     let goarch = arch.goarch();
     let module = format!("v0.0.1-go{version}.linux-{goarch}");
@@ -64,7 +65,7 @@ pub fn sdk(version: &str, arch: Arch) -> Option<Sdk> {
     fs::create_dir_all(&work)
         .and_then(|()| fs::create_dir_all(&at_v))
         .expect("the cache can be written");
-    // Test processes run side by side: the first one makes it, the others wait.
+    // Test processes run in parallel: the first one creates it, the others wait.
     let lock = File::create(work.join("lock")).expect("a lock file");
     lock.lock().expect("the lock of the cache");
 
@@ -98,16 +99,16 @@ pub fn sdk(version: &str, arch: Arch) -> Option<Sdk> {
     })
 }
 
-/// The `h1:` sum of a module zip, as Go's `dirhash.HashZip` computes it.
+/// Computes the `h1:` sum of a module zip, like Go's `dirhash.HashZip`.
 ///
 /// # Panics
 ///
-/// When the zip cannot be read.
+/// Panics if the zip cannot be read.
 pub fn h1(zip: &Path) -> String {
     forms::h1(zip)
 }
 
-/// Where what tests build and download once is kept.
+/// Returns the cache directory for files that tests build or download once.
 pub(crate) fn cache_dir() -> PathBuf {
     if let Some(dir) = std::env::var_os("OSTREE_GO_TEST_CACHE") {
         return dir.into();
