@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test check demo bench fuzz docs install srpm rpm clean
+.PHONY: help build test check demo bench torture fuzz docs install srpm rpm clean
 
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -56,6 +56,11 @@ bench: ## Run all benchmarks, compared with the stock tools (BENCH_ARGS="--runs 
 	    python3 scripts/bench.py $$subject --bin $(BIN) --json build/bench/$$subject.json $(BENCH_ARGS); \
 	done
 	python3 scripts/bench.py chart $(BENCH_ARGS)
+
+torture: ## Kill, fault and cut the power of each changing command (TORTURE_KILLS, TORTURE_FAULTS, TORTURE_CUTS)
+	scripts/install-deps.sh build test
+	$(CARGO) build --release --locked -p ostree-go-cli
+	OSTREE_GO_BIN=$(abspath $(BIN)) $(CARGO) run --locked -p ostree-go-tests --bin torture
 
 fuzz: ## Fuzz each parser for untrusted input for FUZZ_SECONDS; FUZZ_TARGETS selects parsers
 	scripts/install-deps.sh build

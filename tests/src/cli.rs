@@ -60,6 +60,15 @@ impl Output {
         }
     }
 
+    /// The same, as if the command had been killed: for a command that ended after the power was cut.
+    pub(crate) fn into_killed(self) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        Self {
+            status: ExitStatus::from_raw(9),
+            ..self
+        }
+    }
+
     /// Returns the exit code, or `None` if a signal ended the command.
     pub fn code(&self) -> Option<i32> {
         self.status.code()

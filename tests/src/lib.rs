@@ -12,6 +12,7 @@
 
 pub mod bench;
 pub mod boot;
+pub mod campaign;
 pub mod certificates;
 pub mod cli;
 pub mod containers;
