@@ -97,7 +97,7 @@ fn survives(twice: bool) {
             bench.fsck();
             let out = run(&mut bench.ostree_go(["list"]));
             assert_eq!(
-                out.ok().stderr.contains("holds no releases"),
+                out.ok().stderr.contains("contains no releases"),
                 !twice && *name != "compose.committed"
             );
         }

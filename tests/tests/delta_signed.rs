@@ -206,7 +206,7 @@ fn a_pull_checks_who_signed_the_delta() {
     insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"
     error: remote `acme` is refused
       static delta COMMIT has no valid signature by a trusted key: ed25519 made by an unknown key
-    hint: `pull --no-deltas` does without; every object is checked either way
+    hint: use `pull --no-deltas` to pull without deltas; every object is verified either way
     ");
     assert!(!used_delta(&pull(&refused, &["--no-deltas"]).ok().stdout));
     bench.run(["publish"]).ok();
@@ -219,7 +219,7 @@ fn a_pull_checks_who_signed_the_delta() {
     insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"
     error: remote `acme` is refused
       static delta COMMIT is not signed
-    hint: `pull --no-deltas` does without; every object is checked either way
+    hint: use `pull --no-deltas` to pull without deltas; every object is verified either way
     ");
     assert!(refused.refs().is_empty());
 
@@ -245,7 +245,7 @@ fn show_says_who_signed() {
         bench.run(args.into_iter().chain(more.iter().copied()))
     };
     let text = show(&[]).ok().stdout;
-    assert!(text.contains("with signatures by ed25519"), "{text}");
+    assert!(text.contains("signed with ed25519"), "{text}");
     let text = show(&["--ed25519-keys", "keys/public.ed25519"]).ok().stdout;
     assert!(text.contains(&format!("valid ed25519 {key}\n")), "{text}");
     let json = show(&["--ed25519-keys", "keys/public.ed25519", "--format", "json"])

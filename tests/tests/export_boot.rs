@@ -450,7 +450,7 @@ fn a_file_is_replaced_whole() {
         insta::assert_snapshot!(out.stderr.replace(dest.to_str().unwrap(), "C.BU"), @"
         error: cannot write C.BU
           No space left on device (os error 28)
-        hint: make room on the file system and run the command again
+        hint: free space on the file system and run the command again
         ");
         assert_eq!(read(&dest), "old\n");
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 2);
@@ -486,7 +486,7 @@ fn a_remote_is_added_once() {
         insta::assert_snapshot!(add("https://a.example").ok().stderr, @"remote acme: its commits are to be signed by KEY");
         insta::assert_snapshot!(add("https://b.example").exits(1).stderr, @"
         error: remote `acme` is there already, with URL https://a.example
-        hint: `ostree-go remote delete` deletes it, `ostree-go remote import-key` gives it more keys
+        hint: delete it with `ostree-go remote delete`, or add keys to it with `ostree-go remote import-key`
         ");
     });
     let other = publisher.gpg.export(&publisher.gpg.key("next"));

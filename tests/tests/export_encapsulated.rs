@@ -321,7 +321,7 @@ fn errors_say_what_is_wrong() {
     let refused = bench.run(["import", "oci:img"]).exits(1);
     insta::assert_snapshot!(digits(&refused.stderr), @"
     error: the image at img/blobs/sha256/SHA256 is encapsulated, expected one whose layers are those of an SDK
-    hint: `ostree container unencapsulate` and `ostree container image pull` read it; `export oci` without --encapsulate writes the other form
+    hint: pull it with `ostree container unencapsulate` or `ostree container image pull`, or export the image without --encapsulate
     ");
     let url = format!("oci:{folder}img");
     bench
@@ -331,7 +331,7 @@ fn errors_say_what_is_wrong() {
     let refused = bench.run(["pull", "acme", &own_ref()]).exits(1);
     insta::assert_snapshot!(digits(&refused.stderr), @"
     error: the image at FOLDER/img/blobs/sha256/SHA256 is encapsulated, expected one whose layers are those of an SDK
-    hint: `ostree container unencapsulate` and `ostree container image pull` read it; `export oci` without --encapsulate writes the other form
+    hint: pull it with `ostree container unencapsulate` or `ostree container image pull`, or export the image without --encapsulate
     ");
     assert_eq!(bench.refs(), before);
 
@@ -342,7 +342,7 @@ fn errors_say_what_is_wrong() {
     let refused = bench.run(args).exits(1);
     insta::assert_snapshot!(digits(&refused.stderr), @"
     error: cannot encapsulate commit SHA256: its tree has /sysroot, where the image has objects
-    hint: without --encapsulate it makes an image
+    hint: it can only be exported without --encapsulate
     ");
     assert!(!bench.path("none").exists());
 

@@ -21,7 +21,7 @@ fn a_registry_that_refuses_is_heard() {
     let hidden = |out: Output| out.stderr.replace(&registry.host(), "HOST");
     insta::assert_snapshot!(hidden(push(&[]).exits(1)), @"
     error: cannot push HOST/acme/go-sdk:1: the registry answered with status 401
-    hint: `podman login` keeps credentials where they are found; --authfile names another file
+    hint: log in with `podman login`, or name a credentials file with --authfile
     ");
     let auth = |secret: &str| {
         use base64::{Engine, prelude::BASE64_STANDARD};
@@ -34,7 +34,7 @@ fn a_registry_that_refuses_is_heard() {
     bench.write("auth.json", &auth("wrong"));
     insta::assert_snapshot!(hidden(push(&["--authfile", "auth.json"]).exits(1)), @"
     error: cannot push HOST/acme/go-sdk:1: the registry answered with status 401
-    hint: `podman login` keeps credentials where they are found; --authfile names another file
+    hint: log in with `podman login`, or name a credentials file with --authfile
     ");
     bench.write("auth.json", "{");
     insta::assert_snapshot!(hidden(push(&["--authfile", "auth.json"]).exits(1)), @"
@@ -54,7 +54,7 @@ fn a_registry_that_refuses_is_heard() {
     insta::assert_snapshot!(hidden(out), @"
     error: cannot push HOST/acme/go-sdk:1: no answer from https://HOST/v2/
       io: received corrupt message of type InvalidContentType
-    hint: check the address; --tls-verify=false takes a registry without encryption
+    hint: check the address; use --tls-verify=false for a registry without encryption
     ");
 }
 
@@ -78,7 +78,7 @@ fn errors_say_what_is_wrong() {
     insta::assert_snapshot!(failed("1.99.1 docker://r.example/A", 2), @"error: `r.example/A` names no image, expected REGISTRY/NAME[:TAG] or REGISTRY/NAME@sha256:DIGEST");
     insta::assert_snapshot!(failed("1.99.1 1.99 oci:img", 1), @"
     error: two releases are for x86_64: SHA256 and SHA256
-    hint: one image holds one release for each architecture
+    hint: an image can contain only one release for each architecture
     ");
     insta::assert_snapshot!(failed("1.99.1 oci:no/such/img", 1), @"
     error: cannot write no/such/img
@@ -87,7 +87,7 @@ fn errors_say_what_is_wrong() {
     insta::assert_snapshot!(failed("1.99.1 docker://127.0.0.1:1/a:1", 75), @"
     error: cannot push 127.0.0.1:1/a:1: no answer from https://127.0.0.1:1/v2/
       io: Connection refused (os error 111)
-    hint: check the address; --tls-verify=false takes a registry without encryption
+    hint: check the address; use --tls-verify=false for a registry without encryption
     ");
     let layer = bench
         .refs()
@@ -103,19 +103,19 @@ fn errors_say_what_is_wrong() {
     bench.write("folder/file", "");
     insta::assert_snapshot!(failed("1.99.1 oci:folder", 1), @"
     error: folder is no OCI image layout: it has no `oci-layout`
-    hint: name another directory, one that is empty or does not exist
+    hint: use a directory that is empty or does not exist
     ");
     bench.run(["export", "oci", "1.99.1", "oci:img"]).ok();
     let before = all(&bench.path("img"));
     bench.write("img/index.json", "{");
     insta::assert_snapshot!(failed("1.99 oci:img", 1), @"
     error: img is no OCI image layout: its `index.json` is damaged
-    hint: name another directory, one that is empty or does not exist
+    hint: use a directory that is empty or does not exist
     ");
     bench.write("img/oci-layout", "{\"imageLayoutVersion\":\"2.0.0\"}");
     insta::assert_snapshot!(failed("1.99 oci:img", 1), @r#"
     error: img is no OCI image layout: its version is "2.0.0", expected 1.0.0
-    hint: name another directory, one that is empty or does not exist
+    hint: use a directory that is empty or does not exist
     "#);
     assert_eq!(all(&bench.path("img")).len(), before.len());
 }
@@ -142,7 +142,7 @@ fn nothing_is_left_where_there_is_no_room() {
             "{}",
             out.stderr
         );
-        assert!(out.stderr.contains("hint: make room"), "{}", out.stderr);
+        assert!(out.stderr.contains("hint: free space"), "{}", out.stderr);
     }
     fs::remove_file(filler).unwrap();
     assert!(all(&tmpfs.path().join("layout")) == before);
@@ -156,7 +156,7 @@ fn nothing_is_left_where_there_is_no_room() {
     insta::assert_snapshot!(out.stderr.replace(&place, "FOLDER"), @"
     error: cannot write FOLDER/layout
       Read-only file system (os error 30)
-    hint: check who owns the path and how it is mounted
+    hint: check the owner and mode of the path, and the mount options
     ");
 }
 

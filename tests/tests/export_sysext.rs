@@ -254,7 +254,7 @@ fn what_no_extension_may_have_is_refused() {
     insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
         insta::assert_snapshot!(out.stderr, @"
         error: /etc/profile.d/go.sh of commit COMMIT cannot be in a system extension: only /usr and /opt are merged
-        hint: --leave-out-other leaves out what is elsewhere
+        hint: use --leave-out-other to omit files outside of /usr and /opt
         ");
     });
     let json = export(&etc, &[REF, "go", "--leave-out-other"]);
@@ -267,7 +267,7 @@ fn what_no_extension_may_have_is_refused() {
         .run(["export", "sysext", REF, "go2", "--leave-out-other"])
         .ok();
     insta::assert_snapshot!(out.stderr, @"
-    note: left out, as outside of /usr and /opt: /etc/profile.d/go.sh
+    note: omitted files outside of /usr and /opt: /etc/profile.d/go.sh
     go2: 518 B, 16 files
     ");
 
@@ -362,7 +362,7 @@ fn a_full_disk_leaves_what_was_there() {
             insta::assert_snapshot!(said, @"
             error: cannot write GO.RAW
               `mksquashfs` failed: Write failed because No space left on device
-            hint: make room on the file system and run the command again
+            hint: free space on the file system and run the command again
             ");
         }
     }

@@ -122,7 +122,7 @@ fn a_damaged_object_leaves_what_was_there() {
       "schema": 1,
       "error": {
         "kind": "invalid-input",
-        "message": "standard output cannot hold both the archive and a JSON document",
+        "message": "the archive and a JSON document cannot both be written to standard output",
         "cause": null,
         "hint": null
       }

@@ -215,7 +215,7 @@ fn what_cannot_be_is_refused() {
         ");
         insta::assert_snapshot!(refused(&["1.99.1", "--arch=ppc64le"]), @"
         error: invalid value 'ppc64le' for '--arch <ARCH>': unknown architecture `ppc64le`, expected x86_64 or aarch64
-        hint: `--help` shows what may stand there
+        hint: `--help` lists the allowed arguments
         ");
         let layers = bench.refs();
         let layer = layers.iter().find(|name| name.contains("layer/common")).unwrap();
@@ -225,7 +225,7 @@ fn what_cannot_be_is_refused() {
         ");
         bench.write("file", "");
         insta::assert_snapshot!(refused(&[X86, "--output-dir=file/x"]), @"
-        error: cannot make directory file/x
+        error: cannot create directory file/x
           Not a directory (os error 20)
         ");
         let commit = bench.rev(X86).unwrap();

@@ -116,7 +116,7 @@ fn an_encrypted_registry_with_an_authority_of_ones_own() {
     insta::assert_snapshot!(said(&refused, &host), @"
     error: cannot push HOST/acme/go-sdk: no answer from https://HOST/v2/
       io: invalid peer certificate: UnknownIssuer
-    hint: --cert-dir names a folder with authorities of your own in `*.crt`
+    hint: to use your own certificate authority, put its `*.crt` file into a directory and name that with --cert-dir
     ");
     let empty = known(world.push(&host, &cert_dir)).exits(75);
     assert_eq!(said(&empty, &host), said(&refused, &host));
@@ -143,7 +143,7 @@ fn an_encrypted_registry_with_an_authority_of_ones_own() {
     insta::assert_snapshot!(said(&run(&mut world.pull()).exits(1), &host), @"
     error: cannot pull from remote `far`
       cannot pull HOST/acme/go-sdk: the registry answered with status 401: authentication required
-    hint: `podman login` or `skopeo login` says who you are
+    hint: log in with `podman login` or `skopeo login`
     ");
     let wrong = world
         .0
@@ -155,7 +155,7 @@ fn an_encrypted_registry_with_an_authority_of_ones_own() {
     insta::assert_snapshot!(said(&out, &host), @"
     error: cannot pull from remote `far`
       cannot pull HOST/acme/go-sdk: the registry answered with status 401: authentication required
-    hint: `podman login` or `skopeo login` says who you are
+    hint: log in with `podman login` or `skopeo login`
     ");
     world.untouched();
     said(&known(world.pull()).ok(), &host);
@@ -216,12 +216,12 @@ fn a_token_service_stands_before_the_registry() {
     let wrong = world.auth(&basic(&host, "secret2"));
     insta::assert_snapshot!(said(&with(&wrong, world.push(&host, &plain)).exits(1), &host), @"
     error: cannot push HOST/acme/go-sdk: the registry answered with status 401: who are you?
-    hint: `podman login` keeps credentials where they are found; --authfile names another file
+    hint: log in with `podman login`, or name a credentials file with --authfile
     ");
     insta::assert_snapshot!(said(&with(&wrong, world.pull()).exits(1), &host), @"
     error: cannot pull from remote `far`
       cannot pull HOST/acme/go-sdk: the registry answered with status 401: who are you?
-    hint: `podman login` or `skopeo login` says who you are
+    hint: log in with `podman login` or `skopeo login`
     ");
     assert!(tokens.scopes().is_empty());
     let right = world.auth(&basic(&host, "secret"));
@@ -325,7 +325,7 @@ fn a_helper_knows_the_password() {
     insta::assert_snapshot!(said(&with(own(), world.pull()).exits(1), &host), @"
     error: cannot get credentials for HOST
       cannot run `docker-credential-acme`: No such file or directory (os error 2)
-    hint: the file with the credentials names it in `credHelpers` or `credsStore`
+    hint: it is configured in the credentials file under `credHelpers` or `credsStore`
     ");
     helper(
         "acme",
@@ -334,7 +334,7 @@ fn a_helper_knows_the_password() {
     insta::assert_snapshot!(said(&with(own(), world.pull()).exits(1), &host), @"
     error: cannot get credentials for HOST
       `docker-credential-acme` failed: the vault is locked
-    hint: the file with the credentials names it in `credHelpers` or `credsStore`
+    hint: it is configured in the credentials file under `credHelpers` or `credsStore`
     ");
     helper(
         "acme",
@@ -349,7 +349,7 @@ fn a_helper_knows_the_password() {
     insta::assert_snapshot!(said(&with(all(), world.pull()).exits(1), &host), @"
     error: cannot pull from remote `far`
       cannot pull HOST/acme/go-sdk: the registry answered with status 401: authentication required
-    hint: `podman login` or `skopeo login` says who you are
+    hint: log in with `podman login` or `skopeo login`
     ");
     let mut both = basic(&host, "secret");
     both["credsStore"] = "acme".into();

@@ -234,7 +234,7 @@ fn a_path_that_is_taken_is_an_error_unless_overridden() {
     os.file("usr/bin/go", "#!/bin/sh\n").commit_here();
     assert_refused!(refused(&bench, &[BASE, SDK, "--ref", NEW]), @"
     error: SDK COMMIT and the base COMMIT both have /usr/bin/go: the contents differ
-    hint: --override lets files of the SDK take the others' place
+    hint: use --override to let files of the SDK replace the others
     ");
     overlay(&bench, &["--override"]);
     assert_eq!(
@@ -277,7 +277,7 @@ fn a_path_that_is_taken_is_an_error_unless_overridden() {
     let args = [BASE, SDK, "1.98.7", "--ref", NEW];
     assert_refused!(refused(&bench, &args), @"
     error: SDK COMMIT and SDK COMMIT both have /usr/bin/go: the contents differ
-    hint: --override lets files of the SDK take the others' place
+    hint: use --override to let files of the SDK replace the others
     ");
 }
 
@@ -408,11 +408,11 @@ fn what_cannot_be_is_refused() {
     let refused = |args: &[&str]| refused(&bench, &[args, &new].concat());
     assert_refused!(refused(&[BASE, "go-sdk/aarch64/1.99.1"]), @"
     error: commit COMMIT is for aarch64, and the base COMMIT is for x86_64
-    hint: name the SDK by its whole ref: go-sdk/ARCH/VERSION
+    hint: use the full ref of the SDK: go-sdk/ARCH/VERSION
     ");
     assert_refused!(refused(&[BASE, "1.99.2"]), @"
     error: no ref or commit `1.99.2` in repository DIR/repo
-    hint: `ostree-go list` shows what there is
+    hint: `ostree-go list` shows the existing refs
     ");
     assert_refused!(refused(&["os/x86_64/bas", SDK]), @"
     error: no ref or commit `os/x86_64/bas` in repository DIR/repo
@@ -424,11 +424,11 @@ fn what_cannot_be_is_refused() {
     ");
     assert_refused!(refused(&[BASE, SDK, "--sdk-repo=none"]), @"
     error: no repository at none
-    hint: `ostree-go compose` makes one, or `ostree-go init --repo none`
+    hint: create one with `ostree-go compose` or `ostree-go init --repo none`
     ");
     assert_refused!(refused(&[BASE, SDK, "--parent=none"]), @"
     error: no ref or commit `none` in repository DIR/repo
-    hint: `ostree-go list` shows what there is
+    hint: `ostree-go list` shows the existing refs
     ");
     assert_refused!(refused(&[BASE]), @"
     error: the following required arguments were not provided: <RELEASE>...
@@ -436,7 +436,7 @@ fn what_cannot_be_is_refused() {
     ");
     assert_refused!(refused(&[BASE, SDK, "--selinux-labeling-epoch=2"]), @"
     error: invalid value '2' for '--selinux-labeling-epoch <EPOCH>': 2 is not in 0..=1
-    hint: `--help` shows what may stand there
+    hint: `--help` lists the allowed arguments
     ");
 
     // A pull of the commit alone.
@@ -448,7 +448,7 @@ fn what_cannot_be_is_refused() {
     ostree(&partial, ["refs", "--create", SDK, &format!("r:{SDK}")]);
     assert_refused!(refused(&[BASE, SDK, "--sdk-repo=partial"]), @"
     error: commit COMMIT is incomplete in repository partial
-    hint: pull it whole, without --commit-metadata-only
+    hint: pull it completely, without --commit-metadata-only
     ");
 
     // A policy that is none.

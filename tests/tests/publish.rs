@@ -219,7 +219,7 @@ fn promote_and_log_show_a_channels_history() {
     let (stays, said) = promote(&["go-sdk/x86_64/1.99.1", "beta"]);
     assert_eq!(stays, next);
     assert!(
-        said.contains("has a newer version than 1.99.1 and stays"),
+        said.contains("it has a newer version than 1.99.1"),
         "{said}"
     );
     let (back, _) = promote(&["--allow-downgrade", "go-sdk/x86_64/1.99.1", "beta"]);

@@ -148,7 +148,7 @@ fn a_release_that_says_it_is_official_is_not_believed() {
     let _filters = settings.bind_to_scope();
     assert_snapshot!(refused(verify(&bench, REF, &database, &[]), 3, &database), @"
     error: the release does not have the content of golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64: found h1:zM6spW9utWRQVjrUOdJdTmVztzejD7T3B7sM2HG3yAs=, expected h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=
-    hint: do not use it as Go's own; `ostree-go show` says where it comes from
+    hint: do not use it as Go's own; `ostree-go show` shows its source
     ");
 
     // Whatever its metadata says, and whoever signed it.
@@ -245,7 +245,7 @@ fn a_database_that_lies_or_fails_proves_nothing() {
     database.fault(LOOKUP, Fault::Status(404));
     assert_snapshot!(said(1), @"
     error: the checksum database [database] does not know golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64
-    hint: a toolchain of one's own is in no public database
+    hint: Go's checksum database contains only official releases
     ");
     database.fault("tile/8/3/", Fault::Status(404));
     assert_snapshot!(said(1), @"error: cannot download [database]/tile/8/3/000.p/3: the server answered with status 404");

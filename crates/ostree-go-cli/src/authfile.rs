@@ -1,4 +1,4 @@
-//! Credentials for registries, where podman, buildah and skopeo keep them.
+//! Credentials for registries, from the files that podman, buildah, skopeo and docker use.
 //!
 //! Source: `containers-auth.json(5)`, and for `credsStore` the `config.json` of docker.
 
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 struct AuthFile {
     #[serde(default)]
     auths: BTreeMap<String, Entry>,
-    /// The programs to ask about single registries.
+    /// Credential helpers for single registries.
     #[serde(default)]
     cred_helpers: BTreeMap<String, String>,
-    /// The program to ask about all others.
+    /// Credential helper for all other registries.
     #[serde(default)]
     creds_store: String,
 }
@@ -30,8 +30,8 @@ struct Entry {
     identitytoken: String,
 }
 
-/// What is known for an image: of the file that is named, else of the first file that has
-/// anything for it.
+/// Finds the credentials for an image: in the named file, or in the first of the default files
+/// that has an entry for it.
 pub fn credentials(
     settings: &Settings,
     named: Option<&Path>,
@@ -76,7 +76,7 @@ pub fn credentials(
 }
 
 impl AuthFile {
-    /// The program to ask about the image's registry, and the name that it knows that by.
+    /// Returns the credential helper for the image's registry, and the server name to pass to it.
     fn helper<'a>(&'a self, image: &'a ImageReference) -> Option<(&'a str, &'a str)> {
         let own = self
             .cred_helpers
@@ -90,7 +90,8 @@ impl AuthFile {
         }
     }
 
-    /// The entry for the image, else for a folder that it is in, else for the registry.
+    /// Returns the entry for the image, for the longest matching prefix of its name, or for the
+    /// registry.
     fn of(&self, image: &ImageReference) -> Result<Option<RegistryAuth>, ()> {
         let mut key = format!("{}/{}", image.host(), image.name());
         loop {
@@ -102,7 +103,7 @@ impl AuthFile {
                 None => break,
             }
         }
-        // Older files have whole addresses.
+        // Older files have URLs as keys.
         let old = self.auths.iter().find(|(key, _)| {
             let host = host_of(key);
             key.contains("://") && (host == image.host() || is_hub(host) && is_hub(image.host()))
@@ -111,10 +112,10 @@ impl AuthFile {
     }
 }
 
-/// What docker calls its registry.
+/// The key that docker uses for its own registry.
 const HUB: &str = "https://index.docker.io/v1/";
 
-/// The host in a registry's name or address.
+/// Returns the host in a registry's name or URL.
 fn host_of(key: &str) -> &str {
     let host = key.split_once("://").map_or(key, |(_, rest)| rest);
     host.split('/').next().unwrap_or(host)
@@ -125,7 +126,7 @@ fn is_hub(host: &str) -> bool {
 }
 
 impl Entry {
-    /// Nothing where a helper has it.
+    /// Returns `None` if a credential helper has the credentials.
     fn auth(&self) -> Result<Option<RegistryAuth>, ()> {
         if !self.identitytoken.is_empty() {
             let token = self.identitytoken.clone();

@@ -1,4 +1,4 @@
-//! Certificates for a registry in a folder, as podman, buildah and skopeo take them.
+//! Directories of certificates for a registry, in the form that podman, buildah and skopeo use.
 //!
 //! Source: `containers-certs.d(5)`.
 
@@ -6,8 +6,9 @@ use crate::error::CliError;
 use ostree_go_sdk::HttpOptions;
 use std::path::{Path, PathBuf};
 
-/// Believes the authorities in `*.crt` and no other, and shows the certificate `NAME.cert` with
-/// the key `NAME.key`. A folder without either changes nothing.
+/// Reads the certificates in a directory. The authorities in `*.crt` replace those of the system,
+/// and `NAME.cert` with the key `NAME.key` becomes the client certificate. A directory without such
+/// files changes nothing.
 pub fn with_certificates(http: HttpOptions, folder: &Path) -> Result<HttpOptions, CliError> {
     let mut authorities = Vec::new();
     let mut client = None;
@@ -32,7 +33,7 @@ pub fn with_certificates(http: HttpOptions, folder: &Path) -> Result<HttpOptions
     })
 }
 
-/// The files of a folder, by their names.
+/// Returns the files of a directory, sorted by name.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     let listed = std::fs::read_dir(folder).and_then(|entries| {
         let paths = entries.map(|entry| Ok(entry?.path()));

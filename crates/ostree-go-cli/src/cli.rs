@@ -1,4 +1,4 @@
-//! The command line: its tree, and the way from arguments to an exit code.
+//! The command-line parser, and the conversion of results to exit codes.
 
 use crate::commands::{self, Command};
 use crate::error::CliError;
@@ -26,11 +26,11 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Options that every verb takes.
+/// Options of all verbs.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// The OSTree repository to work on
+    /// OSTree repository to use
     #[arg(
         long,
         global = true,
@@ -40,12 +40,12 @@ pub struct GlobalArgs {
     )]
     pub repo: Option<PathBuf>,
 
-    /// The directory that holds the deployments (default: /var/lib/ostree-go for root,
-    /// $XDG_DATA_HOME/ostree-go for a user)
+    /// Root directory, which contains the deployments (default: /var/lib/ostree-go for the user
+    /// root, $XDG_DATA_HOME/ostree-go for other users)
     #[arg(long, global = true, value_name = "PATH", env = "OSTREE_GO_ROOT")]
     pub root: Option<PathBuf>,
 
-    /// How to print what was asked for on standard output
+    /// Format of the results on standard output
     #[arg(
         long,
         global = true,
@@ -55,24 +55,24 @@ pub struct GlobalArgs {
     )]
     pub format: Format,
 
-    /// How to show progress on standard error
+    /// Form of the progress reports on standard error
     #[arg(long, global = true, value_enum, default_value_t, value_name = "MODE")]
     pub progress: ProgressMode,
 
-    /// Say more: sources that were passed over, requests that are tried again
+    /// Print more messages, for example about skipped sources and repeated requests
     #[arg(short, long, global = true)]
     pub verbose: bool,
 
-    /// Say nothing on standard error but errors
+    /// Print only errors on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// When to use colour (NO_COLOR is honoured)
+    /// When to use colour; `auto` respects NO_COLOR
     #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
     pub color: ColorChoice,
 }
 
-/// What standard output holds.
+/// Format of standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Text for people
@@ -82,7 +82,7 @@ pub enum Format {
     Json,
 }
 
-/// Runs the command line of this process.
+/// Parses the arguments of this process, runs the command, and returns the exit code.
 pub fn run() -> ExitCode {
     let settings = Settings::from_env();
     let args = without_go(std::env::args_os().collect());
@@ -91,7 +91,7 @@ pub fn run() -> ExitCode {
         Some("never") => ColorChoice::Never,
         _ => ColorChoice::Auto,
     };
-    // Asking for usage errors on our own terms gives them our exit code.
+    // clap would exit with its own code and format, so usage errors are handled here.
     let cli = match Cli::command()
         .color(color)
         .try_get_matches_from(&args)
@@ -118,12 +118,13 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// A command without arguments is answered with help, as long as that is.
+/// Returns true if clap prints the full help text because arguments are missing.
 fn asks_for_help(error: &clap::Error) -> bool {
     error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
-/// `ostree go list` runs `ostree-go go list`, with ostree's own options before the verb.
+/// Removes the word `go` that `ostree go list` passes on: it runs `ostree-go go list`, with
+/// ostree's own options before the verb.
 fn without_go(mut args: Vec<OsString>) -> Vec<OsString> {
     let is_option = |arg: &OsString| arg.as_encoded_bytes().starts_with(b"-");
     let verb = args.iter().skip(1).position(|arg| !is_option(arg));
@@ -136,10 +137,10 @@ fn without_go(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// The global options whose value may stand in an argument of its own.
+/// Global options whose value can be a separate argument.
 const TAKE_A_VALUE: [&str; 4] = ["--repo", "--format", "--progress", "--color"];
 
-/// The value of a global option, before the arguments are parsed or where they cannot be.
+/// Returns the value of a global option when the arguments are not parsed yet or cannot be parsed.
 fn value_of(args: &[OsString], option: &str) -> Option<String> {
     let mut args = args.iter().skip(1).filter_map(|arg| arg.to_str());
     while let Some(arg) = args.next() {
@@ -161,7 +162,7 @@ fn report(error: &CliError, output: &Output) -> ExitCode {
 mod tests {
     use super::*;
 
-    fn seen(args: &str) -> String {
+    fn cleaned(args: &str) -> String {
         let args = args.split(' ').map(OsString::from).collect();
         let args = without_go(args);
         let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
@@ -169,15 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn the_command_tree_is_sound() {
+    fn the_argument_parser_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn the_verb_that_ostree_hands_on_is_dropped() {
-        assert_eq!(seen("ostree-go go list"), "ostree-go list");
+    fn the_word_go_passed_by_ostree_is_removed() {
+        assert_eq!(cleaned("ostree-go go list"), "ostree-go list");
         assert_eq!(
-            seen("ostree-go --repo=r go log go"),
+            cleaned("ostree-go --repo=r go log go"),
             "ostree-go --repo=r log go"
         );
         for same in [
@@ -186,12 +187,12 @@ mod tests {
             "ostree-go",
             "ostree-go log go",
         ] {
-            assert_eq!(seen(same), same);
+            assert_eq!(cleaned(same), same);
         }
     }
 
     #[test]
-    fn options_are_found_before_parsing() {
+    fn global_options_are_found_before_parsing() {
         let args: Vec<OsString> = ["ostree-go", "--format=json", "--color", "never"]
             .map(Into::into)
             .into();

@@ -1,4 +1,4 @@
-//! Errors as people and scripts see them: a message, a hint, an exit code.
+//! Errors of the command: message, cause, hint and exit code.
 
 use ostree_go_sdk::{
     BootError, ComposeError, ContainerfileError, CredentialError, DeployError, Error, ErrorKind,
@@ -7,28 +7,28 @@ use ostree_go_sdk::{
 };
 use std::path::PathBuf;
 
-/// Why a command failed.
+/// Error of a command.
 #[derive(Debug)]
 pub enum CliError {
-    /// The library failed.
+    /// An error of the library.
     Library(Error),
-    /// The library failed to deploy; what was active is active still.
+    /// An error of the library during a deployment. The active SDK is unchanged.
     NotDeployed {
         error: Box<Error>,
         active: Option<String>,
     },
-    /// The command line asks for something that makes no sense.
+    /// Invalid arguments.
     Usage {
         message: String,
         hint: Option<String>,
     },
-    /// A file that the command line names cannot be read or written.
+    /// A file that was named on the command line cannot be read or written.
     File {
         action: &'static str,
         path: PathBuf,
         source: std::io::Error,
     },
-    /// Standard output cannot be written.
+    /// Writing to standard output failed.
     Output(std::io::Error),
 }
 
@@ -46,7 +46,7 @@ impl CliError {
         }
     }
 
-    /// What clap found wrong, in our form: its first paragraph, and its tip.
+    /// Converts an error of clap: its first paragraph becomes the message, and its tip the hint.
     pub fn of_arguments(error: &clap::Error) -> Self {
         let text = error.to_string();
         let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -57,7 +57,7 @@ impl CliError {
         let hint = match (tip, usage) {
             (Some(tip), _) => tip.to_owned(),
             (None, Some(usage)) => format!("usage: {usage}"),
-            (None, None) => "`--help` shows what may stand there".to_owned(),
+            (None, None) => "`--help` lists the allowed arguments".to_owned(),
         };
         Self::Usage {
             message: one_line(message.strip_prefix("error: ").unwrap_or(message)),
@@ -74,7 +74,8 @@ impl CliError {
         }
     }
 
-    /// 1 failed, 2 usage, 3 refused, 75 worth another try, 130 interrupted.
+    /// Returns the exit code: 1 failure, 2 usage error, 3 verification failed, 75 temporary failure,
+    /// 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
@@ -87,7 +88,7 @@ impl CliError {
         }
     }
 
-    /// What went wrong, in one line.
+    /// Returns the message, in one line.
     pub fn message(&self) -> String {
         match self {
             Self::Library(error) => error.to_string(),
@@ -98,7 +99,7 @@ impl CliError {
         }
     }
 
-    /// Why, in one line, where the message does not say it all.
+    /// Returns the causes, in one line, if there are any.
     pub fn cause(&self) -> Option<String> {
         let mut source: Option<&dyn std::error::Error> = match self {
             Self::Library(error) => std::error::Error::source(error),
@@ -109,7 +110,7 @@ impl CliError {
         let mut causes: Vec<String> = Vec::new();
         while let Some(error) = source {
             let text = one_line(&error.to_string());
-            // A wrapped error often says what its cause says.
+            // The text of a wrapper often contains the text of the error that it wraps.
             if !causes.last().is_some_and(|last| last.contains(&text)) {
                 causes.push(text);
             }
@@ -118,7 +119,7 @@ impl CliError {
         (!causes.is_empty()).then(|| causes.join(": "))
     }
 
-    /// What to do about it.
+    /// Returns a suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
@@ -154,7 +155,8 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Boot(error) => boot_hint(error),
         Error::Sysext(error) => sysext_hint(error),
         Error::Credential(CredentialError::Helper { .. }) => {
-            let hint = "the file with the credentials names it in `credHelpers` or `credsStore`";
+            let hint =
+                "it is configured in the credentials file under `credHelpers` or `credsStore`";
             Some(hint.to_owned())
         }
         _ => None,
@@ -164,15 +166,16 @@ fn library_hint(error: &Error) -> Option<String> {
 fn repo_hint(error: &RepoError) -> Option<String> {
     match error {
         RepoError::NotFound { path } => Some(format!(
-            "`ostree-go compose` makes one, or `ostree-go init --repo {}`",
+            "create one with `ostree-go compose` or `ostree-go init --repo {}`",
             path.display()
         )),
-        RepoError::NotARepo { .. } => {
-            Some("a repository is made in a folder that is empty or does not exist".to_owned())
-        }
+        RepoError::NotARepo { .. } => Some(
+            "a repository can only be created in a directory that is empty or does not exist"
+                .to_owned(),
+        ),
         RepoError::NoSuchRev { nearest, .. } => Some(match nearest {
             Some(name) => format!("did you mean `{name}`?"),
-            None => "`ostree-go list` shows what there is".to_owned(),
+            None => "`ostree-go list` shows the existing refs".to_owned(),
         }),
         _ => None,
     }
@@ -183,24 +186,26 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ComposeError::Treefile(error) => return error.hint(),
         ComposeError::Repo(error) => return repo_hint(error),
         ComposeError::ReleaseExists { .. } => {
-            "a release never moves; compose another version, or use --replace if nobody has it yet"
+            "the ref of a release never moves; compose another version, or use --replace if the release has not been published"
         }
         ComposeError::VersionMismatch { .. } => {
-            "set `version` in the treefile to what the source is, or point `source` elsewhere"
+            "set `version` in the treefile to the version of the source, or use another `source`"
         }
-        ComposeError::ReservedMetadata { .. } => "use a key under a domain of your own",
+        ComposeError::ReservedMetadata { .. } => "use a key that starts with your own domain name",
         ComposeError::NoTimestamp { .. } => "set `timestamp` in the treefile, or SOURCE_DATE_EPOCH",
         ComposeError::Layer(LayerError::Unmatched { .. }) => {
             "add it to a layer's `include` or to `exclude`"
         }
         ComposeError::Layer(LayerError::Conflict { upper, .. }) => {
-            return Some(format!("`override: true` on layer `{upper}` lets it win"));
+            return Some(format!(
+                "set `override: true` on layer `{upper}` to let its files replace those of lower layers"
+            ));
         }
         ComposeError::Layer(LayerError::NotNoarch { .. }) => {
-            "keep what differs in a layer that is not noarch"
+            "move the files that differ to a layer that is not noarch"
         }
         ComposeError::Layer(LayerError::SameContent { .. }) => {
-            "mark the layer `noarch: true`, so that it exists once for all architectures"
+            "set `noarch: true` on the layer, so that all architectures share it"
         }
         ComposeError::Source(error) => return source_hint(error),
         _ => return None,
@@ -211,12 +216,12 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
 fn source_hint(error: &SourceError) -> Option<String> {
     let hint = match error {
         SourceError::NoGoroot { .. } => {
-            "`rpm` takes all packages of an SDK together: golang, golang-bin and golang-src"
+            "list all packages of the SDK under `rpm`: golang, golang-bin and golang-src"
         }
         SourceError::RpmPin { .. } => "pin an h1 as well, or give each RPM a `sha256` instead",
         SourceError::Rpm { problem, .. } => match **problem {
-            RpmProblem::Version { .. } => "take all packages from one build",
-            RpmProblem::Source => "take the packages that are built from it",
+            RpmProblem::Version { .. } => "use packages from the same build",
+            RpmProblem::Source => "use the binary packages that are built from it",
             RpmProblem::Refused { .. } => "`rpmkeys -Kv` shows who signed a package",
             _ => return None,
         },
@@ -228,16 +233,20 @@ fn source_hint(error: &SourceError) -> Option<String> {
 fn deploy_hint(error: &DeployError) -> Option<String> {
     let hint = match error {
         DeployError::Repo(error) => return repo_hint(error),
-        DeployError::NoRoot { .. } => "`ostree-go install` makes a root",
-        DeployError::NewerState { .. } => "use the ostree-go that wrote it, or a newer one",
+        DeployError::NoRoot { .. } => "`ostree-go install` creates the root directory",
+        DeployError::NewerState { .. } => {
+            "use the version of ostree-go that wrote it, or a newer one"
+        }
         DeployError::WrongArch { found, .. } => {
             return found
                 .map(|arch| format!("`install --arch {arch}` installs it without activating it"));
         }
-        DeployError::Downgrade { .. } => "--allow-downgrade takes it",
-        DeployError::NoSuchDeployment { .. } => "`ostree-go status` shows what there is",
-        DeployError::NoRollback { .. } => "`ostree-go use VERSION` takes any that is installed",
-        DeployError::Active { .. } => "`use` another first, or give --active",
+        DeployError::Downgrade { .. } => "use --allow-downgrade to accept it",
+        DeployError::NoSuchDeployment { .. } => "`ostree-go status` shows the installed SDKs",
+        DeployError::NoRollback { .. } => "`ostree-go use VERSION` activates any installed SDK",
+        DeployError::Active { .. } => {
+            "activate another SDK first with `ostree-go use`, or give --active"
+        }
         _ => return None,
     };
     Some(hint.to_owned())
@@ -247,19 +256,21 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
     let hint = match error {
         RemoteError::Repo(error) => return repo_hint(error),
         RemoteError::NotFound { known, .. } if known.is_empty() => {
-            "`ostree-go remote add` adds one"
+            "add one with `ostree-go remote add`"
         }
         RemoteError::NotFound { known, .. } => {
-            return Some(format!("there is {}", known.join(", ")));
+            return Some(format!("existing remotes: {}", known.join(", ")));
         }
         RemoteError::Exists { .. } => {
-            "`ostree-go remote delete` deletes it, `ostree-go remote import-key` gives it more keys"
+            "delete it with `ostree-go remote delete`, or add keys to it with `ostree-go remote import-key`"
         }
         RemoteError::InvalidPlace { source, .. } if source.found.starts_with("oci:") => {
-            "a folder is named from the root on, as oci:/srv/images"
+            "use an absolute path, for example oci:/srv/images"
         }
-        RemoteError::Tagged { .. } => "leave the tag out, and install it: `install TAG`",
-        RemoteError::NoKeys { .. } => "`ostree-go remote import-key` gives it keys",
+        RemoteError::Tagged { .. } => {
+            "omit the tag here, and install it by name: `ostree-go install TAG`"
+        }
+        RemoteError::NoKeys { .. } => "add keys with `ostree-go remote import-key`",
         RemoteError::Unsigned { .. } => {
             "delete it, and add it again with --gpg-import instead of --no-gpg-verify"
         }
@@ -268,8 +279,8 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// What to do where a remote's certificate is not believed.
-const DISTRUST: &str = "an authority of your own is an option of the remote: `ostree config set 'remote \"NAME\".tls-ca-path' FILE`";
+/// Hint for a server certificate that cannot be verified.
+const CERTIFICATE_HINT: &str = "to use your own certificate authority, set an option of the remote: `ostree config set 'remote \"NAME\".tls-ca-path' FILE`";
 
 fn pull_hint(error: &PullError) -> Option<String> {
     let hint = match error {
@@ -281,26 +292,26 @@ fn pull_hint(error: &PullError) -> Option<String> {
             ));
         }
         PullError::Delta { .. } => {
-            "`pull --no-deltas` does without; every object is checked either way"
+            "use `pull --no-deltas` to pull without deltas; every object is verified either way"
         }
-        PullError::Older { .. } => "--allow-downgrade takes it",
-        PullError::TooLarge { .. } => "--max-bytes allows more",
+        PullError::Older { .. } => "use --allow-downgrade to accept it",
+        PullError::TooLarge { .. } => "use a larger value for --max-bytes",
         PullError::NoSummary { .. } => {
-            "name the refs, or have the publisher run `ostree-go publish`"
+            "name the refs, or ask the publisher to run `ostree-go publish`"
         }
         PullError::ImagesOnly {
             what: "summary", ..
         } => "name the refs",
-        PullError::SeveralImages { .. } => "name one, as in oci:FOLDER:TAG",
-        PullError::NoSuchPlatform { .. } => "--arch names another machine",
-        PullError::Registry { source, .. } if source.is_distrust() => DISTRUST,
-        PullError::Http { source, .. } if source.is_distrust() => DISTRUST,
+        PullError::SeveralImages { .. } => "select one by its tag, for example oci:DIRECTORY:TAG",
+        PullError::NoSuchPlatform { .. } => "select another architecture with --arch",
+        PullError::Registry { source, .. } if source.is_distrust() => CERTIFICATE_HINT,
+        PullError::Http { source, .. } if source.is_distrust() => CERTIFICATE_HINT,
         PullError::Encapsulated { .. } => {
-            "`ostree container unencapsulate` and `ostree container image pull` read it; \
-             `export oci` without --encapsulate writes the other form"
+            "pull it with `ostree container unencapsulate` or `ostree container image pull`, \
+             or export the image without --encapsulate"
         }
         PullError::Registry { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
-            "`podman login` or `skopeo login` says who you are"
+            "log in with `podman login` or `skopeo login`"
         }
         _ => return None,
     };
@@ -310,9 +321,9 @@ fn pull_hint(error: &PullError) -> Option<String> {
 fn upstream_hint(error: &UpstreamError) -> Option<String> {
     let hint = match error {
         UpstreamError::Repo(error) => return repo_hint(error),
-        UpstreamError::Unknown { .. } => "a toolchain of one's own is in no public database",
+        UpstreamError::Unknown { .. } => "Go's checksum database contains only official releases",
         UpstreamError::Differs { .. } => {
-            "do not use it as Go's own; `ostree-go show` says where it comes from"
+            "do not use it as Go's own; `ostree-go show` shows its source"
         }
         _ => return None,
     };
@@ -326,9 +337,11 @@ fn overlay_hint(error: &OverlayError) -> Option<String> {
             difference: OverlayDifference::Kind,
             ..
         } => return None,
-        OverlayError::Conflict { .. } => "--override lets files of the SDK take the others' place",
-        OverlayError::Arch { .. } => "name the SDK by its whole ref: go-sdk/ARCH/VERSION",
-        OverlayError::Partial { .. } => "pull it whole, without --commit-metadata-only",
+        OverlayError::Conflict { .. } => {
+            "use --override to let files of the SDK replace the others"
+        }
+        OverlayError::Arch { .. } => "use the full ref of the SDK: go-sdk/ARCH/VERSION",
+        OverlayError::Partial { .. } => "pull it completely, without --commit-metadata-only",
         OverlayError::NotAnSdk { .. } => "`ostree-go list` shows the releases",
         OverlayError::NoLabels { .. } => "use a repository of mode archive, bare-user or bare",
         OverlayError::Moved { .. } => "run the command again",
@@ -351,22 +364,20 @@ fn oci_hint(error: &OciError) -> Option<String> {
     let hint = match error {
         OciError::Export(error) => return export_hint(error),
         OciError::NoLayer { .. } => {
-            "export from the repository that the release was composed in, or pull the layer's ref"
+            "export from the repository in which the release was composed, or pull the layer's ref"
         }
-        OciError::Encapsulated { .. } => "without --encapsulate it makes an image",
-        OciError::SameArch { .. } => "one image holds one release for each architecture",
+        OciError::Encapsulated { .. } => "it can only be exported without --encapsulate",
+        OciError::SameArch { .. } => "an image can contain only one release for each architecture",
         OciError::Tag { .. } => "give the image a tag: `IMAGE:TAG`",
-        OciError::NoLayout { .. } => "name another directory, one that is empty or does not exist",
+        OciError::NoLayout { .. } => "use a directory that is empty or does not exist",
         OciError::Registry(RegistryError::Refused {
             status: 401 | 403, ..
-        }) => {
-            "`podman login` keeps credentials where they are found; --authfile names another file"
-        }
+        }) => "log in with `podman login`, or name a credentials file with --authfile",
         OciError::Registry(error) if error.is_distrust() => {
-            "--cert-dir names a folder with authorities of your own in `*.crt`"
+            "to use your own certificate authority, put its `*.crt` file into a directory and name that with --cert-dir"
         }
         OciError::Registry(RegistryError::Unreachable { .. }) => {
-            "check the address; --tls-verify=false takes a registry without encryption"
+            "check the address; use --tls-verify=false for a registry without encryption"
         }
         _ => return None,
     };
@@ -389,7 +400,7 @@ fn sysext_hint(error: &SysextError) -> Option<String> {
         SysextError::Export(error) => export_hint(error),
         SysextError::MissingTool { package, .. } => Some(format!("install {package}")),
         SysextError::Path { path, .. } if !path.as_str().starts_with("usr/") => {
-            Some("--leave-out-other leaves out what is elsewhere".to_owned())
+            Some("use --leave-out-other to omit files outside of /usr and /opt".to_owned())
         }
         _ => None,
     }
@@ -397,9 +408,11 @@ fn sysext_hint(error: &SysextError) -> Option<String> {
 
 fn kind_hint(kind: ErrorKind) -> Option<String> {
     let hint = match kind {
-        ErrorKind::DiskFull => "make room on the file system and run the command again",
+        ErrorKind::DiskFull => "free space on the file system and run the command again",
         ErrorKind::Network => "check the connection and run the command again",
-        ErrorKind::PermissionDenied => "check who owns the path and how it is mounted",
+        ErrorKind::PermissionDenied => {
+            "check the owner and mode of the path, and the mount options"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

@@ -1,4 +1,4 @@
-//! The `ostree-go` command.
+//! The `ostree-go` command-line program.
 
 mod authfile;
 mod certdir;

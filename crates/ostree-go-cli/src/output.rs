@@ -1,4 +1,5 @@
-//! Standard output is data, standard error is talk. Everything printed goes through here.
+//! Output: results on standard output, messages on standard error. The program prints only through
+//! this module.
 
 use crate::cli::{Format, GlobalArgs};
 use crate::error::CliError;
@@ -8,10 +9,10 @@ use clap::ColorChoice;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
-/// The version of every JSON document's shape. Fields may be added without raising it.
+/// Version of the schema of all JSON documents. It stays the same when fields are added.
 pub const SCHEMA: u32 = 1;
 
-/// Where a command prints.
+/// The output streams of a command and their formats.
 #[derive(Debug)]
 pub struct Output {
     pub format: Format,
@@ -29,7 +30,7 @@ impl Output {
         }
     }
 
-    /// For what has to be said while the arguments are not understood.
+    /// Creates the output for errors that occur before the arguments have been parsed.
     pub fn early(format: Format, color: ColorChoice, settings: &Settings) -> Self {
         Self {
             format,
@@ -43,7 +44,7 @@ impl Output {
         }
     }
 
-    /// Prints the data: `human` as text, or `json` as one document with its schema number.
+    /// Prints the result: the text from `human`, or `json` as one document with its schema number.
     pub fn data<T: Serialize>(
         &self,
         json: &T,
@@ -56,18 +57,18 @@ impl Output {
         self.raw(text.as_bytes())
     }
 
-    /// Prints bytes as they are.
+    /// Writes bytes to standard output unchanged.
     #[allow(clippy::unused_self)]
     pub fn raw(&self, bytes: &[u8]) -> Result<(), CliError> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-            // `ostree-go list | head` is no failure.
+            // A closed pipe, as in `ostree-go list | head`, is not a failure.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
             _ => Ok(()),
         }
     }
 
-    /// Says something to a person, or as an event where standard error is for a program.
+    /// Prints a message on standard error, as a line of text or as a JSON event.
     pub fn say(&self, line: &str) {
         if self.quiet {
             return;
@@ -79,19 +80,20 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "{line}");
     }
 
-    /// Whether standard error is for a program, which reads a JSON object a line.
+    /// Returns true if standard error has one JSON object per line, for programs.
     pub fn is_json_lines(&self) -> bool {
         self.json_lines
     }
 
-    /// Tells a program that reads standard error of something.
+    /// Prints a JSON event on standard error, if events were requested.
     pub fn event(&self, event: &serde_json::Value) {
         if self.json_lines && !self.quiet {
             let _ = writeln!(io::stderr().lock(), "{event}");
         }
     }
 
-    /// Shows an error: three lines at most. In JSON it is the one document of the run as well.
+    /// Prints an error on standard error, in at most three lines. In JSON format, the error is also
+    /// the only document on standard output.
     pub fn error(&self, error: &CliError) {
         let mut document = serde_json::json!({ "error": {
             "kind": error.kind().as_str(), "message": error.message(),
@@ -132,7 +134,7 @@ struct Document<'a, T> {
     content: &'a T,
 }
 
-/// A JSON document with its schema number.
+/// Formats a JSON document with its schema number.
 pub fn document(content: &impl Serialize) -> Result<String, CliError> {
     let document = Document {
         schema: SCHEMA,
@@ -141,7 +143,7 @@ pub fn document(content: &impl Serialize) -> Result<String, CliError> {
     serde_json::to_string_pretty(&document).map_err(|error| CliError::Output(error.into()))
 }
 
-/// A table for people: columns as wide as their widest cell, two spaces between.
+/// Formats a table. Each column is as wide as its widest cell; columns are separated by two spaces.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let cells = |row: &[String]| {
         row.iter()
@@ -167,7 +169,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// An amount of bytes for people, in decimal units as the network and the disk count them.
+/// Formats a number of bytes with decimal units, for example `1.0 MB`.
 pub fn bytes(amount: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if amount < 1000 {
@@ -186,7 +188,7 @@ pub fn bytes(amount: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
-/// A count for people: `11,317`.
+/// Formats a count with thousands separators: `11,317`.
 pub fn count(amount: u64) -> String {
     let digits = amount.to_string();
     let mut text = String::new();
@@ -199,13 +201,13 @@ pub fn count(amount: u64) -> String {
     text
 }
 
-/// A time for people and programs: `2026-11-02T20:36:21Z`.
+/// Formats a time in seconds since 1970: `2026-11-02T20:36:21Z`.
 pub fn time(seconds: u64) -> String {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |t| t.to_string())
 }
 
-/// Enough of a checksum to tell it from others.
+/// Abbreviates a checksum to 12 digits.
 pub fn short(checksum: impl ToString) -> String {
     let mut text = checksum.to_string();
     text.truncate(12);
@@ -217,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_for_people() {
+    fn amounts_are_formatted_with_units_and_separators() {
         let amounts = [
             0,
             999,
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_align() {
+    fn table_columns_are_aligned() {
         let rows = [
             vec!["a".to_owned(), "1".to_owned()],
             vec!["longer".to_owned(), String::new()],

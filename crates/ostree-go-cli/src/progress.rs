@@ -11,24 +11,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How to show progress.
+/// Form of the progress reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProgressMode {
-    /// Bars, if standard error is a terminal
+    /// Progress bars, if standard error is a terminal
     #[default]
     Auto,
-    /// None
+    /// No progress reports
     Never,
-    /// A JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// Work that ends sooner shows nothing.
+/// Delay before the first progress bar. Shorter operations show none.
 const FIRST_DRAWN: Duration = Duration::from_millis(250);
-/// Between two JSON lines of one piece of work.
+/// Minimum time between two JSON lines for the same item.
 const JSON_EVERY: Duration = Duration::from_millis(100);
 
-/// The program's progress: draws, and hears Ctrl-C.
+/// Progress on the terminal. It draws progress bars, and requests cancellation after Ctrl-C.
 pub struct Terminal {
     mode: ProgressMode,
     verbose: bool,
@@ -53,7 +53,7 @@ impl Terminal {
         };
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // The second one ends the process at once; the repository survives that too.
+            // A second signal ends the process at once, which does not damage the repository.
             let _ =
                 signal_hook::flag::register_conditional_shutdown(signal, 130, interrupted.clone());
             let _ = signal_hook::flag::register(signal, interrupted.clone());
@@ -144,13 +144,13 @@ impl Progress for Terminal {
                 reason,
             } if self.verbose => {
                 let reason = chain(reason);
-                let text = format!("note: try {attempt} of {url} failed: {reason}");
+                let text = format!("note: attempt {attempt} to get {url} failed: {reason}");
                 let fields = json!({"url": url, "attempt": attempt, "reason": reason});
                 self.note("retrying", fields, &text);
             }
             Event::Waiting { lock } => {
                 let lock = lock.display().to_string();
-                let text = format!("waiting for another ostree-go to let go of {lock}");
+                let text = format!("waiting for another process to release {lock}");
                 self.note("waiting", json!({"lock": lock}), &text);
             }
             _ => {}

@@ -1,4 +1,5 @@
-//! What the environment says. Nothing else in the program, and nothing in the library, reads it.
+//! Settings from environment variables. No other module of the program, and no part of the library,
+//! reads the environment.
 
 use crate::error::CliError;
 use ostree_go_sdk::HttpOptions;
@@ -7,7 +8,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The environment, read once.
+/// Settings from the environment, which is read once.
 #[derive(Debug)]
 pub struct Settings {
     source_date_epoch: Option<String>,
@@ -45,7 +46,8 @@ impl Settings {
             runtime_dir: path("XDG_RUNTIME_DIR"),
             config_home: path("XDG_CONFIG_HOME"),
             auth_file: text("REGISTRY_AUTH_FILE").map(PathBuf::from),
-            // As curl reads them. A web server sets HTTP_PROXY from what a request says.
+            // The same rules as in curl. HTTP_PROXY is not read, because web servers set it from a
+            // header of the request.
             http_proxy: text("http_proxy").or_else(|| text("ALL_PROXY")),
             https_proxy: text("https_proxy")
                 .or_else(|| text("HTTPS_PROXY"))
@@ -74,7 +76,8 @@ impl Settings {
         })
     }
 
-    /// The directory that holds the deployments: the system's for root, else the user's.
+    /// Returns the default root directory, which contains the deployments: the system's for the
+    /// user root, and a directory in the user's home for others.
     pub fn root(&self) -> Result<PathBuf, CliError> {
         if is_root() {
             return Ok(PathBuf::from("/var/lib/ostree-go"));
@@ -84,12 +87,12 @@ impl Settings {
             (None, Some(home)) => Ok(home.join(".local/share/ostree-go")),
             (None, None) => Err(CliError::Usage {
                 message: "neither XDG_DATA_HOME nor HOME is set".to_owned(),
-                hint: Some("name the directory with --root PATH, or in OSTREE_GO_ROOT".to_owned()),
+                hint: Some("set the root directory with --root PATH or OSTREE_GO_ROOT".to_owned()),
             }),
         }
     }
 
-    /// The folder for downloads.
+    /// Returns the directory for downloads.
     pub fn cache(&self) -> PathBuf {
         match (&self.cache_home, &self.home) {
             (Some(cache), _) => cache.join("ostree-go"),
@@ -98,18 +101,20 @@ impl Settings {
         }
     }
 
-    /// A folder for what is on its way to a registry.
+    /// Returns a directory for temporary files of uploads to a registry, and creates it if it does
+    /// not exist.
     pub fn scratch(&self) -> Result<PathBuf, CliError> {
         let path = self.cache();
         std::fs::create_dir_all(&path).map_err(|source| CliError::File {
-            action: "make directory",
+            action: "create directory",
             path: path.clone(),
             source,
         })?;
         Ok(path)
     }
 
-    /// Where credentials for registries may be, the first first: `containers-auth.json(5)`.
+    /// Returns the paths of credential files for registries, in order of precedence. Source:
+    /// `containers-auth.json(5)`.
     pub fn auth_files(&self) -> Vec<PathBuf> {
         let home = self.home.as_ref();
         let config = self
@@ -128,7 +133,7 @@ impl Settings {
         .collect()
     }
 
-    /// How requests are made.
+    /// Returns the options for HTTP requests.
     pub fn http(&self) -> HttpOptions {
         HttpOptions::new()
             .http_proxy(self.http_proxy.clone())
@@ -136,8 +141,8 @@ impl Settings {
             .no_proxy(self.no_proxy.clone())
     }
 
-    /// `GOPROXY` as a go command on this machine would have it: from the environment, else from
-    /// `go env`, which knows the user's and the distribution's defaults.
+    /// Returns `GOPROXY` as a go command on this machine would use it: from the environment, or
+    /// from `go env`, which includes the defaults of the user and the distribution.
     pub fn goproxy(&self) -> Option<String> {
         self.goproxy.clone().or_else(|| {
             let output = Command::new("go")
@@ -154,14 +159,14 @@ impl Settings {
     }
 }
 
-/// What root installs is for every user, as packages are, whatever umask root has.
+/// Sets a umask that lets every user read and execute files that root installs, as for packages.
 pub fn share_if_root() {
     if is_root() {
         rustix::process::umask(Mode::WGRP | Mode::WOTH);
     }
 }
 
-/// Whether this process is root's, read from who owns its entry in `/proc`.
+/// Returns true if this process runs as root, according to the owner of its entry in `/proc`.
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)

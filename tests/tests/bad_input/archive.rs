@@ -68,7 +68,7 @@ fn another_version() {
     let (_bad, said) = error(|dest| Toy::new(Arch::X86_64).tar_gz(dest), 3);
     assert_snapshot!(said, @"
     error: bad.archive is Go 1.99.1, expected 1.99.2
-    hint: set `version` in the treefile to what the source is, or point `source` elsewhere
+    hint: set `version` in the treefile to the version of the source, or use another `source`
     ");
 }
 

@@ -25,7 +25,7 @@ fn layers_that_conflict() {
     layers("");
     assert_snapshot!(bad.compose([], 1), @"
     error: layers `one` and `two` both hold `/etc/motd`, with different content
-    hint: `override: true` on layer `two` lets it win
+    hint: set `override: true` on layer `two` to let its files replace those of lower layers
     ");
     layers(", override: true");
     bad.bench.compose([]);
@@ -63,7 +63,7 @@ fn layers_and_architectures() {
         .treefile("1.99.2", &source(&bad.bench.path("${basearch}-2.tar.gz")));
     assert_snapshot!(bad.compose([], 1), @"
     error: layer `common` is marked noarch, but `/usr/lib/sdk/go-1.99/src/arch.go` differs between x86_64 and aarch64
-    hint: keep what differs in a layer that is not noarch
+    hint: move the files that differ to a layer that is not noarch
     ");
 
     let equal = "layers:\n  text: { include: [LICENSE] }\n  common: { include: [LICENSE] }";
@@ -83,7 +83,7 @@ fn layers_and_architectures() {
     bad.bench.write("go.yaml", &text);
     assert_snapshot!(bad.compose([], 1), @"
     error: layer `text` has the same content as another commit on go-sdk/layer/text/[sha256]: found [sha256], expected [sha256]
-    hint: mark the layer `noarch: true`, so that it exists once for all architectures
+    hint: set `noarch: true` on the layer, so that all architectures share it
     ");
 }
 
@@ -97,7 +97,7 @@ fn a_release_that_exists() {
     bad.treefile(TOY, &archive, "");
     assert_snapshot!(bad.compose([], 1), @"
     error: release go-sdk/x86_64/1.99.1 exists with other content: found commit [sha256], expected [sha256]
-    hint: a release never moves; compose another version, or use --replace if nobody has it yet
+    hint: the ref of a release never moves; compose another version, or use --replace if the release has not been published
     ");
     let before = bad.bench.rev(X86);
     let commits = bad.bench.compose(["--replace"]);
@@ -112,12 +112,12 @@ fn reserved_metadata() {
     let said = bad.compose(["--add-metadata-string", "sdk.version=1"], 1);
     assert_snapshot!(said, @"
     error: metadata key `sdk.version` is set by the compose and cannot be added
-    hint: use a key under a domain of your own
+    hint: use a key that starts with your own domain name
     ");
     bad.bench.write("meta.json", "{\"ostree.ref-binding\": []}");
     assert_snapshot!(bad.compose(["--add-metadata-from-json", "meta.json"], 1), @"
     error: metadata key `ostree.ref-binding` is set by the compose and cannot be added
-    hint: use a key under a domain of your own
+    hint: use a key that starts with your own domain name
     ");
 }
 
@@ -135,7 +135,7 @@ fn metadata_that_cannot_be_read() {
     ");
     assert_snapshot!(bad.compose(["--add-metadata-string", "novalue"], 2), @"
     error: invalid value 'novalue' for '--add-metadata-string <KEY=VALUE>': expected KEY=VALUE
-    hint: `--help` shows what may stand there
+    hint: `--help` lists the allowed arguments
     ");
 }
 
@@ -159,7 +159,7 @@ fn a_parent_that_does_not_exist() {
     ");
     assert_snapshot!(bad.compose(["--parent", "something"], 1), @"
     error: no ref or commit `something` in repository [dir]/repo
-    hint: `ostree-go list` shows what there is
+    hint: `ostree-go list` shows the existing refs
     ");
 }
 
@@ -168,7 +168,7 @@ fn arguments() {
     let bad = Bad::new();
     assert_snapshot!(bad.compose(["--arch", "sparc"], 2), @"
     error: invalid value 'sparc' for '--arch <ARCH>': unknown architecture `sparc`, expected x86_64 or aarch64
-    hint: `--help` shows what may stand there
+    hint: `--help` lists the allowed arguments
     ");
     assert_snapshot!(bad.compose(["--forse"], 2), @"
     error: unexpected argument '--forse' found
@@ -202,7 +202,7 @@ fn errors_in_json() {
         "kind": "not-found",
         "message": "no repository at missing",
         "cause": null,
-        "hint": "`ostree-go compose` makes one, or `ostree-go init --repo missing`"
+        "hint": "create one with `ostree-go compose` or `ostree-go init --repo missing`"
       }
     }
     "#);
@@ -213,7 +213,7 @@ fn errors_in_json() {
         "kind": "invalid-input",
         "message": "invalid value 'sparc' for '--arch <ARCH>': unknown architecture `sparc`, expected x86_64 or aarch64",
         "cause": null,
-        "hint": "`--help` shows what may stand there"
+        "hint": "`--help` lists the allowed arguments"
       }
     }
     "#);
@@ -252,12 +252,12 @@ fn repositories_that_are_none() {
     let mut command = bad.bench.ostree_go(["compose", "go.yaml"]);
     assert_snapshot!(bad.refuse(command.env_remove("OSTREE_REPO"), 2), @"
     error: no repository given
-    hint: name one with --repo PATH, or in OSTREE_REPO
+    hint: specify one with --repo PATH or OSTREE_REPO
     ");
     let mut command = bad.bench.ostree_go(["list", "--repo", "missing"]);
     assert_snapshot!(bad.refuse(&mut command, 1), @"
     error: no repository at missing
-    hint: `ostree-go compose` makes one, or `ostree-go init --repo missing`
+    hint: create one with `ostree-go compose` or `ostree-go init --repo missing`
     ");
     bad.bench.write("folder/file", "");
     let mut command = bad
@@ -265,12 +265,12 @@ fn repositories_that_are_none() {
         .ostree_go(["compose", "go.yaml", "--repo", "folder"]);
     assert_snapshot!(bad.refuse(&mut command, 1), @"
     error: folder is not an OSTree repository: it has no `config`
-    hint: a repository is made in a folder that is empty or does not exist
+    hint: a repository can only be created in a directory that is empty or does not exist
     ");
     let mut command = bad.bench.ostree_go(["list", "--repo", "go.yaml"]);
     assert_snapshot!(bad.refuse(&mut command, 1), @"
     error: go.yaml is not an OSTree repository: it has no `config`
-    hint: a repository is made in a folder that is empty or does not exist
+    hint: a repository can only be created in a directory that is empty or does not exist
     ");
     let files = std::fs::read_dir(bad.bench.path("folder")).unwrap().count();
     assert_eq!(

@@ -133,13 +133,13 @@ fn publishing_promoting_and_pruning() {
     ");
     assert_snapshot!(said("prune --keep 1 --older-than soon"), @"
     2 invalid-input
-    error: invalid value 'soon' for '--older-than <DURATION>': expected a number and one of s, m, h, d, w, as in 90d
-    hint: `--help` shows what may stand there
+    error: invalid value 'soon' for '--older-than <DURATION>': expected a number and one of s, m, h, d, w, for example 90d
+    hint: `--help` lists the allowed arguments
     ");
     assert_snapshot!(said("prune --keep 1 --repo missing"), @"
     1 not-found
     error: no repository at missing
-    hint: `ostree-go compose` makes one, or `ostree-go init --repo missing`
+    hint: create one with `ostree-go compose` or `ostree-go init --repo missing`
     ");
 }
 
@@ -175,19 +175,19 @@ fn remotes() {
     assert_snapshot!(said("remote delete acme"), @"
     1 not-found
     error: no remote `acme` in repository [dir]/repo
-    hint: `ostree-go remote add` adds one
+    hint: add one with `ostree-go remote add`
     ");
     let add = "remote add acme http://127.0.0.1:1 --no-gpg-verify";
     bad.bench.run(add.split(' ')).ok();
     assert_snapshot!(said(add), @"
     1 invalid-input
     error: remote `acme` is there already, with URL http://127.0.0.1:1
-    hint: `ostree-go remote delete` deletes it, `ostree-go remote import-key` gives it more keys
+    hint: delete it with `ostree-go remote delete`, or add keys to it with `ostree-go remote import-key`
     ");
     assert_snapshot!(said("remote show-keys acne"), @"
     1 not-found
     error: no remote `acne` in repository [dir]/repo
-    hint: there is acme
+    hint: existing remotes: acme
     ");
     assert_snapshot!(said("remote import-key acme junk"), @"
     1 invalid-input
@@ -219,7 +219,7 @@ fn pulls() {
     assert_snapshot!(said("pull --mirror acme"), @"
     1 not-found
     error: remote `acme` at [url] has no summary, so that nobody knows its refs
-    hint: name the refs, or have the publisher run `ostree-go publish`
+    hint: name the refs, or ask the publisher to run `ostree-go publish`
     ");
     assert_snapshot!(said("pull acme a..b"), @"
     1 not-found
@@ -236,7 +236,7 @@ fn pulls() {
     assert_snapshot!(said(&format!("pull acme {REF} --max-bytes 10")), @"
     1 unsafe-content
     error: pulling from remote `acme` takes [n] bytes or more, at most 10 are allowed
-    hint: --max-bytes allows more
+    hint: use a larger value for --max-bytes
     ");
     let quick = format!("pull acme {REF} --retries 0 --stall-timeout 1");
     shop.server.fault("/objects/", Fault::Status(503));
@@ -279,7 +279,7 @@ fn pulls() {
     assert_snapshot!(said(&quick), @"
     3 mismatch
     error: ref go-sdk/x86_64/1.99 is refused: commit [sha256] is from 2025-01-01T00:00:00Z, older than [sha256], which is there and from 2026-01-01T00:00:00Z
-    hint: --allow-downgrade takes it
+    hint: use --allow-downgrade to accept it
     ");
     drop(bad);
     shop.host
@@ -320,7 +320,7 @@ fn deployments() {
             assert_snapshot!(said(verb), @"
             1 not-found
             error: nothing is installed under [dir]/root
-            hint: `ostree-go install` makes a root
+            hint: `ostree-go install` creates the root directory
             ");
         }
     }
@@ -338,7 +338,7 @@ fn deployments() {
     assert_snapshot!(said("install --from-repo missing 1.99.1"), @"
     1 not-found
     error: no repository at missing
-    hint: nothing was deployed; `ostree-go compose` makes one, or `ostree-go init --repo missing`
+    hint: nothing was deployed; create one with `ostree-go compose` or `ostree-go init --repo missing`
     ");
     assert_snapshot!(said(&format!("install {from} 1.99.1 --gpg-keys missing")), @"
     1 not-found
@@ -349,7 +349,7 @@ fn deployments() {
     assert_snapshot!(said("install 1.99.1"), @"
     1 not-found
     error: no ref or commit `go-sdk/x86_64/1.99.1` in repository [dir]/root/repo
-    hint: nothing was deployed; `ostree-go list` shows what there is
+    hint: nothing was deployed; `ostree-go list` shows the existing refs
     ");
     let args = format!("install {from} go-sdk/x86_64/1.99.1");
     let mut install = bad.bench.ostree_go(args.split(' '));
@@ -358,22 +358,22 @@ fn deployments() {
     assert_snapshot!(said("use 1.98"), @"
     1 not-found
     error: no deployment `1.98` under [dir]/root
-    hint: `ostree-go status` shows what there is
+    hint: `ostree-go status` shows the installed SDKs
     ");
     assert_snapshot!(said("uninstall 1.99.1"), @"
     1 invalid-input
     error: go 1.99.1 is the active deployment
-    hint: `use` another first, or give --active
+    hint: activate another SDK first with `ostree-go use`, or give --active
     ");
     assert_snapshot!(said("rollback"), @"
     1 not-found
     error: no deployment to go back to under [dir]/root
-    hint: `ostree-go use VERSION` takes any that is installed
+    hint: `ostree-go use VERSION` activates any installed SDK
     ");
     assert_snapshot!(said("env 1.98"), @"
     1 not-found
     error: no deployment `1.98` under [dir]/root
-    hint: `ostree-go status` shows what there is
+    hint: `ostree-go status` shows the installed SDKs
     ");
     bad.bench.write("root/state.json", "{");
     assert_snapshot!(said("status"), @"
@@ -385,6 +385,6 @@ fn deployments() {
     assert_snapshot!(said("status"), @"
     1 invalid-repo
     error: the state in [dir]/root/state.json has schema 99, expected at most 1
-    hint: use the ostree-go that wrote it, or a newer one
+    hint: use the version of ostree-go that wrote it, or a newer one
     ");
 }

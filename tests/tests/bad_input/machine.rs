@@ -110,12 +110,12 @@ fn a_repository_that_cannot_be_written() {
     assert_snapshot!(bad.refuse(&mut nobody(&["compose", "go.yaml"]), 1), @"
     error: cannot lock [dir]/repo/.ostree-go.lock
       Permission denied (os error 13)
-    hint: check who owns the path and how it is mounted
+    hint: check the owner and mode of the path, and the mount options
     ");
     assert_snapshot!(bad.refuse(&mut nobody(&["compose", "go.yaml", "--repo", "new/repo"]), 1), @"
     error: cannot make directory new/repo
       Permission denied (os error 13)
-    hint: check who owns the path and how it is mounted
+    hint: check the owner and mode of the path, and the mount options
     ");
     // What can be read can be looked at.
     run(&mut nobody(&["list"])).ok();
@@ -123,7 +123,7 @@ fn a_repository_that_cannot_be_written() {
     assert_snapshot!(bad.refuse(&mut nobody(&["list"]), 1), @"
     error: cannot read [dir]/repo/config
       Permission denied (os error 13)
-    hint: check who owns the path and how it is mounted
+    hint: check the owner and mode of the path, and the mount options
     ");
 }
 
@@ -157,7 +157,7 @@ fn a_full_disk() {
     let said = said.replace(disk.path().to_str().unwrap(), "[disk]");
     assert_snapshot!(without_free(&said), @"
     error: cannot write object [sha256] in repository [disk]/repo: it needs 8392704 bytes, and [free] are left beside the 125829 that `min-free-space` keeps free
-    hint: make room on the file system and run the command again
+    hint: free space on the file system and run the command again
     ");
     State::of(&repo).assert_is(&before);
 
@@ -167,7 +167,7 @@ fn a_full_disk() {
     let said = said.replace(disk.path().to_str().unwrap(), "[disk]");
     assert_snapshot!(said, @"
     error: cannot write object [sha256] in repository [disk]/repo: it needs 4096 bytes, and 0 are left beside the 125829 that `min-free-space` keeps free
-    hint: make room on the file system and run the command again
+    hint: free space on the file system and run the command again
     ");
     assert_refs(&repo, &before);
 
@@ -206,6 +206,6 @@ fn a_disk_too_full_for_a_repository() {
     assert_snapshot!(said, @"
     error: cannot make the folders in repository [disk]/repo
       Creating repo: fallocate: No space left on device
-    hint: make room on the file system and run the command again
+    hint: free space on the file system and run the command again
     ");
 }

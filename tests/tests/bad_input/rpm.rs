@@ -177,15 +177,15 @@ fn packages_of_another_kind() {
         .join(format!("golang-{TOY}-1.test.src.rpm"));
     assert_snapshot!(refused(&bad, &one(&source), 1), @"
     error: [dir]/rpms/golang-1.99.1-1.test.src.rpm is a source RPM, expected a binary one
-    hint: take the packages that are built from it
+    hint: use the binary packages that are built from it
     ");
     assert_snapshot!(refused(&bad, &one(&rpms.golang), 1), @"
     error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm: no folder has both VERSION and bin/go; VERSION is in /usr/lib/golang
-    hint: `rpm` takes all packages of an SDK together: golang, golang-bin and golang-src
+    hint: list all packages of the SDK under `rpm`: golang, golang-bin and golang-src
     ");
     assert_snapshot!(refused(&bad, &one(&rpms.src), 1), @"
     error: [dir]/rpms/golang-src-1.99.1-1.test.noarch.rpm: no folder has both VERSION and bin/go, and none has VERSION
-    hint: `rpm` takes all packages of an SDK together: golang, golang-bin and golang-src
+    hint: list all packages of the SDK under `rpm`: golang, golang-bin and golang-src
     ");
 }
 
@@ -214,7 +214,7 @@ fn packages_that_do_not_fit_together() {
     mixed.src = build("next", "1.99.2", Toy::new(Arch::X86_64), other).src;
     assert_snapshot!(refused(&bad, &mixed.source(""), 3), @"
     error: [dir]/next/golang-src-1.99.2-1.test.noarch.rpm is of version 1.99.2-1.test, expected that of [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm, 1.99.1-1.test
-    hint: take all packages from one build
+    hint: use packages from the same build
     ");
     let patched = Toy::new(Arch::X86_64).with("src/fmt/print.go", "package other\n");
     let twice = build("patched", TOY, patched, golang());

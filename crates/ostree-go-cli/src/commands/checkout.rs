@@ -7,41 +7,41 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Check a commit's tree out to a directory
+/// Check out the tree of a commit to a directory
 ///
-/// Files are hard links into the repository where that can be: writing to one damages the
-/// repository. Use --copy for a tree that is going to be changed.
+/// If possible, files are hard links into the repository, and writing to one damages the
+/// repository. Use --copy for a tree that will be modified.
 #[derive(Debug, clap::Args)]
 pub struct CheckoutArgs {
     /// A ref, a commit, or a version or channel of this machine's architecture
     #[arg(value_name = "REF")]
     rev: String,
 
-    /// Where to; it must not exist without --union
+    /// Target directory; it must not exist, except with --union
     #[arg(value_name = "DEST")]
     dest: PathBuf,
 
-    /// Only this directory of the tree: /usr/lib/sdk/go-1.26
+    /// Check out only this directory of the tree, for example /usr/lib/sdk/go-1.26
     #[arg(long, value_name = "PATH")]
     subpath: Option<String>,
 
-    /// What to do about files that are at DEST already
+    /// Handling of files that already exist in DEST
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    union: How,
+    union: UnionMode,
 
-    /// Copy every file
+    /// Copy all files instead of creating hard links
     #[arg(long)]
     copy: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum How {
+enum UnionMode {
     /// DEST must not exist
     #[default]
     None,
-    /// They stay
+    /// Keep existing files
     Add,
-    /// They have to be the same
+    /// Fail if existing files differ
     Identical,
 }
 
@@ -59,9 +59,9 @@ pub fn run(context: &Context<'_>, args: &CheckoutArgs) -> Result<ExitCode, CliEr
         .subpath(subpath)
         .copy(args.copy)
         .union(match args.union {
-            How::None => Union::None,
-            How::Add => Union::Add,
-            How::Identical => Union::Identical,
+            UnionMode::None => Union::None,
+            UnionMode::Add => Union::Add,
+            UnionMode::Identical => Union::Identical,
         });
     let made = checkout(&repo, commit, &args.dest, &options)?;
     let dest = args.dest.display();
@@ -73,7 +73,7 @@ pub fn run(context: &Context<'_>, args: &CheckoutArgs) -> Result<ExitCode, CliEr
     if made.crossed {
         let repo = repo.path().display();
         context.output.say(&format!(
-            "note: files are copies: {repo} is on another file system"
+            "note: files were copied because {repo} is on another file system"
         ));
     }
     let document = json!({

@@ -1,4 +1,4 @@
-use super::init::made;
+use super::init::created_message;
 use super::signing::SigningArgs;
 use super::{Context, UNCHANGED, resolve};
 use crate::error::CliError;
@@ -15,30 +15,30 @@ use std::sync::Arc;
 
 /// Compose Go SDKs into a repository
 ///
-/// Reads each treefile, takes the Go distributions it names, and commits them as layers and
-/// releases, then moves the channels. Each treefile is one transaction: all of it is there
-/// afterwards, or nothing. A release whose inputs did not change is not read again.
+/// Reads each treefile, commits the Go distributions that it names as layers and releases, and
+/// moves the channels. Each treefile is one transaction: either all of its commits are created or
+/// none. If the inputs of a release have not changed, its source is not read again.
 ///
-/// Prints the commit of each release, one a line, in the order of treefiles and architectures.
+/// Prints the commit of each release, one per line, in the order of treefiles and architectures.
 #[derive(Debug, clap::Args)]
 pub struct ComposeArgs {
-    /// What to compose
+    /// Treefiles to compose
     #[arg(required = true, value_name = "TREEFILE")]
     treefiles: Vec<PathBuf>,
 
-    /// Only this architecture of the treefile; may be given more than once
+    /// Compose only this architecture of the treefile (may be repeated)
     #[arg(long, value_name = "ARCH", value_parser = parse_arch)]
     arch: Vec<Arch>,
 
-    /// Say what would be composed, and stop
+    /// Print what would be composed, without changing the repository
     #[arg(long)]
     dry_run: bool,
 
-    /// Print the treefile merged with what it includes and expanded, as JSON, and stop
+    /// Print the treefile as JSON, with its includes merged and its variables expanded, and exit
     #[arg(long, conflicts_with = "dry_run")]
     print_treefile: bool,
 
-    /// Read the sources even if nothing changed
+    /// Compose even if the inputs have not changed
     #[arg(long)]
     force_nocache: bool,
 
@@ -46,41 +46,42 @@ pub struct ComposeArgs {
     #[arg(long)]
     unchanged_exit_77: bool,
 
-    /// Update the time of this file if something changed
+    /// Update the modification time of this file if something changed
     #[arg(long, value_name = "FILE")]
     touch_if_changed: Option<PathBuf>,
 
-    /// Write the commit of each release to this file, one a line, instead of moving the refs of
+    /// Write the commit of each release to this file, one per line, instead of moving the refs of
     /// releases and channels
     #[arg(long, value_name = "FILE")]
     write_commitid_to: Option<PathBuf>,
 
-    /// Write what was composed to this file, as rpm-ostree does: an object, or an array of them
-    /// if there is more than one release
+    /// Write a description of the result to this file, as rpm-ostree does: a JSON object, or an
+    /// array of objects if there is more than one release
     #[arg(long, value_name = "FILE")]
     write_composejson_to: Option<PathBuf>,
 
-    /// Add a string to the metadata of the release; may be given more than once
+    /// Add a string to the metadata of the release (may be repeated)
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
     add_metadata_string: Vec<(String, String)>,
 
-    /// Add the keys of a JSON object to the metadata of the release
+    /// Add the keys of the JSON object in this file to the metadata of the release
     #[arg(long, value_name = "FILE")]
     add_metadata_from_json: Option<PathBuf>,
 
-    /// The commit before the release's
+    /// Parent of the release commit (default: none)
     #[arg(long, value_name = "REV", conflicts_with = "no_parent")]
     parent: Option<String>,
 
-    /// Give the release no parent (the default; for scripts that say so)
+    /// Create the release commit without a parent; this is the default, and accepted for
+    /// compatibility with rpm-ostree
     #[arg(long)]
     no_parent: bool,
 
-    /// Let the release's ref move to another commit
+    /// Allow the ref of the release to move to another commit
     #[arg(long)]
     replace: bool,
 
-    /// The folder that keeps downloads
+    /// Directory for cached downloads (default: $XDG_CACHE_HOME/ostree-go)
     #[arg(long, value_name = "DIR")]
     cachedir: Option<PathBuf>,
 
@@ -109,7 +110,7 @@ pub fn run(context: &Context<'_>, args: &ComposeArgs) -> Result<ExitCode, CliErr
     if args.print_treefile {
         return print_treefiles(context, &treefiles);
     }
-    // What the caller got wrong is told before anything is made.
+    // Errors in the arguments are reported before anything is created.
     context.settings.source_date_epoch()?;
     metadata(args)?;
     let path = context.repo_path()?;
@@ -147,11 +148,11 @@ fn open_or_create(context: &Context<'_>, path: &Path) -> Result<Repo, CliError> 
         return Ok(Repo::open(path)?);
     }
     let repo = Repo::create(path, RepoMode::Archive)?;
-    context.output.say(&made(&repo));
+    context.output.say(&created_message(&repo));
     Ok(repo)
 }
 
-/// The compose that the command line asks for.
+/// Returns the compose operation for the given arguments.
 fn prepare(
     context: &Context<'_>,
     args: &ComposeArgs,
@@ -167,7 +168,7 @@ fn prepare(
         .replace(args.replace)
         .set_refs(args.write_commitid_to.is_none())
         .cache(args.cachedir.clone().unwrap_or_else(|| settings.cache()))
-        .goproxy(if asks_a_proxy(treefile) {
+        .goproxy(if needs_goproxy(treefile) {
             settings.goproxy()
         } else {
             None
@@ -189,15 +190,16 @@ fn prepare(
     Ok(compose)
 }
 
-/// Whether a source needs `GOPROXY`, which takes a run of the go command to know.
-fn asks_a_proxy(treefile: &Treefile) -> bool {
+/// Returns true if a source needs the default of `GOPROXY`. It is only looked up in that case,
+/// because that runs the go command.
+fn needs_goproxy(treefile: &Treefile) -> bool {
     treefile.releases().iter().any(|release| {
         let is_module = |source: &SourceSpec| matches!(source, SourceSpec::Module { .. });
         release.goproxy.is_none() && release.sources.iter().any(is_module)
     })
 }
 
-/// The architectures asked for, each once.
+/// Returns the requested architectures without duplicates.
 fn arches(args: &ComposeArgs) -> Vec<Arch> {
     let mut arches: Vec<Arch> = Vec::new();
     for arch in &args.arch {
@@ -244,7 +246,7 @@ fn dry_run(
     let (mut rows, mut releases, mut unchanged) = (Vec::new(), Vec::new(), true);
     for treefile in treefiles {
         let compose = prepare(context, args, treefile, repo)?;
-        // Where there is no repository yet, everything is left to do.
+        // Without a repository, everything has to be composed.
         let planned: Vec<(_, &str)> = match repo {
             Some(repo) => {
                 let plan = compose.plan(repo)?;
@@ -284,7 +286,7 @@ fn dry_run(
     let repo = context.repo_path()?;
     let document =
         json!({"repo": repo, "dry_run": true, "unchanged": unchanged, "releases": releases});
-    let text = || table(&["RELEASE", "WOULD", "SOURCES"], &rows);
+    let text = || table(&["RELEASE", "ACTION", "SOURCES"], &rows);
     context.output.data(&document, text)?;
     Ok(match unchanged && args.unchanged_exit_77 {
         true => ExitCode::from(UNCHANGED),
@@ -292,7 +294,7 @@ fn dry_run(
     })
 }
 
-/// What would be done about a release. Without a pin, only its source can say.
+/// Returns the planned action for a release: `check` means that the source has to be opened to decide.
 fn action(release: &PlannedRelease<'_>) -> &'static str {
     match release {
         PlannedRelease {
@@ -307,7 +309,7 @@ fn action(release: &PlannedRelease<'_>) -> &'static str {
     }
 }
 
-/// A line per layer, release and channel.
+/// Prints one line for each layer, release and channel.
 fn say(context: &Context<'_>, composed: &Composed) {
     if context.output.is_json_lines() {
         for release in &composed.releases {
@@ -358,7 +360,7 @@ fn say(context: &Context<'_>, composed: &Composed) {
         for channel in &release.channels {
             let name = channel.ref_name.as_str();
             let (state, detail) = match channel.state {
-                ChannelState::Newer => ("stays", format!("{name} has a newer version")),
+                ChannelState::Newer => ("not moved", format!("{name} has a newer version")),
                 state => (state.as_str(), name.to_owned()),
             };
             rows.push([
@@ -380,7 +382,7 @@ fn say(context: &Context<'_>, composed: &Composed) {
     }
 }
 
-/// A column of numbers, which stand right.
+/// A right-aligned column of numbers.
 struct Column(usize);
 
 impl Column {
@@ -416,7 +418,8 @@ fn write_files(
         touch(path)?;
     }
     if let Some(path) = &args.write_commitid_to {
-        // As there, a single one is nothing but the commit.
+        // As in rpm-ostree, the file of a single release contains only the commit ID without a
+        // newline.
         write(path, commit_lines(releases).trim_end())?;
     }
     if let Some(path) = &args.write_composejson_to {
@@ -449,8 +452,8 @@ pub(super) fn touch(path: &PathBuf) -> Result<(), CliError> {
     })
 }
 
-/// A release in the shape of rpm-ostree's `--write-composejson-to`. What there is none of is left
-/// out, as there.
+/// Formats a release like rpm-ostree's `--write-composejson-to`. As there, fields without a value are
+/// omitted.
 ///
 /// Source: `rpmostree_composeutil_write_composejson` in `src/app/rpmostree-composeutil.cxx`.
 fn composejson(release: &ComposedRelease, set_refs: bool) -> Value {
@@ -464,7 +467,8 @@ fn composejson(release: &ComposedRelease, set_refs: bool) -> Value {
             ("ostree-n-metadata-written", objects.new_metadata),
             ("ostree-n-content-total", objects.content),
             ("ostree-n-content-written", objects.new_content),
-            // Files that need not be hashed because their inode is known: there are none here.
+            // The number of files that are not hashed because their inode is known, which does
+            // not apply here.
             ("ostree-n-cache-hits", 0),
             ("ostree-content-bytes-written", objects.new_content_bytes),
         ] {

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Look into the static deltas of a repository
+/// Inspect the static deltas of a repository
 ///
-/// `publish` makes them.
+/// `publish` generates the deltas.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub struct DeltaArgs {
@@ -23,15 +23,15 @@ pub struct DeltaArgs {
 enum Action {
     /// List the deltas with their sizes
     List,
-    /// Show what is in a delta
+    /// Show the content of a delta
     Show {
-        /// Its name as `list` has it: FROM-TO, or TO alone for one from nothing; or the ref of
-        /// one from nothing
+        /// Name of the delta as printed by `list`: FROM-TO, or TO for a delta from nothing; or the
+        /// ref of the target of a delta from nothing
         #[arg(value_name = "DELTA")]
         delta: String,
 
-        /// Check who signed it, by the Ed25519 public keys in this file, one a line, in base64;
-        /// exits with 3 if none of them did
+        /// Verify the signatures with the Ed25519 public keys in this file, one per line, in
+        /// base64; exits with 3 if none of the keys signed the delta
         #[arg(long, value_name = "FILE")]
         ed25519_keys: Option<PathBuf>,
     },
@@ -154,7 +154,7 @@ fn text(details: &DeltaDetails, signatures: &[Signature]) -> String {
     }));
     let signed = match details.signed_by.as_slice() {
         [] => String::new(),
-        kinds => format!(", with signatures by {}", kinds.join(", ")),
+        kinds => format!(", signed with {}", kinds.join(", ")),
     };
     let checked = signatures.iter().map(|signature| {
         let (status, kind) = (signature.status.as_str(), signature.kind);
@@ -168,7 +168,7 @@ fn text(details: &DeltaDetails, signatures: &[Signature]) -> String {
         .from
         .map_or_else(|| "nothing".to_owned(), |from| from.to_string());
     let mut text = format!(
-        "from {from}\nto   {}\nmade {}{signed}\n\n",
+        "from {from}\nto   {}\ntime {}{signed}\n\n",
         details.name.to,
         time(details.timestamp)
     );
@@ -177,7 +177,7 @@ fn text(details: &DeltaDetails, signatures: &[Signature]) -> String {
         text.push_str(&checked);
         text.push('\n');
     }
-    let header = ["PART", "SIZE", "GIVES", "OBJECTS", "OPERATIONS"];
+    let header = ["PART", "SIZE", "UNPACKED", "OBJECTS", "OPERATIONS"];
     text.push_str(&table(&header, &rows));
     if !details.patched.is_empty() {
         let patched = details.patched.iter().map(|file| {

@@ -5,14 +5,14 @@ use ostree_go_sdk::{Change, CommitInfo, Diff, FileInfo, diff};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// Show what differs between two releases
+/// Show the differences between two releases
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
-    /// The release compared from
+    /// Old release: a ref, a commit, or a version or channel of this machine's architecture
     #[arg(value_name = "FROM")]
     from: String,
 
-    /// The release compared to
+    /// New release: a ref, a commit, or a version or channel of this machine's architecture
     #[arg(value_name = "TO")]
     to: String,
 }
@@ -103,7 +103,7 @@ fn text(diff: &Diff) -> String {
     };
     let (from, to) = (name(&diff.from), name(&diff.to));
     if diff.changes.is_empty() {
-        return format!("Go {from} → {to}: no difference\n");
+        return format!("Go {from} → {to}: no differences\n");
     }
     let summary = Summary::of(diff);
     let sign = if summary.bytes < 0 { '-' } else { '+' };

@@ -8,21 +8,21 @@ use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Print what puts an installed SDK on PATH
+/// Print the shell command that adds an installed SDK to PATH
 ///
-/// Without VERSION it is the active one, whichever that is later. In a shell's start-up file:
-/// `eval "$(ostree-go env)"`, or in fish `ostree-go env --shell fish | source`.
+/// Without VERSION, the path always refers to the active SDK, also after a later switch. Add to a
+/// shell's start-up file: `eval "$(ostree-go env)"`, or in fish `ostree-go env --shell fish | source`.
 #[derive(Debug, clap::Args)]
 pub struct EnvArgs {
-    /// Another installed SDK than the active one
+    /// An installed SDK (default: the active one)
     #[arg(value_name = "VERSION")]
     name: Option<String>,
 
-    /// The machine the SDK is for
+    /// Architecture of the SDK
     #[arg(long, value_name = "ARCH", requires = "name")]
     arch: Option<Arch>,
 
-    /// Whose words to use
+    /// Syntax of the output
     #[arg(long, value_enum, default_value_t, value_name = "SHELL")]
     shell: Shell,
 }
@@ -69,12 +69,12 @@ pub fn run(context: &Context<'_>, args: &EnvArgs) -> Result<ExitCode, CliError> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// A word in single quotes, in which only `'` means anything to a POSIX shell.
+/// Quotes a path for a POSIX shell, in single quotes, in which only `'` has a special meaning.
 fn quote_sh(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
-/// A word in single quotes, in which `'` and `\` mean something to fish.
+/// Quotes a path for fish, in single quotes, in which `'` and `\` have a special meaning.
 fn quote_fish(path: &Path) -> String {
     let text = path.display().to_string();
     format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_quoted_for_each_shell() {
+    fn paths_are_quoted_for_each_shell() {
         let path = Path::new(r"/a b/it's\$x");
         assert_eq!(quote_sh(path), r"'/a b/it'\''s\$x'");
         assert_eq!(quote_fish(path), r"'/a b/it\'s\\$x'");

@@ -1,4 +1,4 @@
-use super::{Context, DRIFT};
+use super::{Context, DAMAGED};
 use crate::error::CliError;
 use crate::output::{count, short};
 use crate::progress::Terminal;
@@ -6,10 +6,10 @@ use ostree_go_sdk::{FsckReport, fsck};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// Check every object of a repository
+/// Verify all objects of a repository
 ///
-/// Reads every object and computes its checksum anew, then looks whether every commit has all
-/// its objects. Changes nothing. Exits with 4 if anything is damaged or missing.
+/// Reads every object and compares its content with its checksum, then checks that all objects of
+/// every commit exist. Changes nothing. Exits with 4 if an object is damaged or missing.
 #[derive(Debug, clap::Args)]
 pub struct FsckArgs {}
 
@@ -29,7 +29,7 @@ pub fn run(context: &Context<'_>, _: &FsckArgs) -> Result<ExitCode, CliError> {
     Ok(if report.damaged.is_empty() {
         ExitCode::SUCCESS
     } else {
-        ExitCode::from(DRIFT)
+        ExitCode::from(DAMAGED)
     })
 }
 
@@ -38,7 +38,7 @@ fn text(report: &FsckReport) -> String {
     for object in &report.damaged {
         let commits: Vec<String> = object.needed_by.iter().map(short).collect();
         let needed_by = match commits.as_slice() {
-            [] => "needed by no commit".to_owned(),
+            [] => "not needed by any commit".to_owned(),
             commits => format!("needed by {}", commits.join(", ")),
         };
         text.push_str(&format!(
@@ -48,9 +48,9 @@ fn text(report: &FsckReport) -> String {
     }
     let checked = count(report.checked);
     match report.damaged.len() {
-        0 => text.push_str(&format!("{checked} objects, all good\n")),
+        0 => text.push_str(&format!("{checked} objects checked, no damage found\n")),
         damaged => text.push_str(&format!(
-            "{checked} objects, {damaged} damaged or missing\n"
+            "{checked} objects checked, {damaged} damaged or missing\n"
         )),
     }
     text

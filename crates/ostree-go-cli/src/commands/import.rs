@@ -8,34 +8,35 @@ use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Bring a release back from an OCI image
+/// Import a release from an OCI image
 ///
-/// The commits of the release and its layers are those that were exported, with their checksums,
-/// signatures and refs. Whatever differs is refused, and nothing is imported then.
+/// Restores the commits of the release and its layers as they were exported, with their checksums,
+/// signatures and refs. If anything differs, the import fails and changes nothing.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    /// Where it is: `oci:FOLDER[:TAG]`, `oci-archive:FILE[:TAG]` or
-    /// `docker://REGISTRY/NAME[:TAG][@sha256:DIGEST]`; `oci+http://` for a registry without encryption
+    /// Location of the image: `oci:DIRECTORY[:TAG]`, `oci-archive:FILE[:TAG]` or
+    /// `docker://REGISTRY/NAME[:TAG][@sha256:DIGEST]`; use `oci+http://` for a registry without encryption
     #[arg(value_name = "IMAGE")]
     image: String,
 
-    /// Require signatures by this remote's keys, and set its refs instead of local ones
+    /// Require signatures by the keys of this remote, and create refs of this remote instead of local
+    /// refs
     #[arg(long, value_name = "NAME")]
     remote: Option<String>,
 
-    /// Only the image for this architecture: x86_64 or aarch64
+    /// Import only the image for this architecture: x86_64 or aarch64
     #[arg(long, value_name = "ARCH")]
     arch: Option<Arch>,
 
-    /// Check the commits, say what there is to import, and change nothing
+    /// Check the commits and print what would be imported, without changing anything
     #[arg(long)]
     dry_run: bool,
 
-    /// Take a commit that is older than the one that is there
+    /// Accept a commit that is older than the current one
     #[arg(long)]
     allow_downgrade: bool,
 
-    /// Download at most this many bytes
+    /// Maximum number of bytes to download
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<u64>,
 }

@@ -5,27 +5,27 @@ use ostree_go_sdk::{Repo, RepoMode};
 use serde_json::json;
 use std::process::ExitCode;
 
-/// Make an empty repository
+/// Create an empty repository
 ///
-/// `compose` makes one by itself, in archive mode; this is for the other modes. Making a
-/// repository where one is changes nothing.
+/// `compose` creates a repository in archive mode automatically; use `init` for the other modes. If
+/// the repository already exists, it is not changed.
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
-    /// How the repository stores files
+    /// Storage mode of the repository
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Mode {
-    /// Compressed, to be served over HTTP
+    /// Compressed files, for serving over HTTP
     #[default]
     Archive,
-    /// Plain files, owner and mode in a user xattr; needs no root
+    /// Uncompressed files, with owner and mode in a user xattr; does not need root
     BareUser,
-    /// Plain files, no ownership; needs no root and no xattrs
+    /// Uncompressed files without ownership; needs neither root nor xattrs
     BareUserOnly,
-    /// Plain files with their real owner; needs root
+    /// Uncompressed files with their real owner; needs root
     Bare,
 }
 
@@ -40,10 +40,10 @@ impl From<Mode> for RepoMode {
     }
 }
 
-/// What is said of a new repository.
-pub fn made(repo: &Repo) -> String {
+/// Returns the message about a new repository.
+pub fn created_message(repo: &Repo) -> String {
     format!(
-        "made repository {} in {} mode",
+        "created repository {} in {} mode",
         repo.path().display(),
         repo.mode()
     )
@@ -66,10 +66,10 @@ pub fn run(context: &Context<'_>, args: &InitArgs) -> Result<ExitCode, CliError>
         )));
     }
     context.output.say(&if created {
-        made(&repo)
+        created_message(&repo)
     } else {
         let path = path.display();
-        format!("repository {path} is there already, in {wanted} mode")
+        format!("repository {path} already exists, in {wanted} mode")
     });
     let document = json!({"repo": path, "mode": wanted.as_str(), "created": created});
     context.output.data(&document, String::new)?;

@@ -5,10 +5,10 @@ use ostree_go_sdk::{CommitKind, list};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// List what a repository holds: releases and channels
+/// List the releases and channels of a repository
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// Layers and refs of other origin too
+    /// Also list layers and all other refs
     #[arg(short, long)]
     all: bool,
 }
@@ -42,7 +42,7 @@ pub fn run(context: &Context<'_>, args: &ListArgs) -> Result<ExitCode, CliError>
                         .to_owned(),
                     or_dash(commit.bytes.map(bytes)),
                     or_dash(commit.files.map(count)),
-                    // A layer has none, so that it is the same whoever made it, and when.
+                    // The timestamp of a layer is 0, so that its commit is reproducible.
                     or_dash((commit.timestamp > 0).then(|| time(commit.timestamp))),
                     short(commit.id),
                 ]
@@ -61,7 +61,7 @@ pub fn run(context: &Context<'_>, args: &ListArgs) -> Result<ExitCode, CliError>
         let path = repo.path().display();
         context
             .output
-            .say(&format!("{path} holds no releases and no channels"));
+            .say(&format!("{path} contains no releases and no channels"));
     }
     Ok(ExitCode::SUCCESS)
 }

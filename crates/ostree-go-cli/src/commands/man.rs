@@ -5,22 +5,22 @@ use clap::CommandFactory;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Print the manual page, or write those of every verb
+/// Print the man page, or write the man pages of all verbs
 #[derive(Debug, clap::Args)]
 pub struct ManArgs {
-    /// Write ostree-go.1 and a page per verb into this folder
+    /// Write ostree-go.1 and one page for each verb into this directory
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
 }
 
 pub fn run(context: &Context<'_>, args: &ManArgs) -> Result<ExitCode, CliError> {
     let mut command = Cli::command();
-    // Gives every verb the global options, and its page its own name.
+    // Adds the global options to every verb, and sets the names of the pages.
     command.build();
     match &args.output_dir {
         Some(folder) => {
             let failed = |source| CliError::File {
-                action: "write manual pages into",
+                action: "write man pages to",
                 path: folder.clone(),
                 source,
             };

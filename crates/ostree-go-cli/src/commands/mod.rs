@@ -1,4 +1,4 @@
-//! The verbs, one file each: arguments and one function.
+//! The verbs. Each file contains the arguments of a verb and the function that runs it.
 
 mod checkout;
 mod completions;
@@ -49,8 +49,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Exit code of a check that found damage.
-const DRIFT: u8 = 4;
-/// Exit code of a compose that changed nothing, where the caller asked to be told.
+const DAMAGED: u8 = 4;
+/// Exit code of a command that changed nothing, with `--unchanged-exit-77`.
 const UNCHANGED: u8 = 77;
 
 #[derive(Debug, Subcommand)]
@@ -77,9 +77,9 @@ pub enum Command {
     Upgrade(upgrade::UpgradeArgs),
     Use(use_::UseArgs),
     Uninstall(uninstall::UninstallArgs),
-    /// Keep an installed SDK from being removed by `gc`
+    /// Protect an installed SDK from removal by `gc --superseded`
     Pin(pin::PinArgs),
-    /// Let `gc --superseded` remove an SDK again
+    /// Allow `gc --superseded` to remove an SDK again
     Unpin(pin::PinArgs),
     Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
@@ -91,7 +91,7 @@ pub enum Command {
     Man(man::ManArgs),
 }
 
-/// What every verb works with.
+/// Context of a verb: global options, settings and output.
 pub struct Context<'a> {
     pub global: GlobalArgs,
     pub settings: &'a Settings,
@@ -141,11 +141,11 @@ pub fn run(cli: Cli, settings: &Settings, output: &Output) -> Result<ExitCode, C
 }
 
 impl Context<'_> {
-    /// The path of the repository the command is about.
+    /// Returns the path of the repository that was given on the command line.
     fn repo_path(&self) -> Result<&Path, CliError> {
         self.global.repo.as_deref().ok_or_else(|| CliError::Usage {
             message: "no repository given".to_owned(),
-            hint: Some("name one with --repo PATH, or in OSTREE_REPO".to_owned()),
+            hint: Some("specify one with --repo PATH or OSTREE_REPO".to_owned()),
         })
     }
 
@@ -153,13 +153,14 @@ impl Context<'_> {
         Ok(Repo::open(self.repo_path()?)?)
     }
 
-    /// What a registry knows this user by.
+    /// Returns the credentials for the registry of an image.
     fn registry_auth(&self, image: Option<&ImageReference>) -> Result<RegistryAuth, CliError> {
         let found = image.map(|image| authfile::credentials(self.settings, None, image));
         found.unwrap_or(Ok(RegistryAuth::Anonymous))
     }
 
-    /// The repository that remotes are about: the one that is named, else the root's.
+    /// Opens the repository that remotes belong to: the one given on the command line, or that of
+    /// the root directory.
     fn client_repo(&self) -> Result<Repo, CliError> {
         match &self.global.repo {
             Some(path) => Ok(Repo::open(path)?),
@@ -168,7 +169,7 @@ impl Context<'_> {
     }
 }
 
-/// The commit that a ref, a commit or a short ref names: `1.26.5` means
+/// Resolves a ref, a commit or an abbreviated ref: `1.26.5` means
 /// `go-sdk/<this machine's basearch>/1.26.5`.
 fn resolve(repo: &Repo, rev: &str) -> Result<CommitId, CliError> {
     let error = match repo.resolve(rev) {
@@ -180,7 +181,7 @@ fn resolve(repo: &Repo, rev: &str) -> Result<CommitId, CliError> {
     };
     match repo.resolve(&whole_ref(rev, arch)) {
         Ok(id) => Ok(id),
-        // What is near the whole name is the better hint.
+        // A suggestion for the full name is the better hint.
         Err(RepoError::NoSuchRev {
             path,
             nearest: Some(nearest),
@@ -194,7 +195,8 @@ fn resolve(repo: &Repo, rev: &str) -> Result<CommitId, CliError> {
     }
 }
 
-/// `1.26` means `go-sdk/<basearch>/1.26`; what has a slash is a whole ref.
+/// Expands an abbreviated ref: `1.26` means `go-sdk/<basearch>/1.26`. A name with a slash is returned
+/// unchanged.
 fn whole_ref(word: &str, arch: Arch) -> String {
     match word.contains('/') {
         true => word.to_owned(),
@@ -202,14 +204,14 @@ fn whole_ref(word: &str, arch: Arch) -> String {
     }
 }
 
-/// The ref that a version, a channel or a whole ref names.
+/// Returns the ref for a version, a channel or a full ref name.
 fn ref_name(word: &str, arch: Option<Arch>) -> Result<RefName, CliError> {
     let whole = arch.map_or_else(|| word.to_owned(), |arch| whole_ref(word, arch));
     let parsed = whole.parse();
     parsed.map_err(|error: InvalidRef| CliError::usage(error.to_string()))
 }
 
-/// The same, and behind an `@` the digest of the image that it is to be: `1.26.5@sha256:00ff…`.
+/// Returns the same, and the expected digest of the image after an `@`: `1.26.5@sha256:00ff…`.
 fn pinned(word: &str, arch: Option<Arch>) -> Result<(RefName, Option<Sha256>), CliError> {
     let Some((name, pin)) = word.split_once('@') else {
         return Ok((ref_name(word, arch)?, None));
@@ -218,13 +220,13 @@ fn pinned(word: &str, arch: Option<Arch>) -> Result<(RefName, Option<Sha256>), C
     match digest {
         Some(digest) => Ok((ref_name(name, arch)?, Some(digest))),
         None => Err(CliError::usage(format!(
-            "`{}` is no digest, expected `sha256:` and 64 hexadecimal digits",
+            "`{}` is not a digest, expected `sha256:` and 64 hexadecimal digits",
             pin.escape_debug()
         ))),
     }
 }
 
-/// A signature in JSON.
+/// Formats a signature as JSON.
 fn signature_json(signature: &Signature) -> Value {
     use crate::output::time;
     json!({
@@ -239,7 +241,7 @@ fn signature_json(signature: &Signature) -> Value {
     })
 }
 
-/// A commit in JSON, as `list`, `log`, `show` and `diff` print it.
+/// Formats a commit as JSON, for `list`, `log`, `show` and `diff`.
 fn commit_json(commit: &CommitInfo) -> Value {
     let layers = commit
         .layers

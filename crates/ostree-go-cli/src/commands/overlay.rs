@@ -10,54 +10,55 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Lay SDKs over the tree of an OS, for an OS image
+/// Add SDKs to an OS commit, for an OS image
 ///
-/// Makes an OS commit of the base's tree and metadata with the SDKs in it, as rpm-ostree does
-/// with `ostree-layers`. A path that both have with different content is an error. Files of the
-/// SDKs get labels by the SELinux policy of the base; the base's files are used as they are.
+/// Creates an OS commit with the tree and metadata of the base and the SDKs, as rpm-ostree does with
+/// `ostree-layers`. If the base and an SDK have the same path with different content, the command
+/// fails. Files of the SDKs are labelled by the SELinux policy of the base; files of the base are
+/// not changed.
 ///
-/// Prints the commit.
+/// Prints the commit ID.
 #[derive(Debug, clap::Args)]
 #[command(disable_version_flag = true)]
 pub struct OverlayArgs {
-    /// A ref or commit of the OS
+    /// Base: a ref or a commit of an OS
     #[arg(value_name = "BASE")]
     base: String,
 
-    /// The SDKs, lowest first: refs, commits, or versions or channels of the base's architecture
+    /// SDKs, lowest first: refs, commits, or versions or channels of the base's architecture
     #[arg(required = true, value_name = "RELEASE")]
     releases: Vec<String>,
 
-    /// The ref of the new commit
+    /// Ref of the new commit
     #[arg(long, value_name = "NEW-REF", value_parser = parse_ref)]
     r#ref: RefName,
 
-    /// The repository that has the SDKs (default: the one that has the base)
+    /// Repository of the SDKs (default: the repository of the base)
     #[arg(long, value_name = "PATH")]
     sdk_repo: Option<PathBuf>,
 
-    /// Let files of an SDK take the place of others, as `ostree-override-layers` does
+    /// Let files of an SDK replace existing files, as with `ostree-override-layers`
     #[arg(long)]
     r#override: bool,
 
-    /// The version of the new commit (default: the base's)
+    /// Version of the new commit (default: the base's)
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
 
-    /// The commit before the new one (default: what its ref names)
+    /// Parent of the new commit (default: the commit that its ref names)
     #[arg(long, value_name = "REV", conflicts_with = "no_parent")]
     parent: Option<String>,
 
-    /// Give the new commit no parent
+    /// Create the new commit without a parent
     #[arg(long)]
     no_parent: bool,
 
-    /// How labels are looked up: with 1, `/usr/etc` counts as `/etc`, as with rpm-ostree's
-    /// `selinux-label-version: 1`
+    /// SELinux labelling epoch: with 1, files in `/usr/etc` are labelled as in `/etc`, as with
+    /// rpm-ostree's `selinux-label-version: 1`
     #[arg(long, value_name = "EPOCH", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1))]
     selinux_labeling_epoch: u32,
 
-    /// Say what would be done, and stop
+    /// Print what would be done, without changing the repository
     #[arg(long)]
     dry_run: bool,
 
@@ -65,11 +66,11 @@ pub struct OverlayArgs {
     #[arg(long)]
     unchanged_exit_77: bool,
 
-    /// Update the time of this file if something changed
+    /// Update the modification time of this file if something changed
     #[arg(long, value_name = "FILE")]
     touch_if_changed: Option<PathBuf>,
 
-    /// Write the commit to this file instead of moving the ref
+    /// Write the commit ID to this file instead of moving the ref
     #[arg(long, value_name = "FILE")]
     write_commitid_to: Option<PathBuf>,
 
@@ -129,9 +130,9 @@ pub fn run(context: &Context<'_>, args: &OverlayArgs) -> Result<ExitCode, CliErr
     let made = plan.execute()?;
     write_files(args, &made)?;
     context.output.say(&match made.unchanged {
-        true => format!("{} has this base with these SDKs already", made.ref_name),
+        true => format!("{} is up to date", made.ref_name),
         false => format!(
-            "{} is {} now: {} files, {}, {}",
+            "{} is now {}: {} files, {}, {}",
             match args.write_commitid_to {
                 Some(_) => "the commit",
                 None => made.ref_name.as_str(),
@@ -167,7 +168,7 @@ pub fn run(context: &Context<'_>, args: &OverlayArgs) -> Result<ExitCode, CliErr
     Ok(exit(args, made.unchanged))
 }
 
-/// `1.26.5` is the release for the base's machine, not for this one.
+/// Resolves an abbreviated ref for the architecture of the base instead of this machine's.
 fn resolve_for(
     repo: &Repo,
     rev: &str,
@@ -232,10 +233,10 @@ fn write_files(args: &OverlayArgs, made: &Overlaid) -> Result<(), CliError> {
 
 fn say(warning: OverlayWarning) -> &'static str {
     match warning {
-        OverlayWarning::NoOs => "the base has no /usr/lib/os-release: is it an OS?",
-        OverlayWarning::NoArch => "the base does not say for which architecture it is",
+        OverlayWarning::NoOs => "the base has no /usr/lib/os-release, so it may not be an OS",
+        OverlayWarning::NoArch => "the metadata of the base does not name its architecture",
         OverlayWarning::NoPolicy => "the base has no SELinux policy; the SDK's files get no labels",
-        _ => "something about the base looks wrong",
+        _ => "unknown problem with the base",
     }
 }
 

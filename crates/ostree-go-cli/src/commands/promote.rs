@@ -10,16 +10,18 @@ use std::sync::Arc;
 
 /// Move a channel to a release
 ///
-/// The channel gets a commit of the release's tree, after its last one. Prints its id.
+/// Creates a commit with the tree of the release, whose parent is the last commit of the channel.
+/// Prints the commit ID.
 #[derive(Debug, clap::Args)]
 pub struct PromoteArgs {
-    /// A release's ref, a commit, or a version of this machine's architecture
+    /// Release: a ref, a commit, or a version of this machine's architecture
     release: String,
 
-    /// The channel: a whole ref, or its last part (`stable`), which then stands beside the release
+    /// Channel: a full ref, or its last part, for example `stable`; the rest is then taken from the
+    /// release's ref
     channel: String,
 
-    /// Let the channel go back to an older version
+    /// Allow moving the channel to an older version
     #[arg(long)]
     allow_downgrade: bool,
 
@@ -41,9 +43,12 @@ pub fn run(context: &Context<'_>, args: &PromoteArgs) -> Result<ExitCode, CliErr
     let promoted = promote.execute(&repo)?;
     let version = release.version.unwrap_or_default();
     context.output.say(&match promoted.state {
-        ChannelState::Moved => format!("{channel} is {version} now, {}", short(promoted.commit)),
-        ChannelState::Unchanged => format!("{channel} is {version} already"),
-        _ => format!("{channel} has a newer version than {version} and stays"),
+        ChannelState::Moved => format!(
+            "{channel} is now at {version}, commit {}",
+            short(promoted.commit)
+        ),
+        ChannelState::Unchanged => format!("{channel} is already at {version}"),
+        _ => format!("{channel} was not moved: it has a newer version than {version}"),
     });
     let document = json!({
         "ref": channel.as_str(),
@@ -56,7 +61,8 @@ pub fn run(context: &Context<'_>, args: &PromoteArgs) -> Result<ExitCode, CliErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// `stable` beside `go-sdk/x86_64/1.26.5` is `go-sdk/x86_64/stable`.
+/// Returns the full ref of a channel: `stable` with the release `go-sdk/x86_64/1.26.5` is
+/// `go-sdk/x86_64/stable`.
 fn channel_ref(name: &str, release: &CommitInfo) -> Result<RefName, CliError> {
     let folder = release
         .bound_to

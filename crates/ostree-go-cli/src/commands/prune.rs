@@ -7,22 +7,22 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Forget old releases
+/// Delete old releases
 ///
-/// Removes releases that are in no channel's kept history, layers that no kept release is made
-/// of, and the objects that nothing needs any more. Does not wait for another ostree-go that
-/// works in the repository, but fails with 75.
+/// Deletes releases that are not in the kept history of any channel, layers that no remaining
+/// release uses, and unreferenced objects. If another process is working in the repository, the
+/// command does not wait but exits with 75.
 #[derive(Debug, clap::Args)]
 pub struct PruneArgs {
-    /// How many commits of each channel's history to keep, at least 1
+    /// Number of commits to keep in the history of each channel, at least 1
     #[arg(long, value_name = "N")]
     keep: NonZeroUsize,
 
-    /// Only releases made longer ago than this: a number and s, m, h, d or w
+    /// Delete only releases older than this: a number followed by s, m, h, d or w
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     older_than: Option<u64>,
 
-    /// Say what would be removed, and stop
+    /// Print what would be deleted, without deleting anything
     #[arg(long)]
     dry_run: bool,
 }
@@ -38,14 +38,14 @@ fn parse_duration(text: &str) -> Result<u64, String> {
         "h" => 3600,
         "d" => 86_400,
         "w" => 604_800,
-        _ => return Err("expected a number and one of s, m, h, d, w, as in 90d".to_owned()),
+        _ => return Err("expected a number and one of s, m, h, d, w, for example 90d".to_owned()),
     };
     let number: u64 = number
         .parse()
-        .map_err(|_| "expected a number first".to_owned())?;
+        .map_err(|_| "expected a number before the unit".to_owned())?;
     number
         .checked_mul(seconds)
-        .ok_or_else(|| "is too long".to_owned())
+        .ok_or_else(|| "the duration is too long".to_owned())
 }
 
 pub fn run(context: &Context<'_>, args: &PruneArgs) -> Result<ExitCode, CliError> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-/// Show what a release, a channel or a layer is made of
+/// Show the metadata of a release, channel or layer
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
     /// A ref, a commit, or a version or channel of this machine's architecture

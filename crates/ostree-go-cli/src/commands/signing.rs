@@ -1,4 +1,4 @@
-//! The options of verbs that sign.
+//! Options of the verbs that sign.
 
 use crate::error::CliError;
 use ostree_go_sdk::SigningKey;
@@ -7,15 +7,15 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Signing")]
 pub struct SigningArgs {
-    /// Sign with this GPG key, by id or fingerprint; may be given more than once
+    /// Sign with the GPG key with this ID or fingerprint (may be repeated)
     #[arg(long, value_name = "KEY-ID")]
     pub gpg_sign: Vec<String>,
 
-    /// The GnuPG home that holds the keys
+    /// GnuPG home directory that contains the keys
     #[arg(long, value_name = "DIR", requires = "gpg_sign")]
     pub gpg_homedir: Option<PathBuf>,
 
-    /// Sign with the Ed25519 secret key in this file, in base64; may be given more than once
+    /// Sign with the Ed25519 secret key in this file, in base64 (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub sign_from_file: Vec<PathBuf>,
 }

@@ -1,5 +1,5 @@
 use super::deployments::{self, damaged_json};
-use super::{Context, DRIFT};
+use super::{Context, DAMAGED};
 use crate::error::CliError;
 use crate::output::{count, short, table, time};
 use crate::progress::Terminal;
@@ -67,7 +67,7 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<ExitCode, CliErro
             .say(&format!("nothing is installed under {path}"));
     }
     Ok(if damaged {
-        ExitCode::from(DRIFT)
+        ExitCode::from(DAMAGED)
     } else {
         ExitCode::SUCCESS
     })

@@ -1,4 +1,4 @@
-//! `export butane` and `export ignition`: one configuration, written in two languages.
+//! `export butane` and `export ignition`: the same configuration in two formats.
 
 use crate::commands::{Context, resolve};
 use crate::error::CliError;
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A host's first boot, as Butane's YAML
+/// Write the configuration of a host's first boot, as Butane YAML
 ///
-/// For `butane`, variant fcos; the same as `export ignition` writes. The host installs the SDKs
-/// when it boots first, checks their signatures, and follows those that are channels at every
-/// boot after it.
+/// Writes the same configuration as `export ignition`, for `butane` and its variant fcos. The host
+/// installs the SDKs at its first boot, verifies their signatures, and follows the channels among
+/// them at every later boot.
 #[derive(Debug, clap::Args)]
 pub struct ButaneArgs {
-    /// The version of Butane's variant fcos: 1.4.0, 1.5.0, 1.6.0 or 1.7.0
+    /// Version of Butane's variant fcos: 1.4.0, 1.5.0, 1.6.0 or 1.7.0
     #[arg(long, value_name = "VERSION", default_value = "1.4.0")]
     spec: String,
 
@@ -22,13 +22,13 @@ pub struct ButaneArgs {
     host: HostArgs,
 }
 
-/// A host's first boot, as Ignition's JSON
+/// Write the configuration of a host's first boot, as Ignition JSON
 ///
-/// The host installs the SDKs when it boots first, checks their signatures, and follows those
-/// that are channels at every boot after it.
+/// The host installs the SDKs at its first boot, verifies their signatures, and follows the channels
+/// among them at every later boot.
 #[derive(Debug, clap::Args)]
 pub struct IgnitionArgs {
-    /// The version of Ignition's format: 3.3.0, 3.4.0, 3.5.0 or 3.6.0
+    /// Version of Ignition's format: 3.3.0, 3.4.0, 3.5.0 or 3.6.0
     #[arg(long, value_name = "VERSION", default_value = "3.3.0")]
     spec: String,
 
@@ -36,39 +36,39 @@ pub struct IgnitionArgs {
     host: HostArgs,
 }
 
-/// What the host gets.
+/// Options that describe the host.
 #[derive(Debug, clap::Args)]
 struct HostArgs {
     /// Releases or channels of one architecture, the active one first: refs, commits, or versions
-    /// of this machine's
+    /// of this machine's architecture
     #[arg(value_name = "RELEASE", required = true)]
     releases: Vec<String>,
 
-    /// Where the host takes them from: http://, https:// or file:///
+    /// URL from which the host pulls: http://, https:// or file:///
     #[arg(long, value_name = "URL")]
     remote_url: String,
 
-    /// What the host calls that remote
+    /// Name of the remote on the host
     #[arg(long, value_name = "NAME", default_value = "go-sdk")]
     remote: String,
 
-    /// Believe the public GPG keys in this file (may be repeated)
+    /// Trust the public GPG keys in this file (may be repeated)
     #[arg(long, value_name = "FILE", required = true)]
     gpg_import: Vec<PathBuf>,
 
-    /// One more variable for every session on the host (may be repeated)
+    /// Set an environment variable for every session on the host (may be repeated)
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
 
-    /// Who builds with the caches in /var/cache
+    /// Owner of the build caches in /var/cache
     #[arg(long, value_name = "USER", default_value = "root")]
     cache_owner: String,
 
-    /// Where the host has ostree-go
+    /// Path of ostree-go on the host
     #[arg(long, value_name = "PATH", default_value = "/usr/bin/ostree-go")]
     program: PathBuf,
 
-    /// Write it to a file in place of standard output
+    /// Write the configuration to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }

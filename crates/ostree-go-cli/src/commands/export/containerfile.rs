@@ -5,29 +5,29 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// A Containerfile for the container that programs are built in
+/// Write a Containerfile for a build container
 ///
-/// It builds as a user that is not root, with the SDK from an image that `export oci` wrote, and
-/// volumes for the caches. For podman, buildah and docker.
+/// The container runs as a user other than root, with the SDK from an image that `export oci` wrote
+/// and with volumes for the caches. The file is for podman, buildah and docker.
 #[derive(Debug, clap::Args)]
 pub struct ContainerfileArgs {
     /// A ref, a commit, or a version or channel of this machine's architecture
     #[arg(value_name = "RELEASE")]
     release: String,
 
-    /// Where to, instead of standard output
+    /// Output file (default: standard output)
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// The release's image, as a `FROM` line names it
+    /// Image of the release, in the form of a `FROM` line
     #[arg(long, value_name = "IMAGE", required = true)]
     image: String,
 
-    /// An image to put the SDK into; without it there is nothing but the SDK
+    /// Image to which the SDK is added; by default, the container has only the SDK
     #[arg(long, value_name = "IMAGE")]
     base: Option<String>,
 
-    /// The number of the user that builds
+    /// ID of the user and the group that build
     #[arg(long, value_name = "UID", default_value_t = 1000)]
     user: u32,
 }

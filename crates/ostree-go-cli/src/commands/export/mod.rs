@@ -1,4 +1,4 @@
-//! One format a file: arguments and one function.
+//! The export formats. Each file contains the arguments of a format and the function that runs it.
 
 mod boot;
 mod containerfile;
@@ -12,18 +12,18 @@ use crate::error::CliError;
 use clap::Subcommand;
 use std::process::ExitCode;
 
-/// Write a release in a form that image pipelines take
+/// Export a release in a format for images or hosts
 ///
-/// The same release gives the same bytes, on any machine and at any time.
+/// The output is reproducible: the same release gives the same bytes on any machine and at any time.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub struct ExportArgs {
     #[command(subcommand)]
-    form: Form,
+    format: Format,
 }
 
 #[derive(Debug, Subcommand)]
-enum Form {
+enum Format {
     Butane(boot::ButaneArgs),
     Ignition(boot::IgnitionArgs),
     Sysext(sysext::SysextArgs),
@@ -34,13 +34,13 @@ enum Form {
 }
 
 pub fn run(context: &Context<'_>, args: &ExportArgs) -> Result<ExitCode, CliError> {
-    match &args.form {
-        Form::Butane(args) => boot::butane(context, args),
-        Form::Ignition(args) => boot::ignition(context, args),
-        Form::Sysext(args) => sysext::run(context, args),
-        Form::Containerfile(args) => containerfile::run(context, args),
-        Form::Oci(args) => oci::run(context, args),
-        Form::Tar(args) => tar::run(context, args),
-        Form::Treefile(args) => treefile::run(context, args),
+    match &args.format {
+        Format::Butane(args) => boot::butane(context, args),
+        Format::Ignition(args) => boot::ignition(context, args),
+        Format::Sysext(args) => sysext::run(context, args),
+        Format::Containerfile(args) => containerfile::run(context, args),
+        Format::Oci(args) => oci::run(context, args),
+        Format::Tar(args) => tar::run(context, args),
+        Format::Treefile(args) => treefile::run(context, args),
     }
 }

@@ -15,30 +15,30 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// An OCI image, for podman, buildah and registries
+/// Write an OCI image for podman, buildah and registries
 ///
-/// One image for each architecture, and an index where there are several. Every layer of the
-/// SDK is a layer of the image.
+/// Writes one image for each architecture, and an index if there are several. Each layer of the SDK
+/// becomes a layer of the image.
 #[derive(Debug, clap::Args)]
 pub struct OciArgs {
-    /// A version or channel, of every architecture; or a ref or commit of one
+    /// A version or channel, for all architectures; or a ref or commit, for one architecture
     #[arg(value_name = "RELEASE", required = true)]
     releases: Vec<String>,
 
-    /// `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker://REGISTRY/NAME[:TAG]`; without a
-    /// tag it is the last part of the ref
+    /// Destination: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker://REGISTRY/NAME[:TAG]`
+    /// (default tag: the last part of the ref)
     #[arg(value_name = "IMAGE")]
     image: String,
 
-    /// Only for these machines
+    /// Export only this architecture (may be repeated)
     #[arg(long, value_name = "ARCH")]
     arch: Vec<Arch>,
 
-    /// How layers are compressed
+    /// Compression of the layers
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     compression: LayerCompression,
 
-    /// Layers as ostree-ext encapsulates a commit, for `ostree container image pull`
+    /// Write the layers in the encapsulated format of ostree-ext, for `ostree container image pull`
     #[arg(long)]
     encapsulate: bool,
 
@@ -46,20 +46,21 @@ pub struct OciArgs {
     registry: RegistryArgs,
 }
 
-/// How a registry is spoken to, in skopeo's words.
+/// Options for the connection to a registry, with the same names as in skopeo.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RegistryArgs {
-    /// Credentials, as `podman login` keeps them. Without it: REGISTRY_AUTH_FILE, and the files
-    /// of podman and docker
+    /// File with credentials, as written by `podman login` (default: REGISTRY_AUTH_FILE, or the
+    /// files of podman and docker)
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
 
-    /// Certificates: of the authorities to believe instead of the system's in `*.crt`, one to show
-    /// in `*.cert` with its `*.key`
+    /// Directory of certificates: `*.crt` are authorities that replace the system's, `*.cert` with
+    /// `*.key` is the client certificate
     #[arg(long, value_name = "FOLDER")]
     cert_dir: Option<PathBuf>,
 
-    /// `false` takes a registry without encryption, or with any certificate
+    /// Verify the registry's certificate; `false` accepts any certificate, and a registry without
+    /// encryption
     #[arg(
         long,
         value_name = "BOOL",
@@ -74,15 +75,15 @@ pub struct RegistryArgs {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum LayerCompression {
-    /// Zstandard: smaller, and much faster to unpack
+    /// Zstandard: smaller, and much faster to decompress
     #[default]
     Zstd,
-    /// gzip: for tools from before 2020
+    /// gzip: for tools released before 2020
     Gzip,
 }
 
 impl RegistryArgs {
-    /// How the registry of an image is spoken to.
+    /// Returns the options for the registry of an image.
     pub fn options(
         &self,
         context: &Context<'_>,
@@ -133,7 +134,7 @@ pub fn run(context: &Context<'_>, args: &OciArgs) -> Result<ExitCode, CliError> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The commits that a word names: of a version or channel, those of all architectures.
+/// Resolves a name to commits: a version or channel stands for its releases of all architectures.
 fn resolve_all(repo: &Repo, word: &str, arches: &[Arch]) -> Result<Vec<CommitId>, CliError> {
     if repo.resolve(word).is_ok() || word.contains('/') {
         return Ok(vec![resolve(repo, word)?]);
@@ -144,7 +145,7 @@ fn resolve_all(repo: &Repo, word: &str, arches: &[Arch]) -> Result<Vec<CommitId>
     for arch in asked {
         match repo.resolve(&whole_ref(word, *arch)) {
             Ok(commit) => found.push(commit),
-            // What was asked for by name must be there.
+            // An architecture that was requested explicitly has to exist.
             Err(error) if !arches.is_empty() => return Err(error.into()),
             Err(_) => {}
         }
@@ -161,7 +162,7 @@ fn say(context: &Context<'_>, made: &ExportedOci) {
     }
     for image in &made.images {
         let layers = image.layers.iter().map(|layer| {
-            let known = if layer.sent { "" } else { " (is there)" };
+            let known = if layer.sent { "" } else { " (already present)" };
             format!("{} {}{known}", layer.name, bytes(layer.size))
         });
         let layers: Vec<String> = layers.collect();

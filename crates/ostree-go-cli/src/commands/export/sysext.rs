@@ -9,33 +9,34 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// A system extension, which systemd-sysext merges into /usr
+/// Write a system extension, which systemd-sysext merges into /usr
 ///
-/// It is called as DEST is, without `.raw`, and it merges under that name only. Copy it to
-/// /var/lib/extensions.
+/// The name of the extension is that of DEST without `.raw`. Do not rename it: systemd-sysext merges
+/// it only under this name. Copy it to /var/lib/extensions on the host.
 #[derive(Debug, clap::Args)]
 pub struct SysextArgs {
     /// A ref, a commit, or a version or channel of this machine's architecture
     #[arg(value_name = "RELEASE")]
     release: String,
 
-    /// Where to; NAME.raw is a squashfs image, NAME a directory
+    /// Destination; NAME.raw is a squashfs image, NAME is a directory
     #[arg(value_name = "DEST")]
     dest: PathBuf,
 
-    /// What to write instead
+    /// Form of the extension (default: derived from DEST)
     #[arg(long, value_enum, value_name = "FORM")]
     form: Option<Form>,
 
-    /// Only for this host: its ID, or ID:VERSION_ID, as in its os-release (default: any host)
+    /// Restrict the extension to hosts with this ID or ID:VERSION_ID in os-release (default: any
+    /// host)
     #[arg(long, value_name = "ID", conflicts_with = "os_release")]
     host: Option<String>,
 
-    /// Only for the host with this os-release
+    /// Restrict the extension to hosts with the ID and version in this os-release file
     #[arg(long, value_name = "FILE")]
     os_release: Option<PathBuf>,
 
-    /// Leave out what is outside of /usr and /opt instead of refusing it
+    /// Omit files outside of /usr and /opt instead of failing
     #[arg(long)]
     leave_out_other: bool,
 }
@@ -44,9 +45,9 @@ pub struct SysextArgs {
 enum Form {
     /// A directory
     Directory,
-    /// A squashfs image, made by mksquashfs
+    /// A squashfs image, created by mksquashfs
     Squashfs,
-    /// An EROFS image, made by mkfs.erofs
+    /// An EROFS image, created by mkfs.erofs
     Erofs,
 }
 
@@ -74,7 +75,7 @@ pub fn run(context: &Context<'_>, args: &SysextArgs) -> Result<ExitCode, CliErro
             1 => String::new(),
             n => format!(", and {} more", count(n as u64 - 1)),
         };
-        let line = format!("note: left out, as outside of /usr and /opt: /{first}{more}");
+        let line = format!("note: omitted files outside of /usr and /opt: /{first}{more}");
         context.output.say(&line);
     }
     context.output.say(&format!(

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// A tar archive of its tree
+/// Write a tar archive of the release's tree
 #[derive(Debug, clap::Args)]
 pub struct TarArgs {
     /// A ref, a commit, or a version or channel of this machine's architecture
     #[arg(value_name = "RELEASE")]
     release: String,
 
-    /// Where to; `.tar.gz`, `.tgz` and `.tar.zst` are compressed, `-` is standard output
+    /// Output file; `.tar.gz`, `.tgz` and `.tar.zst` are compressed, `-` is standard output
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -25,7 +25,7 @@ pub fn run(context: &Context<'_>, args: &TarArgs) -> Result<ExitCode, CliError> 
     let to_stdout = args.file == Path::new("-");
     if to_stdout && context.global.format == Format::Json {
         return Err(CliError::usage(
-            "standard output cannot hold both the archive and a JSON document",
+            "the archive and a JSON document cannot both be written to standard output",
         ));
     }
     let repo = context.repo()?;

@@ -7,36 +7,36 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A fragment of an rpm-ostree treefile, to be included by that of an OS
+/// Write an rpm-ostree treefile fragment, for inclusion in the treefile of an OS
 ///
-/// Names the release under `ostree-layers`, and has rpm-ostree say in the metadata of the OS
-/// commit which SDK is in it.
+/// The fragment names the release under `ostree-layers`, and adds metadata to the OS commit that
+/// identifies the SDK.
 #[derive(Debug, clap::Args)]
 pub struct TreefileArgs {
-    /// Whole refs or commits; or versions or channels, for every architecture that there is
+    /// Full refs or commits; or versions or channels, for every architecture in the repository
     #[arg(required = true, value_name = "RELEASE")]
     releases: Vec<String>,
 
-    /// Only this architecture of versions and channels; may be given more than once
+    /// Use only this architecture of versions and channels (may be repeated)
     #[arg(long, value_name = "ARCH", value_parser = parse_arch)]
     arch: Vec<Arch>,
 
-    /// Let the files take the place of those of packages: `ostree-override-layers`
+    /// Let files of the SDK replace files of packages: `ostree-override-layers`
     #[arg(long)]
     r#override: bool,
 
-    /// Write files into this folder, one to include and one for each architecture, and not one
-    /// document to standard output
+    /// Write one file to include and one file for each architecture into this directory, instead of
+    /// one document to standard output
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
 
-    /// The syntax of the treefile
+    /// Syntax of the treefile
     #[arg(long, value_enum, default_value_t, value_name = "SYNTAX")]
-    syntax: Written,
+    syntax: FragmentSyntax,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Written {
+enum FragmentSyntax {
     #[default]
     Yaml,
     Json,
@@ -56,8 +56,8 @@ pub fn run(context: &Context<'_>, args: &TreefileArgs) -> Result<ExitCode, CliEr
     let options = FragmentOptions::default().may_override(args.r#override);
     let made = fragment(&repo, &releases, &options)?;
     let syntax = match args.syntax {
-        Written::Yaml => Syntax::Yaml,
-        Written::Json => Syntax::Json,
+        FragmentSyntax::Yaml => Syntax::Yaml,
+        FragmentSyntax::Json => Syntax::Json,
     };
     match &args.output_dir {
         Some(folder) => write(context, &made, folder, syntax),
@@ -82,7 +82,7 @@ fn write(
     syntax: Syntax,
 ) -> Result<ExitCode, CliError> {
     std::fs::create_dir_all(folder).map_err(|source| CliError::File {
-        action: "make directory",
+        action: "create directory",
         path: folder.to_owned(),
         source,
     })?;
@@ -110,7 +110,7 @@ fn facts(made: &Fragment) -> Value {
     })
 }
 
-/// What a word names: `1.26.5` for every architecture, or for those that were asked for.
+/// Resolves a name to commits: `1.26.5` for all architectures, or for the requested ones.
 fn of_arches(repo: &Repo, rev: &str, arches: &[Arch]) -> Result<Vec<CommitId>, CliError> {
     if rev.contains('/') || repo.resolve(rev).is_ok() {
         return Ok(vec![resolve(repo, rev)?]);
