@@ -129,13 +129,13 @@ fn an_encrypted_registry_with_an_authority_of_ones_own() {
     insta::assert_snapshot!(said(&known(world.pull()).exits(75), &host), @r#"
     error: cannot pull from remote `far`
       cannot pull HOST/acme/go-sdk: no answer from https://HOST/v2/acme/go-sdk/manifests/1.99: io: invalid peer certificate: UnknownIssuer
-    hint: an authority of your own is an option of the remote: `ostree config set 'remote "NAME".tls-ca-path' FILE`
+    hint: to use your own certificate authority, set an option of the remote: `ostree config set 'remote "NAME".tls-ca-path' FILE`
     "#);
     world.set("tls-ca-path", certificates.path("stranger.pem"));
     insta::assert_snapshot!(said(&known(world.pull()).exits(75), &host), @r#"
     error: cannot pull from remote `far`
       cannot pull HOST/acme/go-sdk: no answer from https://HOST/v2/acme/go-sdk/manifests/1.99: io: invalid peer certificate: UnknownIssuer
-    hint: an authority of your own is an option of the remote: `ostree config set 'remote "NAME".tls-ca-path' FILE`
+    hint: to use your own certificate authority, set an option of the remote: `ostree config set 'remote "NAME".tls-ca-path' FILE`
     "#);
     world.untouched();
     world.set("tls-ca-path", certificates.path("ca.pem"));
