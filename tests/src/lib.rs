@@ -19,6 +19,7 @@ pub mod containers;
 pub mod gallery;
 pub mod gpg;
 pub mod host;
+pub mod hostile;
 pub mod images;
 pub mod inject;
 pub mod kill;

@@ -42,6 +42,11 @@ impl Running {
         }
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns whether the command has ended within `limit`.
     ///
     /// # Panics

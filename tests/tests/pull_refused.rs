@@ -124,6 +124,21 @@ fn an_old_commit_replayed() {
 }
 
 #[test]
+fn a_commit_from_the_future_is_not_replaced_by_an_older_one() {
+    let shop = Shop::new();
+    let future = shop.commit(REF, 3, &["--timestamp=2199-01-01 00:00:00 +0000"]);
+    shop.summary();
+    // Who may sign decides the time of a commit; a clock of this machine decides nothing.
+    shop.pull(&[REF]).ok();
+    assert_eq!(shop.pulled(REF), Some(future));
+    let now = shop.commit(REF, 4, &[]);
+    shop.summary();
+    refused(&shop, &[REF], "from 2199-01-01");
+    shop.pull(&[REF, "--allow-downgrade"]).ok();
+    assert_eq!(shop.pulled(REF), Some(now));
+}
+
+#[test]
 fn keys_that_are_not_trusted() {
     let shop = Shop::new();
     let gpg = &shop.gpg;

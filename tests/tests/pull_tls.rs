@@ -89,3 +89,16 @@ fn whoever_asks_for_no_check_gets_none() {
     set(&shop, "tls-permissive", Path::new("true"));
     pull(&shop).ok();
 }
+
+#[test]
+fn a_redirect_to_an_address_without_encryption_is_refused() {
+    let more = "location ~ filez$ { return 302 http://127.0.0.1:1$uri; }";
+    let Some((shop, _server, certificates)) = shop(more) else {
+        return;
+    };
+    set(&shop, "tls-ca-path", &certificates.path("ca.pem"));
+    let out = pull(&shop).exits(75);
+    let expected = "redirects to an unencrypted address";
+    assert!(out.stderr.contains(expected), "{}", out.stderr);
+    shop.unharmed(&[]);
+}

@@ -2,8 +2,9 @@
 
 use ostree_go_sdk::{
     BootError, ComposeError, ContainerfileError, CredentialError, DeployError, Error, ErrorKind,
-    ExportError, FragmentError, LayerError, OciError, OverlayDifference, OverlayError, PullError,
-    RegistryError, RemoteError, RepoError, RpmProblem, SourceError, SysextError, UpstreamError,
+    ExportError, FragmentError, HttpError, LayerError, OciError, OverlayDifference, OverlayError,
+    PullError, RegistryError, RemoteError, RepoError, RpmProblem, SourceError, SysextError,
+    UpstreamError,
 };
 use std::path::PathBuf;
 
@@ -296,6 +297,12 @@ fn pull_hint(error: &PullError) -> Option<String> {
         }
         PullError::Older { .. } => "use --allow-downgrade to accept it",
         PullError::TooLarge { .. } => "use a larger value for --max-bytes",
+        PullError::NoSuchCommit { .. } | PullError::MissingObject { .. } => {
+            "try again later; the publisher can update the summary with `ostree-go publish`"
+        }
+        PullError::Http { source, .. } if matches!(**source, HttpError::TooSlow { .. }) => {
+            "use a lower value for --min-rate, or 0 to accept any rate"
+        }
         PullError::NoSummary { .. } => {
             "name the refs, or ask the publisher to run `ostree-go publish`"
         }

@@ -9,7 +9,7 @@ use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
 use crate::object::{Commit, DirHeader, DirTree, dirmeta_mode, parse_archived};
 use crate::oci::place::Place;
-use crate::oci::tar::{Entry, Reader};
+use crate::oci::tar::{Allowed, Entry, Reader};
 use crate::treefile::Treefile;
 use std::io;
 use std::path::Path;
@@ -92,7 +92,8 @@ pub fn object(bytes: &[u8]) {
 
 /// Reads the archive of a layer of an image.
 pub fn layer(bytes: &[u8]) {
-    let mut reader = Reader::new(bytes);
+    let allowed = Allowed::default();
+    let mut reader = Reader::new(bytes, &allowed);
     while let Ok(Some(entry)) = reader.next() {
         if let Entry::File(_, _, size) = entry {
             let _ = io::copy(&mut reader.content(size), &mut io::sink());

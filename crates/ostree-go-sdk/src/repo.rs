@@ -6,10 +6,12 @@
 //! repository therefore stays until the transaction ends.
 
 mod damage;
+mod scratch;
 mod seen;
 mod staging;
 mod transaction;
 
+pub(crate) use scratch::ScratchFolder;
 pub(crate) use seen::Seen;
 pub(crate) use staging::{NoRoom, Staging};
 pub(crate) use transaction::Transaction;

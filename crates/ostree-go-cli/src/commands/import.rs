@@ -1,5 +1,6 @@
 use super::Context;
 use super::pull::{plan_text, planned_json};
+use super::transfer::TransferArgs;
 use crate::error::CliError;
 use crate::output::{bytes, count};
 use crate::progress::Terminal;
@@ -39,6 +40,9 @@ pub struct ImportArgs {
     /// Maximum number of bytes to download
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<u64>,
+
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 pub fn run(context: &Context<'_>, args: &ImportArgs) -> Result<ExitCode, CliError> {
@@ -54,7 +58,7 @@ pub fn run(context: &Context<'_>, args: &ImportArgs) -> Result<ExitCode, CliErro
         .expect_arch(args.arch)
         .allow_downgrade(args.allow_downgrade)
         .max_bytes(args.max_bytes)
-        .http(context.settings.http())
+        .http(args.transfer.http(context.settings.http()))
         .auth(auth)
         .progress(Arc::new(Terminal::new(&context.global)));
     let preflight = pull.preflight(&repo)?;

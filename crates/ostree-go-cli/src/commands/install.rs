@@ -1,5 +1,6 @@
 use super::deployments::{self, arch, is_damaged, not_deployed, title};
 use super::pull::with_pins;
+use super::transfer::TransferArgs;
 use super::{Context, pinned};
 use crate::error::CliError;
 use crate::output::{bytes, count};
@@ -54,6 +55,9 @@ pub struct FromArgs {
     /// Take a commit that is older than the deployed one of the same channel
     #[arg(long)]
     pub allow_downgrade: bool,
+
+    #[command(flatten)]
+    pub transfer: TransferArgs,
 }
 
 impl FromArgs {
@@ -192,7 +196,7 @@ fn fetch(
     let pull = Pull::new(&remote, refs().cloned())
         .expect_arch(Some(*arch))
         .allow_downgrade(from.allow_downgrade)
-        .http(context.settings.http())
+        .http(from.transfer.http(context.settings.http()))
         .auth(context.registry_auth(remote::registry(locked.repo(), &remote)?.as_ref())?)
         .progress(Arc::new(Terminal::new(&context.global)));
     let pulled = with_pins(pull, names).preflight(locked.repo())?.execute()?;

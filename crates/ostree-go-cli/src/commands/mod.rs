@@ -29,6 +29,7 @@ mod show;
 mod sign;
 mod signing;
 mod status;
+mod transfer;
 mod uninstall;
 mod upgrade;
 mod use_;

@@ -1,3 +1,4 @@
+use super::transfer::TransferArgs;
 use super::{Context, commit_json, pinned, signature_json};
 use crate::error::CliError;
 use crate::output::{bytes, short, table};
@@ -9,7 +10,6 @@ use ostree_go_sdk::{
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Fetch releases and channels from a remote
 ///
@@ -65,13 +65,8 @@ pub struct PullArgs {
     #[arg(long)]
     no_deltas: bool,
 
-    /// How often to try again when the network or the server fails
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    retries: u32,
-
-    /// How long a server may send nothing
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    stall_timeout: u64,
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError> {
@@ -90,13 +85,7 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
         .commit_metadata_only(args.commit_metadata_only)
         .deltas(!args.no_deltas)
         .max_bytes(args.max_bytes)
-        .http(
-            context
-                .settings
-                .http()
-                .retries(args.retries)
-                .read_timeout(Duration::from_secs(args.stall_timeout.max(1))),
-        )
+        .http(args.transfer.http(context.settings.http()))
         .auth(context.registry_auth(remote::registry(&repo, &remote)?.as_ref())?)
         .progress(Arc::new(Terminal::new(&context.global)));
     let pull = with_pins(pull, &refs);

@@ -53,6 +53,7 @@ impl LockedRoot<'_> {
                 report.deployments.push(self.uninstall(commit, false)?);
             }
         }
+        self.repo.clean_scratch(self.progress.0)?;
         let _moving = self.repo.lock(self.progress.0)?;
         let layers = self.layers()?;
         let refs = self

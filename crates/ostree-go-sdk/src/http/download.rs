@@ -107,6 +107,7 @@ impl Download<'_> {
         self.resumed = self.partial.len() > 0;
         let mut retry = Retry::new(self.client, self.url, self.progress);
         let mut headway = self.partial.len();
+        let mut began_anew = false;
         loop {
             let is_complete =
                 self.partial.len() > 0 && self.expected == Some(self.partial.sha256());
@@ -121,7 +122,7 @@ impl Download<'_> {
             let found = self.partial.sha256();
             match self.expected {
                 Some(expected) if expected != found => {
-                    if !self.resumed {
+                    if !self.resumed || began_anew {
                         self.partial.discard()?;
                         return Err(HttpError::Mismatch {
                             url: self.url.to_string(),
@@ -129,7 +130,9 @@ impl Download<'_> {
                             found,
                         });
                     }
-                    // The parts may not have belonged together.
+                    // The parts may not have belonged together. Once: a server that sends other
+                    // parts each time would be asked for ever.
+                    began_anew = true;
                     self.resumed = false;
                     self.partial.restart(None)?;
                 }
@@ -180,11 +183,12 @@ impl Download<'_> {
     fn copy(&mut self, body: &mut dyn Read, total: Option<u64>) -> Result<(), HttpError> {
         let item = self.url.to_string();
         let mut buffer = vec![0; digest::CHUNK];
+        let mut pace = self.client.pace();
         loop {
             if self.progress.is_cancelled() {
                 return Err(HttpError::Cancelled { url: item });
             }
-            let read = match body.read(&mut buffer) {
+            let read = match pace.read(body, &mut buffer, self.url)? {
                 Ok(read) => read,
                 Err(error) => return Err(read_error(self.url, error, total, self.partial.len())),
             };

@@ -56,6 +56,28 @@ pub enum HttpError {
         /// How much arrived.
         found: u64,
     },
+    /// The server has sent too little for too long.
+    #[error(
+        "cannot download {url}: {found} bytes came in {seconds} seconds, expected at least {expected} a second"
+    )]
+    TooSlow {
+        /// What was asked for.
+        url: String,
+        /// Bytes that came, by all requests that ran at the time.
+        found: u64,
+        /// In how many seconds.
+        seconds: u64,
+        /// The least rate in bytes a second.
+        expected: u64,
+    },
+    /// The download cannot be buffered on the disk.
+    #[error("cannot buffer the download of {url} on the disk")]
+    Spool {
+        /// What was asked for.
+        url: String,
+        /// What happened.
+        source: io::Error,
+    },
     /// The end of the file cannot be told from a broken connection, and no digest is known.
     #[error("cannot download {url}: the server does not say how large it is")]
     NoLength {
@@ -128,11 +150,12 @@ impl HttpError {
             | Self::Status { .. }
             | Self::InsecureRedirect { .. }
             | Self::Truncated { .. }
+            | Self::TooSlow { .. }
             | Self::NoLength { .. }
             | Self::Range { .. } => ErrorKind::Network,
             Self::TooLarge { .. } => ErrorKind::UnsafeContent,
             Self::Mismatch { .. } => ErrorKind::Mismatch,
-            Self::File { source, .. } => ErrorKind::of_io(source),
+            Self::File { source, .. } | Self::Spool { source, .. } => ErrorKind::of_io(source),
             Self::Cache(error) => error.kind(),
             Self::Cancelled { .. } => ErrorKind::Cancelled,
         }
@@ -159,7 +182,7 @@ impl HttpError {
     pub(crate) fn is_worth_a_retry(&self) -> bool {
         match self {
             Self::Status { status, .. } => status_passes(*status),
-            Self::Truncated { .. } | Self::Range { .. } => true,
+            Self::Truncated { .. } | Self::TooSlow { .. } | Self::Range { .. } => true,
             Self::Request { source, .. } => transport_passes(source),
             _ => false,
         }

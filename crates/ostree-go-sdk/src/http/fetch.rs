@@ -1,117 +1,142 @@
-//! One document in memory, over as many requests as it takes.
+//! One document or object, over as many requests as it takes.
 
-use std::io::Read;
+use std::path::Path;
 
 use super::download::{HEADWAY, content_length, content_range, read_error, validator};
 use super::url::Url;
-use super::{HttpClient, HttpError, Retry, status_error};
+use super::{Body, HttpClient, HttpError, Retry, status_error};
 use crate::progress::Progress;
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
 
-/// What has come so far.
-#[derive(Default)]
-struct Document {
-    bytes: Vec<u8>,
-    /// What a request for the rest can name this very content by.
+/// A body that is being fetched.
+struct Fetch<'a> {
+    client: &'a HttpClient,
+    url: &'a Url,
+    limit: u64,
+    arrived: &'a dyn Fn(u64) -> bool,
+    body: Body,
+    /// Identifies this very content in a request for the rest of it.
     validator: Option<String>,
 }
 
 impl HttpClient {
-    /// Fetches a document of at most `limit` bytes.
+    /// Fetches a document of at most `limit` bytes into memory.
     pub(crate) fn get(
         &self,
         url: &Url,
         limit: u64,
         progress: &dyn Progress,
     ) -> Result<Vec<u8>, HttpError> {
-        self.fetch(url, limit, progress, &|_| !progress.is_cancelled())
+        let goes_on = |_| !progress.is_cancelled();
+        let body = self.fetch(url, limit, None, progress, &goes_on)?;
+        body.into_bytes().map_err(|source| spool_error(url, source))
     }
 
-    /// The same. `arrived` hears of every piece, by its length, and ends the download by `false`.
+    /// Fetches a body of at most `limit` bytes; what does not fit into a small buffer goes into a
+    /// temporary file in the folder `spool_in`. `arrived` is called with the length of every
+    /// piece, and ends the download by returning `false`; it is called with 0 before each try.
+    ///
+    /// A request that failed is made again as often as the client's options say. That count
+    /// begins anew only where the server has gone on by at least [`HEADWAY`] bytes from where it
+    /// was: a server that begins again and again does not keep it going.
     pub(crate) fn fetch(
         &self,
         url: &Url,
         limit: u64,
+        spool_in: Option<&Path>,
         progress: &dyn Progress,
         arrived: &dyn Fn(u64) -> bool,
-    ) -> Result<Vec<u8>, HttpError> {
+    ) -> Result<Body, HttpError> {
         let mut retry = Retry::new(self, url, progress);
-        let mut document = Document::default();
+        let mut fetch = Fetch {
+            client: self,
+            url,
+            limit,
+            arrived,
+            body: Body::new(spool_in),
+            validator: None,
+        };
+        let mut most = 0;
         loop {
-            let before = document.bytes.len() as u64;
-            match self.fetch_once(url, limit, &mut document, arrived) {
-                Ok(()) => return Ok(document.bytes),
-                Err(error) => {
-                    if document.bytes.len() as u64 >= before + HEADWAY {
+            match fetch.request() {
+                Ok(()) => return Ok(fetch.body),
+                Err((error, went_on)) => {
+                    let length = fetch.body.len();
+                    if went_on && length >= most + HEADWAY {
                         retry.reset();
                     }
+                    most = most.max(length);
                     retry.after(error)?;
                 }
             }
         }
     }
+}
 
-    /// Makes one request for what is missing.
-    fn fetch_once(
-        &self,
-        url: &Url,
-        limit: u64,
-        document: &mut Document,
-        arrived: &dyn Fn(u64) -> bool,
-    ) -> Result<(), HttpError> {
+impl Fetch<'_> {
+    /// Makes one request for what is missing. An error comes with whether the answer went on
+    /// where the one before it ended.
+    fn request(&mut self) -> Result<(), (HttpError, bool)> {
+        let fresh = |error| (error, false);
         let mut headers = Vec::new();
-        match &document.validator {
-            Some(validator) if !document.bytes.is_empty() => {
-                headers.push(("Range", format!("bytes={}-", document.bytes.len())));
+        match &self.validator {
+            Some(validator) if self.body.len() > 0 => {
+                headers.push(("Range", format!("bytes={}-", self.body.len())));
                 headers.push(("If-Range", validator.clone()));
             }
-            _ => document.bytes.clear(),
+            _ => self.body.clear(),
         }
-        let start = document.bytes.len() as u64;
-        let response = self.request(url, &headers)?;
+        let start = self.body.len();
+        (self.arrived)(0);
+        let response = self.client.request(self.url, &headers).map_err(fresh)?;
         let answer = response.headers();
-        let total = match response.status().as_u16() {
+        let (total, went_on) = match response.status().as_u16() {
             200 => {
-                document.bytes.clear();
-                document.validator = validator(answer);
-                content_length(answer)
+                self.body.clear();
+                self.validator = validator(answer);
+                (content_length(answer), start == 0)
             }
             206 if start > 0 => match content_range(answer) {
-                Some((first, total)) if first == start => Some(total),
-                _ => return start_over(document, url, start),
+                Some((first, total)) if first == start => (Some(total), true),
+                _ => return Err(fresh(self.start_over(start))),
             },
-            416 if start > 0 => return start_over(document, url, start),
-            status => return Err(status_error(url, status)),
+            416 if start > 0 => return Err(fresh(self.start_over(start))),
+            status => return Err(fresh(status_error(self.url, status))),
         };
-        let too_large = || HttpError::TooLarge {
-            url: url.to_string(),
-            limit,
-        };
-        if total.is_some_and(|total| total > limit) {
-            return Err(too_large());
+        if total.is_some_and(|total| total > self.limit) {
+            return Err(fresh(self.too_large()));
         }
-        let mut body = response.into_body().into_reader();
+        self.copy(response, total).map_err(|error| (error, went_on))
+    }
+
+    fn copy(
+        &mut self,
+        response: ureq::http::Response<ureq::Body>,
+        total: Option<u64>,
+    ) -> Result<(), HttpError> {
+        let url = self.url;
+        let mut input = response.into_body().into_reader();
+        let mut pace = self.client.pace();
         let mut buffer = [0; PIECE];
         loop {
-            let read = body
-                .read(&mut buffer)
-                .map_err(|error| read_error(url, error, total, document.bytes.len() as u64))?;
-            if !arrived(read as u64) {
-                return Err(HttpError::Cancelled {
-                    url: url.to_string(),
-                });
+            let read = pace.read(&mut input, &mut buffer, url)?;
+            let read = read.map_err(|error| read_error(url, error, total, self.body.len()))?;
+            if !(self.arrived)(read as u64) {
+                let url = url.to_string();
+                return Err(HttpError::Cancelled { url });
             }
             if read == 0 {
                 break;
             }
-            document.bytes.extend_from_slice(&buffer[..read]);
-            if document.bytes.len() as u64 > limit {
-                return Err(too_large());
+            if self.body.len() + read as u64 > self.limit {
+                return Err(self.too_large());
             }
+            let appended = self.body.append(&buffer[..read]);
+            appended.map_err(|source| spool_error(url, source))?;
         }
-        let found = document.bytes.len() as u64;
+        let found = self.body.len();
         match total {
             Some(expected) if expected != found => Err(HttpError::Truncated {
                 url: url.to_string(),
@@ -121,13 +146,28 @@ impl HttpClient {
             _ => Ok(()),
         }
     }
+
+    /// The server cannot go on from `start`: the next request asks for everything.
+    fn start_over(&mut self, start: u64) -> HttpError {
+        self.body.clear();
+        self.validator = None;
+        HttpError::Range {
+            url: self.url.to_string(),
+            expected: start,
+        }
+    }
+
+    fn too_large(&self) -> HttpError {
+        HttpError::TooLarge {
+            url: self.url.to_string(),
+            limit: self.limit,
+        }
+    }
 }
 
-/// The server cannot go on from `start`: the next request asks for everything.
-fn start_over(document: &mut Document, url: &Url, start: u64) -> Result<(), HttpError> {
-    *document = Document::default();
-    Err(HttpError::Range {
+fn spool_error(url: &Url, source: std::io::Error) -> HttpError {
+    HttpError::Spool {
         url: url.to_string(),
-        expected: start,
-    })
+        source,
+    }
 }

@@ -1,8 +1,10 @@
 //! Downloads over HTTP: retried, resumed, and checked before anyone may use them.
 
+mod body;
 mod download;
 mod error;
 mod fetch;
+mod pace;
 mod send;
 #[cfg(test)]
 pub(crate) mod test_server;
@@ -14,8 +16,9 @@ pub(crate) mod url;
 use std::fmt;
 use std::time::Duration;
 
-use ureq::{Agent, Body, Proxy, http::Response};
+use ureq::{Agent, Proxy, http::Response};
 
+pub(crate) use body::Body;
 pub(crate) use download::read_local;
 pub(crate) use download::{HEADWAY, content_length, content_range, read_error};
 pub use error::HttpError;
@@ -41,6 +44,7 @@ pub struct HttpOptions {
     retry_delay: Duration,
     connect_timeout: Duration,
     read_timeout: Duration,
+    min_rate: u64,
     max_size: u64,
     tls: TlsOptions,
 }
@@ -64,6 +68,7 @@ impl Default for HttpOptions {
             retry_delay: Duration::from_millis(500),
             connect_timeout: Duration::from_secs(30),
             read_timeout: Duration::from_secs(60),
+            min_rate: 1000,
             max_size: 2 << 30,
             tls: TlsOptions::default(),
         }
@@ -142,6 +147,16 @@ impl HttpOptions {
         self
     }
 
+    /// The least rate, in bytes a second, at which bodies have to arrive, all requests of a client
+    /// together, on the average of each [`read_timeout`](HttpOptions::read_timeout). A request
+    /// that is slower fails for a passing reason. 0 is no bound. Default: 1000, as libostree's
+    /// `low-speed-limit-bytes`.
+    #[must_use]
+    pub fn min_rate(mut self, bytes_per_second: u64) -> Self {
+        self.min_rate = bytes_per_second;
+        self
+    }
+
     /// Believes these certificate authorities, in PEM, and no other. Default: those of the
     /// operating system.
     #[must_use]
@@ -176,6 +191,18 @@ impl HttpOptions {
         self.read_timeout
     }
 
+    /// The longest time from one try of a request to the next, or to its failure, when nothing
+    /// comes.
+    pub(crate) fn patience(&self) -> Duration {
+        let waits = self.connect_timeout * 2 + self.read_timeout * 2;
+        waits.saturating_add(self.delay(self.retries))
+    }
+
+    /// How long to wait after so many failures before the last one.
+    fn delay(&self, failed: u32) -> Duration {
+        self.retry_delay.saturating_mul(2u32.pow(failed.min(6)))
+    }
+
     /// The largest download in bytes. Default: 2 GiB.
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Self {
@@ -201,6 +228,7 @@ pub struct HttpClient {
     http_proxy: Option<Proxy>,
     https_proxy: Option<Proxy>,
     options: HttpOptions,
+    received: pace::Received,
 }
 
 impl HttpClient {
@@ -232,6 +260,7 @@ impl HttpClient {
             http_proxy: proxy(&options.http_proxy)?,
             https_proxy: proxy(&options.https_proxy)?,
             options: options.clone(),
+            received: pace::Received::default(),
         })
     }
 
@@ -239,7 +268,7 @@ impl HttpClient {
         &self,
         url: &Url,
         headers: &[(&'static str, String)],
-    ) -> Result<Response<Body>, HttpError> {
+    ) -> Result<Response<ureq::Body>, HttpError> {
         self.send(&Request {
             method: "GET",
             url,
@@ -328,8 +357,7 @@ impl<'a> Retry<'a> {
             attempt: self.failed,
             reason,
         });
-        let doublings = (self.failed - 1).min(6);
-        let mut left = self.options.retry_delay * 2u32.pow(doublings);
+        let mut left = self.options.delay(self.failed - 1);
         while !left.is_zero() {
             self.check_cancelled()?;
             let nap = left.min(Duration::from_millis(50));

@@ -304,13 +304,56 @@ fn a_document_that_broke_off_goes_on_where_it_was() {
         arrived.set(arrived.get() + bytes);
         true
     };
-    let document = client.fetch(&url, 1 << 30, &Silent, &count).unwrap();
-    assert_eq!(document, content());
+    let document = client.fetch(&url, 1 << 30, None, &Silent, &count).unwrap();
+    assert_eq!(document.into_bytes().unwrap(), content());
     assert_eq!(arrived.get(), content().len() as u64);
     let ranges: Vec<_> = server.requests().iter().map(Request::range).collect();
     assert_eq!(ranges, [None, Some(70_000)]);
-    let error = client.fetch(&url, 1 << 30, &Silent, &|_| false);
+    let error = client.fetch(&url, 1 << 30, None, &Silent, &|_| false);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+#[test]
+fn a_server_that_never_gets_on_is_asked_as_often_as_retries_say() {
+    // Each answer has more than what earns a new count of retries, and then everything is lost.
+    let long = vec![7; 3 << 20];
+    let server = TestServer::start(move |n, request, stream| match n % 2 {
+        1 => serve_part(request, stream, &long, 2 << 20),
+        _ => respond(stream, "416 Range", "content-length: 0\r\n", b""),
+    });
+    let client = HttpClient::new(&options().retries(3)).unwrap();
+    let url = Url::parse(&server.url).unwrap();
+    let error = client.fetch(&url, 1 << 30, None, &Silent, &|_| true);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Network);
+    // The first answer gets on by two mebibytes.
+    assert!(server.requests().len() <= 5, "{:?}", server.requests());
+    // A server that knows no ranges and breaks off a little later each time.
+    let long = vec![7; 64 << 20];
+    let server = TestServer::start(move |n, _, stream| {
+        let headers = format!("etag: \"v1\"\r\ncontent-length: {}\r\n", long.len());
+        respond(stream, "200 OK", &headers, &long[..(2 << 20) * n.min(30)]);
+    });
+    let url = Url::parse(&server.url).unwrap();
+    let error = client.fetch(&url, 1 << 30, None, &Silent, &|_| true);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Network);
+    assert!(server.requests().len() <= 5, "{:?}", server.requests());
+}
+
+#[test]
+fn a_server_that_drips_is_too_slow() {
+    let server = TestServer::start(|_, _, stream| {
+        let _ = std::io::Write::write_all(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n");
+        for _ in 0..60 {
+            let _ = std::io::Write::write_all(stream, b"x");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let slow = options().read_timeout(Duration::from_secs(1)).retries(0);
+    let url = Url::parse(&server.url).unwrap();
+    let error = HttpClient::new(&slow).unwrap().get(&url, 100, &Silent);
+    let error = error.unwrap_err();
+    assert!(matches!(error, HttpError::TooSlow { .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Network);
 }
 
 #[test]

@@ -95,6 +95,23 @@ impl DirTree {
         Self::read(variant.data())
     }
 
+    /// The first name that is not behind the one before it, or that a file and a directory share.
+    /// A name is looked for by bisection, so that readers of such a tree would disagree.
+    pub(crate) fn misplaced(&self) -> Option<&str> {
+        let files: Vec<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
+        let dirs: Vec<&str> = self.dirs.iter().map(|(name, ..)| name.as_str()).collect();
+        let unsorted = |names: &[&'_ str]| names.windows(2).position(|pair| pair[0] >= pair[1]);
+        if let Some(at) = unsorted(&files) {
+            return self.files.get(at + 1).map(|(name, _)| name.as_str());
+        }
+        if let Some(at) = unsorted(&dirs) {
+            return self.dirs.get(at + 1).map(|(name, ..)| name.as_str());
+        }
+        let both = self.dirs.iter().map(|(name, ..)| name.as_str());
+        both.into_iter()
+            .find(|name| files.binary_search(name).is_ok())
+    }
+
     /// Reads its bytes: through libglib that takes longer than all else of a checkout.
     fn read(bytes: &[u8]) -> Option<Self> {
         let [files, dirs] = members(bytes)?;
@@ -144,6 +161,24 @@ mod tests {
             dirmeta().id.to_string(),
             "446a0ef11b7cc167f3b603e585c7eeeeb675faa412d5ec73f62988eb0b6c5488"
         );
+    }
+
+    #[test]
+    fn names_out_of_order_are_found() {
+        let tree = |files: &[&str], dirs: &[&str]| {
+            let id = [1u8; 32];
+            let files = files.iter().map(|n| ((*n).to_owned(), id.into()));
+            let dirs = dirs.iter().map(|n| ((*n).to_owned(), id.into(), id.into()));
+            DirTree {
+                files: files.collect(),
+                dirs: dirs.collect(),
+            }
+        };
+        assert_eq!(tree(&["A", "a", "b"], &["B", "c"]).misplaced(), None);
+        assert_eq!(tree(&["b", "a"], &[]).misplaced(), Some("a"));
+        assert_eq!(tree(&["a", "a"], &[]).misplaced(), Some("a"));
+        assert_eq!(tree(&[], &["d", "c"]).misplaced(), Some("c"));
+        assert_eq!(tree(&["a", "c"], &["b", "c"]).misplaced(), Some("c"));
     }
 
     proptest! {

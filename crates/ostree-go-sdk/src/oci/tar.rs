@@ -9,16 +9,48 @@ use crate::object::FileHeader;
 use ::tar::{EntryType, Header};
 use std::collections::HashSet;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A block of a tar archive. Two blocks of zeros end it (POSIX.1-2017, pax, "ustar
 /// Interchange Format").
 const BLOCK: usize = 512;
 /// The longest name or target, with the zero that ends it.
 const LONGEST: u64 = 4096 + 1;
-/// How many entries a layer may have. The sources of Go 1.26 are 13,000.
-const ENTRIES: u64 = 200_000;
-/// How many bytes all names of a layer may have together.
-const NAMES: u64 = 64 << 20;
+/// How many entries the layers that come together may have. The sources of Go 1.26 are 13,000.
+const ENTRIES: u64 = 400_000;
+/// How many bytes all their names may have. Each is in memory several times.
+const NAMES: u64 = 24 << 20;
+
+/// What the archives that are read at the same time may still have.
+#[derive(Debug)]
+pub(crate) struct Allowed {
+    entries: AtomicU64,
+    names: AtomicU64,
+}
+
+impl Default for Allowed {
+    fn default() -> Self {
+        Self {
+            entries: ENTRIES.into(),
+            names: NAMES.into(),
+        }
+    }
+}
+
+impl Allowed {
+    /// Takes the room for an entry with so many bytes of a name.
+    fn entry(&self, name: u64) -> Result<(), String> {
+        let take = |left: &AtomicU64, some| {
+            let order = Ordering::Relaxed;
+            left.fetch_update(order, order, |left| left.checked_sub(some))
+        };
+        take(&self.entries, 1)
+            .map_err(|_| format!("is one too many, the limit is {ENTRIES} for all layers"))?;
+        take(&self.names, name)
+            .map_err(|_| format!("makes the names of all layers longer than {NAMES} bytes"))?;
+        Ok(())
+    }
+}
 
 /// An entry of a layer.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,24 +77,22 @@ impl From<io::Error> for Stop {
 }
 
 /// Reads the entries of a layer, one after the other.
-pub(crate) struct Reader<R> {
+pub(crate) struct Reader<'l, R> {
     input: R,
+    allowed: &'l Allowed,
     last: Option<TreePath>,
     directories: HashSet<TreePath>,
-    entries: u64,
-    names: u64,
     /// What is left of a file, with what fills its last block.
     left: u64,
 }
 
-impl<R: Read> Reader<R> {
-    pub(crate) fn new(input: R) -> Self {
+impl<'l, R: Read> Reader<'l, R> {
+    pub(crate) fn new(input: R, allowed: &'l Allowed) -> Self {
         Self {
             input,
+            allowed,
             last: None,
             directories: HashSet::new(),
-            entries: 0,
-            names: 0,
             left: 0,
         }
     }
@@ -169,14 +199,7 @@ impl<R: Read> Reader<R> {
 
     /// Whether an entry may stand where it does.
     fn place(&mut self, path: &TreePath) -> Result<(), String> {
-        self.entries += 1;
-        self.names += path.as_str().len() as u64;
-        if self.entries > ENTRIES {
-            return Err(format!("is one too many, the limit is {ENTRIES}"));
-        }
-        if self.names > NAMES {
-            return Err(format!("makes the names longer than {NAMES} bytes"));
-        }
+        self.allowed.entry(path.as_str().len() as u64)?;
         match &self.last {
             Some(last) if last == path => return Err("is there twice".to_owned()),
             Some(last) if last > path => {
@@ -303,7 +326,8 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<BTreeMap<String, Result<Vec<u8>, String>>, Stop> {
-        let mut reader = Reader::new(bytes);
+        let allowed = Allowed::default();
+        let mut reader = Reader::new(bytes, &allowed);
         let mut found = BTreeMap::new();
         while let Some(entry) = reader.next()? {
             let (path, leaf) = match entry {

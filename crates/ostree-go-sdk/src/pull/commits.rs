@@ -1,10 +1,12 @@
 //! Fetching commits and their signatures from a server, and nothing of what they are made of.
 
+use super::bounds::COMMITS;
 use super::delta::Delta;
-use super::fetchers::Request;
+use super::fetchers::{AT_ONCE, Request};
 use super::image::Image;
-use super::server::{Server, Summary};
+use super::server::{SUPERBLOCK, Server, Summary};
 use super::{Pull, PullError};
+use crate::http::Body;
 use crate::id::{CommitId, RefName};
 use crate::remote;
 use crate::repo::{Repo, RepoError};
@@ -46,6 +48,9 @@ pub(super) fn fetch(
         true => server.all_refs(pull, summary.as_ref(), scratch)?,
         false => pull.refs.clone(),
     };
+    if names.len() > COMMITS {
+        return Err(too_many(server, names.len()));
+    }
     let mut found = Vec::new();
     for name in &names {
         let commit = match &summary {
@@ -58,25 +63,58 @@ pub(super) fn fetch(
         })?;
         found.push(Found::commit(commit));
     }
+    for (names, found) in names.chunks(AT_ONCE).zip(found.chunks_mut(AT_ONCE)) {
+        some(
+            server,
+            pull,
+            (repo, scratch),
+            summary.as_ref(),
+            names,
+            found,
+        )?;
+    }
+    // What is known of a delta stays in memory until it is used.
+    let mut left = SUPERBLOCK;
+    for found in &mut found {
+        let size = found.delta.as_ref().map_or(0, Delta::size);
+        match left.checked_sub(size) {
+            Some(rest) => left = rest,
+            None => found.delta = None,
+        }
+    }
+    history(server, pull, scratch, &mut found)?;
+    Ok(names.into_iter().zip(found).collect())
+}
+
+/// Fetches some commits, their detached metadata and the superblocks of their deltas.
+fn some(
+    server: &Server,
+    pull: &Pull,
+    (repo, scratch): (&Repo, &Repo),
+    summary: Option<&Summary>,
+    names: &[RefName],
+    found: &mut [Found],
+) -> Result<(), PullError> {
     let deltas: Vec<Option<Delta>> = found
         .iter()
-        .map(|found| choose(pull, repo, summary.as_ref(), found.commit))
+        .map(|found| choose(pull, repo, summary, found.commit))
         .collect::<Result<_, _>>()?;
     let mut requests = Vec::new();
-    for commit in &found {
+    for commit in found.iter() {
         requests.extend(commit_requests(server, commit.commit)?);
     }
-    let superblocks = deltas.iter().flatten();
-    for delta in superblocks {
-        requests.push(server.delta(&delta.name, "superblock")?);
+    for delta in deltas.iter().flatten() {
+        requests.push(server.superblock(&delta.name)?);
     }
     let mut answers = server.get(pull, &requests)?.into_iter();
-    for (index, commit) in found.iter().enumerate() {
+    for (index, (commit, name)) in found.iter().zip(names).enumerate() {
         let (object, detached) = (answers.next().flatten(), answers.next().flatten());
         let request = &requests[2 * index];
-        let Some(object) = object else {
-            return Err(server.refused(request, "it is not there".to_owned()));
-        };
+        let object = object.ok_or_else(|| PullError::NoSuchCommit {
+            name: name.clone(),
+            commit: commit.commit,
+            url: server.url(),
+        })?;
         take(server, scratch, commit.commit, request, object, detached)?;
     }
     let trust = remote::delta_trust(repo, &pull.remote)?;
@@ -84,7 +122,7 @@ pub(super) fn fetch(
         if let Some(mut delta) = delta
             && let Some(superblock) = answers.next().flatten()
         {
-            let read = delta.read(&superblock, &trust);
+            let read = delta.read(&server.bytes(superblock)?, &trust);
             let read = read.map_err(|source| PullError::Delta {
                 remote: pull.remote.clone(),
                 source: Box::new(source),
@@ -92,8 +130,15 @@ pub(super) fn fetch(
             found.delta = read.then_some(delta);
         }
     }
-    history(server, pull, scratch, &mut found)?;
-    Ok(names.into_iter().zip(found).collect())
+    Ok(())
+}
+
+fn too_many(server: &Server, found: usize) -> PullError {
+    PullError::Unsafe {
+        remote: server.remote().to_owned(),
+        url: server.url(),
+        problem: format!("it has {found} commits or more, at most {COMMITS} are fetched at a time"),
+    }
 }
 
 /// A commit's object and its detached metadata.
@@ -120,7 +165,7 @@ fn choose(
         return Ok(None);
     }
     let mut best = None;
-    for name in summary.deltas.iter().filter(|name| name.to == commit) {
+    for name in summary.deltas.get(&commit).into_iter().flatten() {
         let age = match name.from {
             None => None,
             Some(from) if repo.is_complete(from)? => Some(repo.commit(from)?.timestamp),
@@ -137,9 +182,11 @@ fn take(
     scratch: &Repo,
     commit: CommitId,
     request: &Request,
-    object: Vec<u8>,
-    detached: Option<Vec<u8>>,
+    object: Body,
+    detached: Option<Body>,
 ) -> Result<(), PullError> {
+    let object = server.bytes(object)?;
+    let detached = detached.map(|body| server.bytes(body)).transpose()?;
     server.check(request, &object, commit)?;
     put(scratch, commit, &object, detached.as_deref())?
         .map_err(|problem| server.refused(request, problem))
@@ -189,6 +236,7 @@ fn history(
     scratch: &Repo,
     found: &mut [Found],
 ) -> Result<(), PullError> {
+    let mut count = found.len();
     for found in found {
         let mut seen = HashSet::from([found.commit]);
         let mut left = pull.depth;
@@ -198,6 +246,10 @@ fn history(
             && seen.insert(parent)
         {
             left -= 1;
+            count += 1;
+            if count > COMMITS {
+                return Err(too_many(server, count));
+            }
             let requests = commit_requests(server, parent)?;
             let mut answers = server.get(pull, &requests)?.into_iter();
             let (Some(object), detached) = (answers.next().flatten(), answers.next().flatten())

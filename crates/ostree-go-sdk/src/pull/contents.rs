@@ -8,19 +8,20 @@
 //! object by object: a delta that lacks something, or has gone from the server, does no harm.
 
 use super::arrive::{self, Receiver, Rejected};
+use super::bounds::{Bounds, OBJECTS as MOST_OBJECTS, PART, PARTS as MOST_PARTS};
 use super::delta::Delta;
 use super::fetchers::{AT_ONCE, Fetchers, Request, next};
-use super::server::{Server, TICK};
-use super::{Pull, PullError};
+use super::server::{Server, TICK, Watch};
+use super::{Pull, PullError, sweep};
 use crate::delta::format::{ObjectKey, ObjectKind, PartHeader};
-use crate::http::HttpError;
+use crate::http::{Body, HttpError};
 use crate::id::{DirMetaId, DirTreeId, Sha256};
 use crate::kind::ErrorKind;
 use crate::progress::{Event, Phase};
 use crate::repo::{RepoError, Transaction};
 use crate::store::StoreError;
 use std::cmp::Reverse;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender, channel};
 
@@ -29,19 +30,22 @@ const OBJECTS: usize = 3 * AT_ONCE;
 /// Parts of deltas, beside one for each worker. They take more memory.
 const PARTS: usize = 2;
 
-/// What there is to fetch.
+/// Something to fetch.
 #[derive(Debug, Clone)]
 enum Task<'a> {
-    /// An object. A directory has the path to it, that ends in `/`.
-    Object(ObjectKey, String),
+    /// An object. A directory has the path to it, that ends in `/`, where paths matter.
+    Object(ObjectKey, Box<str>),
     Part(&'a Delta, usize),
 }
+
+/// The longest path in a tree: Linux opens no longer one (`PATH_MAX`).
+const LONGEST_PATH: usize = 4096;
 
 /// A task's number: what other threads know of it.
 type Ticket = usize;
 
 enum Happened {
-    Fetched(Ticket, Result<Vec<u8>, HttpError>),
+    Fetched(Ticket, Result<Body, HttpError>),
     Stored(Ticket, Result<(), Rejected>),
 }
 
@@ -49,7 +53,7 @@ enum Happened {
 struct Arrived<'a> {
     ticket: Ticket,
     what: What<'a>,
-    bytes: Vec<u8>,
+    body: Body,
 }
 
 enum What<'a> {
@@ -66,6 +70,10 @@ pub(super) struct Contents<'a> {
     pub(super) item: &'a str,
     /// Bytes to fetch, where that is known.
     pub(super) total: Option<u64>,
+    /// What the content may come to.
+    pub(super) bounds: &'a Bounds,
+    /// The refs and commits whose content it is, for messages.
+    pub(super) of: Vec<String>,
 }
 
 /// What has come.
@@ -85,21 +93,30 @@ pub(super) struct CommitTree {
 }
 
 impl Contents<'_> {
-    /// Fetches the trees of commits, as far as [`Pull::subpaths`] wants them.
+    /// Fetches the trees of commits, as far as [`Pull::subpaths`] wants them. What came beside
+    /// them is removed from the transaction.
     pub(super) fn fetch(&self, deltas: &[&Delta], trees: &[CommitTree]) -> Result<Come, PullError> {
+        let staging = self.transaction.staging();
+        if let Some(staging) = staging {
+            sweep::bound(staging, self.bounds.most_downloads())?;
+        }
+        // Without knowing where objects are, those that nobody needs could not be removed.
+        let deltas = if staging.is_some() { deltas } else { &[] };
+        self.server.meter.allow(self.bounds.most_downloads());
         let (happens, happened) = channel();
         let (work, queue) = channel::<Arrived<'_>>();
         let queue = Mutex::new(queue);
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let receivers = Receiver::several(self.transaction, workers);
+        let receivers = Receiver::several(self.transaction, self.bounds, workers);
         std::thread::scope(|scope| {
             for mut receiver in receivers {
                 let (happens, queue) = (happens.clone(), &queue);
                 scope.spawn(move || {
-                    while let Some(arrived) = next(queue) {
+                    while let Some(mut arrived) = next(queue) {
+                        let body = &mut arrived.body;
                         let done = match arrived.what {
-                            What::File(id) => receiver.archived(id.into(), &arrived.bytes),
-                            What::Part(header) => receiver.part(header, &arrived.bytes),
+                            What::File(id) => receiver.archived(id.into(), body),
+                            What::Part(header) => receiver.part(header, body),
                         };
                         let _ = happens.send(Happened::Stored(arrived.ticket, done));
                     }
@@ -109,30 +126,33 @@ impl Contents<'_> {
                 let _ = happens.send(Happened::Fetched(ticket, answer));
             };
             let server = self.server;
-            let fetchers =
-                Fetchers::start(&server.http, &server.meter, &self.pull.progress, deliver);
-            let mut walk = Walk {
+            let fetchers = Fetchers::start(
+                &server.http,
+                &server.meter,
+                &server.spool_in,
+                &self.pull.progress,
+                deliver,
+            );
+            let walk = Walk {
                 contents: self,
                 fetchers,
                 work,
-                tasks: Vec::new(),
+                tasks: HashMap::new(),
+                tickets: 0,
                 todo: VecDeque::new(),
                 seen: HashSet::new(),
+                opened: HashSet::new(),
+                passed: HashSet::new(),
                 stored: HashSet::new(),
+                unpacking: 0,
                 come: Come::default(),
             };
-            for delta in deltas {
-                walk.delta(delta)?;
+            let done = walk.all(&happened, deltas, trees, workers);
+            // The workers are waited for: what they are at comes to nothing after an error.
+            if done.is_err() {
+                self.bounds.stop();
             }
-            walk.run(&happened, workers + PARTS)?;
-            for tree in trees {
-                walk.need(key(ObjectKind::DirMeta, tree.meta.as_bytes()))?;
-                if walk.opens(tree.tree, "/")? {
-                    walk.entries(tree.tree, "/".to_owned())?;
-                }
-            }
-            walk.run(&happened, OBJECTS)?;
-            Ok(walk.come)
+            done
         })
     }
 
@@ -151,30 +171,65 @@ struct Walk<'a> {
     contents: &'a Contents<'a>,
     fetchers: Fetchers<Ticket>,
     work: Sender<Arrived<'a>>,
-    /// By their tickets.
-    tasks: Vec<Task<'a>>,
+    /// Those under way, by their tickets.
+    tasks: HashMap<Ticket, Task<'a>>,
+    /// How many tickets there have been.
+    tickets: Ticket,
     todo: VecDeque<Task<'a>>,
-    /// Objects that are here, or asked for; directories with their path where that decides.
-    seen: HashSet<(ObjectKey, String)>,
+    /// Objects that the commits need: they are here, or asked for.
+    seen: HashSet<ObjectKey>,
+    /// Directories on the way to subpaths, of which only some entries are needed, by their paths.
+    opened: HashSet<(ObjectKey, String)>,
+    /// The same without their paths.
+    passed: HashSet<ObjectKey>,
     /// Objects that parts have brought.
     stored: HashSet<ObjectKey>,
+    /// How many tasks are with the workers.
+    unpacking: usize,
     come: Come,
 }
 
 impl<'a> Walk<'a> {
+    fn all(
+        mut self,
+        happened: &mpsc::Receiver<Happened>,
+        deltas: &'a [&'a Delta],
+        trees: &[CommitTree],
+        workers: usize,
+    ) -> Result<Come, PullError> {
+        for delta in deltas {
+            self.delta(delta)?;
+        }
+        self.run(happened, workers + PARTS)?;
+        for tree in trees {
+            self.need(key(ObjectKind::DirMeta, tree.meta.as_bytes()))?;
+            if self.opens(tree.tree, "/")? {
+                self.entries(tree.tree, "/".to_owned())?;
+            }
+        }
+        self.run(happened, OBJECTS)?;
+        if let Some(staging) = self.contents.transaction.staging() {
+            let is_needed = |key: &ObjectKey| self.seen.contains(key) || self.passed.contains(key);
+            sweep::sweep(staging, is_needed)?;
+        }
+        Ok(self.come)
+    }
+
     /// Does what there is to do, and what that leads to, with so much under way at a time.
     fn run(&mut self, happened: &mpsc::Receiver<Happened>, most: usize) -> Result<(), PullError> {
         let mut under_way = 0;
+        let mut watch = Watch::new(self.contents.server);
         loop {
             while under_way < most
                 && let Some(task) = self.todo.pop_front()
             {
-                let ticket = self.tasks.len();
-                self.tasks.push(task.clone());
+                let ticket = self.tickets;
+                self.tickets += 1;
+                self.tasks.insert(ticket, task.clone());
                 under_way += 1;
                 match inline(&task) {
                     Some(part) => {
-                        self.arrived(ticket, Ok(part))?;
+                        self.arrived(ticket, Ok(part.into()))?;
                     }
                     None => self.fetchers.ask(ticket, self.request(&task)?),
                 }
@@ -185,19 +240,30 @@ impl<'a> Walk<'a> {
             if self.contents.pull.progress.is_cancelled() {
                 return Err(PullError::Cancelled);
             }
+            let is_downloading = under_way > self.unpacking;
+            watch.check(self.contents.server, is_downloading)?;
             match happened.recv_timeout(TICK) {
                 Ok(Happened::Fetched(ticket, answer)) => {
                     if !self.arrived(ticket, answer)? {
+                        self.tasks.remove(&ticket);
                         under_way -= 1;
                     }
                 }
                 Ok(Happened::Stored(ticket, done)) => {
-                    done.map_err(|why| self.rejected(ticket, why))?;
-                    if let Task::Part(delta, index) = &self.tasks[ticket] {
-                        self.come.parts += 1;
-                        self.stored.extend(&delta.parts()[*index].objects);
-                    }
+                    self.unpacking -= 1;
                     under_way -= 1;
+                    let Some(task) = self.tasks.remove(&ticket) else {
+                        continue;
+                    };
+                    match (done, &task) {
+                        (Ok(()), Task::Part(delta, index)) => {
+                            self.come.parts += 1;
+                            self.stored.extend(&delta.parts()[*index].objects);
+                        }
+                        // The walk finds what it would have brought.
+                        (Ok(()), Task::Object(..)) | (Err(Rejected::TooLarge), Task::Part(..)) => {}
+                        (Err(why), task) => return Err(self.rejected(task, why)),
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -209,8 +275,12 @@ impl<'a> Walk<'a> {
     fn request(&self, task: &Task<'_>) -> Result<Request, PullError> {
         let server = self.contents.server;
         match task {
-            Task::Part(delta, index) => server.delta(&delta.name, &index.to_string()),
-            Task::Object(key, _) if key.kind == ObjectKind::File => server.file(key.checksum),
+            Task::Part(delta, index) => {
+                server.part(&delta.name, *index, delta.parts()[*index].size)
+            }
+            Task::Object(key, _) if key.kind == ObjectKind::File => {
+                server.file(key.checksum, self.contents.bounds.largest_download())
+            }
             Task::Object(key, _) => server.metadata(key.checksum, key.kind.as_str()),
         }
     }
@@ -219,54 +289,79 @@ impl<'a> Walk<'a> {
     fn arrived(
         &mut self,
         ticket: Ticket,
-        answer: Result<Vec<u8>, HttpError>,
+        answer: Result<Body, HttpError>,
     ) -> Result<bool, PullError> {
-        let task = self.tasks[ticket].clone();
-        let bytes = match (answer, &task) {
-            (Ok(bytes), _) => bytes,
+        let Some(task) = self.tasks.get(&ticket).cloned() else {
+            return Ok(false);
+        };
+        let server = self.contents.server;
+        let body = match (answer, &task) {
+            (Ok(body), _) => body,
             // The publisher may have made a newer one. The objects are still there.
             (Err(error), Task::Part(..)) if error.kind() == ErrorKind::NotFound => {
                 return Ok(false);
             }
-            (Err(error), _) => return Err(self.contents.server.failed(error)),
+            (Err(error), Task::Object(key, _)) if error.kind() == ErrorKind::NotFound => {
+                return Err(PullError::MissingObject {
+                    remote: server.remote().to_owned(),
+                    object: key.to_string(),
+                    of: self.contents.of.clone(),
+                    url: self.request(&task)?.url.to_string(),
+                });
+            }
+            (Err(error), _) => return Err(server.failed(error)),
         };
         self.come.objects += 1;
         let what = match task {
             Task::Part(delta, index) => What::Part(&delta.parts()[index]),
             Task::Object(key, _) if key.kind == ObjectKind::File => What::File(key.checksum),
-            Task::Object(key, path) => {
-                let taken = arrive::metadata(self.contents.transaction.repo(), &key, &bytes);
-                taken.map_err(|why| self.rejected(ticket, why))?;
+            Task::Object(key, ref path) => {
+                let (repo, bounds) = (self.contents.transaction.repo(), self.contents.bounds);
+                let taken = arrive::metadata(repo, &key, &server.bytes(body)?, bounds);
+                taken.map_err(|why| self.rejected(&task, why))?;
                 if key.kind == ObjectKind::DirTree {
-                    self.entries(key.checksum.into(), path)?;
+                    self.entries(key.checksum.into(), path.to_string())?;
                 }
                 return Ok(false);
             }
         };
+        self.unpacking += 1;
         // The workers end after this does.
-        let _ = self.work.send(Arrived {
-            ticket,
-            what,
-            bytes,
-        });
+        let _ = self.work.send(Arrived { ticket, what, body });
         Ok(true)
     }
 
-    fn rejected(&self, ticket: Ticket, why: Rejected) -> PullError {
+    fn rejected(&self, task: &Task<'_>, why: Rejected) -> PullError {
+        let server = self.contents.server;
         match why {
-            Rejected::Content(problem) => match self.request(&self.tasks[ticket]) {
-                Ok(request) => self.contents.server.refused(&request, problem),
+            Rejected::Content(problem) => match self.request(task) {
+                Ok(request) => server.refused(&request, problem),
                 Err(error) => error,
             },
+            Rejected::Unsafe(problem) => match self.request(task) {
+                Ok(request) => server.unsafe_content(&request, problem),
+                Err(error) => error,
+            },
+            Rejected::TooLarge | Rejected::Stopped => PullError::Cancelled,
             Rejected::Store(StoreError::Repo(error)) => error.into(),
             Rejected::Store(error) => PullError::Store(error),
         }
     }
 
-    /// Asks for the parts of a delta that make something new, and for what it leaves out. The
-    /// largest come first: at the end no core waits long for another.
+    /// Asks for the parts of a delta that make something new. The largest come first: at the end no
+    /// core waits long for another. What the delta leaves out, the walk finds.
     fn delta(&mut self, delta: &'a Delta) -> Result<(), PullError> {
+        let (server, bounds) = (self.contents.server, self.contents.bounds);
+        let count = delta.parts().len();
+        if count > MOST_PARTS {
+            let problem =
+                format!("the static delta has {count} parts, at most {MOST_PARTS} are read");
+            return Err(server.unsafe_content(&server.superblock(&delta.name)?, problem));
+        }
         let mut parts: Vec<_> = delta.parts().iter().enumerate().collect();
+        // Those would take more memory than there should be.
+        parts.retain(|(_, part)| part.uncompressed <= PART && part.size <= 2 * PART);
+        let mut bytes = 0u64;
         parts.sort_by_key(|(_, part)| Reverse(part.uncompressed));
         for (index, part) in parts {
             let mut missing = 0;
@@ -277,12 +372,16 @@ impl<'a> Walk<'a> {
             // is far smaller than an object.
             let few = delta.name.from.is_none() && is_few(missing, part);
             if missing > 0 && !few {
+                bytes = bytes.saturating_add(part.size);
                 self.todo.push_back(Task::Part(delta, index));
             }
         }
-        let fallbacks = delta.superblock().map(|superblock| &superblock.fallbacks);
-        for fallback in fallbacks.into_iter().flatten() {
-            self.need(fallback.object)?;
+        if bytes > bounds.most_downloads() {
+            let problem = format!(
+                "the parts of the static delta have {bytes} bytes, and the commits allow {} for all files",
+                bounds.total
+            );
+            return Err(server.unsafe_content(&server.superblock(&delta.name)?, problem));
         }
         Ok(())
     }
@@ -292,16 +391,22 @@ impl<'a> Walk<'a> {
     fn opens(&mut self, tree: DirTreeId, path: &str) -> Result<bool, PullError> {
         let key = key(ObjectKind::DirTree, tree.as_bytes());
         // A directory counts once, or once for each path where the path decides.
-        let place = match self.contents.pull.subpaths.is_empty() {
-            true => String::new(),
-            false => path.to_owned(),
+        let is_new = match self.wants(path) {
+            true => self.takes(key)?,
+            false => {
+                self.passed.insert(key);
+                self.opened.insert((key, path.to_owned()))
+            }
         };
-        if !self.seen.insert((key, place)) {
+        if !is_new {
             return Ok(false);
+        }
+        if self.opened.len() > MOST_OBJECTS {
+            return Err(self.too_many());
         }
         let is_here = self.has(&key)?;
         if !is_here {
-            self.todo.push_front(Task::Object(key, path.to_owned()));
+            self.todo.push_front(Task::Object(key, path.into()));
         }
         Ok(is_here)
     }
@@ -309,15 +414,25 @@ impl<'a> Walk<'a> {
     /// Goes through a directory that is here, and all that is below it and here.
     fn entries(&mut self, tree: DirTreeId, path: String) -> Result<(), PullError> {
         let mut open = vec![(tree, path)];
+        let by_path = !self.contents.pull.subpaths.is_empty();
         while let Some((tree, path)) = open.pop() {
+            if self.contents.pull.progress.is_cancelled() {
+                return Err(PullError::Cancelled);
+            }
             let entries = self.contents.transaction.repo().dirtree(tree)?;
             for (name, file) in entries.files {
-                if self.wants(&format!("{path}{name}")) {
+                if !by_path || self.wants(&format!("{path}{name}")) {
                     self.need(key(ObjectKind::File, file.as_bytes()))?;
                 }
             }
             for (name, tree, meta) in entries.dirs {
-                let path = format!("{path}{name}/");
+                let path = match by_path {
+                    true => format!("{path}{name}/"),
+                    false => String::new(),
+                };
+                if path.len() > LONGEST_PATH {
+                    return Err(self.too_many());
+                }
                 if !self.wants(&path) && !self.leads(&path) {
                     continue;
                 }
@@ -332,10 +447,29 @@ impl<'a> Walk<'a> {
 
     /// Asks for an object unless it is here.
     fn need(&mut self, key: ObjectKey) -> Result<(), PullError> {
-        if self.seen.insert((key, String::new())) && !self.has(&key)? {
-            self.todo.push_back(Task::Object(key, String::new()));
+        if self.takes(key)? && !self.has(&key)? {
+            self.todo.push_back(Task::Object(key, Box::default()));
         }
         Ok(())
+    }
+
+    /// Remembers that an object is needed; says whether that is new.
+    fn takes(&mut self, key: ObjectKey) -> Result<bool, PullError> {
+        let is_new = self.seen.insert(key);
+        if self.seen.len() > MOST_OBJECTS {
+            return Err(self.too_many());
+        }
+        Ok(is_new)
+    }
+
+    fn too_many(&self) -> PullError {
+        PullError::Unsafe {
+            remote: self.contents.server.remote().to_owned(),
+            url: self.contents.server.url(),
+            problem: format!(
+                "the trees of the commits have more than {MOST_OBJECTS} objects, or paths of more than {LONGEST_PATH} bytes"
+            ),
+        }
     }
 
     fn has(&self, key: &ObjectKey) -> Result<bool, RepoError> {

@@ -10,6 +10,7 @@ use crate::delta::{DeltaError, DeltaName, DeltaTrust};
 pub(super) struct Delta {
     pub(super) name: DeltaName,
     superblock: Option<Superblock>,
+    size: u64,
 }
 
 impl Delta {
@@ -17,16 +18,23 @@ impl Delta {
         Self {
             name,
             superblock: None,
+            size: 0,
         }
     }
 
     /// Reads a superblock's file; says whether it is one of this delta. One that has not the
     /// signature that it should have is an error.
     pub(super) fn read(&mut self, bytes: &[u8], trust: &DeltaTrust) -> Result<bool, DeltaError> {
+        self.size = bytes.len() as u64;
         let inner = trust.unwrap(&self.name, bytes)?;
         let read = inner.and_then(|(inner, _)| Superblock::read(&inner));
         self.superblock = read.ok().filter(|read| read.name == self.name);
         Ok(self.superblock.is_some())
+    }
+
+    /// Bytes of its superblock.
+    pub(super) fn size(&self) -> u64 {
+        self.size
     }
 
     pub(super) fn superblock(&self) -> Option<&Superblock> {

@@ -147,6 +147,43 @@ pub enum PullError {
         /// What is wrong with what came.
         problem: String,
     },
+    /// A ref names a commit that the server does not have.
+    #[error(
+        "ref {name} at {url} names commit {commit}, which is not there: it was removed, or the summary is out of date"
+    )]
+    NoSuchCommit {
+        /// The ref.
+        name: RefName,
+        /// The commit.
+        commit: CommitId,
+        /// The remote's URL.
+        url: String,
+    },
+    /// The server does not have an object that a commit needs.
+    #[error(
+        "remote `{remote}` does not have object {object}, which {} needs: {url} is not there; the commit was removed meanwhile, or is not whole",
+        of.join(", ")
+    )]
+    MissingObject {
+        /// The remote.
+        remote: String,
+        /// The object's checksum and type.
+        object: String,
+        /// The refs and commits that are fetched; one of them needs it.
+        of: Vec<String>,
+        /// The object's URL.
+        url: String,
+    },
+    /// What the server sent would take more memory or disk than the commits allow.
+    #[error("remote `{remote}` is refused: {url}: {problem}")]
+    Unsafe {
+        /// The remote.
+        remote: String,
+        /// What was asked for.
+        url: String,
+        /// What is too large.
+        problem: String,
+    },
     /// The layers of an image are those of ostree-ext: objects, and no trees of an SDK.
     #[error("the image at {url} is encapsulated, expected one whose layers are those of an SDK")]
     Encapsulated {
@@ -234,7 +271,7 @@ pub enum PullError {
     },
     /// What came could not be written.
     #[error(transparent)]
-    Store(StoreError),
+    Store(#[from] StoreError),
     /// libostree's own fetching failed, or it refused what came.
     #[error("cannot pull from remote `{remote}` at {url}")]
     Transfer {
@@ -278,6 +315,8 @@ impl PullError {
             | Self::NoImages { .. } => ErrorKind::InvalidInput,
             Self::NoSummary { .. }
             | Self::NoSuchRef { .. }
+            | Self::NoSuchCommit { .. }
+            | Self::MissingObject { .. }
             | Self::NoSuchImage { .. }
             | Self::NoSuchPlatform { .. } => ErrorKind::NotFound,
             Self::Read { source, .. } => ErrorKind::of_io(source),
@@ -290,7 +329,7 @@ impl PullError {
             Self::Http { source, .. } => source.kind(),
             Self::Registry { source, .. } => source.kind(),
             Self::Store(error) => error.kind(),
-            Self::TooLarge { .. } => ErrorKind::UnsafeContent,
+            Self::TooLarge { .. } | Self::Unsafe { .. } => ErrorKind::UnsafeContent,
             Self::NoSpace { .. } => ErrorKind::DiskFull,
             Self::Transfer { kind, .. } => *kind,
             Self::Stalled { .. } => ErrorKind::Network,

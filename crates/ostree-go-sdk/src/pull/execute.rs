@@ -1,5 +1,6 @@
 //! Fetching what was found good, and making it seen.
 
+use super::bounds::Bounds;
 use super::contents::{CommitTree, Contents};
 use super::image::Images;
 use super::libostree::{self, checksums, item};
@@ -7,6 +8,7 @@ use super::limits;
 use super::preflight::{Origin, PlannedRef, Preflight, current};
 use super::server::{SIGNATURE_FILE, SUMMARY_FILE, Server};
 use super::{PullError, Pulled};
+use crate::catalog::CommitInfo;
 use crate::failpoint;
 use crate::fs::atomic;
 use crate::id::{CommitId, RefName};
@@ -103,21 +105,25 @@ impl Preflight<'_> {
         if !self.pull.commit_metadata_only {
             let deltas = limits::once(&self.refs).into_iter();
             let deltas: Vec<_> = deltas.filter_map(|p| p.delta.as_ref()).collect();
-            let trees = missing.iter().map(|commit| {
+            let (mut trees, mut sizes) = (Vec::new(), Vec::new());
+            for commit in missing {
                 let parsed = scratch.commit(*commit)?;
-                Ok(CommitTree {
+                trees.push(CommitTree {
                     tree: parsed.tree,
                     meta: parsed.meta,
-                })
-            });
+                });
+                sizes.push(CommitInfo::read(scratch, *commit)?.bytes);
+            }
+            let bounds = Bounds::new(sizes, &self.pull.progress);
             let contents = Contents {
                 pull: self.pull,
                 server,
                 transaction,
                 item: &item(self.pull),
                 total: self.bytes(),
+                bounds: &bounds,
+                of: self.named(missing),
             };
-            let trees: Vec<CommitTree> = trees.collect::<Result<_, RepoError>>()?;
             let come = contents.fetch(&deltas, &trees)?;
             fetched.objects = come.objects;
             fetched.used_delta = come.parts > 0;
@@ -125,6 +131,17 @@ impl Preflight<'_> {
         fetched.commits = missing.to_vec();
         self.take_commits(transaction, missing)?;
         Ok(fetched)
+    }
+
+    /// The refs that lead to missing commits, with these, for messages.
+    fn named(&self, missing: &[CommitId]) -> Vec<String> {
+        let planned = self.refs.iter();
+        let planned = planned.map(|planned| (&planned.name, *planned.verified.value()));
+        planned
+            .filter(|(_, commit)| missing.contains(commit))
+            .take(3)
+            .map(|(name, commit)| format!("{name} (commit {commit})"))
+            .collect()
     }
 
     /// Fetches the layers that are missing of images.

@@ -4,8 +4,9 @@
 //! nothing but the client, so that a caller who wants to stop leaves it behind.
 
 use crate::http::url::Url;
-use crate::http::{HttpClient, HttpError};
+use crate::http::{Body, HttpClient, HttpError};
 use crate::progress::Progress;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,20 +15,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// `_OSTREE_MAX_OUTSTANDING_FETCHER_REQUESTS`).
 pub(super) const AT_ONCE: usize = 8;
 
-/// Counts what arrives, and says when it is enough.
+/// Counts what arrives, and bounds it.
 #[derive(Debug)]
 pub(super) struct Meter {
     bytes: AtomicU64,
+    /// How often something has happened, be it a piece that came or another try.
+    beats: AtomicU64,
+    /// The caller's limit.
     limit: Option<u64>,
-    ended: AtomicBool,
+    /// The most bytes that the commits allow, once they are known.
+    bound: AtomicU64,
 }
 
 impl Meter {
     pub(super) fn new(limit: Option<u64>) -> Self {
         Self {
             bytes: AtomicU64::new(0),
+            beats: AtomicU64::new(0),
             limit,
-            ended: AtomicBool::new(false),
+            bound: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -36,19 +42,36 @@ impl Meter {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// How often something has happened.
+    pub(super) fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
+    }
+
     /// The limit, if more than that has come.
     pub(super) fn exceeded(&self) -> Option<u64> {
         self.limit.filter(|limit| self.bytes() > *limit)
     }
 
+    /// Allows so many more bytes to come.
+    pub(super) fn allow(&self, bytes: u64) {
+        let bound = self.bytes().saturating_add(bytes);
+        self.bound.store(bound, Ordering::Relaxed);
+    }
+
+    /// Whether more has come than the commits allow.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.bytes() > self.bound.load(Ordering::Relaxed)
+    }
+
     /// Counts; says whether more may come.
     pub(super) fn arrived(&self, bytes: u64) -> bool {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.exceeded().is_none() && !self.ended.load(Ordering::Relaxed)
+        self.beats.fetch_add(1, Ordering::Relaxed);
+        self.exceeded().is_none() && !self.is_too_much()
     }
 }
 
-/// What is asked for: where it is, and how large it may be.
+/// A request: its address, and the most bytes that are taken.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) url: Url,
@@ -62,12 +85,14 @@ pub(super) struct Fetchers<T> {
 }
 
 impl<T: Send + 'static> Fetchers<T> {
-    /// `deliver` gets every answer, on the thread that had it.
+    /// Starts them. `deliver` gets every answer, on the thread that had it; large bodies are in
+    /// temporary files in the folder `spool_in`.
     pub(super) fn start(
         http: &HttpClient,
         meter: &Arc<Meter>,
+        spool_in: &Path,
         progress: &Arc<dyn Progress>,
-        deliver: impl Fn(T, Result<Vec<u8>, HttpError>) + Clone + Send + 'static,
+        deliver: impl Fn(T, Result<Body, HttpError>) + Clone + Send + 'static,
     ) -> Self {
         let (jobs, queue) = channel::<(T, Request)>();
         let queue = Arc::new(Mutex::new(queue));
@@ -75,14 +100,16 @@ impl<T: Send + 'static> Fetchers<T> {
         for _ in 0..AT_ONCE {
             let (http, meter, progress) = (http.clone(), meter.clone(), progress.clone());
             let (queue, stopped, deliver) = (queue.clone(), stopped.clone(), deliver.clone());
+            let spool_in = spool_in.to_owned();
             std::thread::spawn(move || {
                 let goes_on = |bytes| meter.arrived(bytes) && !stopped.load(Ordering::Relaxed);
                 while let Some((tag, request)) = next(&queue) {
                     if stopped.load(Ordering::Relaxed) {
                         return;
                     }
+                    let (url, limit) = (&request.url, request.limit);
                     let answer =
-                        http.fetch(&request.url, request.limit, progress.as_ref(), &goes_on);
+                        http.fetch(url, limit, Some(&spool_in), progress.as_ref(), &goes_on);
                     deliver(tag, answer);
                 }
             });

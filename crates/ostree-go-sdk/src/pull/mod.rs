@@ -7,6 +7,7 @@
 //! says in between, or a summary that somebody else wrote, decides nothing.
 
 mod arrive;
+mod bounds;
 mod commits;
 mod contents;
 mod delta;
@@ -19,6 +20,7 @@ mod limits;
 mod message;
 mod preflight;
 mod server;
+mod sweep;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use image::fuzz;

@@ -1,5 +1,6 @@
 //! What is checked before anything is fetched but the commits.
 
+use super::bounds;
 use super::commits::{self, Found};
 use super::delta::Delta;
 use super::image::{Image, Images};
@@ -12,11 +13,11 @@ use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::metadata as keys;
 use crate::object::sorted_dict;
+use crate::progress::Progress;
 use crate::remote::{self, Remote, RemoteError, Verification};
-use crate::repo::{Repo, RepoError, RepoMode};
+use crate::repo::{Repo, RepoError, RepoMode, ScratchFolder};
 use crate::sign::{self, Proof, TrustedKeys, Verified};
 use std::time::Instant;
-use tempfile::TempDir;
 
 /// What a pull would fetch; checked, and not fetched yet.
 #[derive(Debug)]
@@ -73,11 +74,11 @@ impl Origin {
     }
 }
 
-/// A repository of the moment, with the remote's address and keys.
+/// A temporary repository, with the remote's address and keys.
 #[derive(Debug)]
 pub(super) struct Scratch {
     pub(super) repo: Repo,
-    _folder: TempDir,
+    _folder: ScratchFolder,
 }
 
 /// One ref of a pull.
@@ -166,7 +167,7 @@ impl<'a> Preflight<'a> {
         }
         let origin = Origin::of(pull, repo, &remote)?;
         let mut preflight = Self {
-            scratch: scratch(repo, &remote)?,
+            scratch: scratch(repo, &remote, pull.progress.as_ref())?,
             pull,
             repo,
             remote,
@@ -369,10 +370,36 @@ impl<'a> Preflight<'a> {
         }
         if let Some(image) = &found.image {
             let (bytes, unpacked) = Images::missing(self.repo, [&**image])?;
+            // A header and padding for each file: a small one takes more than its own size.
+            let allowed = bounds::allowed(info.bytes.map(|size| size.saturating_add(size / 2)));
+            if unpacked > allowed {
+                return Err(PullError::Unsafe {
+                    remote: self.remote.name.clone(),
+                    url: self.remote.url.clone(),
+                    problem: format!(
+                        "its layers make {unpacked} bytes, and commit {} allows {allowed}",
+                        info.id
+                    ),
+                });
+            }
             return Ok(Download::Layers { bytes, unpacked });
         }
-        let objects = Download::Objects { tree: info.bytes };
-        Ok(found.delta.as_ref().map_or(objects, Delta::download))
+        let Some(delta) = &found.delta else {
+            return Ok(Download::Objects { tree: info.bytes });
+        };
+        let download = delta.download();
+        let (allowed, found) = (bounds::allowed(info.bytes), download.unpacked());
+        match found {
+            Some(found) if found > allowed => Err(PullError::Unsafe {
+                remote: self.remote.name.clone(),
+                url: self.remote.url.clone(),
+                problem: format!(
+                    "the static delta {} makes {found} bytes, and commit {} allows {allowed}",
+                    delta.name, info.id
+                ),
+            }),
+            _ => Ok(download),
+        }
     }
 
     pub(super) fn proof(&self, repo: &Repo, commit: CommitId) -> Result<Proof, sign::SignError> {
@@ -412,19 +439,15 @@ pub(super) fn current(repo: &Repo, name: &str) -> Result<Option<CommitId>, RepoE
     Ok(found.and_then(|checksum| checksum.parse().ok()))
 }
 
-/// Makes a repository of the moment with the remote's address and keys.
-fn scratch(repo: &Repo, remote: &Remote) -> Result<Scratch, PullError> {
-    let parent = repo.path().join("tmp");
+/// Makes a temporary repository with the remote's address and keys.
+fn scratch(repo: &Repo, remote: &Remote, progress: &dyn Progress) -> Result<Scratch, PullError> {
+    let folder = repo.scratch_folder(progress)?;
     let io = |source| RepoError::Io {
         action: "make a folder in",
-        path: parent.clone(),
+        path: folder.path().to_owned(),
         source,
     };
-    let folder = tempfile::Builder::new()
-        .prefix("ostree-go-pull-")
-        .tempdir_in(&parent)
-        .map_err(io)?;
-    let scratch = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
+    let scratch = Repo::create(folder.path().join("repo"), RepoMode::BareUserOnly)?;
     let name = &remote.name;
     if !remote::is_set_up(repo, name) {
         return Ok(Scratch {

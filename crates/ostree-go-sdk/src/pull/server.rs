@@ -6,25 +6,28 @@ use super::fetchers::{Fetchers, Meter, Request};
 use super::{Pull, PullError};
 use crate::delta::DeltaName;
 use crate::http::url::Url;
-use crate::http::{HttpClient, HttpError, HttpOptions};
+use crate::http::{Body, HttpClient, HttpError, HttpOptions};
 use crate::id::{CommitId, RefName, Sha256};
 use crate::kind::ErrorKind;
 use crate::remote::{self, Remote};
 use crate::repo::{Repo, RepoError};
+use crate::store::StoreError;
 use glib::VariantTy;
 use sha2::Digest;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// The largest metadata object (`OSTREE_MAX_METADATA_SIZE` of newer libostree; 10 MiB in older).
-const METADATA: u64 = 128 << 20;
-/// The largest summary, superblock or part of a delta that is read.
-const LARGE: u64 = 256 << 20;
-/// The largest file object, compressed, that is read.
-const FILE: u64 = 1 << 30;
+/// The largest metadata object that is read (`OSTREE_MAX_METADATA_SIZE` of libostree 2022.7).
+const METADATA: u64 = 10 << 20;
+/// The largest summary that is read: some 150,000 refs.
+const SUMMARY_SIZE: u64 = 16 << 20;
+/// The largest superblock that is read: some 400,000 objects.
+pub(super) const SUPERBLOCK: u64 = 16 << 20;
+/// The largest file with a ref that is read; it has a checksum of 64 digits.
+const REF: u64 = 4 << 10;
 /// `OSTREE_SUMMARY_GVARIANT_FORMAT`.
 const SUMMARY: &str = "(a(s(taya{sv}))a{sv})";
 /// A repository's summary, and the signatures of it.
@@ -41,9 +44,13 @@ const LIBOSTREES_OWN: &[&str] = &["metalink", "contenturl"];
 pub(super) struct Server {
     pub(super) http: HttpClient,
     pub(super) meter: Arc<Meter>,
+    /// The folder for large answers.
+    pub(super) spool_in: PathBuf,
     url: Url,
     remote: String,
     silence: Duration,
+    /// How long requests may be under way without a byte that comes.
+    patience: Duration,
 }
 
 /// What a server's summary says.
@@ -51,7 +58,8 @@ pub(super) struct Server {
 pub(super) struct Summary {
     pub(super) bytes: Vec<u8>,
     pub(super) refs: BTreeMap<String, CommitId>,
-    pub(super) deltas: Vec<DeltaName>,
+    /// Deltas, by the commit that they lead to.
+    pub(super) deltas: HashMap<CommitId, Vec<DeltaName>>,
 }
 
 impl Server {
@@ -73,9 +81,11 @@ impl Server {
         Ok(Some(Self {
             http,
             meter: Arc::new(Meter::new(pull.max_bytes)),
+            spool_in: repo.path().join("tmp"),
             url,
             remote: remote.name.clone(),
             silence: pull.http.silence(),
+            patience: pull.http.patience(),
         }))
     }
 
@@ -86,22 +96,37 @@ impl Server {
         self.at(&format!("objects/{folder}/{rest}.{ending}"), METADATA)
     }
 
-    /// A file object.
-    pub(super) fn file(&self, id: impl ToString) -> Result<Request, PullError> {
+    /// A file object of at most `limit` bytes as it is sent.
+    pub(super) fn file(&self, id: impl ToString, limit: u64) -> Result<Request, PullError> {
         let mut request = self.metadata(id, "filez")?;
-        request.limit = FILE;
+        request.limit = limit;
         Ok(request)
     }
 
-    /// A file of a delta: `superblock`, or a part's number.
-    pub(super) fn delta(&self, name: &DeltaName, file: &str) -> Result<Request, PullError> {
-        self.at(&format!("{}/{file}", name.path()), LARGE)
+    /// A delta's superblock.
+    pub(super) fn superblock(&self, name: &DeltaName) -> Result<Request, PullError> {
+        self.at(&format!("{}/superblock", name.path()), SUPERBLOCK)
+    }
+
+    /// A delta's part, of so many bytes.
+    pub(super) fn part(
+        &self,
+        name: &DeltaName,
+        index: usize,
+        size: u64,
+    ) -> Result<Request, PullError> {
+        self.at(&format!("{}/{index}", name.path()), size)
     }
 
     fn at(&self, path: &str, limit: u64) -> Result<Request, PullError> {
         let url = self.url.join(path);
         let url = url.map_err(|error| self.failed(error.into()))?;
         Ok(Request { url, limit })
+    }
+
+    /// The remote's name.
+    pub(super) fn remote(&self) -> &str {
+        &self.remote
     }
 
     /// Its URL, as it may be shown.
@@ -117,6 +142,14 @@ impl Server {
                 remote,
                 found: self.meter.bytes(),
                 limit,
+            },
+            (None, HttpError::Cancelled { .. }) if self.meter.is_too_much() => PullError::Unsafe {
+                remote,
+                url: self.url.to_string(),
+                problem: format!(
+                    "it has sent {} bytes, more than the content of the commits can take",
+                    self.meter.bytes()
+                ),
             },
             (_, HttpError::Cancelled { .. }) => PullError::Cancelled,
             _ if source.is_timeout() => PullError::Stalled {
@@ -155,16 +188,40 @@ impl Server {
         Err(self.refused(request, differs(&found, &expected)))
     }
 
+    /// The refusal of content that would take more memory or disk than it may.
+    pub(super) fn unsafe_content(&self, request: &Request, problem: String) -> PullError {
+        PullError::Unsafe {
+            remote: self.remote.clone(),
+            url: request.url.to_string(),
+            problem,
+        }
+    }
+
+    /// All of an answer, in memory.
+    pub(super) fn bytes(&self, answer: Body) -> Result<Vec<u8>, PullError> {
+        answer.into_bytes().map_err(|source| {
+            let path = self.spool_in.clone();
+            StoreError::Spool { path, source }.into()
+        })
+    }
+
+    /// Makes one request; `None` for what is not there.
+    fn one(&self, pull: &Pull, request: &Request) -> Result<Option<Vec<u8>>, PullError> {
+        let answer = self.get(pull, std::slice::from_ref(request))?.pop();
+        answer.flatten().map(|body| self.bytes(body)).transpose()
+    }
+
     /// The answers to several requests, in their order; `None` for what is not there.
     pub(super) fn get(
         &self,
         pull: &Pull,
         requests: &[Request],
-    ) -> Result<Vec<Option<Vec<u8>>>, PullError> {
+    ) -> Result<Vec<Option<Body>>, PullError> {
         let (answers, arrived) = channel();
         let fetchers = Fetchers::start(
             &self.http,
             &self.meter,
+            &self.spool_in,
             &pull.progress,
             move |index, answer| {
                 // Nobody may be waiting any more.
@@ -174,14 +231,16 @@ impl Server {
         for (index, request) in requests.iter().enumerate() {
             fetchers.ask(index, request.clone());
         }
-        let mut found = vec![None; requests.len()];
+        let mut found: Vec<Option<Body>> = requests.iter().map(|_| None).collect();
         let mut waiting = requests.len();
+        let mut watch = Watch::new(self);
         while waiting > 0 {
+            watch.check(self, true)?;
             if pull.progress.is_cancelled() {
                 return Err(PullError::Cancelled);
             }
             match arrived.recv_timeout(TICK) {
-                Ok((index, Ok(bytes))) => found[index] = Some(bytes),
+                Ok((index, Ok(body))) => found[index] = Some(body),
                 Ok((_, Err(error))) if error.kind() == ErrorKind::NotFound => {}
                 Ok((_, Err(error))) => return Err(self.failed(error)),
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -194,8 +253,8 @@ impl Server {
 
     /// The summary, if there is one. Nothing in it is believed; the commits it names are checked.
     pub(super) fn summary(&self, pull: &Pull) -> Result<Option<Summary>, PullError> {
-        let request = self.at(SUMMARY_FILE, LARGE)?;
-        let Some(Some(bytes)) = self.get(pull, std::slice::from_ref(&request))?.pop() else {
+        let request = self.at(SUMMARY_FILE, SUMMARY_SIZE)?;
+        let Some(bytes) = self.one(pull, &request)? else {
             return Ok(None);
         };
         match Summary::parse(&bytes) {
@@ -215,8 +274,7 @@ impl Server {
             remote: self.remote.clone(),
             url: self.url(),
         })?;
-        let request = self.at(SIGNATURE_FILE, LARGE)?;
-        let signature = self.get(pull, std::slice::from_ref(&request))?.pop();
+        let signature = self.one(pull, &self.at(SIGNATURE_FILE, METADATA)?)?;
         let keep = |name: &str, bytes: &[u8]| {
             let path = scratch.path().join(name);
             std::fs::write(&path, bytes).map_err(|source| RepoError::Io {
@@ -226,10 +284,10 @@ impl Server {
             })
         };
         keep(SUMMARY_FILE, &summary.bytes)?;
-        if let Some(signature) = signature.flatten() {
+        if let Some(signature) = signature {
             keep(SIGNATURE_FILE, &signature)?;
         }
-        let request = self.at(SUMMARY_FILE, LARGE)?;
+        let request = self.at(SUMMARY_FILE, SUMMARY_SIZE)?;
         let names = summary.refs.keys().map(|name| {
             name.parse::<RefName>()
                 .map_err(|error| self.refused(&request, error.to_string()))
@@ -243,8 +301,8 @@ impl Server {
         pull: &Pull,
         name: &RefName,
     ) -> Result<Option<CommitId>, PullError> {
-        let request = self.at(&format!("refs/heads/{name}"), METADATA)?;
-        let Some(Some(bytes)) = self.get(pull, std::slice::from_ref(&request))?.pop() else {
+        let request = self.at(&format!("refs/heads/{name}"), REF)?;
+        let Some(bytes) = self.one(pull, &request)? else {
             return Ok(None);
         };
         let text = String::from_utf8_lossy(&bytes);
@@ -252,6 +310,43 @@ impl Server {
             Ok(commit) => Ok(Some(commit)),
             Err(_) => Err(self.refused(&request, "it is no checksum".to_owned())),
         }
+    }
+}
+
+/// Notices that nothing happens although requests are under way: a server may keep a connection
+/// busy with what is no content, such as trailers of chunks, and then no request ever ends.
+pub(super) struct Watch {
+    beats: u64,
+    since: Instant,
+}
+
+impl Watch {
+    pub(super) fn new(server: &Server) -> Self {
+        Self {
+            beats: server.meter.beats(),
+            since: Instant::now(),
+        }
+    }
+
+    /// Looks whether something has happened since the last time. `is_waiting` is whether requests
+    /// are under way.
+    ///
+    /// # Errors
+    /// When nothing has for longer than one try of a request takes.
+    pub(super) fn check(&mut self, server: &Server, is_waiting: bool) -> Result<(), PullError> {
+        let beats = server.meter.beats();
+        if beats != self.beats || !is_waiting {
+            self.beats = beats;
+            self.since = Instant::now();
+        }
+        if self.since.elapsed() < server.patience {
+            return Ok(());
+        }
+        Err(PullError::Stalled {
+            remote: server.remote.clone(),
+            url: server.url(),
+            seconds: server.patience.as_secs(),
+        })
     }
 }
 
@@ -323,13 +418,23 @@ impl Summary {
         let names = deltas.iter().flat_map(|deltas| {
             deltas
                 .iter()
-                .filter_map(|entry| entry.child_value(0).get::<String>()?.parse().ok())
+                .filter_map(|entry| {
+                    entry
+                        .child_value(0)
+                        .get::<String>()?
+                        .parse::<DeltaName>()
+                        .ok()
+                })
                 .collect::<Vec<_>>()
         });
+        let mut by_commit: HashMap<CommitId, Vec<DeltaName>> = HashMap::new();
+        for name in names {
+            by_commit.entry(name.to).or_default().push(name);
+        }
         Some(Self {
             bytes: bytes.to_owned(),
             refs,
-            deltas: names.collect(),
+            deltas: by_commit,
         })
     }
 }

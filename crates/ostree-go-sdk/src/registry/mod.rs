@@ -88,7 +88,7 @@ impl Access {
 }
 
 /// The most that an answer which is no blob may have, in bytes.
-const DOCUMENT: u64 = 4 << 20;
+const DOCUMENT: u64 = 1 << 20;
 
 /// One image's place in a registry. Usable from several threads at once.
 #[derive(Debug)]

@@ -59,7 +59,7 @@ impl Registry {
                 arrived(piece.len() as u64)
             };
             let body = answer.into_body().into_reader();
-            let found = copy(&url, body, (0, limit), total, &mut take)?;
+            let found = self.copy(&url, body, (0, limit), total, &mut take)?;
             match total {
                 Some(expected) if expected != found => Err(HttpError::Truncated {
                     url: url.to_string(),
@@ -84,10 +84,13 @@ impl Registry {
         let mut retry = Retry::new(&self.client, &url, progress);
         loop {
             let before = blob.done;
-            let Err(error) = self.blob_once(&url, blob, take) else {
+            let mut went_on = true;
+            let Err(error) = self.blob_once(&url, blob, &mut went_on, take) else {
                 return Ok(());
             };
-            if blob.done >= before + HEADWAY {
+            // A server that sends again what has come would be asked a number of times that grows
+            // with the blob.
+            if went_on && blob.done >= before + HEADWAY {
                 retry.reset();
             }
             if !error.is_worth_a_retry() || !retry.wait(&error)? {
@@ -96,11 +99,13 @@ impl Registry {
         }
     }
 
-    /// Makes one request for what is missing.
+    /// Makes one request for what is missing. `went_on` is whether the answer begins where the one
+    /// before it ended.
     fn blob_once(
         &self,
         url: &Url,
         blob: &mut Streamed<'_>,
+        went_on: &mut bool,
         take: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<(), RegistryError> {
         let start = blob.done;
@@ -122,6 +127,7 @@ impl Registry {
             },
             _ => return Err(self.refused(answer)),
         };
+        *went_on = skip == 0;
         let body = answer.into_body().into_reader();
         let (size, done) = (blob.size, &mut blob.done);
         let limit = match skip {
@@ -135,7 +141,7 @@ impl Registry {
         if total.is_some_and(|total| total > size) {
             return Err(too_large(url, size));
         }
-        copy(url, body, (skip, limit), total, &mut hand_on)?;
+        self.copy(url, body, (skip, limit), total, &mut hand_on)?;
         if *done < size {
             return Err(HttpError::Truncated {
                 url: url.to_string(),
@@ -146,43 +152,44 @@ impl Registry {
         }
         Ok(())
     }
+
+    /// Hands a body on, but for its first bytes; returns how many it had. More than the limit are
+    /// an error.
+    fn copy(
+        &self,
+        url: &Url,
+        mut body: impl Read,
+        (mut skip, limit): (u64, u64),
+        total: Option<u64>,
+        take: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<u64, RegistryError> {
+        let mut buffer = vec![0; PIECE];
+        let mut pace = self.client.pace();
+        let mut found = 0;
+        loop {
+            let read = pace.read(&mut body, &mut buffer, url)?;
+            let read = read.map_err(|error| read_error(url, error, total, found))?;
+            if read == 0 {
+                return Ok(found);
+            }
+            found += read as u64;
+            if found > limit {
+                return Err(too_large(url, limit));
+            }
+            let passed = usize::try_from(skip).map_or(read, |skip| skip.min(read));
+            skip -= passed as u64;
+            let piece = &buffer[passed..read];
+            if !piece.is_empty() && !take(piece) {
+                let url = url.to_string();
+                return Err(HttpError::Cancelled { url }.into());
+            }
+        }
+    }
 }
 
 fn too_large(url: &Url, limit: u64) -> RegistryError {
     let url = url.to_string();
     HttpError::TooLarge { url, limit }.into()
-}
-
-/// Hands a body on, but for its first bytes; returns how many it had. More than the limit are an
-/// error.
-fn copy(
-    url: &Url,
-    mut body: impl Read,
-    (mut skip, limit): (u64, u64),
-    total: Option<u64>,
-    take: &mut dyn FnMut(&[u8]) -> bool,
-) -> Result<u64, RegistryError> {
-    let mut buffer = vec![0; PIECE];
-    let mut found = 0;
-    loop {
-        let read = body
-            .read(&mut buffer)
-            .map_err(|error| read_error(url, error, total, found))?;
-        if read == 0 {
-            return Ok(found);
-        }
-        found += read as u64;
-        if found > limit {
-            return Err(too_large(url, limit));
-        }
-        let passed = usize::try_from(skip).map_or(read, |skip| skip.min(read));
-        skip -= passed as u64;
-        let piece = &buffer[passed..read];
-        if !piece.is_empty() && !take(piece) {
-            let url = url.to_string();
-            return Err(HttpError::Cancelled { url }.into());
-        }
-    }
 }
 
 #[cfg(test)]

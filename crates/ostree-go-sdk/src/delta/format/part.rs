@@ -4,7 +4,7 @@ use super::{DeltaFormatError, OpWriter};
 use crate::gvariant::{members, offset_width};
 use glib::Bytes;
 use glib::prelude::*;
-use liblzma::read::XzDecoder;
+use liblzma::bufread::XzDecoder;
 use liblzma::stream::{Action, Check, Filters, Status, Stream};
 use std::io::Read;
 use std::ops::Range;
@@ -16,6 +16,9 @@ const XZ: u8 = b'x';
 /// Most memory for decoding xz: what libostree allows since 2026.
 /// Source: `OSTREE_LZMA_DECODER_MEMLIMIT` (`ostree-lzma-decompressor.c`).
 const DECODER_MEMORY: u64 = 100 << 20;
+
+/// The room that is set aside for a part before it is unpacked: more than most have.
+const FIRST_ROOM: u64 = 64 << 20;
 
 /// Owner and mode of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,23 +66,46 @@ pub(crate) struct Part {
 
 impl Part {
     /// Reads a part, of at most `limit` bytes without compression.
+    pub(crate) fn read(part: &[u8], limit: u64) -> Result<Self, DeltaFormatError> {
+        Self::decode(&mut &*part, limit, &|| false)
+    }
+
+    /// Reads a part from a stream, of at most `limit` bytes without compression. `is_stopped` is
+    /// asked often, and ends it with an error.
     ///
     /// The form is `(yay)` = compression, bytes; the bytes are
     /// `(a(uuu)aa(ayay)ayay)` = modes, xattrs, payload, operations.
     /// Source: `OSTREE_STATIC_DELTA_PART_PAYLOAD_FORMAT_V0`, `_ostree_static_delta_part_open`.
-    pub(crate) fn read(part: &[u8], limit: u64) -> Result<Self, DeltaFormatError> {
-        let bytes = match part.split_first() {
+    pub(crate) fn decode(
+        part: &mut dyn Read,
+        limit: u64,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Self, DeltaFormatError> {
+        let failed = |what| {
+            move |error: std::io::Error| DeltaFormatError::part(format!("its {what}: {error}"))
+        };
+        let mut compression = Vec::new();
+        let read = part.take(1).read_to_end(&mut compression);
+        read.map_err(failed("first byte cannot be read"))?;
+        let bytes = match compression.first() {
             None => return Err(DeltaFormatError::part("it is empty")),
-            Some((&PLAIN, bytes)) if bytes.len() as u64 > limit => {
-                return Err(DeltaFormatError::TooLarge { limit });
+            Some(&PLAIN) => {
+                unpack(part, limit, is_stopped).map_err(failed("bytes cannot be read"))?
             }
-            Some((&PLAIN, bytes)) => bytes.to_vec(),
-            Some((&XZ, bytes)) => decompress(bytes, limit)?,
-            Some((other, _)) => {
+            Some(&XZ) => {
+                let stream = Stream::new_stream_decoder(DECODER_MEMORY, 0);
+                let stream = stream.map_err(|error| failed("xz stream")(error.into()))?;
+                let mut xz = XzDecoder::new_stream(std::io::BufReader::new(part), stream);
+                unpack(&mut xz, limit, is_stopped).map_err(failed("xz stream cannot be decoded"))?
+            }
+            Some(other) => {
                 let problem = format!("its compression is {other}, expected {PLAIN} or {XZ}");
                 return Err(DeltaFormatError::part(problem));
             }
         };
+        if bytes.len() as u64 > limit {
+            return Err(DeltaFormatError::TooLarge { limit });
+        }
         let [modes, xattrs, payload, ops] = members(&bytes)
             .ok_or_else(|| DeltaFormatError::part("its members are not inside of it"))?;
         let tables = PartTables::read(&bytes[modes], &bytes[xattrs])?;
@@ -118,21 +144,26 @@ impl Part {
     }
 }
 
-fn decompress(xz: &[u8], limit: u64) -> Result<Vec<u8>, DeltaFormatError> {
-    let failed = |error: &dyn std::fmt::Display| {
-        DeltaFormatError::part(format!("its xz stream cannot be decoded: {error}"))
-    };
-    let stream = Stream::new_stream_decoder(DECODER_MEMORY, 0).map_err(|e| failed(&e))?;
-    // What a delta comes to, mostly. Growing costs a copy; room that is not used costs nothing.
-    let guess = (xz.len() as u64).saturating_mul(8).min(limit);
+/// Reads a stream up to one byte more than the limit.
+fn unpack(
+    input: &mut dyn Read,
+    limit: u64,
+    is_stopped: &dyn Fn() -> bool,
+) -> std::io::Result<Vec<u8>> {
+    /// Between two looks at `is_stopped`.
+    const STEP: u64 = 1 << 20;
     let mut bytes = Vec::new();
-    let _ = bytes.try_reserve(usize::try_from(guess).unwrap_or(0));
-    XzDecoder::new_stream(xz, stream)
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|e| failed(&e))?;
-    if bytes.len() as u64 > limit {
-        return Err(DeltaFormatError::TooLarge { limit });
+    // Growing costs a copy; room that is not used costs nothing.
+    let most = limit.saturating_add(1);
+    let _ = bytes.try_reserve(usize::try_from(most.min(FIRST_ROOM)).unwrap_or(0));
+    while (bytes.len() as u64) < most {
+        if is_stopped() {
+            return Err(std::io::Error::other("stopped"));
+        }
+        let step = STEP.min(most - bytes.len() as u64);
+        if input.take(step).read_to_end(&mut bytes)? == 0 {
+            break;
+        }
     }
     Ok(bytes)
 }

@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How much is decoded at once.
 const PIECE: usize = 256 << 10;
+/// The largest window of zstd, 8 MiB: what a decoder should support (RFC 8878, 3.1.1.1.2). The
+/// decoder has it in memory, once for each layer that comes.
+const WINDOW_LOG: u32 = 23;
 /// How often a stop is looked for while nothing comes.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -71,10 +74,19 @@ impl<'a> Blob<'a> {
     }
 
     /// The archive in it: exactly as many bytes as the layer says.
-    pub(super) fn decoded(&mut self, layer: &Layer) -> io::Result<impl Read + use<'_, 'a>> {
+    /// `is_stopped` is asked often, and ends it with an error.
+    pub(super) fn decoded<'b>(
+        &'b mut self,
+        layer: &Layer,
+        is_stopped: &'b dyn Fn() -> bool,
+    ) -> io::Result<impl Read + use<'a, 'b>> {
         let decoder: Box<dyn Read + '_> = match layer.compression {
             Compression::Gzip => Box::new(MultiGzDecoder::new(&mut self.input)),
-            Compression::Zstd => Box::new(zstd::Decoder::with_buffer(&mut self.input)?),
+            Compression::Zstd => {
+                let mut decoder = zstd::Decoder::with_buffer(&mut self.input)?;
+                decoder.window_log_max(WINDOW_LOG)?;
+                Box::new(decoder)
+            }
         };
         // Decoding in large pieces is faster than in as many bytes as a header has.
         Ok(BufReader::with_capacity(
@@ -82,6 +94,7 @@ impl<'a> Blob<'a> {
             Sized {
                 input: decoder,
                 left: layer.unpacked,
+                is_stopped,
             },
         ))
     }
@@ -185,9 +198,10 @@ impl Read for Digested<'_> {
 }
 
 /// Lets so many bytes through, neither more nor less.
-struct Sized<R> {
+struct Sized<'b, R> {
     input: R,
     left: u64,
+    is_stopped: &'b dyn Fn() -> bool,
 }
 
 /// Says that there were more.
@@ -195,8 +209,12 @@ struct Sized<R> {
 #[error("there is more than expected")]
 struct TooMuch;
 
-impl<R: Read> Read for Sized<R> {
+impl<R: Read> Read for Sized<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Few bytes that come may become very many.
+        if (self.is_stopped)() {
+            return Err(io::Error::other("stopped"));
+        }
         let read = self.input.read(buffer)?;
         if read == 0 && self.left > 0 && !buffer.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -9,7 +9,8 @@ use super::manifest::Layer;
 use crate::fs::path::TreePath;
 use crate::id::FileId;
 use crate::object::{FileHasher, FileHeader, Leaf, LeafKind, Tree};
-use crate::oci::tar::{Entry, Reader, Stop};
+use crate::oci::tar::{Allowed, Entry, Reader, Stop};
+use crate::progress::Progress;
 use crate::pull::PullError;
 use crate::pull::fetchers::next;
 use crate::repo::Transaction;
@@ -62,10 +63,14 @@ struct Shared<'b> {
     /// The objects that some worker has taken on.
     claimed: Mutex<HashSet<FileId>>,
     spool_in: PathBuf,
+    /// What the archives of all layers may have together.
+    allowed: Allowed,
+    progress: &'b dyn Progress,
 }
 
 /// Brings layers' files into a transaction. `open` begins to fetch one.
 pub(super) fn land<'o>(
+    progress: &dyn Progress,
     transaction: &Transaction<'_>,
     layers: &[&Layer],
     open: &(dyn Fn(&Layer) -> Result<Blob<'o>, PullError> + Sync),
@@ -76,6 +81,8 @@ pub(super) fn land<'o>(
         failed: AtomicBool::new(false),
         claimed: Mutex::default(),
         spool_in: transaction.repo().path().join("tmp"),
+        allowed: Allowed::default(),
+        progress,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (jobs, queue) = sync_channel(QUEUE);
@@ -169,10 +176,17 @@ fn bring<'b, 'o>(
     shared: &Shared<'b>,
 ) -> Result<Option<Tree>, PullError> {
     let mut blob = open(layer)?;
+    let is_stopped = || shared.progress.is_cancelled() || shared.failed.load(Ordering::Relaxed);
     let cut = blob
-        .decoded(layer)
+        .decoded(layer, &is_stopped)
         .map_err(Stop::Read)
-        .and_then(|decoded| cut(index, Reader::new(decoded), jobs, shared));
+        .and_then(|decoded| cut(index, Reader::new(decoded, &shared.allowed), jobs, shared));
+    if shared.progress.is_cancelled() {
+        return Err(PullError::Cancelled);
+    }
+    if cut.is_err() && shared.failed.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
     match cut {
         Ok(Some(tree)) => blob.finish().map(|()| Some(tree)),
         Ok(None) => Ok(None),
@@ -183,7 +197,7 @@ fn bring<'b, 'o>(
 /// Cuts an archive into files.
 fn cut<'b>(
     layer: usize,
-    mut archive: Reader<impl std::io::Read>,
+    mut archive: Reader<'_, impl std::io::Read>,
     jobs: &SyncSender<Job<'b>>,
     shared: &Shared<'b>,
 ) -> Result<Option<Tree>, Stop> {

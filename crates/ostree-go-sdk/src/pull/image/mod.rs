@@ -265,6 +265,16 @@ impl Images {
             let platform = entry.platform.as_ref();
             wanted.is_none() || platform == wanted.as_ref()
         };
+        let count = listed.iter().filter(is_wanted).count();
+        if count > IMAGES {
+            let problem =
+                format!("it has {count} images for the machine, at most {IMAGES} are read");
+            return Err(PullError::Unsafe {
+                remote: self.remote.clone(),
+                url: place,
+                problem,
+            });
+        }
         let mut images = Vec::new();
         for entry in listed.iter().filter(is_wanted) {
             let digest = entry.sha256();
@@ -360,7 +370,7 @@ impl Images {
             !pull.progress.is_cancelled()
         };
         let open = |layer: &Layer| self.open(pull, layer, &tell);
-        let landing = land::land(transaction, &missing, &open);
+        let landing = land::land(pull.progress.as_ref(), transaction, &missing, &open);
         let mut come = Vec::new();
         for (layer, tree) in missing.iter().zip(landing.trees) {
             if let Some(tree) = tree {
@@ -480,6 +490,8 @@ impl Images {
     }
 }
 
+/// How many images of an index are read. Each stays in memory.
+const IMAGES: usize = 16;
 /// The file of a layout that says what is in it.
 const INDEX: &str = "index.json";
 

@@ -12,8 +12,9 @@ use crate::registry::{self, RegistryError, Streamed};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
 
-/// The largest manifest or index that is read. Registries take 4 MiB.
-const MANIFEST: u64 = 16 << 20;
+/// The largest manifest or index that is read: registries have to take 4 MiB (OCI distribution
+/// specification, "Pushing Manifests").
+const MANIFEST: u64 = 4 << 20;
 /// Pieces of a blob that wait to be decoded.
 const PIECES: usize = 16;
 

@@ -1,0 +1,139 @@
+//! Temporary folders in a repository that are removed once their owner is gone.
+
+use super::{Repo, RepoError};
+use crate::fs::lock::{Lock, LockError};
+use crate::progress::Progress;
+use std::fs;
+use std::io;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// The names of the folders, below `tmp`, begin with this.
+const PREFIX: &str = "ostree-go-pull-";
+/// Held for as long as a folder is made or removed.
+const GATE: &str = ".ostree-go-pull.lock";
+/// Held by the owner of a folder, in the folder. The kernel lets go of it when the owner dies.
+const OWNER: &str = "owner.lock";
+
+/// A temporary folder of one process. It is removed when this is dropped, and when the process
+/// was killed, by [`Repo::clean_scratch`].
+#[derive(Debug)]
+pub(crate) struct ScratchFolder {
+    // Declared first, so that the folder is gone before somebody else may have the lock.
+    folder: TempDir,
+    _owner: Lock,
+}
+
+impl ScratchFolder {
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Repo {
+    /// Makes a temporary folder, and removes those whose owners are gone.
+    pub(crate) fn scratch_folder(
+        &self,
+        progress: &dyn Progress,
+    ) -> Result<ScratchFolder, RepoError> {
+        let tmp = self.path().join("tmp");
+        let failed = |source| RepoError::Io {
+            action: "make a folder in",
+            path: tmp.clone(),
+            source,
+        };
+        let _gate = self.gate(progress)?;
+        clean(&tmp).map_err(failed)?;
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&tmp);
+        let folder = folder.map_err(failed)?;
+        let owner = Lock::try_exclusive(&folder.path().join(OWNER)).map_err(failed)?;
+        let owner = owner.ok_or_else(|| failed(io::ErrorKind::WouldBlock.into()))?;
+        Ok(ScratchFolder {
+            folder,
+            _owner: owner,
+        })
+    }
+
+    /// Removes the temporary folders whose owners are gone, however long that is ago.
+    pub(crate) fn clean_scratch(&self, progress: &dyn Progress) -> Result<(), RepoError> {
+        let tmp = self.path().join("tmp");
+        let _gate = self.gate(progress)?;
+        clean(&tmp).map_err(|source| RepoError::Io {
+            action: "clean",
+            path: tmp,
+            source,
+        })
+    }
+
+    fn gate(&self, progress: &dyn Progress) -> Result<Lock, RepoError> {
+        let path = self.path().join("tmp").join(GATE);
+        Lock::exclusive(&path, progress).map_err(|error| match error {
+            LockError::Cancelled => RepoError::Cancelled,
+            LockError::Io(source) => RepoError::Io {
+                action: "lock",
+                path,
+                source,
+            },
+        })
+    }
+}
+
+/// Removes the folders in `tmp` that no living process owns. To be called with the gate held: a
+/// folder that is being made has no owner yet.
+fn clean(tmp: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(tmp)? {
+        let entry = entry?;
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        // No links are followed.
+        if !is_ours || !entry.file_type()?.is_dir() {
+            continue;
+        }
+        let path = entry.path();
+        let owner = match Lock::try_exclusive(&path.join(OWNER)) {
+            // Its owner has just removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            owner => owner?,
+        };
+        if owner.is_some() {
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+    use crate::repo::RepoMode;
+
+    #[test]
+    fn folders_live_as_long_as_their_owners() {
+        let temporary = tempfile::tempdir().unwrap();
+        let repo = Repo::create(temporary.path(), RepoMode::BareUserOnly).unwrap();
+        let tmp = temporary.path().join("tmp");
+        let left = || {
+            let names = fs::read_dir(&tmp).unwrap();
+            let names = names.map(|e| e.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| name.starts_with(PREFIX)).count()
+        };
+        let living = repo.scratch_folder(&Silent).unwrap();
+        // What a killed process leaves: the lock's file, and nobody who holds it.
+        fs::create_dir(tmp.join("ostree-go-pull-dead")).unwrap();
+        fs::write(tmp.join("ostree-go-pull-dead").join(OWNER), "").unwrap();
+        fs::create_dir(tmp.join("ostree-go-pull-deader")).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), tmp.join("ostree-go-pull-link")).unwrap();
+        repo.clean_scratch(&Silent).unwrap();
+        assert_eq!(left(), 2);
+        assert!(living.path().is_dir() && elsewhere.path().is_dir());
+        drop(living);
+        assert_eq!(left(), 1);
+        fs::create_dir(tmp.join("ostree-go-pull-dead")).unwrap();
+        let _next = repo.scratch_folder(&Silent).unwrap();
+        assert_eq!(left(), 2);
+    }
+}
