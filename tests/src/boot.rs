@@ -1,11 +1,11 @@
 //! A publisher, and a host that Ignition configures.
 
-use crate::bench::{Bench, TOY_SOURCE};
 use crate::cli::{Output, ostree_go, run};
 use crate::gpg::Gpg;
 use crate::host::read;
+use crate::sandbox::{Sandbox, TOY_SOURCE};
 use crate::tools;
-use crate::webserver::BadServer;
+use crate::webserver::FaultyServer;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use std::process::Command;
 #[derive(Debug)]
 pub struct Publisher {
     /// Sandbox with the repository.
-    pub bench: Bench,
+    pub sandbox: Sandbox,
     /// Keys of the publisher.
     pub gpg: Gpg,
     /// Fingerprint of the current key.
     pub key: String,
     /// Serves the repository.
-    pub server: BadServer,
+    pub server: FaultyServer,
 }
 
 impl Default for Publisher {
@@ -37,12 +37,12 @@ impl Publisher {
     ///
     /// Panics if one of the tools fails.
     pub fn new() -> Self {
-        let (bench, gpg) = (Bench::new(), Gpg::new());
+        let (sandbox, gpg) = (Sandbox::new(), Gpg::new());
         let key = gpg.key("publisher");
-        bench.run(["init"]).ok();
-        let server = BadServer::over(&bench.repo());
+        sandbox.run(["init"]).ok();
+        let server = FaultyServer::serving(&sandbox.repo());
         let publisher = Self {
-            bench,
+            sandbox,
             gpg,
             key,
             server,
@@ -53,9 +53,9 @@ impl Publisher {
 
     /// Composes and signs a version for both architectures, and moves the channel 1.99.
     pub fn release(&self, version: &str, seconds: u64) {
-        self.bench.toys(version);
+        self.sandbox.toys(version);
         let lines = format!("channels: [\"go-sdk/${{basearch}}/1.99\"]\n{TOY_SOURCE}");
-        self.bench.treefile(version, &lines);
+        self.sandbox.treefile(version, &lines);
         let home = self.gpg.home().display().to_string();
         let args = [
             "compose",
@@ -66,11 +66,11 @@ impl Publisher {
             &home,
         ];
         run(self
-            .bench
+            .sandbox
             .ostree_go(args)
             .env("SOURCE_DATE_EPOCH", seconds.to_string()))
         .ok();
-        self.bench
+        self.sandbox
             .run(["publish", "--gpg-sign", &self.key, "--gpg-homedir", &home])
             .ok();
     }
@@ -92,7 +92,7 @@ impl Publisher {
         if !more.contains(&"--remote") {
             remote.extend(["--remote", "acme"]);
         }
-        self.bench
+        self.sandbox
             .run([&["export", form], names, &remote, more].concat())
     }
 }

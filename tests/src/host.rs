@@ -1,8 +1,8 @@
 //! A host with a root directory to install into, and a repository of toy SDKs.
 
-use crate::bench::Bench;
 use crate::cli::{Output, run};
 use crate::ostree;
+use crate::sandbox::Sandbox;
 use crate::toy::Toy;
 use ostree_go_sdk::Arch;
 use serde_json::Value;
@@ -10,11 +10,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A root directory `root`, and a repository ([`Bench::repo`]) into which toy SDKs are composed.
+/// A root directory `root`, and a repository ([`Sandbox::repo`]) into which toy SDKs are composed.
 #[derive(Debug, Default)]
 pub struct Host {
     /// Sandbox that contains all files.
-    pub bench: Bench,
+    pub sandbox: Sandbox,
     uid: Option<u32>,
 }
 
@@ -31,10 +31,10 @@ impl Host {
     /// Panics if the owner of the directory cannot be changed.
     pub fn of_plain_user() -> Self {
         let host = Self {
-            bench: Bench::new(),
+            sandbox: Sandbox::new(),
             uid: crate::tools::is_root().then_some(1000),
         };
-        std::os::unix::fs::chown(host.bench.path(""), host.uid, host.uid).expect("a new owner");
+        std::os::unix::fs::chown(host.sandbox.path(""), host.uid, host.uid).expect("a new owner");
         host
     }
 
@@ -69,7 +69,7 @@ impl Host {
                 .version(version)
                 .with("src/version.go", format!("// {version}\n"));
             let path = self
-                .bench
+                .sandbox
                 .path(&format!("{version}-{}.tar.gz", arch.goarch()));
             change(toy).tar_gz(&path);
         }
@@ -77,7 +77,7 @@ impl Host {
             "channels: [\"go-sdk/${{basearch}}/1.99\"]\n\
              source: [{{ path: \"{version}-${{goarch}}.tar.gz\" }}]"
         );
-        self.bench.treefile(version, &lines);
+        self.sandbox.treefile(version, &lines);
         let mut command = self.command(["compose", "go.yaml", "--replace"]);
         command.env("SOURCE_DATE_EPOCH", seconds.to_string());
         run(&mut command).ok();
@@ -85,10 +85,10 @@ impl Host {
 
     /// Returns the command, to be run as the host's user with its repository and root directory.
     pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
-        let mut command = self.bench.ostree_go(args);
+        let mut command = self.sandbox.ostree_go(args);
         command.env("OSTREE_GO_ROOT", self.root());
         if let Some(uid) = self.uid {
-            command.uid(uid).gid(uid).env("HOME", self.bench.path(""));
+            command.uid(uid).gid(uid).env("HOME", self.sandbox.path(""));
             command.env_remove("XDG_CACHE_HOME");
         }
         command
@@ -134,7 +134,7 @@ impl Host {
 
     /// Returns the root directory.
     pub fn root(&self) -> PathBuf {
-        self.bench.path("root")
+        self.sandbox.path("root")
     }
 
     /// Returns a path in the active deployment.

@@ -81,7 +81,7 @@ impl Hostile {
     /// # Panics
     ///
     /// Panics when there is no port.
-    pub fn over(folder: &Path) -> Self {
+    pub fn serving(folder: &Path) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = socket.local_addr().expect("an address").port();
         let state = Arc::new(State {
@@ -120,7 +120,7 @@ impl Hostile {
     }
 
     /// Behaves again, and forgets what was asked for and sent.
-    pub fn behave(&self) {
+    pub fn reset(&self) {
         locked(&self.state.attacks).clear();
         locked(&self.state.requests).clear();
         self.state.sent.store(0, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! Repositories for `export oci`, and functions to read the images that it writes.
 
-use crate::bench::{Bench, TOY_SOURCE};
 use crate::cli::{Output, run};
+use crate::sandbox::{Sandbox, TOY_SOURCE};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,26 +9,29 @@ use std::process::Command;
 
 /// Creates a repository with toy SDKs 1.99.1 for both architectures and a channel, with a time that
 /// is always the same.
-pub fn bench(mode: &str) -> Bench {
-    bench_with(mode, &[])
+pub fn sandbox(mode: &str) -> Sandbox {
+    sandbox_with(mode, &[])
 }
 
 /// Creates the same repository with additional options for `compose`.
-pub fn bench_with(mode: &str, compose: &[&str]) -> Bench {
-    let bench = Bench::new();
-    bench.toys("1.99.1");
+pub fn sandbox_with(mode: &str, compose: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.toys("1.99.1");
     let channels = "channels: [\"go-sdk/${basearch}/1.99\"]";
-    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{channels}"));
-    bench.run(["init", "--mode", mode]).ok();
+    sandbox.treefile("1.99.1", &format!("{TOY_SOURCE}\n{channels}"));
+    sandbox.run(["init", "--mode", mode]).ok();
     let args = ["compose", "go.yaml"].iter().chain(compose).copied();
-    run(bench.ostree_go(args).env("SOURCE_DATE_EPOCH", "1800000000")).ok();
-    bench
+    run(sandbox
+        .ostree_go(args)
+        .env("SOURCE_DATE_EPOCH", "1800000000"))
+    .ok();
+    sandbox
 }
 
 /// Runs a shell script in the sandbox directory.
-pub fn sh(bench: &Bench, script: &str) -> Output {
+pub fn sh(sandbox: &Sandbox, script: &str) -> Output {
     let mut command = Command::new("sh");
-    run(command.args(["-ec", script]).current_dir(bench.path("")))
+    run(command.args(["-ec", script]).current_dir(sandbox.path("")))
 }
 
 /// Reads a JSON document.
@@ -47,7 +50,7 @@ pub fn blob(layout: &Path, digest: &Value) -> PathBuf {
 /// Returns the relative path and content of every file in a directory.
 pub fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let inside = |file: &Path| file.strip_prefix(folder).expect("inside").to_owned();
-    crate::shop::files(folder)
+    crate::pull_fixture::files(folder)
         .into_iter()
         .map(|file| (inside(&file), fs::read(&file).expect("a file")))
         .collect()

@@ -1,11 +1,11 @@
 //! Kills a command with SIGKILL at random moments.
 //!
 //! ```no_run
-//! # use ostree_go_tests::{bench::Bench, kill};
+//! # use ostree_go_tests::{sandbox::Sandbox, kill};
 //! # use ostree_go_tests::random::Random;
-//! # let bench = Bench::new();
-//! kill::rounds(50, &mut Random::new(), || bench.ostree_go(["prune", "--keep", "1"]), |round| {
-//!     bench.run(["fsck"]).ok();
+//! # let sandbox = Sandbox::new();
+//! kill::rounds(50, &mut Random::new(), || sandbox.ostree_go(["prune", "--keep", "1"]), |round| {
+//!     sandbox.run(["fsck"]).ok();
 //! });
 //! ```
 

@@ -10,13 +10,11 @@
 //! | `OSTREE_GO_TEST_SEED` | the seed for the times of kills and the positions of faults; by default taken from the clock |
 //! | `GOPROXY` | the proxy from which SDKs are downloaded if there is no `go` command to ask |
 
-pub mod bench;
 pub mod boot;
 pub mod campaign;
 pub mod certificates;
 pub mod cli;
 pub mod containers;
-pub mod gallery;
 pub mod gpg;
 pub mod host;
 pub mod hostile;
@@ -28,13 +26,15 @@ pub mod os;
 pub mod ostree;
 pub mod ostree_container;
 pub mod powercut;
+pub mod pull_fixture;
 pub mod random;
+pub mod registry_fixture;
 pub mod relay;
 pub mod rpm;
 pub mod running;
+pub mod sandbox;
 pub mod sdk;
 pub mod server;
-pub mod shop;
 pub mod state;
 pub mod tmpfs;
 pub mod tokens;

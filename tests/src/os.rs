@@ -1,7 +1,7 @@
 //! A toy OS: a tree in the layout of rpm-ostree, committed with the stock command.
 
-use crate::bench::Bench;
 use crate::ostree::ostree;
+use crate::sandbox::Sandbox;
 use ostree_go_sdk::Arch;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -26,7 +26,7 @@ const FILE_CONTEXTS: &str = "\
 /// Builder of the tree of an OS, in the directory `os` of a sandbox.
 #[derive(Debug)]
 pub struct Os<'b> {
-    bench: &'b Bench,
+    sandbox: &'b Sandbox,
     /// Directory of the tree.
     pub tree: PathBuf,
 }
@@ -37,8 +37,8 @@ impl<'b> Os<'b> {
     /// # Panics
     ///
     /// Panics if it cannot be written.
-    pub fn new(bench: &'b Bench) -> Self {
-        let os = Self::without_policy(bench);
+    pub fn new(sandbox: &'b Sandbox) -> Self {
+        let os = Self::without_policy(sandbox);
         os.file(
             "usr/etc/selinux/config",
             "SELINUX=enforcing\nSELINUXTYPE=toy\n",
@@ -57,9 +57,9 @@ impl<'b> Os<'b> {
     /// # Panics
     ///
     /// Panics if it cannot be written.
-    pub fn without_policy(bench: &'b Bench) -> Self {
-        let tree = bench.path("os");
-        let os = Self { bench, tree };
+    pub fn without_policy(sandbox: &'b Sandbox) -> Self {
+        let tree = sandbox.path("os");
+        let os = Self { sandbox, tree };
         os.file("usr/lib/os-release", "ID=toyos\n");
         os.file("usr/lib/modules/6.1/vmlinuz", "a kernel\n");
         os.file(r"usr/lib/systemd/system/a\x2db.service", "[Unit]\n");
@@ -127,7 +127,7 @@ impl<'b> Os<'b> {
 
     /// Commits the tree in the sandbox's repository.
     pub fn commit_here(&self) -> String {
-        self.commit(&self.bench.repo())
+        self.commit(&self.sandbox.repo())
     }
 }
 

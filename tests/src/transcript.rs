@@ -1,21 +1,21 @@
 //! Transcripts of commands and their output, for snapshots.
 
-use crate::bench::Bench;
 use crate::cli::{Output, run};
+use crate::sandbox::Sandbox;
 use std::fmt::Write as _;
 
 /// Commands that were run in a sandbox, with their output.
 #[derive(Debug)]
 pub struct Transcript<'a> {
-    bench: &'a Bench,
+    sandbox: &'a Sandbox,
     text: String,
 }
 
 impl<'a> Transcript<'a> {
     /// Creates an empty transcript.
-    pub fn new(bench: &'a Bench) -> Self {
+    pub fn new(sandbox: &'a Sandbox) -> Self {
         Self {
-            bench,
+            sandbox,
             text: String::new(),
         }
     }
@@ -23,7 +23,7 @@ impl<'a> Transcript<'a> {
     /// Runs a command and adds it, with `SOURCE_DATE_EPOCH` set to make the times of channels reproducible.
     pub fn run<'b>(&mut self, args: impl IntoIterator<Item = &'b str>) -> Output {
         let args: Vec<&str> = args.into_iter().collect();
-        let mut command = self.bench.ostree_go(args.iter().copied());
+        let mut command = self.sandbox.ostree_go(args.iter().copied());
         let out = run(command.env("SOURCE_DATE_EPOCH", "1770000000"));
         let mut add = |text: &str| self.text.push_str(text);
         add(&format!("$ ostree-go {}\n", args.join(" ")));
@@ -41,7 +41,7 @@ impl<'a> Transcript<'a> {
     /// differ between runs or compressors, are replaced.
     #[must_use]
     pub fn text(&self) -> String {
-        let folder = self.bench.path("");
+        let folder = self.sandbox.path("");
         let folder = folder.to_str().expect("UTF-8").trim_end_matches('/');
         let text = self.text.replace(folder, "[DIR]");
         let mut shown = String::new();

@@ -44,18 +44,18 @@ struct State {
 
 /// A web server for a directory that can inject faults.
 #[derive(Debug)]
-pub struct BadServer {
+pub struct FaultyServer {
     port: u16,
     state: Arc<State>,
 }
 
-impl BadServer {
+impl FaultyServer {
     /// Starts a server without faults.
     ///
     /// # Panics
     ///
     /// Panics if no port is available.
-    pub fn over(folder: &Path) -> Self {
+    pub fn serving(folder: &Path) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = socket.local_addr().expect("an address").port();
         let state = Arc::new(State {
@@ -104,7 +104,7 @@ impl BadServer {
     }
 
     /// Removes all faults, and clears the records of requests and sent bytes.
-    pub fn behave(&self) {
+    pub fn reset(&self) {
         self.faults().clear();
         self.state.requests.lock().expect("no panic").clear();
         self.state.bytes.store(0, Ordering::Relaxed);
@@ -132,7 +132,7 @@ impl BadServer {
     }
 }
 
-impl Drop for BadServer {
+impl Drop for FaultyServer {
     fn drop(&mut self) {
         self.state.stop.store(true, Ordering::Relaxed);
         let _ = TcpStream::connect(("127.0.0.1", self.port));

@@ -1,9 +1,9 @@
-//! What the command prints, as people see it.
+//! The human-readable output of the command.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, TOY_SOURCE};
 use ostree_go_tests::cli::ostree_go;
 use ostree_go_tests::ostree::ostree;
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use ostree_go_tests::tools::require;
 use ostree_go_tests::toy::Toy;
 use ostree_go_tests::transcript::Transcript;
@@ -13,33 +13,33 @@ use std::process::Command;
 
 const CHANNELS: &str = "channels: [\"go-sdk/${basearch}/1.99\", \"go-sdk/${basearch}/stable\"]";
 
-/// Version 1.99.1 of both architectures, then 1.99.2 of one, with a file more and one less.
-fn two_versions() -> Bench {
-    let bench = Bench::with_toys(CHANNELS);
+/// Composes version 1.99.1 for both architectures, then 1.99.2 for one, with one file added and one removed.
+fn two_versions() -> Sandbox {
+    let sandbox = Sandbox::with_toys(CHANNELS);
     let epoch = |mut command: Command| {
         let out = ostree_go_tests::cli::run(command.env("SOURCE_DATE_EPOCH", "1770000000"));
         out.ok();
     };
-    epoch(bench.ostree_go(["compose", "go.yaml"]));
+    epoch(sandbox.ostree_go(["compose", "go.yaml"]));
     Toy::new(Arch::X86_64)
         .version("1.99.2")
         .with("src/fmt/new.go", "package fmt\n")
         .with("src/fmt/print.go", "package fmt // faster\n")
         .with("bin/gofmt", b"\x7fELF\x02\x01\x01 another".as_slice())
         .without("lib/time/update.bash")
-        .tar_gz(&bench.path("toy-amd64.tar.gz"));
-    bench.treefile(
+        .tar_gz(&sandbox.path("toy-amd64.tar.gz"));
+    sandbox.treefile(
         "1.99.2",
         &format!("arches: [x86_64]\n{TOY_SOURCE}\n{CHANNELS}"),
     );
-    epoch(bench.ostree_go(["compose", "go.yaml"]));
-    bench
+    epoch(sandbox.ostree_go(["compose", "go.yaml"]));
+    sandbox
 }
 
 #[test]
-fn compose_says_what_it_does() {
-    let bench = Bench::with_toys(CHANNELS);
-    let mut seen = Transcript::new(&bench);
+fn compose_reports_its_results() {
+    let sandbox = Sandbox::with_toys(CHANNELS);
+    let mut seen = Transcript::new(&sandbox);
     seen.run(["compose", "go.yaml", "--dry-run"]).ok();
     seen.run(["compose", "go.yaml"]).ok();
     seen.run(["compose", "go.yaml"]).ok();
@@ -50,9 +50,9 @@ fn compose_says_what_it_does() {
 }
 
 #[test]
-fn compose_says_it_in_json() {
-    let bench = Bench::with_toys(CHANNELS);
-    let mut seen = Transcript::new(&bench);
+fn compose_reports_its_results_in_json() {
+    let sandbox = Sandbox::with_toys(CHANNELS);
+    let mut seen = Transcript::new(&sandbox);
     let json = ["compose", "go.yaml", "--format", "json", "--arch", "x86_64"];
     seen.run(json.into_iter().chain(["--dry-run"])).ok();
     seen.run(json).ok();
@@ -61,24 +61,24 @@ fn compose_says_it_in_json() {
 }
 
 #[test]
-fn a_compose_of_the_next_version_says_what_is_new() {
-    let bench = Bench::with_toys(CHANNELS);
-    bench.compose([]);
-    bench.toys("1.99.2");
-    bench.treefile("1.99.2", &format!("{TOY_SOURCE}\n{CHANNELS}"));
-    bench.compose([]);
+fn a_compose_of_the_next_version_reports_new_layers() {
+    let sandbox = Sandbox::with_toys(CHANNELS);
+    sandbox.compose([]);
+    sandbox.toys("1.99.2");
+    sandbox.treefile("1.99.2", &format!("{TOY_SOURCE}\n{CHANNELS}"));
+    sandbox.compose([]);
     // The old one again: its channels are ahead of it.
-    bench.toys("1.99.1");
-    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{CHANNELS}"));
-    let mut seen = Transcript::new(&bench);
+    sandbox.toys("1.99.1");
+    sandbox.treefile("1.99.1", &format!("{TOY_SOURCE}\n{CHANNELS}"));
+    let mut seen = Transcript::new(&sandbox);
     seen.run(["compose", "go.yaml", "--replace"]).ok();
     insta::assert_snapshot!(seen.text());
 }
 
 #[test]
 fn a_repository_is_listed_and_shown() {
-    let bench = two_versions();
-    let mut seen = Transcript::new(&bench);
+    let sandbox = two_versions();
+    let mut seen = Transcript::new(&sandbox);
     seen.run(["list"]).ok();
     seen.run(["list", "--all"]).ok();
     seen.run(["log", "go-sdk/x86_64/1.99"]).ok();
@@ -93,8 +93,8 @@ fn a_repository_is_listed_and_shown() {
 
 #[test]
 fn a_repository_is_listed_and_shown_in_json() {
-    let bench = two_versions();
-    let mut seen = Transcript::new(&bench);
+    let sandbox = two_versions();
+    let mut seen = Transcript::new(&sandbox);
     for args in [
         &["list"][..],
         &["log", "go-sdk/x86_64/1.99"],
@@ -109,8 +109,8 @@ fn a_repository_is_listed_and_shown_in_json() {
 
 #[test]
 fn an_empty_repository_has_nothing_to_list() {
-    let bench = Bench::new();
-    let mut seen = Transcript::new(&bench);
+    let sandbox = Sandbox::new();
+    let mut seen = Transcript::new(&sandbox);
     seen.run(["list"]).exits(1);
     seen.run(["init"]).ok();
     seen.run(["list"]).ok();
@@ -120,13 +120,13 @@ fn an_empty_repository_has_nothing_to_list() {
 }
 
 #[test]
-fn a_repository_is_made_in_every_mode() {
-    let bench = Bench::new();
-    let mut seen = Transcript::new(&bench);
+fn a_repository_is_created_in_every_mode() {
+    let sandbox = Sandbox::new();
+    let mut seen = Transcript::new(&sandbox);
     for mode in ["archive", "bare-user", "bare-user-only", "bare"] {
         let repo = format!("--repo={mode}");
         seen.run(["init", "--mode", mode, &repo]).ok();
-        let config = fs::read_to_string(bench.path(mode).join("config")).unwrap();
+        let config = fs::read_to_string(sandbox.path(mode).join("config")).unwrap();
         let mode = mode.replace("archive", "archive-z2");
         assert!(config.contains(&format!("mode={mode}\n")), "{config}");
     }
@@ -135,59 +135,61 @@ fn a_repository_is_made_in_every_mode() {
     seen.run(["init", "--repo=new/deep", "--format=json"]).ok();
     seen.run(["init", "--repo=archive", "--mode=bare-user"])
         .exits(2);
-    bench.write("full/of", "something else\n");
+    sandbox.write("full/of", "something else\n");
     seen.run(["init", "--repo=full"]).exits(1);
     insta::assert_snapshot!(seen.text());
 }
 
-/// The file in the repository that holds an object of a release.
-fn object(bench: &Bench, path: &str) -> PathBuf {
+/// Returns the path of an object of a release in the repository.
+fn object(sandbox: &Sandbox, path: &str) -> PathBuf {
     let path = format!("/usr/lib/sdk/go-1.99/{path}");
-    let listed = ostree(&bench.repo(), ["ls", "-C", "go-sdk/x86_64/1.99.1", &path]);
+    let listed = ostree(&sandbox.repo(), ["ls", "-C", "go-sdk/x86_64/1.99.1", &path]);
     let checksum = listed.split_whitespace().nth(4).expect("a checksum");
     let (folder, name) = checksum.split_at(2);
-    bench.repo().join(format!("objects/{folder}/{name}.filez"))
+    sandbox
+        .repo()
+        .join(format!("objects/{folder}/{name}.filez"))
 }
 
 #[test]
-fn fsck_finds_what_is_damaged_and_what_is_missing() {
-    let bench = Bench::with_toys("arches: [x86_64]");
-    bench.compose([]);
-    let mut seen = Transcript::new(&bench);
+fn fsck_finds_damaged_and_missing_objects() {
+    let sandbox = Sandbox::with_toys("arches: [x86_64]");
+    sandbox.compose([]);
+    let mut seen = Transcript::new(&sandbox);
     seen.run(["fsck"]).ok();
     seen.run(["fsck", "--format", "json"]).ok();
-    let damaged = object(&bench, "src/go.mod");
+    let damaged = object(&sandbox, "src/go.mod");
     let mut bytes = fs::read(&damaged).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&damaged, bytes).unwrap();
     seen.run(["fsck"]).exits(4);
-    fs::remove_file(object(&bench, "src/fmt/print.go")).unwrap();
+    fs::remove_file(object(&sandbox, "src/fmt/print.go")).unwrap();
     seen.run(["fsck"]).exits(4);
     seen.run(["fsck", "--format", "json"]).exits(4);
     insta::assert_snapshot!(seen.text());
 }
 
 #[test]
-fn a_ref_may_be_typed_short() {
+fn refs_can_be_abbreviated() {
     let Some(arch) = Arch::host() else { return };
-    let bench = Bench::with_toys(CHANNELS);
-    bench.compose([]);
-    let shown = |rev: &str| bench.run(["show", rev]).ok().stdout;
+    let sandbox = Sandbox::with_toys(CHANNELS);
+    sandbox.compose([]);
+    let shown = |rev: &str| sandbox.run(["show", rev]).ok().stdout;
     assert_eq!(shown("1.99.1"), shown(&format!("go-sdk/{arch}/1.99.1")));
     assert_eq!(shown("stable"), shown(&format!("go-sdk/{arch}/stable")));
-    let commit = bench.rev(&format!("go-sdk/{arch}/1.99.1")).unwrap();
+    let commit = sandbox.rev(&format!("go-sdk/{arch}/1.99.1")).unwrap();
     assert_eq!(shown("1.99.1"), shown(&commit));
-    let out = bench.run(["show", "1.99.2"]).exits(1);
+    let out = sandbox.run(["show", "1.99.2"]).exits(1);
     assert!(out.stderr.contains("did you mean"), "{}", out.stderr);
     assert_eq!(out.stdout, "");
 }
 
 #[test]
-fn stdout_is_data_and_nothing_else() {
-    let bench = Bench::with_toys(CHANNELS);
-    let out = bench.run(["compose", "go.yaml"]).ok();
+fn stdout_contains_only_results() {
+    let sandbox = Sandbox::with_toys(CHANNELS);
+    let out = sandbox.run(["compose", "go.yaml"]).ok();
     let ids: Vec<&str> = out.stdout.lines().collect();
-    let refs = ["go-sdk/x86_64/1.99.1", "go-sdk/aarch64/1.99.1"].map(|r| bench.rev(r).unwrap());
+    let refs = ["go-sdk/x86_64/1.99.1", "go-sdk/aarch64/1.99.1"].map(|r| sandbox.rev(r).unwrap());
     assert_eq!(ids, refs);
     for args in [
         &["compose", "go.yaml"][..],
@@ -208,7 +210,7 @@ fn stdout_is_data_and_nothing_else() {
         &["nothing"],
     ] {
         let json = ["--format", "json"].into_iter().chain(args.iter().copied());
-        let out = bench.run(json);
+        let out = sandbox.run(json);
         let document: Result<serde_json::Value, _> = serde_json::from_str(&out.stdout);
         let document = document.unwrap_or_else(|error| panic!("{args:?}: {error}\n{out:?}"));
         assert_eq!(document["schema"], 1, "{args:?}");
@@ -219,7 +221,7 @@ fn stdout_is_data_and_nothing_else() {
         );
         if out.code() == Some(0) {
             let quiet = ["-q"].into_iter().chain(args.iter().copied());
-            assert_eq!(bench.run(quiet).ok().stderr, "", "{args:?}");
+            assert_eq!(sandbox.run(quiet).ok().stderr, "", "{args:?}");
         }
     }
     // Help and version are for people.
@@ -228,7 +230,7 @@ fn stdout_is_data_and_nothing_else() {
         &["--version"],
         &["list", "--help", "--format", "json"],
     ] {
-        let out = bench.run(args.iter().copied()).ok();
+        let out = sandbox.run(args.iter().copied()).ok();
         assert!(
             out.stdout.contains("ostree-go") && out.stderr.is_empty(),
             "{out:?}"
@@ -237,13 +239,13 @@ fn stdout_is_data_and_nothing_else() {
 }
 
 #[test]
-fn progress_comes_as_json_lines() {
-    let bench = Bench::with_toys(CHANNELS);
+fn progress_is_printed_as_json_lines() {
+    let sandbox = Sandbox::with_toys(CHANNELS);
     let lines = |args: &[&str], code| -> Vec<serde_json::Value> {
         let json = ["--progress", "json"]
             .into_iter()
             .chain(args.iter().copied());
-        let out = bench.run(json).exits(code);
+        let out = sandbox.run(json).exits(code);
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         out.stderr.lines().map(parse).collect()
     };
@@ -275,10 +277,10 @@ fn progress_comes_as_json_lines() {
 }
 
 #[test]
-fn colour_is_for_terminals_and_those_who_ask() {
-    let bench = Bench::with_toys("");
+fn colour_is_used_on_terminals_and_on_request() {
+    let sandbox = Sandbox::with_toys("");
     let stderr = |args: &[&str], no_color: &str| {
-        let mut command = bench.ostree_go(args.iter().copied());
+        let mut command = sandbox.ostree_go(args.iter().copied());
         ostree_go_tests::cli::run(command.env("NO_COLOR", no_color)).stderr
     };
     for failing in [&["list"][..], &["list", "--nothing"]] {
@@ -309,30 +311,30 @@ fn colour_is_for_terminals_and_those_who_ask() {
 }
 
 #[test]
-fn the_repository_is_named_by_option_or_environment() {
-    let bench = Bench::with_toys("");
-    bench.compose([]);
-    let mut command = bench.ostree_go(["list"]);
+fn the_repository_is_set_by_option_or_environment() {
+    let sandbox = Sandbox::with_toys("");
+    sandbox.compose([]);
+    let mut command = sandbox.ostree_go(["list"]);
     let out = ostree_go_tests::cli::run(command.env_remove("OSTREE_REPO")).exits(2);
     assert!(out.stderr.contains("no repository given"), "{}", out.stderr);
     // The option wins.
-    let out = bench.run(["list", "--repo", "elsewhere"]).exits(1);
+    let out = sandbox.run(["list", "--repo", "elsewhere"]).exits(1);
     assert!(out.stderr.contains("elsewhere"), "{}", out.stderr);
-    bench.run(["list"]).ok();
+    sandbox.run(["list"]).ok();
 }
 
 #[test]
-fn the_ostree_command_runs_it() {
-    let bench = Bench::with_toys("");
-    bench.compose([]);
+fn the_ostree_command_runs_ostree_go() {
+    let sandbox = Sandbox::with_toys("");
+    sandbox.compose([]);
     let program = ostree_go();
     let folder = PathBuf::from(program.get_program())
         .parent()
         .unwrap()
         .to_owned();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
-    let listed = bench.run(["list"]).ok().stdout;
-    let repo = format!("--repo={}", bench.repo().display());
+    let listed = sandbox.run(["list"]).ok().stdout;
+    let repo = format!("--repo={}", sandbox.repo().display());
     for args in [vec!["go", "list", &repo], vec![repo.as_str(), "go", "list"]] {
         let mut command = Command::new("ostree");
         let out = ostree_go_tests::cli::run(command.args(&args).env("PATH", &path)).ok();

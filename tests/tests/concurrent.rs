@@ -1,9 +1,9 @@
-//! Several composes in one repository: they take turns, and nobody's work is lost.
+//! Concurrent composes in one repository: they run one after the other, and no result is lost.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, source};
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::ostree::ostree;
+use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::state::State;
 use ostree_go_tests::toy::Toy;
 use std::fs::File;
@@ -12,37 +12,37 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Older ones come last, so that some composes find a newer version in the channel.
+/// Older versions come last, so that some composes find a newer version in the channel.
 const VERSIONS: [&str; 5] = ["1.99.3", "1.99.5", "1.99.2", "1.99.4", "1.99.1"];
 const CHANNEL: &str = "go-sdk/toy";
 
-/// Writes a toy and a treefile for it; returns the treefile's name.
-fn prepare(bench: &Bench, version: &str, arch: Arch) -> String {
-    let archive = bench.path(&format!("{version}.{arch}.tar.gz"));
+/// Writes a toy SDK and a treefile for it, and returns the name of the treefile.
+fn prepare(sandbox: &Sandbox, version: &str, arch: Arch) -> String {
+    let archive = sandbox.path(&format!("{version}.{arch}.tar.gz"));
     Toy::new(arch).version(version).tar_gz(&archive);
     let channels = format!("channels: [{CHANNEL}, \"go-sdk/${{basearch}}/1.99\"]");
     let lines = format!("arches: [{arch}]\n{}\n{channels}", source(&archive));
-    let go = bench.treefile(version, &lines);
+    let go = sandbox.treefile(version, &lines);
     let name = format!("{version}.{arch}.yaml");
-    std::fs::rename(go, bench.path(&name)).expect("the treefile gets its name");
+    std::fs::rename(go, sandbox.path(&name)).expect("the treefile gets its name");
     name
 }
 
 #[test]
-fn ten_at_once() {
-    let bench = Bench::new();
+fn ten_processes_at_once() {
+    let sandbox = Sandbox::new();
     let mut composes = Vec::new();
     for version in VERSIONS {
         for arch in Arch::ALL {
-            composes.push((version, arch, prepare(&bench, version, arch)));
+            composes.push((version, arch, prepare(&sandbox, version, arch)));
         }
     }
     // The repository is not there yet: who comes first makes it.
     let results: Vec<Output> = std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for (_, _, name) in &composes {
-            let bench = &bench;
-            threads.push(scope.spawn(move || bench.run(["compose", name, "--format", "json"])));
+            let sandbox = &sandbox;
+            threads.push(scope.spawn(move || sandbox.run(["compose", name, "--format", "json"])));
         }
         let results = threads
             .into_iter()
@@ -57,16 +57,16 @@ fn ten_at_once() {
         assert_eq!(release["ref"], *name);
         assert_eq!(
             release["commit"].as_str().map(str::to_owned),
-            bench.rev(&name)
+            sandbox.rev(&name)
         );
         match release["channels"][0]["state"].as_str() {
             Some("moved") => moved += 1,
             state => assert_eq!(state, Some("newer"), "{name}"),
         }
     }
-    drop(State::of(&bench.repo()));
+    drop(State::of(&sandbox.repo()));
 
-    let history = history(&bench, CHANNEL);
+    let history = history(&sandbox, CHANNEL);
     assert_eq!(history.len(), moved, "no promotion is lost: {history:?}");
     assert!(
         history.is_sorted_by(|later, earlier| later >= earlier),
@@ -74,7 +74,7 @@ fn ten_at_once() {
     );
     assert_eq!(history.first().map(String::as_str), Some("1.99.5"));
     for arch in Arch::ALL {
-        let of_arch = self::history(&bench, &format!("go-sdk/{arch}/1.99"));
+        let of_arch = self::history(&sandbox, &format!("go-sdk/{arch}/1.99"));
         assert!(
             of_arch.is_sorted_by(|later, earlier| later > earlier),
             "{of_arch:?}"
@@ -83,83 +83,83 @@ fn ten_at_once() {
     }
 }
 
-/// The versions of a channel, the latest first.
-fn history(bench: &Bench, channel: &str) -> Vec<String> {
-    let log = ostree(&bench.repo(), ["log", channel]);
+/// Returns the versions of a channel, newest first.
+fn history(sandbox: &Sandbox, channel: &str) -> Vec<String> {
+    let log = ostree(&sandbox.repo(), ["log", channel]);
     let versions = log
         .lines()
         .filter_map(|line| line.strip_prefix("Version: "));
     versions.map(str::to_owned).collect()
 }
 
-/// A bench with a release in its repository, and the treefile of the next.
-fn with_next() -> (Bench, String) {
-    let bench = Bench::new();
-    let first = prepare(&bench, "1.99.1", Arch::X86_64);
-    bench.run(["compose", &first]).ok();
-    let next = prepare(&bench, "1.99.2", Arch::X86_64);
-    (bench, next)
+/// Creates a sandbox with a release in its repository, and a treefile for the next release.
+fn with_next() -> (Sandbox, String) {
+    let sandbox = Sandbox::new();
+    let first = prepare(&sandbox, "1.99.1", Arch::X86_64);
+    sandbox.run(["compose", &first]).ok();
+    let next = prepare(&sandbox, "1.99.2", Arch::X86_64);
+    (sandbox, next)
 }
 
 #[test]
-fn a_waiting_compose_says_so_and_goes_on() {
-    let (bench, next) = with_next();
-    let lock = lock(&bench);
-    let mut waiting = Waiting::start(&mut bench.ostree_go(["compose", &next]));
+fn a_compose_reports_that_it_waits_and_continues() {
+    let (sandbox, next) = with_next();
+    let lock = lock(&sandbox);
+    let mut waiting = Waiting::start(&mut sandbox.ostree_go(["compose", &next]));
     drop(lock);
     assert_eq!(waiting.end().0.code(), Some(0));
-    assert_eq!(history(&bench, CHANNEL), ["1.99.2", "1.99.1"]);
+    assert_eq!(history(&sandbox, CHANNEL), ["1.99.2", "1.99.1"]);
 }
 
 #[test]
-fn a_waiting_compose_can_be_stopped() {
+fn a_waiting_compose_can_be_cancelled() {
     for signal in ["TERM", "INT"] {
-        let (bench, next) = with_next();
-        let before = State::of(&bench.repo());
-        let lock = lock(&bench);
-        let mut waiting = Waiting::start(&mut bench.ostree_go(["compose", &next]));
+        let (sandbox, next) = with_next();
+        let before = State::of(&sandbox.repo());
+        let lock = lock(&sandbox);
+        let mut waiting = Waiting::start(&mut sandbox.ostree_go(["compose", &next]));
         let pid = waiting.child.id().to_string();
         run(Command::new("kill").args(["-s", signal, &pid])).ok();
         let (status, said) = waiting.end();
         assert_eq!(status.code(), Some(130), "{said}");
         assert_eq!(said, "error: stopped on request\n");
-        State::of(&bench.repo()).assert_is(&before);
+        State::of(&sandbox.repo()).assert_is(&before);
         drop(lock);
-        bench.run(["compose", &next]).ok();
+        sandbox.run(["compose", &next]).ok();
     }
 }
 
 #[test]
-fn a_killed_compose_blocks_nobody() {
-    let (bench, next) = with_next();
+fn a_killed_compose_releases_its_lock() {
+    let (sandbox, next) = with_next();
     for point in ["compose.locked", "compose.source-read", "compose.refs-set"] {
-        let out = run(bench
+        let out = run(sandbox
             .ostree_go(["compose", &next])
             .env("OSTREE_GO_FAILPOINT", point));
         assert_eq!(out.status.signal(), Some(9), "{point}: {}", out.stderr);
     }
     let start = Instant::now();
-    let out = bench.run(["compose", &next]).ok();
+    let out = sandbox.run(["compose", &next]).ok();
     assert!(!out.stderr.contains("waiting"), "{}", out.stderr);
     assert!(start.elapsed() < Duration::from_secs(20), "it has waited");
-    drop(State::of(&bench.repo()));
+    drop(State::of(&sandbox.repo()));
 }
 
-/// Holds the lock of whoever moves refs.
-fn lock(bench: &Bench) -> File {
-    let file = File::open(bench.repo().join(".ostree-go.lock")).expect("the lock's file");
+/// Holds the lock that protects refs.
+fn lock(sandbox: &Sandbox) -> File {
+    let file = File::open(sandbox.repo().join(".ostree-go.lock")).expect("the lock's file");
     file.lock().expect("the lock");
     file
 }
 
-/// A compose that waits.
+/// A compose that waits for a lock.
 struct Waiting {
     child: std::process::Child,
     stderr: BufReader<std::process::ChildStderr>,
 }
 
 impl Waiting {
-    /// Starts it and returns when it has said that it waits.
+    /// Starts the compose, and returns when it has reported that it waits.
     fn start(command: &mut Command) -> Self {
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the command starts");
@@ -170,7 +170,7 @@ impl Waiting {
         Self { child, stderr }
     }
 
-    /// How it ended, and what else it said.
+    /// Waits for the end, and returns the exit status and the remaining output.
     fn end(&mut self) -> (std::process::ExitStatus, String) {
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).expect("UTF-8");

@@ -1,10 +1,10 @@
-//! A compose that dies at any of its named points leaves the repository as it was, or complete, and the next one does
-//! what it would have done anyway.
+//! A compose that is killed at any failpoint leaves the repository unchanged or complete, and the next compose gives the
+//! same result as without the kill.
 
 use ostree_go_sdk::{Arch, failpoint};
-use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::{run, workspace};
 use ostree_go_tests::ostree::ostree;
+use ostree_go_tests::sandbox::Sandbox;
 use ostree_go_tests::server::Server;
 use ostree_go_tests::state::{State, leftovers};
 use ostree_go_tests::toy::Toy;
@@ -16,19 +16,19 @@ use std::process::Command;
 
 const OLD: &str = "1.99.1";
 const NEW: &str = "1.99.2";
-/// Passed once for each ref that moves.
+/// Failpoints that are passed once for each ref that moves.
 const REFS: &str = "transaction.ref-moved";
-/// The time of the channels' commits: the same in every run.
+/// Timestamp of the channels' commits, the same in every run.
 const NOW: &str = "1767323045";
 
-/// Toys of both versions and architectures, on a server.
+/// Starts a server with toy SDKs of both versions and architectures.
 fn serve() -> Server {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let mut files = Vec::new();
     for arch in Arch::ALL {
         for version in [OLD, NEW] {
             let name = format!("go{version}.linux-{arch}.tar.gz");
-            let path = bench.path(&name);
+            let path = sandbox.path(&name);
             Toy::new(arch).version(version).tar_gz(&path);
             files.push((name, fs::read(&path).expect("the archive")));
         }
@@ -36,8 +36,8 @@ fn serve() -> Server {
     Server::start(files)
 }
 
-/// Writes the treefile of a version, which downloads what it composes.
-fn treefile(bench: &Bench, server: &Server, version: &str) {
+/// Writes the treefile of a version, whose source is downloaded.
+fn treefile(sandbox: &Sandbox, server: &Server, version: &str) {
     let mut sources = String::new();
     for arch in Arch::ALL {
         let name = format!("go{version}.linux-{arch}.tar.gz");
@@ -45,40 +45,40 @@ fn treefile(bench: &Bench, server: &Server, version: &str) {
         sources += &format!("  {arch}: [{{ url: \"{url}\", sha256: {sha256} }}]\n");
     }
     let channels = "channels: [\"go-sdk/${basearch}/1.99\", \"go-sdk/${basearch}/stable\"]";
-    bench.treefile(version, &format!("{channels}\nsource:\n{sources}"));
+    sandbox.treefile(version, &format!("{channels}\nsource:\n{sources}"));
 }
 
-fn compose(bench: &Bench) -> Command {
-    let mut command = bench.ostree_go(["compose", "go.yaml", "--cachedir", "cache"]);
+fn compose(sandbox: &Sandbox) -> Command {
+    let mut command = sandbox.ostree_go(["compose", "go.yaml", "--cachedir", "cache"]);
     command.env("SOURCE_DATE_EPOCH", NOW);
     command
 }
 
-/// Composes without disturbance, the old version first if `twice`.
+/// Composes without a kill; with `twice`, the old version first.
 fn undisturbed(server: &Server, twice: bool) -> (String, State) {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     if twice {
-        treefile(&bench, server, OLD);
-        run(&mut compose(&bench)).ok();
+        treefile(&sandbox, server, OLD);
+        run(&mut compose(&sandbox)).ok();
     }
-    treefile(&bench, server, NEW);
-    let commits = run(&mut compose(&bench)).ok().stdout;
-    (commits, State::of(&bench.repo()))
+    treefile(&sandbox, server, NEW);
+    let commits = run(&mut compose(&sandbox)).ok().stdout;
+    (commits, State::of(&sandbox.repo()))
 }
 
-/// Kills a compose at every point that it passes.
+/// Kills a compose at every failpoint that it passes.
 fn survives(twice: bool) {
     let server = serve();
     let (commits, complete) = undisturbed(&server, twice);
     for name in failpoint::NAMES.iter().filter(|name| **name != REFS) {
-        let bench = Bench::new();
+        let sandbox = Sandbox::new();
         if twice {
-            treefile(&bench, &server, OLD);
-            run(&mut compose(&bench)).ok();
+            treefile(&sandbox, &server, OLD);
+            run(&mut compose(&sandbox)).ok();
         }
-        let before = State::of(&bench.repo());
-        treefile(&bench, &server, NEW);
-        let out = run(compose(&bench).env("OSTREE_GO_FAILPOINT", name));
+        let before = State::of(&sandbox.repo());
+        treefile(&sandbox, &server, NEW);
+        let out = run(compose(&sandbox).env("OSTREE_GO_FAILPOINT", name));
         // A repository that is there is not made again.
         if twice && name.starts_with("repo.") {
             out.ok();
@@ -92,10 +92,10 @@ fn survives(twice: bool) {
         );
         assert_eq!(out.stdout, "", "{name}");
 
-        let repo = bench.repo();
+        let repo = sandbox.repo();
         if repo.join("config").exists() {
-            bench.fsck();
-            let out = run(&mut bench.ostree_go(["list"]));
+            sandbox.fsck();
+            let out = run(&mut sandbox.ostree_go(["list"]));
             assert_eq!(
                 out.ok().stderr.contains("contains no releases"),
                 !twice && *name != "compose.committed"
@@ -108,7 +108,7 @@ fn survives(twice: bool) {
         };
         assert_eq!(State::refs_of(&repo), *wanted.refs(), "{name}");
 
-        let again = run(&mut compose(&bench)).ok();
+        let again = run(&mut compose(&sandbox)).ok();
         assert_eq!(again.stdout, commits, "{name}");
         assert_eq!(leftovers(&repo), [""; 0], "{name}");
         State::of(&repo).assert_is(&complete);
@@ -116,25 +116,25 @@ fn survives(twice: bool) {
 }
 
 #[test]
-fn a_new_repository_survives_every_crash() {
+fn a_new_repository_survives_a_crash_at_every_point() {
     survives(false);
 }
 
 #[test]
-fn a_release_survives_every_crash_of_the_next() {
+fn a_release_survives_a_crash_of_the_next_compose() {
     survives(true);
 }
 
 #[test]
-fn refs_move_in_an_order_that_a_crash_does_not_break() {
+fn a_crash_leaves_a_consistent_order_of_refs() {
     let server = serve();
     let (commits, complete) = undisturbed(&server, false);
     for moved in 1..=complete.refs().len() {
-        let bench = Bench::new();
-        treefile(&bench, &server, NEW);
-        let out = run(compose(&bench).env("OSTREE_GO_FAILPOINT", format!("{REFS}@{moved}")));
+        let sandbox = Sandbox::new();
+        treefile(&sandbox, &server, NEW);
+        let out = run(compose(&sandbox).env("OSTREE_GO_FAILPOINT", format!("{REFS}@{moved}")));
         assert_eq!(out.status.signal(), Some(9), "{moved}: {}", out.stderr);
-        let repo = bench.repo();
+        let repo = sandbox.repo();
         let refs = State::of(&repo).refs().clone();
         assert_eq!(refs.len(), moved);
         for arch in Arch::ALL {
@@ -159,23 +159,23 @@ fn refs_move_in_an_order_that_a_crash_does_not_break() {
                 }
             }
         }
-        let again = run(&mut compose(&bench)).ok();
+        let again = run(&mut compose(&sandbox)).ok();
         assert_eq!(again.stdout, commits, "{moved}");
         State::of(&repo).assert_is(&complete);
     }
 }
 
 #[test]
-fn a_download_goes_on_where_it_was_cut() {
+fn a_download_is_resumed() {
     let server = serve();
-    let bench = Bench::new();
-    treefile(&bench, &server, NEW);
-    let out = run(compose(&bench).env("OSTREE_GO_FAILPOINT", "cache.completing"));
+    let sandbox = Sandbox::new();
+    treefile(&sandbox, &server, NEW);
+    let out = run(compose(&sandbox).env("OSTREE_GO_FAILPOINT", "cache.completing"));
     assert_eq!(out.status.signal(), Some(9));
-    let partial = fs::read_dir(bench.path("cache/partial")).expect("partial downloads");
+    let partial = fs::read_dir(sandbox.path("cache/partial")).expect("partial downloads");
     assert!(partial.count() > 0, "the download is kept");
-    run(&mut compose(&bench)).ok();
-    let left = fs::read_dir(bench.path("cache/partial")).expect("partial downloads");
+    run(&mut compose(&sandbox)).ok();
+    let left = fs::read_dir(sandbox.path("cache/partial")).expect("partial downloads");
     let left: Vec<_> = left.map(|entry| entry.expect("an entry").path()).collect();
     assert!(left.is_empty(), "{left:?}");
 }

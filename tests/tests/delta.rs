@@ -1,23 +1,23 @@
-//! Static deltas: the stock `ostree` is their judge.
+//! Static deltas, verified with the stock `ostree`.
 
 use ostree_go_sdk::{Arch, failpoint};
-use ostree_go_tests::bench::{Bench, source};
 use ostree_go_tests::cli::run;
 use ostree_go_tests::ostree::{self, ostree};
+use ostree_go_tests::pull_fixture::files;
+use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::sdk::sdk;
-use ostree_go_tests::shop::files;
 use ostree_go_tests::state::leftovers;
 use ostree_go_tests::toy::Toy;
-use ostree_go_tests::webserver::BadServer;
+use ostree_go_tests::webserver::FaultyServer;
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 
 const CHANNEL: &str = "go-sdk/x86_64/1.99";
 
-/// Composes a toy release for x86_64 onto a channel.
-fn compose(bench: &Bench, version: &str) {
-    let archive = bench.path(&format!("go{version}.tar.gz"));
+/// Composes a toy release for x86_64 into a channel.
+fn compose(sandbox: &Sandbox, version: &str) {
+    let archive = sandbox.path(&format!("go{version}.tar.gz"));
     let lines = |n: u32| format!("line {n} of fmt\n");
     let mut text: String = (0..3000).map(lines).collect();
     text.push_str(version);
@@ -27,16 +27,16 @@ fn compose(bench: &Bench, version: &str) {
         "arches: [x86_64]\nchannels: [\"go-sdk/${{basearch}}/1.99\"]\n{}",
         source(&archive)
     );
-    bench.treefile(version, &lines);
-    bench.run(["compose", "go.yaml"]).ok();
+    sandbox.treefile(version, &lines);
+    sandbox.run(["compose", "go.yaml"]).ok();
 }
 
-fn json(bench: &Bench, args: &[&str]) -> Value {
+fn json(sandbox: &Sandbox, args: &[&str]) -> Value {
     let all = args.iter().copied().chain(["--format", "json"]);
-    serde_json::from_str(&bench.run(all).ok().stdout).expect("one JSON document")
+    serde_json::from_str(&sandbox.run(all).ok().stdout).expect("one JSON document")
 }
 
-/// The number behind a title in what the stock `static-delta show` prints.
+/// Returns the number after a title in the output of the stock `static-delta show`.
 fn number(shown: &str, title: &str) -> u64 {
     let (_, rest) = shown
         .split_once(title)
@@ -51,14 +51,14 @@ fn number(shown: &str, title: &str) -> u64 {
 
 #[test]
 fn show_agrees_with_the_stock_command() {
-    let bench = Bench::new();
-    compose(&bench, "1.99.1");
-    let old = bench.rev(CHANNEL).expect("the channel");
-    compose(&bench, "1.99.2");
-    bench.run(["publish"]).ok();
-    let name = format!("{old}-{}", bench.rev(CHANNEL).expect("the channel"));
-    let listed = json(&bench, &["delta", "list"]);
-    let names = ostree(&bench.repo(), ["static-delta", "list"]);
+    let sandbox = Sandbox::new();
+    compose(&sandbox, "1.99.1");
+    let old = sandbox.rev(CHANNEL).expect("the channel");
+    compose(&sandbox, "1.99.2");
+    sandbox.run(["publish"]).ok();
+    let name = format!("{old}-{}", sandbox.rev(CHANNEL).expect("the channel"));
+    let listed = json(&sandbox, &["delta", "list"]);
+    let names = ostree(&sandbox.repo(), ["static-delta", "list"]);
     assert_eq!(
         listed["deltas"].as_array().unwrap().len(),
         names.lines().count()
@@ -70,10 +70,10 @@ fn show_agrees_with_the_stock_command() {
         if maker == "libostree" {
             let from = format!("--from={old}");
             let to = format!("--to={CHANNEL}");
-            ostree(&bench.repo(), ["static-delta", "generate", &from, &to]);
+            ostree(&sandbox.repo(), ["static-delta", "generate", &from, &to]);
         }
-        let shown = ostree(&bench.repo(), ["static-delta", "show", &name]);
-        let ours = json(&bench, &["delta", "show", &name]);
+        let shown = ostree(&sandbox.repo(), ["static-delta", "show", &name]);
+        let ours = json(&sandbox, &["delta", "show", &name]);
         let parts = ours["parts"].as_array().unwrap();
         assert_eq!(
             parts.len() as u64,
@@ -112,12 +112,12 @@ fn show_agrees_with_the_stock_command() {
             assert!(patched.iter().any(|file| file["path"] == path), "{ours}");
         }
     }
-    let text = bench.run(["delta", "show", &name]).ok().stdout;
+    let text = sandbox.run(["delta", "show", &name]).ok().stdout;
     assert!(text.contains("PART") && text.contains(&old), "{text}");
     // A release by its ref; what is not there.
-    bench.run(["delta", "show", "go-sdk/x86_64/1.99.1"]).ok();
+    sandbox.run(["delta", "show", "go-sdk/x86_64/1.99.1"]).ok();
     let missing = "00".repeat(32);
-    let out = bench.run(["delta", "show", &missing]).exits(1);
+    let out = sandbox.run(["delta", "show", &missing]).exits(1);
     assert!(
         out.stderr.starts_with("error: no static delta 0000"),
         "{}",
@@ -126,13 +126,13 @@ fn show_agrees_with_the_stock_command() {
 }
 
 #[test]
-fn a_publish_survives_every_crash() {
+fn a_publish_survives_a_crash_at_every_point() {
     for name in failpoint::DELTA_NAMES {
-        let bench = Bench::new();
-        compose(&bench, "1.99.1");
-        bench.run(["publish"]).ok();
-        compose(&bench, "1.99.2");
-        let mut publish = bench.ostree_go(["publish"]);
+        let sandbox = Sandbox::new();
+        compose(&sandbox, "1.99.1");
+        sandbox.run(["publish"]).ok();
+        compose(&sandbox, "1.99.2");
+        let mut publish = sandbox.ostree_go(["publish"]);
         let out = run(publish.env("OSTREE_GO_FAILPOINT", name));
         assert_eq!(
             out.status.signal(),
@@ -141,20 +141,20 @@ fn a_publish_survives_every_crash() {
             out.stderr
         );
         // Whatever is listed is whole.
-        for delta in ostree(&bench.repo(), ["static-delta", "list"]).lines() {
-            bench.run(["delta", "show", delta]).ok();
+        for delta in ostree(&sandbox.repo(), ["static-delta", "list"]).lines() {
+            sandbox.run(["delta", "show", delta]).ok();
         }
-        bench.run(["publish"]).ok();
-        assert_eq!(leftovers(&bench.repo()), [""; 0], "{name}");
-        for delta in ostree(&bench.repo(), ["static-delta", "list"]).lines() {
-            bench.run(["delta", "show", delta]).ok();
+        sandbox.run(["publish"]).ok();
+        assert_eq!(leftovers(&sandbox.repo()), [""; 0], "{name}");
+        for delta in ostree(&sandbox.repo(), ["static-delta", "list"]).lines() {
+            sandbox.run(["delta", "show", delta]).ok();
         }
-        bench.fsck();
+        sandbox.fsck();
     }
 }
 
-/// The folder of a delta, by the stock command's own listing of the repository.
-fn folder(bench: &Bench, name: &str) -> PathBuf {
+/// Returns the directory of a delta, according to the stock command.
+fn folder(sandbox: &Sandbox, name: &str) -> PathBuf {
     use base64::Engine;
     let encode = |hex: &str| {
         let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
@@ -164,21 +164,21 @@ fn folder(bench: &Bench, name: &str) -> PathBuf {
             .replace('/', "_")
     };
     let name = name.split('-').map(encode).collect::<Vec<_>>().join("-");
-    bench
+    sandbox
         .repo()
         .join("deltas")
         .join(&name[..2])
         .join(&name[2..])
 }
 
-/// Has the stock command and ours apply the delta to a channel's commit, each in a repository that
-/// has `old` and nothing else, and compares all objects that are there then.
-fn both_apply(bench: &Bench, channel: &str, old: Option<&str>) {
-    let to = bench.rev(channel).expect("the channel");
-    let repo = bench.repo();
+/// Applies the delta to a channel's commit with the stock command and with ours, each in a repository that
+/// contains only `old`, and compares all resulting objects.
+fn both_apply(sandbox: &Sandbox, channel: &str, old: Option<&str>) {
+    let to = sandbox.rev(channel).expect("the channel");
+    let repo = sandbox.repo();
     let repo_arg = repo.to_str().expect("UTF-8");
-    let server = BadServer::over(&repo);
-    let host = Bench::new();
+    let server = FaultyServer::serving(&repo);
+    let host = Sandbox::new();
     let (theirs, ours) = (host.path("theirs"), host.repo());
     for client in [&theirs, &ours] {
         ostree::init(client, "bare-user");
@@ -187,7 +187,7 @@ fn both_apply(bench: &Bench, channel: &str, old: Option<&str>) {
         }
     }
     let name = old.map_or_else(|| to.clone(), |old| format!("{old}-{to}"));
-    let delta = folder(bench, &name);
+    let delta = folder(sandbox, &name);
     let delta = delta.to_str().expect("UTF-8");
     ostree(&theirs, ["static-delta", "apply-offline", delta]);
     let url = server.url();
@@ -215,68 +215,68 @@ fn both_apply(bench: &Bench, channel: &str, old: Option<&str>) {
 
 #[test]
 fn both_appliers_give_the_same_repository() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let mut before = Vec::new();
     let names = ["x86_64", "aarch64"].map(|arch| format!("go-sdk/{arch}/1.99"));
     for version in ["1.99.1", "1.99.2"] {
-        before = names.iter().filter_map(|name| bench.rev(name)).collect();
+        before = names.iter().filter_map(|name| sandbox.rev(name)).collect();
         for arch in Arch::ALL {
             let lines = (0..3000).map(|n| format!("line {n} of fmt, {version}\n"));
             let toy = Toy::new(arch).version(version);
             let toy = toy.with("src/fmt/big.go", lines.collect::<String>());
-            toy.tar_gz(&bench.path(&format!("go.linux-{}.tar.gz", arch.goarch())));
+            toy.tar_gz(&sandbox.path(&format!("go.linux-{}.tar.gz", arch.goarch())));
         }
-        let sources = bench.path("go.linux-${goarch}.tar.gz");
+        let sources = sandbox.path("go.linux-${goarch}.tar.gz");
         let channel = "channels: [\"go-sdk/${basearch}/1.99\"]";
-        bench.treefile(version, &format!("{channel}\n{}", source(&sources)));
-        bench.run(["compose", "go.yaml"]).ok();
+        sandbox.treefile(version, &format!("{channel}\n{}", source(&sources)));
+        sandbox.run(["compose", "go.yaml"]).ok();
     }
-    bench.run(["publish"]).ok();
+    sandbox.run(["publish"]).ok();
     assert_eq!(before.len(), 2);
     for (name, old) in names.iter().zip(&before) {
-        both_apply(&bench, name, Some(old));
-        both_apply(&bench, name, None);
+        both_apply(&sandbox, name, Some(old));
+        both_apply(&sandbox, name, None);
     }
 }
 
 #[test]
-fn deltas_of_real_sdks_apply_and_are_no_larger_than_libostrees() {
+fn real_deltas_apply_and_are_not_larger_than_libostrees() {
     let (Some(old), Some(new)) = (sdk("1.26.4", Arch::X86_64), sdk("1.26.5", Arch::X86_64)) else {
         return;
     };
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let mut commits = Vec::new();
     for sdk in [old, new] {
         let channel = "channels: [\"go-sdk/${basearch}/1.26\"]";
         let lines = format!("arches: [x86_64]\n{channel}\n{}", source(&sdk.tar_gz));
-        bench.treefile(&sdk.version, &lines);
-        bench.run(["compose", "go.yaml"]).ok();
-        commits.push(bench.rev("go-sdk/x86_64/1.26").expect("the channel"));
+        sandbox.treefile(&sdk.version, &lines);
+        sandbox.run(["compose", "go.yaml"]).ok();
+        commits.push(sandbox.rev("go-sdk/x86_64/1.26").expect("the channel"));
     }
-    bench.run(["publish", "--history", "1"]).ok();
+    sandbox.run(["publish", "--history", "1"]).ok();
     let between = commits.join("-");
     let empty = commits[1].clone();
 
-    both_apply(&bench, "go-sdk/x86_64/1.26", Some(&commits[0]));
-    both_apply(&bench, "go-sdk/x86_64/1.26", None);
+    both_apply(&sandbox, "go-sdk/x86_64/1.26", Some(&commits[0]));
+    both_apply(&sandbox, "go-sdk/x86_64/1.26", None);
 
-    let repo = bench.repo();
+    let repo = sandbox.repo();
     let total = |name: &str| {
         let shown = ostree(&repo, ["static-delta", "show", name]);
         number(&shown, "Total Size:")
     };
     // What libostree 2022.7 makes of the same commits, with the objects that it leaves to be
-    // fetched beside them: 1.20 and 55.81 MB. `make bench` has it make them anew.
+    // fetched beside them: 1.20 and 55.81 MB. `make sandbox` has it make them anew.
     let ours = [total(&between), total(&empty)];
     assert!(ours[0] <= 1_200_000 && ours[1] <= 55_810_000, "{ours:?}");
 }
 
 #[test]
 fn the_smaller_of_two_deltas_is_kept() {
-    let bench = Bench::new();
-    compose(&bench, "1.99.1");
-    compose(&bench, "1.99.2");
-    let published = json(&bench, &["publish", "--compare-deltas"]);
+    let sandbox = Sandbox::new();
+    compose(&sandbox, "1.99.1");
+    compose(&sandbox, "1.99.2");
+    let published = json(&sandbox, &["publish", "--compare-deltas"]);
     let compared = published["deltas"].as_array().unwrap().iter();
     let compared: Vec<&Value> = compared
         .filter(|delta| !delta["compared"].is_null())
@@ -289,17 +289,17 @@ fn the_smaller_of_two_deltas_is_kept() {
             Some(from) => format!("{from}-{to}"),
             None => to.to_owned(),
         };
-        let shown = ostree(&bench.repo(), ["static-delta", "show", &name]);
+        let shown = ostree(&sandbox.repo(), ["static-delta", "show", &name]);
         let kept = number(&shown, "Total Size:") + number(&shown, "Total Fallback Size:");
         let size = |key: &str| delta["compared"][key].as_u64().unwrap();
         assert_eq!(kept, size("bytes").min(size("libostree_bytes")), "{shown}");
     }
-    bench.fsck();
+    sandbox.fsck();
 }
 
 #[test]
-fn what_few_are_missing_comes_without_the_rest_of_its_part() {
-    let bench = Bench::new();
+fn few_missing_objects_are_fetched_without_their_part() {
+    let sandbox = Sandbox::new();
     let noise = |seed: u64, len: u64| -> String {
         // Bytes that compress badly, of printable characters.
         let mut state = seed;
@@ -312,7 +312,7 @@ fn what_few_are_missing_comes_without_the_rest_of_its_part() {
         (0..len).map(|_| next()).collect()
     };
     let release = |version: &str| {
-        let archive = bench.path(&format!("go{version}.tar.gz"));
+        let archive = sandbox.path(&format!("go{version}.tar.gz"));
         let mut toy = Toy::new(Arch::X86_64).version(version);
         for file in 0..40 {
             toy = toy.with(&format!("src/fmt/file{file}.go"), noise(file, 20_000));
@@ -320,13 +320,13 @@ fn what_few_are_missing_comes_without_the_rest_of_its_part() {
         toy.tar_gz(&archive);
         let channels = "channels: [\"go-sdk/${basearch}/1.99\"]";
         let lines = format!("arches: [x86_64]\n{channels}\n{}", source(&archive));
-        bench.treefile(version, &lines);
-        bench.run(["compose", "go.yaml"]).ok();
-        bench.run(["publish", "--history", "0"]).ok();
+        sandbox.treefile(version, &lines);
+        sandbox.run(["compose", "go.yaml"]).ok();
+        sandbox.run(["publish", "--history", "0"]).ok();
     };
     release("1.99.1");
-    let server = BadServer::over(&bench.repo());
-    let host = Bench::new();
+    let server = FaultyServer::serving(&sandbox.repo());
+    let host = Sandbox::new();
     host.run(["init", "--mode", "bare-user"]).ok();
     host.run(["remote", "add", "acme", &server.url(), "--no-gpg-verify"])
         .ok();
@@ -334,13 +334,13 @@ fn what_few_are_missing_comes_without_the_rest_of_its_part() {
     let first = pull();
     assert_eq!(first["used_delta"], true);
     release("1.99.2");
-    server.behave();
+    server.reset();
     let second = pull();
     let (all, some) = (
         first["downloaded"].as_u64().unwrap(),
         second["downloaded"].as_u64().unwrap(),
     );
     assert!(all > 500_000 && some < all / 10, "{first} {second}");
-    assert_eq!(host.rev(&format!("acme:{CHANNEL}")), bench.rev(CHANNEL));
+    assert_eq!(host.rev(&format!("acme:{CHANNEL}")), sandbox.rev(CHANNEL));
     host.fsck();
 }

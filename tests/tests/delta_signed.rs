@@ -1,16 +1,16 @@
-//! Signed static deltas: `openssl` is the judge of the signature, the stock `ostree` of the form.
+//! Signed static deltas: `openssl` verifies the signature, and the stock `ostree` the format.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ostree_go_sdk::Arch;
 use ostree_go_sdk::glib::{Variant, VariantTy};
-use ostree_go_tests::bench::{Bench, source};
 use ostree_go_tests::cli::run;
 use ostree_go_tests::ostree::{self, ostree, try_ostree};
-use ostree_go_tests::shop::files;
+use ostree_go_tests::pull_fixture::files;
+use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::tools::require;
 use ostree_go_tests::toy::Toy;
-use ostree_go_tests::webserver::BadServer;
+use ostree_go_tests::webserver::FaultyServer;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -23,9 +23,9 @@ const SIGNED: [&str; 4] = [
     "--sign-deltas",
 ];
 
-/// A publisher with an Ed25519 key and one release on a channel, published with signed deltas.
-fn publisher() -> (Bench, String) {
-    let bench = Bench::new();
+/// Creates a publisher with an Ed25519 key and one release in a channel, published with signed deltas.
+fn publisher() -> (Sandbox, String) {
+    let sandbox = Sandbox::new();
     let key = [
         "key",
         "generate",
@@ -34,31 +34,31 @@ fn publisher() -> (Bench, String) {
         "--output-dir",
         "keys",
     ];
-    let key = bench.run(key).ok().stdout.trim().to_owned();
-    compose(&bench, "1.99.1");
-    bench.run(SIGNED).ok();
-    (bench, key)
+    let key = sandbox.run(key).ok().stdout.trim().to_owned();
+    compose(&sandbox, "1.99.1");
+    sandbox.run(SIGNED).ok();
+    (sandbox, key)
 }
 
-fn compose(bench: &Bench, version: &str) {
-    let archive = bench.path(&format!("go{version}.tar.gz"));
+fn compose(sandbox: &Sandbox, version: &str) {
+    let archive = sandbox.path(&format!("go{version}.tar.gz"));
     let toy = Toy::new(Arch::X86_64).version(version);
     let text = format!("package fmt // {version}\n").repeat(2000);
     toy.with("src/fmt/big.go", text).tar_gz(&archive);
     let channels = "channels: [\"go-sdk/${basearch}/1.99\"]";
     let lines = format!("arches: [x86_64]\n{channels}\n{}", source(&archive));
-    bench.treefile(version, &lines);
-    bench.run(["compose", "go.yaml"]).ok();
+    sandbox.treefile(version, &lines);
+    sandbox.run(["compose", "go.yaml"]).ok();
 }
 
-fn superblocks(bench: &Bench) -> Vec<PathBuf> {
-    let all = files(&bench.repo().join("deltas")).into_iter();
+fn superblocks(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let all = files(&sandbox.repo().join("deltas")).into_iter();
     all.filter(|path| path.ends_with("superblock")).collect()
 }
 
-/// A host that takes unsigned commits from a server, for it is the deltas that count here.
-fn host(server: &BadServer) -> Bench {
-    let host = Bench::new();
+/// Creates a host that accepts unsigned commits from a server, because only the deltas are tested.
+fn host(server: &FaultyServer) -> Sandbox {
+    let host = Sandbox::new();
     host.run(["init", "--mode", "bare-user"]).ok();
     let url = server.url();
     host.run(["remote", "add", "acme", &url, "--no-gpg-verify"])
@@ -66,21 +66,21 @@ fn host(server: &BadServer) -> Bench {
     host
 }
 
-fn set(host: &Bench, key: &str, value: &str) {
+fn set(host: &Sandbox, key: &str, value: &str) {
     ostree(&host.repo(), ["config", "set", key, value]);
 }
 
 #[test]
-fn openssl_agrees_with_every_signature() {
+fn openssl_accepts_every_signature() {
     let Some(_) = require("openssl") else { return };
-    let (bench, key) = publisher();
+    let (sandbox, key) = publisher();
     // RFC 8410: the head of an Ed25519 public key in DER.
     let der = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"
         .iter()
         .copied();
     let der: Vec<u8> = der.chain(STANDARD.decode(&key).unwrap()).collect();
-    std::fs::write(bench.path("public.der"), der).unwrap();
-    let signed = superblocks(&bench);
+    std::fs::write(sandbox.path("public.der"), der).unwrap();
+    let signed = superblocks(&sandbox);
     assert_eq!(signed.len(), 2);
     for path in signed {
         let bytes = std::fs::read(path).unwrap();
@@ -96,15 +96,15 @@ fn openssl_agrees_with_every_signature() {
             .get()
             .unwrap();
         assert_eq!(signatures.len(), 1);
-        std::fs::write(bench.path("signature"), &signatures[0]).unwrap();
+        std::fs::write(sandbox.path("signature"), &signatures[0]).unwrap();
         let superblock = wrapped.child_value(1).data().to_vec();
         let verify = |superblock: &[u8]| {
-            std::fs::write(bench.path("superblock"), superblock).unwrap();
+            std::fs::write(sandbox.path("superblock"), superblock).unwrap();
             let mut openssl = Command::new("openssl");
             openssl.args(["pkeyutl", "-verify", "-pubin", "-rawin", "-keyform", "DER"]);
-            openssl.arg("-inkey").arg(bench.path("public.der"));
-            openssl.arg("-in").arg(bench.path("superblock"));
-            openssl.arg("-sigfile").arg(bench.path("signature"));
+            openssl.arg("-inkey").arg(sandbox.path("public.der"));
+            openssl.arg("-in").arg(sandbox.path("superblock"));
+            openssl.arg("-sigfile").arg(sandbox.path("signature"));
             run(&mut openssl)
         };
         verify(&superblock).ok();
@@ -115,21 +115,21 @@ fn openssl_agrees_with_every_signature() {
 }
 
 #[test]
-fn the_stock_ostree_applies_a_signed_delta_from_a_folder_and_pulls_none() {
-    let (bench, _) = publisher();
-    let to = bench.rev(CHANNEL).unwrap();
-    let shown = ostree(&bench.repo(), ["static-delta", "show", &to]);
+fn the_stock_ostree_applies_signed_deltas_offline_but_cannot_pull_them() {
+    let (sandbox, _) = publisher();
+    let to = sandbox.rev(CHANNEL).unwrap();
+    let shown = ostree(&sandbox.repo(), ["static-delta", "show", &to]);
     assert!(shown.contains("Number of parts: 1"), "{shown}");
-    for (at, superblock) in superblocks(&bench).iter().enumerate() {
-        let client = bench.path(&format!("client{at}"));
+    for (at, superblock) in superblocks(&sandbox).iter().enumerate() {
+        let client = sandbox.path(&format!("client{at}"));
         ostree::init(&client, "bare-user");
         let folder = superblock.parent().unwrap().to_str().unwrap();
         ostree(&client, ["static-delta", "apply-offline", folder]);
         ostree(&client, ["fsck", "--quiet"]);
     }
     // Why this is on request alone.
-    let server = BadServer::over(&bench.repo());
-    let client = bench.path("client");
+    let server = FaultyServer::serving(&sandbox.repo());
+    let client = sandbox.path("client");
     ostree::init(&client, "bare-user");
     ostree(
         &client,
@@ -146,7 +146,7 @@ fn the_stock_ostree_applies_a_signed_delta_from_a_folder_and_pulls_none() {
     );
 
     // Without the option the signatures go, and it pulls.
-    bench.run(["publish"]).ok();
+    sandbox.run(["publish"]).ok();
     ostree(&client, ["refs", "--delete", &format!("acme:{CHANNEL}")]);
     ostree(&client, ["prune", "--refs-only"]);
     std::thread::sleep(std::time::Duration::from_millis(1100));
@@ -158,9 +158,9 @@ fn the_stock_ostree_applies_a_signed_delta_from_a_folder_and_pulls_none() {
 }
 
 #[test]
-fn a_pull_checks_who_signed_the_delta() {
-    let (bench, key) = publisher();
-    let server = BadServer::over(&bench.repo());
+fn a_pull_verifies_the_signature_of_a_delta() {
+    let (sandbox, key) = publisher();
+    let server = FaultyServer::serving(&sandbox.repo());
     let other = [
         "key",
         "generate",
@@ -169,8 +169,8 @@ fn a_pull_checks_who_signed_the_delta() {
         "--output-dir",
         "other",
     ];
-    let other = bench.run(other).ok().stdout.trim().to_owned();
-    let pull = |host: &Bench, more: &[&str]| {
+    let other = sandbox.run(other).ok().stdout.trim().to_owned();
+    let pull = |host: &Sandbox, more: &[&str]| {
         let args = ["pull", "acme", CHANNEL, "--format", "json"];
         host.run(args.into_iter().chain(more.iter().copied()))
     };
@@ -189,7 +189,7 @@ fn a_pull_checks_who_signed_the_delta() {
         (inline, key.clone()),
         (
             file,
-            bench.path("keys/public.ed25519").display().to_string(),
+            sandbox.path("keys/public.ed25519").display().to_string(),
         ),
     ] {
         let taken = host(&server);
@@ -202,14 +202,14 @@ fn a_pull_checks_who_signed_the_delta() {
     let refused = host(&server);
     set(&refused, inline, &other);
     let out = refused.run(["pull", "acme", CHANNEL]).exits(3);
-    let to = bench.rev(CHANNEL).unwrap();
+    let to = sandbox.rev(CHANNEL).unwrap();
     insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"
     error: remote `acme` is refused
       static delta COMMIT has no valid signature by a trusted key: ed25519 made by an unknown key
     hint: use `pull --no-deltas` to pull without deltas; every object is verified either way
     ");
     assert!(!used_delta(&pull(&refused, &["--no-deltas"]).ok().stdout));
-    bench.run(["publish"]).ok();
+    sandbox.run(["publish"]).ok();
     let refused = host(&server);
     set(&refused, inline, &key);
     assert!(used_delta(&pull(&refused, &[]).ok().stdout));
@@ -224,8 +224,8 @@ fn a_pull_checks_who_signed_the_delta() {
     assert!(refused.refs().is_empty());
 
     // A signature over another superblock.
-    bench.run(SIGNED).ok();
-    for path in superblocks(&bench) {
+    sandbox.run(SIGNED).ok();
+    for path in superblocks(&sandbox) {
         let mut bytes = std::fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
@@ -238,11 +238,11 @@ fn a_pull_checks_who_signed_the_delta() {
 }
 
 #[test]
-fn show_says_who_signed() {
-    let (bench, key) = publisher();
+fn show_prints_the_signers() {
+    let (sandbox, key) = publisher();
     let show = |more: &[&str]| {
         let args = ["delta", "show", CHANNEL];
-        bench.run(args.into_iter().chain(more.iter().copied()))
+        sandbox.run(args.into_iter().chain(more.iter().copied()))
     };
     let text = show(&[]).ok().stdout;
     assert!(text.contains("signed with ed25519"), "{text}");
@@ -262,13 +262,13 @@ fn show_says_who_signed() {
         "--output-dir",
         "other",
     ];
-    bench.run(other).ok();
-    let to = bench.rev(CHANNEL).unwrap();
+    sandbox.run(other).ok();
+    let to = sandbox.rev(CHANNEL).unwrap();
     let out = show(&["--ed25519-keys", "other/public.ed25519"]).exits(3);
     insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"error: static delta COMMIT has no valid signature by a trusted key: ed25519 made by an unknown key");
-    bench.run(["publish"]).ok();
+    sandbox.run(["publish"]).ok();
     let out = show(&["--ed25519-keys", "keys/public.ed25519"]).exits(3);
     insta::assert_snapshot!(out.stderr.replace(&to, "COMMIT"), @"error: static delta COMMIT is not signed");
     // Signing takes an Ed25519 key.
-    bench.run(["publish", "--sign-deltas"]).exits(2);
+    sandbox.run(["publish", "--sign-deltas"]).exits(2);
 }

@@ -1,4 +1,4 @@
-//! Deployments: installed, upgraded, rolled back, refused, removed.
+//! Deployments: install, upgrade, rollback, refusal and removal.
 
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::host::{Host, read};
@@ -13,12 +13,12 @@ use std::process::Command;
 const GOROOT: &str = "usr/lib/sdk/go-1.99";
 
 #[test]
-fn a_whole_life_as_this_user() {
+fn the_complete_life_cycle_as_the_current_user() {
     whole_life(&Host::new());
 }
 
 #[test]
-fn a_whole_life_as_a_plain_user() {
+fn the_complete_life_cycle_as_an_ordinary_user() {
     whole_life(&Host::of_plain_user());
 }
 
@@ -52,7 +52,7 @@ fn whole_life(host: &Host) {
     shares_inodes(host);
 
     // Back, forward, back: offline, for the repository is gone.
-    fs::rename(host.bench.repo(), host.bench.path("gone")).unwrap();
+    fs::rename(host.sandbox.repo(), host.sandbox.path("gone")).unwrap();
     for expected in ["1.99.1", "1.99.2", "1.99.1"] {
         host.run(["rollback"]).ok();
         assert_eq!(host.active().as_deref(), Some(expected));
@@ -60,7 +60,7 @@ fn whole_life(host: &Host) {
     }
     host.run(["rollback", "--verified"]).ok();
     assert_eq!(host.active().as_deref(), Some("1.99.2"));
-    fs::rename(host.bench.path("gone"), host.bench.repo()).unwrap();
+    fs::rename(host.sandbox.path("gone"), host.sandbox.repo()).unwrap();
 
     let out = host.run(["use", "1.99.1"]).ok();
     assert_eq!(out.stderr, "go 1.99.1 is active\n");
@@ -139,7 +139,7 @@ fn find_inode(folder: &Path, inode: u64) -> Option<PathBuf> {
     })
 }
 
-/// Runs a command that must be refused and leave everything as it was.
+/// Asserts that a command is refused and changes nothing.
 #[track_caller]
 fn refused(host: &Host, args: &[&str], why: &str) {
     let look = || {
@@ -157,7 +157,7 @@ fn refused(host: &Host, args: &[&str], why: &str) {
     host.check();
 }
 
-/// Runs an install of two, the second of which is refused: the first is not there either.
+/// Asserts that an install of two SDKs, the second of which is refused, installs neither.
 #[track_caller]
 fn refused_after_cleaning(host: &Host, args: &[&str]) {
     let count = || {
@@ -175,7 +175,7 @@ fn refused_after_cleaning(host: &Host, args: &[&str]) {
 }
 
 #[test]
-fn what_is_not_trusted_is_refused() {
+fn untrusted_commits_are_refused() {
     let host = Host::new();
     host.release("1.99.1", 100);
     let gpg = Gpg::new();
@@ -185,7 +185,7 @@ fn what_is_not_trusted_is_refused() {
     let home = gpg.home().to_str().unwrap().to_owned();
     let home = format!("--gpg-homedir={home}");
     let sign = |name: &str, key: &str| {
-        let (key, repo) = (format!("--gpg-sign={key}"), host.bench.repo());
+        let (key, repo) = (format!("--gpg-sign={key}"), host.sandbox.repo());
         let commit = ostree::ostree(&repo, ["rev-parse", name]);
         let commit = commit.trim();
         let args = [
@@ -220,11 +220,11 @@ fn what_is_not_trusted_is_refused() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn unsuitable_commits_are_refused() {
     let host = Host::new();
     host.release("1.99.1", 200);
     host.install("1.99").ok();
-    let repo = host.bench.repo();
+    let repo = host.sandbox.repo();
     let from = ["--from-repo", "repo"];
 
     // A ref that was swapped for another.
@@ -242,7 +242,7 @@ fn what_does_not_fit_is_refused() {
     let args = ["install", "go-sdk/aarch64/1.99", from[0], from[1]];
     refused(&host, &args, "is for aarch64, expected x86_64");
     let layer = host
-        .bench
+        .sandbox
         .refs()
         .into_iter()
         .find(|r| r.contains("/toolchain/"));
@@ -280,7 +280,7 @@ fn what_does_not_fit_is_refused() {
 }
 
 #[test]
-fn several_side_by_side_and_for_another_machine() {
+fn several_sdks_side_by_side_and_for_another_architecture() {
     let host = Host::new();
     host.release("1.99.1", 100);
     host.release("1.99.2", 200);
@@ -336,14 +336,14 @@ fn several_side_by_side_and_for_another_machine() {
     assert!(ostree::ostree(&host.root().join("repo"), ["refs"]).is_empty());
 }
 
-/// Changes a deployed file, as only its owner can with some effort.
+/// Changes a deployed file, after making it writable.
 fn damage(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(path, "damaged").unwrap();
 }
 
 #[test]
-fn damage_is_seen_passed_over_and_repaired() {
+fn damage_is_detected_skipped_and_repaired() {
     let host = Host::new();
     for (version, seconds) in [("1.99.1", 100), ("1.99.2", 200), ("1.99.3", 300)] {
         host.release(version, seconds);
@@ -426,7 +426,7 @@ fn damage_is_seen_passed_over_and_repaired() {
 }
 
 #[test]
-fn a_newer_state_is_left_alone() {
+fn a_state_file_of_a_newer_version_is_not_changed() {
     let host = Host::new();
     host.release("1.99.1", 100);
     host.install("1.99").ok();
@@ -445,7 +445,7 @@ fn a_newer_state_is_left_alone() {
 }
 
 #[test]
-fn superseded_ones_are_collected() {
+fn superseded_deployments_are_collected() {
     let host = Host::new();
     for (version, seconds) in [("1.99.1", 100), ("1.99.2", 200), ("1.99.3", 300)] {
         host.release(version, seconds);
@@ -463,7 +463,7 @@ fn superseded_ones_are_collected() {
 }
 
 #[test]
-fn plain_users_may_look_at_roots_of_others() {
+fn ordinary_users_can_read_root_directories_of_others() {
     if !tools::is_root() {
         tools::skip("only root has a root that a plain user cannot write");
         return;
@@ -471,7 +471,7 @@ fn plain_users_may_look_at_roots_of_others() {
     let host = Host::new();
     host.release("1.99.1", 100);
     host.install("1.99").ok();
-    fs::set_permissions(host.bench.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(host.sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     let as_user = |args: &[&str]| {
         let mut command = host.command(args.iter().copied());
         ostree_go_tests::cli::run(command.uid(1000).gid(1000))

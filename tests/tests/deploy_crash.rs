@@ -1,4 +1,4 @@
-//! Deployments under kill, in a crowd and on a full disk.
+//! Deployments that are killed, that run concurrently, and on a full disk.
 
 use ostree_go_tests::cli::run;
 use ostree_go_tests::host::{Host, read};
@@ -9,7 +9,7 @@ use std::path::Path;
 
 const VERSION: &str = "usr/lib/sdk/go-1.99/VERSION";
 
-/// The points that an upgrade, an uninstall of the active SDK and a collection pass.
+/// The failpoints that an upgrade, an uninstall of the active SDK, and a `gc` pass.
 const UPGRADE: &[&str] = &[
     "deploy.locked",
     "deploy.checked-out",
@@ -98,9 +98,9 @@ fn a_kill_at_any_point_leaves_one_sdk_or_the_other() {
     }
 }
 
-/// Puts a commit into the root's repository that no deployment needs.
+/// Adds a commit to the root directory's repository that no deployment needs.
 fn ostree_garbage(host: &Host) {
-    let source = host.bench.repo();
+    let source = host.sandbox.repo();
     let source = source.to_str().unwrap();
     let repo = host.root().join("repo");
     ostree::ostree(&repo, ["pull-local", source, "go-sdk/aarch64/1.99.1"]);
@@ -125,7 +125,7 @@ fn a_kill_while_rolling_back() {
 }
 
 #[test]
-fn ten_at_once() {
+fn ten_processes_at_once() {
     let host = Host::new();
     for (version, seconds) in [("1.99.1", 100), ("1.99.2", 200)] {
         host.release(version, seconds);
@@ -162,7 +162,7 @@ fn ten_at_once() {
 }
 
 #[test]
-fn a_root_made_by_several_at_once() {
+fn a_root_directory_created_by_several_processes() {
     let host = Host::new();
     host.release("1.99.1", 100);
     std::thread::scope(|scope| {

@@ -1,12 +1,12 @@
-//! Deployments on real hosts: any umask, any user, several channels, damage and healing.
+//! Deployments on hosts with different umasks and users, with several channels, with damage and its repair.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, source};
 use ostree_go_tests::cli::{self, Output};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::host::{Host, read};
 use ostree_go_tests::nginx::Nginx;
 use ostree_go_tests::ostree::{ostree, try_ostree};
+use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::tools;
 use ostree_go_tests::toy::Toy;
 use std::fs;
@@ -17,7 +17,7 @@ use std::process::Command;
 
 const GOROOT: &str = "usr/lib/sdk/go-1.99";
 
-/// A command as another shell would start it, with that umask.
+/// Returns a command that runs with the given umask.
 fn with_umask(umask: &str, command: &Command) -> Command {
     let mut sh = Command::new("sh");
     sh.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"]);
@@ -33,7 +33,7 @@ fn with_umask(umask: &str, command: &Command) -> Command {
 }
 
 #[test]
-fn what_root_installs_is_for_everybody() {
+fn every_user_can_use_an_sdk_installed_by_root() {
     if !tools::is_root() {
         return tools::skip("only root installs for everybody");
     }
@@ -48,7 +48,7 @@ fn what_root_installs_is_for_everybody() {
     as_root(&["install", "1.99", "--from-repo", "repo"]);
     as_root(&["rollback"]);
     as_root(&["upgrade", "1.99"]);
-    fs::set_permissions(host.bench.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(host.sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     let as_user = |command: &mut Command| cli::run(command.uid(1000).gid(1000));
     let status = as_user(&mut host.command(["status", "--verify", "all"])).ok();
     assert_eq!(
@@ -93,20 +93,20 @@ fn what_root_installs_is_for_everybody() {
     host.check();
 }
 
-/// A publisher behind nginx, and a host whose user is a plain one where that can be.
+/// A publisher with an nginx server, and a host that belongs to an ordinary user if possible.
 struct World {
-    publisher: Bench,
+    publisher: Sandbox,
     gpg: Gpg,
     key: String,
     nginx: Nginx,
-    host: Bench,
+    host: Sandbox,
     user: Option<u32>,
 }
 
 impl World {
     fn new() -> Option<Self> {
         let nginx = Nginx::start()?;
-        let (publisher, host, gpg) = (Bench::new(), Bench::new(), Gpg::new());
+        let (publisher, host, gpg) = (Sandbox::new(), Sandbox::new(), Gpg::new());
         symlink(publisher.repo(), nginx.path("repo")).unwrap();
         let key = gpg.key("publisher");
         let user = tools::is_root().then_some(1000);
@@ -126,7 +126,7 @@ impl World {
         })
     }
 
-    /// Composes a release of a channel for this machine, signs and publishes it.
+    /// Composes, signs and publishes a release of a channel for this machine.
     fn release(&self, channel: &str, version: &str) {
         // A web server tells a summary from the last by its size and the second it was written in.
         std::thread::sleep(std::time::Duration::from_millis(1100));
@@ -201,7 +201,7 @@ impl World {
 }
 
 #[test]
-fn a_plain_user_with_a_home_that_cannot_be_written() {
+fn an_ordinary_user_with_an_unwritable_home() {
     let Some(world) = World::new() else { return };
     world.release("1.99", "1.99.1");
     world.trust();
@@ -221,7 +221,7 @@ fn a_plain_user_with_a_home_that_cannot_be_written() {
 }
 
 #[test]
-fn several_channels_move_at_once() {
+fn several_channels_are_upgraded_together() {
     let Some(world) = World::new() else { return };
     world.release("1.98", "1.98.1");
     world.release("1.99", "1.99.1");
@@ -280,7 +280,7 @@ fn several_channels_move_at_once() {
     ostree(&world.repo(), ["fsck", "--quiet"]);
 }
 
-/// The file of an object that only the active SDK needs.
+/// Returns the file of an object that only the active SDK needs.
 fn object(repo: &Path, path: &str, kind: &str) -> PathBuf {
     let commit = fs::read_link(repo.join("../current")).unwrap();
     let commit = commit.file_name().unwrap().to_str().unwrap().to_owned();
@@ -297,7 +297,7 @@ fn object(repo: &Path, path: &str, kind: &str) -> PathBuf {
     repo.join(format!("objects/{}/{}.{kind}", &sum[..2], &sum[2..]))
 }
 
-/// Damages an object in one way, expects it to be seen, and heals it by an install.
+/// Damages an object, asserts that the damage is detected, and repairs it by an install.
 fn heals(repo: &Path, path: &str, kind: &str, flip: bool, run: &dyn Fn(&[&str]) -> Output) {
     let what = format!("{kind} of {path}, flipped: {flip}");
     let object = object(repo, path, kind);
@@ -329,7 +329,7 @@ fn heals(repo: &Path, path: &str, kind: &str, flip: bool, run: &dyn Fn(&[&str]) 
 }
 
 #[test]
-fn the_next_install_heals_damaged_objects() {
+fn the_next_install_repairs_damaged_objects() {
     let Some(world) = World::new() else { return };
     world.release("1.99", "1.99.1");
     world.trust();
@@ -353,7 +353,7 @@ fn the_next_install_heals_damaged_objects() {
 }
 
 #[test]
-fn pinned_ones_are_kept() {
+fn pinned_deployments_are_kept() {
     let host = Host::new();
     for (version, seconds) in [("1.99.1", 100), ("1.99.2", 200), ("1.99.3", 300)] {
         host.release(version, seconds);
@@ -386,7 +386,7 @@ fn pinned_ones_are_kept() {
 }
 
 #[test]
-fn the_refs_that_keep_deployments_are_nobodys_releases() {
+fn refs_of_deployments_are_not_listed_as_releases() {
     let host = Host::new();
     host.release("1.99.1", 100);
     host.install("1.99").ok();

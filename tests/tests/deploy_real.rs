@@ -1,8 +1,8 @@
-//! A real SDK, installed by a plain user whose HOME cannot be written.
+//! A real SDK that an ordinary user with an unwritable HOME installs.
 
-use ostree_go_tests::bench::source;
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::host::Host;
+use ostree_go_tests::sandbox::source;
 use ostree_go_tests::sdk::sdk;
 use ostree_go_tests::tools;
 use std::fs;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn go_builds_from_what_is_installed() {
+fn an_installed_go_builds_a_program() {
     let host = Host::of_plain_user();
     if std::env::consts::ARCH != "x86_64" {
         return tools::skip("this machine cannot run x86_64 programs");
@@ -21,16 +21,16 @@ fn go_builds_from_what_is_installed() {
         return;
     };
     // Composed by the one who runs the test, installed by the plain user.
-    host.bench.treefile(
+    host.sandbox.treefile(
         "1.26.5",
         &format!("arches: [x86_64]\n{}", source(&sdk.tar_gz)),
     );
-    host.bench.compose([]);
+    host.sandbox.compose([]);
     let out = host.install("1.26.5").ok();
     assert_eq!(out.stderr, "go 1.26.5 is installed and active (unsigned)\n");
     host.check();
 
-    let hello = host.bench.path("hello");
+    let hello = host.sandbox.path("hello");
     fs::create_dir_all(&hello).unwrap();
     fs::write(
         hello.join("go.mod"),
@@ -40,10 +40,10 @@ fn go_builds_from_what_is_installed() {
     let program = "package main\n\nimport \"net/http\"\n\n\
                    func main() { println(http.StatusText(http.StatusTeapot)) }\n";
     fs::write(hello.join("main.go"), program).unwrap();
-    let home = host.bench.path("home");
+    let home = host.sandbox.path("home");
     fs::create_dir_all(&home).unwrap();
     fs::set_permissions(&home, fs::Permissions::from_mode(0o555)).unwrap();
-    let user = fs::metadata(host.bench.path("")).unwrap();
+    let user = fs::metadata(host.sandbox.path("")).unwrap();
     let user = std::os::unix::fs::MetadataExt::uid(&user);
     std::os::unix::fs::chown(&hello, Some(user), Some(user)).unwrap();
     let as_user = |program: &Path, args: &[&str]| -> Output {

@@ -1,12 +1,12 @@
-//! The book, kept true: the guide's commands run, and its links lead somewhere.
+//! Checks of the book: the commands of the guide are run, and all links have a target.
 //!
-//! A block that starts with "```console,test" is run, one `$` line after the other, in a folder as a
-//! checkout has it, with toys for the SDKs. Lines under a command have to be in what it prints,
-//! in that order; `…` stands for anything. Blocks of a page share the folder.
+//! A block that starts with "```console,test" is run, one `$` line after the other, in a directory like a
+//! checkout of the sources, with toy SDKs. The lines below a command have to occur in its output,
+//! in that order; `…` stands for any text. The blocks of a page share the directory.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, TOY_SOURCE};
 use ostree_go_tests::cli::{ostree_go, run, workspace};
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use ostree_go_tests::toy::Toy;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,10 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// A command and the lines that are shown under it.
+/// A command and the lines below it.
 type Step = (String, Vec<String>);
 
-/// The commands of a page's blocks that are to be run.
+/// Returns the commands of a page's blocks that have to be run.
 fn steps(page: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let (mut in_block, mut goes_on) = (false, false);
@@ -61,7 +61,7 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
-/// Whether a printed line is a shown one, in which `…` stands for anything.
+/// Returns true if a printed line matches an expected one, in which `…` stands for any text.
 fn fits(printed: &str, shown: &str) -> bool {
     let mut parts = shown.split('…');
     let Some(mut rest) = parts.next().and_then(|first| printed.strip_prefix(first)) else {
@@ -77,40 +77,40 @@ fn fits(printed: &str, shown: &str) -> bool {
     rest.is_empty()
 }
 
-/// A folder as a checkout has it, where `treefiles/go-1.26.yaml` takes toys, and where
-/// `build/repo` has the release before already.
-fn checkout() -> Bench {
-    let bench = Bench::new();
-    bench.write(
+/// Creates a directory like a checkout of the sources, in which `treefiles/go-1.26.yaml` uses toy SDKs and
+/// `build/repo` already contains the previous release.
+fn checkout() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "treefiles/base.yaml",
         &fs::read_to_string(workspace().join("treefiles/base.yaml")).unwrap(),
     );
     let compose = |version: &str| {
         for arch in Arch::ALL {
-            let path = bench.path(&format!("treefiles/toy-{}.tar.gz", arch.goarch()));
+            let path = sandbox.path(&format!("treefiles/toy-{}.tar.gz", arch.goarch()));
             Toy::new(arch).version(version).tar_gz(&path);
         }
         let channels = "channels: [\"go-sdk/${basearch}/1.26\", \"go-sdk/${basearch}/stable\"]";
         let text = format!("include: base.yaml\nversion: {version}\n{TOY_SOURCE}\n{channels}\n");
-        bench.write("treefiles/go-1.26.yaml", &text);
+        sandbox.write("treefiles/go-1.26.yaml", &text);
     };
     compose("1.26.4");
-    bench
+    sandbox
         .run(["compose", "treefiles/go-1.26.yaml", "--repo=build/repo"])
         .ok();
     compose("1.26.5");
-    bench
+    sandbox
 }
 
 #[test]
-fn the_guide_does_what_it_says() {
+fn the_commands_of_the_guide_run() {
     let mut count = 0;
     for page in pages() {
         let steps = steps(&fs::read_to_string(&page).unwrap());
         if steps.is_empty() {
             continue;
         }
-        let bench = checkout();
+        let sandbox = checkout();
         let program = ostree_go();
         let bin = Path::new(program.get_program()).parent().unwrap();
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
@@ -118,9 +118,9 @@ fn the_guide_does_what_it_says() {
             let mut bash = Command::new("bash");
             bash.args(["-euo", "pipefail", "-c"])
                 .arg(format!("{{ {command}\n}} 2>&1"))
-                .current_dir(bench.path(""))
+                .current_dir(sandbox.path(""))
                 .env_remove("OSTREE_REPO")
-                .env("HOME", bench.path("home"))
+                .env("HOME", sandbox.path("home"))
                 .env("PATH", &path);
             let out = run(&mut bash).ok();
             let mut printed = out.stdout.lines();
@@ -138,7 +138,7 @@ fn the_guide_does_what_it_says() {
     assert!(count > 10, "only {count} commands of the guide are run");
 }
 
-/// The anchor that mdBook gives a heading.
+/// Returns the anchor that mdBook generates for a heading.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = text
@@ -147,7 +147,7 @@ fn anchor(heading: &str) -> String {
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// The targets of a page's links, outside of code.
+/// Returns the targets of a page's links, except those in code.
 fn links(page: &str) -> Vec<String> {
     let mut links = Vec::new();
     let mut in_block = false;
@@ -166,7 +166,7 @@ fn links(page: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_link_of_the_book_leads_somewhere() {
+fn every_link_in_the_book_has_a_target() {
     let mut problems = Vec::new();
     let mut count = 0;
     let all = [workspace().join("CHANGELOG.md")]

@@ -1,4 +1,4 @@
-//! The library as another program uses it: public names only, its own progress and clock.
+//! The library in another program: it uses only public names, with its own progress and clock.
 
 use ostree_go_sdk::{
     Arch, ChannelState, Compose, ComposeError, Error, ErrorKind, Event, FixedClock, Phase,
@@ -112,7 +112,7 @@ fn a_program_composes_from_a_directory() -> Result<(), Error> {
 }
 
 #[test]
-fn a_program_may_stop_the_work() {
+fn a_program_can_cancel_an_operation() {
     let folder = tempfile::tempdir().unwrap();
     let (treefile, repo) = toy(folder.path());
     let stopping = Arc::new(Recorder {

@@ -1,5 +1,5 @@
-//! `export ignition` and `export butane`: the real Ignition applies it, and the commands of the
-//! unit do on the host that comes of it what they are for.
+//! `export ignition` and `export butane`: Ignition applies the configuration, and the commands of the unit are
+//! run on the resulting host.
 
 use ostree_go_sdk::Arch;
 use ostree_go_tests::boot::{Booted, PROGRAM, Publisher};
@@ -18,7 +18,7 @@ fn host_arch() -> Arch {
     Arch::host().expect("tests run where SDKs do")
 }
 
-/// A value of YAML that has texts, lists and maps, with all texts as texts.
+/// Parses YAML with strings, lists and maps, in which every scalar is a string.
 fn yaml(text: &str) -> Value {
     use saphyr_parser::{Event, Parser};
     fn value<'a>(event: Event<'a>, rest: &mut impl Iterator<Item = Event<'a>>) -> Value {
@@ -49,7 +49,7 @@ fn yaml(text: &str) -> Value {
     value(first, &mut events)
 }
 
-/// What a data URL holds.
+/// Decodes a data URL.
 fn decoded(contents: &Value) -> Vec<u8> {
     use base64::Engine as _;
     let url = contents["source"].as_str().expect("a source");
@@ -79,7 +79,7 @@ fn decoded(contents: &Value) -> Vec<u8> {
     plain
 }
 
-/// An Ignition configuration with its contents decoded.
+/// Returns an Ignition configuration with decoded contents.
 fn plain(config: &str) -> Value {
     let mut config: Value = serde_json::from_str(config).expect("JSON");
     for file in config["storage"]["files"].as_array_mut().expect("files") {
@@ -89,8 +89,8 @@ fn plain(config: &str) -> Value {
     config
 }
 
-/// What Butane makes of the fields that we use (`docs/config-fcos-v1_4.md` of coreos/butane),
-/// with contents decoded.
+/// Translates the fields that we use as Butane does (`docs/config-fcos-v1_4.md` of coreos/butane),
+/// with decoded contents.
 fn translated(butane: &str, ignition: &str) -> Value {
     let butane = yaml(butane);
     let keys = |value: &Value| -> Vec<String> {
@@ -128,7 +128,7 @@ fn translated(butane: &str, ignition: &str) -> Value {
 }
 
 #[test]
-fn both_say_the_same_in_every_version() {
+fn butane_and_ignition_are_equivalent_in_every_version() {
     let publisher = Publisher::new();
     let more = [
         "--env",
@@ -137,7 +137,7 @@ fn both_say_the_same_in_every_version() {
         "GOFLAGS=-x -v",
     ];
     // A keyring that is no text, beside the one that is.
-    let binary = publisher.bench.path("keys.gpg");
+    let binary = publisher.sandbox.path("keys.gpg");
     run(Command::new("gpg")
         .args(["--batch", "--yes", "--dearmor", "--output"])
         .arg(&binary)
@@ -169,14 +169,14 @@ fn both_say_the_same_in_every_version() {
         let wanted = plain(&config);
         assert_eq!(translated(&yaml, ignition), wanted);
         // Debian has no butane, so the translation above is ours; where there is one, it judges.
-        let file = publisher.bench.write("config.bu", &yaml);
+        let file = publisher.sandbox.write("config.bu", &yaml);
         if let Some(butane) = tools::find("butane") {
             let out = run(Command::new(butane).arg("--strict").arg(&file)).ok();
             assert_eq!(plain(&out.stdout), wanted);
         }
         // Debian's ignition-validate ends with 3.3.0.
         if let (Some(validate), "3.3.0") = (&validate, ignition) {
-            let file = publisher.bench.write("config.ign", &config);
+            let file = publisher.sandbox.write("config.ign", &config);
             let out = run(Command::new(validate).arg(file)).ok();
             assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("", ""));
         }
@@ -211,7 +211,9 @@ fn a_host_installs_at_its_first_boot_and_upgrades_at_the_next() {
         let cache = host.path("var/cache").join(cache).metadata().unwrap();
         assert_eq!(cache.permissions().mode() & 0o7777, 0o700);
     }
-    let commit = publisher.bench.rev(&format!("go-sdk/{}/1.99", host_arch()));
+    let commit = publisher
+        .sandbox
+        .rev(&format!("go-sdk/{}/1.99", host_arch()));
     let meta = read(&host.path("etc/os-release.d/sdk-meta"));
     for line in [
         "go_version=\"1.99.1\"",
@@ -315,7 +317,7 @@ fn several_sdks_are_installed_and_the_first_is_active() {
 }
 
 #[test]
-fn systemd_takes_the_unit() {
+fn systemd_analyze_accepts_the_unit() {
     let (Some(_), publisher) = (tools::require("systemd-analyze"), Publisher::new()) else {
         return;
     };
@@ -323,7 +325,7 @@ fn systemd_takes_the_unit() {
     let program = ostree_go().get_program().to_str().unwrap().to_owned();
     let keys = publisher.gpg.export(&publisher.key).display().to_string();
     let out = publisher
-        .bench
+        .sandbox
         .run([
             "export",
             "ignition",
@@ -338,7 +340,7 @@ fn systemd_takes_the_unit() {
         .ok();
     let config: Value = serde_json::from_str(&out.stdout).unwrap();
     let unit = &config["systemd"]["units"][0];
-    let unit = publisher.bench.write(
+    let unit = publisher.sandbox.write(
         unit["name"].as_str().unwrap(),
         unit["contents"].as_str().unwrap(),
     );
@@ -356,9 +358,9 @@ fn systemd_takes_the_unit() {
 }
 
 #[test]
-fn bad_input_is_named() {
+fn errors_name_the_invalid_input() {
     let publisher = Publisher::new();
-    let layers = publisher.bench.refs();
+    let layers = publisher.sandbox.refs();
     let layer = layers
         .iter()
         .find(|name| name.contains("layer/site"))
@@ -367,8 +369,8 @@ fn bad_input_is_named() {
     let mut all = Arch::ALL.into_iter();
     let other_arch = all.find(|arch| *arch != host_arch()).unwrap().to_string();
     let other = format!("go-sdk/{other_arch}/1.99");
-    publisher.bench.write("junk", "no key\n");
-    let repo = publisher.bench.repo().display().to_string();
+    publisher.sandbox.write("junk", "no key\n");
+    let repo = publisher.sandbox.repo().display().to_string();
     let said = |names: &[&str], more: &[&str]| {
         let out = publisher.export("ignition", names, more);
         assert_ne!(out.code(), Some(0));
@@ -418,7 +420,7 @@ fn bad_input_is_named() {
     });
     let url = publisher.server.url();
     let out = publisher
-        .bench
+        .sandbox
         .run(["export", "butane", "1.99", "--remote-url", &url])
         .exits(2);
     insta::assert_snapshot!(out.stderr, @"
@@ -432,9 +434,9 @@ fn bad_input_is_named() {
 }
 
 #[test]
-fn a_file_is_replaced_whole() {
+fn a_file_is_replaced_atomically() {
     let publisher = Publisher::new();
-    publisher.bench.write("c.bu", "old\n");
+    publisher.sandbox.write("c.bu", "old\n");
     let out = publisher.export("butane", &["1.99"], &["-o", "c.bu"]).ok();
     assert_eq!(out.stdout, "");
     assert_eq!(
@@ -456,7 +458,7 @@ fn a_file_is_replaced_whole() {
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 2);
     }
     let printed = publisher.export("butane", &["1.99"], &[]).ok().stdout;
-    assert_eq!(read(&publisher.bench.path("c.bu")), printed);
+    assert_eq!(read(&publisher.sandbox.path("c.bu")), printed);
     let out = publisher
         .export("butane", &["1.99"], &["--format", "json"])
         .ok();
@@ -468,10 +470,10 @@ fn a_file_is_replaced_whole() {
 #[test]
 fn a_remote_is_added_once() {
     let publisher = Publisher::new();
-    let (bench, keys) = (&publisher.bench, publisher.gpg.export(&publisher.key));
+    let (sandbox, keys) = (&publisher.sandbox, publisher.gpg.export(&publisher.key));
     let keys = keys.to_str().unwrap();
     let add = |url: &str| {
-        bench.run([
+        sandbox.run([
             "remote",
             "add",
             "acme",
@@ -498,10 +500,10 @@ fn a_remote_is_added_once() {
         "--if-not-exists",
     ];
     let more = ["--gpg-import", other.to_str().unwrap(), "--format", "json"];
-    let out = bench.run([&args[..], &more].concat()).ok();
+    let out = sandbox.run([&args[..], &more].concat()).ok();
     let json: Value = serde_json::from_str(&out.stdout).unwrap();
     assert_eq!(json["keys"].as_array().unwrap().len(), 2);
-    bench
+    sandbox
         .run([&args[..], &["--no-gpg-verify"]].concat())
         .exits(1);
 }

@@ -1,10 +1,10 @@
-//! Containers with the image of a release, and those that `export containerfile` writes.
+//! Containers from the image of a release, and from the output of `export containerfile`.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::run;
 use ostree_go_tests::containers::Containers;
 use ostree_go_tests::images::masked;
+use ostree_go_tests::sandbox::Sandbox;
 use ostree_go_tests::sdk;
 use std::fs;
 use std::process::Command;
@@ -12,21 +12,21 @@ use std::process::Command;
 const MAIN: &str =
     "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello from scratch\") }\n";
 
-/// One store for all that needs the real SDK, as it takes a while to fill.
+/// Uses one store for all checks with the real SDK, because filling it takes a while.
 #[test]
-fn containers_run_and_build_with_it() {
+fn containers_run_and_build_with_the_image() {
     let Some(host) = Arch::host() else { return };
     let (Some(sdk), Some(containers)) = (sdk::sdk("1.26.5", host), Containers::new()) else {
         return;
     };
-    let bench = Bench::new();
-    let source = ostree_go_tests::bench::source(&sdk.tar_gz);
-    bench.treefile("1.26.5", &format!("arches: [{host}]\n{source}"));
-    bench.compose([]);
-    bench.run(["export", "oci", "1.26.5", "oci:img"]).ok();
+    let sandbox = Sandbox::new();
+    let source = ostree_go_tests::sandbox::source(&sdk.tar_gz);
+    sandbox.treefile("1.26.5", &format!("arches: [{host}]\n{source}"));
+    sandbox.compose([]);
+    sandbox.run(["export", "oci", "1.26.5", "oci:img"]).ok();
     // podman names an image by its path, and takes only lower case for that.
     let image = "oci:img:1.26.5";
-    let here = |mut command: Command| run(command.current_dir(bench.path("")));
+    let here = |mut command: Command| run(command.current_dir(sandbox.path("")));
     let version = here(containers.run([image, "go", "version"])).ok();
     assert_eq!(
         version.stdout.trim(),
@@ -34,19 +34,19 @@ fn containers_run_and_build_with_it() {
     );
 
     // A multi-stage build, as the guide has it.
-    bench.write("hello/main.go", MAIN);
-    bench.write("hello/go.mod", "module example.com/hello\n\ngo 1.26\n");
+    sandbox.write("hello/main.go", MAIN);
+    sandbox.write("hello/go.mod", "module example.com/hello\n\ngo 1.26\n");
     let stages = "FROM IMAGE AS build\nWORKDIR /tmp\nWORKDIR /src\nCOPY . .\nENV CGO_ENABLED=0 GOCACHE=/tmp/cache\n\
         RUN [\"go\", \"build\", \"-o\", \"/hello\", \".\"]\n\nFROM scratch\nCOPY --from=build /hello /hello\nENTRYPOINT [\"/hello\"]\n";
-    bench.write("hello/Containerfile", &stages.replace("IMAGE", image));
-    here(containers.build(&bench.path("hello"), "hello")).ok();
+    sandbox.write("hello/Containerfile", &stages.replace("IMAGE", image));
+    here(containers.build(&sandbox.path("hello"), "hello")).ok();
     assert_eq!(
         here(containers.run(["hello"])).ok().stdout,
         "hello from scratch\n"
     );
 
     // The build container, as who is not root.
-    bench
+    sandbox
         .run([
             "export",
             "containerfile",
@@ -56,8 +56,8 @@ fn containers_run_and_build_with_it() {
             image,
         ])
         .exits(1);
-    fs::create_dir(bench.path("builder")).unwrap();
-    bench
+    fs::create_dir(sandbox.path("builder")).unwrap();
+    sandbox
         .run([
             "export",
             "containerfile",
@@ -67,8 +67,8 @@ fn containers_run_and_build_with_it() {
             image,
         ])
         .ok();
-    here(containers.build(&bench.path("builder"), "builder")).ok();
-    let sources = format!("{}:/src:ro", bench.path("hello").display());
+    here(containers.build(&sandbox.path("builder"), "builder")).ok();
+    let sources = format!("{}:/src:ro", sandbox.path("hello").display());
     let script = [
         "-v",
         &sources,
@@ -80,9 +80,9 @@ fn containers_run_and_build_with_it() {
         ".",
     ];
     here(containers.run(script)).ok();
-    let own = format!("{}:/out", bench.path("out").display());
-    fs::create_dir(bench.path("out")).unwrap();
-    std::os::unix::fs::chown(bench.path("out"), Some(1000), Some(1000)).unwrap();
+    let own = format!("{}:/out", sandbox.path("out").display());
+    fs::create_dir(sandbox.path("out")).unwrap();
+    std::os::unix::fs::chown(sandbox.path("out"), Some(1000), Some(1000)).unwrap();
     let script = [
         "-v",
         &sources,
@@ -96,7 +96,7 @@ fn containers_run_and_build_with_it() {
         ".",
     ];
     here(containers.run(script)).ok();
-    let made = bench.path("out/hello");
+    let made = sandbox.path("out/hello");
     assert_eq!(
         std::os::unix::fs::MetadataExt::uid(&fs::metadata(&made).unwrap()),
         1000
@@ -110,12 +110,12 @@ fn containers_run_and_build_with_it() {
     assert!(!here(containers.run(denied)).status.success());
 
     // Into another image: here one that has a file of its own.
-    bench.write("base/etc/motd", "base\n");
-    bench.write(
+    sandbox.write("base/etc/motd", "base\n");
+    sandbox.write(
         "base/Containerfile",
         "FROM scratch\nCOPY etc /etc\nCOPY etc /tmp\nENV PATH=/bin\n",
     );
-    here(containers.build(&bench.path("base"), "base")).ok();
+    here(containers.build(&sandbox.path("base"), "base")).ok();
     let args = [
         "export",
         "containerfile",
@@ -126,21 +126,21 @@ fn containers_run_and_build_with_it() {
         "--base",
         "base",
     ];
-    bench.run(args).ok();
-    here(containers.build(&bench.path("builder"), "based")).ok();
+    sandbox.run(args).ok();
+    here(containers.build(&sandbox.path("builder"), "based")).ok();
     let version = here(containers.run(["based", "go", "version"])).ok();
     assert!(version.stdout.contains("go1.26.5"));
 }
 
 #[test]
-fn a_containerfile_is_as_the_guide_has_it() {
-    let bench = Bench::with_toys("");
-    bench.compose([]);
+fn the_containerfile_in_the_guide_works() {
+    let sandbox = Sandbox::with_toys("");
+    sandbox.compose([]);
     let text = |args: &[&str]| {
         let args = ["export", "containerfile", "go-sdk/x86_64/1.99.1"]
             .iter()
             .chain(args);
-        masked(&bench.run(args.copied()).ok().stdout)
+        masked(&sandbox.run(args.copied()).ok().stdout)
     };
     insta::assert_snapshot!(text(&["--image", "docker://r.example/acme/go-sdk:1.99.1"]), @r#"
     # A container to build with Go 1.99.1 in, by ostree-go.
@@ -189,11 +189,11 @@ fn a_containerfile_is_as_the_guide_has_it() {
         let args = ["export", "containerfile"]
             .into_iter()
             .chain(args.split(','));
-        bench
+        sandbox
             .run(args)
             .exits(1)
             .stderr
-            .replace(&bench.repo().display().to_string(), "REPO")
+            .replace(&sandbox.repo().display().to_string(), "REPO")
     };
     insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a b"), @"error: `a b` cannot be the name of an image");
     insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a,--user,0"), @"error: the user that builds is 0, which is root");

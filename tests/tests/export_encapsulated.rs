@@ -1,45 +1,45 @@
-//! `export oci --encapsulate`: images that the real ostree-ext takes, and writes likewise.
+//! `export oci --encapsulate`: ostree-ext accepts the images, and writes equivalent ones.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, TOY_SOURCE, source};
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::containers::{Containers, Registry, skopeo};
 use ostree_go_tests::gpg::Gpg;
-use ostree_go_tests::images::{bench, bench_with, blob, document, sh};
+use ostree_go_tests::images::{blob, document, sandbox, sandbox_with, sh};
 use ostree_go_tests::ostree::{init, ostree};
 use ostree_go_tests::ostree_container::OstreeContainer;
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE, source};
 use ostree_go_tests::sdk;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The release whose image skopeo takes from an index.
+/// The release whose image skopeo selects from an index.
 fn own_ref() -> String {
     let arch = Arch::host().expect("a machine that Go SDKs are composed for");
     format!("go-sdk/{arch}/1.99.1")
 }
 
-/// Exports with `--encapsulate`, and gives what is said of it.
-fn export(bench: &Bench, args: &str) -> Value {
+/// Exports with `--encapsulate`, and returns the output.
+fn export(sandbox: &Sandbox, args: &str) -> Value {
     let args = ["export", "oci", "--encapsulate", "--format", "json"]
         .into_iter()
         .chain(args.split(' '));
-    serde_json::from_str(&bench.run(args).ok().stdout).unwrap()
+    serde_json::from_str(&sandbox.run(args).ok().stdout).unwrap()
 }
 
-fn here(bench: &Bench, mut command: Command) -> Output {
-    run(command.current_dir(bench.path("")))
+fn here(sandbox: &Sandbox, mut command: Command) -> Output {
+    run(command.current_dir(sandbox.path("")))
 }
 
-/// A repository that ostree-ext writes to: it puts no large files into one in archive mode.
-fn target(bench: &Bench, name: &str) -> PathBuf {
-    let repo = bench.path(name);
+/// Creates a repository for ostree-ext, which cannot write large files to one in archive mode.
+fn target(sandbox: &Sandbox, name: &str) -> PathBuf {
+    let repo = sandbox.path(name);
     init(&repo, "bare-user");
     repo
 }
 
-/// Every path of a commit, its owner, its mode, and its object.
+/// Returns every path of a commit with its owner, mode and object.
 fn tree(repo: &Path, rev: &str) -> String {
     ostree(repo, ["ls", "-R", "-C", rev])
 }
@@ -51,19 +51,19 @@ fn refs(repo: &Path, prefix: &str) -> Vec<String> {
 }
 
 #[test]
-fn ostree_container_takes_it_from_everywhere() {
+fn ostree_container_pulls_from_every_transport() {
     let (Some(container), Some(registry)) = (OstreeContainer::new(), Registry::start()) else {
         return;
     };
-    let bench = bench("archive");
-    export(&bench, "1.99.1 oci:zstd");
-    export(&bench, "1.99.1 oci:gzip --compression gzip");
-    export(&bench, "1.99.1 oci-archive:one.tar:x --arch x86_64");
+    let sandbox = sandbox("archive");
+    export(&sandbox, "1.99.1 oci:zstd");
+    export(&sandbox, "1.99.1 oci:gzip --compression gzip");
+    export(&sandbox, "1.99.1 oci-archive:one.tar:x --arch x86_64");
     let pushed = format!("docker://{}/acme/go-sdk", registry.host());
-    export(&bench, &format!("1.99.1 {pushed} --tls-verify=false"));
+    export(&sandbox, &format!("1.99.1 {pushed} --tls-verify=false"));
     let name = own_ref();
-    let release = bench.rev(&name).unwrap();
-    let folder = bench.path("").display().to_string();
+    let release = sandbox.rev(&name).unwrap();
+    let folder = sandbox.path("").display().to_string();
     for (at, image) in [
         format!("oci:{folder}zstd:1.99.1"),
         format!("oci:{folder}gzip:1.99.1"),
@@ -73,17 +73,17 @@ fn ostree_container_takes_it_from_everywhere() {
     .iter()
     .enumerate()
     {
-        let repo = target(&bench, &format!("repo-{at}"));
+        let repo = target(&sandbox, &format!("repo-{at}"));
         let into = repo.to_str().unwrap();
         let image = format!("ostree-unverified-image:{image}");
         let insecure = "--insecure-skip-tls-verification";
         let pull = ["image", "pull", insecure, into, &image];
-        here(&bench, container.command(pull)).ok();
+        here(&sandbox, container.command(pull)).ok();
         ostree(&repo, ["fsck", "--quiet"]);
         // A commit of ostree-ext's own, which says where it is from, of the release's tree.
         let merged = refs(&repo, "ostree/container/image/");
         assert_eq!(merged.len(), 1, "{merged:?}");
-        assert_eq!(tree(&repo, &merged[0]), tree(&bench.repo(), &release));
+        assert_eq!(tree(&repo, &merged[0]), tree(&sandbox.repo(), &release));
         // The release itself is what the first layer is kept as.
         let layers = refs(&repo, "ostree/container/blob/");
         assert_eq!(layers.len(), 4, "{layers:?}");
@@ -91,7 +91,7 @@ fn ostree_container_takes_it_from_everywhere() {
         assert!(layers.iter().any(|name| commit(name) == release));
 
         // The same commit on a ref of one's own, with nothing of ostree-ext's around it.
-        let repo = target(&bench, &format!("commit-{at}"));
+        let repo = target(&sandbox, &format!("commit-{at}"));
         let into = repo.to_str().unwrap();
         let take = [
             "unencapsulate",
@@ -102,35 +102,39 @@ fn ostree_container_takes_it_from_everywhere() {
             "--repo",
             into,
         ];
-        here(&bench, container.command(take.into_iter().chain([&*image]))).ok();
+        here(
+            &sandbox,
+            container.command(take.into_iter().chain([&*image])),
+        )
+        .ok();
         ostree(&repo, ["fsck", "--quiet"]);
         assert_eq!(ostree(&repo, ["rev-parse", &*name]).trim(), release);
     }
 }
 
 #[test]
-fn an_upgrade_fetches_the_layers_that_are_new() {
+fn an_upgrade_fetches_only_new_layers() {
     let Some(container) = OstreeContainer::new() else {
         return;
     };
-    let bench = bench("archive");
-    let repo = target(&bench, "host");
+    let sandbox = sandbox("archive");
+    let repo = target(&sandbox, "host");
     let image = format!(
         "ostree-unverified-image:oci:{}:1",
-        bench.path("img").display()
+        sandbox.path("img").display()
     );
     let pull = || {
         let args = ["image", "pull", repo.to_str().unwrap(), &image];
-        here(&bench, container.command(args)).ok().stdout
+        here(&sandbox, container.command(args)).ok().stdout
     };
-    export(&bench, "1.99.1 oci:img:1");
+    export(&sandbox, "1.99.1 oci:img:1");
     let said = pull();
     assert!(
         said.contains("already present: 0; layers needed: 4"),
         "{said}"
     );
     // A channel is another commit of the same layers.
-    export(&bench, "1.99 oci:img:1");
+    export(&sandbox, "1.99 oci:img:1");
     let said = pull();
     assert!(
         said.contains("already present: 3; layers needed: 1"),
@@ -139,14 +143,14 @@ fn an_upgrade_fetches_the_layers_that_are_new() {
     let history = ["image", "history", "--repo", repo.to_str().unwrap()];
     let image = image.strip_prefix("ostree-unverified-image:").unwrap();
     let history = container.command(history.into_iter().chain([image]));
-    let history = here(&bench, history).ok().stdout;
+    let history = here(&sandbox, history).ok().stdout;
     for layer in ["common", "toolchain", "site"] {
         assert!(history.contains(&format!("layer {layer}")), "{history}");
     }
 }
 
 #[test]
-fn the_signature_is_in_it() {
+fn the_image_contains_the_signature() {
     let Some(container) = OstreeContainer::new() else {
         return;
     };
@@ -154,20 +158,20 @@ fn the_signature_is_in_it() {
     let [own, other] = ["publisher", "somebody"].map(|name| gpg.key(name));
     let home = gpg.home().to_str().unwrap();
     let signed = ["--gpg-sign", &own, "--gpg-homedir", home];
-    let bench = bench_with("archive", &signed);
-    export(&bench, "1.99.1 oci:img");
+    let sandbox = sandbox_with("archive", &signed);
+    export(&sandbox, "1.99.1 oci:img");
     let (name, image) = (
         own_ref(),
-        format!("oci:{}:1.99.1", bench.path("img").display()),
+        format!("oci:{}:1.99.1", sandbox.path("img").display()),
     );
     let take = |key: &str, host: &str| {
-        let repo = target(&bench, host);
+        let repo = target(&sandbox, host);
         let keys = format!("--gpg-import={}", gpg.export(key).display());
         ostree(&repo, ["remote", "add", &keys, "acme", "http://a.example/"]);
         let args = ["unencapsulate", "--quiet", "--write-ref", &name, "--repo"];
         let image = format!("ostree-remote-image:acme:{image}");
         let args = args.into_iter().chain([repo.to_str().unwrap(), &*image]);
-        (repo.clone(), here(&bench, container.command(args)))
+        (repo.clone(), here(&sandbox, container.command(args)))
     };
     let (repo, out) = take(&own, "host");
     out.ok();
@@ -183,25 +187,25 @@ fn the_signature_is_in_it() {
     assert_eq!(refs(&repo, ""), Vec::<String>::new());
 }
 
-/// What ostree-ext writes of the same commit, unpacked, is what this unpacks to.
+/// The output of ostree-ext for the same commit has the same unpacked content as ours.
 #[test]
 fn ostree_ext_writes_the_same_objects() {
     let Some(container) = OstreeContainer::new() else {
         return;
     };
-    let bench = bench("bare-user");
-    let (repo, name) = (bench.repo(), own_ref());
-    let to = format!("oci:{}:1", bench.path("theirs").display());
+    let sandbox = sandbox("bare-user");
+    let (repo, name) = (sandbox.repo(), own_ref());
+    let to = format!("oci:{}:1", sandbox.path("theirs").display());
     let write = ["encapsulate", "--repo", repo.to_str().unwrap(), &name, &to];
-    here(&bench, container.command(write)).ok();
-    export(&bench, &format!("{name} oci:ours:1 --compression gzip"));
+    here(&sandbox, container.command(write)).ok();
+    export(&sandbox, &format!("{name} oci:ours:1 --compression gzip"));
     for name in ["theirs", "ours"] {
-        let layout = bench.path(name);
+        let layout = sandbox.path(name);
         let index = document(&layout.join("index.json"));
         let manifest = document(&blob(&layout, &index["manifests"][0]["digest"]));
         let config = document(&blob(&layout, &manifest["config"]["digest"]));
         let labels = &config["config"]["Labels"];
-        assert_eq!(labels["ostree.commit"], bench.rev(&own_ref()).unwrap());
+        assert_eq!(labels["ostree.commit"], sandbox.rev(&own_ref()).unwrap());
         let diff_ids = config["rootfs"]["diff_ids"].as_array().unwrap();
         assert_eq!(labels["ostree.final-diffid"], *diff_ids.last().unwrap());
         assert_eq!(
@@ -211,18 +215,18 @@ fn ostree_ext_writes_the_same_objects() {
         for layer in manifest["layers"].as_array().unwrap() {
             let blob = blob(&layout, &layer["digest"]);
             let unpack = "mkdir -p NAME-root; tar -C NAME-root -xpzf".replace("NAME", name);
-            sh(&bench, &format!("{unpack} '{}'", blob.display())).ok();
+            sh(&sandbox, &format!("{unpack} '{}'", blob.display())).ok();
         }
     }
     // It adds this one for containers that no systemd runs in.
-    assert!(fs::remove_dir(bench.path("theirs-root/var/tmp")).is_ok());
-    assert!(fs::remove_dir(bench.path("theirs-root/var")).is_ok());
+    assert!(fs::remove_dir(sandbox.path("theirs-root/var/tmp")).is_ok());
+    assert!(fs::remove_dir(sandbox.path("theirs-root/var")).is_ok());
     // The site layer replaces a file of `common`, whose layer has it nonetheless: it is for every
     // release.
     let listed = tree(&repo, &name);
-    let objects = bench.path("ours-root/sysroot/ostree/repo/objects");
+    let objects = sandbox.path("ours-root/sysroot/ostree/repo/objects");
     let mut others = Vec::new();
-    for file in ostree_go_tests::shop::files(&objects) {
+    for file in ostree_go_tests::pull_fixture::files(&objects) {
         let inside = file.strip_prefix(&objects).unwrap().display().to_string();
         if let Some(id) = inside.replace('/', "").strip_suffix(".file")
             && !listed.contains(id)
@@ -233,23 +237,23 @@ fn ostree_ext_writes_the_same_objects() {
         }
     }
     assert_eq!(others.len(), 1, "{others:?}");
-    sh(&bench, "diff -r --no-dereference theirs-root ours-root").ok();
+    sh(&sandbox, "diff -r --no-dereference theirs-root ours-root").ok();
     // Names, modes, how many names a file has, and targets. What says that there are no xattrs is a
     // file in every layer.
     let list = "find . ! -name . \\( -name '*.file-xattrs*' -printf '%P %m\\n' -o -printf '%P %m %n %l\\n' \\) | sort";
     let script = "(cd theirs-root; LIST) >theirs.txt; (cd ours-root; LIST) >ours.txt; diff theirs.txt ours.txt";
-    sh(&bench, &script.replace("LIST", list)).ok();
+    sh(&sandbox, &script.replace("LIST", list)).ok();
 }
 
-/// The tars of the layers and the configuration are pinned, the blobs are not: a newer libzstd
-/// may compress otherwise.
+/// The tars of the layers and the configuration are pinned. The blobs are not pinned, because another version of libzstd
+/// may compress differently.
 #[test]
 fn the_same_release_gives_the_same_image() {
-    let [one, other] = ["archive", "bare-user"].map(bench);
+    let [one, other] = ["archive", "bare-user"].map(sandbox);
     let mut made = Vec::new();
-    for bench in [&one, &other] {
-        made.push(export(bench, "1.99.1 oci-archive:img.tar"));
-        export(bench, "1.99.1 oci-archive:img.tgz --compression gzip");
+    for sandbox in [&one, &other] {
+        made.push(export(sandbox, "1.99.1 oci-archive:img.tar"));
+        export(sandbox, "1.99.1 oci-archive:img.tgz --compression gzip");
     }
     for name in ["img.tar", "img.tgz"] {
         assert!(fs::read(one.path(name)).unwrap() == fs::read(other.path(name)).unwrap());
@@ -299,14 +303,14 @@ fn the_same_release_gives_the_same_image() {
     sh(&one, "diff -r img/blobs copy/blobs").ok();
 }
 
-/// What a word ends at.
+/// Returns true for characters that end a word.
 const ENDS: [char; 4] = [' ', '/', ':', '\n'];
 
 #[test]
-fn errors_say_what_is_wrong() {
-    let bench = bench("archive");
-    export(&bench, "1.99.1 oci:img");
-    let folder = bench.path("").display().to_string();
+fn errors_name_the_cause() {
+    let sandbox = sandbox("archive");
+    export(&sandbox, "1.99.1 oci:img");
+    let folder = sandbox.path("").display().to_string();
     let digits = |text: &str| {
         let words = text.replace(&folder, "FOLDER/");
         let is_digest =
@@ -318,43 +322,43 @@ fn errors_say_what_is_wrong() {
         });
         shown.collect::<String>()
     };
-    let refused = bench.run(["import", "oci:img"]).exits(1);
+    let refused = sandbox.run(["import", "oci:img"]).exits(1);
     insta::assert_snapshot!(digits(&refused.stderr), @"
     error: the image at img/blobs/sha256/SHA256 is encapsulated, expected one whose layers are those of an SDK
     hint: pull it with `ostree container unencapsulate` or `ostree container image pull`, or export the image without --encapsulate
     ");
     let url = format!("oci:{folder}img");
-    bench
+    sandbox
         .run(["remote", "add", "acme", &url, "--no-gpg-verify"])
         .ok();
-    let before = bench.refs();
-    let refused = bench.run(["pull", "acme", &own_ref()]).exits(1);
+    let before = sandbox.refs();
+    let refused = sandbox.run(["pull", "acme", &own_ref()]).exits(1);
     insta::assert_snapshot!(digits(&refused.stderr), @"
     error: the image at FOLDER/img/blobs/sha256/SHA256 is encapsulated, expected one whose layers are those of an SDK
     hint: pull it with `ostree container unencapsulate` or `ostree container image pull`, or export the image without --encapsulate
     ");
-    assert_eq!(bench.refs(), before);
+    assert_eq!(sandbox.refs(), before);
 
     let lines = "layers: { site: { add-files: [{ path: /sysroot/motd, content: hello }] } }";
-    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{lines}"));
-    bench.compose(["--replace"]);
+    sandbox.treefile("1.99.1", &format!("{TOY_SOURCE}\n{lines}"));
+    sandbox.compose(["--replace"]);
     let args = ["export", "oci", "--encapsulate", "1.99.1", "oci:none"];
-    let refused = bench.run(args).exits(1);
+    let refused = sandbox.run(args).exits(1);
     insta::assert_snapshot!(digits(&refused.stderr), @"
     error: cannot encapsulate commit SHA256: its tree has /sysroot, where the image has objects
     hint: it can only be exported without --encapsulate
     ");
-    assert!(!bench.path("none").exists());
+    assert!(!sandbox.path("none").exists());
 
     // The other way round.
     let Some(container) = OstreeContainer::new() else {
         return;
     };
-    bench.run(["export", "oci", "1.99", "oci:plain"]).ok();
+    sandbox.run(["export", "oci", "1.99", "oci:plain"]).ok();
     let image = format!("ostree-unverified-image:oci:{folder}plain:1.99");
-    let repo = target(&bench, "host");
+    let repo = target(&sandbox, "host");
     let pull = ["image", "pull", repo.to_str().unwrap(), &image];
-    let out = here(&bench, container.command(pull)).exits(1);
+    let out = here(&sandbox, container.command(pull)).exits(1);
     assert!(
         out.stderr.contains("No ostree.final-diffid label found"),
         "{}",
@@ -363,38 +367,38 @@ fn errors_say_what_is_wrong() {
 }
 
 #[test]
-fn the_real_sdk_goes_there_and_runs() {
+fn the_real_sdk_is_transferred_and_runs() {
     let Some(host) = Arch::host() else { return };
     let (Some(sdk), Some(container)) = (sdk::sdk("1.26.5", host), OstreeContainer::new()) else {
         return;
     };
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let source = source(&sdk.tar_gz);
-    bench.treefile("1.26.5", &format!("arches: [{host}]\n{source}"));
-    bench.compose([]);
-    let release = bench.rev(&format!("go-sdk/{host}/1.26.5")).unwrap();
-    export(&bench, "1.26.5 oci:img");
-    let repo = target(&bench, "host");
+    sandbox.treefile("1.26.5", &format!("arches: [{host}]\n{source}"));
+    sandbox.compose([]);
+    let release = sandbox.rev(&format!("go-sdk/{host}/1.26.5")).unwrap();
+    export(&sandbox, "1.26.5 oci:img");
+    let repo = target(&sandbox, "host");
     let image = format!(
         "ostree-unverified-image:oci:{}:1.26.5",
-        bench.path("img").display()
+        sandbox.path("img").display()
     );
     let pull = ["image", "pull", repo.to_str().unwrap(), &image];
-    here(&bench, container.command(pull)).ok();
+    here(&sandbox, container.command(pull)).ok();
     ostree(&repo, ["fsck", "--quiet"]);
     let merged = refs(&repo, "ostree/container/image/");
-    assert_eq!(tree(&repo, &merged[0]), tree(&bench.repo(), &release));
+    assert_eq!(tree(&repo, &merged[0]), tree(&sandbox.repo(), &release));
 
     let Some(containers) = Containers::new() else {
         return;
     };
     let image = "oci:img:1.26.5";
-    let version = here(&bench, containers.run([image, "go", "version"])).ok();
+    let version = here(&sandbox, containers.run([image, "go", "version"])).ok();
     let expected = format!("go version go1.26.5 linux/{}", host.goarch());
     assert_eq!(version.stdout.trim(), expected);
-    bench.write("more/hello", "hello\n");
+    sandbox.write("more/hello", "hello\n");
     let stages = format!("FROM {image}\nCOPY hello /usr/share/hello\nRUN [\"go\", \"version\"]\n");
-    bench.write("more/Containerfile", &stages);
-    let built = here(&bench, containers.build(&bench.path("more"), "more")).ok();
+    sandbox.write("more/Containerfile", &stages);
+    let built = here(&sandbox, containers.build(&sandbox.path("more"), "more")).ok();
     assert!(built.stdout.contains(&expected), "{}", built.stdout);
 }

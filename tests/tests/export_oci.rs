@@ -1,10 +1,10 @@
-//! `export oci`: images that skopeo, podman, buildah and a real registry take.
+//! `export oci`: skopeo, podman, buildah and a real registry accept the images.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::containers::{Registry, skopeo};
-use ostree_go_tests::images::{all, bench, blob, document, sh};
+use ostree_go_tests::images::{all, blob, document, sandbox, sh};
+use ostree_go_tests::sandbox::Sandbox;
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -15,7 +15,7 @@ fn json(out: &Output) -> Value {
 
 #[test]
 fn the_layers_make_the_tree_and_every_blob_has_its_digest() {
-    let bench = bench("archive");
+    let sandbox = sandbox("archive");
     for (compression, unpack) in [("zstd", "zstd -dc"), ("gzip", "gzip -dc")] {
         let args = [
             "export",
@@ -26,14 +26,14 @@ fn the_layers_make_the_tree_and_every_blob_has_its_digest() {
             "json",
         ];
         let made = json(
-            &bench
+            &sandbox
                 .run(args.into_iter().chain(["--compression", compression]))
                 .ok(),
         );
-        let layout = bench.path(compression);
+        let layout = sandbox.path(compression);
         for (file, _) in all(&layout.join("blobs/sha256")) {
             let sum = sh(
-                &bench,
+                &sandbox,
                 &format!("sha256sum {compression}/blobs/sha256/{}", file.display()),
             )
             .ok();
@@ -46,7 +46,7 @@ fn the_layers_make_the_tree_and_every_blob_has_its_digest() {
         );
         for (at, arch) in Arch::ALL.into_iter().enumerate() {
             let image = &made["images"][at];
-            let commit = bench.rev(&format!("go-sdk/{arch}/1.99.1")).unwrap();
+            let commit = sandbox.rev(&format!("go-sdk/{arch}/1.99.1")).unwrap();
             assert_eq!(image["commit"], commit);
             let named = &index["manifests"][at];
             assert_eq!(named["digest"], image["digest"]);
@@ -57,7 +57,7 @@ fn the_layers_make_the_tree_and_every_blob_has_its_digest() {
             assert_eq!(config["config"]["Labels"]["sdk.version"], "1.99.1");
             assert_eq!(config["config"]["Labels"]["ostree.commit"], commit);
             assert!(config["config"]["Entrypoint"].is_null());
-            let dest = bench.path(&format!("{compression}-{arch}"));
+            let dest = sandbox.path(&format!("{compression}-{arch}"));
             fs::create_dir(&dest).unwrap();
             for (at, layer) in manifest["layers"].as_array().unwrap().iter().enumerate() {
                 let blob = blob(&layout, &layer["digest"]);
@@ -66,7 +66,7 @@ fn the_layers_make_the_tree_and_every_blob_has_its_digest() {
                     blob.display(),
                     dest.display()
                 );
-                let sum = sh(&bench, &piped).ok();
+                let sum = sh(&sandbox, &piped).ok();
                 assert_eq!(
                     config["rootfs"]["diff_ids"][at],
                     format!("sha256:{}", &sum.stdout[..64])
@@ -74,17 +74,17 @@ fn the_layers_make_the_tree_and_every_blob_has_its_digest() {
                 assert!(layer["mediaType"].as_str().unwrap().ends_with(compression));
             }
             let stock = format!("stock-{arch}");
-            if !bench.path(&stock).exists() {
-                bench.checkout(&commit, &stock);
+            if !sandbox.path(&stock).exists() {
+                sandbox.checkout(&commit, &stock);
             }
             let dest = dest.display();
             sh(
-                &bench,
+                &sandbox,
                 &format!("diff -r --no-dereference {stock} '{dest}'"),
             )
             .ok();
             let list = "find . ! -name . -printf '%p %m %l\\n' | sort";
-            let listed = |folder: &str| sh(&bench, &format!("cd '{folder}'; {list}")).ok().stdout;
+            let listed = |folder: &str| sh(&sandbox, &format!("cd '{folder}'; {list}")).ok().stdout;
             assert_eq!(listed(&dest.to_string()), listed(&stock));
         }
     }
@@ -93,16 +93,16 @@ fn the_layers_make_the_tree_and_every_blob_has_its_digest() {
 #[test]
 fn the_commits_are_in_the_annotations() {
     use base64::{Engine, prelude::BASE64_STANDARD};
-    let bench = bench("archive");
+    let sandbox = sandbox("archive");
     let made = json(
-        &bench
+        &sandbox
             .run(["export", "oci", "1.99.1", "oci:img", "--format", "json"])
             .ok(),
     );
-    let layout = bench.path("img");
+    let layout = sandbox.path("img");
     let manifest = document(&blob(&layout, &made["images"][0]["digest"]));
     let check = |commit: &Value, object: &Value, detached: &Value| {
-        let (commit, folder) = (commit.as_str().unwrap(), bench.repo().join("objects"));
+        let (commit, folder) = (commit.as_str().unwrap(), sandbox.repo().join("objects"));
         let path = |end: &str| {
             folder
                 .join(&commit[..2])
@@ -137,7 +137,7 @@ fn the_commits_are_in_the_annotations() {
             &annotations["io.github.ostree-go.layer.commitmeta"],
         );
         let size = sh(
-            &bench,
+            &sandbox,
             &format!(
                 "zstd -dc '{}' | wc -c",
                 blob(&layout, &layer["digest"]).display()
@@ -151,15 +151,15 @@ fn the_commits_are_in_the_annotations() {
     }
 }
 
-/// The tar of a layer and the configuration are pinned. The blobs are not, as a newer libzstd may
-/// compress otherwise: a manifest's digest is the same as long as that is.
+/// The tar of a layer and the configuration are pinned. The blobs are not pinned, because another version of libzstd may
+/// compress differently; therefore the digest of a manifest depends on that version, too.
 #[test]
 fn the_same_release_gives_the_same_image() {
-    let [one, other] = ["archive", "bare-user"].map(bench);
+    let [one, other] = ["archive", "bare-user"].map(sandbox);
     let mut pinned = Vec::new();
-    for bench in [&one, &other] {
-        bench.run(["export", "oci", "1.99.1", "oci:img"]).ok();
-        let made = bench.run([
+    for sandbox in [&one, &other] {
+        sandbox.run(["export", "oci", "1.99.1", "oci:img"]).ok();
+        let made = sandbox.run([
             "export",
             "oci",
             "1.99.1",
@@ -168,7 +168,7 @@ fn the_same_release_gives_the_same_image() {
             "json",
         ]);
         pinned.push(json(&made.ok()));
-        bench
+        sandbox
             .run([
                 "export",
                 "oci",
@@ -212,9 +212,9 @@ fn the_same_release_gives_the_same_image() {
 
 #[test]
 fn a_layout_keeps_its_other_images() {
-    let bench = bench("archive");
+    let sandbox = sandbox("archive");
     let run = |args: &str| {
-        bench
+        sandbox
             .run(["export", "oci"].into_iter().chain(args.split(' ')))
             .ok()
     };
@@ -222,8 +222,8 @@ fn a_layout_keeps_its_other_images() {
     run("1.99.1 oci:img:x86 --arch x86_64");
     run("1.99 oci:img");
     run("1.99.1 oci:img:x86 --arch aarch64");
-    let names = |bench: &Bench| -> Vec<String> {
-        let index = document(&bench.path("img/index.json"));
+    let names = |sandbox: &Sandbox| -> Vec<String> {
+        let index = document(&sandbox.path("img/index.json"));
         let manifests = index["manifests"].as_array().unwrap().iter();
         manifests
             .map(|m| {
@@ -236,7 +236,7 @@ fn a_layout_keeps_its_other_images() {
             .collect()
     };
     assert_eq!(
-        names(&bench),
+        names(&sandbox),
         ["\"1.99.1\" null", "\"1.99\" null", "\"x86\" \"arm64\""]
     );
     let out = run("go-sdk/x86_64/1.99.1 oci:img:x86 --format json");
@@ -252,7 +252,7 @@ fn a_layout_keeps_its_other_images() {
     let Some(mut inspect) = skopeo(["inspect", "oci:img:1.99", "--override-arch", "arm64"]) else {
         return;
     };
-    let out = run_in(&bench, &mut inspect).ok();
+    let out = run_in(&sandbox, &mut inspect).ok();
     assert_eq!(json(&out)["Labels"]["sdk.arch"], "arm64");
     let mut copy = skopeo([
         "copy",
@@ -262,22 +262,22 @@ fn a_layout_keeps_its_other_images() {
         "oci:copy:1.99.1",
     ])
     .unwrap();
-    run_in(&bench, &mut copy).ok();
-    for (file, _) in all(&bench.path("copy/blobs")) {
-        assert!(bench.path("img/blobs").join(file).exists());
+    run_in(&sandbox, &mut copy).ok();
+    for (file, _) in all(&sandbox.path("copy/blobs")) {
+        assert!(sandbox.path("img/blobs").join(file).exists());
     }
 }
 
-fn run_in(bench: &Bench, command: &mut Command) -> Output {
-    run(command.current_dir(bench.path("")))
+fn run_in(sandbox: &Sandbox, command: &mut Command) -> Output {
+    run(command.current_dir(sandbox.path("")))
 }
 
 #[test]
-fn a_registry_gets_what_it_lacks_and_gives_it_back() {
+fn a_push_uploads_only_missing_blobs() {
     let Some(registry) = Registry::start() else {
         return;
     };
-    let bench = bench("archive");
+    let sandbox = sandbox("archive");
     let image = format!("docker://{}/acme/go-sdk", registry.host());
     let push = |release: &str| {
         let args = [
@@ -289,7 +289,7 @@ fn a_registry_gets_what_it_lacks_and_gives_it_back() {
             "--format",
             "json",
         ];
-        json(&bench.run(args).ok())
+        json(&sandbox.run(args).ok())
     };
     let made = push("1.99.1");
     assert_eq!(made["image"], format!("{image}:1.99.1"));
@@ -312,10 +312,10 @@ fn a_registry_gets_what_it_lacks_and_gives_it_back() {
         return;
     };
     let raw = run(&mut inspect).ok().stdout;
-    bench.run(["export", "oci", "1.99.1", "oci:img"]).ok();
+    sandbox.run(["export", "oci", "1.99.1", "oci:img"]).ok();
     assert_eq!(
         raw.as_bytes(),
-        fs::read(blob(&bench.path("img"), &made["digest"])).unwrap()
+        fs::read(blob(&sandbox.path("img"), &made["digest"])).unwrap()
     );
     let from = format!("{image}:1.99.1");
     let mut copy = skopeo([
@@ -327,6 +327,6 @@ fn a_registry_gets_what_it_lacks_and_gives_it_back() {
         "oci:back:1.99.1",
     ])
     .unwrap();
-    run_in(&bench, &mut copy).ok();
-    assert!(all(&bench.path("img/blobs")) == all(&bench.path("back/blobs")));
+    run_in(&sandbox, &mut copy).ok();
+    assert!(all(&sandbox.path("img/blobs")) == all(&sandbox.path("back/blobs")));
 }

@@ -1,22 +1,22 @@
-//! `export oci`: what is refused, and that nothing is left of it.
+//! `export oci`: errors, after which no partial image remains.
 
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::containers::Registry;
-use ostree_go_tests::images::{all, bench, masked, sh};
+use ostree_go_tests::images::{all, masked, sandbox, sh};
 use ostree_go_tests::tmpfs::Tmpfs;
 use std::fs;
 use std::process::Command;
 
 #[test]
-fn a_registry_that_refuses_is_heard() {
+fn refusals_of_a_registry_are_reported() {
     let Some(registry) = Registry::guarded() else {
         return;
     };
-    let bench = bench("archive");
+    let sandbox = sandbox("archive");
     let image = format!("docker://{}/acme/go-sdk:1", registry.host());
     let push = |more: &[&str]| {
         let args = ["export", "oci", "1.99.1", &image, "--tls-verify=false"];
-        bench.run(args.iter().chain(more).copied())
+        sandbox.run(args.iter().chain(more).copied())
     };
     let hidden = |out: Output| out.stderr.replace(&registry.host(), "HOST");
     insta::assert_snapshot!(hidden(push(&[]).exits(1)), @"
@@ -31,12 +31,12 @@ fn a_registry_that_refuses_is_heard() {
             registry.host()
         )
     };
-    bench.write("auth.json", &auth("wrong"));
+    sandbox.write("auth.json", &auth("wrong"));
     insta::assert_snapshot!(hidden(push(&["--authfile", "auth.json"]).exits(1)), @"
     error: cannot push HOST/acme/go-sdk:1: the registry answered with status 401
     hint: log in with `podman login`, or name a credentials file with --authfile
     ");
-    bench.write("auth.json", "{");
+    sandbox.write("auth.json", "{");
     insta::assert_snapshot!(hidden(push(&["--authfile", "auth.json"]).exits(1)), @"
     error: cannot read auth.json
       EOF while parsing an object at line 1 column 1
@@ -45,12 +45,12 @@ fn a_registry_that_refuses_is_heard() {
     error: cannot read none.json
       No such file or directory (os error 2)
     ");
-    bench.write("auth.json", &auth("secret"));
+    sandbox.write("auth.json", &auth("secret"));
     push(&["--authfile", "auth.json"]).ok();
-    let mut from_env = bench.ostree_go(["export", "oci", "1.99.1", &image, "--tls-verify=false"]);
-    run(from_env.env("REGISTRY_AUTH_FILE", bench.path("auth.json"))).ok();
+    let mut from_env = sandbox.ostree_go(["export", "oci", "1.99.1", &image, "--tls-verify=false"]);
+    run(from_env.env("REGISTRY_AUTH_FILE", sandbox.path("auth.json"))).ok();
     // Encryption is asked for, and there is none.
-    let out = bench.run(["export", "oci", "1.99.1", &image]).exits(75);
+    let out = sandbox.run(["export", "oci", "1.99.1", &image]).exits(75);
     insta::assert_snapshot!(hidden(out), @"
     error: cannot push HOST/acme/go-sdk:1: no answer from https://HOST/v2/
       io: received corrupt message of type InvalidContentType
@@ -59,14 +59,14 @@ fn a_registry_that_refuses_is_heard() {
 }
 
 #[test]
-fn errors_say_what_is_wrong() {
-    let bench = bench("archive");
+fn errors_name_the_cause() {
+    let sandbox = sandbox("archive");
     let failed = |args: &str, code| {
         let args = ["export", "oci"].into_iter().chain(args.split(' '));
-        let out = bench.run(args).exits(code);
+        let out = sandbox.run(args).exits(code);
         let text = out
             .stderr
-            .replace(&bench.path("").display().to_string(), "FOLDER/");
+            .replace(&sandbox.path("").display().to_string(), "FOLDER/");
         masked(&text)
     };
     insta::assert_snapshot!(failed("1.98 oci:img", 1), @"
@@ -89,7 +89,7 @@ fn errors_say_what_is_wrong() {
       io: Connection refused (os error 111)
     hint: check the address; use --tls-verify=false for a registry without encryption
     ");
-    let layer = bench
+    let layer = sandbox
         .refs()
         .into_iter()
         .find(|name| name.contains("layer/common"))
@@ -98,37 +98,37 @@ fn errors_say_what_is_wrong() {
     error: commit SHA256 is a layer, expected a release or a channel
     hint: `ostree-go list` shows releases and channels
     ");
-    assert!(!bench.path("img").exists());
+    assert!(!sandbox.path("img").exists());
 
-    bench.write("folder/file", "");
+    sandbox.write("folder/file", "");
     insta::assert_snapshot!(failed("1.99.1 oci:folder", 1), @"
     error: folder is no OCI image layout: it has no `oci-layout`
     hint: use a directory that is empty or does not exist
     ");
-    bench.run(["export", "oci", "1.99.1", "oci:img"]).ok();
-    let before = all(&bench.path("img"));
-    bench.write("img/index.json", "{");
+    sandbox.run(["export", "oci", "1.99.1", "oci:img"]).ok();
+    let before = all(&sandbox.path("img"));
+    sandbox.write("img/index.json", "{");
     insta::assert_snapshot!(failed("1.99 oci:img", 1), @"
     error: img is no OCI image layout: its `index.json` is damaged
     hint: use a directory that is empty or does not exist
     ");
-    bench.write("img/oci-layout", "{\"imageLayoutVersion\":\"2.0.0\"}");
+    sandbox.write("img/oci-layout", "{\"imageLayoutVersion\":\"2.0.0\"}");
     insta::assert_snapshot!(failed("1.99 oci:img", 1), @r#"
     error: img is no OCI image layout: its version is "2.0.0", expected 1.0.0
     hint: use a directory that is empty or does not exist
     "#);
-    assert_eq!(all(&bench.path("img")).len(), before.len());
+    assert_eq!(all(&sandbox.path("img")).len(), before.len());
 }
 
 #[test]
-fn nothing_is_left_where_there_is_no_room() {
-    let bench = bench("archive");
-    bench.run(["export", "oci", "1.99.1", "oci:old"]).ok();
+fn a_full_disk_leaves_no_partial_image() {
+    let sandbox = sandbox("archive");
+    sandbox.run(["export", "oci", "1.99.1", "oci:old"]).ok();
     let Some(tmpfs) = Tmpfs::mount(256 << 10) else {
         return;
     };
     let place = tmpfs.path().display().to_string();
-    sh(&bench, &format!("cp -r old {place}/layout")).ok();
+    sh(&sandbox, &format!("cp -r old {place}/layout")).ok();
     let before = all(&tmpfs.path().join("layout"));
     let filler = tmpfs.fill();
     for image in [
@@ -136,7 +136,7 @@ fn nothing_is_left_where_there_is_no_room() {
         format!("oci:{place}/new"),
         format!("oci-archive:{place}/new.tar"),
     ] {
-        let out = bench.run(["export", "oci", "1.99", &image]).exits(75);
+        let out = sandbox.run(["export", "oci", "1.99", &image]).exits(75);
         assert!(
             out.stderr.contains("No space left on device"),
             "{}",
@@ -150,7 +150,7 @@ fn nothing_is_left_where_there_is_no_room() {
 
     let remount = ["-o", "remount,ro", &place];
     run(Command::new("mount").args(remount)).ok();
-    let out = bench
+    let out = sandbox
         .run(["export", "oci", "1.99", &format!("oci:{place}/layout:new")])
         .exits(1);
     insta::assert_snapshot!(out.stderr.replace(&place, "FOLDER"), @"
@@ -161,22 +161,22 @@ fn nothing_is_left_where_there_is_no_room() {
 }
 
 #[test]
-fn a_damaged_object_is_in_no_image() {
-    let bench = bench("bare-user");
-    let linked = bench.checkout("go-sdk/x86_64/1.99.1", "linked");
+fn a_damaged_object_is_never_exported() {
+    let sandbox = sandbox("bare-user");
+    let linked = sandbox.checkout("go-sdk/x86_64/1.99.1", "linked");
     let path = linked.join("usr/lib/sdk/go-1.99/src/fmt/print.go");
     let objects = run(Command::new("find")
-        .arg(bench.repo().join("objects"))
+        .arg(sandbox.repo().join("objects"))
         .args(["-name", "*.file", "-size", "12c"]))
     .ok();
     let same = |object: &&str| fs::read(object).unwrap() == fs::read(&path).unwrap();
     let object = objects.stdout.lines().find(same).unwrap().to_owned();
     fs::write(object, "package fm!\n").unwrap();
-    let out = bench.run(["export", "oci", "1.99.1", "oci:img"]).exits(1);
+    let out = sandbox.run(["export", "oci", "1.99.1", "oci:img"]).exits(1);
     insta::assert_snapshot!(masked(&out.stderr), @"error: /usr/lib/sdk/go-1.99/src/fmt/print.go is damaged in the repository: its object is SHA256, expected SHA256");
-    assert!(!bench.path("img").exists());
+    assert!(!sandbox.path("img").exists());
     assert!(
-        !fs::read_dir(bench.path(""))
+        !fs::read_dir(sandbox.path(""))
             .unwrap()
             .flatten()
             .any(|e| e.file_name().as_encoded_bytes().starts_with(b".ostree"))

@@ -1,11 +1,11 @@
-//! `export sysext`: what the tools unpack is what the stock command checks out, and
-//! systemd-sysext merges it for real, in a mount namespace of its own.
+//! `export sysext`: the unpacked images are identical to a checkout by the stock command, and
+//! systemd-sysext merges them in a separate mount namespace.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, TOY_SOURCE, source};
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::host::read;
 use ostree_go_tests::ostree::ostree;
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE, source};
 use ostree_go_tests::sdk::sdk;
 use ostree_go_tests::tmpfs::Tmpfs;
 use ostree_go_tests::tools;
@@ -22,13 +22,13 @@ const FORMS: [(&str, &str); 3] = [
     ("go", "directory"),
 ];
 
-fn bench(mode: &str, lines: &str) -> Bench {
-    let bench = Bench::new();
-    bench.toys("1.99.1");
-    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{lines}"));
-    bench.run(["init", "--mode", mode]).ok();
-    bench.compose([]);
-    bench
+fn sandbox(mode: &str, lines: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.toys("1.99.1");
+    sandbox.treefile("1.99.1", &format!("{TOY_SOURCE}\n{lines}"));
+    sandbox.run(["init", "--mode", mode]).ok();
+    sandbox.compose([]);
+    sandbox
 }
 
 fn tools_are_there() -> bool {
@@ -37,13 +37,13 @@ fn tools_are_there() -> bool {
         .all(|tool| tools::require(tool).is_some())
 }
 
-/// Exports, and returns what the command says of it.
-fn export(bench: &Bench, args: &[&str]) -> Value {
+/// Runs the export and returns the error message.
+fn export(sandbox: &Sandbox, args: &[&str]) -> Value {
     let all = [&["export", "sysext"], args, &["--format", "json"]].concat();
-    serde_json::from_str(&bench.run(all).ok().stdout).unwrap()
+    serde_json::from_str(&sandbox.run(all).ok().stdout).unwrap()
 }
 
-/// Every path below a folder with its type, mode, time and target.
+/// Returns every path below a directory with its type, mode, time and target.
 fn listing(top: &Path, format: &str) -> String {
     let out = run(Command::new("find")
         .arg(top)
@@ -54,9 +54,9 @@ fn listing(top: &Path, format: &str) -> String {
     lines.join("\n")
 }
 
-/// Unpacks an image by its own tool.
-fn unpack(bench: &Bench, name: &str, form: &str) -> std::path::PathBuf {
-    let (image, dest) = (bench.path(name), bench.path(&format!("{name}.d")));
+/// Unpacks an image with the tool for its format.
+fn unpack(sandbox: &Sandbox, name: &str, form: &str) -> std::path::PathBuf {
+    let (image, dest) = (sandbox.path(name), sandbox.path(&format!("{name}.d")));
     match form {
         "squashfs" => run(Command::new("unsquashfs")
             .args(["-quiet", "-no-progress", "-d"])
@@ -72,16 +72,16 @@ fn unpack(bench: &Bench, name: &str, form: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn every_form_holds_the_tree_of_the_commit() {
+fn every_form_contains_the_tree_of_the_commit() {
     if !tools_are_there() {
         return;
     }
-    let bench = bench("archive", "");
-    let stock = bench.checkout(REF, "stock");
+    let sandbox = sandbox("archive", "");
+    let stock = sandbox.checkout(REF, "stock");
     for (name, form) in FORMS {
-        let json = export(&bench, &[REF, name, "--form", form]);
+        let json = export(&sandbox, &[REF, name, "--form", form]);
         assert_eq!(json["form"], form);
-        let tree = unpack(&bench, name, form);
+        let tree = unpack(&sandbox, name, form);
         let extension = name.trim_end_matches(".raw");
         assert_eq!(json["name"], extension);
         let own = tree
@@ -92,9 +92,9 @@ fn every_form_holds_the_tree_of_the_commit() {
         let files = listing(&tree, "%y\n").lines().filter(|y| *y != "d").count();
         assert_eq!(json["files"], files);
         if form != "directory" {
-            let sha256 = run(Command::new("sha256sum").arg(bench.path(name))).ok();
+            let sha256 = run(Command::new("sha256sum").arg(sandbox.path(name))).ok();
             assert_eq!(json["sha256"], sha256.stdout[..64]);
-            assert_eq!(json["bytes"], bench.path(name).metadata().unwrap().len());
+            assert_eq!(json["bytes"], sandbox.path(name).metadata().unwrap().len());
         }
         // The time of the release, everywhere; fsck.erofs of erofs-utils 1.5 gives links none.
         let times = listing(&tree, "%y %Ts\n");
@@ -117,28 +117,28 @@ fn the_same_release_gives_the_same_bytes() {
     if !tools_are_there() {
         return;
     }
-    let benches = ["archive", "bare-user"].map(|mode| bench(mode, ""));
-    let made = benches.each_ref().map(|bench| {
+    let sandboxes = ["archive", "bare-user"].map(|mode| sandbox(mode, ""));
+    let made = sandboxes.each_ref().map(|sandbox| {
         let images = FORMS.map(|(name, form)| {
-            let mut command = bench.ostree_go(["export", "sysext", REF, name, "--form", form]);
+            let mut command = sandbox.ostree_go(["export", "sysext", REF, name, "--form", form]);
             // What a pipeline has set changes nothing: see below.
             command.env("SOURCE_DATE_EPOCH", "1");
             run(&mut command).ok();
             match form {
-                "directory" => listing(&bench.path(name), "%P %y %m %l %s %Ts\n").into_bytes(),
-                _ => fs::read(bench.path(name)).unwrap(),
+                "directory" => listing(&sandbox.path(name), "%P %y %m %l %s %Ts\n").into_bytes(),
+                _ => fs::read(sandbox.path(name)).unwrap(),
             }
         });
         // An image takes the place of one that is there.
-        bench.run(["export", "sysext", REF, "go.raw"]).ok();
-        assert!(fs::read(bench.path("go.raw")).unwrap() == images[0]);
+        sandbox.run(["export", "sysext", REF, "go.raw"]).ok();
+        assert!(fs::read(sandbox.path("go.raw")).unwrap() == images[0]);
         images
     });
     assert!(made[0] == made[1]);
 }
 
-/// Merges an extension of a folder into `/usr` as this machine has it, in a mount namespace of
-/// its own, and runs a script there. `None` after saying that the test is skipped.
+/// Merges an extension into the `/usr` of this machine, in a separate mount namespace,
+/// and runs a script there. Returns `None` after printing why the test is skipped.
 fn merged(extension: &Path, script: &str, args: &[&Path]) -> Option<Output> {
     for tool in ["unshare", "systemd-sysext"] {
         tools::require(tool)?;
@@ -164,20 +164,20 @@ fn systemd_merges_every_form() {
     if !tools_are_there() {
         return;
     }
-    let bench = bench("bare-user", "");
+    let sandbox = sandbox("bare-user", "");
     let this = Arch::host().unwrap();
     let name = |arch: Arch| format!("go-sdk/{arch}/1.99.1");
-    let stock = bench.checkout(&name(this), "stock");
+    let stock = sandbox.checkout(&name(this), "stock");
     let script = "diff -r \"$1/usr/lib/sdk\" /usr/lib/sdk\n\
                   test -x /usr/lib/sdk/go-1.99/bin/go; readlink /usr/bin/go\n\
                   systemd-sysext unmerge; test ! -e /usr/lib/sdk";
     for (dest, form) in FORMS {
         for host in [&[][..], &["--os-release", "/etc/os-release"]] {
-            let _ = fs::remove_dir_all(bench.path("go"));
+            let _ = fs::remove_dir_all(sandbox.path("go"));
             let name = name(this);
             let args = [&[&*name, dest, "--form", form][..], host].concat();
-            export(&bench, &args);
-            let Some(out) = merged(&bench.path(dest), script, &[&stock]) else {
+            export(&sandbox, &args);
+            let Some(out) = merged(&sandbox.path(dest), script, &[&stock]) else {
                 return;
             };
             let out = out.ok();
@@ -191,11 +191,11 @@ fn systemd_merges_every_form() {
     // Not what another host, another machine or another name is for.
     let other = Arch::ALL.into_iter().find(|arch| *arch != this).unwrap();
     let refused = |extension: &str| {
-        let out = merged(&bench.path(extension), "test ! -e /usr/lib/sdk", &[]);
+        let out = merged(&sandbox.path(extension), "test ! -e /usr/lib/sdk", &[]);
         let out = out.unwrap().ok().stdout;
         assert!(!out.contains("Merged extensions"), "{extension}: {out}");
     };
-    export(&bench, &[&name(this), "go.raw", "--host", "someos:1"]);
+    export(&sandbox, &[&name(this), "go.raw", "--host", "someos:1"]);
     refused("go.raw");
     let id = read(Path::new("/etc/os-release"));
     let id = id
@@ -203,14 +203,14 @@ fn systemd_merges_every_form() {
         .find_map(|line| line.strip_prefix("ID="))
         .unwrap();
     export(
-        &bench,
+        &sandbox,
         &[&name(this), "go.raw", "--host", &format!("{id}:0.0")],
     );
     refused("go.raw");
-    export(&bench, &[&name(other), "go.raw"]);
+    export(&sandbox, &[&name(other), "go.raw"]);
     refused("go.raw");
-    export(&bench, &[&name(this), "go.raw"]);
-    fs::rename(bench.path("go.raw"), bench.path("other.raw")).unwrap();
+    export(&sandbox, &[&name(this), "go.raw"]);
+    fs::rename(sandbox.path("go.raw"), sandbox.path("other.raw")).unwrap();
     refused("other.raw");
 }
 
@@ -223,15 +223,15 @@ fn a_merged_go_runs() {
     if !tools_are_there() {
         return;
     }
-    let bench = Bench::new();
-    bench.treefile(
+    let sandbox = Sandbox::new();
+    sandbox.treefile(
         "1.26.5",
         &format!("arches: [{arch}]\n{}", source(&sdk.tar_gz)),
     );
-    bench.compose([]);
-    export(&bench, &["1.26.5", "go-1.26.raw"]);
+    sandbox.compose([]);
+    export(&sandbox, &["1.26.5", "go-1.26.raw"]);
     let script = "cd /; HOME=/run GOFLAGS= /usr/bin/go version; GOROOT= /usr/bin/go env GOROOT";
-    let Some(out) = merged(&bench.path("go-1.26.raw"), script, &[]) else {
+    let Some(out) = merged(&sandbox.path("go-1.26.raw"), script, &[]) else {
         return;
     };
     let out = out.ok().stdout;
@@ -245,11 +245,11 @@ fn a_merged_go_runs() {
 }
 
 #[test]
-fn what_no_extension_may_have_is_refused() {
+fn files_that_extensions_must_not_contain_are_refused() {
     let site = |path: &str| {
         format!("layers: {{ site: {{ add-files: [{{ path: {path}, content: x }}] }} }}")
     };
-    let etc = bench("archive", &site("/etc/profile.d/go.sh"));
+    let etc = sandbox("archive", &site("/etc/profile.d/go.sh"));
     let out = etc.run(["export", "sysext", REF, "go"]).exits(1);
     insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
         insta::assert_snapshot!(out.stderr, @"
@@ -271,7 +271,7 @@ fn what_no_extension_may_have_is_refused() {
     go2: 518 B, 16 files
     ");
 
-    let release = bench("archive", &site("/usr/lib/os-release"));
+    let release = sandbox("archive", &site("/usr/lib/os-release"));
     let out = release
         .run(["export", "sysext", REF, "go", "--leave-out-other"])
         .exits(1);
@@ -282,16 +282,16 @@ fn what_no_extension_may_have_is_refused() {
 }
 
 #[test]
-fn bad_input_is_named() {
-    let bench = bench("archive", "");
-    bench.write("os-release", "NAME=nothing\n");
-    let layer = ostree(&bench.repo(), ["refs", "--list", "go-sdk/layer/site"]);
+fn errors_name_the_invalid_input() {
+    let sandbox = sandbox("archive", "");
+    sandbox.write("os-release", "NAME=nothing\n");
+    let layer = ostree(&sandbox.repo(), ["refs", "--list", "go-sdk/layer/site"]);
     let layer = layer.lines().next().unwrap().to_owned();
-    fs::create_dir(bench.path("there")).unwrap();
+    fs::create_dir(sandbox.path("there")).unwrap();
     let said = |args: &[&str]| {
         let all = [&["export", "sysext"], args].concat();
-        let err = bench.run(all).exits(1).stderr;
-        err.replace(&bench.repo().display().to_string(), "REPO")
+        let err = sandbox.run(all).exits(1).stderr;
+        err.replace(&sandbox.repo().display().to_string(), "REPO")
     };
     insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
         insta::assert_snapshot!(said(&["go-sdk/x86_64/1.98", "go"]), @"
@@ -317,8 +317,8 @@ fn bad_input_is_named() {
         ");
     });
     for (form, tool) in [("squashfs", "mksquashfs"), ("erofs", "mkfs.erofs")] {
-        let mut command = bench.ostree_go(["export", "sysext", REF, "go.raw", "--form", form]);
-        command.env("PATH", bench.path("there"));
+        let mut command = sandbox.ostree_go(["export", "sysext", REF, "go.raw", "--form", form]);
+        command.env("PATH", sandbox.path("there"));
         let out = run(&mut command).exits(1);
         assert!(
             out.stderr
@@ -332,7 +332,7 @@ fn bad_input_is_named() {
             ");
         }
     }
-    let names = fs::read_dir(bench.path(".")).unwrap().flatten();
+    let names = fs::read_dir(sandbox.path(".")).unwrap().flatten();
     let left: Vec<_> = names
         .map(|entry| entry.file_name().into_string().unwrap())
         .filter(|name| name.starts_with(".ostree") || name.ends_with(".raw"))
@@ -341,20 +341,20 @@ fn bad_input_is_named() {
 }
 
 #[test]
-fn a_full_disk_leaves_what_was_there() {
+fn a_full_disk_keeps_the_existing_file() {
     if !tools_are_there() {
         return;
     }
     let Some(disk) = Tmpfs::mount(1 << 20) else {
         return;
     };
-    let bench = bench("archive", "");
+    let sandbox = sandbox("archive", "");
     fs::write(disk.path().join("go.raw"), "old").unwrap();
     disk.fill();
     for (name, form) in FORMS {
         let dest = disk.path().join(name);
         let dest = dest.to_str().unwrap();
-        let out = bench
+        let out = sandbox
             .run(["export", "sysext", REF, dest, "--form", form])
             .exits(75);
         if form == "squashfs" {

@@ -1,8 +1,8 @@
-//! `export treefile`: what rpm-ostree reads. rpm-ostree itself is in no Debian; its keys and their
-//! types are taken from its `rust/src/treefile.rs`, and its YAML parser's part is PyYAML's.
+//! `export treefile` for rpm-ostree. Debian has no rpm-ostree package; the allowed keys and their
+//! types are taken from its `rust/src/treefile.rs`, and PyYAML replaces its YAML parser.
 
-use ostree_go_tests::bench::{Bench, TOY_SOURCE};
 use ostree_go_tests::cli::run;
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use ostree_go_tests::tools::{require, skip};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -10,14 +10,14 @@ use std::process::Command;
 
 const X86: &str = "go-sdk/x86_64/1.99.1";
 
-fn bench() -> Bench {
-    let bench = Bench::with_toys("channels: [\"go-sdk/${basearch}/1.99\"]");
-    let mut command = bench.ostree_go(["compose", "go.yaml"]);
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_toys("channels: [\"go-sdk/${basearch}/1.99\"]");
+    let mut command = sandbox.ostree_go(["compose", "go.yaml"]);
     run(command.env("SOURCE_DATE_EPOCH", "1770000000")).ok();
-    bench
+    sandbox
 }
 
-/// A YAML file as another parser reads it; `None` without one.
+/// Reads a YAML file with PyYAML; returns `None` if that is missing.
 fn yaml(path: &Path) -> Option<Value> {
     let python = require("python3")?;
     let read = "import sys, json, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
@@ -30,8 +30,8 @@ fn yaml(path: &Path) -> Option<Value> {
     Some(serde_json::from_str(&out.stdout).unwrap())
 }
 
-/// What rpm-ostree would refuse in a treefile: a key that it does not know, a value of another
-/// type, a text that it would change.
+/// Returns the faults that rpm-ostree would find in a treefile: unknown keys, values of the wrong
+/// type, and strings that it would change.
 fn problems(treefile: &Value) -> Vec<String> {
     let texts = |value: &Value| {
         let items = value.as_array();
@@ -73,8 +73,8 @@ fn problems(treefile: &Value) -> Vec<String> {
 
 #[test]
 fn one_architecture_is_one_document() {
-    let bench = bench();
-    let out = bench.run(["export", "treefile", X86]).ok();
+    let sandbox = sandbox();
+    let out = sandbox.run(["export", "treefile", X86]).ok();
     insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
         insta::assert_snapshot!(out.stdout, @r#"
         # Written by `ostree-go export treefile`. These refs have to be in the repository of
@@ -100,24 +100,24 @@ fn one_architecture_is_one_document() {
         "#);
     });
     // The same again; a channel of the release; and from a repository of another mode.
-    for rev in ["go-sdk/x86_64/1.99", &bench.rev(X86).unwrap()] {
+    for rev in ["go-sdk/x86_64/1.99", &sandbox.rev(X86).unwrap()] {
         assert_eq!(
-            bench.run(["export", "treefile", rev]).ok().stdout,
+            sandbox.run(["export", "treefile", rev]).ok().stdout,
             out.stdout
         );
     }
-    let json = bench
+    let json = sandbox
         .run(["export", "treefile", X86, "--syntax", "json"])
         .ok();
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(problems(&json), [""; 0]);
     assert_eq!(json["ostree-layers"], json!([X86]));
     let release = &json["add-commit-metadata"]["sdk.releases"][0];
-    assert_eq!(release["commit"], bench.rev(X86).unwrap());
-    if let Some(read) = yaml(&bench.write("a.yaml", &out.stdout)) {
+    assert_eq!(release["commit"], sandbox.rev(X86).unwrap());
+    if let Some(read) = yaml(&sandbox.write("a.yaml", &out.stdout)) {
         assert_eq!(read, json);
     }
-    let out = bench
+    let out = sandbox
         .run(["export", "treefile", X86, "--override", "--format", "json"])
         .ok();
     let out: Value = serde_json::from_str(&out.stdout).unwrap();
@@ -125,27 +125,27 @@ fn one_architecture_is_one_document() {
 }
 
 #[test]
-fn both_architectures_are_conditions_or_files() {
-    let bench = bench();
-    let out = bench.run(["export", "treefile", "1.99.1"]).ok();
-    let json = bench
+fn both_architectures_become_conditions_or_files() {
+    let sandbox = sandbox();
+    let out = sandbox.run(["export", "treefile", "1.99.1"]).ok();
+    let json = sandbox
         .run(["export", "treefile", "1.99.1", "--syntax", "json"])
         .ok();
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(problems(&json), [""; 0]);
     assert_eq!(json["conditional-include"].as_array().unwrap().len(), 2);
-    if let Some(read) = yaml(&bench.write("a.yaml", &out.stdout)) {
+    if let Some(read) = yaml(&sandbox.write("a.yaml", &out.stdout)) {
         assert_eq!(read, json);
     }
-    let one = bench
+    let one = sandbox
         .run(["export", "treefile", "1.99.1", "--arch", "x86_64"])
         .ok();
     assert_eq!(
         one.stdout,
-        bench.run(["export", "treefile", X86]).ok().stdout
+        sandbox.run(["export", "treefile", X86]).ok().stdout
     );
 
-    let out = bench
+    let out = sandbox
         .run([
             "export",
             "treefile",
@@ -158,14 +158,14 @@ fn both_architectures_are_conditions_or_files() {
         out.stdout,
         "manifests/go/go-sdk.yaml\nmanifests/go/go-sdk-x86_64.yaml\nmanifests/go/go-sdk-aarch64.yaml\n"
     );
-    if let Some(read) = yaml(&bench.path("manifests/go/go-sdk.yaml")) {
+    if let Some(read) = yaml(&sandbox.path("manifests/go/go-sdk.yaml")) {
         assert_eq!(
             read,
             json!({"arch-include": {"x86_64": "go-sdk-x86_64.yaml", "aarch64": "go-sdk-aarch64.yaml"}})
         );
         assert_eq!(problems(&read), [""; 0]);
         for arch in ["x86_64", "aarch64"] {
-            let read = yaml(&bench.path(&format!("manifests/go/go-sdk-{arch}.yaml"))).unwrap();
+            let read = yaml(&sandbox.path(&format!("manifests/go/go-sdk-{arch}.yaml"))).unwrap();
             assert_eq!(problems(&read), [""; 0]);
             assert_eq!(
                 read["ostree-layers"],
@@ -176,12 +176,12 @@ fn both_architectures_are_conditions_or_files() {
 }
 
 #[test]
-fn several_sdks_stand_in_their_order() {
-    let bench = bench();
-    bench.toys("1.98.7");
-    bench.treefile("1.98.7", TOY_SOURCE);
-    bench.compose([]);
-    let out = bench
+fn several_sdks_keep_their_order() {
+    let sandbox = sandbox();
+    sandbox.toys("1.98.7");
+    sandbox.treefile("1.98.7", TOY_SOURCE);
+    sandbox.compose([]);
+    let out = sandbox
         .run([
             "export",
             "treefile",
@@ -199,13 +199,13 @@ fn several_sdks_stand_in_their_order() {
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
-    let bench = bench();
+fn invalid_requests_are_refused() {
+    let sandbox = sandbox();
     let refused = |args: &[&str]| {
-        let out = bench.run(["export", "treefile"].iter().chain(args).copied());
+        let out = sandbox.run(["export", "treefile"].iter().chain(args).copied());
         assert_ne!(out.code(), Some(0), "{args:?}");
         assert_eq!(out.stdout, "");
-        let folder = bench.path("").display().to_string();
+        let folder = sandbox.path("").display().to_string();
         out.stderr.replace(folder.trim_end_matches('/'), "DIR")
     };
     insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
@@ -217,22 +217,22 @@ fn what_cannot_be_is_refused() {
         error: invalid value 'ppc64le' for '--arch <ARCH>': unknown architecture `ppc64le`, expected x86_64 or aarch64
         hint: `--help` lists the allowed arguments
         ");
-        let layers = bench.refs();
+        let layers = sandbox.refs();
         let layer = layers.iter().find(|name| name.contains("layer/common")).unwrap();
         insta::assert_snapshot!(refused(&[layer]), @"
         error: commit COMMIT is a layer, expected a release or a channel
         hint: `ostree-go list` shows releases and channels
         ");
-        bench.write("file", "");
+        sandbox.write("file", "");
         insta::assert_snapshot!(refused(&[X86, "--output-dir=file/x"]), @"
         error: cannot create directory file/x
           Not a directory (os error 20)
         ");
-        let commit = bench.rev(X86).unwrap();
-        ostree_go_tests::ostree::ostree(&bench.repo(), ["refs", "--delete", X86]);
+        let commit = sandbox.rev(X86).unwrap();
+        ostree_go_tests::ostree::ostree(&sandbox.repo(), ["refs", "--delete", X86]);
         insta::assert_snapshot!(refused(&[&commit]), @"error: no ref of the repository names the release of commit COMMIT");
-        bench.treefile("1.99.1", &format!("{TOY_SOURCE}\nadd-commit-metadata: {{ com.example.a: \"$${{x}}\" }}"));
-        bench.compose(["--replace"]);
+        sandbox.treefile("1.99.1", &format!("{TOY_SOURCE}\nadd-commit-metadata: {{ com.example.a: \"$${{x}}\" }}"));
+        sandbox.compose(["--replace"]);
         insta::assert_snapshot!(refused(&[X86]), @"error: commit COMMIT has `${` in the metadata `com.example.a`, which rpm-ostree would take for a variable");
     });
 }

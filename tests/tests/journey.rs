@@ -1,16 +1,16 @@
-//! From a publisher to a host and back: the verbs as people type them, over a real web server.
+//! The complete workflow of a publisher and a host, over a real web server.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, source};
 use ostree_go_tests::cli::Output;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::nginx::Nginx;
+use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::toy::Toy;
 use serde_json::Value;
 
-/// A publisher with a key, and a host that knows it.
+/// A publisher with a key, and a host that trusts it.
 struct World {
-    bench: Bench,
+    sandbox: Sandbox,
     gpg: Gpg,
     key: String,
     nginx: Nginx,
@@ -19,44 +19,44 @@ struct World {
 impl World {
     fn new() -> Option<Self> {
         let nginx = Nginx::start()?;
-        let bench = Bench::new();
-        std::os::unix::fs::symlink(bench.repo(), nginx.path("repo")).unwrap();
+        let sandbox = Sandbox::new();
+        std::os::unix::fs::symlink(sandbox.repo(), nginx.path("repo")).unwrap();
         let gpg = Gpg::new();
         let key = gpg.key("publisher");
         Some(Self {
-            bench,
+            sandbox,
             gpg,
             key,
             nginx,
         })
     }
 
-    /// Composes a release for this machine, signs and publishes it.
+    /// Composes, signs and publishes a release for this machine.
     fn release(&self, version: &str) {
         // A web server tells a summary from the last by its size and the second it was written in.
         std::thread::sleep(std::time::Duration::from_millis(1100));
         let arch = Arch::host().expect("a machine that Go is composed for");
-        let archive = self.bench.path(&format!("go{version}.tar.gz"));
+        let archive = self.sandbox.path(&format!("go{version}.tar.gz"));
         Toy::new(arch).version(version).tar_gz(&archive);
         let lines = format!(
             "arches: [{arch}]\nchannels: [\"go-sdk/{arch}/1.99\"]\n{}",
             source(&archive)
         );
-        self.bench.treefile(version, &lines);
+        self.sandbox.treefile(version, &lines);
         let home = self.gpg.home().to_str().unwrap();
         let sign = ["--gpg-sign", &self.key, "--gpg-homedir", home];
-        self.bench
+        self.sandbox
             .run(["compose", "go.yaml"].into_iter().chain(sign))
             .ok();
-        self.bench.run(["publish"].into_iter().chain(sign)).ok();
+        self.sandbox.run(["publish"].into_iter().chain(sign)).ok();
     }
 
-    /// Runs a verb on the host, which knows no repository but its root's.
+    /// Runs a verb on the host, with only the repository of its root directory.
     fn host(&self, args: &[&str]) -> Output {
-        let mut command = self.bench.ostree_go(args.iter().copied());
+        let mut command = self.sandbox.ostree_go(args.iter().copied());
         command
             .env_remove("OSTREE_REPO")
-            .env("OSTREE_GO_ROOT", self.bench.path("root"));
+            .env("OSTREE_GO_ROOT", self.sandbox.path("root"));
         ostree_go_tests::cli::run(&mut command)
     }
 
@@ -74,9 +74,11 @@ impl World {
         .ok();
     }
 
-    /// The version that `current` leads to.
+    /// Returns the version that `current` points to.
     fn current(&self) -> Option<String> {
-        let root = self.bench.path("root/current/usr/lib/sdk/go-1.99/VERSION");
+        let root = self
+            .sandbox
+            .path("root/current/usr/lib/sdk/go-1.99/VERSION");
         let text = std::fs::read_to_string(root).ok()?;
         text.lines().next().map(str::to_owned)
     }
@@ -88,7 +90,7 @@ impl World {
 }
 
 #[test]
-fn install_upgrade_and_back() {
+fn install_upgrade_and_rollback() {
     let Some(world) = World::new() else { return };
     world.release("1.99.1");
     world.trust();
@@ -125,7 +127,9 @@ fn install_upgrade_and_back() {
     // Offline, there and back again.
     let nginx = world.nginx;
     drop(nginx);
-    let world = HostOnly { bench: world.bench };
+    let world = HostOnly {
+        sandbox: world.sandbox,
+    };
     for expected in ["go1.99.1", "go1.99.2", "go1.99.1"] {
         world.host(&["rollback"]).ok();
         assert_eq!(world.current().as_deref(), Some(expected));
@@ -139,29 +143,31 @@ fn install_upgrade_and_back() {
     );
 }
 
-/// A host whose publisher is gone.
+/// A host whose publisher no longer exists.
 struct HostOnly {
-    bench: Bench,
+    sandbox: Sandbox,
 }
 
 impl HostOnly {
     fn host(&self, args: &[&str]) -> Output {
-        let mut command = self.bench.ostree_go(args.iter().copied());
+        let mut command = self.sandbox.ostree_go(args.iter().copied());
         command
             .env_remove("OSTREE_REPO")
-            .env("OSTREE_GO_ROOT", self.bench.path("root"));
+            .env("OSTREE_GO_ROOT", self.sandbox.path("root"));
         ostree_go_tests::cli::run(&mut command)
     }
 
     fn current(&self) -> Option<String> {
-        let root = self.bench.path("root/current/usr/lib/sdk/go-1.99/VERSION");
+        let root = self
+            .sandbox
+            .path("root/current/usr/lib/sdk/go-1.99/VERSION");
         let text = std::fs::read_to_string(root).ok()?;
         text.lines().next().map(str::to_owned)
     }
 }
 
 #[test]
-fn what_is_not_signed_by_the_publisher_never_runs() {
+fn content_without_the_publishers_signature_never_runs() {
     let Some(world) = World::new() else { return };
     world.release("1.99.1");
     world.trust();
@@ -173,7 +179,7 @@ fn what_is_not_signed_by_the_publisher_never_runs() {
     let theirs = World {
         key,
         gpg: stranger,
-        bench: world.bench,
+        sandbox: world.sandbox,
         nginx: world.nginx,
     };
     theirs.release("1.99.2");

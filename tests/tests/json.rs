@@ -1,21 +1,21 @@
-//! JSON documents and the page that describes them: every field that a verb prints is on it, and
+//! JSON documents and their reference page: it describes every field that a verb prints, and
 //! every kind of error.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, TOY_SOURCE};
 use ostree_go_tests::cli::workspace;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::os::{BASE, Os};
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Fields whose value is a map with keys of the user's own.
+/// Fields whose value is a map with user-defined keys.
 const MAPS: [&str; 3] = ["metadata", "go_env", "treefile"];
 
-/// The words in backquotes in each section of `reference/json.md`, by the verbs in its heading,
-/// with those of the sections that it links to.
+/// Returns the words in backquotes in each section of `reference/json.md`, by the verbs in its heading,
+/// including those of the sections that it links to.
 fn documented() -> BTreeMap<String, BTreeSet<String>> {
     let page = fs::read_to_string(workspace().join("docs/src/reference/json.md")).unwrap();
     let mut sections = BTreeMap::new();
@@ -51,7 +51,7 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
     documented
 }
 
-/// The names of all fields in a document.
+/// Returns the names of all fields in a document.
 fn fields(value: &Value, into: &mut BTreeSet<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| fields(item, into)),
@@ -74,10 +74,10 @@ struct Said {
 }
 
 impl Said {
-    /// Runs a verb and looks up what it prints.
+    /// Runs a verb and checks the fields of its document.
     #[track_caller]
-    fn run(&mut self, bench: &Bench, root: &Path, args: &str, code: i32) -> Value {
-        let mut command = bench.ostree_go(args.split(' ').chain(["--format", "json"]));
+    fn run(&mut self, sandbox: &Sandbox, root: &Path, args: &str, code: i32) -> Value {
+        let mut command = sandbox.ostree_go(args.split(' ').chain(["--format", "json"]));
         command.env("OSTREE_GO_ROOT", root);
         let deploys = [
             "install",
@@ -114,23 +114,23 @@ impl Said {
 
 #[test]
 fn every_field_is_on_the_page() {
-    let (bench, gpg) = (Bench::new(), Gpg::new());
+    let (sandbox, gpg) = (Sandbox::new(), Gpg::new());
     let key = gpg.key("publisher");
     let keys = gpg.export(&key).display().to_string();
     let sign = format!("--gpg-sign {key} --gpg-homedir {}", gpg.home().display());
-    let root = bench.path("root");
+    let root = sandbox.path("root");
     let mut said = Said {
         documented: documented(),
         problems: Vec::new(),
         verbs: BTreeSet::new(),
     };
-    let mut run = |args: &str, code| said.run(&bench, &root, args, code);
+    let mut run = |args: &str, code| said.run(&sandbox, &root, args, code);
     run("init", 0);
     for version in ["1.99.1", "1.99.2"] {
-        bench.toys(version);
+        sandbox.toys(version);
         let channels =
             "channels: [\"go-sdk/${basearch}/1.99\"]\nadd-commit-metadata: { com.example.a: 1 }";
-        bench.treefile(version, &format!("{TOY_SOURCE}\n{channels}"));
+        sandbox.treefile(version, &format!("{TOY_SOURCE}\n{channels}"));
         run("compose go.yaml --dry-run", 0);
         run(&format!("compose go.yaml {sign}"), 0);
     }
@@ -147,7 +147,7 @@ fn every_field_is_on_the_page() {
     run("export tar 1.99.1 a.tar", 0);
     run("export treefile 1.99.1", 0);
     run("export treefile 1.99.1 --output-dir manifests", 0);
-    Os::without_policy(&bench).commit_here();
+    Os::without_policy(&sandbox).commit_here();
     run(
         &format!("overlay {BASE} go-sdk/x86_64/1.99.1 --ref os/go --dry-run"),
         0,
@@ -180,7 +180,7 @@ fn every_field_is_on_the_page() {
     run("publish --compare-deltas", 0);
     run("prune --keep 1 --dry-run", 0);
 
-    let url = format!("file://{}", bench.repo().display());
+    let url = format!("file://{}", sandbox.repo().display());
     run(&format!("remote add acme {url} --gpg-import {keys}"), 0);
     let at = format!("--repo {}/repo", root.display());
     run(&format!("remote list {at}"), 0);
@@ -227,7 +227,7 @@ fn every_field_is_on_the_page() {
 }
 
 #[test]
-fn every_kind_of_error_has_a_row() {
+fn every_kind_of_error_is_documented() {
     let page = fs::read_to_string(workspace().join("docs/src/reference/errors.md")).unwrap();
     let code = workspace().join("crates/ostree-go-sdk/src/kind.rs");
     let code = fs::read_to_string(code).unwrap();

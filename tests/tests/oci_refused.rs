@@ -1,29 +1,29 @@
-//! Registries that lie: nothing that is not what the publisher signed gets in, and nothing moves.
+//! Malicious registries: only content that the publisher has signed is accepted, and no ref moves otherwise.
 
 use ostree_go_tests::cli::Output;
-use ostree_go_tests::gallery::Gallery;
+use ostree_go_tests::registry_fixture::RegistryFixture;
 use ostree_go_tests::webserver::Fault;
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
 
 const REF: &str = "go-sdk/x86_64/1.99";
 
-/// Asserts that a pull of `1.99` ends with a code and moves nothing; returns what it says.
+/// Asserts that a pull of `1.99` ends with an exit code and moves no ref, and returns its message.
 #[track_caller]
-fn fails(gallery: &Gallery, args: &[&str], code: i32) -> String {
-    let before = gallery.host.refs();
-    let out: Output = gallery.pull(&[&[REF], args].concat()).exits(code);
-    assert_eq!(gallery.host.refs(), before);
-    gallery.host.fsck();
-    gallery.masked(&out.stderr)
+fn fails(fixture: &RegistryFixture, args: &[&str], code: i32) -> String {
+    let before = fixture.host.refs();
+    let out: Output = fixture.pull(&[&[REF], args].concat()).exits(code);
+    assert_eq!(fixture.host.refs(), before);
+    fixture.host.fsck();
+    fixture.masked(&out.stderr)
 }
 
 #[track_caller]
-fn refused(gallery: &Gallery) -> String {
-    fails(gallery, &[], 3)
+fn refused(fixture: &RegistryFixture) -> String {
+    fails(fixture, &[], 3)
 }
 
-/// A header of an entry.
+/// Returns the header of an entry.
 fn header(kind: EntryType, name: &str, mode: u32, size: u64) -> Header {
     let mut header = Header::new_ustar();
     header.set_entry_type(kind);
@@ -37,7 +37,7 @@ fn header(kind: EntryType, name: &str, mode: u32, size: u64) -> Header {
     header
 }
 
-/// An archive with one more entry at its end, or before an entry.
+/// Returns an archive with an additional entry at its end, or before another entry.
 fn with(archive: &[u8], entry: &[u8]) -> Vec<u8> {
     let end = archive.len() - 1024;
     [&archive[..end], entry, &archive[end..]].concat()
@@ -62,9 +62,9 @@ fn link(kind: EntryType, name: &str, target: &str) -> Vec<u8> {
 }
 
 #[test]
-fn layers_that_are_not_what_was_signed() {
-    let gallery = Gallery::new();
-    let site = gallery.archive("1.99", "site");
+fn layers_that_differ_from_the_signed_ones() {
+    let fixture = RegistryFixture::new();
+    let site = fixture.archive("1.99", "site");
     let zeros = vec![0; 1024];
     let bigger = site.len() + 512;
     use EntryType::{Char, Directory, Link, Regular, Symlink};
@@ -138,15 +138,15 @@ fn layers_that_are_not_what_was_signed() {
     ];
     let mut said = String::new();
     for (what, archive) in cases {
-        gallery.show("1.99");
-        gallery.replace("1.99", "site", &archive);
-        let stderr = refused(&gallery);
+        fixture.show("1.99");
+        fixture.replace("1.99", "site", &archive);
+        let stderr = refused(&fixture);
         said += &format!("{what}: {}\n", stderr.lines().next().unwrap_or_default());
     }
     // What an archive becomes is as large as it says, not a byte more or less.
     for (what, size) in [("a bomb", site.len() - 512), ("less than it says", bigger)] {
-        gallery.show("1.99");
-        gallery.edit("1.99", |manifest| {
+        fixture.show("1.99");
+        fixture.edit("1.99", |manifest| {
             let layers = manifest["layers"].as_array_mut().expect("layers");
             for layer in layers {
                 if layer["annotations"]["io.github.ostree-go.layer"] == "site" {
@@ -155,28 +155,28 @@ fn layers_that_are_not_what_was_signed() {
                 }
             }
         });
-        let stderr = refused(&gallery);
+        let stderr = refused(&fixture);
         said += &format!("{what}: {}\n", stderr.lines().next().unwrap_or_default());
     }
     insta::assert_snapshot!(said);
     // What was refused once harms nothing later.
-    gallery.show("1.99");
-    gallery.pull(&[REF]).ok();
-    gallery.host.fsck();
+    fixture.show("1.99");
+    fixture.pull(&[REF]).ok();
+    fixture.host.fsck();
 }
 
 #[test]
-fn manifests_that_are_not_what_was_signed() {
-    let gallery = Gallery::new();
-    let other = gallery.manifest("1.99.1");
+fn manifests_that_differ_from_the_signed_ones() {
+    let fixture = RegistryFixture::new();
+    let other = fixture.manifest("1.99.1");
     let mut said = String::new();
     let mut case = |what: &str, change: &dyn Fn(&mut serde_json::Value)| {
-        gallery.show("1.99");
-        gallery.edit("1.99", change);
-        let stderr = refused(&gallery);
+        fixture.show("1.99");
+        fixture.edit("1.99", change);
+        let stderr = refused(&fixture);
         // Nothing but manifests was asked for.
         assert!(
-            !gallery
+            !fixture
                 .server
                 .requests()
                 .iter()
@@ -230,16 +230,16 @@ fn manifests_that_are_not_what_was_signed() {
 }
 
 #[test]
-fn signatures_by_nobody_and_by_others() {
-    let gallery = Gallery::new();
-    gallery.release_by(None, "1.99.2", 1_771_000_000, |toy| toy);
-    insta::assert_snapshot!(refused(&gallery));
-    let mallory = gallery.gpg.key("mallory");
-    gallery.release_by(Some(&mallory), "1.99.3", 1_772_000_000, |toy| toy);
-    let said = refused(&gallery);
+fn missing_signatures_and_signatures_by_other_keys() {
+    let fixture = RegistryFixture::new();
+    fixture.release_by(None, "1.99.2", 1_771_000_000, |toy| toy);
+    insta::assert_snapshot!(refused(&fixture));
+    let mallory = fixture.gpg.key("mallory");
+    fixture.release_by(Some(&mallory), "1.99.3", 1_772_000_000, |toy| toy);
+    let said = refused(&fixture);
     assert!(said.contains("made by an unknown key"), "{said}");
     assert!(
-        !gallery
+        !fixture
             .server
             .requests()
             .iter()
@@ -248,45 +248,45 @@ fn signatures_by_nobody_and_by_others() {
 }
 
 #[test]
-fn an_old_image_replayed_and_a_pin_that_does_not_hold() {
-    let gallery = Gallery::new();
-    let old = gallery.digest("1.99");
-    gallery.release("1.99.2", 1_771_000_000, |toy| toy);
-    gallery.pull(&[REF]).ok();
-    let new = gallery.digest("1.99");
-    gallery.point("1.99", &old);
-    let said = refused(&gallery);
+fn replay_of_an_old_image_and_a_wrong_pin() {
+    let fixture = RegistryFixture::new();
+    let old = fixture.digest("1.99");
+    fixture.release("1.99.2", 1_771_000_000, |toy| toy);
+    fixture.pull(&[REF]).ok();
+    let new = fixture.digest("1.99");
+    fixture.point("1.99", &old);
+    let said = refused(&fixture);
     assert!(said.contains("older than"), "{said}");
-    gallery.pull(&[REF, "--allow-downgrade"]).ok();
+    fixture.pull(&[REF, "--allow-downgrade"]).ok();
     // A pin takes what it names, whatever the tag is.
     let pinned = format!("{REF}@{new}");
-    gallery.pull(&[&pinned]).ok();
+    fixture.pull(&[&pinned]).ok();
     // The registry has other bytes under the digest.
-    gallery
+    fixture
         .server
         .fault(&format!("/manifests/{new}"), Fault::Flip);
-    let out = gallery.pull(&[&pinned]).exits(3);
-    insta::assert_snapshot!(gallery.masked(&out.stderr));
+    let out = fixture.pull(&[&pinned]).exits(3);
+    insta::assert_snapshot!(fixture.masked(&out.stderr));
     // No such image, no digest, and no registry at all.
-    gallery.server.behave();
+    fixture.server.reset();
     let absent = format!("{REF}@sha256:{}", "0".repeat(64));
-    let out = gallery.pull(&[&absent]).exits(1);
-    insta::assert_snapshot!(gallery.masked(&out.stderr));
-    let out = gallery.pull(&[&format!("{REF}@sha256:00")]).exits(2);
+    let out = fixture.pull(&[&absent]).exits(1);
+    insta::assert_snapshot!(fixture.masked(&out.stderr));
+    let out = fixture.pull(&[&format!("{REF}@sha256:00")]).exits(2);
     insta::assert_snapshot!(out.stderr);
-    let url = gallery.server.url();
-    gallery
+    let url = fixture.server.url();
+    fixture
         .host
         .run(["remote", "add", "web", &url, "--no-gpg-verify"])
         .ok();
-    let out = gallery.host.run(["pull", "web", &pinned]).exits(1);
-    insta::assert_snapshot!(gallery.masked(&out.stderr));
+    let out = fixture.host.run(["pull", "web", &pinned]).exits(1);
+    insta::assert_snapshot!(fixture.masked(&out.stderr));
 }
 
 #[test]
-fn servers_in_trouble() {
-    let gallery = Gallery::new();
-    let blob = gallery.blob("1.99", "common");
+fn servers_with_faults() {
+    let fixture = RegistryFixture::new();
+    let blob = fixture.blob("1.99", "common");
     let at = format!("/blobs/{blob}");
     let mut said = String::new();
     for (what, path, fault, code) in [
@@ -311,27 +311,27 @@ fn servers_in_trouble() {
             1,
         ),
     ] {
-        gallery.server.behave();
-        gallery.server.fault(path, fault);
-        said += &format!("{what}: {}\n", fails(&gallery, &[], code));
+        fixture.server.reset();
+        fixture.server.fault(path, fault);
+        said += &format!("{what}: {}\n", fails(&fixture, &[], code));
     }
-    gallery.server.behave();
-    said += &format!("a limit: {}\n", fails(&gallery, &["--max-bytes", "100"], 1));
+    fixture.server.reset();
+    said += &format!("a limit: {}\n", fails(&fixture, &["--max-bytes", "100"], 1));
     insta::assert_snapshot!(said);
     // What breaks off once and then goes on is no trouble.
     for fault in [Fault::Truncate, Fault::Reset, Fault::Status(503)] {
-        gallery.server.behave();
-        gallery.server.fault_times(&at, fault, 1);
-        let pulled = gallery.pull(&["go-sdk/x86_64/1.99"]).ok();
+        fixture.server.reset();
+        fixture.server.fault_times(&at, fault, 1);
+        let pulled = fixture.pull(&["go-sdk/x86_64/1.99"]).ok();
         drop(pulled);
-        ostree_go_tests::ostree::ostree(&gallery.host.repo(), ["refs", "--delete", "acme"]);
-        ostree_go_tests::ostree::ostree(&gallery.host.repo(), ["prune", "--refs-only"]);
+        ostree_go_tests::ostree::ostree(&fixture.host.repo(), ["refs", "--delete", "acme"]);
+        ostree_go_tests::ostree::ostree(&fixture.host.repo(), ["prune", "--refs-only"]);
     }
 }
 
 #[test]
-fn refs_and_remotes_that_images_cannot_have() {
-    let gallery = Gallery::new();
+fn invalid_refs_and_remotes_for_images() {
+    let fixture = RegistryFixture::new();
     let mut said = String::new();
     for args in [
         &["pull", "acme", "go-sdk/layer/common/00"][..],
@@ -353,17 +353,17 @@ fn refs_and_remotes_that_images_cannot_have() {
         ],
         &["remote", "add", "b", "oci:images", "--no-gpg-verify"],
     ] {
-        let out = gallery.host.run(args.iter().copied());
+        let out = fixture.host.run(args.iter().copied());
         assert_ne!(out.code(), Some(0), "{args:?}");
-        said += &format!("{}\n", gallery.masked(&out.stderr));
+        said += &format!("{}\n", fixture.masked(&out.stderr));
     }
     // An image for another machine only.
-    gallery.show("1.99");
-    let mut top = gallery.document("1.99");
+    fixture.show("1.99");
+    let mut top = fixture.document("1.99");
     let all = top["manifests"].as_array_mut().expect("an index");
     all.retain(|entry| entry["platform"]["architecture"] == "arm64");
-    let digest = gallery.put(&top);
-    gallery.point("1.99", &digest);
-    said += &fails(&gallery, &[], 1);
+    let digest = fixture.put(&top);
+    fixture.point("1.99", &digest);
+    said += &fails(&fixture, &[], 1);
     insta::assert_snapshot!(said);
 }

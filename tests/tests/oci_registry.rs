@@ -1,4 +1,4 @@
-//! A real registry that is hard to reach: encrypted, guarded, behind a proxy, over a wire that
+//! A real registry with TLS, with access control, behind a proxy, and over a connection that
 //! breaks.
 
 use base64::Engine;
@@ -6,8 +6,8 @@ use base64::prelude::BASE64_STANDARD;
 use ostree_go_tests::certificates::Certificates;
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::containers::{GUARD, Registry};
-use ostree_go_tests::gallery::Gallery;
 use ostree_go_tests::ostree::ostree;
+use ostree_go_tests::registry_fixture::RegistryFixture;
 use ostree_go_tests::relay::Relay;
 use ostree_go_tests::tokens::Tokens;
 use serde_json::json;
@@ -20,20 +20,20 @@ use std::time::Duration;
 const REF: &str = "go-sdk/x86_64/1.99";
 const SECRETS: [&str; 3] = ["secret", "YnVpbGRlcjpzZWNyZXQ", "identity"];
 
-/// A publisher, and a host with a remote `far` that leads to `HOST/acme/go-sdk`.
-struct World(Gallery);
+/// A publisher, and a host with the remote `far` for `HOST/acme/go-sdk`.
+struct World(RegistryFixture);
 
 impl World {
     fn new(url: &str) -> Self {
-        let gallery = Gallery::new();
-        let keys = gallery.gpg.export(&gallery.key).display().to_string();
+        let fixture = RegistryFixture::new();
+        let keys = fixture.gpg.export(&fixture.key).display().to_string();
         let url = format!("{url}/acme/go-sdk");
         let add = ["remote", "add", "far", &url, "--gpg-import", &keys];
-        gallery.host.run(add).ok();
-        Self(gallery)
+        fixture.host.run(add).ok();
+        Self(fixture)
     }
 
-    /// Sets an option of the remote as the stock command would have.
+    /// Sets an option of the remote with the stock command.
     fn set(&self, option: &str, value: impl AsRef<Path>) {
         let (key, value) = (format!(r#"remote "far".{option}"#), value.as_ref());
         let value = value.to_str().expect("UTF-8");
@@ -45,24 +45,24 @@ impl World {
         self.0.host.ostree_go(args)
     }
 
-    /// The export of the channel for both architectures to `HOST`.
+    /// Exports the channel for both architectures to `HOST`.
     fn push(&self, host: &str, more: &[&str]) -> Command {
         let image = format!("docker://{host}/acme/go-sdk");
         let args = ["export", "oci", "1.99", &image];
         self.0.publisher.command(args.iter().chain(more).copied())
     }
 
-    /// A file with credentials.
+    /// Writes a file with credentials.
     fn auth(&self, document: &serde_json::Value) -> std::path::PathBuf {
         let text = document.to_string();
-        self.0.publisher.bench.write("auth.json", &text)
+        self.0.publisher.sandbox.write("auth.json", &text)
     }
 
-    /// The host has what the publisher has, and nothing is damaged.
+    /// Asserts that the host has the publisher's commits, and that nothing is damaged.
     #[track_caller]
     fn arrived(&self) {
         self.0.host.fsck();
-        let there = self.0.publisher.bench.rev(REF);
+        let there = self.0.publisher.sandbox.rev(REF);
         assert_eq!(self.0.host.rev(&format!("far:{REF}")), there);
     }
 
@@ -73,13 +73,13 @@ impl World {
     }
 }
 
-/// The credentials of `builder` for a registry.
+/// Returns the credentials of `builder` for a registry.
 fn basic(host: &str, secret: &str) -> serde_json::Value {
     let auth = BASE64_STANDARD.encode(format!("builder:{secret}"));
     json!({"auths": {host: {"auth": auth}}})
 }
 
-/// What was said, without what differs from run to run. No secret is in it.
+/// Returns the error message without the parts that differ between runs, and asserts that it contains no secret.
 #[track_caller]
 fn said(out: &Output, host: &str) -> String {
     let text = format!("{}{}", out.stderr, out.stdout);
@@ -90,7 +90,7 @@ fn said(out: &Output, host: &str) -> String {
 }
 
 #[test]
-fn an_encrypted_registry_with_an_authority_of_ones_own() {
+fn a_registry_with_a_private_certificate_authority() {
     let Some(certificates) = Certificates::new() else {
         return;
     };
@@ -108,7 +108,7 @@ fn an_encrypted_registry_with_an_authority_of_ones_own() {
     let auth = world.auth(&basic(&host, "secret"));
     let known = |mut command: Command| run(command.env("REGISTRY_AUTH_FILE", &auth));
     // To push, a folder with certificates, as skopeo takes one.
-    let folder = world.0.publisher.bench.path("certs");
+    let folder = world.0.publisher.sandbox.path("certs");
     fs::create_dir(&folder).unwrap();
     let folder = folder.to_str().unwrap();
     let cert_dir = ["--cert-dir", folder];
@@ -148,7 +148,7 @@ fn an_encrypted_registry_with_an_authority_of_ones_own() {
     let wrong = world
         .0
         .publisher
-        .bench
+        .sandbox
         .write("wrong.json", &basic(&host, "secret2").to_string());
     let mut pull = world.pull();
     let out = run(pull.env("REGISTRY_AUTH_FILE", &wrong)).exits(1);
@@ -163,7 +163,7 @@ fn an_encrypted_registry_with_an_authority_of_ones_own() {
 }
 
 #[test]
-fn a_registry_that_asks_for_a_certificate() {
+fn a_registry_that_requires_a_client_certificate() {
     let Some(certificates) = Certificates::new() else {
         return;
     };
@@ -179,7 +179,7 @@ fn a_registry_that_asks_for_a_certificate() {
     };
     let host = registry.host();
     let world = World::new(&format!("oci+https://{host}"));
-    let folder = world.0.publisher.bench.path("certs");
+    let folder = world.0.publisher.sandbox.path("certs");
     fs::create_dir(&folder).unwrap();
     let cert_dir = ["--cert-dir", folder.to_str().unwrap()];
     fs::copy(file("ca.pem"), folder.join("ca.crt")).unwrap();
@@ -201,7 +201,7 @@ fn a_registry_that_asks_for_a_certificate() {
 }
 
 #[test]
-fn a_token_service_stands_before_the_registry() {
+fn a_registry_with_a_token_service() {
     let Some(certificates) = Certificates::new() else {
         return;
     };
@@ -240,7 +240,7 @@ fn a_token_service_stands_before_the_registry() {
 }
 
 #[test]
-fn tokens_that_expire_on_the_way_are_renewed() {
+fn expired_tokens_are_renewed_during_a_transfer() {
     let Some(certificates) = Certificates::new() else {
         return;
     };
@@ -271,7 +271,7 @@ fn tokens_that_expire_on_the_way_are_renewed() {
 }
 
 #[test]
-fn a_proxy_stands_between() {
+fn a_registry_behind_a_proxy() {
     let Some(registry) = Registry::guarded() else {
         return;
     };
@@ -302,13 +302,13 @@ fn a_proxy_stands_between() {
 }
 
 #[test]
-fn a_helper_knows_the_password() {
+fn a_credential_helper_supplies_the_password() {
     let Some(registry) = Registry::guarded() else {
         return;
     };
     let host = registry.host();
     let world = World::new(&format!("oci+http://{host}"));
-    let bin = world.0.publisher.bench.path("bin");
+    let bin = world.0.publisher.sandbox.path("bin");
     fs::create_dir(&bin).unwrap();
     let helper = |name: &str, script: &str| {
         let path = bin.join(format!("docker-credential-{name}"));
@@ -368,7 +368,7 @@ fn a_helper_knows_the_password() {
 }
 
 #[test]
-fn a_helper_gives_an_identity_token() {
+fn a_credential_helper_supplies_an_identity_token() {
     let Some(certificates) = Certificates::new() else {
         return;
     };
@@ -378,7 +378,7 @@ fn a_helper_gives_an_identity_token() {
     };
     let host = registry.host();
     let world = World::new(&format!("oci+http://{host}"));
-    let bin = world.0.publisher.bench.path("bin");
+    let bin = world.0.publisher.sandbox.path("bin");
     fs::create_dir(&bin).unwrap();
     let helper = bin.join("docker-credential-acme");
     let answer = "{\"Username\": \"<token>\", \"Secret\": \"identity\"}";
@@ -392,7 +392,7 @@ fn a_helper_gives_an_identity_token() {
     world.arrived();
 }
 
-/// Bytes that do not compress.
+/// Returns incompressible bytes.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1u64;
     let mut next = || {
@@ -405,7 +405,7 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_wire_that_breaks_again_and_again() {
+fn a_connection_that_breaks_repeatedly() {
     let Some(registry) = Registry::start() else {
         return;
     };
@@ -432,7 +432,7 @@ fn a_wire_that_breaks_again_and_again() {
     assert!(wire.down() - before < 9 << 20, "{}", wire.down() - before);
 }
 
-/// Interrupts a command that is in the middle of it, and says how it ended.
+/// Interrupts a running command, and returns its exit status and output.
 fn interrupted(command: &mut Command, is_under_way: impl Fn() -> bool) -> Option<i32> {
     let mut child = command
         .stdout(Stdio::null())
@@ -450,7 +450,7 @@ fn interrupted(command: &mut Command, is_under_way: impl Fn() -> bool) -> Option
 }
 
 #[test]
-fn a_stop_is_heard_at_once_and_leaves_nothing() {
+fn cancellation_is_immediate_and_leaves_no_files() {
     let Some(registry) = Registry::start() else {
         return;
     };

@@ -1,13 +1,13 @@
-//! Registries and layouts as transports: what comes back is what was exported.
+//! Registries and layouts as transports: an import restores exactly what was exported.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use ostree_go_tests::bench::source;
 use ostree_go_tests::cli::run;
 use ostree_go_tests::containers::{Registry, skopeo};
-use ostree_go_tests::gallery::Gallery;
 use ostree_go_tests::host::Host;
 use ostree_go_tests::ostree;
+use ostree_go_tests::registry_fixture::RegistryFixture;
+use ostree_go_tests::sandbox::source;
 use ostree_go_tests::sdk::sdk;
 use ostree_go_tests::tools;
 use ostree_go_tests::webserver::Fault;
@@ -17,7 +17,7 @@ use std::process::Command;
 
 const REF: &str = "go-sdk/x86_64/1.99";
 
-/// Refs, their commits' checksums, and the bytes of the commits and signatures behind them.
+/// Returns the refs, their commits, and the bytes of these commits and their signatures.
 fn state(repo: &std::path::Path, prefix: &str) -> Vec<String> {
     let refs = ostree::ostree(repo, ["refs"]);
     let mut state: Vec<String> = refs
@@ -41,26 +41,26 @@ fn state(repo: &std::path::Path, prefix: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_import_brings_the_same_commits_back() {
-    let gallery = Gallery::new();
-    let publisher = gallery.publisher.bench.repo();
-    let layout = gallery.layout();
-    let archive = gallery.publisher.bench.path("all.tar");
+fn an_import_restores_the_same_commits() {
+    let fixture = RegistryFixture::new();
+    let publisher = fixture.publisher.sandbox.repo();
+    let layout = fixture.layout();
+    let archive = fixture.publisher.sandbox.path("all.tar");
     for tag in ["1.99.1", "1.99"] {
         // In zstd, into an archive.
         let to = format!("oci-archive:{}:{tag}", archive.display());
         let _ = fs::remove_file(&archive);
-        gallery.publisher.run(["export", "oci", tag, &to]).ok();
+        fixture.publisher.run(["export", "oci", tag, &to]).ok();
         let from = format!("oci:{}:{tag}", layout.display());
         for (mode, image) in [("archive", &to), ("bare-user", &from)] {
             let name = format!("{mode}-{tag}");
-            let repo = gallery.host.path(&name);
+            let repo = fixture.host.path(&name);
             let repo_arg = repo.to_str().expect("UTF-8").to_owned();
-            gallery
+            fixture
                 .host
                 .run(["init", "--mode", mode, "--repo", &repo_arg])
                 .ok();
-            let out = gallery
+            let out = fixture
                 .host
                 .run(["import", image, "--repo", &repo_arg])
                 .ok();
@@ -79,7 +79,7 @@ fn an_import_brings_the_same_commits_back() {
             // Both releases, and the layers of both: common and site are one each.
             assert_eq!(imported.len(), 2 + 4, "{imported:#?}");
             // The stock command finds the publisher's signature.
-            let keys = gallery.gpg.export(&gallery.key).display().to_string();
+            let keys = fixture.gpg.export(&fixture.key).display().to_string();
             let import = format!("--gpg-import={keys}");
             ostree::ostree(
                 &repo,
@@ -93,37 +93,37 @@ fn an_import_brings_the_same_commits_back() {
 }
 
 #[test]
-fn an_import_may_ask_for_signatures_and_for_one_architecture() {
-    let gallery = Gallery::new();
-    let from = format!("oci:{}:1.99", gallery.layout().display());
-    let out = gallery
+fn an_import_can_require_signatures_and_one_architecture() {
+    let fixture = RegistryFixture::new();
+    let from = format!("oci:{}:1.99", fixture.layout().display());
+    let out = fixture
         .host
         .run(["import", &from, "--dry-run", "--format", "json"])
         .ok();
     let document: Value = serde_json::from_str(&out.stdout).expect("JSON");
     assert_eq!(document["commits"].as_array().expect("commits").len(), 2);
     assert_eq!(document["verified"], false);
-    assert_eq!(gallery.host.refs(), Vec::<String>::new());
+    assert_eq!(fixture.host.refs(), Vec::<String>::new());
     let args = [
         "import", &from, "--remote", "acme", "--arch", "x86_64", "--format", "json",
     ];
-    let out = gallery.host.run(args).ok();
+    let out = fixture.host.run(args).ok();
     let document: Value = serde_json::from_str(&out.stdout).expect("JSON");
     assert_eq!(document["verified"], true);
     assert_eq!(document["layers"].as_array().expect("layers").len(), 3);
-    let refs = gallery.host.refs();
+    let refs = fixture.host.refs();
     assert_eq!(refs.len(), 4, "{refs:?}");
     assert!(refs.contains(&format!("acme:{REF}")));
     // Nobody's key, no remote, no tag, no image.
-    gallery.release_by(None, "1.99.2", 1_771_000_000, |toy| toy);
-    let mut said = gallery
+    fixture.release_by(None, "1.99.2", 1_771_000_000, |toy| toy);
+    let mut said = fixture
         .host
         .run(["import", &from, "--remote", "acme"])
         .exits(3)
         .stderr;
-    let layout = format!("oci:{}", gallery.layout().display());
+    let layout = format!("oci:{}", fixture.layout().display());
     let absent = format!("{layout}:none");
-    let folder = gallery.host.path("nothing");
+    let folder = fixture.host.path("nothing");
     let nothing = format!("oci:{}", folder.display());
     for (args, code) in [
         (["import", &from, "--remote", "other"], 1),
@@ -132,61 +132,61 @@ fn an_import_may_ask_for_signatures_and_for_one_architecture() {
         (["import", &nothing, "--arch", "x86_64"], 1),
         (["import", "dir:x", "--arch", "x86_64"], 2),
     ] {
-        said += &gallery.host.run(args).exits(code).stderr;
+        said += &fixture.host.run(args).exits(code).stderr;
     }
-    let said = said.replace(gallery.layout().to_str().expect("UTF-8"), "LAYOUT");
+    let said = said.replace(fixture.layout().to_str().expect("UTF-8"), "LAYOUT");
     let said = said.replace(folder.to_str().expect("UTF-8"), "NOTHING");
-    let said = said.replace(gallery.host.repo().to_str().expect("UTF-8"), "REPO");
-    insta::assert_snapshot!(gallery.masked(&said));
+    let said = said.replace(fixture.host.repo().to_str().expect("UTF-8"), "REPO");
+    insta::assert_snapshot!(fixture.masked(&said));
 }
 
 #[test]
-fn an_upgrade_brings_only_the_layers_that_changed() {
-    let gallery = Gallery::new();
-    gallery.root_remote();
-    gallery.server.behave();
-    gallery.root(["install", "1.99"]).ok();
-    assert_eq!(gallery.fetched("1.99"), ["common", "toolchain", "site"]);
+fn an_upgrade_fetches_only_changed_layers() {
+    let fixture = RegistryFixture::new();
+    fixture.root_remote();
+    fixture.server.reset();
+    fixture.root(["install", "1.99"]).ok();
+    assert_eq!(fixture.fetched("1.99"), ["common", "toolchain", "site"]);
     // Garbage collection leaves what the next upgrade builds on.
-    gallery.root(["gc"]).ok();
-    gallery.release("1.99.2", 1_771_000_000, |toy| toy);
-    gallery.server.behave();
-    let out = gallery.root(["upgrade", "--format", "json"]).ok();
+    fixture.root(["gc"]).ok();
+    fixture.release("1.99.2", 1_771_000_000, |toy| toy);
+    fixture.server.reset();
+    let out = fixture.root(["upgrade", "--format", "json"]).ok();
     let document: Value = serde_json::from_str(&out.stdout).expect("JSON");
     assert_eq!(document["active"]["version"], "1.99.2");
     // The toy's version is in `common`; the tools are the same.
-    assert_eq!(gallery.fetched("1.99"), ["common"]);
-    gallery.root(["rollback"]).ok();
+    assert_eq!(fixture.fetched("1.99"), ["common"]);
+    fixture.root(["rollback"]).ok();
     // Deployed still: both are kept. Then one goes, and its layers with it.
-    gallery.root(["uninstall", "1.99.2", "--active"]);
-    gallery.root(["gc"]).ok();
-    let repo = gallery.host.path("root/repo");
+    fixture.root(["uninstall", "1.99.2", "--active"]);
+    fixture.root(["gc"]).ok();
+    let repo = fixture.host.path("root/repo");
     ostree::ostree(&repo, ["fsck", "--quiet"]);
-    gallery.server.behave();
-    gallery.root(["upgrade"]).ok();
-    assert_eq!(gallery.fetched("1.99"), ["common"]);
+    fixture.server.reset();
+    fixture.root(["upgrade"]).ok();
+    assert_eq!(fixture.fetched("1.99"), ["common"]);
     // Nothing to do asks for a manifest alone.
-    gallery.server.behave();
-    gallery.root(["upgrade", "--unchanged-exit-77"]).exits(77);
-    assert!(gallery.fetched("1.99").is_empty());
+    fixture.server.reset();
+    fixture.root(["upgrade", "--unchanged-exit-77"]).exits(77);
+    assert!(fixture.fetched("1.99").is_empty());
 }
 
 #[test]
-fn a_pull_that_broke_off_keeps_the_layers_that_came() {
-    let gallery = Gallery::new();
-    let toolchain = gallery.blob("1.99", "toolchain");
-    gallery
+fn an_interrupted_pull_keeps_complete_layers() {
+    let fixture = RegistryFixture::new();
+    let toolchain = fixture.blob("1.99", "toolchain");
+    fixture
         .server
         .fault(&format!("/blobs/{toolchain}"), Fault::Status(500));
-    gallery.pull(&[REF]).exits(75);
-    assert_eq!(gallery.host.refs(), Vec::<String>::new());
-    gallery.host.fsck();
-    gallery.server.behave();
-    gallery.pull(&[REF]).ok();
-    assert!(gallery.fetched("1.99").contains(&"toolchain".to_owned()));
-    gallery.host.fsck();
+    fixture.pull(&[REF]).exits(75);
+    assert_eq!(fixture.host.refs(), Vec::<String>::new());
+    fixture.host.fsck();
+    fixture.server.reset();
+    fixture.pull(&[REF]).ok();
+    assert!(fixture.fetched("1.99").contains(&"toolchain".to_owned()));
+    fixture.host.fsck();
     // A damaged layer is no layer.
-    let repo = gallery.host.repo();
+    let repo = fixture.host.repo();
     let listed = ostree::ostree(&repo, ["ls", "-RC", &format!("acme:{REF}")]);
     let line = listed
         .lines()
@@ -197,18 +197,18 @@ fn a_pull_that_broke_off_keeps_the_layers_that_came() {
         .find(|word| word.len() == 64)
         .expect("a checksum");
     fs::remove_file(repo.join(format!("objects/{}/{}.file", &sum[..2], &sum[2..]))).expect("gone");
-    gallery.release("1.99.2", 1_771_000_000, |toy| toy);
-    gallery.server.behave();
-    gallery.pull(&[REF]).ok();
-    assert_eq!(gallery.fetched("1.99"), ["common", "toolchain"]);
+    fixture.release("1.99.2", 1_771_000_000, |toy| toy);
+    fixture.server.reset();
+    fixture.pull(&[REF]).ok();
+    assert_eq!(fixture.fetched("1.99"), ["common", "toolchain"]);
     ostree::ostree(&repo, ["fsck", "--quiet", &format!("acme:{REF}")]);
 }
 
 #[test]
-fn commits_alone() {
-    let gallery = Gallery::new();
-    gallery.server.behave();
-    let out = gallery
+fn only_commit_metadata_is_fetched() {
+    let fixture = RegistryFixture::new();
+    fixture.server.reset();
+    let out = fixture
         .pull(&["--commit-metadata-only", REF, "--format", "json"])
         .ok();
     let document: Value = serde_json::from_str(&out.stdout).expect("JSON");
@@ -216,23 +216,23 @@ fn commits_alone() {
     assert_eq!(planned["download"]["way"], "layers");
     assert!(planned["download"]["bytes"].as_u64().expect("bytes") > 0);
     assert_eq!(planned["signed"], true);
-    assert!(gallery.fetched("1.99").is_empty());
-    assert_eq!(gallery.host.refs(), Vec::<String>::new());
+    assert!(fixture.fetched("1.99").is_empty());
+    assert_eq!(fixture.host.refs(), Vec::<String>::new());
 }
 
 #[test]
-fn a_real_registry_filled_by_us_and_by_skopeo() {
-    let (Some(registry), gallery) = (Registry::start(), Gallery::new()) else {
+fn a_real_registry_with_images_by_ostree_go_and_by_skopeo() {
+    let (Some(registry), fixture) = (Registry::start(), RegistryFixture::new()) else {
         return;
     };
     let host = registry.host();
     let image = format!("docker://{host}/acme/go-sdk");
-    gallery
+    fixture
         .publisher
         .run(["export", "oci", "1.99.1", &image, "--tls-verify=false"])
         .ok();
     // The channel goes there by skopeo, with the index and all.
-    let from = format!("oci:{}:1.99", gallery.layout().display());
+    let from = format!("oci:{}:1.99", fixture.layout().display());
     let to = format!("{image}:1.99");
     let copy = [
         "copy",
@@ -245,22 +245,22 @@ fn a_real_registry_filled_by_us_and_by_skopeo() {
     let Some(mut copy) = skopeo(copy) else { return };
     run(&mut copy).ok();
     let url = format!("oci+http://{host}/acme/go-sdk");
-    let keys = gallery.gpg.export(&gallery.key);
+    let keys = fixture.gpg.export(&fixture.key);
     let keys = keys.to_str().expect("UTF-8").to_owned();
-    gallery
+    fixture
         .root(["remote", "add", "acme", &url, "--gpg-import", &keys])
         .ok();
-    gallery.root(["install", "1.99"]).ok();
-    gallery.root(["install", "1.99.1", "--no-activate"]).ok();
-    let repo = gallery.host.path("root/repo");
+    fixture.root(["install", "1.99"]).ok();
+    fixture.root(["install", "1.99.1", "--no-activate"]).ok();
+    let repo = fixture.host.path("root/repo");
     ostree::ostree(&repo, ["fsck", "--quiet"]);
     for (name, here) in [
         ("1.99", "acme:go-sdk/x86_64/1.99"),
         ("1.99.1", "acme:go-sdk/x86_64/1.99.1"),
     ] {
-        let there = gallery
+        let there = fixture
             .publisher
-            .bench
+            .sandbox
             .rev(&format!("go-sdk/x86_64/{name}"));
         assert_eq!(
             Some(ostree::ostree(&repo, ["rev-parse", here]).trim().to_owned()),
@@ -275,11 +275,11 @@ fn a_real_registry_filled_by_us_and_by_skopeo() {
         return;
     };
     let url = format!("oci+http://{}/acme/go-sdk", guarded.host());
-    gallery
+    fixture
         .host
         .run(["remote", "add", "guarded", &url, "--no-gpg-verify"])
         .ok();
-    let out = gallery.host.run(["pull", "guarded", REF]).exits(1);
+    let out = fixture.host.run(["pull", "guarded", REF]).exits(1);
     let said = out.stderr.replace(&guarded.host(), "HOST");
     insta::assert_snapshot!(said);
     let auth = BASE64_STANDARD.encode("builder:secret");
@@ -287,7 +287,7 @@ fn a_real_registry_filled_by_us_and_by_skopeo() {
         "{{\"auths\":{{\"{}\":{{\"auth\":\"{auth}\"}}}}}}",
         guarded.host()
     );
-    let file = gallery.publisher.bench.write("auth.json", &auths);
+    let file = fixture.publisher.sandbox.write("auth.json", &auths);
     let image = format!("docker://{}/acme/go-sdk", guarded.host());
     let export = [
         "export",
@@ -298,24 +298,24 @@ fn a_real_registry_filled_by_us_and_by_skopeo() {
         "--authfile",
         "auth.json",
     ];
-    gallery.publisher.run(export).ok();
-    let mut pull = gallery.host.ostree_go(["pull", "guarded", REF]);
+    fixture.publisher.run(export).ok();
+    let mut pull = fixture.host.ostree_go(["pull", "guarded", REF]);
     run(pull.env("REGISTRY_AUTH_FILE", file)).ok();
     // Credentials in the URL do as well, and are not shown.
     let url = format!("oci+http://builder:secret@{}/acme/go-sdk", guarded.host());
-    gallery
+    fixture
         .host
         .run(["remote", "add", "known", &url, "--no-gpg-verify"])
         .ok();
-    gallery.host.run(["pull", "known", REF]).ok();
-    let listed = gallery.host.run(["remote", "list"]).ok().stdout;
+    fixture.host.run(["pull", "known", REF]).ok();
+    let listed = fixture.host.run(["remote", "list"]).ok().stdout;
     assert!(!listed.contains("secret"), "{listed}");
 }
 
-/// The command on a root, killed at a point.
+/// Runs the command for a root directory, and kills it at a failpoint.
 #[test]
-fn a_killed_pull_leaves_nothing_half_done() {
-    let gallery = Gallery::new();
+fn a_killed_pull_leaves_a_consistent_repository() {
+    let fixture = RegistryFixture::new();
     for point in [
         "pull.fetched",
         "pull.locked",
@@ -323,18 +323,18 @@ fn a_killed_pull_leaves_nothing_half_done() {
         "transaction.objects-moved",
         "pull.committed",
     ] {
-        let mut pull: Command = gallery.host.ostree_go(["pull", REF]);
+        let mut pull: Command = fixture.host.ostree_go(["pull", REF]);
         let out = run(pull.env("OSTREE_GO_FAILPOINT", point));
         assert_eq!(out.code(), None, "{point}: {}", out.stderr);
-        gallery.host.fsck();
+        fixture.host.fsck();
     }
-    gallery.pull(&[REF]).ok();
-    gallery.host.fsck();
-    assert_eq!(gallery.host.refs().len(), 4);
+    fixture.pull(&[REF]).ok();
+    fixture.host.fsck();
+    assert_eq!(fixture.host.refs().len(), 4);
 }
 
 #[test]
-fn a_real_sdk_by_way_of_a_real_registry() {
+fn a_real_sdk_from_a_real_registry() {
     if std::env::consts::ARCH != "x86_64" {
         return tools::skip("this machine cannot run x86_64 programs");
     }
@@ -343,8 +343,8 @@ fn a_real_sdk_by_way_of_a_real_registry() {
         return;
     };
     let lines = format!("arches: [x86_64]\n{}", source(&sdk.tar_gz));
-    host.bench.treefile("1.26.5", &lines);
-    host.bench.compose([]);
+    host.sandbox.treefile("1.26.5", &lines);
+    host.sandbox.compose([]);
     let image = format!("docker://{}/go-sdk", registry.host());
     let export = ["export", "oci", "1.26.5", &image, "--tls-verify=false"];
     let digest = host.run(export).ok().stdout;
@@ -356,7 +356,7 @@ fn a_real_sdk_by_way_of_a_real_registry() {
     on_root(&["remote", "add", "acme", &url, "--no-gpg-verify"]);
     on_root(&["install", &format!("1.26.5@{}", digest.trim())]);
     host.check();
-    let there = host.bench.rev("go-sdk/x86_64/1.26.5");
+    let there = host.sandbox.rev("go-sdk/x86_64/1.26.5");
     let here = ostree::ostree(
         &host.root().join("repo"),
         ["rev-parse", "acme:go-sdk/x86_64/1.26.5"],

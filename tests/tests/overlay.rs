@@ -1,11 +1,11 @@
-//! `overlay`: the commit has the tree that the stock `ostree commit` makes of the same trees.
+//! `overlay`: the resulting tree is identical to that of the stock `ostree commit` from the same trees.
 
 use ostree_go_sdk::{Arch, failpoint};
-use ostree_go_tests::bench::{Bench, TOY_SOURCE, source};
 use ostree_go_tests::cli::run;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::os::{BASE, Os, content, stock};
 use ostree_go_tests::ostree::{init, ostree, try_ostree};
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE, source};
 use ostree_go_tests::sdk::sdk;
 use ostree_go_tests::state::State;
 use ostree_go_tests::tools::is_root;
@@ -18,34 +18,34 @@ use std::process::Command;
 const SDK: &str = "go-sdk/x86_64/1.99.1";
 const NEW: &str = "os/x86_64/go";
 
-/// More than Go's own files: configuration, which an OS keeps in `/usr/etc`.
+/// Additional configuration files, which an OS keeps in `/usr/etc`.
 const ETC: &str =
     "layers: { site: { add-files: [{ path: /etc/go/env.conf, content: \"A=1\\n\" }] } }";
 
-fn bench(mode: &str, lines: &str) -> Bench {
-    let bench = Bench::with_toys(lines);
-    init(&bench.repo(), mode);
-    bench.compose([]);
-    bench
+fn sandbox(mode: &str, lines: &str) -> Sandbox {
+    let sandbox = Sandbox::with_toys(lines);
+    init(&sandbox.repo(), mode);
+    sandbox.compose([]);
+    sandbox
 }
 
-fn overlay(bench: &Bench, args: &[&str]) -> String {
+fn overlay(sandbox: &Sandbox, args: &[&str]) -> String {
     let all = ["overlay", BASE, "1.99.1", "--ref", NEW];
-    let out = bench.run(all.iter().chain(args).copied()).ok();
+    let out = sandbox.run(all.iter().chain(args).copied()).ok();
     out.stdout.trim().to_owned()
 }
 
-/// What people see, with ids and paths that differ from run to run left out.
-fn refused(bench: &Bench, args: &[&str]) -> String {
-    let before = State::of(&bench.repo());
-    let out = bench.run(["overlay"].iter().chain(args).copied());
+/// Returns the output without the IDs and paths that differ between runs.
+fn refused(sandbox: &Sandbox, args: &[&str]) -> String {
+    let before = State::of(&sandbox.repo());
+    let out = sandbox.run(["overlay"].iter().chain(args).copied());
     assert_ne!(out.code(), Some(0), "{args:?}");
-    State::of(&bench.repo()).assert_is(&before);
-    let folder = bench.path("").display().to_string();
+    State::of(&sandbox.repo()).assert_is(&before);
+    let folder = sandbox.path("").display().to_string();
     out.stderr.replace(folder.trim_end_matches('/'), "DIR")
 }
 
-/// Commit ids follow from the trees, so that only those of bases and SDKs are in messages.
+/// Commit IDs depend on the trees, so messages contain only those of bases and SDKs.
 macro_rules! assert_refused {
     ($text:expr, @$expected:literal) => {
         insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT"), ("fd/[0-9]+", "FD")]}, {
@@ -55,23 +55,23 @@ macro_rules! assert_refused {
 }
 
 #[test]
-fn has_the_tree_that_the_stock_command_makes() {
+fn the_tree_is_identical_to_the_stock_commands() {
     let modes: &[&str] = match is_root() {
         true => &["archive", "bare-user", "bare"],
         false => &["archive", "bare-user"],
     };
     let mut commits = Vec::new();
     for mode in modes {
-        let bench = bench(mode, "");
-        Os::new(&bench).commit_here();
-        commits.push(overlay(&bench, &[]));
-        bench.fsck();
+        let sandbox = sandbox(mode, "");
+        Os::new(&sandbox).commit_here();
+        commits.push(overlay(&sandbox, &[]));
+        sandbox.fsck();
         assert_eq!(
-            content(&bench.repo(), NEW),
-            stock(&bench.repo(), &[BASE, SDK]),
+            content(&sandbox.repo(), NEW),
+            stock(&sandbox.repo(), &[BASE, SDK]),
             "{mode}"
         );
-        let listed = ostree(&bench.repo(), ["ls", "-RX", NEW]);
+        let listed = ostree(&sandbox.repo(), ["ls", "-RX", NEW]);
         insta::allow_duplicates!(insta::assert_snapshot!(listed, @r"
         d00755 0 0      0 { [(b'security.selinux', b'system_u:object_r:root_t:s0')] } /
         l00777 0 0      0 { [(b'security.selinux', b'system_u:object_r:default_t:s0')] } /bin -> usr/bin
@@ -125,7 +125,7 @@ fn has_the_tree_that_the_stock_command_makes() {
         -00644 0 0      7 { [(b'security.selinux', b'system_u:object_r:usr_t:s0')] } /usr/lib/systemd/system/a\x2db.service
         "));
         // Nothing of the base is gone or other.
-        let diff = ostree(&bench.repo(), ["diff", BASE, NEW]);
+        let diff = ostree(&sandbox.repo(), ["diff", BASE, NEW]);
         let other: Vec<_> = diff
             .lines()
             .filter(|line| !line.starts_with("A "))
@@ -137,14 +137,14 @@ fn has_the_tree_that_the_stock_command_makes() {
 }
 
 #[test]
-fn says_what_the_base_says_and_which_sdks_it_has() {
-    let bench = bench("archive", "");
-    let base = Os::new(&bench).commit_here();
-    overlay(&bench, &["--no-parent"]);
-    let shown = bench.run(["show", NEW, "--format", "json"]).ok().stdout;
+fn metadata_of_the_base_is_kept_and_sdks_are_recorded() {
+    let sandbox = sandbox("archive", "");
+    let base = Os::new(&sandbox).commit_here();
+    overlay(&sandbox, &["--no-parent"]);
+    let shown = sandbox.run(["show", NEW, "--format", "json"]).ok().stdout;
     let mut shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["metadata"]["sdk.base"], base);
-    let sdk = bench.rev(SDK).unwrap();
+    let sdk = sandbox.rev(SDK).unwrap();
     let release = shown["metadata"]["sdk.releases"][0].take();
     assert_eq!(release["commit"], sdk);
     assert_eq!(release["ref"], SDK);
@@ -154,7 +154,7 @@ fn says_what_the_base_says_and_which_sdks_it_has() {
         ["common", "site", "toolchain"]
     );
     assert_eq!(shown["kind"], "image");
-    let raw = ostree(&bench.repo(), ["show", "--raw", NEW]);
+    let raw = ostree(&sandbox.repo(), ["show", "--raw", NEW]);
     insta::with_settings!({filters => [("[0-9a-f]{64}", "COMMIT")]}, {
         insta::assert_snapshot!(raw, @"
         commit COMMIT
@@ -162,56 +162,59 @@ fn says_what_the_base_says_and_which_sdks_it_has() {
         ");
     });
     // It is no release: nothing here promotes it, installs it or lays it over another OS.
-    bench.run(["promote", NEW, "stable"]).exits(1);
-    bench.run(["overlay", BASE, NEW, "--ref", "x"]).exits(1);
-    let listed = bench.run(["list"]).ok();
+    sandbox.run(["promote", NEW, "stable"]).exits(1);
+    sandbox.run(["overlay", BASE, NEW, "--ref", "x"]).exits(1);
+    let listed = sandbox.run(["list"]).ok();
     assert!(!listed.stdout.contains("os/"), "{}", listed.stdout);
 }
 
 #[test]
-fn the_same_again_changes_nothing() {
-    let bench = bench("archive", "");
-    Os::new(&bench).commit_here();
+fn a_second_overlay_changes_nothing() {
+    let sandbox = sandbox("archive", "");
+    Os::new(&sandbox).commit_here();
     // A commit that goes to a file moves no ref.
-    let first = overlay(&bench, &["--write-commitid-to=id"]);
-    assert_eq!(fs::read_to_string(bench.path("id")).unwrap(), first);
-    assert_eq!(bench.rev(NEW), None);
+    let first = overlay(&sandbox, &["--write-commitid-to=id"]);
+    assert_eq!(fs::read_to_string(sandbox.path("id")).unwrap(), first);
+    assert_eq!(sandbox.rev(NEW), None);
     let args = ["--touch-if-changed=touched"];
-    assert_eq!(overlay(&bench, &args), first);
-    assert_eq!(bench.rev(NEW).as_ref(), Some(&first));
-    assert!(bench.path("touched").exists());
-    fs::remove_file(bench.path("touched")).unwrap();
-    let before = State::of(&bench.repo());
+    assert_eq!(overlay(&sandbox, &args), first);
+    assert_eq!(sandbox.rev(NEW).as_ref(), Some(&first));
+    assert!(sandbox.path("touched").exists());
+    fs::remove_file(sandbox.path("touched")).unwrap();
+    let before = State::of(&sandbox.repo());
     let all = ["overlay", BASE, SDK, "--ref", NEW, "--unchanged-exit-77"];
-    let out = bench.run(all.iter().chain(&args).copied()).exits(77);
+    let out = sandbox.run(all.iter().chain(&args).copied()).exits(77);
     assert_eq!(out.stdout.trim(), first);
-    assert!(!bench.path("touched").exists());
-    State::of(&bench.repo()).assert_is(&before);
+    assert!(!sandbox.path("touched").exists());
+    State::of(&sandbox.repo()).assert_is(&before);
 
     // Another base is a new commit after the last one, never earlier.
-    Os::new(&bench).file("usr/lib/new", "x\n").commit_here();
-    let out = bench
+    Os::new(&sandbox).file("usr/lib/new", "x\n").commit_here();
+    let out = sandbox
         .run(["overlay", BASE, SDK, "--ref", NEW, "--dry-run"])
         .ok();
     insta::assert_snapshot!(out.stdout, @"os/x86_64/go: 15 files to add");
-    let mut command = bench.ostree_go(["overlay", BASE, SDK, "--ref", NEW, "--version", "45"]);
+    let mut command = sandbox.ostree_go(["overlay", BASE, SDK, "--ref", NEW, "--version", "45"]);
     let out = run(command.env("SOURCE_DATE_EPOCH", "1000")).ok();
     let second = out.stdout.trim();
-    let log = ostree(&bench.repo(), ["log", NEW]);
+    let log = ostree(&sandbox.repo(), ["log", NEW]);
     assert!(log.contains(second) && log.contains(&first), "{log}");
     assert!(log.contains("Version: 45"), "{log}");
     assert_eq!(log.matches("2026-01-02 03:04:05").count(), 2, "{log}");
     // One SDK more, over what an overlay has made.
-    bench.toys("1.98.7");
+    sandbox.toys("1.98.7");
     let all = "layers: { all: { include: [VERSION, LICENSE, go.env, lib, pkg, src, bin] } }";
     let exclude = "exclude: [api, doc, misc, test]\narches: [x86_64]";
     let text = format!("version: 1.98.7\n{TOY_SOURCE}\n{exclude}\n{all}\n");
-    bench.write("go.yaml", &text);
-    bench.compose([]);
-    bench
+    sandbox.write("go.yaml", &text);
+    sandbox.compose([]);
+    sandbox
         .run(["overlay", NEW, "1.98.7", "--ref", "os/both"])
         .ok();
-    let shown = bench.run(["show", "os/both", "--format=json"]).ok().stdout;
+    let shown = sandbox
+        .run(["show", "os/both", "--format=json"])
+        .ok()
+        .stdout;
     let shown: Value = serde_json::from_str(&shown).unwrap();
     let versions: Vec<_> = shown["metadata"]["sdk.releases"]
         .as_array()
@@ -222,113 +225,113 @@ fn the_same_again_changes_nothing() {
     assert_eq!(versions, ["1.99.1", "1.98.7"]);
     assert_eq!(shown["version"], Value::Null);
     assert_eq!(
-        content(&bench.repo(), "os/both"),
-        stock(&bench.repo(), &[NEW, "go-sdk/x86_64/1.98.7"])
+        content(&sandbox.repo(), "os/both"),
+        stock(&sandbox.repo(), &[NEW, "go-sdk/x86_64/1.98.7"])
     );
 }
 
 #[test]
-fn a_path_that_is_taken_is_an_error_unless_overridden() {
-    let bench = bench("archive", "");
-    let os = Os::new(&bench);
+fn a_path_conflict_is_an_error_unless_overridden() {
+    let sandbox = sandbox("archive", "");
+    let os = Os::new(&sandbox);
     os.file("usr/bin/go", "#!/bin/sh\n").commit_here();
-    assert_refused!(refused(&bench, &[BASE, SDK, "--ref", NEW]), @"
+    assert_refused!(refused(&sandbox, &[BASE, SDK, "--ref", NEW]), @"
     error: SDK COMMIT and the base COMMIT both have /usr/bin/go: the contents differ
     hint: use --override to let files of the SDK replace the others
     ");
-    overlay(&bench, &["--override"]);
+    overlay(&sandbox, &["--override"]);
     assert_eq!(
-        content(&bench.repo(), NEW),
-        stock(&bench.repo(), &[BASE, SDK])
+        content(&sandbox.repo(), NEW),
+        stock(&sandbox.repo(), &[BASE, SDK])
     );
-    bench.fsck();
+    sandbox.fsck();
 
     // What is equal but for the label is no conflict, and stays the base's.
     fs::remove_file(os.tree.join("usr/bin/go")).unwrap();
     let license = "usr/lib/sdk/go-1.99/LICENSE";
     os.file(license, "Copyright 2009 The Toy Authors.\n")
         .commit_here();
-    overlay(&bench, &[]);
+    overlay(&sandbox, &[]);
     assert_eq!(
-        content(&bench.repo(), NEW),
-        stock(&bench.repo(), &[BASE, SDK])
+        content(&sandbox.repo(), NEW),
+        stock(&sandbox.repo(), &[BASE, SDK])
     );
 
     // Directories that are there keep their mode, as with rpm-ostree.
     os.mode("usr/lib/sdk", 0o700).commit_here();
-    overlay(&bench, &[]);
-    let listed = ostree(&bench.repo(), ["ls", "-d", NEW, "/usr/lib/sdk"]);
+    overlay(&sandbox, &[]);
+    let listed = ostree(&sandbox.repo(), ["ls", "-d", NEW, "/usr/lib/sdk"]);
     assert!(listed.starts_with("d00700"), "{listed}");
 
     // A file never takes a directory's place, nor the other way round.
     fs::remove_file(os.tree.join(license)).unwrap();
     os.file(&format!("{license}/x"), "x\n").commit_here();
     let args = [BASE, SDK, "--ref", NEW, "--override"];
-    assert_refused!(refused(&bench, &args), @"error: SDK COMMIT and the base COMMIT both have /usr/lib/sdk/go-1.99/LICENSE: only one is a directory");
+    assert_refused!(refused(&sandbox, &args), @"error: SDK COMMIT and the base COMMIT both have /usr/lib/sdk/go-1.99/LICENSE: only one is a directory");
     fs::remove_dir_all(os.tree.join("usr/lib/sdk")).unwrap();
     os.file("usr/lib/sdk", "x\n").commit_here();
-    assert_refused!(refused(&bench, &args), @"error: SDK COMMIT and the base COMMIT both have /usr/lib/sdk: only one is a directory");
+    assert_refused!(refused(&sandbox, &args), @"error: SDK COMMIT and the base COMMIT both have /usr/lib/sdk: only one is a directory");
     // Two SDKs with the same links.
     fs::remove_file(os.tree.join("usr/lib/sdk")).unwrap();
     os.commit_here();
-    bench.toys("1.98.7");
-    bench.treefile("1.98.7", TOY_SOURCE);
-    bench.compose([]);
+    sandbox.toys("1.98.7");
+    sandbox.treefile("1.98.7", TOY_SOURCE);
+    sandbox.compose([]);
     let args = [BASE, SDK, "1.98.7", "--ref", NEW];
-    assert_refused!(refused(&bench, &args), @"
+    assert_refused!(refused(&sandbox, &args), @"
     error: SDK COMMIT and SDK COMMIT both have /usr/bin/go: the contents differ
     hint: use --override to let files of the SDK replace the others
     ");
 }
 
 #[test]
-fn configuration_goes_where_an_os_keeps_it() {
-    let bench = bench("archive", ETC);
-    let os = Os::new(&bench);
+fn configuration_is_moved_to_usr_etc() {
+    let sandbox = sandbox("archive", ETC);
+    let os = Os::new(&sandbox);
     os.commit_here();
-    overlay(&bench, &[]);
-    let label = |name: &str| ostree(&bench.repo(), ["ls", "-X", name, "/usr/etc/go/env.conf"]);
+    overlay(&sandbox, &[]);
+    let label = |name: &str| ostree(&sandbox.repo(), ["ls", "-X", name, "/usr/etc/go/env.conf"]);
     assert!(label(NEW).contains("usr_etc_t"), "{}", label(NEW));
-    assert!(!ostree(&bench.repo(), ["ls", NEW]).contains(" /etc"));
-    overlay(&bench, &["--selinux-labeling-epoch=1"]);
+    assert!(!ostree(&sandbox.repo(), ["ls", NEW]).contains(" /etc"));
+    overlay(&sandbox, &["--selinux-labeling-epoch=1"]);
     assert!(label(NEW).contains(":etc_t"), "{}", label(NEW));
     // A tree that is no deployment's has it as it is.
     fs::rename(os.tree.join("usr/etc"), os.tree.join("etc")).unwrap();
     os.commit_here();
-    overlay(&bench, &[]);
-    ostree(&bench.repo(), ["ls", NEW, "/etc/go/env.conf"]);
+    overlay(&sandbox, &[]);
+    ostree(&sandbox.repo(), ["ls", NEW, "/etc/go/env.conf"]);
     os.file("usr/etc/x", "x\n").commit_here();
-    assert_refused!(refused(&bench, &[BASE, SDK, "--ref", NEW]), @"error: the base COMMIT has both /etc and /usr/etc");
+    assert_refused!(refused(&sandbox, &[BASE, SDK, "--ref", NEW]), @"error: the base COMMIT has both /etc and /usr/etc");
     fs::remove_dir_all(os.tree.join("etc")).unwrap();
     os.commit_here();
     let both = ETC.replace(
         "add-files: [",
         "add-files: [{ path: /usr/etc/x, content: y }, ",
     );
-    bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{both}"));
-    bench.compose(["--replace"]);
-    assert_refused!(refused(&bench, &[BASE, SDK, "--ref", NEW]), @"error: SDK COMMIT has both /etc and /usr/etc");
+    sandbox.treefile("1.99.1", &format!("{TOY_SOURCE}\n{both}"));
+    sandbox.compose(["--replace"]);
+    assert_refused!(refused(&sandbox, &[BASE, SDK, "--ref", NEW]), @"error: SDK COMMIT has both /etc and /usr/etc");
 }
 
 #[test]
-fn an_os_without_a_policy_gets_the_files_as_they_are() {
-    let sdks = bench("archive", "");
+fn an_os_without_a_policy_gets_unlabelled_files() {
+    let sdks = sandbox("archive", "");
     for mode in ["archive", "bare-user", "bare-user-only"] {
-        let bench = Bench::new();
-        init(&bench.repo(), mode);
-        let os = Os::without_policy(&bench);
+        let sandbox = Sandbox::new();
+        init(&sandbox.repo(), mode);
+        let os = Os::without_policy(&sandbox);
         os.mode("usr/bin/sh", 0o755).commit_here();
         let repo = sdks.repo().display().to_string();
         let args = [BASE, SDK, "--ref", NEW, "--sdk-repo", &repo];
-        let out = bench.run(["overlay"].iter().chain(&args).copied()).ok();
+        let out = sandbox.run(["overlay"].iter().chain(&args).copied()).ok();
         assert!(out.stderr.contains("no SELinux policy"), "{}", out.stderr);
         assert!(out.stderr.contains("without labels"), "{}", out.stderr);
-        bench.fsck();
+        sandbox.fsck();
         let path = "/usr/lib/sdk/go-1.99/bin/go";
-        let id = |bench: &Bench, name| ostree(&bench.repo(), ["ls", "-C", name, path]);
-        assert_eq!(id(&bench, NEW), id(&sdks, SDK));
+        let id = |sandbox: &Sandbox, name| ostree(&sandbox.repo(), ["ls", "-C", name, path]);
+        assert_eq!(id(&sandbox, NEW), id(&sdks, SDK));
         assert_eq!(
-            bench.refs(),
+            sandbox.refs(),
             [BASE, NEW],
             "the SDK's refs stay where they are"
         );
@@ -342,13 +345,21 @@ fn an_os_without_a_policy_gets_the_files_as_they_are() {
                 "usr/etc/selinux/toy/contexts/files/file_contexts",
                 "/.* a:b:c:s0\n",
             );
-            fs::rename(os.tree.join("usr/etc/selinux/config"), bench.path("config")).unwrap();
+            fs::rename(
+                os.tree.join("usr/etc/selinux/config"),
+                sandbox.path("config"),
+            )
+            .unwrap();
             os.commit_here();
-            fs::rename(bench.path("config"), os.tree.join("usr/etc/selinux/config")).unwrap();
+            fs::rename(
+                sandbox.path("config"),
+                os.tree.join("usr/etc/selinux/config"),
+            )
+            .unwrap();
             let tree = format!("--tree=dir={}", os.tree.display());
             let branch = format!("--branch={BASE}");
             ostree(
-                &bench.repo(),
+                &sandbox.repo(),
                 [
                     "commit",
                     &tree,
@@ -358,7 +369,7 @@ fn an_os_without_a_policy_gets_the_files_as_they_are() {
                     "--no-xattrs",
                 ],
             );
-            assert_refused!(refused(&bench, &args), @"
+            assert_refused!(refused(&sandbox, &args), @"
             error: repository DIR/repo is bare-user-only and cannot hold the SELinux labels that the policy of the base COMMIT asks for
             hint: use a repository of mode archive, bare-user or bare
             ");
@@ -367,45 +378,45 @@ fn an_os_without_a_policy_gets_the_files_as_they_are() {
 }
 
 #[test]
-fn killed_at_any_point_it_leaves_the_ref_or_has_moved_it() {
+fn a_kill_at_any_point_leaves_a_consistent_ref() {
     let points = failpoint::OVERLAY_NAMES.iter().copied();
     for point in points.chain(["transaction.objects-moved", "transaction.ref-moved"]) {
-        let bench = bench("archive", "");
-        Os::new(&bench).commit_here();
-        let mut command = bench.ostree_go(["overlay", BASE, SDK, "--ref", NEW]);
+        let sandbox = sandbox("archive", "");
+        Os::new(&sandbox).commit_here();
+        let mut command = sandbox.ostree_go(["overlay", BASE, SDK, "--ref", NEW]);
         let out = run(command.env("OSTREE_GO_FAILPOINT", point));
         assert_eq!(out.status.signal(), Some(9), "{point}: {}", out.stderr);
         let moved = point == "transaction.ref-moved";
-        assert_eq!(bench.rev(NEW).is_some(), moved, "{point}");
-        bench.fsck();
+        assert_eq!(sandbox.rev(NEW).is_some(), moved, "{point}");
+        sandbox.fsck();
         let unchanged = ["overlay", BASE, SDK, "--ref", NEW, "--unchanged-exit-77"];
-        bench.run(unchanged).exits(if moved { 77 } else { 0 });
-        State::of(&bench.repo());
+        sandbox.run(unchanged).exits(if moved { 77 } else { 0 });
+        State::of(&sandbox.repo());
     }
 }
 
 #[test]
 fn files_of_the_base_are_not_read() {
-    let bench = bench("bare-user", "");
-    Os::new(&bench).commit_here();
-    let first = overlay(&bench, &["--no-parent"]);
+    let sandbox = sandbox("bare-user", "");
+    Os::new(&sandbox).commit_here();
+    let first = overlay(&sandbox, &["--no-parent"]);
     let find = Command::new("grep")
         .args(["-rl", "a kernel"])
-        .arg(bench.repo().join("objects"))
+        .arg(sandbox.repo().join("objects"))
         .output()
         .unwrap();
     let object = String::from_utf8(find.stdout).unwrap();
     fs::remove_file(object.trim()).unwrap();
-    ostree(&bench.repo(), ["refs", "--delete", NEW]);
-    assert_eq!(overlay(&bench, &["--no-parent"]), first);
+    ostree(&sandbox.repo(), ["refs", "--delete", NEW]);
+    assert_eq!(overlay(&sandbox, &["--no-parent"]), first);
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
-    let bench = bench("archive", "");
-    let base = Os::new(&bench).commit_here();
+fn invalid_requests_are_refused() {
+    let sandbox = sandbox("archive", "");
+    let base = Os::new(&sandbox).commit_here();
     let new = ["--ref", NEW];
-    let refused = |args: &[&str]| refused(&bench, &[args, &new].concat());
+    let refused = |args: &[&str]| refused(&sandbox, &[args, &new].concat());
     assert_refused!(refused(&[BASE, "go-sdk/aarch64/1.99.1"]), @"
     error: commit COMMIT is for aarch64, and the base COMMIT is for x86_64
     hint: use the full ref of the SDK: go-sdk/ARCH/VERSION
@@ -440,9 +451,9 @@ fn what_cannot_be_is_refused() {
     ");
 
     // A pull of the commit alone.
-    let partial = bench.path("partial");
+    let partial = sandbox.path("partial");
     init(&partial, "archive");
-    let url = format!("file://{}", bench.repo().display());
+    let url = format!("file://{}", sandbox.repo().display());
     ostree(&partial, ["remote", "add", "--no-gpg-verify", "r", &url]);
     ostree(&partial, ["pull", "--commit-metadata-only", "r", SDK]);
     ostree(&partial, ["refs", "--create", SDK, &format!("r:{SDK}")]);
@@ -452,11 +463,11 @@ fn what_cannot_be_is_refused() {
     ");
 
     // A policy that is none.
-    let os = Os::new(&bench);
+    let os = Os::new(&sandbox);
     fs::remove_dir_all(os.tree.join("usr/etc/selinux/toy/policy")).unwrap();
     let tree = format!("--tree=dir={}", os.tree.display());
     ostree(
-        &bench.repo(),
+        &sandbox.repo(),
         ["commit", &tree, "--branch=os/bad", "--no-xattrs"],
     );
     assert_refused!(refused(&["os/bad", SDK]), @"
@@ -466,55 +477,55 @@ fn what_cannot_be_is_refused() {
 
     // A damaged file of the SDK: nothing is committed.
     let path = "/usr/lib/sdk/go-1.99/LICENSE";
-    let listed = ostree(&bench.repo(), ["ls", "-C", SDK, path]);
+    let listed = ostree(&sandbox.repo(), ["ls", "-C", SDK, path]);
     let id = listed.split(' ').find(|word| word.len() == 64).unwrap();
-    let object = bench
+    let object = sandbox
         .repo()
         .join(format!("objects/{}/{}.filez", &id[..2], &id[2..]));
     let mut bytes = fs::read(&object).unwrap();
     let other = ostree(
-        &bench.repo(),
+        &sandbox.repo(),
         ["ls", "-C", SDK, "/usr/lib/sdk/go-1.99/go.env"],
     );
     let other = other.split(' ').find(|word| word.len() == 64).unwrap();
     let good = bytes.clone();
     bytes = fs::read(
-        bench
+        sandbox
             .repo()
             .join(format!("objects/{}/{}.filez", &other[..2], &other[2..])),
     )
     .unwrap();
     fs::write(&object, bytes).unwrap();
-    let out = bench.run(["overlay", BASE, SDK, "--ref", NEW]).exits(1);
+    let out = sandbox.run(["overlay", BASE, SDK, "--ref", NEW]).exits(1);
     assert_refused!(out.stderr, @"error: /usr/lib/sdk/go-1.99/LICENSE is damaged in the repository: its object is COMMIT, expected COMMIT");
-    assert_eq!(bench.rev(NEW), None);
+    assert_eq!(sandbox.rev(NEW), None);
     fs::write(&object, good).unwrap();
-    assert_eq!(bench.rev(BASE).unwrap(), base);
+    assert_eq!(sandbox.rev(BASE).unwrap(), base);
 }
 
 #[test]
-fn the_commit_is_signed_and_told_in_json() {
-    let (bench, gpg) = (bench("archive", ""), Gpg::new());
-    Os::new(&bench).commit_here();
+fn the_commit_is_signed_and_reported_in_json() {
+    let (sandbox, gpg) = (sandbox("archive", ""), Gpg::new());
+    Os::new(&sandbox).commit_here();
     let key = gpg.key("os");
     let home = gpg.home().display().to_string();
     let args = ["--gpg-sign", &key, "--gpg-homedir", &home];
     let all = ["overlay", BASE, SDK, "--ref", NEW, "--format", "json"];
-    let first = bench.run(all).ok();
+    let first = sandbox.run(all).ok();
     let json: Value = serde_json::from_str(&first.stdout).unwrap();
-    assert_eq!(json["commit"], bench.rev(NEW).unwrap());
-    assert_eq!(json["content"], content(&bench.repo(), NEW));
+    assert_eq!(json["commit"], sandbox.rev(NEW).unwrap());
+    assert_eq!(json["content"], content(&sandbox.repo(), NEW));
     // What is unchanged gets the signature that it lacks.
-    let second = bench.run(all.iter().chain(&args).copied()).ok();
+    let second = sandbox.run(all.iter().chain(&args).copied()).ok();
     let json: Value = serde_json::from_str(&second.stdout).unwrap();
     assert_eq!(json["unchanged"], true);
     let keys = gpg.export(&key).display().to_string();
-    bench.run(["verify", NEW, "--gpg-keys", &keys]).ok();
+    sandbox.run(["verify", NEW, "--gpg-keys", &keys]).ok();
     // A key that is not there leaves nothing.
-    let out = bench.run(["overlay", BASE, SDK, "--ref", "os/x", "--gpg-sign", "0123"]);
+    let out = sandbox.run(["overlay", BASE, SDK, "--ref", "os/x", "--gpg-sign", "0123"]);
     assert_eq!(out.code(), Some(1), "{}", out.stderr);
     assert!(
-        !try_ostree(&bench.repo(), ["rev-parse", "os/x"])
+        !try_ostree(&sandbox.repo(), ["rev-parse", "os/x"])
             .status
             .success()
     );
@@ -525,18 +536,23 @@ fn real_sdks_get_the_stock_tree_for_both_architectures() {
     let [Some(sdk), Some(_)] = Arch::ALL.map(|arch| sdk("1.26.5", arch)) else {
         return;
     };
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let both = sdk.tar_gz.to_str().unwrap().replace("amd64", "${goarch}");
-    bench.treefile("1.26.5", &source(Path::new(&both)));
-    bench.compose([]);
+    sandbox.treefile("1.26.5", &source(Path::new(&both)));
+    sandbox.compose([]);
     for arch in Arch::ALL {
         let base = format!("os/{arch}/base");
         let (new, release) = (format!("os/{arch}/go"), format!("go-sdk/{arch}/1.26.5"));
-        Os::new(&bench).commit_for(arch, &bench.repo());
+        Os::new(&sandbox).commit_for(arch, &sandbox.repo());
         // Without a slash it is the release for the base's machine, not for this one.
-        bench.run(["overlay", &base, "1.26.5", "--ref", &new]).ok();
+        sandbox
+            .run(["overlay", &base, "1.26.5", "--ref", &new])
+            .ok();
         let trees = [base.as_str(), &release];
-        assert_eq!(content(&bench.repo(), &new), stock(&bench.repo(), &trees));
+        assert_eq!(
+            content(&sandbox.repo(), &new),
+            stock(&sandbox.repo(), &trees)
+        );
     }
-    bench.fsck();
+    sandbox.fsck();
 }

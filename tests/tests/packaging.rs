@@ -1,38 +1,38 @@
-//! The specs: built for real by rpmbuild, and used by what they are for.
+//! The spec files: built by rpmbuild, and the packages used by the intended programs.
 
 use ostree_go_sdk::{gio, glib, ostree};
-use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::{binary, workspace};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::rpm::run;
+use ostree_go_tests::sandbox::Sandbox;
 use ostree_go_tests::tools;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A bench with a signed toy release and the key's public part.
-fn released() -> (Bench, Gpg, PathBuf) {
-    let (bench, gpg) = (Bench::with_toys(""), Gpg::new());
+/// Creates a sandbox with a signed toy release and the public key.
+fn released() -> (Sandbox, Gpg, PathBuf) {
+    let (sandbox, gpg) = (Sandbox::with_toys(""), Gpg::new());
     let key = gpg.key("publisher");
     let home = gpg.home().to_str().unwrap();
-    bench.compose(["--gpg-sign", &key, "--gpg-homedir", home]);
+    sandbox.compose(["--gpg-sign", &key, "--gpg-homedir", home]);
     let public = gpg.export(&key);
-    (bench, gpg, public)
+    (sandbox, gpg, public)
 }
 
-fn ref_srpm(bench: &Bench, key: &Path, more: &[&str]) -> Command {
+fn ref_srpm(sandbox: &Sandbox, key: &Path, more: &[&str]) -> Command {
     let mut command = Command::new("python3");
     command.arg(workspace().join("scripts/ref-srpm.py"));
     command.arg("--ostree-go").arg(binary());
-    command.arg("--repo").arg(bench.repo());
+    command.arg("--repo").arg(sandbox.repo());
     command.arg("--key").arg(key);
-    command.arg("--output-dir").arg(bench.path("srpm"));
+    command.arg("--output-dir").arg(sandbox.path("srpm"));
     command.args(["--remote", "acme"]).args(more);
     command
 }
 
-/// Builds a source package in a folder of its own.
+/// Builds a source package in a separate directory.
 fn build(srpm: &Path, folder: &Path) -> PathBuf {
     let define = format!("_topdir {}", folder.display());
     run(Command::new("rpmbuild")
@@ -49,7 +49,7 @@ fn query(rpm: &Path, format: &str) -> String {
     run(Command::new("rpm").args(["-qp", "--qf", format]).arg(rpm))
 }
 
-/// Unpacks a package into a folder.
+/// Unpacks a package into a directory.
 fn unpack(rpm: &Path, folder: &Path) {
     fs::create_dir(folder).unwrap();
     let script = "rpm2archive - < \"$1\" | tar -xz -C \"$2\"";
@@ -59,24 +59,27 @@ fn unpack(rpm: &Path, folder: &Path) {
 }
 
 #[test]
-fn the_package_of_refs_is_the_same_each_time_and_libostree_takes_the_remote() {
+fn the_ref_package_is_reproducible_and_libostree_accepts_its_remote() {
     for tool in ["rpmbuild", "rpm2archive", "python3", "gpg"] {
         if tools::require(tool).is_none() {
             return;
         }
     }
-    let (bench, _gpg, public) = released();
-    let url = format!("file://{}", bench.repo().display());
+    let (sandbox, _gpg, public) = released();
+    let url = format!("file://{}", sandbox.repo().display());
     let args = ["--version", "1.99.1", "--url", &url];
-    let said = run(&mut ref_srpm(&bench, &public, &args));
+    let said = run(&mut ref_srpm(&sandbox, &public, &args));
     let srpm = PathBuf::from(said.trim());
-    assert_eq!(srpm, bench.path("srpm/golang-ostree-ref-1.99.1-1.src.rpm"));
-    let first = build(&srpm, &bench.path("first"));
+    assert_eq!(
+        srpm,
+        sandbox.path("srpm/golang-ostree-ref-1.99.1-1.src.rpm")
+    );
+    let first = build(&srpm, &sandbox.path("first"));
     let source = fs::read(&srpm).unwrap();
-    run(&mut ref_srpm(&bench, &public, &args));
+    run(&mut ref_srpm(&sandbox, &public, &args));
     let is_same = fs::read(&srpm).unwrap() == source;
     assert!(is_same, "the source package is the same");
-    let second = build(&srpm, &bench.path("somewhere/else"));
+    let second = build(&srpm, &sandbox.path("somewhere/else"));
     let is_same = fs::read(&first).unwrap() == fs::read(&second).unwrap();
     assert!(is_same, "the package is the same");
     // The day of the toy's own time, as rpm takes it from a changelog.
@@ -85,7 +88,7 @@ fn the_package_of_refs_is_the_same_each_time_and_libostree_takes_the_remote() {
         "1767312000 reproducible"
     );
 
-    let root = bench.path("root");
+    let root = sandbox.path("root");
     unpack(&first, &root);
     let text = fs::read_to_string(root.join("usr/share/golang-ostree-ref/acme.json")).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
@@ -94,9 +97,9 @@ fn the_package_of_refs_is_the_same_each_time_and_libostree_takes_the_remote() {
         let release = &document["releases"][index];
         let name = format!("go-sdk/{arch}/1.99.1");
         assert_eq!(release["ref"], *name);
-        assert_eq!(release["commit"].as_str(), bench.rev(&name).as_deref());
+        assert_eq!(release["commit"].as_str(), sandbox.rev(&name).as_deref());
     }
-    pulls(&bench, &root, true);
+    pulls(&sandbox, &root, true);
     // Somebody else's key in the place of the publisher's.
     let other = Gpg::new();
     let key = other.key("other");
@@ -105,12 +108,12 @@ fn the_package_of_refs_is_the_same_each_time_and_libostree_takes_the_remote() {
         root.join("etc/pki/rpm-gpg/RPM-GPG-KEY-acme"),
     )
     .unwrap();
-    pulls(&bench, &root, false);
+    pulls(&sandbox, &root, false);
 }
 
-/// Pulls from the packaged remote as a system's own repository does, but for where the root is.
-fn pulls(bench: &Bench, root: &Path, expected: bool) {
-    let remotes = bench.path("remotes.d");
+/// Pulls from the packaged remote like the repository of a system, except for the location of the root directory.
+fn pulls(sandbox: &Sandbox, root: &Path, expected: bool) {
+    let remotes = sandbox.path("remotes.d");
     fs::create_dir_all(&remotes).unwrap();
     let conf = fs::read_to_string(root.join("etc/ostree/remotes.d/acme.conf")).unwrap();
     let keys = format!("gpgkeypath={}/etc", root.display());
@@ -120,7 +123,7 @@ fn pulls(bench: &Bench, root: &Path, expected: bool) {
         "{conf}"
     );
     fs::write(remotes.join("acme.conf"), conf).unwrap();
-    let path = bench.path(&format!("host-{expected}"));
+    let path = sandbox.path(&format!("host-{expected}"));
     let path_arg = path.to_str().unwrap();
     run(Command::new("ostree").args(["init", "--mode=bare-user-only", "--repo", path_arg]));
     let set = [
@@ -148,21 +151,21 @@ fn pulls(bench: &Bench, root: &Path, expected: bool) {
 }
 
 #[test]
-fn what_the_package_of_refs_cannot_be_made_of() {
+fn invalid_input_for_the_ref_package_is_refused() {
     for tool in ["rpmbuild", "python3", "gpg"] {
         if tools::require(tool).is_none() {
             return;
         }
     }
-    let (bench, _gpg, public) = released();
+    let (sandbox, _gpg, public) = released();
     let url = "https://ostree.example.com/repo";
-    let no_key = bench.write("no.asc", "no key");
+    let no_key = sandbox.write("no.asc", "no key");
     let refused = |key: &Path, args: &[&str]| {
-        let out = ref_srpm(&bench, key, args).output().unwrap();
+        let out = ref_srpm(&sandbox, key, args).output().unwrap();
         assert!(!out.status.success() && out.stdout.is_empty());
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         said.replace(
-            bench.path("").to_str().unwrap().trim_end_matches('/'),
+            sandbox.path("").to_str().unwrap().trim_end_matches('/'),
             "[dir]",
         )
     };
@@ -184,11 +187,11 @@ fn what_the_package_of_refs_cannot_be_made_of() {
     error: `a b` is no name for a remote, expected letters, digits, `-` and `_`
     error: [dir]/no.asc is no armoured public GPG key
     ");
-    assert!(!bench.path("srpm").exists());
+    assert!(!sandbox.path("srpm").exists());
 }
 
 #[test]
-fn the_command_s_own_source_package_is_made() {
+fn the_source_package_of_the_command_is_built() {
     for tool in ["rpmbuild", "rpmspec", "git"] {
         if tools::require(tool).is_none() {
             return;

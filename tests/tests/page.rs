@@ -1,35 +1,35 @@
-//! The page that `publish` writes, in a real browser.
+//! The index page that `publish` writes, in a real browser.
 
-use ostree_go_tests::bench::{Bench, TOY_SOURCE};
 use ostree_go_tests::cli::{ostree_go, run};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::nginx::Nginx;
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use ostree_go_tests::tools;
-use ostree_go_tests::webserver::BadServer;
+use ostree_go_tests::webserver::FaultyServer;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// A repository with two versions and their channels, published with its key.
-fn published() -> (Bench, Gpg, String) {
-    let (bench, gpg) = (Bench::new(), Gpg::new());
+/// Creates a repository with two versions and their channels, published with its key.
+fn published() -> (Sandbox, Gpg, String) {
+    let (sandbox, gpg) = (Sandbox::new(), Gpg::new());
     let key = gpg.key("publisher");
     let home = gpg.home().to_str().expect("UTF-8").to_owned();
     let sign = ["--gpg-sign", &key, "--gpg-homedir", &home];
     for version in ["1.99.1", "1.99.2"] {
-        bench.toys(version);
+        sandbox.toys(version);
         let channels = "channels: [\"go-sdk/${basearch}/1.99\", \"go-sdk/${basearch}/stable\"]";
-        bench.treefile(version, &format!("{TOY_SOURCE}\n{channels}"));
-        bench.compose(sign);
+        sandbox.treefile(version, &format!("{TOY_SOURCE}\n{channels}"));
+        sandbox.compose(sign);
     }
     let public = gpg.export(&key);
     let offer = ["--public-key", public.to_str().expect("UTF-8")];
-    bench.run([&["publish"][..], &sign, &offer].concat()).ok();
-    (bench, gpg, key)
+    sandbox.run([&["publish"][..], &sign, &offer].concat()).ok();
+    (sandbox, gpg, key)
 }
 
-/// The document after its scripts have run. No host but this machine can be found.
+/// Returns the document after its scripts have run. Only this machine can be reached.
 fn dom(chromium: &Path, profile: &Path, url: &str) -> String {
     let mut command = Command::new(chromium);
     command.args([
@@ -44,7 +44,7 @@ fn dom(chromium: &Path, profile: &Path, url: &str) -> String {
     run(command.arg(url)).ok().stdout
 }
 
-/// The text of the element with an id.
+/// Returns the text of the element with an ID.
 fn text(dom: &str, tag: &str, id: &str) -> String {
     let (_, rest) = dom
         .split_once(&format!("<{tag} id=\"{id}\">"))
@@ -57,7 +57,7 @@ fn text(dom: &str, tag: &str, id: &str) -> String {
     text
 }
 
-/// Loads the page into a frame of each width, and writes down how wide it comes out.
+/// Loads the page into frames of different widths, and records the width of the content.
 const PROBE: &str = r#"<!doctype html><body><pre id="found"></pre><script>
 const found = [];
 const frames = [390, 768, 1200].map(width => new Promise(done => {
@@ -79,22 +79,22 @@ Promise.all(frames).then(() => document.querySelector('#found').textContent = JS
 </script>"#;
 
 #[test]
-fn the_page_says_what_there_is_and_fits_every_screen() {
+fn the_page_lists_all_releases_and_fits_every_screen() {
     let Some(chromium) = tools::require("chromium") else {
         return;
     };
-    let (bench, _gpg, key) = published();
-    let server = BadServer::over(&bench.repo());
-    let profile = bench.path("profile");
+    let (sandbox, _gpg, key) = published();
+    let server = FaultyServer::serving(&sandbox.repo());
+    let profile = sandbox.path("profile");
     let dom_of = |page: &str| dom(&chromium, &profile, &format!("{}/{page}", server.url()));
     let page = dom_of("index.html");
 
     // Whatever the index for programs has, by the stock command's words.
-    let index = fs::read(bench.repo().join("index.json")).unwrap();
+    let index = fs::read(sandbox.repo().join("index.json")).unwrap();
     let index: Value = serde_json::from_slice(&index).unwrap();
-    for name in bench.refs().iter().filter(|name| !name.contains("layer")) {
+    for name in sandbox.refs().iter().filter(|name| !name.contains("layer")) {
         assert!(page.contains(&format!("<code>{name}</code>")), "{name}");
-        assert!(page.contains(&bench.rev(name).unwrap()), "{name}");
+        assert!(page.contains(&sandbox.rev(name).unwrap()), "{name}");
     }
     assert_eq!(index["releases"].as_array().unwrap().len(), 4);
     assert_eq!(page.matches("<td>signed").count(), 8);
@@ -116,7 +116,7 @@ fn the_page_says_what_there_is_and_fits_every_screen() {
         "{asked:?}"
     );
 
-    fs::write(bench.repo().join("probe.html"), PROBE).unwrap();
+    fs::write(sandbox.repo().join("probe.html"), PROBE).unwrap();
     let found = text(&dom_of("probe.html"), "pre", "found");
     let found: Value = serde_json::from_str(&found).unwrap_or_else(|e| panic!("{e}: {found}"));
     assert_eq!(found.as_array().unwrap().len(), 3);
@@ -134,12 +134,12 @@ fn the_commands_on_the_page_work_when_they_are_copied() {
     let (Some(chromium), Some(_)) = (tools::require("chromium"), tools::require("curl")) else {
         return;
     };
-    let (bench, _gpg, _) = published();
+    let (sandbox, _gpg, _) = published();
     let Some(nginx) = Nginx::start() else { return };
-    std::os::unix::fs::symlink(bench.repo(), nginx.path("repo")).unwrap();
+    std::os::unix::fs::symlink(sandbox.repo(), nginx.path("repo")).unwrap();
     let url = format!("{}/repo/index.html", nginx.url());
-    let page = dom(&chromium, &bench.path("profile"), &url);
-    let host = Bench::new();
+    let page = dom(&chromium, &sandbox.path("profile"), &url);
+    let host = Sandbox::new();
     let shell = |script: &str| {
         let binary = ostree_go().get_program().to_owned();
         let folder = Path::new(&binary).parent().unwrap().display().to_string();

@@ -1,30 +1,30 @@
-//! Publishing: what is written is what the stock `ostree` pulls, and what people read.
+//! Publishing: the stock `ostree` pulls the result, and the index page and its JSON are correct.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, source};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::nginx::Nginx;
 use ostree_go_tests::ostree::{self, ostree};
+use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::toy::Toy;
 use serde_json::Value;
 use std::path::Path;
 
 const CHANNELS: &str = "channels: [\"go-sdk/${basearch}/1.99\", \"go-sdk/${basearch}/stable\"]";
 
-/// Composes a toy release for x86_64, signed, onto two channels. Each has a file of its own.
-fn compose(bench: &Bench, version: &str, gpg: Option<(&Gpg, &str)>) {
-    let archive = bench.path(&format!("go{version}.tar.gz"));
+/// Composes a signed toy release for x86_64 into two channels. Each release has a unique file.
+fn compose(sandbox: &Sandbox, version: &str, gpg: Option<(&Gpg, &str)>) {
+    let archive = sandbox.path(&format!("go{version}.tar.gz"));
     let toy = Toy::new(Arch::X86_64).version(version);
     // Something that a delta can be made of.
     let text = format!("package fmt // {version}\n").repeat(2000);
     toy.with("src/fmt/big.go", text).tar_gz(&archive);
-    bench.treefile(
+    sandbox.treefile(
         version,
         &format!("arches: [x86_64]\n{CHANNELS}\n{}", source(&archive)),
     );
     let mut args = vec!["compose".to_owned(), "go.yaml".to_owned()];
     args.extend(signing(gpg));
-    bench.run(args.iter().map(String::as_str)).ok();
+    sandbox.run(args.iter().map(String::as_str)).ok();
 }
 
 fn signing(gpg: Option<(&Gpg, &str)>) -> Vec<String> {
@@ -39,19 +39,21 @@ fn signing(gpg: Option<(&Gpg, &str)>) -> Vec<String> {
     })
 }
 
-fn publish(bench: &Bench, more: &[String]) -> Value {
+fn publish(sandbox: &Sandbox, more: &[String]) -> Value {
     let args = ["publish", "--format", "json"].into_iter();
-    let out = bench.run(args.chain(more.iter().map(String::as_str))).ok();
+    let out = sandbox
+        .run(args.chain(more.iter().map(String::as_str)))
+        .ok();
     serde_json::from_str(&out.stdout).unwrap()
 }
 
 fn stock_client(
-    bench: &Bench,
+    sandbox: &Sandbox,
     nginx: &Nginx,
     key: Option<&Path>,
     folder: &str,
 ) -> std::path::PathBuf {
-    let client = bench.path(folder);
+    let client = sandbox.path(folder);
     ostree::init(&client, "bare-user-only");
     let trust = match key {
         Some(key) => format!("--gpg-import={}", key.display()),
@@ -73,14 +75,14 @@ fn stock_client(
 #[test]
 fn the_stock_ostree_pulls_what_was_published_by_delta() {
     let Some(nginx) = Nginx::start() else { return };
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let gpg = Gpg::new();
     let key = gpg.key("publisher");
     let signed = Some((&gpg, key.as_str()));
-    compose(&bench, "1.99.1", signed);
-    publish(&bench, &signing(signed));
-    std::os::unix::fs::symlink(bench.repo(), nginx.path("repo")).unwrap();
-    let client = stock_client(&bench, &nginx, Some(&gpg.export(&key)), "client");
+    compose(&sandbox, "1.99.1", signed);
+    publish(&sandbox, &signing(signed));
+    std::os::unix::fs::symlink(sandbox.repo(), nginx.path("repo")).unwrap();
+    let client = stock_client(&sandbox, &nginx, Some(&gpg.export(&key)), "client");
     let channel = "go-sdk/x86_64/1.99";
     let pull = |client: &Path, name: &str| {
         ostree(client, ["pull", "--require-static-deltas", "acme", name]);
@@ -89,22 +91,22 @@ fn the_stock_ostree_pulls_what_was_published_by_delta() {
             .trim()
             .to_owned()
     };
-    assert_eq!(Some(pull(&client, channel)), bench.rev(channel));
+    assert_eq!(Some(pull(&client, channel)), sandbox.rev(channel));
 
     // The next release: from the one before, and from nothing for those who are new. A web server
     // tells a summary from the last by its size and the second it was written in.
     std::thread::sleep(std::time::Duration::from_millis(1100));
-    compose(&bench, "1.99.2", signed);
-    let published = publish(&bench, &signing(signed));
-    assert_eq!(Some(pull(&client, channel)), bench.rev(channel));
-    let fresh = stock_client(&bench, &nginx, Some(&gpg.export(&key)), "fresh");
+    compose(&sandbox, "1.99.2", signed);
+    let published = publish(&sandbox, &signing(signed));
+    assert_eq!(Some(pull(&client, channel)), sandbox.rev(channel));
+    let fresh = stock_client(&sandbox, &nginx, Some(&gpg.export(&key)), "fresh");
     for name in [
         channel,
         "go-sdk/x86_64/stable",
         "go-sdk/x86_64/1.99.2",
         "go-sdk/x86_64/1.99.1",
     ] {
-        assert_eq!(Some(pull(&fresh, name)), bench.rev(name), "{name}");
+        assert_eq!(Some(pull(&fresh, name)), sandbox.rev(name), "{name}");
     }
 
     // Two releases and two channels from nothing, and each channel from its last commit; what
@@ -119,7 +121,7 @@ fn the_stock_ostree_pulls_what_was_published_by_delta() {
         2,
         "{published}"
     );
-    let again = publish(&bench, &signing(signed));
+    let again = publish(&sandbox, &signing(signed));
     assert!(
         again["deltas"]
             .as_array()
@@ -128,7 +130,7 @@ fn the_stock_ostree_pulls_what_was_published_by_delta() {
             .all(|d| d["made"] == false),
         "{again}"
     );
-    bench.fsck();
+    sandbox.fsck();
 }
 
 fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -146,14 +148,14 @@ fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn commits_of_one_tree_share_one_deltas_parts() {
+fn deltas_of_identical_trees_share_their_parts() {
     use std::os::unix::fs::MetadataExt;
-    let bench = Bench::new();
-    compose(&bench, "1.99.1", None);
-    publish(&bench, &[]);
-    let listed = ostree(&bench.repo(), ["static-delta", "list"]);
+    let sandbox = Sandbox::new();
+    compose(&sandbox, "1.99.1", None);
+    publish(&sandbox, &[]);
+    let listed = ostree(&sandbox.repo(), ["static-delta", "list"]);
     assert_eq!(listed.lines().count(), 3, "{listed}");
-    let parts = files_below(&bench.repo().join("deltas"));
+    let parts = files_below(&sandbox.repo().join("deltas"));
     let parts: Vec<_> = parts
         .iter()
         .filter(|path| path.file_name().unwrap() == "0")
@@ -165,50 +167,50 @@ fn commits_of_one_tree_share_one_deltas_parts() {
             .all(|path| path.metadata().unwrap().nlink() == 3)
     );
     for name in listed.lines() {
-        let shown = ostree(&bench.repo(), ["static-delta", "show", name]);
+        let shown = ostree(&sandbox.repo(), ["static-delta", "show", name]);
         assert!(shown.contains("Number of parts: 1"), "{shown}");
     }
 }
 
 #[test]
-fn the_index_says_what_there_is() {
-    let bench = Bench::new();
+fn the_index_lists_all_releases() {
+    let sandbox = Sandbox::new();
     let gpg = Gpg::new();
     let key = gpg.key("publisher");
-    compose(&bench, "1.99.1", Some((&gpg, &key)));
+    compose(&sandbox, "1.99.1", Some((&gpg, &key)));
     let public = gpg.export(&key);
     publish(
-        &bench,
+        &sandbox,
         &[
             "--public-key".to_owned(),
             public.to_str().unwrap().to_owned(),
         ],
     );
-    let index = std::fs::read(bench.repo().join("index.json")).unwrap();
+    let index = std::fs::read(sandbox.repo().join("index.json")).unwrap();
     let index: Value = serde_json::from_slice(&index).unwrap();
     assert_eq!(index["schema"], 1);
     assert_eq!(index["releases"][0]["ref"], "go-sdk/x86_64/1.99.1");
     assert_eq!(index["releases"][0]["signed_by"][0], key);
     assert_eq!(index["channels"].as_array().unwrap().len(), 2);
     assert_eq!(index["keys"][0], format!("{key}.asc"));
-    assert!(bench.repo().join(format!("{key}.asc")).exists());
-    let page = std::fs::read_to_string(bench.repo().join("index.html")).unwrap();
+    assert!(sandbox.repo().join(format!("{key}.asc")).exists());
+    let page = std::fs::read_to_string(sandbox.repo().join("index.html")).unwrap();
     assert!(!page.contains("src=") && !page.contains("http:") && !page.contains("https:"));
 }
 
 #[test]
 fn promote_and_log_show_a_channels_history() {
-    let bench = Bench::new();
-    compose(&bench, "1.99.1", None);
-    compose(&bench, "1.99.2", None);
+    let sandbox = Sandbox::new();
+    compose(&sandbox, "1.99.1", None);
+    compose(&sandbox, "1.99.2", None);
     let promote = |args: &[&str]| {
-        let out = bench
+        let out = sandbox
             .run(["promote"].into_iter().chain(args.iter().copied()))
             .ok();
         (out.stdout.trim().to_owned(), out.stderr)
     };
     let (id, _) = promote(&["go-sdk/x86_64/1.99.1", "beta"]);
-    assert_eq!(bench.rev("go-sdk/x86_64/beta"), Some(id.clone()));
+    assert_eq!(sandbox.rev("go-sdk/x86_64/beta"), Some(id.clone()));
     assert_eq!(
         promote(&["go-sdk/x86_64/1.99.1", "beta"]).0,
         id,
@@ -224,7 +226,7 @@ fn promote_and_log_show_a_channels_history() {
     );
     let (back, _) = promote(&["--allow-downgrade", "go-sdk/x86_64/1.99.1", "beta"]);
     assert_ne!(back, next);
-    let log = bench.run(["log", "go-sdk/x86_64/beta"]).ok().stdout;
+    let log = sandbox.run(["log", "go-sdk/x86_64/beta"]).ok().stdout;
     let versions: Vec<_> = log
         .lines()
         .skip(1)
@@ -232,31 +234,33 @@ fn promote_and_log_show_a_channels_history() {
         .collect();
     assert_eq!(versions, ["1.99.1", "1.99.2", "1.99.1"]);
     // A layer is no release.
-    let layer = bench
+    let layer = sandbox
         .refs()
         .into_iter()
         .find(|name| name.contains("/common/"))
         .unwrap();
-    let out = bench.run(["promote", &layer, "beta"]).exits(1);
+    let out = sandbox.run(["promote", &layer, "beta"]).exits(1);
     assert!(out.stderr.contains("is no release"), "{}", out.stderr);
-    bench.fsck();
+    sandbox.fsck();
 }
 
 #[test]
-fn verify_says_who_signed() {
-    let bench = Bench::new();
+fn verify_prints_the_signers() {
+    let sandbox = Sandbox::new();
     let gpg = Gpg::new();
     let (key, other) = (gpg.key("good"), gpg.key("other"));
-    compose(&bench, "1.99.1", Some((&gpg, &key)));
+    compose(&sandbox, "1.99.1", Some((&gpg, &key)));
     let name = "go-sdk/x86_64/1.99.1";
     let keys = |key: &str| gpg.export(key).to_str().unwrap().to_owned();
-    let out = bench.run(["verify", name, "--gpg-keys", &keys(&key)]).ok();
+    let out = sandbox
+        .run(["verify", name, "--gpg-keys", &keys(&key)])
+        .ok();
     assert!(
         out.stdout.contains("valid") && out.stdout.contains("good@example.com"),
         "{}",
         out.stdout
     );
-    let out = bench
+    let out = sandbox
         .run(["verify", name, "--gpg-keys", &keys(&other)])
         .exits(3);
     assert!(
@@ -265,10 +269,10 @@ fn verify_says_who_signed() {
         out.stderr
     );
     let home = gpg.home().to_str().unwrap();
-    bench
+    sandbox
         .run(["sign", name, "--gpg-sign", &other, "--gpg-homedir", home])
         .ok();
-    let out = bench
+    let out = sandbox
         .run([
             "verify",
             name,
@@ -281,12 +285,14 @@ fn verify_says_who_signed() {
     let json: Value = serde_json::from_str(&out.stdout).unwrap();
     assert_eq!(json["signatures"].as_array().unwrap().len(), 2);
     // Every commit of the compose is signed: layers and channels too.
-    for name in bench.refs() {
-        bench.run(["verify", &name, "--gpg-keys", &keys(&key)]).ok();
+    for name in sandbox.refs() {
+        sandbox
+            .run(["verify", &name, "--gpg-keys", &keys(&key)])
+            .ok();
     }
-    bench.run(["verify", name]).exits(2);
-    bench.run(["sign", name]).exits(2);
-    let out = bench.run([
+    sandbox.run(["verify", name]).exits(2);
+    sandbox.run(["sign", name]).exits(2);
+    let out = sandbox.run([
         "sign",
         name,
         "--gpg-sign",
@@ -300,7 +306,7 @@ fn verify_says_who_signed() {
             .starts_with("error: cannot sign commit ")
     );
     // An unsigned one, and composing again with a key, which adds what is missing.
-    let unsigned = Bench::new();
+    let unsigned = Sandbox::new();
     compose(&unsigned, "1.99.1", None);
     unsigned
         .run(["verify", name, "--gpg-keys", &keys(&key)])
@@ -311,64 +317,64 @@ fn verify_says_who_signed() {
         .ok();
     assert_eq!(
         unsigned.rev(name),
-        bench.rev(name),
+        sandbox.rev(name),
         "a signature changes no checksum"
     );
 }
 
 #[test]
-fn prune_keeps_what_channels_have() {
-    let bench = Bench::new();
+fn prune_keeps_the_history_of_channels() {
+    let sandbox = Sandbox::new();
     for version in ["1.99.1", "1.99.2", "1.99.3"] {
-        compose(&bench, version, None);
+        compose(&sandbox, version, None);
     }
-    publish(&bench, &[]);
-    let releases = |bench: &Bench| {
-        let refs = bench.refs().into_iter();
+    publish(&sandbox, &[]);
+    let releases = |sandbox: &Sandbox| {
+        let refs = sandbox.refs().into_iter();
         refs.filter(|name| name.contains("/1.99."))
             .collect::<Vec<_>>()
     };
-    assert_eq!(releases(&bench).len(), 3);
-    let layers = |bench: &Bench| {
-        bench
+    assert_eq!(releases(&sandbox).len(), 3);
+    let layers = |sandbox: &Sandbox| {
+        sandbox
             .refs()
             .iter()
             .filter(|n| n.contains("/layer/"))
             .count()
     };
-    let before = layers(&bench);
+    let before = layers(&sandbox);
 
-    let out = bench.run(["prune", "--keep", "2", "--dry-run"]).ok();
+    let out = sandbox.run(["prune", "--keep", "2", "--dry-run"]).ok();
     assert!(
         out.stdout.contains("go-sdk/x86_64/1.99.1 "),
         "{}",
         out.stdout
     );
     assert!(!out.stdout.contains("1.99.2 "), "{}", out.stdout);
-    assert_eq!(releases(&bench).len(), 3, "a dry run removes nothing");
+    assert_eq!(releases(&sandbox).len(), 3, "a dry run removes nothing");
     // The toy SDKs are of the same day in 2026, and that is not long enough ago for this.
     let young = ["prune", "--keep", "1", "--older-than", "5000w", "--dry-run"];
-    assert_eq!(bench.run(young).ok().stdout, "");
+    assert_eq!(sandbox.run(young).ok().stdout, "");
 
-    bench.run(["prune", "--keep", "2"]).ok();
+    sandbox.run(["prune", "--keep", "2"]).ok();
     assert_eq!(
-        releases(&bench),
+        releases(&sandbox),
         ["go-sdk/x86_64/1.99.2", "go-sdk/x86_64/1.99.3"]
     );
-    assert_eq!(layers(&bench), before - 1);
-    bench.fsck();
-    let log = bench.run(["log", "go-sdk/x86_64/stable"]).ok().stdout;
+    assert_eq!(layers(&sandbox), before - 1);
+    sandbox.fsck();
+    let log = sandbox.run(["log", "go-sdk/x86_64/stable"]).ok().stdout;
     assert_eq!(log.lines().count(), 1 + 2, "{log}");
     for rev in ["go-sdk/x86_64/stable", "go-sdk/x86_64/1.99.2"] {
-        bench.checkout(rev, &rev.replace('/', "-"));
+        sandbox.checkout(rev, &rev.replace('/', "-"));
     }
     // It refuses while another process works in the repository.
     let lock = std::fs::File::options()
         .write(true)
-        .open(bench.repo().join(".ostree-go.lock"))
+        .open(sandbox.repo().join(".ostree-go.lock"))
         .unwrap();
     lock.lock().unwrap();
-    let out = bench.run(["prune", "--keep", "1"]).exits(75);
+    let out = sandbox.run(["prune", "--keep", "1"]).exits(75);
     assert!(
         out.stderr.contains("another ostree-go works in repository"),
         "{}",
@@ -378,8 +384,8 @@ fn prune_keeps_what_channels_have() {
 
 #[test]
 fn a_generated_key_signs() {
-    let bench = Bench::new();
-    compose(&bench, "1.99.1", None);
+    let sandbox = Sandbox::new();
+    compose(&sandbox, "1.99.1", None);
     let name = "go-sdk/x86_64/1.99.1";
     let args = [
         "key",
@@ -389,8 +395,8 @@ fn a_generated_key_signs() {
         "--user",
         "Acme <sdk@acme.example>",
     ];
-    let key = bench.run(args).ok().stdout.trim().to_owned();
-    bench
+    let key = sandbox.run(args).ok().stdout.trim().to_owned();
+    sandbox
         .run([
             "sign",
             name,
@@ -400,7 +406,7 @@ fn a_generated_key_signs() {
             "keys/gnupg",
         ])
         .ok();
-    let out = bench
+    let out = sandbox
         .run(["verify", name, "--gpg-keys", "keys/public.asc"])
         .ok();
     assert!(
@@ -408,7 +414,7 @@ fn a_generated_key_signs() {
         "{}",
         out.stdout
     );
-    let again = bench.run(args).exits(1);
+    let again = sandbox.run(args).exits(1);
     assert!(
         again
             .stderr
@@ -425,31 +431,31 @@ fn a_generated_key_signs() {
         "--output-dir",
         "keys",
     ];
-    let key = bench.run(ed25519).ok().stdout;
+    let key = sandbox.run(ed25519).ok().stdout;
     assert_eq!(
-        std::fs::read_to_string(bench.path("keys/public.ed25519")).unwrap(),
+        std::fs::read_to_string(sandbox.path("keys/public.ed25519")).unwrap(),
         key
     );
-    let mode = std::fs::metadata(bench.path("keys/secret.ed25519"))
+    let mode = std::fs::metadata(sandbox.path("keys/secret.ed25519"))
         .unwrap()
         .permissions();
     assert_eq!(
         std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
         0o600
     );
-    bench
+    sandbox
         .run(["sign", name, "--sign-from-file", "keys/secret.ed25519"])
         .ok();
-    bench
+    sandbox
         .run(["verify", name, "--ed25519-keys", "keys/public.ed25519"])
         .ok();
     // Both signatures are there.
-    bench
+    sandbox
         .run(["verify", name, "--gpg-keys", "keys/public.asc"])
         .ok();
-    bench
+    sandbox
         .run(["publish", "--sign-from-file", "keys/secret.ed25519"])
         .ok();
-    assert!(bench.repo().join("summary.sig").exists());
-    bench.fsck();
+    assert!(sandbox.repo().join("summary.sig").exists());
+    sandbox.fsck();
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::hostile::{Attack, Hostile, filez_bomb, rename_part, replace_checksum};
 use ostree_go_tests::ostree::ostree;
+use ostree_go_tests::pull_fixture::{PullFixture, REF, files};
 use ostree_go_tests::running::Running;
-use ostree_go_tests::shop::{REF, Shop, files};
 
 /// The most memory of the command, whatever the server does.
 const MEMORY: u64 = 300 << 20;
@@ -23,26 +23,27 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// A publisher whose commit says how many bytes its files have, and a host that knows it as `evil`.
 struct Attacked {
-    shop: Shop,
+    fixture: PullFixture,
     server: Hostile,
     commit: String,
 }
 
 impl Attacked {
     fn new() -> Self {
-        let shop = Shop::new();
+        let fixture = PullFixture::new();
         // 20 files of 3,000 bytes.
         let size = "--add-metadata=sdk.size=(uint64 60000, uint64 20)";
-        let commit = shop.commit(REF, 2, &["--add-metadata-string=version=1.99.2", size]);
-        shop.summary();
-        let server = Hostile::over(&shop.publisher.repo());
-        let keys = shop.gpg.export(&shop.key);
+        let commit = fixture.commit(REF, 2, &["--add-metadata-string=version=1.99.2", size]);
+        fixture.summary();
+        let server = Hostile::serving(&fixture.publisher.repo());
+        let keys = fixture.gpg.export(&fixture.key);
         let (url, keys) = (server.url(), keys.display().to_string());
-        shop.host
+        fixture
+            .host
             .run(["remote", "add", "evil", &url, "--gpg-import", &keys])
             .ok();
         Self {
-            shop,
+            fixture,
             server,
             commit,
         }
@@ -58,14 +59,17 @@ impl Attacked {
             "--stall-timeout",
             "2",
         ];
-        let mut command = self.shop.host.ostree_go(fixed.iter().chain(args).copied());
+        let mut command = self
+            .fixture
+            .host
+            .ostree_go(fixed.iter().chain(args).copied());
         measured(&mut command)
     }
 
     /// Attacks once and checks what has to hold whatever happens. Returns what the command said.
     #[track_caller]
     fn attack(&self, name: &str, attacks: &[(&str, Attack)], code: i32) -> String {
-        self.server.behave();
+        self.server.reset();
         for (path, attack) in attacks {
             self.server.attack(path, attack.clone());
         }
@@ -80,14 +84,14 @@ impl Attacked {
         assert_eq!(out.code(), Some(code), "{name}: {}", out.stderr);
         assert!(memory < MEMORY, "{name}: {memory} bytes of memory");
         assert!(requests < 100, "{name}: {requests} requests");
-        let disk = size(&self.shop.host.repo());
+        let disk = size(&self.fixture.host.repo());
         assert!(disk < DISK, "{name}: {disk} bytes on the disk");
-        self.shop.unharmed(&[]);
+        self.fixture.assert_intact(&[]);
         out.stderr
     }
 
     fn path(&self, path: &str) -> PathBuf {
-        self.shop
+        self.fixture
             .publisher
             .repo()
             .join(path.trim_start_matches('/'))
@@ -194,9 +198,9 @@ fn a_server_that_is_slow_or_breaks_off() {
         }
     }
     // What has come before is kept, and the next pull goes on.
-    attacked.server.behave();
+    attacked.server.reset();
     attacked.pull(&[]).0.ok();
-    attacked.shop.unharmed(&[&format!("evil:{REF}")]);
+    attacked.fixture.assert_intact(&[&format!("evil:{REF}")]);
 }
 
 #[test]
@@ -211,17 +215,17 @@ fn bombs() {
         attacked.attack(&name, &[(".filez$", bomb)], code);
     }
     // A part of a delta.
-    attacked.shop.delta(None, &attacked.commit);
+    attacked.fixture.delta(None, &attacked.commit);
     let folder = delta_folder(&attacked.path(""), &attacked.commit);
     let (superblock, part) = (folder.join("superblock"), folder.join("0"));
     let part = fs::read(part).unwrap();
     let out = run(Command::new("sh").args([
         "-c",
         "head -c 600000000 /dev/zero | xz -0 --check=none > \"$0\"",
-        attacked.shop.host.path("bomb.xz").to_str().unwrap(),
+        attacked.fixture.host.path("bomb.xz").to_str().unwrap(),
     ]));
     out.ok();
-    let xz = fs::read(attacked.shop.host.path("bomb.xz")).unwrap();
+    let xz = fs::read(attacked.fixture.host.path("bomb.xz")).unwrap();
     let bomb = [b"x", xz.as_slice()].concat();
     for (uncompressed, code) in [(30 << 20, 1), (u64::MAX / 2, 1)] {
         let mut named = fs::read(&superblock).unwrap();
@@ -257,10 +261,10 @@ fn delta_folder(repo: &Path, commit: &str) -> PathBuf {
 #[test]
 fn a_delta_with_foreign_objects() {
     let attacked = Attacked::new();
-    let shop = &attacked.shop;
-    let repo = shop.publisher.repo();
+    let fixture = &attacked.fixture;
+    let repo = fixture.publisher.repo();
     // A tree of another commit: zeros, which compress to nothing.
-    let tree = shop.publisher.path("foreign");
+    let tree = fixture.publisher.path("foreign");
     fs::create_dir_all(&tree).unwrap();
     let make = |files: u8, bytes: usize| {
         for file in 0..files {
@@ -274,10 +278,10 @@ fn a_delta_with_foreign_objects() {
             ["commit", "-b", "foreign", &dir, "--canonical-permissions"],
         );
         let foreign = out.trim().to_owned();
-        shop.delta(None, &foreign);
+        fixture.delta(None, &foreign);
         foreign
     };
-    shop.delta(None, &attacked.commit);
+    fixture.delta(None, &attacked.commit);
     // The delta of the commit is that of the other one, but for its name.
     let swap = |foreign: &str| {
         let (theirs, ours) = (
@@ -308,14 +312,14 @@ fn a_delta_with_foreign_objects() {
     fs::remove_dir_all(&tree).unwrap();
     fs::create_dir_all(&tree).unwrap();
     let attacks = swap(&make(2, 10));
-    attacked.server.behave();
+    attacked.server.reset();
     for (path, attack) in attacks {
         attacked.server.attack(&path, attack);
     }
     let (out, _) = attacked.pull(&[]);
     out.ok();
-    shop.unharmed(&[&format!("evil:{REF}")]);
-    let out = ostree(&shop.host.repo(), ["prune", "--refs-only", "--no-prune"]);
+    fixture.assert_intact(&[&format!("evil:{REF}")]);
+    let out = ostree(&fixture.host.repo(), ["prune", "--refs-only", "--no-prune"]);
     assert!(
         out.contains("Would delete: 0 objects") || out.contains("No unreachable objects"),
         "{out}"
@@ -325,7 +329,7 @@ fn a_delta_with_foreign_objects() {
 #[test]
 fn what_a_stale_summary_names_is_not_found() {
     let attacked = Attacked::new();
-    let path = attacked.shop.object(REF, "commit");
+    let path = attacked.fixture.object(REF, "commit");
     fs::remove_file(attacked.path(&path)).unwrap();
     let said = attacked.attack("pruned commit", &[], 1);
     for part in [REF, &attacked.commit, "the summary is out of date"] {
@@ -333,7 +337,7 @@ fn what_a_stale_summary_names_is_not_found() {
     }
     // An object, and a ref that the summary does not have.
     let attacked = Attacked::new();
-    let object = attacked.shop.object(REF, "dirtree");
+    let object = attacked.fixture.object(REF, "dirtree");
     fs::remove_file(attacked.path(&object)).unwrap();
     let said = attacked.attack("missing dirtree", &[], 1);
     assert!(
@@ -341,7 +345,7 @@ fn what_a_stale_summary_names_is_not_found() {
         "{said}"
     );
     let out = attacked
-        .shop
+        .fixture
         .host
         .run(["pull", "evil", "go-sdk/x86_64/9.9"]);
     assert!(out.exits(1).stderr.contains("no ref"));
@@ -351,14 +355,14 @@ fn what_a_stale_summary_names_is_not_found() {
 fn a_killed_pull_leaves_nothing_for_long() {
     let attacked = Attacked::new();
     let scratch = || {
-        let tmp = fs::read_dir(attacked.shop.host.repo().join("tmp")).unwrap();
+        let tmp = fs::read_dir(attacked.fixture.host.repo().join("tmp")).unwrap();
         let names = tmp.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names
             .filter(|name| name.starts_with("ostree-go-pull-"))
             .count()
     };
     attacked.server.attack(".filez$", Attack::Drip(1));
-    let mut command = attacked.shop.host.ostree_go(["pull", "-q", "evil", REF]);
+    let mut command = attacked.fixture.host.ostree_go(["pull", "-q", "evil", REF]);
     let running = Running::start(&mut command);
     let asked = || {
         attacked
@@ -376,7 +380,7 @@ fn a_killed_pull_leaves_nothing_for_long() {
     assert!(asked());
     assert_eq!(scratch(), 1);
     // One that lives is left alone.
-    attacked.server.behave();
+    attacked.server.reset();
     attacked.pull(&["--dry-run"]).0.ok();
     assert_eq!(scratch(), 1);
     running.kill();

@@ -1,36 +1,37 @@
-//! A mirror takes all that a remote has, as the stock `ostree pull --mirror` does.
+//! `pull --mirror` fetches everything from a remote, like the stock `ostree pull --mirror`.
 
-use ostree_go_tests::bench::Bench;
 use ostree_go_tests::ostree;
-use ostree_go_tests::shop::Shop;
+use ostree_go_tests::pull_fixture::PullFixture;
+use ostree_go_tests::sandbox::Sandbox;
 use std::fs;
 use std::path::Path;
 
-/// Toy SDKs for both architectures, signed and published, with deltas and a signed summary.
-fn published() -> Shop {
-    let shop = Shop::bare();
+/// Publishes signed toy SDKs for both architectures, with deltas and a signed summary.
+fn published() -> PullFixture {
+    let fixture = PullFixture::unpublished();
     let gpg = [
         "--gpg-sign",
-        shop.key.as_str(),
+        fixture.key.as_str(),
         "--gpg-homedir",
-        shop.gpg.home().to_str().unwrap(),
+        fixture.gpg.home().to_str().unwrap(),
     ];
-    shop.publisher.toys("1.99.1");
+    fixture.publisher.toys("1.99.1");
     let channels = r#"channels: ["go-sdk/${basearch}/1.99"]"#;
-    let source = ostree_go_tests::bench::TOY_SOURCE;
-    shop.publisher
+    let source = ostree_go_tests::sandbox::TOY_SOURCE;
+    fixture
+        .publisher
         .treefile("1.99.1", &format!("{source}\n{channels}"));
-    shop.publisher.compose(gpg);
+    fixture.publisher.compose(gpg);
     let publish = [&["publish"], &gpg[..]].concat();
-    shop.publisher.run(publish).ok();
-    shop
+    fixture.publisher.run(publish).ok();
+    fixture
 }
 
-/// A repository in archive mode with the remote at `url`, and nothing in it.
-fn mirror(shop: &Shop, url: &str) -> Bench {
-    let mirror = Bench::new();
+/// Creates an empty repository in archive mode with the remote at `url`.
+fn mirror(fixture: &PullFixture, url: &str) -> Sandbox {
+    let mirror = Sandbox::new();
     ostree::init(&mirror.repo(), "archive");
-    let keys = shop.gpg.export(&shop.key).display().to_string();
+    let keys = fixture.gpg.export(&fixture.key).display().to_string();
     mirror
         .run(["remote", "add", "acme", url, "--gpg-import", &keys])
         .ok();
@@ -39,22 +40,22 @@ fn mirror(shop: &Shop, url: &str) -> Bench {
 
 fn objects(repo: &Path) -> Vec<String> {
     let top = repo.join("objects");
-    let files = ostree_go_tests::shop::files(&top).into_iter();
+    let files = ostree_go_tests::pull_fixture::files(&top).into_iter();
     files
         .map(|file| file.strip_prefix(&top).unwrap().display().to_string())
         .collect()
 }
 
 #[test]
-fn a_mirror_has_what_the_stock_one_has() {
-    let shop = published();
-    let url = shop.server.url();
-    let stock = mirror(&shop, &url);
+fn a_mirror_is_identical_to_one_by_the_stock_command() {
+    let fixture = published();
+    let url = fixture.server.url();
+    let stock = mirror(&fixture, &url);
     ostree::ostree(&stock.repo(), ["pull", "--mirror", "acme"]);
     assert!(stock.refs().len() >= 7, "{:?}", stock.refs());
-    let local = format!("file://{}", shop.publisher.repo().display());
+    let local = format!("file://{}", fixture.publisher.repo().display());
     for url in [&url, &local] {
-        let ours = mirror(&shop, url);
+        let ours = mirror(&fixture, url);
         // The only remote is meant when none is named.
         let out = ours.run(["pull", "--mirror"]).ok();
         assert_eq!(out.stdout.lines().count(), stock.refs().len());
@@ -64,7 +65,7 @@ fn a_mirror_has_what_the_stock_one_has() {
         }
         assert_eq!(objects(&ours.repo()), objects(&stock.repo()));
         for file in ["summary", "summary.sig"] {
-            let read = |bench: &Bench| fs::read(bench.repo().join(file)).unwrap();
+            let read = |sandbox: &Sandbox| fs::read(sandbox.repo().join(file)).unwrap();
             assert_eq!(read(&ours), read(&stock), "{file}");
         }
         ours.fsck();
@@ -75,13 +76,13 @@ fn a_mirror_has_what_the_stock_one_has() {
 }
 
 #[test]
-fn a_mirror_is_served_on() {
-    let shop = published();
-    let mirror = mirror(&shop, &shop.server.url());
+fn a_mirror_can_be_mirrored() {
+    let fixture = published();
+    let mirror = mirror(&fixture, &fixture.server.url());
     mirror.run(["pull", "--mirror", "acme"]).ok();
-    let server = ostree_go_tests::webserver::BadServer::over(&mirror.repo());
-    let keys = shop.gpg.export(&shop.key).display().to_string();
-    let host = Bench::new();
+    let server = ostree_go_tests::webserver::FaultyServer::serving(&mirror.repo());
+    let keys = fixture.gpg.export(&fixture.key).display().to_string();
+    let host = Sandbox::new();
     host.run(["init", "--mode", "bare-user"]).ok();
     host.run([
         "remote",
@@ -97,7 +98,7 @@ fn a_mirror_is_served_on() {
     assert_eq!(host.rev(&format!("near:{name}")), mirror.rev(name));
     host.fsck();
     // The stock client asks for the summary's signature too.
-    let stock = Bench::new();
+    let stock = Sandbox::new();
     ostree::init(&stock.repo(), "bare-user");
     let import = format!("--gpg-import={keys}");
     let (url, summary) = (server.url(), "--set=gpg-verify-summary=true");
@@ -110,12 +111,12 @@ fn a_mirror_is_served_on() {
 }
 
 #[test]
-fn what_was_never_published_again_loses_its_old_signature() {
-    let shop = published();
-    let mirror = mirror(&shop, &shop.server.url());
+fn a_mirror_removes_an_outdated_summary_signature() {
+    let fixture = published();
+    let mirror = mirror(&fixture, &fixture.server.url());
     mirror.run(["pull", "--mirror"]).ok();
     assert!(mirror.repo().join("summary.sig").exists());
-    fs::remove_file(shop.publisher.repo().join("summary.sig")).unwrap();
+    fs::remove_file(fixture.publisher.repo().join("summary.sig")).unwrap();
     mirror.run(["pull", "--mirror"]).ok();
     assert!(!mirror.repo().join("summary.sig").exists());
     // A pull of some refs leaves the summary alone, and so does a look.

@@ -1,4 +1,4 @@
-//! What is generated from the command's own tree: the reference page, completions, manual pages.
+//! Output that is generated from the argument parser: the reference page, completions, man pages.
 
 use ostree_go_tests::cli::{Output, ostree_go, run, workspace};
 use ostree_go_tests::tools::require;
@@ -13,7 +13,7 @@ fn help(args: &[&str]) -> String {
     run(ostree_go().args(args).arg("--help")).ok().stdout
 }
 
-/// The verbs as the command lists them, and behind each the verbs that it has: `key generate`.
+/// Returns the verbs in the order of the help text, each followed by its own verbs, such as `key generate`.
 fn verbs() -> Vec<String> {
     fn collect(of: &[&str], into: &mut Vec<String>) {
         let help = help(of);
@@ -34,7 +34,7 @@ fn verbs() -> Vec<String> {
     verbs
 }
 
-/// Help as text for the page, without the spaces that clap leaves at the ends of lines.
+/// Formats a help text for the page, without the trailing spaces that clap prints.
 fn fenced(help: &str) -> String {
     let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
     format!("```text\n{}\n```\n", lines.join("\n"))
@@ -54,7 +54,7 @@ fn generated() -> String {
 }
 
 #[test]
-fn the_reference_page_is_what_the_command_says() {
+fn the_reference_page_matches_the_help_texts() {
     let path = workspace().join("docs/src/reference/cli.md");
     let page = fs::read_to_string(&path).unwrap();
     let (before, rest) = page
@@ -80,7 +80,7 @@ fn completions(folder: &Path, shell: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Runs a script in a shell that reads no configuration, and returns what it prints.
+/// Runs a script in a shell without configuration files, and returns its output.
 fn shell(program: &Path, args: &[&str]) -> Output {
     let out = run(Command::new(program).args(args).env("HOME", "/nonexistent")).ok();
     assert_eq!(out.stderr, "", "{args:?}");
@@ -136,7 +136,7 @@ fn completions_work_in_the_real_shells() {
 }
 
 #[test]
-fn manual_pages_are_there_for_every_verb_and_are_well_formed() {
+fn every_verb_has_a_well_formed_man_page() {
     let temp = tempfile::tempdir().unwrap();
     run(ostree_go().args(["man", "--output-dir"]).arg(temp.path())).ok();
     let mut expected = vec!["ostree-go.1".to_owned()];
@@ -175,7 +175,7 @@ fn manual_pages_are_there_for_every_verb_and_are_well_formed() {
 }
 
 #[test]
-fn make_install_puts_everything_in_place() {
+fn make_install_installs_all_files() {
     let Some(make) = require("make") else { return };
     let temp = tempfile::tempdir().unwrap();
     let program = ostree_go();

@@ -1,10 +1,10 @@
-//! RPMs as a source: what rpmbuild makes gives the commit that the SDK's folder gives.
+//! RPMs as a source: packages built by rpmbuild give the same commit as the SDK's directory.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, source};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::nginx::Nginx;
 use ostree_go_tests::rpm::{Golang, Rpms, run, sign};
+use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::sdk::sdk;
 use ostree_go_tests::toy::Toy;
 use serde_json::Value;
@@ -14,21 +14,21 @@ use std::process::Command;
 
 const TOY: &str = "1.99.1";
 
-/// The packages of a toy.
-fn toy(bench: &Bench, arch: Arch, golang: Golang) -> Option<Rpms> {
-    let dir = bench.path(&format!("toy-{arch}"));
+/// Builds the packages of a toy SDK.
+fn toy(sandbox: &Sandbox, arch: Arch, golang: Golang) -> Option<Rpms> {
+    let dir = sandbox.path(&format!("toy-{arch}"));
     if !dir.exists() {
         Toy::new(arch).dir(&dir);
     }
-    golang.build(&dir, &bench.path(&format!("rpms-{arch}")))
+    golang.build(&dir, &sandbox.path(&format!("rpms-{arch}")))
 }
 
-/// What the folders of the toys give.
-fn expected(bench: &Bench, arches: &[Arch]) -> Vec<String> {
+/// Returns the commits from the directories of the toy SDKs.
+fn expected(sandbox: &Sandbox, arches: &[Arch]) -> Vec<String> {
     let names: Vec<&str> = arches.iter().map(|arch| arch.basearch()).collect();
-    let folder = source(&bench.path("toy-${basearch}"));
-    bench.treefile(TOY, &format!("arches: [{}]\n{folder}", names.join(", ")));
-    bench.compose(["--repo=expected"])
+    let folder = source(&sandbox.path("toy-${basearch}"));
+    sandbox.treefile(TOY, &format!("arches: [{}]\n{folder}", names.join(", ")));
+    sandbox.compose(["--repo=expected"])
 }
 
 fn x86(lines: &str) -> String {
@@ -36,30 +36,30 @@ fn x86(lines: &str) -> String {
 }
 
 #[test]
-fn packages_give_the_commits_of_the_folder() {
-    let bench = Bench::new();
+fn packages_give_the_same_commits_as_the_directory() {
+    let sandbox = Sandbox::new();
     for payload in ["w6.gzdio", "w2.xzdio", "w19.zstdio", "w.ufdio"] {
         let mut sources = String::from("source:");
         for arch in Arch::ALL {
-            let Some(rpms) = toy(&bench, arch, Golang::new(TOY, arch).payload(payload)) else {
+            let Some(rpms) = toy(&sandbox, arch, Golang::new(TOY, arch).payload(payload)) else {
                 return;
             };
             let list = rpms.source("").replace("source: ", "");
             sources += &format!("\n  {arch}: {list}");
         }
-        let expected = expected(&bench, &Arch::ALL);
-        bench.treefile(TOY, &sources);
-        let _ = fs::remove_dir_all(bench.repo());
-        assert_eq!(bench.compose([]), expected, "{payload}");
-        bench.fsck();
-        let again = bench.run(["compose", "go.yaml"]).ok();
+        let expected = expected(&sandbox, &Arch::ALL);
+        sandbox.treefile(TOY, &sources);
+        let _ = fs::remove_dir_all(sandbox.repo());
+        assert_eq!(sandbox.compose([]), expected, "{payload}");
+        sandbox.fsck();
+        let again = sandbox.run(["compose", "go.yaml"]).ok();
         assert!(again.stderr.contains("nothing changed"), "{}", again.stderr);
     }
 }
 
 #[test]
 fn links_that_fedora_makes_are_followed() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     // Absolute links, alternatives, and sources that lie elsewhere.
     let golang = Golang::new(TOY, Arch::X86_64).install(
         "mkdir -p $root/usr/share/golang
@@ -70,37 +70,37 @@ fn links_that_fedora_makes_are_followed() {
         mv $root/usr/lib/golang/lib $root/usr/share/golang/lib
         ln -s ../../share/golang/lib $root/usr/lib/golang/lib",
     );
-    let dir = bench.path("toy-x86_64");
+    let dir = sandbox.path("toy-x86_64");
     Toy::new(Arch::X86_64).dir(&dir);
-    let dest = bench.path("rpms");
+    let dest = sandbox.path("rpms");
     let golang = golang.files("/usr/share/golang/lib", "/usr/bin/gofmt");
     let Some(rpms) = golang.build(&dir, &dest) else {
         return;
     };
-    bench.treefile(TOY, &x86(&rpms.source("")));
-    let found = bench.compose([]);
+    sandbox.treefile(TOY, &x86(&rpms.source("")));
+    let found = sandbox.compose([]);
     let with_links = Toy::new(Arch::X86_64)
         .with_symlink("bin/linux_amd64/go", "../go")
         .with("bin/gofmt2", fs::read(dir.join("bin/gofmt")).unwrap());
-    with_links.dir(&bench.path("links"));
-    bench.treefile(TOY, &x86(&source(&bench.path("links"))));
-    assert_eq!(found, bench.compose(["--repo=expected"]));
+    with_links.dir(&sandbox.path("links"));
+    sandbox.treefile(TOY, &x86(&source(&sandbox.path("links"))));
+    assert_eq!(found, sandbox.compose(["--repo=expected"]));
 }
 
 #[test]
-fn signatures_are_checked_as_rpm_checks_them() {
-    let bench = Bench::new();
-    let Some(rpms) = toy(&bench, Arch::X86_64, Golang::new(TOY, Arch::X86_64)) else {
+fn signatures_are_verified_like_by_rpm() {
+    let sandbox = Sandbox::new();
+    let Some(rpms) = toy(&sandbox, Arch::X86_64, Golang::new(TOY, Arch::X86_64)) else {
         return;
     };
     let gpg = Gpg::new();
     let key = gpg.key("vendor");
-    let public = bench.path("RPM-GPG-KEY-vendor");
+    let public = sandbox.path("RPM-GPG-KEY-vendor");
     fs::copy(gpg.export(&key), &public).unwrap();
     for rpm in [&rpms.golang, &rpms.bin, &rpms.src] {
         sign(rpm, gpg.home(), &key);
         // The real rpm agrees that this is a signed package.
-        let db = bench.path("rpmdb");
+        let db = sandbox.path("rpmdb");
         let rpmkeys = || {
             let mut command = Command::new("rpmkeys");
             command.arg("--dbpath").arg(&db);
@@ -113,21 +113,21 @@ fn signatures_are_checked_as_rpm_checks_them() {
             "{said}"
         );
     }
-    bench.treefile(TOY, &x86(&rpms.source(", gpgkey: [RPM-GPG-KEY-vendor]")));
-    assert_eq!(bench.compose([]), expected(&bench, &[Arch::X86_64]));
+    sandbox.treefile(TOY, &x86(&rpms.source(", gpgkey: [RPM-GPG-KEY-vendor]")));
+    assert_eq!(sandbox.compose([]), expected(&sandbox, &[Arch::X86_64]));
     let other = Gpg::new();
     let other_key = other.key("other");
-    fs::copy(other.export(&other_key), bench.path("other.asc")).unwrap();
+    fs::copy(other.export(&other_key), sandbox.path("other.asc")).unwrap();
     let both = ", gpgkey: [other.asc, RPM-GPG-KEY-vendor]";
-    bench.treefile(TOY, &x86(&rpms.source(both)));
-    bench.compose(["--repo=both"]);
+    sandbox.treefile(TOY, &x86(&rpms.source(both)));
+    sandbox.compose(["--repo=both"]);
 }
 
 #[test]
-fn packages_are_downloaded_and_pinned() {
+fn packages_are_downloaded_and_verified_with_pins() {
     let Some(nginx) = Nginx::start() else { return };
-    let bench = Bench::new();
-    let Some(rpms) = toy(&bench, Arch::X86_64, Golang::new(TOY, Arch::X86_64)) else {
+    let sandbox = Sandbox::new();
+    let Some(rpms) = toy(&sandbox, Arch::X86_64, Golang::new(TOY, Arch::X86_64)) else {
         return;
     };
     let mut list = Vec::new();
@@ -143,10 +143,10 @@ fn packages_are_downloaded_and_pinned() {
         ));
     }
     let lines = format!("source: [{{ rpm: [{}] }}]", list.join(", "));
-    bench.treefile(TOY, &x86(&lines));
-    let commits = bench.compose(["--cachedir=cache"]);
-    assert_eq!(commits, expected(&bench, &[Arch::X86_64]));
-    let out = bench
+    sandbox.treefile(TOY, &x86(&lines));
+    let commits = sandbox.compose(["--cachedir=cache"]);
+    assert_eq!(commits, expected(&sandbox, &[Arch::X86_64]));
+    let out = sandbox
         .run(["show", "go-sdk/x86_64/1.99.1", "--format=json"])
         .ok();
     let shown: Value = serde_json::from_str(&out.stdout).unwrap();
@@ -165,47 +165,47 @@ fn packages_are_downloaded_and_pinned() {
         "source: [{{ rpm: [{}] }}]\npin: {{ x86_64: {{ h1: \"{h1}\" }} }}",
         urls.join(", ")
     );
-    bench.treefile(TOY, &x86(&lines));
+    sandbox.treefile(TOY, &x86(&lines));
     assert_eq!(
-        bench.compose(["--cachedir=cache", "--repo=pinned"]),
+        sandbox.compose(["--cachedir=cache", "--repo=pinned"]),
         commits
     );
     drop(nginx);
     assert_eq!(
-        bench.compose(["--cachedir=nothing", "--repo=pinned"]),
+        sandbox.compose(["--cachedir=nothing", "--repo=pinned"]),
         commits
     );
 }
 
-/// Go 1.26.5 as packages.
+/// Builds packages of Go 1.26.5.
 #[test]
 fn the_real_sdk_gives_its_commit() {
     for (arch, payload) in [(Arch::X86_64, "w1.zstdio"), (Arch::Aarch64, "w0.xzdio")] {
         let Some(real) = sdk("1.26.5", arch) else {
             return;
         };
-        let bench = Bench::new();
+        let sandbox = Sandbox::new();
         let golang = Golang::new(&real.version, arch).payload(payload);
-        let Some(rpms) = golang.build(&real.dir, &bench.path("rpms")) else {
+        let Some(rpms) = golang.build(&real.dir, &sandbox.path("rpms")) else {
             return;
         };
         let lines = |source: &str| format!("arches: [{arch}]\n{source}");
-        bench.treefile(&real.version, &lines(&source(&real.dir)));
-        let expected = bench.compose([]);
+        sandbox.treefile(&real.version, &lines(&source(&real.dir)));
+        let expected = sandbox.compose([]);
         let pin = format!("\npin: {{ {arch}: {{ h1: \"{}\" }} }}", real.h1);
         let pin = if real.complete { &*pin } else { "" };
-        bench.treefile(&real.version, &lines(&(rpms.source("") + pin)));
-        assert_eq!(bench.compose(["--repo=from-rpms"]), expected);
-        go_runs(&bench, arch);
+        sandbox.treefile(&real.version, &lines(&(rpms.source("") + pin)));
+        assert_eq!(sandbox.compose(["--repo=from-rpms"]), expected);
+        go_runs(&sandbox, arch);
     }
 }
 
-fn go_runs(bench: &Bench, arch: Arch) {
+fn go_runs(sandbox: &Sandbox, arch: Arch) {
     if arch.basearch() != std::env::consts::ARCH {
         return;
     }
     let name = format!("go-sdk/{arch}/1.26.5");
-    let tree = bench.checkout(&name, "tree");
+    let tree = sandbox.checkout(&name, "tree");
     let version = run(Command::new(Path::new(&tree).join("usr/bin/go")).arg("version"));
     assert!(version.contains("go1.26.5"), "{version}");
 }

@@ -1,24 +1,24 @@
-//! Signatures: made here, checked by the stock `ostree`, and the other way round.
+//! Signatures by ostree-go, verified by the stock `ostree`, and vice versa.
 
 use ostree_go_sdk::{Repo, SignatureStatus, SigningKey, TrustedKeys, sign, signatures, verify};
-use ostree_go_tests::bench::Bench;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::ostree;
+use ostree_go_tests::sandbox::Sandbox;
 
-fn repo_with_commit(bench: &Bench) -> (Repo, ostree_go_sdk::CommitId) {
-    ostree::init(&bench.repo(), "archive");
-    std::fs::create_dir(bench.path("tree")).unwrap();
-    let tree = format!("--tree=dir={}", bench.path("tree").display());
-    ostree::ostree(&bench.repo(), ["commit", "-b", "x", tree.as_str()]);
-    let repo = Repo::open(bench.repo()).unwrap();
+fn repo_with_commit(sandbox: &Sandbox) -> (Repo, ostree_go_sdk::CommitId) {
+    ostree::init(&sandbox.repo(), "archive");
+    std::fs::create_dir(sandbox.path("tree")).unwrap();
+    let tree = format!("--tree=dir={}", sandbox.path("tree").display());
+    ostree::ostree(&sandbox.repo(), ["commit", "-b", "x", tree.as_str()]);
+    let repo = Repo::open(sandbox.repo()).unwrap();
     let commit = repo.resolve("x").unwrap();
     (repo, commit)
 }
 
 #[test]
-fn gpg_keys_are_told_apart() {
-    let bench = Bench::new();
-    let (repo, commit) = repo_with_commit(&bench);
+fn gpg_keys_are_distinguished() {
+    let sandbox = Sandbox::new();
+    let (repo, commit) = repo_with_commit(&sandbox);
     let gpg = Gpg::new();
     let good = gpg.key("good");
     let other = gpg.key("other");
@@ -54,15 +54,15 @@ fn gpg_keys_are_told_apart() {
     assert!(found[1].created.is_some() && found[1].key_expires.is_none());
 
     // The stock tool sees the same two signatures.
-    let shown = ostree::try_ostree(&bench.repo(), ["show", "x"]);
+    let shown = ostree::try_ostree(&sandbox.repo(), ["show", "x"]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("Found 2 signatures"), "{shown}");
 }
 
 #[test]
-fn a_key_that_was_revoked_or_has_expired_is_no_good() {
-    let bench = Bench::new();
-    let (repo, commit) = repo_with_commit(&bench);
+fn revoked_and_expired_keys_are_invalid() {
+    let sandbox = Sandbox::new();
+    let (repo, commit) = repo_with_commit(&sandbox);
     let gpg = Gpg::new();
     let revoked = gpg.key("revoked");
     let expiring = gpg.key("expiring");
@@ -84,9 +84,9 @@ fn a_key_that_was_revoked_or_has_expired_is_no_good() {
 }
 
 #[test]
-fn ed25519_stands_beside_gpg() {
-    let bench = Bench::new();
-    let (repo, commit) = repo_with_commit(&bench);
+fn a_commit_can_have_ed25519_and_gpg_signatures() {
+    let sandbox = Sandbox::new();
+    let (repo, commit) = repo_with_commit(&sandbox);
     // A key pair of RFC 8032, 7.1, test 1; libostree's secret key is seed and public key.
     let public = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
     let secret =
@@ -105,7 +105,7 @@ fn ed25519_stands_beside_gpg() {
     if ostree::has_feature("sign-ed25519") {
         let id = commit.to_string();
         let args = ["sign", "--sign-type=ed25519", "--verify", &id, public];
-        ostree::ostree(&bench.repo(), args);
+        ostree::ostree(&sandbox.repo(), args);
     }
     let stranger = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
     let unknown = TrustedKeys::Ed25519(vec![stranger.to_owned()]);

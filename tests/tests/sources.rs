@@ -1,9 +1,9 @@
-//! Sources that are downloaded, from a real web server.
+//! Sources that are downloaded from a real web server.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::Output;
 use ostree_go_tests::nginx::Nginx;
+use ostree_go_tests::sandbox::Sandbox;
 use ostree_go_tests::toy::Toy;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -20,24 +20,24 @@ fn sha256(path: &Path) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A treefile for x86_64 with these sources, and the cache in the bench's own folder.
-fn treefile(bench: &Bench, sources: &str) {
-    bench.treefile("1.99.1", &format!("arches: [x86_64]\nsource: [{sources}]"));
+/// Writes a treefile for x86_64 with these sources, and a cache in the sandbox directory.
+fn treefile(sandbox: &Sandbox, sources: &str) {
+    sandbox.treefile("1.99.1", &format!("arches: [x86_64]\nsource: [{sources}]"));
 }
 
-fn compose(bench: &Bench, args: &[&str], goproxy: &str) -> Output {
+fn compose(sandbox: &Sandbox, args: &[&str], goproxy: &str) -> Output {
     let common = ["compose", "go.yaml", "--cachedir=cache", "-v"];
-    let mut command = bench.ostree_go(common.into_iter().chain(args.iter().copied()));
+    let mut command = sandbox.ostree_go(common.into_iter().chain(args.iter().copied()));
     ostree_go_tests::cli::run(command.env("GOPROXY", goproxy))
 }
 
-/// The one commit that every source of the toy gives.
+/// Composes, and returns the commit, which is the same for every source of the toy SDK.
 fn expected() -> String {
-    let bench = Bench::with_toys("arches: [x86_64]");
-    bench.compose([]).remove(0)
+    let sandbox = Sandbox::with_toys("arches: [x86_64]");
+    sandbox.compose([]).remove(0)
 }
 
-/// The one file in a folder of the cache.
+/// Returns the only file in a directory of the cache.
 fn only_file(folder: &Path) -> PathBuf {
     let mut files = fs::read_dir(folder).unwrap();
     let file = files.next().expect("a file").unwrap().path();
@@ -45,13 +45,13 @@ fn only_file(folder: &Path) -> PathBuf {
     file
 }
 
-fn show_source(bench: &Bench) -> Value {
-    let out = bench.run(["show", X86, "--format=json"]).ok();
+fn show_source(sandbox: &Sandbox) -> Value {
+    let out = sandbox.run(["show", X86, "--format=json"]).ok();
     serde_json::from_str::<Value>(&out.stdout).unwrap()["source"].clone()
 }
 
 #[test]
-fn an_archive_is_taken_from_a_url() {
+fn an_archive_is_downloaded_from_a_url() {
     let Some(nginx) = Nginx::start() else { return };
     let file = nginx.path("some/where/toy.tar.gz");
     Toy::new(Arch::X86_64).tar_gz(&file);
@@ -61,10 +61,10 @@ fn an_archive_is_taken_from_a_url() {
         format!("{}/some/where/toy.tar.gz", nginx.url()),
         format!("file://{}", file.display()),
     ] {
-        let bench = Bench::new();
-        treefile(&bench, &format!("{{ url: \"{url}\", sha256: {digest} }}"));
-        assert_eq!(compose(&bench, &[], "").ok().stdout.trim(), expected);
-        let source = show_source(&bench);
+        let sandbox = Sandbox::new();
+        treefile(&sandbox, &format!("{{ url: \"{url}\", sha256: {digest} }}"));
+        assert_eq!(compose(&sandbox, &[], "").ok().stdout.trim(), expected);
+        let source = show_source(&sandbox);
         assert_eq!(source["form"], "tar.gz");
         assert_eq!(source["sha256"], digest);
         let name = if url.starts_with("file") {
@@ -76,27 +76,27 @@ fn an_archive_is_taken_from_a_url() {
 
         // Another digest is refused, whatever the server says.
         let other = "0".repeat(64);
-        treefile(&bench, &format!("{{ url: \"{url}\", sha256: {other} }}"));
-        let out = compose(&bench, &["--force-nocache"], "").exits(3);
+        treefile(&sandbox, &format!("{{ url: \"{url}\", sha256: {other} }}"));
+        let out = compose(&sandbox, &["--force-nocache"], "").exits(3);
         assert!(
             out.stderr.contains(&digest) && out.stderr.contains(&other),
             "{}",
             out.stderr
         );
     }
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     treefile(
-        &bench,
+        &sandbox,
         &format!(
             "{{ url: \"{}/none.tar.gz\", sha256: {digest} }}",
             nginx.url()
         ),
     );
-    let out = compose(&bench, &[], "").exits(1);
+    let out = compose(&sandbox, &[], "").exits(1);
     assert!(out.stderr.contains("404"), "{}", out.stderr);
 }
 
-/// A download index as go.dev has it, for the toys of 1.99.1 and others that are not there.
+/// Returns a download index like go.dev's, for the toy SDKs of 1.99.1 and other files that do not exist.
 fn index(nginx: &Nginx) {
     let mut releases = Vec::new();
     for version in ["1.99.2", "1.99.1", "1.98.9"] {
@@ -128,13 +128,13 @@ fn index(nginx: &Nginx) {
 }
 
 #[test]
-fn the_download_index_is_asked_by_version_and_architecture() {
+fn the_download_index_is_searched_by_version_and_architecture() {
     let Some(nginx) = Nginx::start() else { return };
     index(&nginx);
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let source = format!("source: [{{ index: \"{}/dl/\" }}]", nginx.url());
-    bench.treefile("1.99.1", &source);
-    let out = compose(&bench, &[], "").ok();
+    sandbox.treefile("1.99.1", &source);
+    let out = compose(&sandbox, &[], "").ok();
     assert_eq!(out.stdout.lines().next(), Some(expected().as_str()));
     let requests = nginx.requests();
     for name in [
@@ -152,20 +152,20 @@ fn the_download_index_is_asked_by_version_and_architecture() {
         "{requests:?}"
     );
     let name = format!("{}/dl/go1.99.1.linux-amd64.tar.gz", nginx.url());
-    assert_eq!(show_source(&bench)["name"], name);
+    assert_eq!(show_source(&sandbox)["name"], name);
 
     // A version that is not there is answered with those around it.
-    bench.treefile("1.99.3", &source);
-    let out = compose(&bench, &[], "").exits(1);
+    sandbox.treefile("1.99.3", &source);
+    let out = compose(&sandbox, &[], "").exits(1);
     assert!(out.stderr.contains("1.99.1, 1.99.2"), "{}", out.stderr);
     // A file that is not what the index says is refused.
-    bench.treefile("1.98.9", &source);
+    sandbox.treefile("1.98.9", &source);
     Toy::new(Arch::X86_64).tar_gz(&nginx.path("dl/go1.98.9.linux-amd64.tar.gz"));
-    compose(&bench, &["--arch=x86_64"], "").exits(3);
+    compose(&sandbox, &["--arch=x86_64"], "").exits(3);
 }
 
 #[test]
-fn a_module_is_taken_from_a_list_of_proxies() {
+fn a_module_is_downloaded_from_a_list_of_proxies() {
     let Some(nginx) = Nginx::start() else { return };
     let zip = nginx.path(&format!("proxy/{MODULE}"));
     Toy::new(Arch::X86_64).module_zip(&zip);
@@ -193,9 +193,9 @@ fn a_module_is_taken_from_a_list_of_proxies() {
         ("direct".to_owned(), 1),
         (format!("{good},off"), 0),
     ] {
-        let bench = Bench::new();
-        treefile(&bench, "{ module: golang.org/toolchain }");
-        let out = compose(&bench, &[], &goproxy);
+        let sandbox = Sandbox::new();
+        treefile(&sandbox, "{ module: golang.org/toolchain }");
+        let out = compose(&sandbox, &[], &goproxy);
         assert_eq!(out.code(), Some(code), "{goproxy}: {}", out.stderr);
         match code {
             0 => assert_eq!(out.stdout.trim(), expected, "{goproxy}"),
@@ -205,8 +205,12 @@ fn a_module_is_taken_from_a_list_of_proxies() {
         let lines = format!(
             "arches: [x86_64]\nsource: [{{ module: golang.org/toolchain }}]\ngoproxy: \"{goproxy}\""
         );
-        bench.treefile("1.99.1", &lines);
-        assert_eq!(compose(&bench, &[], "off").code(), Some(code), "{goproxy}");
+        sandbox.treefile("1.99.1", &lines);
+        assert_eq!(
+            compose(&sandbox, &[], "off").code(),
+            Some(code),
+            "{goproxy}"
+        );
     }
 }
 
@@ -216,14 +220,14 @@ fn sources_are_tried_in_order() {
     let file = nginx.path("toy.tar.gz");
     Toy::new(Arch::X86_64).tar_gz(&file);
     let (url, digest) = (nginx.url(), sha256(&file));
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let good = format!("{{ url: \"{url}/toy.tar.gz\", sha256: {digest} }}");
     let bad = format!("{{ url: \"{url}/none.tar.gz\", sha256: {digest} }}");
     treefile(
-        &bench,
+        &sandbox,
         &format!("{{ path: none }}, {bad}, {good}, {{ path: also-none }}"),
     );
-    let out = compose(&bench, &[], "").ok();
+    let out = compose(&sandbox, &[], "").ok();
     assert_eq!(out.stdout.trim(), expected());
     let notes: Vec<&str> = out
         .stderr
@@ -240,9 +244,9 @@ fn sources_are_tried_in_order() {
         ["GET /none.tar.gz 404", "GET /toy.tar.gz 200"]
     );
 
-    let bench = Bench::new();
-    treefile(&bench, &format!("{{ path: none }}, {bad}"));
-    let out = compose(&bench, &[], "").exits(1);
+    let sandbox = Sandbox::new();
+    treefile(&sandbox, &format!("{{ path: none }}, {bad}"));
+    let out = compose(&sandbox, &[], "").exits(1);
     assert!(
         out.stderr.contains("path: ") && out.stderr.contains("404"),
         "{}",
@@ -251,7 +255,7 @@ fn sources_are_tried_in_order() {
 }
 
 #[test]
-fn what_was_downloaded_is_not_downloaded_again() {
+fn downloads_are_cached() {
     let Some(nginx) = Nginx::start() else { return };
     index(&nginx);
     let file = nginx.path("toy.tar.gz");
@@ -265,21 +269,21 @@ fn what_was_downloaded_is_not_downloaded_again() {
         "source: [{ module: golang.org/toolchain }]".to_owned(),
         format!("source: [{{ index: \"{url}/dl/\" }}]\npin: {{ x86_64: {{ sha256: {pinned} }} }}"),
     ];
-    let benches = sources.map(|source| {
-        let bench = Bench::new();
-        bench.treefile("1.99.1", &format!("arches: [x86_64]\n{source}"));
-        bench
+    let sandboxes = sources.map(|source| {
+        let sandbox = Sandbox::new();
+        sandbox.treefile("1.99.1", &format!("arches: [x86_64]\n{source}"));
+        sandbox
     });
     let commits = || {
-        benches
+        sandboxes
             .iter()
-            .map(|bench| compose(bench, &["--force-nocache"], &proxy).ok().stdout)
+            .map(|sandbox| compose(sandbox, &["--force-nocache"], &proxy).ok().stdout)
     };
     let first: Vec<String> = commits().collect();
 
     // What rots in the cache is noticed and fetched anew.
-    for bench in &benches {
-        let cached = only_file(&bench.path("cache/sha256"));
+    for sandbox in &sandboxes {
+        let cached = only_file(&sandbox.path("cache/sha256"));
         let mut bytes = fs::read(&cached).unwrap();
         bytes[100] ^= 1;
         fs::write(&cached, &bytes).unwrap();
@@ -287,8 +291,8 @@ fn what_was_downloaded_is_not_downloaded_again() {
     let before = nginx.requests().len();
     assert_eq!(commits().collect::<Vec<_>>(), first);
     assert_eq!(nginx.requests().len(), before + 4, "{:?}", nginx.requests());
-    for bench in &benches {
-        let cached = only_file(&bench.path("cache/sha256"));
+    for sandbox in &sandboxes {
+        let cached = only_file(&sandbox.path("cache/sha256"));
         assert_eq!(
             cached.file_name().unwrap().to_str(),
             Some(sha256(&cached).as_str())
@@ -314,22 +318,22 @@ fn an_interrupted_download_is_resumed() {
     let big: Vec<u8> = (0..3_000_000).map(|_| noise()).collect();
     let file = nginx.path("toy.tar.gz");
     Toy::new(Arch::X86_64).with("src/big", big).tar_gz(&file);
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     treefile(
-        &bench,
+        &sandbox,
         &format!(
             "{{ url: \"{}/toy.tar.gz\", sha256: {} }}",
             nginx.url(),
             sha256(&file)
         ),
     );
-    let mut child = bench
+    let mut child = sandbox
         .ostree_go(["compose", "go.yaml", "--cachedir=cache"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let arrived = || {
-        let files = fs::read_dir(bench.path("cache/partial"))
+        let files = fs::read_dir(sandbox.path("cache/partial"))
             .into_iter()
             .flatten();
         let sizes = files.map(|entry| entry.unwrap().metadata().map_or(0, |meta| meta.len()));
@@ -345,25 +349,25 @@ fn an_interrupted_download_is_resumed() {
         .status();
     assert!(kill.unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(bench.rev(X86).is_none());
-    compose(&bench, &[], "").ok();
+    assert!(sandbox.rev(X86).is_none());
+    compose(&sandbox, &[], "").ok();
     let requests = nginx.requests();
     assert!(
         requests.contains(&"GET /toy.tar.gz 206".to_owned()),
         "{requests:?}"
     );
     assert!(
-        !bench
+        !sandbox
             .path("cache/partial")
             .read_dir()
             .unwrap()
             .any(|_| true)
     );
-    bench.fsck();
+    sandbox.fsck();
 }
 
 #[test]
-fn a_host_may_be_asked_without_the_proxy() {
+fn no_proxy_excludes_hosts() {
     let Some(nginx) = Nginx::start() else { return };
     let Some(proxy) = Nginx::start() else { return };
     let file = nginx.path("toy.tar.gz");
@@ -375,12 +379,12 @@ fn a_host_may_be_asked_without_the_proxy() {
         ("a.b, 127.0.0.1", true),
         ("*", true),
     ] {
-        let bench = Bench::new();
+        let sandbox = Sandbox::new();
         treefile(
-            &bench,
+            &sandbox,
             &format!("{{ url: \"{url}/toy.tar.gz\", sha256: {digest} }}"),
         );
-        let mut command = bench.ostree_go(["compose", "go.yaml", "--cachedir=cache"]);
+        let mut command = sandbox.ostree_go(["compose", "go.yaml", "--cachedir=cache"]);
         let with = proxy.url().replace("://", "://me:s3cret@");
         command.env("http_proxy", with).env("NO_PROXY", no_proxy);
         let out = ostree_go_tests::cli::run(&mut command);
@@ -390,7 +394,7 @@ fn a_host_may_be_asked_without_the_proxy() {
 }
 
 #[test]
-fn credentials_are_shown_nowhere() {
+fn credentials_are_never_printed() {
     let Some(nginx) = Nginx::start() else { return };
     let file = nginx.path("toy.tar.gz");
     Toy::new(Arch::X86_64).tar_gz(&file);
@@ -442,15 +446,15 @@ fn credentials_are_shown_nowhere() {
             1,
         ),
     ] {
-        let bench = Bench::new();
-        treefile(&bench, &sources);
+        let sandbox = Sandbox::new();
+        treefile(&sandbox, &sources);
         let mut seen = String::new();
         for args in [
             &["--dry-run"][..],
             &["--progress=json"],
             &["--format=json", "--force-nocache"],
         ] {
-            let out = compose(&bench, args, goproxy);
+            let out = compose(&sandbox, args, goproxy);
             if args != ["--dry-run"] {
                 assert_eq!(out.code(), Some(code), "{sources}: {}", out.stderr);
             }
@@ -462,10 +466,10 @@ fn credentials_are_shown_nowhere() {
                 &["show", X86, "--format=json"],
                 &["list", "--format=json"],
             ] {
-                seen += &bench.run(args.iter().copied()).ok().stdout;
+                seen += &sandbox.run(args.iter().copied()).ok().stdout;
             }
             let key = "--print-detached-metadata-key=sdk.source";
-            seen += &ostree_go_tests::ostree::ostree(&bench.repo(), ["show", key, X86]);
+            seen += &ostree_go_tests::ostree::ostree(&sandbox.repo(), ["show", key, X86]);
             assert!(seen.contains(&nginx.url()), "{seen}");
         }
         for secret in ["s3cret", "h1dden"] {
@@ -473,7 +477,7 @@ fn credentials_are_shown_nowhere() {
         }
         let found = Command::new("grep")
             .args(["-rl", "-e", "s3cret", "-e", "h1dden"])
-            .arg(bench.repo())
+            .arg(sandbox.repo())
             .output();
         assert!(found.unwrap().stdout.is_empty(), "{sources}");
     }

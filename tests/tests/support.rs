@@ -1,4 +1,4 @@
-//! The support of the tests, tested: a wrong fixture would make every other test say nothing.
+//! Tests of the test support, because a wrong fixture could make all other tests meaningless.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use ostree_go_sdk::Arch;
 use ostree_go_tests::{cli, ostree, sdk, tmpfs::Tmpfs, tools, toy::Toy};
 
 #[test]
-fn a_real_sdk_comes_in_every_form() {
+fn a_real_sdk_is_available_in_every_form() {
     for arch in [Arch::X86_64, Arch::Aarch64] {
         let Some(sdk) = sdk::sdk("1.26.5", arch) else {
             return;
@@ -35,7 +35,7 @@ fn a_real_sdk_comes_in_every_form() {
 }
 
 #[test]
-fn the_sdk_of_this_machine_runs() {
+fn the_sdk_for_this_machine_runs() {
     let Some(arch) = Arch::host() else { return };
     let Some(sdk) = sdk::sdk("1.26.5", arch) else {
         return;
@@ -77,7 +77,7 @@ fn a_toy_is_the_same_in_every_form() {
 }
 
 #[test]
-fn a_shuffled_toy_differs_in_order_alone() {
+fn a_shuffled_toy_differs_only_in_order() {
     let temp = tempfile::tempdir().unwrap();
     let names = |toy: Toy, file: &str| {
         let path = temp.path().join(file);
@@ -100,7 +100,7 @@ fn a_shuffled_toy_differs_in_order_alone() {
 }
 
 #[test]
-fn a_toy_module_leaves_out_what_go_leaves_out() {
+fn a_toy_module_omits_the_same_files_as_go() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("m.zip");
     Toy::new(Arch::X86_64).module_zip(&path);
@@ -131,7 +131,7 @@ fn the_command_under_test_sees_a_clean_environment() {
 
 #[test]
 #[should_panic = "expected exit code 0, found exit status: 3"]
-fn a_command_that_fails_says_how() {
+fn a_failed_command_reports_its_exit_code() {
     cli::run(Command::new("sh").args(["-c", "echo why >&2; exit 3"])).ok();
 }
 
@@ -148,7 +148,7 @@ fn a_full_disk_is_full() {
 }
 
 #[test]
-fn the_stock_command_answers() {
+fn the_stock_command_runs() {
     if tools::require("ostree").is_none() {
         return;
     }

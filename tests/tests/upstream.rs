@@ -1,16 +1,16 @@
-//! `verify --upstream`: what Go's checksum database says decides, not what a publisher says.
+//! `verify --upstream`: the result depends on Go's checksum database, and not on statements of the publisher.
 //!
-//! `sumdb/` has what the database answered on 2026-11-22, as its mirror served it: the record
-//! of one toolchain, the head of the tree with its signature, and the tiles of the proof.
+//! `sumdb/` contains responses of the database from 2026-11-22, as served by its mirror: the record
+//! of one toolchain, the signed tree head, and the tiles of the proof.
 
 use insta::assert_snapshot;
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, source};
 use ostree_go_tests::cli::{Output, run, workspace};
 use ostree_go_tests::ostree::ostree;
+use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::sdk::sdk;
 use ostree_go_tests::toy::Toy;
-use ostree_go_tests::webserver::{BadServer, Fault};
+use ostree_go_tests::webserver::{Fault, FaultyServer};
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -19,36 +19,36 @@ use std::process::Command;
 const VERSION: &str = "1.26.5";
 const REF: &str = "go-sdk/x86_64/1.26.5";
 const SDK: &str = "usr/lib/sdk/go-1.26";
-/// The file that the database's mirror serves for the version.
+/// Path of the record of the version on the database's mirror.
 const LOOKUP: &str = "toolchain@v0.0.1-go1.26.5.linux-amd64";
 
-fn database() -> BadServer {
-    BadServer::over(&workspace().join("tests/sumdb"))
+fn database() -> FaultyServer {
+    FaultyServer::serving(&workspace().join("tests/sumdb"))
 }
 
-fn verify(bench: &Bench, rev: &str, database: &BadServer, args: &[&str]) -> Output {
+fn verify(sandbox: &Sandbox, rev: &str, database: &FaultyServer, args: &[&str]) -> Output {
     let url = database.url();
     let all = [&["verify", rev, "--upstream", "--sumdb", &url], args].concat();
-    bench.run(all)
+    sandbox.run(all)
 }
 
-fn compose(bench: &Bench, from: &Path, args: &[&str]) {
+fn compose(sandbox: &Sandbox, from: &Path, args: &[&str]) {
     let lines = format!("arches: [x86_64]\n{}", source(from));
-    bench.treefile(VERSION, &lines);
-    bench.compose(args.iter().copied());
+    sandbox.treefile(VERSION, &lines);
+    sandbox.compose(args.iter().copied());
 }
 
-/// A bench whose release says that it is Go 1.26.5, and is a toy.
-fn impostor() -> Bench {
-    let bench = Bench::new();
-    let toy = bench.path("toy.tar.gz");
+/// Creates a sandbox with a toy release that pretends to be Go 1.26.5.
+fn impostor() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let toy = sandbox.path("toy.tar.gz");
     Toy::new(Arch::X86_64).version(VERSION).tar_gz(&toy);
-    compose(&bench, &toy, &[]);
-    bench
+    compose(&sandbox, &toy, &[]);
+    sandbox
 }
 
-/// Commits a folder by the stock command, with what the metadata of a release has to say.
-fn forge(bench: &Bench, tree: &Path, args: &[&str]) {
+/// Commits a directory with the stock command, with the metadata of a release.
+fn forge(sandbox: &Sandbox, tree: &Path, args: &[&str]) {
     let tree = format!("--tree=dir={}", tree.display());
     let mut all = vec![
         "commit",
@@ -61,29 +61,29 @@ fn forge(bench: &Bench, tree: &Path, args: &[&str]) {
         "--add-metadata-string=ostree.architecture=x86_64",
     ];
     all.extend(args);
-    ostree(&bench.repo(), all);
+    ostree(&sandbox.repo(), all);
 }
 
-/// What a refusal said, the same on every machine.
+/// Returns the message of a refusal without the parts that differ between machines.
 #[track_caller]
-fn refused(out: Output, code: i32, database: &BadServer) -> String {
+fn refused(out: Output, code: i32, database: &FaultyServer) -> String {
     let out = out.exits(code);
     assert_eq!(out.stdout, "");
     out.stderr.replace(&database.url(), "[database]")
 }
 
 #[test]
-fn a_release_of_the_real_sdk_is_proven_and_one_byte_more_is_not() {
+fn a_real_release_is_proven_and_a_modified_one_is_refused() {
     let Some(sdk) = sdk(VERSION, Arch::X86_64) else {
         return;
     };
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let database = database();
-    compose(&bench, &sdk.tar_gz, &[]);
-    let out = verify(&bench, REF, &database, &["--format", "json"]).ok();
+    compose(&sandbox, &sdk.tar_gz, &[]);
+    let out = verify(&sandbox, REF, &database, &["--format", "json"]).ok();
     let json: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
     let proof = &json["upstream"];
-    assert_eq!(json["commit"], bench.rev(REF).unwrap());
+    assert_eq!(json["commit"], sandbox.rev(REF).unwrap());
     assert_eq!(proof["h1"], sdk.h1);
     assert_eq!(proof["record"], 56_957_498);
     assert_eq!(proof["tree_size"], 66_393_050);
@@ -102,7 +102,7 @@ fn a_release_of_the_real_sdk_is_proven_and_one_byte_more_is_not() {
         proof["others"],
         serde_json::json!(["usr/bin/go", "usr/bin/gofmt"])
     );
-    assert_snapshot!(verify(&bench, REF, &database, &[]).ok().stdout, @"
+    assert_snapshot!(verify(&sandbox, REF, &database, &[]).ok().stdout, @"
     upstream  golang.org/toolchain v0.0.1-go1.26.5.linux-amd64
     h1        h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=
     proof     record 56,957,498 of 66,393,050, signed by sum.golang.org+033de0ae
@@ -113,15 +113,15 @@ fn a_release_of_the_real_sdk_is_proven_and_one_byte_more_is_not() {
     ");
 
     // A host has no layers, and another kind of repository.
-    let host = Bench::new();
+    let host = Sandbox::new();
     host.run(["init", "--mode", "bare-user-only"]).ok();
-    let from = bench.repo();
+    let from = sandbox.repo();
     ostree(&host.repo(), ["pull-local", from.to_str().unwrap(), REF]);
     assert_eq!(host.refs(), [REF]);
     verify(&host, REF, &database, &[]).ok();
 
     // One byte of the compiler. The files that stay the same are links, and are only read.
-    let changed = bench.path("changed");
+    let changed = sandbox.path("changed");
     run(Command::new("cp").arg("-al").arg(&sdk.dir).arg(&changed)).ok();
     let compiler = changed.join("pkg/tool/linux_amd64/compile");
     let mut bytes = fs::read(&compiler).unwrap();
@@ -129,9 +129,12 @@ fn a_release_of_the_real_sdk_is_proven_and_one_byte_more_is_not() {
     bytes[middle] ^= 1;
     fs::remove_file(&compiler).unwrap();
     fs::write(&compiler, bytes).unwrap();
-    compose(&bench, &changed, &["--replace"]);
-    let said = refused(verify(&bench, REF, &database, &[]), 3, &database);
-    let found = ostree(&bench.repo(), ["show", "--print-metadata-key=sdk.h1", REF]);
+    compose(&sandbox, &changed, &["--replace"]);
+    let said = refused(verify(&sandbox, REF, &database, &[]), 3, &database);
+    let found = ostree(
+        &sandbox.repo(),
+        ["show", "--print-metadata-key=sdk.h1", REF],
+    );
     let found = found.trim().trim_matches('\'');
     assert!(found.starts_with("h1:") && found != sdk.h1, "{found}");
     assert!(
@@ -141,25 +144,25 @@ fn a_release_of_the_real_sdk_is_proven_and_one_byte_more_is_not() {
 }
 
 #[test]
-fn a_release_that_says_it_is_official_is_not_believed() {
-    let (bench, database) = (impostor(), database());
+fn a_false_h1_is_detected() {
+    let (sandbox, database) = (impostor(), database());
     let mut settings = insta::Settings::clone_current();
     settings.add_filter("[0-9a-f]{64}", "[sha256]");
     let _filters = settings.bind_to_scope();
-    assert_snapshot!(refused(verify(&bench, REF, &database, &[]), 3, &database), @"
+    assert_snapshot!(refused(verify(&sandbox, REF, &database, &[]), 3, &database), @"
     error: the release does not have the content of golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64: found h1:zM6spW9utWRQVjrUOdJdTmVztzejD7T3B7sM2HG3yAs=, expected h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=
     hint: do not use it as Go's own; `ostree-go show` shows its source
     ");
 
     // Whatever its metadata says, and whoever signed it.
-    let tree = bench.checkout(REF, "tree");
+    let tree = sandbox.checkout(REF, "tree");
     let official = "sdk.h1=h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=";
     forge(
-        &bench,
+        &sandbox,
         &tree,
         &[&format!("--add-metadata-string={official}")],
     );
-    let out = verify(&bench, "forged", &database, &["--format", "json"]).exits(3);
+    let out = verify(&sandbox, "forged", &database, &["--format", "json"]).exits(3);
     assert!(
         out.stdout.contains("\"kind\": \"mismatch\""),
         "{}",
@@ -169,39 +172,39 @@ fn a_release_that_says_it_is_official_is_not_believed() {
     // What the hash does not say, modes and links, has to be Go's as well.
     let file = tree.join(SDK).join("src/make.bash");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o4755)).unwrap();
-    forge(&bench, &tree, &[]);
-    assert_snapshot!(refused(verify(&bench, "forged", &database, &[]), 3, &database), @"error: /usr/lib/sdk/go-1.26/src/make.bash is not a plain file of mode 0755 that root owns, as Go's is: its object would be [sha256], expected [sha256]");
+    forge(&sandbox, &tree, &[]);
+    assert_snapshot!(refused(verify(&sandbox, "forged", &database, &[]), 3, &database), @"error: /usr/lib/sdk/go-1.26/src/make.bash is not a plain file of mode 0755 that root owns, as Go's is: its object would be [sha256], expected [sha256]");
     fs::remove_file(&file).unwrap();
     symlink("/tmp/x", &file).unwrap();
-    forge(&bench, &tree, &[]);
-    assert_snapshot!(refused(verify(&bench, "forged", &database, &[]), 3, &database), @"error: /usr/lib/sdk/go-1.26/src/make.bash is a symlink, expected a plain file: Go's own SDK has no symlinks");
+    forge(&sandbox, &tree, &[]);
+    assert_snapshot!(refused(verify(&sandbox, "forged", &database, &[]), 3, &database), @"error: /usr/lib/sdk/go-1.26/src/make.bash is a symlink, expected a plain file: Go's own SDK has no symlinks");
     fs::set_permissions(
         tree.join(SDK).join("src"),
         fs::Permissions::from_mode(0o777),
     )
     .unwrap();
-    forge(&bench, &tree, &[]);
-    assert_snapshot!(refused(verify(&bench, "forged", &database, &[]), 3, &database), @"error: folder /usr/lib/sdk/go-1.26/src is not one of mode 0755 that root owns, as all of Go's are");
+    forge(&sandbox, &tree, &[]);
+    assert_snapshot!(refused(verify(&sandbox, "forged", &database, &[]), 3, &database), @"error: folder /usr/lib/sdk/go-1.26/src is not one of mode 0755 that root owns, as all of Go's are");
 
     // Something else than a release.
     fs::remove_file(tree.join(SDK).join("VERSION")).unwrap();
-    forge(&bench, &tree, &[]);
-    assert_snapshot!(refused(verify(&bench, "forged", &database, &[]), 1, &database), @"error: commit [sha256] has 0 folders with VERSION and bin/go, expected one");
-    let layer = bench
+    forge(&sandbox, &tree, &[]);
+    assert_snapshot!(refused(verify(&sandbox, "forged", &database, &[]), 1, &database), @"error: commit [sha256] has 0 folders with VERSION and bin/go, expected one");
+    let layer = sandbox
         .refs()
         .into_iter()
         .find(|name| name.contains("layer"))
         .unwrap();
-    assert_snapshot!(refused(verify(&bench, &layer, &database, &[]), 1, &database), @"error: commit [sha256] is not a Go release: it says no architecture");
+    assert_snapshot!(refused(verify(&sandbox, &layer, &database, &[]), 1, &database), @"error: commit [sha256] is not a Go release: it says no architecture");
 }
 
 #[test]
-fn a_database_that_lies_or_fails_proves_nothing() {
-    let (bench, database) = (impostor(), database());
+fn a_lying_or_failing_database_proves_nothing() {
+    let (sandbox, database) = (impostor(), database());
     let said = |code| {
         let args = ["--quiet"];
-        let said = refused(verify(&bench, REF, &database, &args), code, &database);
-        database.behave();
+        let said = refused(verify(&sandbox, REF, &database, &args), code, &database);
+        database.reset();
         said
     };
     let real = fs::read_to_string(
@@ -250,14 +253,14 @@ fn a_database_that_lies_or_fails_proves_nothing() {
     database.fault("tile/8/3/", Fault::Status(404));
     assert_snapshot!(said(1), @"error: cannot download [database]/tile/8/3/000.p/3: the server answered with status 404");
 
-    let none = bench.run(["verify", REF, "--upstream", "--sumdb", "sum.example"]);
+    let none = sandbox.run(["verify", REF, "--upstream", "--sumdb", "sum.example"]);
     assert_snapshot!(refused(none, 1, &database), @"error: `sum.example` is not a URL to download from, expected http://, https:// or file:///");
-    let none = bench.run(["verify", REF]);
+    let none = sandbox.run(["verify", REF]);
     assert_snapshot!(refused(none, 2, &database), @"
     error: the following required arguments were not provided: <--gpg-keys <FILE>|--remote <NAME>|--ed25519-keys <FILE>|--upstream>
     hint: usage: ostree-go verify --repo <PATH> <--gpg-keys <FILE>|--remote <NAME>|--ed25519-keys <FILE>|--upstream> <REF>
     ");
-    let gone = bench.run(["verify", REF, "--upstream", "--sumdb", "http://127.0.0.1:1"]);
+    let gone = sandbox.run(["verify", REF, "--upstream", "--sumdb", "http://127.0.0.1:1"]);
     assert_snapshot!(refused(gone, 75, &database), @"
     error: cannot download http://127.0.0.1:1/lookup/golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64
       io: Connection refused (os error 111)

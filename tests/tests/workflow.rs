@@ -1,4 +1,4 @@
-//! The reusable workflow: linted, and its steps run as they are written, but for those that need another service.
+//! The reusable workflow is linted, and its steps are run unchanged, except for those that need another service.
 
 use ostree_go_sdk::Arch;
 use ostree_go_tests::cli::{binary, workspace};
@@ -16,7 +16,7 @@ fn workflow(name: &str) -> Value {
     read(&workspace().join(".github/workflows").join(name))
 }
 
-/// Every part of a JSON document, with its key.
+/// Returns every value in a JSON document with its key.
 fn all<'a>(key: &'a str, value: &'a Value, into: &mut Vec<(&'a str, &'a Value)>) {
     into.push((key, value));
     match value {
@@ -66,9 +66,9 @@ fn actions_are_pinned_and_scripts_have_no_expressions() {
     }
 }
 
-/// By actionlint and zizmor. Without a network, and nothing in the cache, there is nothing to lint with.
+/// Lints with actionlint and zizmor. If they are not cached, this needs a network.
 #[test]
-fn the_linters_find_nothing_and_do_find_what_is_wrong() {
+fn the_linters_accept_the_workflows_and_detect_faults() {
     let lint = |folder: &Path| {
         let script = workspace().join("scripts/lint-workflows.sh");
         Command::new(script)
@@ -111,7 +111,7 @@ fn the_linters_find_nothing_and_do_find_what_is_wrong() {
 }
 
 #[test]
-fn the_steps_run_as_they_are_written() {
+fn the_steps_of_the_workflow_run() {
     for tool in ["rpmbuild", "gpg", "gpgconf", "python3"] {
         if tools::require(tool).is_none() {
             return;

@@ -13,7 +13,7 @@ use crate::gpg::Gpg;
 use crate::ostree::{init, ostree};
 use crate::powercut::Disk;
 use crate::toy::Toy;
-use crate::webserver::BadServer;
+use crate::webserver::FaultyServer;
 
 /// Time of the commits that operations make: the same in every run, so that their ids are the same.
 const NOW: &str = "300";
@@ -34,7 +34,7 @@ pub struct World {
     place: Place,
     gpg: Gpg,
     key: String,
-    server: BadServer,
+    server: FaultyServer,
     _served: TempDir,
 }
 
@@ -79,7 +79,7 @@ impl World {
         let served = tempfile::tempdir().expect("a folder to serve");
         let world = Self {
             key,
-            server: BadServer::over(&served.path().join("repo")),
+            server: FaultyServer::serving(&served.path().join("repo")),
             place,
             gpg,
             _served: served,

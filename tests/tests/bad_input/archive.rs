@@ -1,4 +1,4 @@
-//! Archives that are damaged, hostile or not what was expected.
+//! Archives that are damaged, malicious or not the expected ones.
 
 use super::{Bad, TOY};
 use flate2::read::GzDecoder;
@@ -11,11 +11,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// Composes 1.99.2 from what `make` makes.
+/// Composes 1.99.2 from the archive that `make` writes.
 #[track_caller]
 fn error(make: impl FnOnce(&Path), code: i32) -> (Bad, String) {
     let bad = Bad::new();
-    let archive = bad.bench.path("bad.archive");
+    let archive = bad.sandbox.path("bad.archive");
     make(&archive);
     bad.treefile("1.99.2", &archive, "");
     let said = bad.compose([], code);
@@ -26,7 +26,7 @@ fn toy() -> Toy {
     Toy::new(Arch::X86_64).version("1.99.2")
 }
 
-/// An entry as it stands in a tar archive, with every field as it is given.
+/// Returns a tar entry with exactly the given fields.
 fn entry(kind: u8, name: &str, mode: u32, link: &str, content: &[u8]) -> Vec<u8> {
     let mut header = vec![0; 512];
     header[..name.len()].copy_from_slice(name.as_bytes());
@@ -43,7 +43,7 @@ fn entry(kind: u8, name: &str, mode: u32, link: &str, content: &[u8]) -> Vec<u8>
     header
 }
 
-/// Writes the toy with one more entry.
+/// Writes the toy SDK with one additional entry.
 fn toy_with(entry: &[u8], dest: &Path) {
     toy().tar_gz(dest);
     let mut tar = Vec::new();
@@ -64,7 +64,7 @@ fn toy_with(entry: &[u8], dest: &Path) {
 }
 
 #[test]
-fn another_version() {
+fn a_wrong_version() {
     let (_bad, said) = error(|dest| Toy::new(Arch::X86_64).tar_gz(dest), 3);
     assert_snapshot!(said, @"
     error: bad.archive is Go 1.99.1, expected 1.99.2
@@ -73,7 +73,7 @@ fn another_version() {
 }
 
 #[test]
-fn another_arch() {
+fn a_wrong_architecture() {
     let (_bad, said) = error(
         |dest| Toy::new(Arch::Aarch64).version("1.99.2").tar_gz(dest),
         3,
@@ -82,7 +82,7 @@ fn another_arch() {
 }
 
 #[test]
-fn no_version_and_no_archive() {
+fn a_missing_version_and_a_file_that_is_no_archive() {
     let (_bad, said) = error(|dest| toy().without("VERSION").tar_gz(dest), 1);
     assert_snapshot!(said, @"error: bad.archive has no VERSION file, so it is not a Go distribution");
     let (_bad, said) = error(|dest| fs::write(dest, "<html>Not found</html>").unwrap(), 1);
@@ -90,27 +90,27 @@ fn no_version_and_no_archive() {
 }
 
 #[test]
-fn another_sha256() {
+fn a_wrong_sha256() {
     let bad = Bad::new();
-    let archive = bad.bench.path("x86_64.tar.gz");
+    let archive = bad.sandbox.path("x86_64.tar.gz");
     let pin = format!("pin: {{ x86_64: {{ sha256: {} }} }}", "0".repeat(64));
     bad.treefile(TOY, &archive, &pin);
     assert_snapshot!(bad.compose([], 3), @"error: [dir]/x86_64.tar.gz has the SHA-256 [sha256], expected [sha256]");
 }
 
 #[test]
-fn another_h1() {
+fn a_wrong_h1() {
     let bad = Bad::new();
-    let archive = bad.bench.path("x86_64.tar.gz");
+    let archive = bad.sandbox.path("x86_64.tar.gz");
     let pin = "pin: { x86_64: { h1: \"h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\" } }";
     bad.treefile(TOY, &archive, pin);
     assert_snapshot!(bad.compose([], 3), @"error: content of x86_64.tar.gz has h1:xGI+m+Uc7vajBXD/JaMTeNnXlrDUUb3g6cuMNz/bzMY=, expected h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
 }
 
-/// A truncated file at several places: the wording depends on where it ends, the rest does not.
+/// Truncates a file at several positions. Only the wording of the message depends on the position.
 fn truncated(make: impl Fn(&Toy, &Path)) {
     let bad = Bad::new();
-    let archive = bad.bench.path("truncated");
+    let archive = bad.sandbox.path("truncated");
     make(&toy(), &archive);
     let whole = fs::read(&archive).unwrap();
     bad.treefile("1.99.2", &archive, "");
@@ -205,7 +205,7 @@ fn links_that_leave_the_tree() {
 }
 
 #[test]
-fn what_is_neither_file_folder_nor_link() {
+fn devices_and_other_special_files() {
     let (_bad, said) = error(
         |dest| toy_with(&entry(b'3', "go/src/null", 0o644, "", b""), dest),
         1,
@@ -219,7 +219,7 @@ fn what_is_neither_file_folder_nor_link() {
 }
 
 #[test]
-fn a_path_twice() {
+fn a_duplicate_path() {
     let (_bad, said) = error(
         |dest| toy_with(&entry(b'0', "go/src/go.mod", 0o644, "", b"x"), dest),
         1,
@@ -228,9 +228,9 @@ fn a_path_twice() {
 }
 
 #[test]
-fn a_bomb() {
+fn a_decompression_bomb() {
     let bad = Bad::new();
-    let archive = bad.bench.path("bomb.tar.gz");
+    let archive = bad.sandbox.path("bomb.tar.gz");
     toy_with(
         &entry(b'0', "go/src/bomb", 0o644, "", &vec![0; 16 << 20]),
         &archive,
@@ -240,10 +240,10 @@ fn a_bomb() {
         "it is small"
     );
     bad.treefile("1.99.2", &archive, "");
-    let before = State::of(&bad.bench.repo());
+    let before = State::of(&bad.sandbox.repo());
     let compose = |limits: Limits| {
-        let treefile = Treefile::load(bad.bench.path("go.yaml")).unwrap();
-        let repo = Repo::open(bad.bench.repo()).unwrap();
+        let treefile = Treefile::load(bad.sandbox.path("go.yaml")).unwrap();
+        let repo = Repo::open(bad.sandbox.repo()).unwrap();
         let compose = Compose::new(treefile).limits(limits);
         let done = compose.plan(&repo).unwrap().execute();
         done.map(drop)
@@ -254,6 +254,6 @@ fn a_bomb() {
     let error = compose(Limits::default().entries(10)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsafeContent);
     assert_snapshot!(error, @"[dir]/bomb.tar.gz: entry `go/lib/time/update.bash` is one too many, the limit is 10 files and folders");
-    State::of(&bad.bench.repo()).assert_is(&before);
+    State::of(&bad.sandbox.repo()).assert_is(&before);
     compose(Limits::default()).unwrap();
 }

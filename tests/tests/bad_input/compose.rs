@@ -1,10 +1,10 @@
-//! What is well-formed but does not fit: layers, releases, metadata, arguments.
+//! Input that is well-formed but inconsistent: layers, releases, metadata, arguments.
 
 use super::{Bad, TOY, refused};
 use insta::assert_snapshot;
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::source;
 use ostree_go_tests::cli::run;
+use ostree_go_tests::sandbox::source;
 use ostree_go_tests::state::State;
 use ostree_go_tests::toy::Toy;
 
@@ -20,7 +20,7 @@ fn layers_that_conflict() {
             file("one"),
             file("two")
         );
-        bad.treefile(TOY, &bad.bench.path("x86_64.tar.gz"), &lines);
+        bad.treefile(TOY, &bad.sandbox.path("x86_64.tar.gz"), &lines);
     };
     layers("");
     assert_snapshot!(bad.compose([], 1), @"
@@ -28,8 +28,8 @@ fn layers_that_conflict() {
     hint: set `override: true` on layer `two` to let its files replace those of lower layers
     ");
     layers(", override: true");
-    bad.bench.compose([]);
-    let tree = bad.bench.checkout("go-sdk/test", "tree");
+    bad.sandbox.compose([]);
+    let tree = bad.sandbox.checkout("go-sdk/test", "tree");
     assert_eq!(
         std::fs::read_to_string(tree.join("etc/motd")).unwrap(),
         "two"
@@ -39,7 +39,7 @@ fn layers_that_conflict() {
 #[test]
 fn a_path_in_no_layer() {
     let bad = Bad::new();
-    let archive = bad.bench.path("more.tar.gz");
+    let archive = bad.sandbox.path("more.tar.gz");
     Toy::new(Arch::X86_64)
         .with("new/file", "new")
         .tar_gz(&archive);
@@ -57,10 +57,10 @@ fn layers_and_architectures() {
         let toy = Toy::new(arch)
             .version("1.99.2")
             .with("src/arch.go", arch.goarch());
-        toy.tar_gz(&bad.bench.path(&format!("{arch}-2.tar.gz")));
+        toy.tar_gz(&bad.sandbox.path(&format!("{arch}-2.tar.gz")));
     }
-    bad.bench
-        .treefile("1.99.2", &source(&bad.bench.path("${basearch}-2.tar.gz")));
+    bad.sandbox
+        .treefile("1.99.2", &source(&bad.sandbox.path("${basearch}-2.tar.gz")));
     assert_snapshot!(bad.compose([], 1), @"
     error: layer `common` is marked noarch, but `/usr/lib/sdk/go-1.99/src/arch.go` differs between x86_64 and aarch64
     hint: move the files that differ to a layer that is not noarch
@@ -70,17 +70,17 @@ fn layers_and_architectures() {
     for arch in Arch::ALL {
         Toy::new(arch)
             .version("1.99.2")
-            .tar_gz(&bad.bench.path(&format!("{arch}-2.tar.gz")));
+            .tar_gz(&bad.sandbox.path(&format!("{arch}-2.tar.gz")));
     }
     let lines = format!(
         "{}\n{equal}",
-        source(&bad.bench.path("${basearch}-2.tar.gz"))
+        source(&bad.sandbox.path("${basearch}-2.tar.gz"))
     );
     let text = format!(
         "version: 1.99.2\n{lines}\nexclude: [api, bin, doc, go.env, lib, misc, pkg, src, test, VERSION]\n"
     );
     let text = text.replace("  common: { include: [LICENSE] }", "");
-    bad.bench.write("go.yaml", &text);
+    bad.sandbox.write("go.yaml", &text);
     assert_snapshot!(bad.compose([], 1), @"
     error: layer `text` has the same content as another commit on go-sdk/layer/text/[sha256]: found [sha256], expected [sha256]
     hint: set `noarch: true` on the layer, so that all architectures share it
@@ -90,7 +90,7 @@ fn layers_and_architectures() {
 #[test]
 fn a_release_that_exists() {
     let bad = Bad::new();
-    let archive = bad.bench.path("other.tar.gz");
+    let archive = bad.sandbox.path("other.tar.gz");
     Toy::new(Arch::X86_64)
         .with("src/new.go", "package new")
         .tar_gz(&archive);
@@ -99,11 +99,11 @@ fn a_release_that_exists() {
     error: release go-sdk/x86_64/1.99.1 exists with other content: found commit [sha256], expected [sha256]
     hint: the ref of a release never moves; compose another version, or use --replace if the release has not been published
     ");
-    let before = bad.bench.rev(X86);
-    let commits = bad.bench.compose(["--replace"]);
-    assert_ne!(bad.bench.rev(X86), before);
-    assert_eq!(bad.bench.rev(X86).as_ref(), commits.first());
-    bad.bench.fsck();
+    let before = bad.sandbox.rev(X86);
+    let commits = bad.sandbox.compose(["--replace"]);
+    assert_ne!(bad.sandbox.rev(X86), before);
+    assert_eq!(bad.sandbox.rev(X86).as_ref(), commits.first());
+    bad.sandbox.fsck();
 }
 
 #[test]
@@ -114,7 +114,8 @@ fn reserved_metadata() {
     error: metadata key `sdk.version` is set by the compose and cannot be added
     hint: use a key that starts with your own domain name
     ");
-    bad.bench.write("meta.json", "{\"ostree.ref-binding\": []}");
+    bad.sandbox
+        .write("meta.json", "{\"ostree.ref-binding\": []}");
     assert_snapshot!(bad.compose(["--add-metadata-from-json", "meta.json"], 1), @"
     error: metadata key `ostree.ref-binding` is set by the compose and cannot be added
     hint: use a key that starts with your own domain name
@@ -128,7 +129,7 @@ fn metadata_that_cannot_be_read() {
     error: cannot read metadata from no.json
       No such file or directory (os error 2)
     ");
-    bad.bench.write("meta.json", "{");
+    bad.sandbox.write("meta.json", "{");
     assert_snapshot!(bad.compose(["--add-metadata-from-json", "meta.json"], 1), @"
     error: cannot read metadata from meta.json
       EOF while parsing an object at line 1 column 1
@@ -143,7 +144,7 @@ fn metadata_that_cannot_be_read() {
 fn a_file_to_add_is_missing() {
     let bad = Bad::new();
     let site = "layers: { site: { add-files: [{ path: /etc/motd, from: motd }] } }";
-    bad.treefile("1.99.1", &bad.bench.path("x86_64.tar.gz"), site);
+    bad.treefile("1.99.1", &bad.sandbox.path("x86_64.tar.gz"), site);
     assert_snapshot!(bad.compose([], 1), @"
     error: cannot read motd, which layer `site` adds
       No such file or directory (os error 2)
@@ -174,12 +175,12 @@ fn arguments() {
     error: unexpected argument '--forse' found
     hint: a similar argument exists: '--force-nocache'
     ");
-    let mut command = bad.bench.ostree_go(["compose"]);
+    let mut command = bad.sandbox.ostree_go(["compose"]);
     assert_snapshot!(bad.refuse(&mut command, 2), @"
     error: the following required arguments were not provided: <TREEFILE>...
     hint: usage: ostree-go compose --repo <PATH> <TREEFILE>...
     ");
-    let mut command = bad.bench.ostree_go(["fsk"]);
+    let mut command = bad.sandbox.ostree_go(["fsk"]);
     assert_snapshot!(bad.refuse(&mut command, 2), @"
     error: unrecognized subcommand 'fsk'
     hint: a similar subcommand exists: 'fsck'
@@ -191,7 +192,7 @@ fn errors_in_json() {
     let bad = Bad::new();
     let json = |args: &[&str], code| {
         let args = args.iter().copied().chain(["--format", "json"]);
-        let out = bad.bench.run(args).exits(code);
+        let out = bad.sandbox.run(args).exits(code);
         let document: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
         format!("{document:#}")
     };
@@ -231,51 +232,53 @@ fn errors_in_json() {
 }
 
 #[test]
-fn a_time_that_is_none() {
+fn an_invalid_timestamp() {
     let bad = Bad::without_repo();
-    bad.bench
-        .treefile(TOY, &source(&bad.bench.path("${basearch}.tar.gz")));
+    bad.sandbox
+        .treefile(TOY, &source(&bad.sandbox.path("${basearch}.tar.gz")));
     for time in ["yesterday", "-1", "1.5", "99999999999999999999"] {
-        let mut command = bad.bench.ostree_go(["compose", "go.yaml"]);
+        let mut command = bad.sandbox.ostree_go(["compose", "go.yaml"]);
         let said = refused(run(command.env("SOURCE_DATE_EPOCH", time)), 2);
         assert!(said.contains(time), "{said}");
         if time == "yesterday" {
             assert_snapshot!(said, @"error: SOURCE_DATE_EPOCH is `yesterday`, expected seconds since 1970");
         }
     }
-    assert!(!bad.bench.repo().exists(), "nothing is made");
+    assert!(!bad.sandbox.repo().exists(), "nothing is made");
 }
 
 #[test]
-fn repositories_that_are_none() {
+fn invalid_repositories() {
     let bad = Bad::new();
-    let mut command = bad.bench.ostree_go(["compose", "go.yaml"]);
+    let mut command = bad.sandbox.ostree_go(["compose", "go.yaml"]);
     assert_snapshot!(bad.refuse(command.env_remove("OSTREE_REPO"), 2), @"
     error: no repository given
     hint: specify one with --repo PATH or OSTREE_REPO
     ");
-    let mut command = bad.bench.ostree_go(["list", "--repo", "missing"]);
+    let mut command = bad.sandbox.ostree_go(["list", "--repo", "missing"]);
     assert_snapshot!(bad.refuse(&mut command, 1), @"
     error: no repository at missing
     hint: create one with `ostree-go compose` or `ostree-go init --repo missing`
     ");
-    bad.bench.write("folder/file", "");
+    bad.sandbox.write("folder/file", "");
     let mut command = bad
-        .bench
+        .sandbox
         .ostree_go(["compose", "go.yaml", "--repo", "folder"]);
     assert_snapshot!(bad.refuse(&mut command, 1), @"
     error: folder is not an OSTree repository: it has no `config`
     hint: a repository can only be created in a directory that is empty or does not exist
     ");
-    let mut command = bad.bench.ostree_go(["list", "--repo", "go.yaml"]);
+    let mut command = bad.sandbox.ostree_go(["list", "--repo", "go.yaml"]);
     assert_snapshot!(bad.refuse(&mut command, 1), @"
     error: go.yaml is not an OSTree repository: it has no `config`
     hint: a repository can only be created in a directory that is empty or does not exist
     ");
-    let files = std::fs::read_dir(bad.bench.path("folder")).unwrap().count();
+    let files = std::fs::read_dir(bad.sandbox.path("folder"))
+        .unwrap()
+        .count();
     assert_eq!(
         files, 1,
         "nothing is added to a folder that is no repository"
     );
-    drop(State::of(&bad.bench.repo()));
+    drop(State::of(&bad.sandbox.repo()));
 }

@@ -1,21 +1,21 @@
-//! From the publisher to the host: signing, publishing, remotes, pulls and deployments.
+//! Errors between publisher and host: signing, publishing, remotes, pulls and deployments.
 
 use super::{Bad, refused};
 use insta::assert_snapshot;
-use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::run;
 use ostree_go_tests::gpg::Gpg;
-use ostree_go_tests::shop::{REF, Shop};
+use ostree_go_tests::pull_fixture::{PullFixture, REF};
+use ostree_go_tests::sandbox::Sandbox;
 use ostree_go_tests::webserver::Fault;
 use serde_json::Value;
 
-/// What a verb says, with its exit code and its kind in JSON.
+/// Returns the message of a verb, with its exit code and its kind in JSON.
 #[track_caller]
-fn told(bench: &Bench, args: &str) -> String {
+fn told(sandbox: &Sandbox, args: &str) -> String {
     let command = |format| {
-        let mut command = bench.ostree_go(args.split(' ').chain(["--format", format]));
+        let mut command = sandbox.ostree_go(args.split(' ').chain(["--format", format]));
         // A root of the machine's own is nothing to a test.
-        command.env("OSTREE_GO_ROOT", bench.path("root"));
+        command.env("OSTREE_GO_ROOT", sandbox.path("root"));
         if DEPLOYING.contains(&args.split(' ').next().unwrap()) {
             command.env_remove("OSTREE_REPO");
         }
@@ -30,7 +30,7 @@ fn told(bench: &Bench, args: &str) -> String {
     format!("{code} {kind}\n{}", refused(human, code))
 }
 
-/// The verbs that are about a root unless they are told otherwise.
+/// Verbs that use the root directory by default.
 const DEPLOYING: [&str; 8] = [
     "install",
     "upgrade",
@@ -45,8 +45,8 @@ const DEPLOYING: [&str; 8] = [
 #[test]
 fn signing_and_verifying() {
     let bad = Bad::new();
-    bad.bench.write("junk", "not a key\n");
-    let said = |args: &str| told(&bad.bench, args);
+    bad.sandbox.write("junk", "not a key\n");
+    let said = |args: &str| told(&bad.sandbox, args);
     assert_snapshot!(said("sign 1.99.1"), @"
     2 invalid-input
     error: no key to sign with
@@ -89,7 +89,7 @@ fn signing_and_verifying() {
     let (key, other) = (gpg.key("publisher"), gpg.key("other"));
     let sign = format!("--gpg-sign {key} --gpg-homedir {}", gpg.home().display());
     let args = format!("sign go-sdk/x86_64/1.99.1 {sign}");
-    bad.bench.run(args.split(' ')).ok();
+    bad.sandbox.run(args.split(' ')).ok();
     assert_snapshot!(said("verify go-sdk/x86_64/1.99.1 --gpg-keys junk").replace(&key, "[key]"), @"
     1 invalid-input
     error: there are no public GPG keys in junk
@@ -111,7 +111,7 @@ fn signing_and_verifying() {
 #[test]
 fn publishing_promoting_and_pruning() {
     let bad = Bad::new();
-    let said = |args: &str| told(&bad.bench, args);
+    let said = |args: &str| told(&bad.sandbox, args);
     assert_snapshot!(said("publish --public-key missing.asc"), @"
     1 not-found
     error: cannot read public keys from missing.asc
@@ -146,8 +146,8 @@ fn publishing_promoting_and_pruning() {
 #[test]
 fn remotes() {
     let bad = Bad::new();
-    bad.bench.write("junk", "not a key\n");
-    let said = |args: &str| told(&bad.bench, args);
+    bad.sandbox.write("junk", "not a key\n");
+    let said = |args: &str| told(&bad.sandbox, args);
     assert_snapshot!(said("remote add a/b http://127.0.0.1:1 --no-gpg-verify"), @"
     1 invalid-input
     error: `a/b` is not a name for a remote, expected letters, digits, `.`, `_` and `-`
@@ -178,7 +178,7 @@ fn remotes() {
     hint: add one with `ostree-go remote add`
     ");
     let add = "remote add acme http://127.0.0.1:1 --no-gpg-verify";
-    bad.bench.run(add.split(' ')).ok();
+    bad.sandbox.run(add.split(' ')).ok();
     assert_snapshot!(said(add), @"
     1 invalid-input
     error: remote `acme` is there already, with URL http://127.0.0.1:1
@@ -199,15 +199,15 @@ fn remotes() {
 #[test]
 fn pulls() {
     let bad = Bad::without_repo();
-    let shop = Shop::new();
+    let fixture = PullFixture::new();
     let same = |text: String| {
-        let repo = shop.host.repo().display().to_string();
-        let text = text.replace(&shop.server.url(), "[url]");
-        text.replace(&repo, "[repo]").replace(&shop.key, "[key]")
+        let repo = fixture.host.repo().display().to_string();
+        let text = text.replace(&fixture.server.url(), "[url]");
+        text.replace(&repo, "[repo]").replace(&fixture.key, "[key]")
     };
     let said = |args: &str| {
-        let said = same(told(&shop.host, args));
-        shop.server.behave();
+        let said = same(told(&fixture.host, args));
+        fixture.server.reset();
         said
     };
     assert_snapshot!(said("pull acme"), @"
@@ -215,7 +215,7 @@ fn pulls() {
     error: no ref to pull from remote `acme`
     hint: name one, as `1.26`; `--mirror` takes all
     ");
-    shop.server.fault("/summary", Fault::Status(404));
+    fixture.server.fault("/summary", Fault::Status(404));
     assert_snapshot!(said("pull --mirror acme"), @"
     1 not-found
     error: remote `acme` at [url] has no summary, so that nobody knows its refs
@@ -239,50 +239,51 @@ fn pulls() {
     hint: use a larger value for --max-bytes
     ");
     let quick = format!("pull acme {REF} --retries 0 --stall-timeout 1");
-    shop.server.fault("/objects/", Fault::Status(503));
+    fixture.server.fault("/objects/", Fault::Status(503));
     assert_snapshot!(said(&quick), @"
     75 network
     error: cannot pull from remote `acme`
       cannot download [url]/objects/[object].commit: the server answered with status 503
     hint: check the connection and run the command again
     ");
-    shop.server.fault("/objects/", Fault::Stall);
+    fixture.server.fault("/objects/", Fault::Stall);
     assert_snapshot!(said(&quick), @"
     75 network
     error: remote `acme` at [url] has sent nothing for 1 seconds
     hint: check the connection and run the command again
     ");
-    shop.server.fault("commitmeta", Fault::Status(404));
+    fixture.server.fault("commitmeta", Fault::Status(404));
     assert_snapshot!(said(&quick), @"
     3 mismatch
     error: ref go-sdk/x86_64/1.99 of remote `acme` is refused
       commit [sha256] is not signed
     hint: `ostree-go remote show-keys acme` shows the keys that are trusted
     ");
-    let object = shop.object(REF, "filez");
-    shop.server.fault(&object, Fault::Status(404));
+    let object = fixture.object(REF, "filez");
+    fixture.server.fault(&object, Fault::Status(404));
     assert_snapshot!(said(&quick), @"
     1 not-found
     error: cannot pull from remote `acme`
       cannot download [url]/objects/[object].filez: the server answered with status 404
     ");
-    shop.server.fault(&object, Fault::Flip);
+    fixture.server.fault(&object, Fault::Flip);
     assert_snapshot!(said(&quick), @"
     3 mismatch
     error: remote `acme` is refused: [url]/objects/[object].filez: it has the checksum [sha256], expected [sha256]
     ");
-    shop.host.run(quick.split(' ')).ok();
-    let first = shop.pulled(REF).unwrap();
-    let older = shop.commit(REF, 1, &["--timestamp=2025-01-01 00:00:00 +0000"]);
+    fixture.host.run(quick.split(' ')).ok();
+    let first = fixture.pulled(REF).unwrap();
+    let older = fixture.commit(REF, 1, &["--timestamp=2025-01-01 00:00:00 +0000"]);
     assert_ne!(first, older);
-    shop.summary();
+    fixture.summary();
     assert_snapshot!(said(&quick), @"
     3 mismatch
     error: ref go-sdk/x86_64/1.99 is refused: commit [sha256] is from 2025-01-01T00:00:00Z, older than [sha256], which is there and from 2026-01-01T00:00:00Z
     hint: use --allow-downgrade to accept it
     ");
     drop(bad);
-    shop.host
+    fixture
+        .host
         .run([
             "remote",
             "add",
@@ -306,7 +307,7 @@ fn pulls() {
 #[test]
 fn deployments() {
     let bad = Bad::new();
-    let said = |args: &str| told(&bad.bench, args);
+    let said = |args: &str| told(&bad.sandbox, args);
     for verb in [
         "status",
         "upgrade",
@@ -324,7 +325,7 @@ fn deployments() {
             ");
         }
     }
-    let from = format!("--from-repo {}", bad.bench.repo().display());
+    let from = format!("--from-repo {}", bad.sandbox.repo().display());
     assert_snapshot!(said(&format!("install {from} 1.99.9")), @"
     1 not-found
     error: no ref or commit `go-sdk/x86_64/1.99.9` in repository [dir]/repo
@@ -352,9 +353,9 @@ fn deployments() {
     hint: nothing was deployed; `ostree-go list` shows the existing refs
     ");
     let args = format!("install {from} go-sdk/x86_64/1.99.1");
-    let mut install = bad.bench.ostree_go(args.split(' '));
+    let mut install = bad.sandbox.ostree_go(args.split(' '));
     let install = install.env_remove("OSTREE_REPO");
-    run(install.env("OSTREE_GO_ROOT", bad.bench.path("root"))).ok();
+    run(install.env("OSTREE_GO_ROOT", bad.sandbox.path("root"))).ok();
     assert_snapshot!(said("use 1.98"), @"
     1 not-found
     error: no deployment `1.98` under [dir]/root
@@ -375,13 +376,13 @@ fn deployments() {
     error: no deployment `1.98` under [dir]/root
     hint: `ostree-go status` shows the installed SDKs
     ");
-    bad.bench.write("root/state.json", "{");
+    bad.sandbox.write("root/state.json", "{");
     assert_snapshot!(said("status"), @"
     1 invalid-repo
     error: cannot read the state in [dir]/root/state.json
       EOF while parsing an object at line 1 column 1
     ");
-    bad.bench.write("root/state.json", "{\"schema\": 99}");
+    bad.sandbox.write("root/state.json", "{\"schema\": 99}");
     assert_snapshot!(said("status"), @"
     1 invalid-repo
     error: the state in [dir]/root/state.json has schema 99, expected at most 1

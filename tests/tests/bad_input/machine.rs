@@ -1,10 +1,10 @@
-//! Trouble with the machine: the network, permissions, a full disk.
+//! Problems of the machine: network, permissions, full disk.
 
 use super::{Bad, TOY, refused};
 use insta::assert_snapshot;
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::source;
 use ostree_go_tests::cli::{ostree_go, run};
+use ostree_go_tests::sandbox::source;
 use ostree_go_tests::state::{State, leftovers};
 use ostree_go_tests::tmpfs::Tmpfs;
 use ostree_go_tests::tools;
@@ -15,7 +15,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-/// A loopback port that nobody listens on.
+/// Returns a port of the loopback interface on which no process listens.
 fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
@@ -27,12 +27,15 @@ fn no_source_can_be_used() {
     let port = closed_port();
     let compose = |sources: &str, code| {
         let lines = format!("arches: [x86_64]\nsource: [{sources}]");
-        bad.bench.treefile("1.99.2", &lines);
+        bad.sandbox.treefile("1.99.2", &lines);
         bad.compose(["--cachedir", "cache"], code)
             .replace(&port.to_string(), "PORT")
     };
     let index = format!("{{ index: \"http://127.0.0.1:{port}/dl/\" }}");
-    let path = format!("{{ path: {} }}", bad.bench.path("missing.tar.gz").display());
+    let path = format!(
+        "{{ path: {} }}",
+        bad.sandbox.path("missing.tar.gz").display()
+    );
     assert_snapshot!(compose(&index, 75), @"
     error: cannot download http://127.0.0.1:PORT/dl/
       io: Connection refused (os error 111)
@@ -57,10 +60,10 @@ fn no_source_can_be_used() {
 fn a_proxy_that_is_off() {
     let bad = Bad::new();
     let lines = "arches: [x86_64]\nsource: [{ module: golang.org/toolchain }]";
-    bad.bench.treefile("1.99.2", lines);
+    bad.sandbox.treefile("1.99.2", lines);
     let error = |proxy| {
         let args = ["compose", "go.yaml", "--cachedir", "cache"];
-        bad.refuse(bad.bench.ostree_go(args).env("GOPROXY", proxy), 1)
+        bad.refuse(bad.sandbox.ostree_go(args).env("GOPROXY", proxy), 1)
     };
     assert_snapshot!(error("off"), @"error: golang.org/toolchain@v0.0.1-go1.99.2.linux-amd64 may not be downloaded: GOPROXY is `off`");
     assert_snapshot!(error("direct"), @"error: golang.org/toolchain@v0.0.1-go1.99.2.linux-amd64 may not be downloaded: GOPROXY is `direct`");
@@ -76,24 +79,24 @@ fn a_repository_that_cannot_be_written() {
         return;
     };
     let bad = Bad::new();
-    fs::set_permissions(bad.bench.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-    let archive = bad.bench.path("new.tar.gz");
+    fs::set_permissions(bad.sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let archive = bad.sandbox.path("new.tar.gz");
     Toy::new(Arch::X86_64).version("1.99.2").tar_gz(&archive);
     bad.treefile("1.99.2", &archive, "");
     // The binary stands where another user may not get to.
-    let binary = bad.bench.path("ostree-go");
+    let binary = bad.sandbox.path("ostree-go");
     fs::copy(ostree_go().get_program(), &binary).unwrap();
-    let base = bad.bench.write(
+    let base = bad.sandbox.write(
         "base.yaml",
         &fs::read_to_string(ostree_go_tests::cli::workspace().join("treefiles/base.yaml")).unwrap(),
     );
-    let text = fs::read_to_string(bad.bench.path("go.yaml")).unwrap();
+    let text = fs::read_to_string(bad.sandbox.path("go.yaml")).unwrap();
     let shipped = text
         .lines()
         .find_map(|l| l.strip_prefix("include: "))
         .unwrap()
         .to_owned();
-    bad.bench
+    bad.sandbox
         .write("go.yaml", &text.replace(&shipped, base.to_str().unwrap()));
     let nobody = |args: &[&str]| {
         let mut command = Command::new(&setpriv);
@@ -101,9 +104,9 @@ fn a_repository_that_cannot_be_written() {
         command
             .arg(&binary)
             .args(args)
-            .current_dir(bad.bench.path(""));
+            .current_dir(bad.sandbox.path(""));
         command
-            .env("OSTREE_REPO", bad.bench.repo())
+            .env("OSTREE_REPO", bad.sandbox.repo())
             .env("HOME", "/nonexistent");
         command
     };
@@ -119,7 +122,7 @@ fn a_repository_that_cannot_be_written() {
     ");
     // What can be read can be looked at.
     run(&mut nobody(&["list"])).ok();
-    fs::set_permissions(bad.bench.repo(), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(bad.sandbox.repo(), fs::Permissions::from_mode(0o700)).unwrap();
     assert_snapshot!(bad.refuse(&mut nobody(&["list"]), 1), @"
     error: cannot read [dir]/repo/config
       Permission denied (os error 13)
@@ -135,7 +138,7 @@ fn a_full_disk() {
     let bad = Bad::new();
     let repo = disk.path().join("repo");
     let compose = |version: &str, ballast: usize| {
-        let archive = bad.bench.path("big.tar.gz");
+        let archive = bad.sandbox.path("big.tar.gz");
         let toy = Toy::new(Arch::X86_64).version(version);
         // Not to be compressed: an archive repository does.
         let mut noise = vec![0; ballast];
@@ -148,7 +151,7 @@ fn a_full_disk() {
         }
         toy.with("src/noise", noise).tar_gz(&archive);
         bad.treefile(version, &archive, "");
-        let mut command = bad.bench.ostree_go(["compose", "go.yaml"]);
+        let mut command = bad.sandbox.ostree_go(["compose", "go.yaml"]);
         run(command.env("OSTREE_REPO", &repo))
     };
     compose(TOY, 1000).ok();
@@ -178,7 +181,7 @@ fn a_full_disk() {
     assert!(after.refs().len() > before.refs().len());
 }
 
-/// What a repository takes on a file system is the system's affair.
+/// The disk usage of a repository depends on the file system.
 fn without_free(said: &str) -> String {
     let (before, rest) = said.split_once("bytes, and ").expect("what it needs");
     let (free, after) = rest.split_once(" are left").expect("what is left");
@@ -192,15 +195,15 @@ fn assert_refs(repo: &Path, before: &State) {
 }
 
 #[test]
-fn a_disk_too_full_for_a_repository() {
+fn a_disk_without_space_for_a_repository() {
     let Some(disk) = Tmpfs::mount(64 << 10) else {
         return;
     };
     let bad = Bad::without_repo();
-    bad.bench
-        .treefile(TOY, &source(&bad.bench.path("${basearch}.tar.gz")));
+    bad.sandbox
+        .treefile(TOY, &source(&bad.sandbox.path("${basearch}.tar.gz")));
     disk.fill();
-    let mut command = bad.bench.ostree_go(["compose", "go.yaml"]);
+    let mut command = bad.sandbox.ostree_go(["compose", "go.yaml"]);
     let out = run(command.env("OSTREE_REPO", disk.path().join("repo")));
     let said = refused(out, 75).replace(disk.path().to_str().unwrap(), "[disk]");
     assert_snapshot!(said, @"

@@ -1,5 +1,5 @@
-//! Bad input: each is refused in at most three lines, with the exit code that says what kind of trouble it is, and the
-//! repository is what it was.
+//! Invalid input is refused with a message of at most three lines and the exit code for the kind of error, and the
+//! repository is not changed.
 
 mod archive;
 mod compose;
@@ -10,40 +10,40 @@ mod treefile;
 
 use insta::internals::SettingsBindDropGuard;
 use ostree_go_sdk::Arch;
-use ostree_go_tests::bench::{Bench, source};
 use ostree_go_tests::cli::{Output, run};
+use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::state::State;
 use ostree_go_tests::toy::Toy;
 use std::path::Path;
 use std::process::Command;
 
-/// The toy's version.
+/// Version of the toy SDK.
 const TOY: &str = "1.99.1";
 
-/// A bench with a toy release in its repository, and snapshots that look the same on every machine.
+/// A sandbox with a toy release in its repository, and snapshots that are the same on every machine.
 struct Bad {
-    bench: Bench,
+    sandbox: Sandbox,
     _filters: SettingsBindDropGuard,
 }
 
 impl Bad {
-    /// Has composed 1.99.1 for both architectures from `x86_64.tar.gz` and `aarch64.tar.gz`; `go.yaml` is still there.
+    /// Composes 1.99.1 for both architectures from `x86_64.tar.gz` and `aarch64.tar.gz`, and keeps `go.yaml`.
     fn new() -> Self {
         let bad = Self::without_repo();
-        bad.bench
-            .treefile(TOY, &source(&bad.bench.path("${basearch}.tar.gz")));
-        bad.bench.compose([]);
+        bad.sandbox
+            .treefile(TOY, &source(&bad.sandbox.path("${basearch}.tar.gz")));
+        bad.sandbox.compose([]);
         bad
     }
 
-    /// The same without a repository and a treefile.
+    /// Creates a sandbox without a repository and without a treefile.
     fn without_repo() -> Self {
-        let bench = Bench::new();
+        let sandbox = Sandbox::new();
         for arch in Arch::ALL {
-            Toy::new(arch).tar_gz(&bench.path(&format!("{arch}.tar.gz")));
+            Toy::new(arch).tar_gz(&sandbox.path(&format!("{arch}.tar.gz")));
         }
         let mut settings = insta::Settings::clone_current();
-        let folder = bench.path("");
+        let folder = sandbox.path("");
         let folder = folder.to_str().expect("UTF-8").trim_end_matches('/');
         settings.add_filter(&regex_of(folder), "[dir]");
         settings.add_filter("[0-9a-f]{64}", "[sha256]");
@@ -52,7 +52,7 @@ impl Bad {
         settings.add_filter("\\[object\\].commit(meta)?", "[object].commit");
         settings.add_filter("takes [0-9]+ bytes or more", "takes [n] bytes or more");
         Self {
-            bench,
+            sandbox,
             _filters: settings.bind_to_scope(),
         }
     }
@@ -60,27 +60,27 @@ impl Bad {
     /// Writes `go.yaml` for one architecture.
     fn treefile(&self, version: &str, archive: &Path, lines: &str) {
         let lines = format!("arches: [x86_64]\n{}\n{lines}", source(archive));
-        self.bench.treefile(version, &lines);
+        self.sandbox.treefile(version, &lines);
     }
 
-    /// Composes `go.yaml` with more arguments, which has to fail; returns what it said.
+    /// Asserts that composing `go.yaml` with additional arguments fails, and returns the message.
     #[track_caller]
     fn compose<'a>(&self, args: impl IntoIterator<Item = &'a str>, code: i32) -> String {
         let args = ["compose", "go.yaml"].into_iter().chain(args);
-        self.refuse(&mut self.bench.ostree_go(args), code)
+        self.refuse(&mut self.sandbox.ostree_go(args), code)
     }
 
-    /// Runs a command that has to fail and may not change the repository.
+    /// Asserts that a command fails and does not change the repository.
     #[track_caller]
     fn refuse(&self, command: &mut Command, code: i32) -> String {
-        let before = State::of(&self.bench.repo());
+        let before = State::of(&self.sandbox.repo());
         let said = refused(run(command), code);
-        State::of(&self.bench.repo()).assert_is(&before);
+        State::of(&self.sandbox.repo()).assert_is(&before);
         said
     }
 }
 
-/// What a refusal said, if it has the form of one.
+/// Returns the message of a refusal, and asserts that it has the required form.
 #[track_caller]
 fn refused(out: Output, code: i32) -> String {
     let out = out.exits(code);
@@ -97,7 +97,7 @@ fn refused(out: Output, code: i32) -> String {
     out.stderr
 }
 
-/// A pattern that matches a text.
+/// Returns a pattern that matches a text literally.
 fn regex_of(text: &str) -> String {
     let mut pattern = String::new();
     for c in text.chars() {

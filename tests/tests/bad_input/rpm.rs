@@ -1,4 +1,4 @@
-//! RPMs that are damaged, not trusted or not what was expected.
+//! RPMs that are damaged, untrusted or not the expected ones.
 
 use super::{Bad, TOY};
 use insta::assert_snapshot;
@@ -9,12 +9,12 @@ use ostree_go_tests::toy::Toy;
 use std::fs;
 use std::path::Path;
 
-/// Packages of the toy 1.99.1 beside a repository that has it from elsewhere.
+/// Builds packages of the toy SDK 1.99.1, next to a repository that contains it from another source.
 fn packages(golang: Golang) -> Option<(Bad, Rpms)> {
     let bad = Bad::new();
-    let toy = bad.bench.path("toy");
+    let toy = bad.sandbox.path("toy");
     Toy::new(Arch::X86_64).dir(&toy);
-    let rpms = golang.build(&toy, &bad.bench.path("rpms"))?;
+    let rpms = golang.build(&toy, &bad.sandbox.path("rpms"))?;
     Some((bad, rpms))
 }
 
@@ -22,15 +22,15 @@ fn golang() -> Golang {
     Golang::new(TOY, Arch::X86_64).payload("w6.gzdio")
 }
 
-/// Composes for x86_64 from a `source:` line, and may not.
+/// Asserts that a compose for x86_64 from a `source:` line fails.
 #[track_caller]
 fn refused(bad: &Bad, lines: &str, code: i32) -> String {
     let lines = format!("arches: [x86_64]\n{lines}");
-    bad.bench.treefile(TOY, &lines);
+    bad.sandbox.treefile(TOY, &lines);
     bad.compose([], code)
 }
 
-/// A source of one RPM.
+/// Returns a source with one RPM.
 fn one(rpm: &Path) -> String {
     format!("source: [{{ rpm: [\"{}\"] }}]", rpm.display())
 }
@@ -74,7 +74,7 @@ fn a_damaged_package() {
 }
 
 #[test]
-fn another_package_than_was_pinned() {
+fn a_package_that_does_not_match_its_pin() {
     let Some((bad, rpms)) = packages(golang()) else {
         return;
     };
@@ -96,13 +96,13 @@ fn another_package_than_was_pinned() {
 }
 
 #[test]
-fn a_package_by_somebody_else() {
+fn a_package_signed_by_another_key() {
     let Some((bad, rpms)) = packages(golang()) else {
         return;
     };
     let (vendor, thief) = (Gpg::new(), Gpg::new());
     let (vendor_key, thief_key) = (vendor.key("vendor"), thief.key("thief"));
-    fs::copy(vendor.export(&vendor_key), bad.bench.path("vendor.asc")).unwrap();
+    fs::copy(vendor.export(&vendor_key), bad.sandbox.path("vendor.asc")).unwrap();
     let source = rpms.source(", gpgkey: [vendor.asc]");
     assert_snapshot!(refused(&bad, &source, 3), @"error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm is not signed, expected a signature by a key of the treefile");
     for rpm in [&rpms.golang, &rpms.bin, &rpms.src] {
@@ -136,14 +136,14 @@ fn a_package_by_somebody_else() {
     error: the signatures of [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm cannot be checked
       cannot read public keys from nobody.asc: No such file or directory (os error 2)
     ");
-    bad.bench.write("empty.asc", "no key");
+    bad.sandbox.write("empty.asc", "no key");
     assert_snapshot!(refused(&bad, &rpms.source(", gpgkey: [empty.asc]"), 1), @"
     error: the signatures of [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm cannot be checked
       there are no public GPG keys in empty.asc: GPG: Unable to export keys: GPGME: No data
     ");
 }
 
-/// Where the OpenPGP signature of the header is: the value of the tag DSAHEADER (267).
+/// Returns the position of the OpenPGP signature of the header: the value of the tag DSAHEADER (267).
 fn packet(rpm: &[u8]) -> std::ops::Range<usize> {
     let number = |at: usize| u32::from_be_bytes(rpm[at..at + 4].try_into().unwrap()) as usize;
     let entries = number(96 + 8);
@@ -161,18 +161,18 @@ fn packages_of_another_kind() {
     let Some((bad, rpms)) = packages(golang()) else {
         return;
     };
-    let arm = bad.bench.path("toy-arm");
+    let arm = bad.sandbox.path("toy-arm");
     Toy::new(Arch::Aarch64).dir(&arm);
-    let Some(arm) = Golang::new(TOY, Arch::Aarch64).build(&arm, &bad.bench.path("arm")) else {
+    let Some(arm) = Golang::new(TOY, Arch::Aarch64).build(&arm, &bad.sandbox.path("arm")) else {
         return;
     };
     assert_snapshot!(refused(&bad, &arm.source(""), 3), @"error: [dir]/arm/golang-1.99.1-1.test.aarch64.rpm is for aarch64, expected x86_64 or noarch");
-    let spec = bad.bench.path("rpms/golang.spec");
-    run(rpmbuild(&bad.bench.path("rpms"), "w6.gzdio")
+    let spec = bad.sandbox.path("rpms/golang.spec");
+    run(rpmbuild(&bad.sandbox.path("rpms"), "w6.gzdio")
         .arg("-bs")
         .arg(spec));
     let source = bad
-        .bench
+        .sandbox
         .path("rpms")
         .join(format!("golang-{TOY}-1.test.src.rpm"));
     assert_snapshot!(refused(&bad, &one(&source), 1), @"
@@ -203,10 +203,10 @@ fn packages_that_do_not_fit_together() {
         return;
     };
     let build = |name: &str, version: &str, toy: Toy, golang: Golang| {
-        let dir = bad.bench.path(&format!("toy-{name}"));
+        let dir = bad.sandbox.path(&format!("toy-{name}"));
         toy.version(version).dir(&dir);
         golang
-            .build(&dir, &bad.bench.path(name))
+            .build(&dir, &bad.sandbox.path(name))
             .expect("rpmbuild is here")
     };
     let other = Golang::new("1.99.2", Arch::X86_64);
@@ -227,14 +227,14 @@ fn packages_that_do_not_fit_together() {
     assert_snapshot!(refused(&bad, &away.source(""), 1), @"error: [dir]/away/golang-bin-1.99.1-1.test.x86_64.rpm: entry `/usr/lib/golang/bin/alt` links to `/etc/alternatives/go`, which leads out of the tree");
 }
 
-/// Bytes changed anywhere: refused, or not noticed by anybody because they mean nothing.
+/// Changes bytes at many positions: either the package is refused, or the byte has no meaning and the result is the same.
 #[test]
-fn any_byte_may_be_wrong() {
+fn a_change_of_any_byte_is_handled() {
     let Some((bad, rpms)) = packages(golang()) else {
         return;
     };
     let whole = fs::read(&rpms.bin).unwrap();
-    bad.bench
+    bad.sandbox
         .treefile(TOY, &format!("arches: [x86_64]\n{}", rpms.source("")));
     // Every seventh byte of the headers, and some of the payload.
     for at in (0..whole.len()).step_by(whole.len() / 150) {
@@ -242,7 +242,7 @@ fn any_byte_may_be_wrong() {
         bytes[at] = bytes[at].wrapping_add(0x41);
         fs::write(&rpms.bin, bytes).unwrap();
         let mut command = bad
-            .bench
+            .sandbox
             .ostree_go(["compose", "go.yaml", "--repo=mutated"]);
         let out = ostree_go_tests::cli::run(&mut command);
         assert!(!out.stderr.contains("panicked"), "{at}: {}", out.stderr);

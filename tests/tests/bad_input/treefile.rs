@@ -1,22 +1,22 @@
-//! Treefiles that are wrong before anything is opened.
+//! Invalid treefiles, which are refused before any source is opened.
 
 use super::Bad;
 use insta::assert_snapshot;
 
-/// Composes a treefile of this text.
+/// Composes a treefile with this text, and returns the error message.
 #[track_caller]
 fn error(text: &str) -> String {
     let bad = Bad::new();
-    bad.bench.write("go.yaml", text);
+    bad.sandbox.write("go.yaml", text);
     // The filters end with `bad`, so the folder is taken out here.
-    let folder = bad.bench.path("");
+    let folder = bad.sandbox.path("");
     bad.compose([], 1).replace(folder.to_str().unwrap(), "")
 }
 
 #[test]
 fn no_such_treefile() {
     let bad = Bad::new();
-    let mut command = bad.bench.ostree_go(["compose", "missing.yaml"]);
+    let mut command = bad.sandbox.ostree_go(["compose", "missing.yaml"]);
     assert_snapshot!(bad.refuse(&mut command, 1), @"
     error: missing.yaml: cannot read the treefile
       No such file or directory (os error 2)
@@ -62,14 +62,14 @@ fn a_reserved_metadata_key() {
 #[test]
 fn an_arch_that_the_treefile_does_not_have() {
     let bad = Bad::new();
-    bad.treefile(super::TOY, &bad.bench.path("x86_64.tar.gz"), "");
+    bad.treefile(super::TOY, &bad.sandbox.path("x86_64.tar.gz"), "");
     assert_snapshot!(bad.compose(["--arch", "aarch64"], 1), @"error: go.yaml: no release for aarch64, expected one of the treefile's arches: x86_64");
 }
 
 #[test]
 fn no_source() {
     let bad = Bad::new();
-    bad.bench.treefile("1.99.2", "source: []");
+    bad.sandbox.treefile("1.99.2", "source: []");
     assert_snapshot!(bad.compose([], 1), @"
     error: no source of go-sdk/x86_64/1.99.2 can be used
       the treefile names none

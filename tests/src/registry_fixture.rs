@@ -1,11 +1,11 @@
 //! Fixture for registries: a publisher's images as files, which a web server serves under the paths of a registry.
 
-use crate::bench::Bench;
 use crate::cli::{Output, run};
 use crate::gpg::Gpg;
 use crate::host::Host;
+use crate::sandbox::Sandbox;
 use crate::toy::Toy;
-use crate::webserver::BadServer;
+use crate::webserver::FaultyServer;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -22,26 +22,26 @@ pub const NAME: &str = "acme/go-sdk";
 
 /// A publisher with a key, a server with gzip-compressed images, and a host that trusts the key.
 #[derive(Debug)]
-pub struct Gallery {
+pub struct RegistryFixture {
     /// Composes toy SDKs.
     pub publisher: Host,
     /// Sandbox with the host's repository and root directory.
-    pub host: Bench,
+    pub host: Sandbox,
     /// Keys of the publisher.
     pub gpg: Gpg,
     /// Fingerprint of the current key.
     pub key: String,
     /// Server for the images.
-    pub server: BadServer,
+    pub server: FaultyServer,
 }
 
-impl Default for Gallery {
+impl Default for RegistryFixture {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Gallery {
+impl RegistryFixture {
     /// Creates a registry with the toy SDK 1.99.1 under the tags `1.99.1` and `1.99`, and a host with the remote
     /// `acme`.
     ///
@@ -49,26 +49,26 @@ impl Gallery {
     ///
     /// Panics if one of the tools fails.
     pub fn new() -> Self {
-        let (publisher, host, gpg) = (Host::new(), Bench::new(), Gpg::new());
+        let (publisher, host, gpg) = (Host::new(), Sandbox::new(), Gpg::new());
         let key = gpg.key("publisher");
         host.run(["init", "--mode", "bare-user"]).ok();
-        let www = publisher.bench.path("www");
+        let www = publisher.sandbox.path("www");
         fs::create_dir_all(&www).expect("a folder to serve");
-        let server = BadServer::over(&www);
-        let gallery = Self {
+        let server = FaultyServer::serving(&www);
+        let fixture = Self {
             publisher,
             host,
             gpg,
             key,
             server,
         };
-        gallery.release("1.99.1", 1_770_000_000, |toy| toy);
-        let keys = gallery.gpg.export(&gallery.key);
+        fixture.release("1.99.1", 1_770_000_000, |toy| toy);
+        let keys = fixture.gpg.export(&fixture.key);
         let keys = keys.to_str().expect("UTF-8");
-        let url = gallery.url();
+        let url = fixture.url();
         let add = ["remote", "add", "acme", &url, "--gpg-import", keys];
-        gallery.host.run(add).ok();
-        gallery
+        fixture.host.run(add).ok();
+        fixture
     }
 
     /// Returns the URL of the remote.
@@ -81,7 +81,7 @@ impl Gallery {
         self.release_by(Some(&self.key), version, seconds, change);
     }
 
-    /// Works like [`Gallery::release`], signed by another key or by none.
+    /// Works like [`RegistryFixture::release`], signed by another key or by none.
     pub fn release_by(
         &self,
         key: Option<&str>,
@@ -132,11 +132,14 @@ impl Gallery {
 
     /// Returns the OCI layout into which images are exported.
     pub fn layout(&self) -> PathBuf {
-        self.publisher.bench.path("layout")
+        self.publisher.sandbox.path("layout")
     }
 
     fn folder(&self, kind: &str) -> PathBuf {
-        let path = self.publisher.bench.path(&format!("www/v2/{NAME}/{kind}"));
+        let path = self
+            .publisher
+            .sandbox
+            .path(&format!("www/v2/{NAME}/{kind}"));
         fs::create_dir_all(&path).expect("a folder");
         path
     }

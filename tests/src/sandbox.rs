@@ -10,17 +10,17 @@ use tempfile::TempDir;
 
 /// A temporary directory with a treefile and a repository.
 #[derive(Debug)]
-pub struct Bench {
+pub struct Sandbox {
     folder: TempDir,
 }
 
-impl Default for Bench {
+impl Default for Sandbox {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Bench {
+impl Sandbox {
     /// Creates an empty sandbox.
     ///
     /// # Panics
@@ -124,13 +124,13 @@ pub fn source(path: &Path) -> String {
 /// The `source:` line for toy SDKs next to the treefile.
 pub const TOY_SOURCE: &str = "source: [{ path: \"toy-${goarch}.tar.gz\" }]";
 
-impl Bench {
+impl Sandbox {
     /// Creates a sandbox with toy SDKs and a treefile `go.yaml` with additional lines.
     pub fn with_toys(lines: &str) -> Self {
-        let bench = Self::new();
-        bench.toys("1.99.1");
-        bench.treefile("1.99.1", &format!("{TOY_SOURCE}\n{lines}"));
-        bench
+        let sandbox = Self::new();
+        sandbox.toys("1.99.1");
+        sandbox.treefile("1.99.1", &format!("{TOY_SOURCE}\n{lines}"));
+        sandbox
     }
 
     /// Writes the toy SDKs of a version, `toy-amd64.tar.gz` and `toy-arm64.tar.gz`.

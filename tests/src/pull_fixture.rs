@@ -1,60 +1,61 @@
 //! Fixture for pulls: a publisher, a server and a host.
 
-use crate::bench::Bench;
 use crate::cli::Output;
 use crate::gpg::Gpg;
 use crate::ostree;
-use crate::webserver::BadServer;
+use crate::sandbox::Sandbox;
+use crate::webserver::FaultyServer;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Ref that [`Shop::new`] publishes.
+/// Ref that [`PullFixture::new`] publishes.
 pub const REF: &str = "go-sdk/x86_64/1.99";
 
 /// A publisher with a key and a repository, a server for the repository, and a host that trusts the key.
 #[derive(Debug)]
-pub struct Shop {
+pub struct PullFixture {
     /// Sandbox with the publisher's repository.
-    pub publisher: Bench,
+    pub publisher: Sandbox,
     /// Sandbox with the host's repository.
-    pub host: Bench,
+    pub host: Sandbox,
     /// Keys of the publisher.
     pub gpg: Gpg,
     /// Fingerprint of the current key.
     pub key: String,
     /// Server for the publisher's repository.
-    pub server: BadServer,
+    pub server: FaultyServer,
 }
 
-impl Default for Shop {
+impl Default for PullFixture {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Shop {
+impl PullFixture {
     /// Creates a publisher with one signed commit on [`REF`], and a host that trusts the key.
     ///
     /// # Panics
     ///
     /// Panics if one of the tools fails.
     pub fn new() -> Self {
-        let shop = Self::bare();
-        shop.commit(REF, 1, &["--add-metadata-string=version=1.99.1"]);
-        shop.summary();
-        let keys = shop.gpg.export(&shop.key);
-        shop.add_remote(&["--gpg-import", keys.to_str().expect("UTF-8")])
+        let fixture = Self::unpublished();
+        fixture.commit(REF, 1, &["--add-metadata-string=version=1.99.1"]);
+        fixture.summary();
+        let keys = fixture.gpg.export(&fixture.key);
+        fixture
+            .add_remote(&["--gpg-import", keys.to_str().expect("UTF-8")])
             .ok();
-        shop
+        fixture
     }
 
     /// Creates a publisher without commits, and a host without remotes.
-    pub fn bare() -> Self {
-        let (publisher, host, gpg) = (Bench::new(), Bench::new(), Gpg::new());
+    pub fn unpublished() -> Self {
+        let (publisher, host, gpg) = (Sandbox::new(), Sandbox::new(), Gpg::new());
         ostree::init(&publisher.repo(), "archive");
         let key = gpg.key("publisher");
         host.run(["init", "--mode", "bare-user"]).ok();
-        let server = BadServer::over(&publisher.repo());
+        let server = FaultyServer::serving(&publisher.repo());
         Self {
             publisher,
             host,
@@ -77,7 +78,7 @@ impl Shop {
         self.commit_with(name, day, &self.key, args)
     }
 
-    /// Works like [`Shop::commit`], signed by another key, or unsigned if the key is empty.
+    /// Works like [`PullFixture::commit`], signed by another key, or unsigned if the key is empty.
     pub fn commit_with(&self, name: &str, day: u32, key: &str, args: &[&str]) -> String {
         let tree = self.publisher.path("tree");
         let _ = fs::remove_dir_all(&tree);
@@ -127,7 +128,7 @@ impl Shop {
 
     /// Asserts that the host has exactly these refs, and that its repository is not damaged.
     #[track_caller]
-    pub fn unharmed(&self, refs: &[&str]) {
+    pub fn assert_intact(&self, refs: &[&str]) {
         assert_eq!(self.host.refs(), refs);
         self.host.fsck();
     }

@@ -1,7 +1,7 @@
-//! The library is built in floors: a file uses what stands on lower floors, or beside it.
+//! The modules of the library are arranged in tiers: a file uses only modules of its own and of lower tiers.
 //!
-//! This reads the sources and fails on an arrow that runs up, on a module that nobody gave a floor, and on a file that has
-//! grown too long to read.
+//! The tests read the sources and fail if a module uses a higher tier, if a module has no tier, and if a file is
+//! too long.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use ostree_go_tests::cli::workspace;
 
-/// The floors of `ostree-go-sdk`, lowest first; see the architecture page of the book.
-const FLOORS: [&[&str]; 9] = [
+/// The tiers of `ostree-go-sdk`, lowest first; see the architecture page of the book.
+const TIERS: [&[&str]; 9] = [
     &["arch", "version", "id", "progress", "clock", "kind"],
     &["fs", "http", "registry", "process", "failpoint", "parallel"],
     &[
@@ -27,10 +27,10 @@ const FLOORS: [&[&str]; 9] = [
     &["error", "fuzzing", "lib"],
 ];
 
-const MOST_LINES: usize = 600;
+const MAX_LINES: usize = 600;
 
 #[test]
-fn every_arrow_of_the_library_runs_down() {
+fn modules_use_only_their_own_and_lower_tiers() {
     let src = workspace().join("crates/ostree-go-sdk/src");
     let mut problems = String::new();
     for file in rust_files(&src) {
@@ -57,18 +57,18 @@ fn no_source_file_is_too_long() {
                 .expect("a source file in UTF-8")
                 .lines()
                 .count();
-            (lines > MOST_LINES)
-                .then(|| format!("{}: {lines} lines, at most {MOST_LINES}", file.display()))
+            (lines > MAX_LINES)
+                .then(|| format!("{}: {lines} lines, at most {MAX_LINES}", file.display()))
         })
         .collect();
     assert!(too_long.is_empty(), "{too_long:#?}");
 }
 
-/// What is wrong with the arrows of one file of `module`.
+/// Returns the faults in the dependencies of one file of `module`.
 fn check(module: &str, text: &str) -> Vec<String> {
-    let Some(floor) = floor(module) else {
+    let Some(tier) = tier(module) else {
         return vec![format!(
-            "module `{module}` stands on no floor: give it one in tests/tests/floors.rs"
+            "module `{module}` has no tier: add it to tests/tests/tiers.rs"
         )];
     };
     if module == "lib" {
@@ -81,18 +81,16 @@ fn check(module: &str, text: &str) -> Vec<String> {
             .chars()
             .next()
             .is_some_and(|c| c.is_uppercase() || c == '*');
-        match self::floor(if root { "lib" } else { &used }) {
-            None => problems.push(format!(
-                "uses `crate::{used}`, a module that stands on no floor"
-            )),
-            Some(above) if above > floor => {
+        match self::tier(if root { "lib" } else { &used }) {
+            None => problems.push(format!("uses `crate::{used}`, a module that has no tier")),
+            Some(above) if above > tier => {
                 let what = if root {
                     "a re-export of lib"
                 } else {
                     "a module"
                 };
                 problems.push(format!(
-                    "floor {floor} uses `crate::{used}`, {what} on floor {above}"
+                    "tier {tier} uses `crate::{used}`, {what} in tier {above}"
                 ));
             }
             Some(_) => {}
@@ -101,11 +99,11 @@ fn check(module: &str, text: &str) -> Vec<String> {
     problems
 }
 
-fn floor(module: &str) -> Option<usize> {
-    FLOORS.iter().position(|modules| modules.contains(&module))
+fn tier(module: &str) -> Option<usize> {
+    TIERS.iter().position(|modules| modules.contains(&module))
 }
 
-/// `fs/path.rs` and `fs/mod.rs` belong to `fs`, `arch.rs` to `arch`.
+/// Returns the module of a file: `fs/path.rs` and `fs/mod.rs` belong to `fs`, `arch.rs` to `arch`.
 fn module_of(path: &Path) -> String {
     let first = path
         .iter()
@@ -115,7 +113,7 @@ fn module_of(path: &Path) -> String {
     first.strip_suffix(".rs").unwrap_or(&first).to_owned()
 }
 
-/// The first names behind every `crate::`, those of a group `crate::{a, b::c}` one by one.
+/// Returns the first name after every `crate::`, and all first names of groups such as `crate::{a, b::c}`.
 fn uses(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, pattern) in text.match_indices("crate::") {
@@ -172,7 +170,7 @@ fn without_comments(text: &str) -> String {
         .fold(String::new(), |all, line| all + line + "\n")
 }
 
-/// Cuts every item that stands only in test builds.
+/// Removes every item that exists only in test builds.
 fn without_tests(text: &str) -> String {
     const MARK: &str = "#[cfg(test)]";
     let mut kept = String::new();
@@ -185,7 +183,7 @@ fn without_tests(text: &str) -> String {
     kept + rest
 }
 
-/// Where the item at the start of `text` ends: behind its `;`, or behind the brace that closes it.
+/// Returns the end of the item at the start of `text`: the position after its `;` or closing brace.
 fn item_end(text: &str) -> usize {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
@@ -219,16 +217,13 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-mod the_check {
+mod dependency_check {
     use super::check;
 
     #[test]
-    fn catches_an_arrow_that_runs_up() {
+    fn detects_use_of_a_higher_tier() {
         let found = check("store", "use crate::compose::Plan;\n");
-        assert_eq!(
-            found,
-            ["floor 4 uses `crate::compose`, a module on floor 7"]
-        );
+        assert_eq!(found, ["tier 4 uses `crate::compose`, a module in tier 7"]);
         assert_eq!(
             check("arch", "fn f() -> crate::repo::Repo { todo() }").len(),
             1
@@ -236,36 +231,36 @@ mod the_check {
     }
 
     #[test]
-    fn catches_every_arrow_of_a_group() {
+    fn detects_every_name_in_a_group() {
         let text = "use crate::{\n    arch::{Arch, UnknownArch},\n    compose, layer::Layer,\n    source,\n};";
         let found = check("repo", text);
         assert_eq!(found.len(), 3, "{found:?}");
     }
 
     #[test]
-    fn catches_a_way_round_through_the_root() {
+    fn detects_use_through_the_crate_root() {
         assert_eq!(
             check("repo", "use crate::Arch;"),
-            ["floor 3 uses `crate::Arch`, a re-export of lib on floor 8"]
+            ["tier 3 uses `crate::Arch`, a re-export of lib in tier 8"]
         );
         assert_eq!(check("repo", "use crate::*;").len(), 1);
     }
 
     #[test]
-    fn catches_modules_without_a_floor() {
+    fn detects_modules_without_a_tier() {
         assert_eq!(check("utils", "").len(), 1);
         assert_eq!(check("repo", "use crate::helpers::f;").len(), 1);
     }
 
     #[test]
-    fn lets_pass_what_runs_down_or_stands_beside() {
+    fn accepts_use_of_the_same_and_lower_tiers() {
         let text = "use crate::arch::Arch;\nuse crate::{fs::path, repo::Repo};\nuse crate::store::Writer;\nuse ostree_crate::x;";
         assert!(check("checkout", text).is_empty());
         assert!(check("lib", "pub use crate::compose::Plan;").is_empty());
     }
 
     #[test]
-    fn leaves_out_comments_and_tests() {
+    fn ignores_comments_and_tests() {
         let text = "/// See [`crate::compose`].\n#[cfg(test)]\nuse crate::compose::{a, b};\n\
                     #[cfg(test)]\nmod tests {\n    use crate::compose::Plan;\n    fn f() { if true {} }\n}\n";
         assert!(
