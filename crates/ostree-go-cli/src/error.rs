@@ -234,6 +234,21 @@ fn source_hint(error: &SourceError) -> Option<String> {
 fn deploy_hint(error: &DeployError) -> Option<String> {
     let hint = match error {
         DeployError::Repo(error) => return repo_hint(error),
+        DeployError::Remote(error) => return remote_hint(error),
+        DeployError::Pull(error) => return pull_hint(error),
+        DeployError::NotActivated { source, .. } => return deploy_hint(source),
+        DeployError::NotARoot { .. } => {
+            "name an empty folder, or one that does not exist, with --root or in OSTREE_GO_ROOT"
+        }
+        DeployError::NewerRoot { .. } => "use the ostree-go that made it, or a newer one",
+        DeployError::Foreign { path, .. } if path.ends_with("current") => {
+            "move it away, and make an SDK active with `ostree-go use VERSION`"
+        }
+        DeployError::Foreign { .. } => "move it away and run the command again",
+        DeployError::InvalidState { .. } => {
+            "put back a copy, or move the file away: what is installed is found again, as unsigned"
+        }
+        DeployError::NotSwitched { .. } => "`ostree-go status` shows what is active",
         DeployError::NoRoot { .. } => "`ostree-go install` creates the root directory",
         DeployError::NewerState { .. } => {
             "use the version of ostree-go that wrote it, or a newer one"

@@ -6,8 +6,10 @@ use crate::error::CliError;
 use crate::progress::ProgressMode;
 use crate::settings::Settings;
 use clap::ColorChoice;
+use ostree_go_sdk::Arch;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 /// Version of the schema of all JSON documents. It stays the same when fields are added.
 pub const SCHEMA: u32 = 1;
@@ -205,6 +207,24 @@ pub fn count(amount: u64) -> String {
 pub fn time(seconds: u64) -> String {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |t| t.to_string())
+}
+
+/// `go 1.26.5`, with its architecture where that is not this machine's.
+pub fn title(version: &str, arch: Arch) -> String {
+    match Some(arch) == Arch::host() {
+        true => format!("go {version}"),
+        false => format!("go {version} {arch}"),
+    }
+}
+
+/// The line about what a pull has brought.
+pub fn downloaded(amount: u64, elapsed: Duration, used_delta: bool) -> String {
+    format!(
+        "{} downloaded in {:.1} s{}",
+        bytes(amount),
+        elapsed.as_secs_f64(),
+        if used_delta { ", by delta" } else { "" },
+    )
 }
 
 /// Abbreviates a checksum to 12 digits.

@@ -1,6 +1,7 @@
 //! Progress on standard error.
 
 use crate::cli::GlobalArgs;
+use crate::output::{count, downloaded, title};
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ostree_go_sdk::{Event, Phase, Progress};
@@ -104,6 +105,10 @@ impl Terminal {
         }
     }
 
+    fn message(&self, text: &str) {
+        self.note("message", json!({"text": text}), text);
+    }
+
     fn note(&self, kind: &str, fields: serde_json::Value, text: &str) {
         match self.mode {
             ProgressMode::Json => {
@@ -147,6 +152,26 @@ impl Progress for Terminal {
                 let text = format!("note: attempt {attempt} to get {url} failed: {reason}");
                 let fields = json!({"url": url, "attempt": attempt, "reason": reason});
                 self.note("retrying", fields, &text);
+            }
+            Event::Downloaded {
+                bytes,
+                elapsed,
+                used_delta,
+            } => self.message(&downloaded(bytes, elapsed, used_delta)),
+            Event::ActiveDamaged {
+                version,
+                arch,
+                first,
+                files,
+            } => {
+                let more = match files {
+                    0 | 1 => String::new(),
+                    files => format!(", and {} more", count(files - 1)),
+                };
+                let name = title(version, arch);
+                self.message(&format!(
+                    "warning: the active {name} no longer verifies: {first}{more}"
+                ));
             }
             Event::Waiting { lock } => {
                 let lock = lock.display().to_string();

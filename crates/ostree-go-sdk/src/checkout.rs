@@ -195,7 +195,7 @@ pub fn checkout(
                 repo: repo.path().to_owned(),
             });
         }
-        write(repo, commit, &Listing::read(repo, commit), dest, options)?;
+        write(repo, commit, &Listing::read(repo, commit)?, dest, options)?;
         let made = count(repo, dest, options)?;
         return sync(dest, options).map(|()| made);
     }
@@ -210,28 +210,23 @@ pub fn checkout(
     };
     std::fs::create_dir_all(parent).map_err(io("make directory", parent))?;
     let staging = staging_name(dest);
-    let made = make(
-        repo,
-        commit,
-        &Listing::read(repo, commit),
-        &staging,
-        options,
-    )
-    .and_then(|made| sync(&staging, options).map(|()| made))
-    .and_then(|made| {
-        failpoint::hit("checkout.synced");
-        let cwd = rustix::fs::CWD;
-        rustix::fs::renameat_with(cwd, &staging, cwd, dest, RenameFlags::NOREPLACE)
-            .map_err(io::Error::from)
-            .and_then(|()| {
-                if options.no_sync {
-                    return Ok(());
-                }
-                File::open(parent)?.sync_all()
-            })
-            .map_err(io("rename a tree to", dest))?;
-        Ok(made)
-    });
+    let listing = Listing::read(repo, commit)?;
+    let made = make(repo, commit, &listing, &staging, options)
+        .and_then(|made| sync(&staging, options).map(|()| made))
+        .and_then(|made| {
+            failpoint::hit("checkout.synced");
+            let cwd = rustix::fs::CWD;
+            rustix::fs::renameat_with(cwd, &staging, cwd, dest, RenameFlags::NOREPLACE)
+                .map_err(io::Error::from)
+                .and_then(|()| {
+                    if options.no_sync {
+                        return Ok(());
+                    }
+                    File::open(parent)?.sync_all()
+                })
+                .map_err(io("rename a tree to", dest))?;
+            Ok(made)
+        });
     made.inspect_err(|_| {
         // The first error is the one to tell.
         let _ = tree::remove(&staging);

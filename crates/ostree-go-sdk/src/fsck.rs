@@ -101,28 +101,31 @@ fn check_all(
     let objects: Vec<&Object> = objects.iter().collect();
     let about = repo.path().to_string_lossy();
     let problem = |repo: &mut Repo, object: &&Object| {
-        let problem = check_one(repo, object).err()?;
-        Some(((*object).clone(), problem))
+        let problem = check_one(repo, object).transpose()?;
+        Some(problem.map(|problem| ((*object).clone(), problem)))
     };
     let problems = parallel::check(&objects, &about, progress, || repo.clone(), problem);
-    Ok(problems.ok_or(RepoError::Cancelled)?.into_iter().collect())
+    problems.ok_or(RepoError::Cancelled)?.into_iter().collect()
 }
 
-fn check_one(repo: &Repo, (checksum, kind): &Object) -> Result<(), String> {
+/// Returns the problem of an object that is damaged.
+fn check_one(repo: &Repo, (checksum, kind): &Object) -> Result<Option<String>, RepoError> {
     let kind = match *kind {
         "file" => ostree::ObjectType::File,
         "dirtree" => ostree::ObjectType::DirTree,
         "dirmeta" => ostree::ObjectType::DirMeta,
         _ => ostree::ObjectType::Commit,
     };
-    repo.as_ostree()
-        .fsck_object(kind, checksum, gio::Cancellable::NONE)
-        .map_err(|error| {
-            // libostree says again which object it is about.
-            let message = error.message();
-            let problem = message.split_once(&format!("{checksum}: "));
-            problem.map_or(message, |(_, problem)| problem).to_owned()
-        })
+    let check = || {
+        let repo = repo.as_ostree();
+        repo.fsck_object(kind, checksum, gio::Cancellable::NONE)
+    };
+    Ok(repo.examine(kind, checksum, check)?.err().map(|error| {
+        // libostree's message begins with the object again.
+        let message = error.message();
+        let problem = message.split_once(&format!("{checksum}: "));
+        problem.map_or(message, |(_, problem)| problem).to_owned()
+    }))
 }
 
 /// Whether a commit was written or pulled whole; one that was found damaged since, was.

@@ -111,8 +111,8 @@ pub use delta::{
 };
 pub use deploy::{
     Action, Activation, Check, DamagedFile, DeployError, DeployOptions, Deployed, Deployment,
-    DeploymentStatus, FileProblem, GcOptions, GcReport, LockedRoot, Outcome, RolledBack, Root,
-    Status, Verify,
+    DeploymentStatus, FileProblem, GcOptions, GcReport, Install, InstallPlan, InstallSource,
+    Installed, LockedRoot, Outcome, RolledBack, Root, Status, Upgrade, Verify,
 };
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;

@@ -1,5 +1,8 @@
 //! How long work tells its caller what it does, and hears that it should stop.
 
+use crate::arch::Arch;
+use std::time::Duration;
+
 /// What is being worked on. Each has an amount done and, where known, a total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -82,6 +85,26 @@ pub enum Event<'a> {
         attempt: u32,
         /// Why.
         reason: &'a dyn std::error::Error,
+    },
+    /// A pull that was part of an installation has ended.
+    Downloaded {
+        /// Bytes that came over the network.
+        bytes: u64,
+        /// How long it took.
+        elapsed: Duration,
+        /// Whether any part of a static delta was used.
+        used_delta: bool,
+    },
+    /// The active deployment, which is about to be replaced, is damaged.
+    ActiveDamaged {
+        /// Its version, without `go`.
+        version: &'a str,
+        /// The machine it is for.
+        arch: Arch,
+        /// The first damaged file, with what is wrong with it.
+        first: &'a str,
+        /// How many files are damaged.
+        files: u64,
     },
     /// Another process holds a lock that is needed; the work waits.
     Waiting {

@@ -4,7 +4,7 @@ use super::{Context, signature_json};
 use crate::error::CliError;
 use crate::output::time;
 use crate::settings::share_if_root;
-use ostree_go_sdk::{Arch, DamagedFile, Deployment, Error, LockedRoot, Root};
+use ostree_go_sdk::{Arch, DamagedFile, DeployError, Deployment, Root};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -38,21 +38,30 @@ pub fn arch(named: Option<Arch>) -> Result<Arch, CliError> {
     })
 }
 
-/// Says what stays active when a deployment failed.
-pub fn not_deployed(locked: &LockedRoot<'_>, error: CliError) -> CliError {
+/// An error of a plan: one about a remote is an error of the deployment, others are of the root.
+pub fn not_planned(root: &Root, error: DeployError) -> CliError {
     match error {
-        CliError::Library(error) => CliError::NotDeployed {
-            active: locked.active().map(|d| d.version.clone()),
-            error: Box::new(error),
+        DeployError::SeveralRemotes { names, .. } => CliError::Usage {
+            message: "the root has several remotes".to_owned(),
+            hint: Some(format!("name one with --remote: {}", names.join(", "))),
         },
-        other => other,
+        DeployError::Remote(_) => not_deployed(root, error),
+        error => error.into(),
     }
 }
 
-/// Whether trying once more can help: the damaged objects are gone from the repository then.
-pub fn is_damaged(error: &CliError) -> bool {
-    use ostree_go_sdk::DeployError::Damaged;
-    matches!(error, CliError::Library(Error::Deploy(Damaged { .. })))
+/// An error of a deployment, with what stays active.
+pub fn not_deployed(root: &Root, error: DeployError) -> CliError {
+    match error {
+        DeployError::NoImage { .. } => CliError::usage(error.to_string()),
+        // The deployment itself was made.
+        DeployError::NotActivated { .. } => error.into(),
+        error => CliError::NotDeployed {
+            // What cannot be read is left out: the error is the news.
+            active: root.active().ok().flatten().map(|d| d.version),
+            error: Box::new(error.into()),
+        },
+    }
 }
 
 /// A deployment in JSON.
@@ -83,9 +92,5 @@ pub fn damaged_json(files: &[DamagedFile]) -> Value {
 
 /// `go 1.26.5`, with its architecture where that is not this machine's.
 pub fn title(deployment: &Deployment) -> String {
-    if Some(deployment.arch) == Arch::host() {
-        format!("go {}", deployment.version)
-    } else {
-        format!("go {} {}", deployment.version, deployment.arch)
-    }
+    crate::output::title(&deployment.version, deployment.arch)
 }

@@ -22,8 +22,8 @@ pub struct GcArgs {
 pub fn run(context: &Context<'_>, args: &GcArgs) -> Result<ExitCode, CliError> {
     let progress = Terminal::new(&context.global);
     let root = deployments::open(context)?;
-    let mut locked = root.lock(&progress)?;
-    let report = locked.gc(&GcOptions::default().superseded(args.superseded))?;
+    let options = GcOptions::default().superseded(args.superseded);
+    let report = root.gc(&options, &progress)?;
     for deployment in &report.deployments {
         context
             .output

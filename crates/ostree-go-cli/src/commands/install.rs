@@ -1,13 +1,11 @@
-use super::deployments::{self, arch, is_damaged, not_deployed, title};
-use super::pull::with_pins;
+use super::deployments::{self, arch, not_deployed, not_planned, title};
 use super::transfer::TransferArgs;
 use super::{Context, pinned};
 use crate::error::CliError;
-use crate::output::{bytes, count};
+use crate::output::count;
 use crate::progress::Terminal;
 use ostree_go_sdk::{
-    Action, Arch, CommitId, DamagedFile, DeployOptions, Deployed, Deployment, LockedRoot, Outcome,
-    Pull, RefName, Repo, Sha256, TrustedKeys, Verified, remote,
+    Arch, Install, InstallPlan, InstallSource, Installed, Outcome, Root, TrustedKeys,
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -61,184 +59,60 @@ pub struct FromArgs {
 }
 
 impl FromArgs {
-    pub fn options(&self, arch: Arch) -> DeployOptions {
-        DeployOptions::default()
-            .arch(Some(arch))
-            .allow_downgrade(self.allow_downgrade)
+    /// The place that the options name.
+    pub fn source(&self) -> InstallSource {
+        match (&self.from_repo, &self.remote) {
+            (Some(path), _) => InstallSource::Repo {
+                path: path.clone(),
+                keys: self.gpg_keys.clone().map(TrustedKeys::GpgFile),
+            },
+            (None, Some(name)) => InstallSource::Remote(name.clone()),
+            (None, None) => InstallSource::Default,
+        }
     }
 }
 
 pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliError> {
     let arch = arch(args.from.arch)?;
     let names = args.names.iter().map(|name| pinned(name, Some(arch)));
-    let job = Job {
-        names: names.collect::<Result<_, _>>()?,
-        from: args.from.clone(),
-        arch,
-    };
-    let progress = Terminal::new(&context.global);
-    let root = deployments::open_or_create(context)?;
-    let mut locked = root.lock(&progress)?;
-    let deployed =
-        deploy(context, &mut locked, &[job], None).map_err(|error| not_deployed(&locked, error))?;
-    let mut activated = false;
-    if !args.no_activate
-        && Some(arch) == Arch::host()
-        && let Some(last) = deployed.last()
-    {
-        activated = locked.activate(last.deployment.commit, Action::Install)?;
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    let mut install = Install::new(names.iter().map(|(name, _)| name.clone()))
+        .arch(Some(arch))
+        .activate(!args.no_activate)
+        .source(args.from.source())
+        .allow_downgrade(args.from.allow_downgrade)
+        .http(args.from.transfer.http(context.settings.http()))
+        .progress(Arc::new(Terminal::new(&context.global)));
+    for (name, pin) in &names {
+        if let Some(digest) = pin {
+            install = install.pin(name, *digest);
+        }
     }
-    report(context, &locked, &deployed, activated)?;
+    let root = deployments::open_or_create(context)?;
+    let plan = install.plan(&root);
+    let plan = plan.map_err(|error| not_planned(&root, error))?;
+    let installed = execute(context, &root, plan)?;
+    report(context, &root, &installed)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is fetched in one go.
-pub struct Job {
-    /// Refs, and the digests of the images that they are to be.
-    pub names: Vec<(RefName, Option<Sha256>)>,
-    pub from: FromArgs,
-    pub arch: Arch,
-}
-
-/// Fetches refs and deploys them: all, or none. Where the repository turns out damaged, it is
-/// tried once more: the damaged objects are fetched anew. `active` is checked meanwhile.
-pub fn deploy(
+/// Carries a plan out, with the credentials that it needs.
+pub fn execute(
     context: &Context<'_>,
-    locked: &mut LockedRoot<'_>,
-    jobs: &[Job],
-    mut active: Option<&Deployment>,
-) -> Result<Vec<Deployed>, CliError> {
-    let mut deployed = Vec::new();
-    for job in jobs {
-        let done = match attempt(context, locked, job, active.take()) {
-            Err(error) if is_damaged(&error) => attempt(context, locked, job, None),
-            result => result,
-        };
-        deployed.extend(done.inspect_err(|_| undo(locked, &deployed))?);
+    root: &Root,
+    mut plan: InstallPlan,
+) -> Result<Installed, CliError> {
+    let registries = plan.registries();
+    for (remote, image) in registries.map_err(|error| not_deployed(root, error))? {
+        plan = plan.auth(remote, context.registry_auth(Some(&image))?);
     }
-    Ok(deployed)
+    plan.execute().map_err(|error| not_deployed(root, error))
 }
 
-fn attempt(
-    context: &Context<'_>,
-    locked: &mut LockedRoot<'_>,
-    job: &Job,
-    active: Option<&Deployment>,
-) -> Result<Vec<Deployed>, CliError> {
-    let options = job.from.options(job.arch);
-    let mut deployed = Vec::new();
-    let fetched = match active {
-        Some(active) => {
-            let fetch = |locked: &LockedRoot<'_>| fetch(context, locked, job);
-            let (fetched, damaged) = locked.check_beside(active.commit, fetch)?;
-            warn_if_damaged(context, active, &damaged);
-            fetched?
-        }
-        None => fetch(context, locked, job)?,
-    };
-    for (name, commit) in fetched {
-        let done = locked.deploy(&name, &commit, &options);
-        deployed.push(done.inspect_err(|_| undo(locked, &deployed))?);
-    }
-    Ok(deployed)
-}
-
-fn warn_if_damaged(context: &Context<'_>, active: &Deployment, damaged: &[DamagedFile]) {
-    if let Some(first) = damaged.first() {
-        let more = match damaged.len() {
-            1 => String::new(),
-            n => format!(", and {} more", count(n as u64 - 1)),
-        };
-        let name = title(active);
-        let warning = format!("warning: the active {name} no longer verifies: {first}{more}");
-        context.output.say(&warning);
-    }
-}
-
-/// Removes what was not there before.
-fn undo(locked: &mut LockedRoot<'_>, deployed: &[Deployed]) {
-    for one in deployed.iter().filter(|one| one.outcome == Outcome::New) {
-        // The first error is the one to tell; what stays is whole.
-        let _ = locked.uninstall(one.deployment.commit, false);
-    }
-}
-
-/// Brings refs into the root's repository and proves their commits: from a repository on this
-/// machine when one is named, else from a remote. A root without remotes has what was put into
-/// its repository by hand.
-fn fetch(
-    context: &Context<'_>,
-    locked: &LockedRoot<'_>,
-    Job { names, from, arch }: &Job,
-) -> Result<Vec<(RefName, Verified<CommitId>)>, CliError> {
-    let refs = || names.iter().map(|(name, _)| name);
-    let unpinned = || match names.iter().find(|(_, pin)| pin.is_some()) {
-        Some((name, _)) => Err(CliError::usage(format!(
-            "{name} does not come from a registry, so that no digest can say which it is to be"
-        ))),
-        None => Ok(()),
-    };
-    if let Some(path) = &from.from_repo {
-        unpinned()?;
-        let source = Repo::open(path)?;
-        let keys = from.gpg_keys.clone().map(TrustedKeys::GpgFile);
-        let import = |name: &RefName| {
-            let commit = locked.import(&source, name, keys.as_ref())?;
-            Ok((name.clone(), commit))
-        };
-        return refs().map(import).collect();
-    }
-    let Some(remote) = pick_remote(locked.repo(), from)? else {
-        unpinned()?;
-        let own = |name: &RefName| Ok((name.clone(), locked.own(name)?));
-        return refs().map(own).collect();
-    };
-    let pull = Pull::new(&remote, refs().cloned())
-        .expect_arch(Some(*arch))
-        .allow_downgrade(from.allow_downgrade)
-        .http(from.transfer.http(context.settings.http()))
-        .auth(context.registry_auth(remote::registry(locked.repo(), &remote)?.as_ref())?)
-        .progress(Arc::new(Terminal::new(&context.global)));
-    let pulled = with_pins(pull, names).preflight(locked.repo())?.execute()?;
-    if pulled.bytes > 0 {
-        context.output.say(&format!(
-            "{} downloaded in {:.1} s{}",
-            bytes(pulled.bytes),
-            pulled.elapsed.as_secs_f64(),
-            if pulled.used_delta { ", by delta" } else { "" },
-        ));
-    }
-    Ok(pulled.commits)
-}
-
-/// The remote that is named, or the only one.
-fn pick_remote(repo: &Repo, from: &FromArgs) -> Result<Option<String>, CliError> {
-    if let Some(name) = &from.remote {
-        return Ok(Some(remote::get(repo, name)?.name));
-    }
-    let mut known = remote::list(repo)?;
-    match known.len() {
-        0 => Ok(None),
-        1 => Ok(known.pop().map(|remote| remote.name)),
-        _ => {
-            let names: Vec<String> = known.into_iter().map(|remote| remote.name).collect();
-            Err(CliError::Usage {
-                message: "the root has several remotes".to_owned(),
-                hint: Some(format!("name one with --remote: {}", names.join(", "))),
-            })
-        }
-    }
-}
-
-/// Says what was deployed.
-pub fn report(
-    context: &Context<'_>,
-    locked: &LockedRoot<'_>,
-    deployed: &[Deployed],
-    activated: bool,
-) -> Result<(), CliError> {
-    let active = locked.active();
-    for one in deployed {
+/// Prints what was deployed.
+pub fn report(context: &Context<'_>, root: &Root, installed: &Installed) -> Result<(), CliError> {
+    let active = installed.active.as_ref();
+    for one in &installed.deployed {
         let d = &one.deployment;
         let mut line = title(d);
         line.push_str(match one.outcome {
@@ -247,7 +121,7 @@ pub fn report(
             _ => " was installed already",
         });
         let is_active = active.is_some_and(|active| active.commit == d.commit);
-        line.push_str(match (is_active, activated) {
+        line.push_str(match (is_active, installed.activated) {
             (true, true) => " and active",
             (true, false) => " and active already",
             _ => "",
@@ -260,12 +134,11 @@ pub fn report(
             context.output.say(&format!(
                 "note: {} files are copies: {} is on another file system than its deployments",
                 count(one.files.copied),
-                locked.repo().path().display(),
+                root.repo_path().display(),
             ));
         }
     }
-    let root = locked.root();
-    let deployments = deployed.iter().map(|one| {
+    let deployments = installed.deployed.iter().map(|one| {
         let mut document = deployments::json(&one.deployment);
         document["outcome"] = match one.outcome {
             Outcome::New => "new",
@@ -281,7 +154,7 @@ pub fn report(
     let document = json!({
         "root": root.path(),
         "deployments": deployments.collect::<Value>(),
-        "activated": activated,
+        "activated": installed.activated,
         "active": active.map(deployments::json),
         "bin": root.bin(),
     });

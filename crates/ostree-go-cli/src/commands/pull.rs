@@ -1,7 +1,7 @@
 use super::transfer::TransferArgs;
 use super::{Context, commit_json, pinned, signature_json};
 use crate::error::CliError;
-use crate::output::{bytes, short, table};
+use crate::output::{bytes, downloaded, short, table};
 use crate::progress::Terminal;
 use ostree_go_sdk::{
     Arch, Download, PlannedRef, Preflight, Pull, Pulled, RefName, Repo, Sha256, Signature,
@@ -111,12 +111,8 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
         return Ok(ExitCode::SUCCESS);
     }
     let pulled = preflight.execute()?;
-    context.output.say(&format!(
-        "{} downloaded in {:.1} s{}",
-        bytes(pulled.bytes),
-        pulled.elapsed.as_secs_f64(),
-        if pulled.used_delta { ", by delta" } else { "" },
-    ));
+    let line = downloaded(pulled.bytes, pulled.elapsed, pulled.used_delta);
+    context.output.say(&line);
     context.output.data(&document(Some(&pulled)), || {
         if args.commit_metadata_only {
             return text;

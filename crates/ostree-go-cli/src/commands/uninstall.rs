@@ -34,7 +34,7 @@ pub fn run(context: &Context<'_>, args: &UninstallArgs) -> Result<ExitCode, CliE
         .output
         .say(&format!("{} is removed", title(&removed)));
     let document = json!({
-        "removed": deployments::json(&removed), "active": locked.active().map(deployments::json),
+        "removed": deployments::json(&removed), "active": locked.active()?.map(deployments::json),
     });
     context.output.data(&document, String::new)?;
     Ok(ExitCode::SUCCESS)

@@ -21,7 +21,7 @@ pub fn run(context: &Context<'_>, args: &UseArgs) -> Result<ExitCode, CliError> 
     let deployment = locked.find(&args.name, None)?;
     let changed = locked
         .activate(deployment.commit, Action::Use)
-        .map_err(|error| not_deployed(&locked, error.into()))?;
+        .map_err(|error| not_deployed(&root, error))?;
     let word = if changed {
         "is active"
     } else {

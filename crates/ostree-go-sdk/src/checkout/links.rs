@@ -269,8 +269,8 @@ mod tests {
             put(&source, &tree);
             let commit = commit(&repo, &source);
             let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
-            super::tree(&repo, &Listing::read(&repo, commit), &ours, false).unwrap();
-            write(&repo, commit, &Listing::read(&repo, commit), &theirs, &CheckoutOptions::default()).unwrap();
+            super::tree(&repo, &Listing::read(&repo, commit).unwrap(), &ours, false).unwrap();
+            write(&repo, commit, &Listing::read(&repo, commit).unwrap(), &theirs, &CheckoutOptions::default()).unwrap();
             prop_assert_eq!(look(&ours), look(&theirs));
         }
     }
@@ -285,7 +285,7 @@ mod tests {
             assert_eq!(error.unwrap_err().kind(), io::ErrorKind::Unsupported);
         }
         let repo = Repo::create(folder.path().join("bare-user"), RepoMode::BareUser).unwrap();
-        let listing = Listing::read(&repo, [0; 32].into());
+        let listing = Listing::read(&repo, [0; 32].into()).unwrap();
         let error = super::tree(&repo, &listing, &folder.path().join("dest"), false);
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert!(!folder.path().join("dest").exists());

@@ -6,8 +6,9 @@
 use crate::fs::digest;
 use crate::id::{CommitId, DirMetaId, DirTreeId, FileId, Sha256};
 use crate::object::{Commit, DirTree, dirmeta_mode};
-use crate::repo::Repo;
+use crate::repo::{Repo, RepoError};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
 /// What a commit's tree is made of.
@@ -34,25 +35,32 @@ pub(crate) struct Directory {
 
 impl Listing {
     /// Reads the tree of a commit.
-    pub(crate) fn read(repo: &Repo, commit: CommitId) -> Self {
+    ///
+    /// # Errors
+    /// When the system cannot read an object that is there. Damaged and missing objects are part of
+    /// the result.
+    pub(crate) fn read(repo: &Repo, commit: CommitId) -> Result<Self, RepoError> {
         let mut listing = Self::default();
-        let object = load(repo, ostree::ObjectType::Commit, &commit.to_string());
+        let object = load(repo, ostree::ObjectType::Commit, &commit.to_string())?;
         match object.and_then(|variant| Commit::parse(&variant)) {
-            Some(commit) => listing.walk(repo, commit.tree, commit.meta),
+            Some(commit) => listing.walk(repo, commit.tree, commit.meta)?,
             None => listing.damage(Path::new(""), format!("{commit}.commit")),
         }
-        listing
+        Ok(listing)
     }
 
-    fn walk(&mut self, repo: &Repo, tree: DirTreeId, meta: DirMetaId) {
+    fn walk(&mut self, repo: &Repo, tree: DirTreeId, meta: DirMetaId) -> Result<(), RepoError> {
         let mut modes = HashMap::new();
         let mut ahead = vec![(PathBuf::new(), tree, meta)];
         while let Some((path, tree, meta)) = ahead.pop() {
-            let mode = *modes.entry(meta).or_insert_with(|| {
-                let object = load(repo, ostree::ObjectType::DirMeta, &meta.to_string());
-                object.and_then(|variant| dirmeta_mode(&variant))
-            });
-            let object = load(repo, ostree::ObjectType::DirTree, &tree.to_string());
+            let mode = match modes.entry(meta) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => {
+                    let object = load(repo, ostree::ObjectType::DirMeta, &meta.to_string())?;
+                    *unknown.insert(object.and_then(|variant| dirmeta_mode(&variant)))
+                }
+            };
+            let object = load(repo, ostree::ObjectType::DirTree, &tree.to_string())?;
             let entries = object.and_then(|variant| DirTree::parse(&variant));
             if mode.is_none() {
                 self.damage(&path, format!("{meta}.dirmeta"));
@@ -73,6 +81,7 @@ impl Listing {
                 dirs: entries.dirs.into_iter().map(|(name, ..)| name).collect(),
             });
         }
+        Ok(())
     }
 
     fn damage(&mut self, path: &Path, object: String) {
@@ -80,9 +89,21 @@ impl Listing {
     }
 }
 
-/// Reads an object that is not a file's; `None` when it is not what its checksum says.
-fn load(repo: &Repo, kind: ostree::ObjectType, id: &str) -> Option<glib::Variant> {
-    let variant = repo.metadata_object(kind, id).ok()?;
-    let expected: Sha256 = id.parse().ok()?;
-    (digest::of(variant.data()) == expected).then_some(variant)
+/// Reads an object that is not a file's; returns `None` when it is missing or damaged.
+fn load(
+    repo: &Repo,
+    kind: ostree::ObjectType,
+    id: &str,
+) -> Result<Option<glib::Variant>, RepoError> {
+    let variant = match repo.metadata_object(kind, id) {
+        Ok(variant) => variant,
+        Err(_) => match repo.examine(kind, id, || repo.as_ostree().load_variant(kind, id))? {
+            Ok(_) => repo.metadata_object(kind, id)?,
+            Err(_) => return Ok(None),
+        },
+    };
+    let is_whole = id
+        .parse::<Sha256>()
+        .is_ok_and(|expected| digest::of(variant.data()) == expected);
+    Ok(is_whole.then_some(variant))
 }

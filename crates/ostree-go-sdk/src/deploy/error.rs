@@ -1,11 +1,13 @@
 //! Why a deployment failed.
 
-use super::verify::DamagedFile;
+use super::verify::{DamagedFile, FileProblem};
 use crate::arch::Arch;
 use crate::checkout::CheckoutError;
 use crate::clock::rfc3339;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
+use crate::pull::PullError;
+use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
 use std::path::PathBuf;
@@ -23,11 +25,45 @@ pub enum DeployError {
     /// Checking a tree out.
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
+    /// A remote.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// Pulling.
+    #[error(transparent)]
+    Pull(#[from] PullError),
     /// There is no root at the path.
     #[error("nothing is installed under {}", path.display())]
     NoRoot {
         /// Where it was looked for.
         path: PathBuf,
+    },
+    /// A folder that is no root, and not empty either.
+    #[error("{} is no root of ostree-go: it holds {found}", path.display())]
+    NotARoot {
+        /// The folder.
+        path: PathBuf,
+        /// Something in it that no root has, or that only a root with a marker may have.
+        found: String,
+    },
+    /// The layout of a root is newer than this library.
+    #[error("the root {} has format {found}, expected at most {known}", path.display())]
+    NewerRoot {
+        /// The root.
+        path: PathBuf,
+        /// The number of its layout.
+        found: u32,
+        /// The newest that is known here.
+        known: u32,
+    },
+    /// Something that is not of this library's making has a name that it needs.
+    #[error("{} is {found}, expected {expected}", path.display())]
+    Foreign {
+        /// The file, link or directory.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What a root has there.
+        expected: &'static str,
     },
     /// The system refused something.
     #[error("cannot {action} {}", path.display())]
@@ -125,6 +161,47 @@ pub enum DeployError {
         /// The root.
         path: PathBuf,
     },
+    /// A switch was made and the link leads to something else.
+    #[error(
+        "{} leads to {}, expected {}",
+        path.display(),
+        commit_or_nothing(*found),
+        commit_or_nothing(*expected)
+    )]
+    NotSwitched {
+        /// The link.
+        path: PathBuf,
+        /// The commit that it leads to.
+        found: Option<CommitId>,
+        /// The commit that it was made to lead to.
+        expected: Option<CommitId>,
+    },
+    /// An SDK is installed and could not be made the active one.
+    #[error("go {version} is installed and cannot be made active")]
+    NotActivated {
+        /// Its version.
+        version: String,
+        /// Why.
+        #[source]
+        source: Box<Self>,
+    },
+    /// It is not clear which remote an SDK comes from.
+    #[error("repository {} has several remotes: {}", path.display(), names.join(", "))]
+    SeveralRemotes {
+        /// The root's repository.
+        path: PathBuf,
+        /// The remotes.
+        names: Vec<String>,
+    },
+    /// An image's digest is required of an SDK that comes from no registry.
+    #[error("{name} does not come from a registry, so that no digest can say which it is to be")]
+    NoImage {
+        /// The ref.
+        name: RefName,
+    },
+    /// This machine has no architecture that SDKs are composed for.
+    #[error("no Go SDKs are composed for {}", std::env::consts::ARCH)]
+    UnknownMachine,
     /// There is no deployment to go back to.
     #[error("no deployment to go back to under {}", path.display())]
     NoRollback {
@@ -147,8 +224,22 @@ impl DeployError {
             Self::Repo(error) => error.kind(),
             Self::Sign(error) => error.kind(),
             Self::Checkout(error) => error.kind(),
+            Self::Remote(error) => error.kind(),
+            Self::Pull(error) => error.kind(),
+            Self::NotActivated { source, .. } => source.kind(),
             Self::Io { source, .. } => ErrorKind::of_io(source),
-            Self::InvalidState { .. } | Self::NewerState { .. } => ErrorKind::InvalidRepo,
+            Self::InvalidState { .. }
+            | Self::NewerState { .. }
+            | Self::NotARoot { .. }
+            | Self::NewerRoot { .. }
+            | Self::Foreign { .. }
+            | Self::NotSwitched { .. } => ErrorKind::InvalidRepo,
+            // That a file cannot be read says nothing of what it is.
+            Self::Damaged { files, .. }
+                if files.iter().all(|f| f.problem == FileProblem::Unreadable) =>
+            {
+                ErrorKind::Io
+            }
             Self::NotAnSdk { .. }
             | Self::RefMismatch { .. }
             | Self::WrongArch { .. }
@@ -158,7 +249,10 @@ impl DeployError {
             | Self::NoSuchDeployment { .. }
             | Self::NothingActive { .. }
             | Self::NoRollback { .. } => ErrorKind::NotFound,
-            Self::Active { .. } => ErrorKind::InvalidInput,
+            Self::Active { .. }
+            | Self::SeveralRemotes { .. }
+            | Self::NoImage { .. }
+            | Self::UnknownMachine => ErrorKind::InvalidInput,
         }
     }
 }
@@ -174,6 +268,10 @@ pub(super) fn io(
         path,
         source,
     }
+}
+
+fn commit_or_nothing(commit: Option<CommitId>) -> String {
+    commit.map_or("nothing".to_owned(), |commit| format!("commit {commit}"))
 }
 
 fn names(refs: &[RefName]) -> String {

@@ -3,9 +3,12 @@
 use super::error::DeployError;
 use super::locked::LockedRoot;
 use super::state::Deployment;
+use super::{Root, folder, not_locked};
 use crate::catalog::CommitInfo;
 use crate::failpoint;
+use crate::fs::lock::Lock;
 use crate::id::CommitId;
+use crate::progress::Progress;
 use std::collections::HashSet;
 
 /// What a garbage collection removes.
@@ -39,6 +42,25 @@ pub struct GcReport {
     pub bytes: u64,
 }
 
+impl Root {
+    /// Removes what no deployment needs: refs whose commits are not deployed, and every object
+    /// that no ref reaches. Waits until nobody fetches what is to be deployed, and keeps nobody
+    /// else waiting for that.
+    ///
+    /// # Errors
+    /// When the root cannot be written. What was removed by then stays removed, and nothing that
+    /// is needed is.
+    pub fn gc(
+        &self,
+        options: &GcOptions,
+        progress: &dyn Progress,
+    ) -> Result<GcReport, DeployError> {
+        let path = self.path().join(folder::FETCH_LOCK);
+        let _alone = Lock::exclusive(&path, progress).map_err(|error| not_locked(error, &path))?;
+        self.lock(progress)?.gc(options)
+    }
+}
+
 impl LockedRoot<'_> {
     /// Removes what no deployment needs: refs whose commits are not deployed, and every object
     /// that no ref reaches. libostree takes the repository's lock alone for the latter.
@@ -46,10 +68,10 @@ impl LockedRoot<'_> {
     /// # Errors
     /// When the repository cannot be written. What was removed by then stays removed, and
     /// nothing that is needed is.
-    pub fn gc(&mut self, options: &GcOptions) -> Result<GcReport, DeployError> {
+    fn gc(&mut self, options: &GcOptions) -> Result<GcReport, DeployError> {
         let mut report = GcReport::default();
         if options.superseded {
-            for commit in self.superseded() {
+            for commit in self.superseded()? {
                 report.deployments.push(self.uninstall(commit, false)?);
             }
         }
@@ -104,21 +126,22 @@ impl LockedRoot<'_> {
         Ok(layers)
     }
 
-    fn superseded(&self) -> Vec<CommitId> {
-        let active = self.root.active_commit();
+    fn superseded(&self) -> Result<Vec<CommitId>, DeployError> {
+        let active = self.root.active_commit()?;
         let target = self.state.rollback_targets(active).into_iter().next();
         let all = &self.state.deployments;
         let replaced = |at: usize, d: &Deployment| {
             let mut later = all.iter().skip(at + 1);
             later.any(|other| other.ref_name == d.ref_name)
         };
-        all.iter()
+        let superseded = all
+            .iter()
             .enumerate()
             .filter(|(at, d)| {
                 let kept = d.pinned || [active, target].contains(&Some(d.commit));
                 !kept && replaced(*at, d)
             })
-            .map(|(_, d)| d.commit)
-            .collect()
+            .map(|(_, d)| d.commit);
+        Ok(superseded.collect())
     }
 }

@@ -3,19 +3,17 @@
 use super::error::{DeployError, io};
 use super::state::{Action, Activation, Deployment, State};
 use super::verify::DamagedFile;
-use super::{Root, keeper, link_name, make_directory, place, verify};
+use super::{Root, folder, keeper, not_locked, place, rebuild, verify};
 use crate::arch::Arch;
-use crate::catalog::{CommitInfo, CommitKind, KEEPERS};
+use crate::catalog::{CommitInfo, CommitKind};
 use crate::checkout::{CheckedOut, Listing};
 use crate::failpoint;
-use crate::fs::lock::{Lock, LockError};
+use crate::fs::lock::Lock;
 use crate::fs::{atomic, tree};
 use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
 use crate::repo::{Repo, RepoError, RepoMode};
 use crate::sign::Verified;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 /// A root that nobody else changes until this is dropped.
 #[derive(Debug)]
@@ -86,20 +84,32 @@ pub enum Outcome {
 }
 
 impl<'r> LockedRoot<'r> {
-    pub(super) fn new(root: &'r Root, progress: &'r dyn Progress) -> Result<Self, DeployError> {
-        let path = root.path().join(".lock");
-        let lock = Lock::exclusive(&path, progress).map_err(|error| match error {
-            LockError::Cancelled => RepoError::Cancelled.into(),
-            LockError::Io(source) => io("lock", &path)(source),
-        })?;
+    /// Locks a root whose repository may be open already. Files that its handle knows are not
+    /// hashed again.
+    pub(super) fn new(
+        root: &'r Root,
+        repo: Option<&Repo>,
+        progress: &'r dyn Progress,
+    ) -> Result<Self, DeployError> {
+        let standing = folder::require(root.path())?;
+        let path = root.path().join(folder::LOCK);
+        let lock = Lock::exclusive(&path, progress).map_err(|error| not_locked(error, &path))?;
         failpoint::hit("deploy.locked");
         // Read first: what a newer version wrote is left alone.
         let state = State::load(&root.state_path())?;
+        if standing == folder::Standing::Adoptable {
+            folder::mark(root.path())?;
+        }
         let repo_path = root.repo_path();
-        let repo = if Repo::is_absent(&repo_path) {
-            Repo::create(&repo_path, RepoMode::BareUser)?
-        } else {
-            Repo::open(&repo_path)?
+        let repo = match repo {
+            Some(repo) => repo.clone(),
+            None if Repo::is_absent(&repo_path) => Repo::create(&repo_path, RepoMode::BareUser)?,
+            None => Repo::open(&repo_path)?,
+        };
+        let is_new = state.is_none();
+        let state = match state {
+            Some(state) => state,
+            None => rebuild::state(root, &repo)?,
         };
         let mut locked = Self {
             root,
@@ -108,6 +118,10 @@ impl<'r> LockedRoot<'r> {
             progress: Listener(progress),
             _lock: lock,
         };
+        if is_new {
+            // From now on a root without a state file has lost it.
+            locked.save()?;
+        }
         locked.clean_up()?;
         Ok(locked)
     }
@@ -124,10 +138,13 @@ impl<'r> LockedRoot<'r> {
         &self.repo
     }
 
-    /// The active deployment, if there is one.
-    #[must_use]
-    pub fn active(&self) -> Option<&Deployment> {
-        self.state.get(self.root.active_commit()?)
+    /// Returns the active deployment, if there is one.
+    ///
+    /// # Errors
+    /// When the link `current` cannot be read.
+    pub fn active(&self) -> Result<Option<&Deployment>, DeployError> {
+        let active = self.root.active_commit()?;
+        Ok(active.and_then(|active| self.state.get(active)))
     }
 
     /// As [`Root::find`].
@@ -135,18 +152,14 @@ impl<'r> LockedRoot<'r> {
     /// # Errors
     /// When there is no such deployment.
     pub fn find(&self, name: &str, arch: Option<Arch>) -> Result<Deployment, DeployError> {
-        super::find(&self.state, name, arch)
-            .cloned()
-            .ok_or_else(|| DeployError::NoSuchDeployment {
-                name: name.to_owned(),
-                path: self.root.path().to_owned(),
-            })
+        let found = super::find(&self.state, name, arch).cloned();
+        found.ok_or_else(|| self.root.no_such(name))
     }
 
-    /// What of a deployment is not what its commit says.
+    /// Returns the files of a deployment that differ from its commit.
     pub(super) fn compare(&self, commit: CommitId) -> Result<Vec<DamagedFile>, RepoError> {
         let top = self.root.deployment_path(commit);
-        let listing = Listing::read(&self.repo, commit);
+        let listing = Listing::read(&self.repo, commit)?;
         verify::compare(&self.repo, &listing, &top, self.progress.0)
     }
 
@@ -168,6 +181,18 @@ impl<'r> LockedRoot<'r> {
         let id = *commit.value();
         let info = CommitInfo::read(&self.repo, id)?;
         let (version, arch) = self.accept(name, &info, options)?;
+        let mut deployment = Deployment {
+            commit: id,
+            ref_name: name.clone(),
+            version,
+            arch,
+            timestamp: info.timestamp,
+            proof: commit.proof().clone(),
+            deployed_at: self.root.clock.now(),
+            damaged_at: None,
+            pinned: false,
+        };
+        self.root.require_link(&deployment)?;
         let dest = self.root.deployment_path(id);
         let known = self.state.get(id).is_some();
         let damaged = known && !self.compare(id)?.is_empty();
@@ -188,17 +213,6 @@ impl<'r> LockedRoot<'r> {
         };
         self.set_ref(&keeper(id)?, Some(id))?;
         failpoint::hit("deploy.kept");
-        let mut deployment = Deployment {
-            commit: id,
-            ref_name: name.clone(),
-            version,
-            arch,
-            timestamp: info.timestamp,
-            proof: commit.proof().clone(),
-            deployed_at: self.root.clock.now(),
-            damaged_at: None,
-            pinned: false,
-        };
         if let Some(at) = self.state.deployments.iter().position(|d| d.commit == id) {
             let old = self.state.deployments.remove(at);
             deployment.pinned = old.pinned;
@@ -283,7 +297,7 @@ impl<'r> LockedRoot<'r> {
         allow_active: bool,
     ) -> Result<Deployment, DeployError> {
         let deployment = self.get(commit)?;
-        if self.root.active_commit() == Some(commit) {
+        if self.root.active_commit()? == Some(commit) {
             if !allow_active {
                 return Err(DeployError::Active {
                     version: deployment.version,
@@ -296,6 +310,7 @@ impl<'r> LockedRoot<'r> {
                 .and_then(|()| atomic::sync_directory(current.parent()))
                 .map_err(io("remove", &current))?;
             failpoint::hit("uninstall.deactivated");
+            self.confirm(None)?;
         }
         self.state.deployments.retain(|d| d.commit != commit);
         self.save()?;
@@ -337,7 +352,11 @@ impl<'r> LockedRoot<'r> {
         });
     }
 
-    fn set_ref(&self, name: &RefName, commit: Option<CommitId>) -> Result<(), DeployError> {
+    pub(super) fn set_ref(
+        &self,
+        name: &RefName,
+        commit: Option<CommitId>,
+    ) -> Result<(), DeployError> {
         self.set_any_ref(None, name.as_str(), commit)
     }
 
@@ -356,96 +375,4 @@ impl<'r> LockedRoot<'r> {
         );
         set.map_err(|error| self.repo.failed(&format!("set ref {name}"), error).into())
     }
-
-    /// Makes what is on disk what the state and the link say.
-    fn clean_up(&mut self) -> Result<(), DeployError> {
-        let before = self.state.clone();
-        let folder = self.root.path().join("deployments");
-        make_directory(&folder)?;
-        let active = self.root.active_commit();
-        for path in entries(self.root.path())? {
-            let name = file_name(&path);
-            if name.starts_with(".current.") || name.starts_with(".state.json.") {
-                std::fs::remove_file(&path).map_err(io("remove", &path))?;
-            }
-        }
-        for path in entries(&folder)? {
-            let commit = file_name(&path).parse::<CommitId>().ok();
-            let known = commit.is_some_and(|c| self.state.get(c).is_some() || active == Some(c));
-            if !known {
-                let hidden = folder.join(format!(".gone-{}", std::process::id()));
-                tree::remove(&hidden).map_err(io("remove", &hidden))?;
-                if !file_name(&path).starts_with('.') {
-                    std::fs::rename(&path, &hidden).map_err(io("rename", &path))?;
-                    failpoint::hit("clean.renamed");
-                    tree::remove(&hidden).map_err(io("remove", &hidden))?;
-                }
-                tree::remove(&path).map_err(io("remove", &path))?;
-            }
-        }
-        let root = self.root;
-        self.state
-            .deployments
-            .retain(|d| root.deployment_path(d.commit).is_dir());
-        self.state.settle(active);
-        let last = self.state.history.last().map(|a| a.commit);
-        if let Some(commit) = active
-            && last != Some(commit)
-            && let Some(deployment) = self.state.get(commit).cloned()
-        {
-            self.record(&deployment, Action::Found);
-        }
-        if self.state != before {
-            self.save()?;
-        }
-        for (name, commit) in self.repo.refs()? {
-            if name.as_str().starts_with(KEEPERS) && self.state.get(commit).is_none() {
-                self.set_ref(&name, None)?;
-            }
-        }
-        self.link_sdks()
-    }
-
-    /// Makes the links in `sdk/` those of the deployments.
-    fn link_sdks(&self) -> Result<(), DeployError> {
-        let folder = self.root.path().join("sdk");
-        make_directory(&folder)?;
-        let wanted: BTreeMap<String, PathBuf> = self
-            .state
-            .deployments
-            .iter()
-            .map(|d| {
-                let target = format!("../deployments/{}", d.commit);
-                (link_name(d), PathBuf::from(target))
-            })
-            .collect();
-        for path in entries(&folder)? {
-            if !wanted.contains_key(&file_name(&path)) {
-                tree::remove(&path).map_err(io("remove", &path))?;
-            }
-        }
-        for (name, target) in wanted {
-            let path = folder.join(name);
-            if std::fs::read_link(&path).ok().as_ref() != Some(&target) {
-                atomic::symlink(&target, &path).map_err(io("link", &path))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DeployError> {
-    let read = || -> std::io::Result<Vec<PathBuf>> {
-        std::fs::read_dir(folder)?
-            .map(|entry| Ok(entry?.path()))
-            .collect()
-    };
-    read().map_err(io("read directory", folder))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }

@@ -11,8 +11,13 @@
 //! sdk/go-<version>         → ../deployments/<commit>: every deployment, by version; one for
 //!                          another machine is sdk/go-<version>.<basearch>
 //! state.json               deployments, proofs and history, with a schema number
-//! .lock                    taken by whoever changes anything here
+//! .ostree-go-root          the marker of a root, with the number of this layout
+//! .lock                    held by a process that changes anything here
+//! .fetch.lock              shared by processes that fetch what they will deploy
 //! ```
+//!
+//! A folder without the marker becomes a root only if it is empty, or was made a root by a
+//! version that wrote no marker. Other names in a root are left alone.
 //!
 //! `current/usr/bin` is what belongs on `PATH`. Deployed files and directories have no write
 //! bit. The repository stores modes in an xattr (`bare-user`), so that taking the write bits
@@ -23,37 +28,57 @@
 //! A deployment exists when `state.json` names it; its folder was complete, checked, sealed
 //! and synced (`syncfs`) before. The active deployment is the one that `current` leads to:
 //! the rename of that link is the one step that switches. The history is written just before
-//! it; entries that the link contradicts never happened and are dropped. Whatever a killed
+//! it; an entry that the link contradicts never happened and is dropped. Whatever a killed
 //! process leaves (hidden names, folders without an entry, refs without a deployment) is
 //! removed by whoever takes the lock next.
 //!
+//! A state file that was lost is rebuilt from the deployments and the repository, without
+//! signatures and history. One that cannot be read is an error, and nothing is changed.
+//!
+//! # Locks
+//!
+//! `.lock` is held to change a root, never while the network is used: a rollback does not wait for
+//! a download. What was fetched and is not deployed yet is protected by `.fetch.lock`, which a
+//! garbage collection takes alone. Who needs both takes `.fetch.lock` first. The kernel releases
+//! both when a process ends.
+//!
 //! Reading takes no lock and changes nothing, so a plain user can look at the system's root.
 
+mod clean;
 mod error;
+mod fetch;
+mod folder;
 mod gc;
+mod install;
 mod local;
 mod locked;
 mod place;
+mod rebuild;
 mod state;
 mod status;
 mod switch;
+mod upgrade;
 mod verify;
 
 pub use error::DeployError;
+pub use fetch::InstallSource;
 pub use gc::{GcOptions, GcReport};
+pub use install::{Install, InstallPlan, Installed};
 pub use locked::{DeployOptions, Deployed, LockedRoot, Outcome};
 pub use state::{Action, Activation, Deployment};
 pub use status::{Check, DeploymentStatus, Status, Verify};
 pub use switch::RolledBack;
+pub use upgrade::Upgrade;
 pub use verify::{DamagedFile, FileProblem};
 
 use crate::arch::Arch;
 use crate::catalog::KEEPERS;
 use crate::checkout::Listing;
 use crate::clock::{Clock, SystemClock};
+use crate::fs::lock::{Lock, LockError};
 use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
-use crate::repo::Repo;
+use crate::repo::{Repo, RepoError};
 use crate::setters::setters;
 use error::io;
 use state::State;
@@ -80,30 +105,34 @@ impl Root {
     /// Opens the root at a path.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or the folder is not one of this library's.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, DeployError> {
         let path = path.into();
         if !path.join("repo").is_dir() {
             return Err(DeployError::NoRoot { path });
         }
+        folder::require(&path)?;
         Ok(Self {
             path,
             clock: Arc::new(SystemClock),
         })
     }
 
-    /// Opens the root at a path, or makes the directory for one. Its repository is made when it
-    /// is [locked](Root::lock).
+    /// Opens the root at a path, or makes an empty or missing folder one. Its repository is made
+    /// when it is [locked](Root::lock).
     ///
     /// The umask decides who may look at it, and at all that is written later but the deployed
     /// trees: these have the modes of their commits, less the write bits. 022 is right for a
     /// root that every user installs from.
     ///
     /// # Errors
-    /// When the directory cannot be made.
+    /// When the folder holds something else, or cannot be made.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, DeployError> {
         let path = path.into();
-        make_directory(&path)?;
+        std::fs::create_dir_all(&path).map_err(io("make directory", &path))?;
+        if folder::require(&path)? == folder::Standing::Adoptable {
+            folder::mark(&path)?;
+        }
         Ok(Self {
             path,
             clock: Arc::new(SystemClock),
@@ -135,16 +164,22 @@ impl Root {
         Ok(Repo::open(self.repo_path())?)
     }
 
-    /// Locks the root for changes, waiting for whoever has it, and cleans up what a killed
-    /// process left. Everything that changes the root is a method of the result: pulling into
-    /// its [repository](LockedRoot::repo) belongs between, too, so that no garbage collection
-    /// takes what was pulled and is not deployed yet.
+    /// Locks the root for changes, waits while another process has it locked, and cleans up what a
+    /// killed process left. Everything that changes the root is a method of the result. Do not use
+    /// the network while it is locked: [`Install`] and [`Upgrade`] fetch before they lock.
     ///
     /// # Errors
     /// When the root cannot be written, its state is newer than this library, or the caller
     /// asks for a stop while it waits.
     pub fn lock<'r>(&'r self, progress: &'r dyn Progress) -> Result<LockedRoot<'r>, DeployError> {
-        LockedRoot::new(self, progress)
+        LockedRoot::new(self, None, progress)
+    }
+
+    /// Keeps a garbage collection from starting, until the result is dropped or the process ends.
+    /// To be held from before something is pulled into the root's repository until it is deployed.
+    fn protect(&self, progress: &dyn Progress) -> Result<Lock, DeployError> {
+        let path = self.path.join(folder::FETCH_LOCK);
+        Lock::shared(&path, progress).map_err(|error| not_locked(error, &path))
     }
 
     /// Its deployments, in the order they were made.
@@ -179,27 +214,60 @@ impl Root {
     /// # Errors
     /// When there is none, or the state cannot be read.
     pub fn find(&self, name: &str, arch: Option<Arch>) -> Result<Deployment, DeployError> {
-        find(&self.state()?, name, arch)
-            .cloned()
-            .ok_or_else(|| DeployError::NoSuchDeployment {
-                name: name.to_owned(),
-                path: self.path.clone(),
-            })
+        let found = find(&self.state()?, name, arch).cloned();
+        found.ok_or_else(|| self.no_such(name))
     }
 
     /// Compares a deployment's tree with its commit: every file's checksum. Needs no network.
     ///
     /// # Errors
-    /// When the repository cannot be opened, or the caller asks for a stop; damage is the
-    /// result.
+    /// When there is no such deployment, the system fails to read it or the repository, or the
+    /// caller asks for a stop; damage is the result.
     pub fn verify(
         &self,
         commit: CommitId,
         progress: &dyn Progress,
     ) -> Result<Vec<DamagedFile>, DeployError> {
-        let (repo, top) = (self.repo()?, self.deployment_path(commit));
-        let listing = Listing::read(&repo, commit);
-        Ok(verify::compare(&repo, &listing, &top, progress)?)
+        let found = self.compare(&self.repo()?, commit, progress)?;
+        found.ok_or_else(|| self.no_such(&commit.to_string()))
+    }
+
+    /// Compares a deployment's tree with its commit, without the root's lock; returns `None` if
+    /// the deployment is gone.
+    ///
+    /// Another process may remove or replace the deployment meanwhile. It changes the state file
+    /// before it removes anything, so what was found counts only if the state is the same after.
+    fn compare(
+        &self,
+        repo: &Repo,
+        commit: CommitId,
+        progress: &dyn Progress,
+    ) -> Result<Option<Vec<DamagedFile>>, DeployError> {
+        let top = self.deployment_path(commit);
+        let path = self.state_path();
+        loop {
+            let before = State::version(&path)?;
+            let is_there = self.state()?.get(commit).is_some();
+            if !is_there {
+                return Ok(None);
+            }
+            let found = Listing::read(repo, commit)
+                .and_then(|listing| verify::compare(repo, &listing, &top, progress));
+            let is_good = matches!(&found, Ok(damaged) if damaged.is_empty());
+            if is_good || matches!(found, Err(RepoError::Cancelled)) {
+                return Ok(Some(found?));
+            }
+            if State::version(&path)? == before {
+                return Ok(Some(found?));
+            }
+        }
+    }
+
+    fn no_such(&self, name: &str) -> DeployError {
+        DeployError::NoSuchDeployment {
+            name: name.to_owned(),
+            path: self.path.clone(),
+        }
     }
 
     /// The folder of a deployment.
@@ -231,11 +299,32 @@ impl Root {
         self.path.join("state.json")
     }
 
-    /// Where `current` leads.
-    fn active_commit(&self) -> Option<CommitId> {
-        let target = std::fs::read_link(self.current()).ok()?;
-        let name = target.strip_prefix("deployments").ok()?;
-        name.to_str()?.parse().ok()
+    /// Returns the commit that `current` leads to, `None` when there is no such link. The
+    /// deployment may be gone.
+    ///
+    /// # Errors
+    /// When the link cannot be read, or is not one of this library's.
+    fn active_commit(&self) -> Result<Option<CommitId>, DeployError> {
+        let path = self.current();
+        let foreign = |found| DeployError::Foreign {
+            path: path.clone(),
+            found,
+            expected: "a symbolic link to a deployment",
+        };
+        let target = match std::fs::read_link(&path) {
+            Ok(target) => target,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            // What is no symlink has no target: `EINVAL`.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+                return Err(foreign("no symbolic link"));
+            }
+            Err(error) => return Err(io("read link", &path)(error)),
+        };
+        let name = target.strip_prefix("deployments").ok();
+        match name.and_then(|name| name.to_str()?.parse().ok()) {
+            Some(commit) => Ok(Some(commit)),
+            None => Err(foreign("a symbolic link to another place")),
+        }
     }
 
     fn state(&self) -> Result<State, DeployError> {
@@ -245,16 +334,21 @@ impl Root {
     /// The state and the active deployment, without the lock. The link is read first: what it
     /// leads to is in the state from before the link did.
     fn look(&self) -> Result<(State, Option<CommitId>), DeployError> {
-        let active = self.active_commit();
-        let mut state = State::load(&self.state_path())?;
+        let active = self.active_commit()?;
+        let mut state = match State::load(&self.state_path())? {
+            Some(state) => state,
+            None => rebuild::state(self, &self.repo()?)?,
+        };
         state.settle(active);
         Ok((state, active))
     }
 }
 
-/// Makes a directory, with those above it.
-fn make_directory(path: &Path) -> Result<(), DeployError> {
-    std::fs::create_dir_all(path).map_err(io("make directory", path))
+fn not_locked(error: LockError, path: &Path) -> DeployError {
+    match error {
+        LockError::Cancelled => RepoError::Cancelled.into(),
+        LockError::Io(source) => io("lock", path)(source),
+    }
 }
 
 /// The name of a deployment's link in `sdk/`.

@@ -49,7 +49,7 @@ fn prepare(
     // Where modes are in the inode, sealing a shared one would change the object.
     let copy = matches!(repo.mode(), RepoMode::Bare | RepoMode::BareUserOnly);
     let options = CheckoutOptions::default().copy(copy).sealed(true);
-    let listing = Listing::read(repo, commit);
+    let listing = Listing::read(repo, commit)?;
     let files = match make(repo, commit, &listing, staging, &options) {
         Ok(files) => files,
         Err(error) => {
@@ -70,17 +70,22 @@ fn prepare(
 
 /// Requires every object of a commit's tree to be in the repository.
 pub(super) fn require(repo: &Repo, commit: CommitId) -> Result<(), DeployError> {
-    whole(repo, commit, verify::absent(repo, commit))
+    whole(repo, commit, verify::absent(repo, commit)?)
 }
 
 /// Requires that nothing of a tree is damaged. Otherwise the damaged objects are removed from
 /// the repository, be it their content or the mode of their inode, and the commit is marked as
-/// partial, so that pulling it again fetches them. At worst, that has to be done by hand.
+/// partial before, so that pulling it again fetches them.
 fn whole(repo: &Repo, commit: CommitId, damaged: Vec<DamagedFile>) -> Result<(), DeployError> {
     if damaged.is_empty() {
         return Ok(());
     }
     let inner = repo.as_ostree();
+    let damaged_since = ostree::RepoCommitState::FSCK_PARTIAL;
+    // Without the mark the commit would count as whole with objects missing.
+    inner
+        .mark_commit_partial_reason(&commit.to_string(), true, damaged_since)
+        .map_err(|source| repo.failed("mark a commit as partial", source))?;
     for object in damaged.iter().filter_map(|file| file.object.as_deref()) {
         let (id, kind) = ostree::object_from_string(object);
         // The commit was read a moment ago. Without it nothing would say that it is partial.
@@ -88,8 +93,6 @@ fn whole(repo: &Repo, commit: CommitId, damaged: Vec<DamagedFile>) -> Result<(),
             let _ = inner.delete_object(kind, &id, gio::Cancellable::NONE);
         }
     }
-    let damaged_since = ostree::RepoCommitState::FSCK_PARTIAL;
-    let _ = inner.mark_commit_partial_reason(&commit.to_string(), true, damaged_since);
     Err(DeployError::Damaged {
         commit,
         files: damaged,

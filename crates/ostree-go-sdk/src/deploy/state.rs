@@ -6,6 +6,7 @@ use crate::fs::atomic;
 use crate::id::{CommitId, RefName};
 use crate::sign::{Proof, Signature, SignatureStatus, Verified};
 use serde::{Deserialize, Serialize};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The schema that is written. A file with a higher number is refused.
@@ -49,6 +50,11 @@ impl Deployment {
     #[must_use]
     pub fn verified(&self) -> Verified<CommitId> {
         Verified::new(self.commit, self.proof.clone())
+    }
+
+    /// Returns whether another deployment is of the same ref and for the same machine.
+    pub(super) fn is_of_channel(&self, other: &Self) -> bool {
+        (&self.ref_name, self.arch) == (&other.ref_name, other.arch)
     }
 
     /// The keys whose signatures were good when it was verified.
@@ -139,12 +145,10 @@ struct Document {
 }
 
 impl State {
-    /// Reads the file; empty when there is none.
-    pub(super) fn load(path: &Path) -> Result<Self, DeployError> {
+    /// Reads the file; returns `None` when there is none.
+    pub(super) fn load(path: &Path) -> Result<Option<Self>, DeployError> {
         let text = match std::fs::read(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(io("read", path))?,
         };
         let invalid = |source| DeployError::InvalidState {
@@ -161,10 +165,28 @@ impl State {
             });
         }
         let document: Document = serde_json::from_slice(&text).map_err(invalid)?;
-        Ok(Self {
+        Ok(Some(Self {
             deployments: document.deployments,
             history: document.history,
-        })
+        }))
+    }
+
+    /// Returns whether a file is a state file, of whatever schema.
+    pub(super) fn is_state(path: &Path) -> bool {
+        let text = std::fs::read(path);
+        text.is_ok_and(|text| serde_json::from_slice::<Head>(&text).is_ok())
+    }
+
+    /// Returns what differs between two versions of the file: each is a file of its own.
+    pub(super) fn version(path: &Path) -> Result<Option<(u64, u64, i64, i64)>, DeployError> {
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            found => {
+                let found = found.map_err(io("look at", path))?;
+                let (seconds, nanoseconds) = (found.mtime(), found.mtime_nsec());
+                Ok(Some((found.ino(), found.len(), seconds, nanoseconds)))
+            }
+        }
     }
 
     /// Replaces the file, durably.
@@ -192,16 +214,19 @@ impl State {
         self.deployments.iter_mut().find(|d| d.commit == commit)
     }
 
-    /// Drops activations that were written down and never happened: the link decides.
+    /// Drops the last activation if it was written down and never happened: it contradicts the
+    /// link, and what was before it does not. A link that contradicts both was changed by other
+    /// means; the history stays then.
     pub(super) fn settle(&mut self, active: Option<CommitId>) {
-        let happened = |a: &Activation| match a.action {
-            Action::Uninstall => active.is_none(),
-            _ => active == Some(a.commit),
+        let agrees = |entry: Option<&Activation>| match entry {
+            Some(a) if a.action != Action::Uninstall => active == Some(a.commit),
+            _ => active.is_none(),
         };
-        match self.history.iter().rposition(happened) {
-            Some(last) => self.history.truncate(last + 1),
-            None if active.is_none() => self.history.clear(),
-            None => {}
+        if let [before @ .., last] = self.history.as_slice()
+            && !agrees(Some(last))
+            && agrees(before.last())
+        {
+            self.history.pop();
         }
     }
 
@@ -380,13 +405,18 @@ mod tests {
     fn reads_back_what_it_wrote() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.json");
-        assert_eq!(State::load(&path).unwrap(), State::default());
+        assert_eq!(State::load(&path).unwrap(), None);
+        assert!(!State::is_state(&path));
         let state = State {
             deployments: vec![deployment(1), deployment(2)],
             history: vec![activation(1)],
         };
         state.save(&path).unwrap();
-        assert_eq!(State::load(&path).unwrap(), state);
+        assert_eq!(State::load(&path).unwrap(), Some(state.clone()));
+        assert!(State::is_state(&path));
+        let before = State::version(&path).unwrap();
+        state.save(&path).unwrap();
+        assert_ne!(State::version(&path).unwrap(), before);
     }
 
     #[test]
@@ -421,9 +451,12 @@ mod tests {
             state.rollback_targets(Some([1; 32].into())),
             [[2; 32].into()]
         );
-        // Set by hand to something never activated: history stays.
+        // Set by hand to something never activated, or removed by hand: history stays.
         state.settle(Some([7; 32].into()));
+        state.settle(None);
         assert_eq!(state.history.len(), 2);
+        // Killed before the first switch.
+        state.history.truncate(1);
         state.settle(None);
         assert!(state.history.is_empty());
     }

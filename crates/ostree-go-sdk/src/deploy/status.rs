@@ -3,8 +3,7 @@
 use super::Root;
 use super::error::DeployError;
 use super::state::{Activation, Deployment};
-use super::verify::{self, DamagedFile};
-use crate::checkout::Listing;
+use super::verify::DamagedFile;
 use crate::progress::Progress;
 use std::path::PathBuf;
 
@@ -62,8 +61,9 @@ pub enum Check {
 }
 
 impl Root {
-    /// Says what there is. Takes no lock and changes nothing; the link `current` is what
-    /// decides which deployment is active.
+    /// Returns the deployments and the history. Takes no lock and changes nothing; the link
+    /// `current` decides which deployment is active. A deployment that another process removes
+    /// meanwhile is left out.
     ///
     /// # Errors
     /// When the state or the repository cannot be read, or the caller asks for a stop.
@@ -82,12 +82,11 @@ impl Root {
                 Verify::None => false,
             };
             let check = if check {
-                let damaged =
-                    verify::compare(&repo, &Listing::read(&repo, commit), &path, progress)?;
-                if damaged.is_empty() {
-                    Check::Good
-                } else {
-                    Check::Damaged(damaged)
+                match self.compare(&repo, commit, progress)? {
+                    // It was removed since the state was read.
+                    None => continue,
+                    Some(damaged) if damaged.is_empty() => Check::Good,
+                    Some(damaged) => Check::Damaged(damaged),
                 }
             } else {
                 Check::NotDone

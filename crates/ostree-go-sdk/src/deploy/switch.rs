@@ -3,13 +3,11 @@
 use super::error::{DeployError, io};
 use super::locked::LockedRoot;
 use super::state::{Action, Deployment};
-use super::verify::{self, DamagedFile};
+use super::verify::DamagedFile;
 use crate::arch::Arch;
-use crate::checkout::Listing;
 use crate::failpoint;
 use crate::fs::atomic;
 use crate::id::CommitId;
-use std::panic::resume_unwind;
 use std::path::Path;
 
 /// What a rollback has done.
@@ -25,7 +23,7 @@ pub struct RolledBack {
 }
 
 impl LockedRoot<'_> {
-    /// Makes a deployment the active one: by one rename, durable when this returns. Says
+    /// Makes a deployment the active one: by one rename, durable when this returns. Returns
     /// whether it was not active before.
     ///
     /// A deployment that was found damaged is checked again first.
@@ -47,7 +45,7 @@ impl LockedRoot<'_> {
                 return Err(DeployError::Damaged { commit, files });
             }
         }
-        if self.root.active_commit() == Some(commit) {
+        if self.root.active_commit()? == Some(commit) {
             return Ok(false);
         }
         self.record(&deployment, action);
@@ -57,7 +55,21 @@ impl LockedRoot<'_> {
         let current = self.root.current();
         atomic::symlink(&target, &current).map_err(io("link", &current))?;
         failpoint::hit("switch.done");
+        self.confirm(Some(commit))?;
         Ok(true)
+    }
+
+    /// Reads back what is active after a change.
+    pub(super) fn confirm(&self, expected: Option<CommitId>) -> Result<(), DeployError> {
+        let found = self.root.active_commit()?;
+        if found == expected {
+            return Ok(());
+        }
+        Err(DeployError::NotSwitched {
+            path: self.root.current(),
+            found,
+            expected,
+        })
     }
 
     /// Goes back to the deployment that was active before the present one; again, and it goes
@@ -70,7 +82,7 @@ impl LockedRoot<'_> {
     /// # Errors
     /// When there is none to go back to.
     pub fn rollback(&mut self, verified: bool) -> Result<RolledBack, DeployError> {
-        let active = self.root.active_commit();
+        let active = self.root.active_commit()?;
         let from = active.and_then(|active| self.state.get(active)).cloned();
         let mut damaged = Vec::new();
         if verified && let Some(from) = &from {
@@ -108,30 +120,6 @@ impl LockedRoot<'_> {
         self.get(commit)?;
         let files = self.compare(commit)?;
         self.remember(commit, files)
-    }
-
-    /// The same, while the calling thread does other work: a pull waits for the network, and
-    /// for one core at times.
-    ///
-    /// # Errors
-    /// As [`check`](LockedRoot::check), once the work is done.
-    pub fn check_beside<R>(
-        &mut self,
-        commit: CommitId,
-        work: impl FnOnce(&Self) -> R,
-    ) -> Result<(R, Vec<DamagedFile>), DeployError> {
-        self.get(commit)?;
-        let (repo, progress) = (self.repo.clone(), self.progress.0);
-        let top = self.root.deployment_path(commit);
-        let (done, files) = std::thread::scope(|scope| {
-            let check = scope.spawn(move || {
-                let listing = Listing::read(&repo, commit);
-                verify::compare(&repo, &listing, &top, progress)
-            });
-            (work(self), check.join())
-        });
-        let files = files.unwrap_or_else(|panic| resume_unwind(panic))?;
-        Ok((done, self.remember(commit, files)?))
     }
 
     fn remember(

@@ -11,9 +11,7 @@ use crate::parallel;
 use crate::progress::Progress;
 use crate::repo::{Repo, RepoError, Seen};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use rustix::io::Errno;
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -100,7 +98,8 @@ impl fmt::Display for FileProblem {
 /// that the repository's handle [knows](Repo::seen) are not read.
 ///
 /// # Errors
-/// When the caller asks for a stop; damage is the result.
+/// When the system fails to look at a file that is there, or the caller asks for a stop; damage is
+/// the result.
 pub(super) fn compare(
     repo: &Repo,
     listing: &Listing,
@@ -110,38 +109,42 @@ pub(super) fn compare(
     let mut damaged = undescribed(listing);
     let mut unknown = Vec::new();
     let look = |repo: &mut Repo, dir: &Directory| {
-        Ok::<_, Infallible>((directory(top, dir), unseen(repo.seen(), top, dir)))
+        Ok::<_, RepoError>((directory(top, dir)?, unseen(repo.seen(), top, dir)))
     };
-    let Ok(looked) = parallel::each(&listing.dirs, || repo.clone(), look);
-    for (problems, files) in looked {
+    for (problems, files) in parallel::each(&listing.dirs, || repo.clone(), look)? {
         damaged.extend(problems);
         unknown.extend(files);
     }
     let about = top.to_string_lossy();
     let state = || (repo.clone(), vec![0; digest::CHUNK]);
     let problem = |(repo, buffer): &mut (Repo, Vec<u8>), (path, id): &(PathBuf, FileId)| {
-        let problem = check(repo, &top.join(path), *id, buffer)?;
-        Some(DamagedFile::file(path, problem, *id))
+        let problem = check(repo, &top.join(path), *id, buffer).transpose()?;
+        Some(problem.map(|problem| DamagedFile::file(path, problem, *id)))
     };
     let found = parallel::check(&unknown, &about, progress, state, problem);
-    damaged.extend(found.ok_or(RepoError::Cancelled)?);
+    for file in found.ok_or(RepoError::Cancelled)? {
+        damaged.push(file?);
+    }
     damaged.sort();
     Ok(damaged)
 }
 
-/// What a commit's tree lacks in the repository: objects of directories that are damaged or
-/// missing, objects of files that are missing.
-pub(super) fn absent(repo: &Repo, commit: CommitId) -> Vec<DamagedFile> {
-    let listing = Listing::read(repo, commit);
-    let has = |id: FileId| {
-        let kind = ostree::ObjectType::File;
-        let found = repo.as_ostree();
-        found.has_object(kind, &id.to_string(), gio::Cancellable::NONE)
-    };
-    let gone = files(&listing)
-        .filter(|(_, id)| matches!(has(*id), Ok(false)))
-        .map(|(path, id)| DamagedFile::file(&path, FileProblem::Missing, id));
-    undescribed(&listing).into_iter().chain(gone).collect()
+/// Returns the objects of a commit's tree that the repository lacks: those of directories that are
+/// damaged or missing, and those of files that are missing.
+pub(super) fn absent(repo: &Repo, commit: CommitId) -> Result<Vec<DamagedFile>, RepoError> {
+    let listing = Listing::read(repo, commit)?;
+    let mut absent = undescribed(&listing);
+    for (path, id) in files(&listing) {
+        let (kind, checksum) = (ostree::ObjectType::File, id.to_string());
+        let found = repo
+            .as_ostree()
+            .has_object(kind, &checksum, gio::Cancellable::NONE)
+            .map_err(|source| repo.failed(&format!("look for object {checksum}"), source))?;
+        if !found {
+            absent.push(DamagedFile::file(&path, FileProblem::Missing, id));
+        }
+    }
+    Ok(absent)
 }
 
 fn files(listing: &Listing) -> impl Iterator<Item = (PathBuf, FileId)> {
@@ -176,35 +179,59 @@ fn undescribed(listing: &Listing) -> Vec<DamagedFile> {
         .collect()
 }
 
-/// What is wrong with a directory itself, and with what is in it that should not be.
-fn directory(top: &Path, expected: &Directory) -> Vec<DamagedFile> {
+/// Compares a directory itself, and the names in it.
+fn directory(top: &Path, expected: &Directory) -> Result<Vec<DamagedFile>, RepoError> {
     let (path, full) = (&expected.path, top.join(&expected.path));
-    let problem = match full.symlink_metadata() {
-        Ok(found) if found.is_dir() && same_access(found.permissions().mode(), expected.mode) => {
-            None
-        }
-        Ok(_) => Some(FileProblem::Changed),
-        Err(_) => Some(FileProblem::Missing),
+    let damage = |problem| vec![DamagedFile::new(path, problem, None)];
+    let found = match full.symlink_metadata() {
+        Ok(found) if found.is_dir() => found,
+        Ok(_) => return Ok(damage(FileProblem::Changed)),
+        Err(error) => return Ok(damage(problem_of("look at", &full, error)?)),
     };
     let mut damaged = Vec::new();
-    damaged.extend(problem.map(|problem| DamagedFile::new(path, problem, None)));
-    if !full.is_dir() {
-        return damaged;
+    if !same_access(found.permissions().mode(), expected.mode) {
+        damaged = damage(FileProblem::Changed);
     }
-    let Ok(entries) = fs::read_dir(&full) else {
-        damaged.push(DamagedFile::new(path, FileProblem::Unreadable, None));
-        return damaged;
+    let entries = fs::read_dir(&full).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = match entries {
+        Ok(entries) => entries,
+        Err(error) => {
+            damaged.extend(damage(problem_of("read directory", &full, error)?));
+            return Ok(damaged);
+        }
     };
     let names = expected.files.iter().map(|(name, _)| name);
     let known: HashSet<&str> = names.chain(&expected.dirs).map(String::as_str).collect();
-    for entry in entries.flatten() {
+    for entry in entries {
         let name = entry.file_name();
         if !name.to_str().is_some_and(|name| known.contains(name)) {
             let extra = path.join(name);
             damaged.push(DamagedFile::new(&extra, FileProblem::Extra, None));
         }
     }
-    damaged
+    Ok(damaged)
+}
+
+/// Returns what an error says of a deployed file: that it is missing, or that access to it was
+/// changed.
+///
+/// # Errors
+/// When the error says nothing of the file: the system failed to look at it.
+fn problem_of(
+    action: &'static str,
+    path: &Path,
+    source: io::Error,
+) -> Result<FileProblem, RepoError> {
+    use io::ErrorKind as Kind;
+    match source.kind() {
+        Kind::NotFound | Kind::NotADirectory => Ok(FileProblem::Missing),
+        Kind::PermissionDenied => Ok(FileProblem::Unreadable),
+        _ => Err(RepoError::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// Whether two modes let the same users read and execute.
@@ -212,83 +239,102 @@ fn same_access(one: u32, other: u32) -> bool {
     (one ^ other) & 0o555 == 0
 }
 
-fn check(repo: &Repo, path: &Path, id: FileId, buffer: &mut [u8]) -> Option<FileProblem> {
+fn check(
+    repo: &Repo,
+    path: &Path,
+    id: FileId,
+    buffer: &mut [u8],
+) -> Result<Option<FileProblem>, RepoError> {
     let found = match rustix::fs::lstat(path) {
-        Ok(found) if repo.seen().is(&found, id) => return None,
+        Ok(found) if repo.seen().is(&found, id) => return Ok(None),
         Ok(found) => found,
-        Err(Errno::NOENT) => return Some(FileProblem::Missing),
-        Err(_) => return Some(FileProblem::Unreadable),
+        Err(error) => return problem_of("look at", path, error.into()).map(Some),
     };
     match hash(path, found.st_mode, buffer) {
-        Ok(Some(hashed)) if hashed == id => {
+        Ok(Hashed::Like(hashed)) if hashed == id => {
             repo.seen().add(&found, id);
-            None
+            Ok(None)
         }
+        Ok(Hashed::Unreadable) => Ok(Some(FileProblem::Unreadable)),
         // A tree of other origin may have owners or xattrs, which only the object knows.
-        Ok(_) if is_object(repo, path, id) => None,
-        Ok(_) => Some(FileProblem::Changed),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(FileProblem::Missing),
-        Err(_) => Some(FileProblem::Unreadable),
+        Ok(_) => {
+            let is_object = is_object(repo, path, id)?;
+            Ok((!is_object).then_some(FileProblem::Changed))
+        }
+        Err(error) => problem_of("read", path, error).map(Some),
     }
 }
 
-/// The checksum of a deployed file as the composer would have written it.
-fn hash(path: &Path, mode: u32, buffer: &mut [u8]) -> io::Result<Option<FileId>> {
+/// The result of hashing a deployed file.
+enum Hashed {
+    /// The checksum of the file as the composer would have written it.
+    Like(FileId),
+    /// The composer writes no such file.
+    Other,
+    /// The file is there, and the medium does not give its content. That is damage to this file,
+    /// which can be repaired.
+    Unreadable,
+}
+
+fn hash(path: &Path, mode: u32, buffer: &mut [u8]) -> io::Result<Hashed> {
     let kind = FileType::from_raw_mode(mode);
     if kind == FileType::Symlink {
         let target = fs::read_link(path)?;
         let Some(target) = target.to_str().map(str::to_owned) else {
-            return Ok(None);
+            return Ok(Hashed::Other);
         };
-        return Ok(Some(
-            FileHasher::new(&FileHeader::Symlink { target }).finish(),
-        ));
+        let hasher = FileHasher::new(&FileHeader::Symlink { target });
+        return Ok(Hashed::Like(hasher.finish()));
     }
     if kind != FileType::RegularFile {
-        return Ok(None);
+        return Ok(Hashed::Other);
     }
     let header = FileHeader::Regular {
         executable: mode & 0o111 != 0,
     };
     if !same_access(mode, header.mode()) {
-        return Ok(None);
+        return Ok(Hashed::Other);
     }
     let mut hasher = FileHasher::new(&header);
     let mut file = File::open(path)?;
     loop {
         match file.read(buffer) {
-            Ok(0) => return Ok(Some(hasher.finish())),
+            Ok(0) => return Ok(Hashed::Like(hasher.finish())),
             Ok(read) => hasher.update(&buffer[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(_) => return Ok(Hashed::Unreadable),
         }
     }
 }
 
-/// Whether a file has the checksum of an object under the owner, mode and xattrs that the
+/// Returns whether a file has the checksum of an object under the owner, mode and xattrs that the
 /// object has in the repository; who may read and execute it must be the object's.
-fn is_object(repo: &Repo, path: &Path, id: FileId) -> bool {
+fn is_object(repo: &Repo, path: &Path, id: FileId) -> Result<bool, RepoError> {
     use gio::prelude::*;
-    let Ok((_, info, xattrs)) = repo
-        .as_ostree()
-        .load_file(&id.to_string(), gio::Cancellable::NONE)
-    else {
-        return false;
+    let (kind, checksum) = (ostree::ObjectType::File, id.to_string());
+    let none = gio::Cancellable::NONE;
+    let loaded = repo.examine(kind, &checksum, || {
+        repo.as_ostree().load_file(&checksum, none)
+    })?;
+    let Ok((_, info, xattrs)) = loaded else {
+        return Ok(false);
     };
-    let Ok(metadata) = path.symlink_metadata() else {
-        return false;
+    let failed = |source| RepoError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
     };
+    let metadata = path.symlink_metadata().map_err(failed)?;
     let input = if metadata.is_file() {
         // libostree lets the owner of an object read it.
         let mode = info.attribute_uint32("unix::mode") | 0o400;
         if !same_access(mode, metadata.permissions().mode()) {
-            return false;
+            return Ok(false);
         }
         info.set_size(i64::try_from(metadata.len()).unwrap_or(i64::MAX));
-        match gio::File::for_path(path).read(gio::Cancellable::NONE) {
-            Ok(input) => Some(input),
-            Err(_) => return false,
-        }
+        let input = gio::File::for_path(path).read(none);
+        let about = |source| repo.failed(&format!("compare {}", path.display()), source);
+        Some(input.map_err(about)?)
     } else {
         let target = fs::read_link(path).unwrap_or_default();
         info.set_symlink_target(&target);
@@ -299,10 +345,10 @@ fn is_object(repo: &Repo, path: &Path, id: FileId) -> bool {
         Some(&xattrs),
         input.as_ref(),
         ostree::ObjectType::File,
-        gio::Cancellable::NONE,
+        none,
     );
-    found.is_ok_and(|sum| {
+    Ok(found.is_ok_and(|sum| {
         let sum: Option<Sha256> = sum.to_hex().parse().ok();
         sum.map(FileId::from) == Some(id)
-    })
+    }))
 }

@@ -37,7 +37,7 @@ pub(crate) struct Leaf {
 impl Tree {
     /// Reads the directories of a commit, and checks them.
     pub(super) fn read(repo: &Repo, commit: CommitId) -> Result<Self, ExportError> {
-        let listing = Listing::read(repo, commit);
+        let listing = Listing::read(repo, commit)?;
         if let Some((path, object)) = listing.damaged.into_iter().next() {
             return Err(ExportError::Damaged {
                 commit,

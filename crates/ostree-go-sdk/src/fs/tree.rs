@@ -1,7 +1,13 @@
-//! Whole directory trees: walked, sealed, removed. Links are never followed.
+//! Walking, sealing and removing directory trees. Links are never followed.
 
+use super::atomic::folder_of;
+use rustix::fs::{self as sys, AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata, Permissions};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -46,23 +52,63 @@ pub fn seal(top: &Path) -> io::Result<()> {
     })
 }
 
-/// Removes a tree, sealed or not. None there is no error.
+/// Removes a tree, whether its directories are writable or not. Does nothing when there is no
+/// such path. A symlink is removed, not followed.
+///
+/// # Errors
+/// When the system refuses to remove something; the rest of the tree is still there then.
 pub fn remove(top: &Path) -> io::Result<()> {
-    let metadata = match top.symlink_metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+    let Some(name) = top.file_name() else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    match open_directory(CWD, folder_of(top), OFlags::empty()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        folder => remove_at(folder?.as_fd(), name),
+    }
+}
+
+/// Removes the tree `name` of an open directory, as [`remove`] does. Every directory is opened
+/// relative to the one above it without following links, so that nothing outside the tree is
+/// reached, even if another process replaces a directory by a link meanwhile.
+pub fn remove_at(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+    let found = match sys::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(()),
         found => found?,
     };
-    if !metadata.is_dir() {
-        return fs::remove_file(top);
+    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+        return Ok(sys::unlinkat(folder, name, AtFlags::empty())?);
     }
-    // Files keep their mode: they may share it with what stays. Only directories open up.
-    if metadata.permissions().mode() & 0o700 != 0o700 {
-        fs::set_permissions(top, Permissions::from_mode(0o700))?;
+    // Files keep their mode, because their inode may be shared with other trees.
+    if found.st_mode & 0o700 != 0o700 {
+        // No call changes the mode of a name without following links on Linux before 6.6.
+        let directory = open_directory(folder, Path::new(name), OFlags::PATH | OFlags::NOFOLLOW)?;
+        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        fs::set_permissions(path, Permissions::from_mode(0o700))?;
     }
-    for entry in fs::read_dir(top)? {
-        remove(&entry?.path())?;
+    let directory = open_directory(folder, Path::new(name), OFlags::NOFOLLOW)?;
+    for entry in names(&directory)? {
+        remove_at(directory.as_fd(), &entry)?;
     }
-    fs::remove_dir(top)
+    Ok(sys::unlinkat(folder, name, AtFlags::REMOVEDIR)?)
+}
+
+/// Opens a directory relative to another. With [`OFlags::NOFOLLOW`] a symlink in its place is an
+/// error.
+pub fn open_directory(at: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    Ok(sys::openat(at, path, flags, Mode::empty())?)
+}
+
+/// Returns the names in an open directory, without `.` and `..`.
+pub fn names(directory: &OwnedFd) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in sys::Dir::read_from(directory)? {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(OsString::from_vec(name));
+        }
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -86,5 +132,21 @@ mod tests {
         remove(&top).unwrap();
         remove(&top).unwrap();
         assert!(outside.join("kept").exists() && !top.exists());
+        // A link in the place of the tree is removed, and what it leads to is not.
+        std::os::unix::fs::symlink(&outside, &top).unwrap();
+        remove(&top).unwrap();
+        assert!(outside.join("kept").exists() && top.symlink_metadata().is_err());
+        assert!(remove(Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn removes_directories_that_their_owner_may_not_enter() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().join("top");
+        fs::create_dir_all(top.join("a/b")).unwrap();
+        fs::set_permissions(top.join("a/b"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(top.join("a"), Permissions::from_mode(0)).unwrap();
+        remove(&top).unwrap();
+        assert!(!top.exists());
     }
 }

@@ -1,0 +1,202 @@
+//! Removing what a killed process left in a root, and making its links those of its state.
+//!
+//! Only names that this library makes are touched, and only what has the right type: see
+//! [`folder`]. Directories are opened without following links. All of these names are used under
+//! the root's lock, so that whoever holds it knows that their makers are gone: a lock is released
+//! when its process ends, while the number in a name may be that of another process by now.
+
+use super::error::{DeployError, io};
+use super::folder;
+use super::locked::LockedRoot;
+use super::state::{Action, Deployment};
+use super::{Root, link_name};
+use crate::catalog::KEEPERS;
+use crate::failpoint;
+use crate::fs::{atomic, tree};
+use crate::id::CommitId;
+use rustix::fs::{AtFlags, FileType, RenameFlags};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind as Io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+impl LockedRoot<'_> {
+    /// Makes what is on disk agree with the state and the link `current`.
+    pub(super) fn clean_up(&mut self) -> Result<(), DeployError> {
+        let before = self.state.clone();
+        let active = self.root.active_commit()?;
+        let root = folder::open(self.root.path())?;
+        self.remove_temporary(&root)?;
+        let deployments = folder::directory(&root, self.root.path(), "deployments")?;
+        self.remove_trees(&deployments, active)?;
+        let mut present = Vec::new();
+        for deployment in std::mem::take(&mut self.state.deployments) {
+            let name = deployment.commit.to_string();
+            let found = folder::kind(&deployments, OsStr::new(&name))
+                .map_err(io("look at", &self.root.deployment_path(deployment.commit)))?;
+            if found == Some(FileType::Directory) {
+                present.push(deployment);
+            }
+        }
+        self.state.deployments = present;
+        self.state.settle(active);
+        let last = self.state.history.last().map(|a| a.commit);
+        if let Some(commit) = active
+            && last != Some(commit)
+            && let Some(deployment) = self.state.get(commit).cloned()
+        {
+            self.record(&deployment, Action::Found);
+        }
+        if self.state != before {
+            self.save()?;
+        }
+        for (name, commit) in self.repo.refs()? {
+            if name.as_str().starts_with(KEEPERS) && self.state.get(commit).is_none() {
+                self.set_ref(&name, None)?;
+            }
+        }
+        self.link_sdks()
+    }
+
+    fn remove_temporary(&self, root: &OwnedFd) -> Result<(), DeployError> {
+        let path = self.root.path();
+        for name in tree::names(root).map_err(io("read directory", path))? {
+            let text = name.to_string_lossy();
+            let expected = if folder::is_temporary_link(&text) {
+                FileType::Symlink
+            } else if folder::is_temporary_state(&text) {
+                FileType::RegularFile
+            } else {
+                continue;
+            };
+            let full = path.join(&name);
+            if folder::kind(root, &name).map_err(io("look at", &full))? == Some(expected) {
+                remove_file(root, &name).map_err(io("remove", &full))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes trees that are no deployments.
+    fn remove_trees(
+        &self,
+        deployments: &OwnedFd,
+        active: Option<CommitId>,
+    ) -> Result<(), DeployError> {
+        let path = self.root.path().join("deployments");
+        for name in tree::names(deployments).map_err(io("read directory", &path))? {
+            let (text, full) = (name.to_string_lossy(), path.join(&name));
+            let commit = text.parse::<CommitId>().ok();
+            let is_kept = |c: CommitId| self.state.get(c).is_some() || active == Some(c);
+            let is_garbage = commit.is_some_and(|commit| !is_kept(commit));
+            if !is_garbage && !folder::is_temporary_tree(&text) {
+                continue;
+            }
+            let found = folder::kind(deployments, &name).map_err(io("look at", &full))?;
+            if found != Some(FileType::Directory) {
+                continue;
+            }
+            let mut doomed = name.clone();
+            if is_garbage {
+                // Half a tree never has the name of a whole one.
+                let hidden = OsString::from(format!(".gone-{}", std::process::id()));
+                tree::remove_at(deployments.as_fd(), &hidden).map_err(io("remove", &full))?;
+                rustix::fs::renameat_with(
+                    deployments,
+                    &name,
+                    deployments,
+                    &hidden,
+                    RenameFlags::NOREPLACE,
+                )
+                .map_err(|errno| io("rename", &full)(errno.into()))?;
+                failpoint::hit("clean.renamed");
+                doomed = hidden;
+            }
+            tree::remove_at(deployments.as_fd(), &doomed).map_err(io("remove", &full))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the links in `sdk/` those of the deployments. What others have put there stays, even
+    /// where a link would go.
+    pub(super) fn link_sdks(&self) -> Result<(), DeployError> {
+        let root = folder::open(self.root.path())?;
+        let sdk = folder::directory(&root, self.root.path(), "sdk")?;
+        let path = self.root.path().join("sdk");
+        let deployments = self.state.deployments.iter();
+        let mut wanted: BTreeMap<String, PathBuf> =
+            deployments.map(|d| (link_name(d), target_of(d))).collect();
+        for name in tree::names(&sdk).map_err(io("read directory", &path))? {
+            let text = name.to_string_lossy();
+            let is_temporary = text.starts_with(".go-");
+            if !is_temporary && !text.starts_with("go-") {
+                continue;
+            }
+            let full = path.join(&name);
+            match target(&full)? {
+                Some(target) if folder::commit_of_sdk(&target).is_some() => {
+                    if is_temporary || !wanted.contains_key(&*text) {
+                        remove_file(&sdk, &name).map_err(io("remove", &full))?;
+                    } else if wanted.get(&*text) == Some(&target) {
+                        wanted.remove(&*text);
+                    }
+                }
+                _ => {
+                    wanted.remove(&*text);
+                }
+            }
+        }
+        for (name, target) in wanted {
+            let path = path.join(name);
+            atomic::symlink(&target, &path).map_err(io("link", &path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Root {
+    /// Requires the place of a deployment's link in `sdk/` to be free, or a link of this library's.
+    pub(super) fn require_link(&self, deployment: &Deployment) -> Result<(), DeployError> {
+        let path = self.path().join("sdk").join(link_name(deployment));
+        let found = match path.symlink_metadata() {
+            Err(error) if error.kind() == Io::NotFound => return Ok(()),
+            found => FileType::from_raw_mode(mode(&found.map_err(io("look at", &path))?)),
+        };
+        let ours = target(&path)?.and_then(|target| folder::commit_of_sdk(&target));
+        match ours {
+            Some(_) => Ok(()),
+            None => Err(DeployError::Foreign {
+                path,
+                found: match found {
+                    FileType::Symlink => "a symbolic link to another place",
+                    other => folder::describe(Some(other)),
+                },
+                expected: "a symbolic link to a deployment",
+            }),
+        }
+    }
+}
+
+fn mode(found: &std::fs::Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::mode(found)
+}
+
+/// Returns the target of the link in `sdk/` of a deployment.
+fn target_of(deployment: &Deployment) -> PathBuf {
+    Path::new("../deployments").join(deployment.commit.to_string())
+}
+
+/// Returns the target of a symlink; `None` for something else.
+fn target(path: &Path) -> Result<Option<PathBuf>, DeployError> {
+    match std::fs::read_link(path) {
+        Ok(target) => Ok(Some(target)),
+        // What is no symlink has no target: `EINVAL`.
+        Err(error) if error.kind() == Io::InvalidInput => Ok(None),
+        Err(error) => Err(io("read link", path)(error)),
+    }
+}
+
+fn remove_file(folder: &OwnedFd, name: &OsStr) -> std::io::Result<()> {
+    Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
+}

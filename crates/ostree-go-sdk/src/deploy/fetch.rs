@@ -1,0 +1,190 @@
+//! Bringing commits into a root's repository, before they are deployed.
+
+use super::error::DeployError;
+use super::local;
+use crate::arch::Arch;
+use crate::clock::Clock;
+use crate::http::HttpOptions;
+use crate::id::{CommitId, RefName, Sha256};
+use crate::progress::{Event, Progress};
+use crate::pull::Pull;
+use crate::registry::{ImageReference, RegistryAuth};
+use crate::remote;
+use crate::repo::Repo;
+use crate::sign::{TrustedKeys, Verified};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The place that SDKs are installed from.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum InstallSource {
+    /// The root's only remote; without any remote, the root's own repository, where somebody has
+    /// put the SDK by other means.
+    #[default]
+    Default,
+    /// A remote of the root's repository.
+    Remote(String),
+    /// An OSTree repository on this machine.
+    Repo {
+        /// Its path.
+        path: PathBuf,
+        /// Keys, one of which has to have signed each commit. Without, commits are trusted for
+        /// where they are and count as unsigned.
+        keys: Option<TrustedKeys>,
+    },
+}
+
+/// Refs that are fetched in one go.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// Refs, and the digests of the images that they have to be.
+    pub(super) refs: Vec<(RefName, Option<Sha256>)>,
+    pub(super) origin: Origin,
+    pub(super) arch: Arch,
+    pub(super) allow_downgrade: bool,
+}
+
+/// An [`InstallSource`], resolved.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    Remote(String),
+    Repo {
+        path: PathBuf,
+        keys: Option<TrustedKeys>,
+    },
+    /// The root's own repository.
+    Local,
+}
+
+impl Origin {
+    /// Finds the place that a source names.
+    ///
+    /// # Errors
+    /// When there is no such remote, or several and none is named.
+    pub(super) fn of(source: &InstallSource, repo: &Repo) -> Result<Self, DeployError> {
+        match source {
+            InstallSource::Remote(name) => Ok(Self::Remote(remote::get(repo, name)?.name)),
+            InstallSource::Repo { path, keys } => Ok(Self::Repo {
+                path: path.clone(),
+                keys: keys.clone(),
+            }),
+            InstallSource::Default => {
+                let known = remote::list(repo)?.into_iter().map(|remote| remote.name);
+                match known.collect::<Vec<_>>().as_slice() {
+                    [] => Ok(Self::Local),
+                    [only] => Ok(Self::Remote(only.clone())),
+                    names => Err(DeployError::SeveralRemotes {
+                        path: repo.path().to_owned(),
+                        names: names.to_vec(),
+                    }),
+                }
+            }
+        }
+    }
+}
+
+/// The ways that commits are fetched.
+pub(super) struct Fetcher {
+    pub(super) repo: Repo,
+    pub(super) http: HttpOptions,
+    /// Credentials for the registries that remotes are, by the remotes' names.
+    pub(super) auth: BTreeMap<String, RegistryAuth>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) progress: Arc<dyn Progress>,
+}
+
+impl fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetcher")
+            .field("repo", &self.repo)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Fetcher {
+    /// Returns the registries that jobs fetch from and that credentials are to be found for, with
+    /// the names of their remotes.
+    pub(super) fn registries(
+        &self,
+        jobs: &[Job],
+    ) -> Result<Vec<(String, ImageReference)>, DeployError> {
+        let mut registries = BTreeMap::new();
+        for job in jobs {
+            if let Origin::Remote(name) = &job.origin
+                && let Some(image) = remote::registry(&self.repo, name)?
+            {
+                registries.insert(name.clone(), image);
+            }
+        }
+        Ok(registries.into_iter().collect())
+    }
+
+    /// Brings refs into the root's repository and proves their commits.
+    pub(super) fn fetch(
+        &self,
+        job: &Job,
+    ) -> Result<Vec<(RefName, Verified<CommitId>)>, DeployError> {
+        let names = job.refs.iter().map(|(name, _)| name);
+        let now = self.clock.now();
+        match &job.origin {
+            Origin::Remote(remote) => self.pull(job, remote),
+            Origin::Repo { path, keys } => {
+                unpinned(job)?;
+                let source = Repo::open(path)?;
+                let import = |name: &RefName| {
+                    let commit = local::import(&self.repo, &source, name, keys.as_ref(), now)?;
+                    Ok((name.clone(), commit))
+                };
+                names.map(import).collect()
+            }
+            Origin::Local => {
+                unpinned(job)?;
+                let resolve = |name: &RefName| {
+                    let commit = local::resolve_local(&self.repo, name, now)?;
+                    Ok((name.clone(), commit))
+                };
+                names.map(resolve).collect()
+            }
+        }
+    }
+
+    fn pull(
+        &self,
+        job: &Job,
+        remote: &str,
+    ) -> Result<Vec<(RefName, Verified<CommitId>)>, DeployError> {
+        let auth = self.auth.get(remote).cloned();
+        let mut pull = Pull::new(remote, job.refs.iter().map(|(name, _)| name.clone()))
+            .expect_arch(Some(job.arch))
+            .allow_downgrade(job.allow_downgrade)
+            .http(self.http.clone())
+            .auth(auth.unwrap_or(RegistryAuth::Anonymous))
+            .clock(self.clock.clone())
+            .progress(self.progress.clone());
+        for (name, pin) in &job.refs {
+            if let Some(digest) = pin {
+                pull = pull.pin(name.clone(), *digest);
+            }
+        }
+        let pulled = pull.preflight(&self.repo)?.execute()?;
+        if pulled.bytes > 0 {
+            self.progress.event(&Event::Downloaded {
+                bytes: pulled.bytes,
+                elapsed: pulled.elapsed,
+                used_delta: pulled.used_delta,
+            });
+        }
+        Ok(pulled.commits)
+    }
+}
+
+/// Requires that no digest of an image is given: only registries have images.
+fn unpinned(job: &Job) -> Result<(), DeployError> {
+    match job.refs.iter().find(|(_, pin)| pin.is_some()) {
+        Some((name, _)) => Err(DeployError::NoImage { name: name.clone() }),
+        None => Ok(()),
+    }
+}

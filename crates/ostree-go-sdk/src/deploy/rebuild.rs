@@ -1,0 +1,103 @@
+//! Rebuilding a state file that was lost, from the deployments and the repository.
+
+use super::Root;
+use super::error::{DeployError, io};
+use super::state::{Deployment, State};
+use crate::catalog::{CommitInfo, CommitKind};
+use crate::id::{CommitId, RefName};
+use crate::repo::Repo;
+use crate::sign::Proof;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind as Io;
+use std::os::unix::fs::MetadataExt;
+
+/// The remote of a deployment whose origin was lost.
+const UNKNOWN: &str = "unknown";
+
+/// Returns what the deployments of a root say of themselves: the commits that are checked out and
+/// in the repository. Signatures, pins and the history are lost: the deployments count as unsigned
+/// until they are installed again.
+pub(super) fn state(root: &Root, repo: &Repo) -> Result<State, DeployError> {
+    let mut state = State::default();
+    let path = root.path().join("deployments");
+    let entries = match fs::read_dir(&path) {
+        Err(error) if error.kind() == Io::NotFound => return Ok(state),
+        entries => entries.map_err(io("read directory", &path))?,
+    };
+    let origins = origins(repo)?;
+    for entry in entries {
+        let entry = entry.map_err(io("read directory", &path))?;
+        let metadata = entry.metadata().map_err(io("look at", &entry.path()))?;
+        let commit = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        let Some(commit) = commit.filter(|_| metadata.is_dir()) else {
+            continue;
+        };
+        let changed_at = u64::try_from(metadata.ctime()).unwrap_or(0);
+        if let Some(deployment) = deployment(repo, commit, &origins, changed_at)? {
+            state.deployments.push(deployment);
+        }
+    }
+    state.deployments.sort_by_key(|d| (d.timestamp, d.commit));
+    Ok(state)
+}
+
+/// Returns the remotes and refs that name commits, local refs without a remote.
+fn origins(repo: &Repo) -> Result<BTreeMap<String, Vec<(String, String)>>, DeployError> {
+    let flags = ostree::RepoListRefsExtFlags::NONE;
+    let refs = repo
+        .as_ostree()
+        .list_refs_ext(None, flags, gio::Cancellable::NONE)
+        .map_err(|source| repo.failed("list refs", source))?;
+    let mut origins = BTreeMap::<String, Vec<_>>::new();
+    for (name, commit) in refs {
+        let (remote, name) = name.split_once(':').unwrap_or((UNKNOWN, &name));
+        let origin = (remote.to_owned(), name.to_owned());
+        origins.entry(commit.to_string()).or_default().push(origin);
+    }
+    Ok(origins)
+}
+
+fn deployment(
+    repo: &Repo,
+    commit: CommitId,
+    origins: &BTreeMap<String, Vec<(String, String)>>,
+    changed_at: u64,
+) -> Result<Option<Deployment>, DeployError> {
+    if !repo.has_commit(commit)? {
+        return Ok(None);
+    }
+    let info = CommitInfo::read(repo, commit)?;
+    let is_sdk = matches!(info.kind, CommitKind::Release | CommitKind::Channel);
+    let (Some(version), Some(arch), true) = (info.version, info.arch, is_sdk) else {
+        return Ok(None);
+    };
+    let named = origins.get(&commit.to_string());
+    let named = named.into_iter().flatten().find_map(|(remote, name)| {
+        let bound = info.bound_to.iter().find(|bound| bound.as_str() == name)?;
+        Some((remote.clone(), bound.clone()))
+    });
+    let first = |name: &RefName| (UNKNOWN.to_owned(), name.clone());
+    let Some((remote, ref_name)) = named.or_else(|| info.bound_to.first().map(first)) else {
+        return Ok(None);
+    };
+    Ok(Some(Deployment {
+        commit,
+        ref_name,
+        version,
+        arch,
+        timestamp: info.timestamp,
+        proof: Proof {
+            signatures: Vec::new(),
+            remote,
+            unsigned: true,
+            at: changed_at,
+        },
+        deployed_at: changed_at,
+        damaged_at: None,
+        pinned: false,
+    }))
+}
