@@ -1,11 +1,75 @@
-//! Many independent pieces of work, on every core.
+//! Threads, and many independent pieces of work on every core.
+//!
+//! Every thread of this library is started here. The standard library's `thread::spawn` and
+//! `Scope::spawn` panic when the system refuses a thread (`EAGAIN`: `RLIMIT_NPROC`, a cgroup's
+//! `pids.max`); these functions return the error, start fewer threads, or use the calling thread.
 
 use crate::progress::{Event, Phase, Progress};
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+/// Starts a thread that may borrow what outlives `scope`.
+///
+/// # Errors
+/// When the system makes no more threads.
+pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    Builder::new().spawn_scoped(scope, body)
+}
+
+/// Starts a thread for each of `bodies`, or as many as the system makes.
+///
+/// # Errors
+/// When the system makes not even one of them.
+pub(crate) fn spawn_workers<'scope, T: Send + 'scope, F: FnOnce() -> T + Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    bodies: impl IntoIterator<Item = F>,
+) -> io::Result<Vec<ScopedJoinHandle<'scope, T>>> {
+    let mut workers = Vec::new();
+    for body in bodies {
+        match spawn_scoped(scope, body) {
+            Ok(worker) => workers.push(worker),
+            Err(error) if workers.is_empty() => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(workers)
+}
+
+/// Starts a thread that nobody waits for.
+///
+/// # Errors
+/// When the system makes no more threads.
+pub(crate) fn spawn_detached(body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    Builder::new().spawn(body).map(drop)
+}
+
+/// Runs `body` on a thread that nobody waits for, or on the calling thread when the system makes
+/// no more threads.
+pub(crate) fn run_detached(body: impl FnOnce() + Send + 'static) {
+    let body = Arc::new(Mutex::new(Some(body)));
+    let take = |body: &Mutex<Option<_>>| body.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let shared = body.clone();
+    let spawned = spawn_detached(move || {
+        if let Some(body) = take(&shared) {
+            body();
+        }
+    });
+    if spawned.is_err()
+        && let Some(body) = take(&body)
+    {
+        body();
+    }
+}
 
 /// Does `work` to every item; the results are in no order. Each thread has a `state` of its own,
-/// which is made before the thread starts. After an error no new item is begun.
+/// which is made before the thread starts. After an error no new item is begun. When the system
+/// makes no thread at all, the calling thread does the work.
 pub(crate) fn each<T: Sync, S: Send, R: Send, E: Send>(
     items: &[T],
     mut state: impl FnMut() -> S,
@@ -25,13 +89,14 @@ pub(crate) fn each<T: Sync, S: Send, R: Send, E: Send>(
         Ok(results)
     };
     let shares: Vec<Result<Vec<R>, E>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores.min(items.len()))
-            .map(|_| {
-                let (run, state) = (&run, state());
-                scope.spawn(move || run(state))
-            })
-            .collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join();
+        let bodies = (0..cores.min(items.len())).map(|_| {
+            let (run, state) = (&run, state());
+            move || run(state)
+        });
+        let Ok(threads) = spawn_workers(scope, bodies) else {
+            return vec![run(state())];
+        };
+        let join = |thread: ScopedJoinHandle<'_, _>| thread.join();
         let joined = threads.into_iter().map(join);
         joined
             .map(|share| share.unwrap_or_else(|panic| resume_unwind(panic)))

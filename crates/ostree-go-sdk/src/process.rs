@@ -1,7 +1,9 @@
 //! Other programs, run to their end.
 
 use crate::kind::ErrorKind;
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStdin, Command, Output, Stdio};
 
 /// Why another program did not do what it was asked.
@@ -53,16 +55,20 @@ pub(crate) fn available_memory() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Runs a program without input and returns what it wrote to its standard output.
-pub(crate) fn run(program: &str, command: &mut Command) -> Result<String, ProcessError> {
-    let output = command
+/// Runs a program without input and returns what it wrote, however it ended.
+pub(crate) fn output(program: &str, command: &mut Command) -> Result<Output, ProcessError> {
+    command
         .stdin(Stdio::null())
         .output()
         .map_err(|source| ProcessError::Start {
             program: program.to_owned(),
             source,
-        })?;
-    done(program, &output)
+        })
+}
+
+/// Runs a program without input and returns what it wrote to its standard output.
+pub(crate) fn run(program: &str, command: &mut Command) -> Result<String, ProcessError> {
+    done(program, &output(program, command)?)
 }
 
 /// Runs a program that is told one thing, a short one. Returns what it answers, however it ended.
@@ -107,31 +113,46 @@ pub(crate) fn feed<E>(
         program: program.to_owned(),
         source,
     };
+    // Files take its output without anybody reading at the same time: a program whose pipe is full
+    // stands still.
+    let (mut stdout, mut stderr) = (in_memory().map_err(failed)?, in_memory().map_err(failed)?);
     let mut child = command
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(stdout.try_clone().map_err(failed)?)
+        .stderr(stderr.try_clone().map_err(failed)?)
         .spawn()
         .map_err(failed)?;
-    let stdin = child.stdin.take();
-    // Its output is read all the while: a program whose pipe is full stands still.
-    let (written, output) = std::thread::scope(|scope| {
-        let waiting = scope.spawn(move || child.wait_with_output());
-        let mut out = BufWriter::with_capacity(256 << 10, Stdin(stdin));
-        let written = write(&mut out).and_then(|()| out.flush().map_err(Fed::Write));
-        let (stdin, rest) = out.into_parts();
-        // Where writing has failed, what is left over must not be written when it is dropped.
-        drop((stdin, rest));
-        (written, waiting.join())
-    });
-    let output = output.map_err(|_| failed(io::ErrorKind::Other.into()))?;
-    let said = done(program, &output.map_err(failed)?);
+    let mut out = BufWriter::with_capacity(256 << 10, Stdin(child.stdin.take()));
+    let written = write(&mut out).and_then(|()| out.flush().map_err(Fed::Write));
+    let (stdin, rest) = out.into_parts();
+    // Where writing has failed, what is left over must not be written when it is dropped.
+    drop((stdin, rest));
+    let output = Output {
+        status: child.wait().map_err(failed)?,
+        stdout: content(&mut stdout).map_err(failed)?,
+        stderr: content(&mut stderr).map_err(failed)?,
+    };
+    let said = done(program, &output);
     match written {
         Err(Fed::Source(error)) => Ok(Err(error)),
         Err(Fed::Write(source)) => Err(said.err().unwrap_or_else(|| failed(source))),
         Ok(()) => said.map(|_| Ok(())),
     }
+}
+
+/// An empty file that is nowhere but in memory.
+fn in_memory() -> io::Result<File> {
+    let file = rustix::fs::memfd_create("output", rustix::fs::MemfdFlags::CLOEXEC)?;
+    Ok(file.into())
+}
+
+/// Reads a file from its beginning.
+fn content(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Why what a program was to read did not all come.
@@ -169,15 +190,22 @@ fn done(program: &str, output: &Output) -> Result<String, ProcessError> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
+    Err(failed(program, output))
+}
+
+/// Why a program that has ended did not do what it was asked.
+pub(crate) fn failed(program: &str, output: &Output) -> ProcessError {
     let said = String::from_utf8_lossy(&output.stderr);
     let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     // A full disk is not always the last thing that a program tells.
     let full = lines.clone().rfind(|line| line.contains(NO_SPACE));
     let said = full.or_else(|| lines.next_back());
-    Err(ProcessError::Failed {
+    let killed = output.status.signal();
+    let killed = killed.map(|signal| format!("it was killed by signal {signal}"));
+    ProcessError::Failed {
         program: program.to_owned(),
-        said: said.unwrap_or("it said nothing").to_owned(),
-    })
+        said: killed.unwrap_or_else(|| said.unwrap_or("it said nothing").to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -159,6 +159,9 @@ pub enum RepoError {
         /// The repository.
         path: PathBuf,
     },
+    /// The system makes no more threads.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     /// The caller asked for a stop.
     #[error("stopped on request")]
     Cancelled,
@@ -172,7 +175,7 @@ impl RepoError {
             Self::NotFound { .. } | Self::NoSuchRev { .. } => ErrorKind::NotFound,
             Self::NotARepo { .. } => ErrorKind::InvalidRepo,
             Self::Ostree { source, .. } => kind_of_glib(source),
-            Self::Io { source, .. } => ErrorKind::of_io(source),
+            Self::Io { source, .. } | Self::Thread(source) => ErrorKind::of_io(source),
             Self::Malformed { .. } => ErrorKind::Drift,
             Self::Cancelled => ErrorKind::Cancelled,
         }

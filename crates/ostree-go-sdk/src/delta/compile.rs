@@ -27,6 +27,7 @@ use super::folder::FreshDelta;
 use super::format::{PartHeader, Superblock};
 use super::{DeltaError, DeltaName};
 use crate::ffi::trim_memory;
+use crate::parallel;
 use crate::process::available_memory;
 use crate::progress::{Event, Phase, Progress};
 use crate::repo::Repo;
@@ -121,10 +122,12 @@ impl Work<'_> {
     fn run(self, repo: &Repo, threads: usize) -> Result<Vec<PartHeader>, DeltaError> {
         let making = self.making;
         std::thread::scope(|scope| {
-            for _ in 0..threads {
-                let builder = Builder::new(repo.clone());
-                let work = &self;
-                scope.spawn(move || work.thread(&builder));
+            let bodies = (0..threads).map(|_| {
+                let (work, builder) = (&self, Builder::new(repo.clone()));
+                move || work.thread(&builder)
+            });
+            if parallel::spawn_workers(scope, bodies).is_err() {
+                self.thread(&Builder::new(repo.clone()));
             }
         });
         making.progress.event(&Event::Finished {

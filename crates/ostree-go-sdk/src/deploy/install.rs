@@ -9,6 +9,7 @@ use super::verify::DamagedFile;
 use crate::arch::Arch;
 use crate::http::HttpOptions;
 use crate::id::{CommitId, RefName, Sha256};
+use crate::parallel;
 use crate::progress::{Event, Progress, Silent};
 use crate::registry::{ImageReference, RegistryAuth};
 use crate::setters::setters;
@@ -229,7 +230,7 @@ impl InstallPlan {
         let (repo, commit) = (self.fetcher.repo.clone(), active.commit);
         let check = move || root.compare(&repo, commit, progress);
         let (fetched, found) = std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().spawn_scoped(scope, check);
+            let thread = parallel::spawn_scoped(scope, check);
             let fetched = fetch();
             let found = thread.map(std::thread::ScopedJoinHandle::join);
             (fetched, found)

@@ -249,7 +249,8 @@ impl HttpClient {
             // Archives are compressed already, and a length is only good for bytes as sent.
             .accept_encoding("identity")
             .http_status_as_error(false)
-            .timeout_resolve(Some(options.connect_timeout))
+            // A timeout of name resolution would need a thread, and `ureq` panics when the system
+            // makes none. The resolver has timeouts of its own (resolv.conf(5)).
             .timeout_connect(Some(options.connect_timeout))
             .timeout_recv_response(Some(options.read_timeout))
             .timeout_per_read(Some(options.read_timeout))

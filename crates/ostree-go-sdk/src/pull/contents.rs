@@ -17,6 +17,7 @@ use crate::delta::format::{ObjectKey, ObjectKind, PartHeader};
 use crate::http::{Body, HttpError};
 use crate::id::{DirMetaId, DirTreeId, Sha256};
 use crate::kind::ErrorKind;
+use crate::parallel;
 use crate::progress::{Event, Phase};
 use crate::repo::{RepoError, Transaction};
 use crate::store::StoreError;
@@ -109,9 +110,9 @@ impl Contents<'_> {
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let receivers = Receiver::several(self.transaction, self.bounds, workers);
         std::thread::scope(|scope| {
-            for mut receiver in receivers {
+            let bodies = receivers.into_iter().map(|mut receiver| {
                 let (happens, queue) = (happens.clone(), &queue);
-                scope.spawn(move || {
+                move || {
                     while let Some(mut arrived) = next(queue) {
                         let body = &mut arrived.body;
                         let done = match arrived.what {
@@ -120,8 +121,9 @@ impl Contents<'_> {
                         };
                         let _ = happens.send(Happened::Stored(arrived.ticket, done));
                     }
-                });
-            }
+                }
+            });
+            parallel::spawn_workers(scope, bodies).map_err(RepoError::Thread)?;
             let deliver = move |ticket, answer| {
                 let _ = happens.send(Happened::Fetched(ticket, answer));
             };
@@ -132,7 +134,7 @@ impl Contents<'_> {
                 &server.spool_in,
                 &self.pull.progress,
                 deliver,
-            );
+            )?;
             let walk = Walk {
                 contents: self,
                 fetchers,

@@ -5,7 +5,9 @@
 
 use crate::http::url::Url;
 use crate::http::{Body, HttpClient, HttpError};
+use crate::parallel;
 use crate::progress::Progress;
+use crate::repo::RepoError;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -85,23 +87,26 @@ pub(super) struct Fetchers<T> {
 }
 
 impl<T: Send + 'static> Fetchers<T> {
-    /// Starts them. `deliver` gets every answer, on the thread that had it; large bodies are in
-    /// temporary files in the folder `spool_in`.
+    /// Starts [`AT_ONCE`] threads, or as many as the system makes. `deliver` gets every answer, on
+    /// the thread that had it; large bodies are in temporary files in the folder `spool_in`.
+    ///
+    /// # Errors
+    /// When the system makes not even one thread.
     pub(super) fn start(
         http: &HttpClient,
         meter: &Arc<Meter>,
         spool_in: &Path,
         progress: &Arc<dyn Progress>,
         deliver: impl Fn(T, Result<Body, HttpError>) + Clone + Send + 'static,
-    ) -> Self {
+    ) -> Result<Self, RepoError> {
         let (jobs, queue) = channel::<(T, Request)>();
         let queue = Arc::new(Mutex::new(queue));
         let stopped = Arc::new(AtomicBool::new(false));
-        for _ in 0..AT_ONCE {
+        for started in 0..AT_ONCE {
             let (http, meter, progress) = (http.clone(), meter.clone(), progress.clone());
             let (queue, stopped, deliver) = (queue.clone(), stopped.clone(), deliver.clone());
             let spool_in = spool_in.to_owned();
-            std::thread::spawn(move || {
+            let spawned = parallel::spawn_detached(move || {
                 let goes_on = |bytes| meter.arrived(bytes) && !stopped.load(Ordering::Relaxed);
                 while let Some((tag, request)) = next(&queue) {
                     if stopped.load(Ordering::Relaxed) {
@@ -113,8 +118,13 @@ impl<T: Send + 'static> Fetchers<T> {
                     deliver(tag, answer);
                 }
             });
+            match spawned {
+                Err(error) if started == 0 => return Err(RepoError::Thread(error)),
+                Err(_) => break,
+                Ok(()) => {}
+            }
         }
-        Self { jobs, stopped }
+        Ok(Self { jobs, stopped })
     }
 
     pub(super) fn ask(&self, tag: T, request: Request) {

@@ -5,8 +5,9 @@ use super::message;
 use super::{Pull, PullError};
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
+use crate::parallel;
 use crate::progress::{Event, Phase};
-use crate::repo::Repo;
+use crate::repo::{Repo, RepoError};
 use gio::prelude::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,7 +67,8 @@ pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Sta
         listen(&progress, pull, request, &watch);
         let cancellable = gio::Cancellable::new();
         let result = std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| guard(pull, &watch, &cancellable, request.before));
+            let guard = || guard(pull, &watch, &cancellable, request.before);
+            let watcher = parallel::spawn_scoped(scope, guard).map_err(RepoError::Thread)?;
             let result = repo.as_ostree().pull_with_options(
                 request.remote,
                 &options(pull, request),
@@ -75,7 +77,7 @@ pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Sta
             );
             watch.done.store(true, Ordering::Relaxed);
             watcher.thread().unpark();
-            result
+            Ok::<_, RepoError>(result)
         });
         let stats = stats(&progress);
         progress.finish();
@@ -83,8 +85,9 @@ pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Sta
     });
     let (stats, result) = called.unwrap_or_else(|error| {
         let error = glib::Error::new(gio::IOErrorEnum::Failed, &error.message);
-        (Stats::default(), Err(error))
+        (Stats::default(), Ok(Err(error)))
     });
+    let result = result?;
     // What came in one go was not seen in time. Nothing of it shows yet.
     let found = request.before + stats.bytes;
     let stopped = *watch

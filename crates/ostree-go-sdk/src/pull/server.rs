@@ -227,7 +227,7 @@ impl Server {
                 // Nobody may be waiting any more.
                 let _ = answers.send((index, answer));
             },
-        );
+        )?;
         for (index, request) in requests.iter().enumerate() {
             fetchers.ask(index, request.clone());
         }

@@ -7,6 +7,7 @@ use super::auth::encoded;
 use super::{Registry, RegistryError};
 use crate::http::url::Url;
 use crate::http::{HttpError, Outgoing};
+use crate::parallel;
 use crate::progress::{Event, Phase, Progress};
 use std::fs::File;
 use std::sync::Arc;
@@ -21,8 +22,9 @@ const CONTENT_DIGEST: &str = "docker-content-digest";
 /// How often a stop is looked for.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Does what `name` stands for in errors on a thread that a caller who wants to stop leaves
-/// behind, however silent the registry is.
+/// Does `work`, which errors call `name`, on a thread that is left behind when the caller wants to
+/// stop, so that a silent registry delays no one. When the system makes no more threads the calling
+/// thread does it, and `work` itself looks for a stop.
 pub(crate) fn aside<T: Send + 'static>(
     name: &str,
     progress: &Arc<dyn Progress>,
@@ -30,7 +32,7 @@ pub(crate) fn aside<T: Send + 'static>(
 ) -> Result<T, RegistryError> {
     let (answers, arrived) = channel();
     let hears = progress.clone();
-    std::thread::spawn(move || {
+    parallel::run_detached(move || {
         // Nobody may be waiting any more.
         let _ = answers.send(work(hears.as_ref()));
     });

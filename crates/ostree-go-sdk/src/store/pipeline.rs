@@ -5,6 +5,8 @@ use super::{Content, ObjectWriter, StoreError};
 use crate::failpoint;
 use crate::id::{FileId, Sha256};
 use crate::object::{FileHasher, FileHeader};
+use crate::parallel;
+use crate::repo::RepoError;
 use sha2::Digest;
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -113,13 +115,12 @@ where
     let (jobs, queue) = sync_channel(QUEUE);
     let queue = Mutex::new(queue);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = writers
-            .into_iter()
-            .map(|writer| {
-                let (queue, failed, claimed) = (&queue, &failed, &claimed);
-                scope.spawn(move || work(writer, queue, failed, claimed))
-            })
-            .collect();
+        let bodies = writers.into_iter().map(|writer| {
+            let (queue, failed, claimed) = (&queue, &failed, &claimed);
+            move || work(writer, queue, failed, claimed)
+        });
+        let workers = parallel::spawn_workers(scope, bodies)
+            .map_err(|error| StoreError::Repo(RepoError::Thread(error)))?;
         let sink = Sink {
             jobs,
             count: Cell::new(0),

@@ -12,8 +12,9 @@ use super::{Failure, OciError};
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId, Sha256};
 use crate::oci::{encapsulated, layer as format};
+use crate::parallel;
 use crate::progress::{Event, Phase, Progress};
-use crate::repo::Repo;
+use crate::repo::{Repo, RepoError};
 use sha2::Digest;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -90,10 +91,13 @@ pub(super) fn write(
     let (done, results) = channel();
     let queue = Mutex::new(queue);
     std::thread::scope(|scope| {
-        for _ in 0..cores {
+        let bodies = (0..cores).map(|_| {
             let (queue, done, repo) = (&queue, done.clone(), repo.clone());
-            scope.spawn(move || work(&repo, commit, parts, coding, queue, &done));
-        }
+            move || work(&repo, commit, parts, coding, queue, &done)
+        });
+        let workers = parallel::spawn_workers(scope, bodies);
+        workers
+            .map_err(|error| Failure::Export(ExportError::from(RepoError::Thread(error)).into()))?;
         drop(done);
         // It owns the sender of jobs: when it is dropped the workers end.
         let mut line = Line {

@@ -10,12 +10,14 @@ use crate::fs::path::TreePath;
 use crate::id::FileId;
 use crate::object::{FileHasher, FileHeader, Leaf, LeafKind, Tree};
 use crate::oci::tar::{Allowed, Entry, Reader, Stop};
+use crate::parallel;
 use crate::progress::Progress;
 use crate::pull::PullError;
 use crate::pull::fetchers::next;
-use crate::repo::Transaction;
+use crate::repo::{RepoError, Transaction};
 use crate::store::{self, Budget, Content, ObjectWriter, Share, StoreError};
 use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -90,27 +92,35 @@ pub(super) fn land<'o>(
     let taken = AtomicUsize::new(0);
     let writers = store::writers(transaction, cores);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = writers
-            .into_iter()
-            .map(|writer| scope.spawn(|| work(writer, &queue, &shared)))
-            .collect();
-        let readers: Vec<_> = (0..cores.clamp(2, MOST_LAYERS).min(layers.len()))
-            .map(|_| {
-                let (jobs, taken, shared) = (jobs.clone(), &taken, &shared);
-                scope.spawn(move || {
-                    let mut done = Vec::new();
-                    while let Some((index, layer)) = take(layers, taken, shared) {
-                        let read = bring(index, layer, open, &jobs, shared);
-                        if read.is_err() {
-                            shared.failed.store(true, Ordering::Relaxed);
-                        }
-                        done.push((index, read));
+        let bodies = writers.into_iter().map(|writer| {
+            let (queue, shared) = (&queue, &shared);
+            move || work(writer, queue, shared)
+        });
+        let workers = match parallel::spawn_workers(scope, bodies) {
+            Ok(workers) => workers,
+            Err(error) => return Landing::failed(layers, error),
+        };
+        let bodies = (0..cores.clamp(2, MOST_LAYERS).min(layers.len())).map(|_| {
+            let (jobs, taken, shared) = (jobs.clone(), &taken, &shared);
+            move || {
+                let mut done = Vec::new();
+                while let Some((index, layer)) = take(layers, taken, shared) {
+                    let read = bring(index, layer, open, &jobs, shared);
+                    if read.is_err() {
+                        shared.failed.store(true, Ordering::Relaxed);
                     }
-                    done
-                })
-            })
-            .collect();
+                    done.push((index, read));
+                }
+                done
+            }
+        });
+        let readers = parallel::spawn_workers(scope, bodies);
         drop(jobs);
+        let readers = match readers {
+            Ok(readers) => readers,
+            // The workers end, for nobody has a job for them.
+            Err(error) => return Landing::failed(layers, error),
+        };
         let mut landing = Landing {
             trees: layers.iter().map(|_| None).collect(),
             objects: 0,
@@ -147,6 +157,17 @@ pub(super) fn land<'o>(
         }
         landing
     })
+}
+
+impl Landing {
+    /// Nothing has landed, for the system makes no threads.
+    fn failed(layers: &[&Layer], error: io::Error) -> Self {
+        Self {
+            trees: layers.iter().map(|_| None).collect(),
+            objects: 0,
+            failed: Some(RepoError::Thread(error).into()),
+        }
+    }
 }
 
 fn joined<T>(joined: std::thread::Result<T>) -> T {

@@ -459,7 +459,7 @@ impl Images {
         let input = match &self.store {
             Store::Layout(layout) => Input::File(layout.open(&Layout::blob(layer.digest))?),
             Store::Registry(registry) => {
-                Input::Arriving(registry.blob(pull, layer.digest, layer.size))
+                Input::Arriving(registry.blob(pull, layer.digest, layer.size)?)
             }
         };
         let place = self.blob_place(layer.digest);

@@ -5,10 +5,12 @@ use super::blob::Arriving;
 use crate::http::HttpError;
 use crate::id::Sha256;
 use crate::oci::format;
+use crate::parallel;
 use crate::pull::fetchers::Meter;
 use crate::pull::server::TICK;
 use crate::pull::{Pull, PullError};
 use crate::registry::{self, RegistryError, Streamed};
+use crate::repo::RepoError;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
 
@@ -66,7 +68,7 @@ impl Registry {
         let (client, meter) = (self.client.clone(), self.meter.clone());
         let (progress, reference) = (pull.progress.clone(), reference.to_owned());
         let (answers, arrived) = channel();
-        std::thread::spawn(move || {
+        parallel::run_detached(move || {
             let goes_on = |bytes| meter.arrived(bytes);
             let types = [format::INDEX, format::MANIFEST];
             let answer = client.manifest(&reference, &types, MANIFEST, progress.as_ref(), &goes_on);
@@ -86,11 +88,19 @@ impl Registry {
     }
 
     /// Begins to fetch a blob.
-    pub(super) fn blob(&self, pull: &Pull, digest: Sha256, size: u64) -> Arriving {
+    ///
+    /// # Errors
+    /// When the system makes no thread for it.
+    pub(super) fn blob(
+        &self,
+        pull: &Pull,
+        digest: Sha256,
+        size: u64,
+    ) -> Result<Arriving, RepoError> {
         let (client, meter) = (self.client.clone(), self.meter.clone());
         let (progress, digest) = (pull.progress.clone(), format::digest(digest));
         let (pieces, arrived) = sync_channel(PIECES);
-        std::thread::spawn(move || {
+        let spawned = parallel::spawn_detached(move || {
             let mut take = |piece: &[u8]| {
                 meter.arrived(piece.len() as u64) && pieces.send(Ok(piece.to_vec())).is_ok()
             };
@@ -103,7 +113,9 @@ impl Registry {
                 let _ = pieces.send(Err(error));
             }
         });
-        Arriving::new(arrived, pull.progress.clone(), self.explain())
+        spawned.map_err(RepoError::Thread)?;
+        let progress = pull.progress.clone();
+        Ok(Arriving::new(arrived, progress, self.explain()))
     }
 
     /// What went wrong, in the words of a pull.
