@@ -1,6 +1,9 @@
 //! Signatures by ostree-go, verified by the stock `ostree`, and vice versa.
 
-use ostree_go_sdk::{Repo, SignatureStatus, SigningKey, TrustedKeys, sign, signatures, verify};
+use ostree_go_sdk::glib::prelude::*;
+use ostree_go_sdk::{
+    ErrorKind, Repo, SignatureStatus, SigningKey, TrustedKeys, gio, glib, sign, signatures, verify,
+};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::ostree;
 use ostree_go_tests::sandbox::Sandbox;
@@ -111,4 +114,75 @@ fn a_commit_can_have_ed25519_and_gpg_signatures() {
     let unknown = TrustedKeys::Ed25519(vec![stranger.to_owned()]);
     let error = verify(&repo, commit, &unknown).unwrap_err();
     assert!(error.to_string().contains("no valid signature"), "{error}");
+}
+
+/// Replaces the GPG signatures of a commit.
+fn set_signatures(repo: &Repo, commit: ostree_go_sdk::CommitId, packets: Vec<Vec<u8>>) {
+    let metadata = glib::VariantDict::new(None);
+    metadata.insert_value("ostree.gpgsigs", &packets.to_variant());
+    let ostree = repo.as_ostree();
+    let id = commit.to_string();
+    let written =
+        ostree.write_commit_detached_metadata(&id, Some(&metadata.end()), gio::Cancellable::NONE);
+    written.unwrap();
+}
+
+#[test]
+fn signatures_that_a_server_has_multiplied_are_checked_once_or_refused() {
+    let bench = Bench::new();
+    let (repo, commit) = repo_with_commit(&bench);
+    let gpg = Gpg::new();
+    let good = gpg.key("good");
+    let key = SigningKey::Gpg {
+        id: good.clone(),
+        homedir: Some(gpg.home().to_owned()),
+    };
+    sign(&repo, commit, &key).unwrap();
+    let trusted = TrustedKeys::GpgFile(gpg.export(&good));
+    let detached = repo
+        .as_ostree()
+        .read_commit_detached_metadata(&commit.to_string(), gio::Cancellable::NONE);
+    let detached = glib::VariantDict::new(detached.unwrap().as_ref());
+    let packets: Vec<Vec<u8>> = detached.lookup("ostree.gpgsigs").unwrap().unwrap();
+
+    set_signatures(&repo, commit, vec![packets[0].clone(); 100_000]);
+    assert_eq!(verify(&repo, commit, &trusted).unwrap().len(), 1);
+    set_signatures(&repo, commit, vec![packets[0].repeat(5_000)]);
+    assert_eq!(verify(&repo, commit, &trusted).unwrap().len(), 1);
+
+    // Each differs in its last byte or two, and is well-formed.
+    let mut many = vec![packets[0].clone(); 65];
+    for (index, packet) in many.iter_mut().enumerate() {
+        let last = packet.len() - 1;
+        packet[last] ^= u8::try_from(index).unwrap();
+    }
+    set_signatures(&repo, commit, many);
+    let error = verify(&repo, commit, &trusted).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+    assert_eq!(
+        error.to_string(),
+        "there are 65 different signatures, at most 64 are checked"
+    );
+}
+
+#[test]
+fn garbage_for_a_signature_is_a_failed_verification() {
+    let bench = Bench::new();
+    let (repo, commit) = repo_with_commit(&bench);
+    let gpg = Gpg::new();
+    let trusted = TrustedKeys::GpgFile(gpg.export(&gpg.key("good")));
+    for garbage in [
+        &b"garbage"[..],
+        b"",
+        &[0xC2, 4, 4, 0, 22, 8],
+        &[0xCB, 3, b'b', 0, 0],
+    ] {
+        set_signatures(&repo, commit, vec![garbage.to_vec()]);
+        let error = verify(&repo, commit, &trusted).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mismatch, "{garbage:?}: {error}");
+        assert!(
+            error.to_string().ends_with("gpg malformed"),
+            "{garbage:?}: {error}"
+        );
+    }
 }

@@ -15,8 +15,12 @@ use crate::http::InvalidUrl;
 use crate::kind::ErrorKind;
 use crate::oci::place::InvalidPlace;
 use crate::progress::Silent;
-use crate::repo::{Repo, RepoError, RepoMode};
-use address::{checked_url, shown};
+use crate::repo::{Repo, RepoError};
+use crate::sign::gpg::{Keyring, PublicKey};
+use crate::sign::{self, SignError};
+use address::{checked_url, credentials_path, shown, split_credentials};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 /// Whether commits of a remote have to be signed.
@@ -177,9 +181,15 @@ pub enum RemoteError {
     InvalidKeys {
         /// The remote.
         name: String,
-        /// libostree's error, if it had one.
+    },
+    /// GnuPG cannot read or write the keyring of a remote.
+    #[error("cannot read or change the keys of remote `{name}`")]
+    Keyring {
+        /// The remote.
+        name: String,
+        /// Why.
         #[source]
-        source: Option<glib::Error>,
+        source: Box<SignError>,
     },
 }
 
@@ -189,6 +199,7 @@ impl RemoteError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
+            Self::Keyring { source, .. } => source.kind(),
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::InvalidName { .. }
             | Self::InvalidUrl { .. }
@@ -232,6 +243,8 @@ pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
         path,
         source,
     })?;
+    let (url, credentials) = split_credentials(&url);
+    write_credentials(repo, name, credentials)?;
     // The summary's signature is not asked for. A summary only says which commit a ref names
     // and which deltas there are. Every commit is checked for its own signature, for the ref it
     // is bound to and for its age, so a summary that was stolen, swapped or kept from yesterday
@@ -282,7 +295,7 @@ pub(crate) fn check(new: &NewRemote) -> Result<(String, Option<Vec<u8>>), Remote
         (Verification::Signed, true) => {
             return Err(RemoteError::NoKeys { name: name.clone() });
         }
-        (Verification::Signed, false) => Some(keyring(name, &new.keys)?),
+        (Verification::Signed, false) => Some(with_keys(name, &[], &new.keys)?),
         (Verification::Unsigned, true) => None,
         (Verification::Unsigned, false) => {
             return Err(RemoteError::Unsigned { name: name.clone() });
@@ -339,7 +352,32 @@ pub fn delete(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
     ostree
         .remote_delete(name, gio::Cancellable::NONE)
         .map_err(|source| repo.failed(&format!("delete remote `{name}`"), source))?;
+    write_credentials(repo, name, None)?;
     Ok(refs)
+}
+
+/// Keeps the credentials of a remote's URL in a file that only its owner can read, or removes it.
+fn write_credentials(repo: &Repo, name: &str, credentials: Option<&str>) -> Result<(), RepoError> {
+    let path = credentials_path(repo, name);
+    let write = |text: &str| {
+        let mut pending = atomic::Pending::new(&path)?;
+        let mode = std::fs::Permissions::from_mode(0o600);
+        pending.file.set_permissions(mode)?;
+        pending.file.write_all(text.as_bytes())?;
+        pending.put()
+    };
+    let done = match credentials {
+        Some(credentials) => write(&format!("{credentials}\n")),
+        None => match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        },
+    };
+    done.map_err(|source| RepoError::Io {
+        action: "write the credentials to",
+        path: path.clone(),
+        source,
+    })
 }
 
 /// What was pulled from a remote, in order.
@@ -370,9 +408,9 @@ pub fn keys(repo: &Repo, name: &str) -> Result<Vec<TrustedKey>, RemoteError> {
     if !has_keyring(repo, name) {
         return Ok(Vec::new());
     }
-    let keys = ffi::remote_gpg_keys(repo.as_ostree(), name)
-        .map_err(|source| repo.failed(&format!("read the keys of remote `{name}`"), source))?;
-    Ok(keys.iter().map(trusted_key).collect())
+    let failed = keyring_failed(name);
+    let keys = Keyring::of(&read_keyring(repo, name)?).and_then(|keyring| keyring.keys());
+    Ok(keys.map_err(failed)?.into_iter().map(trusted_key).collect())
 }
 
 /// Adds every key of a file's content to a remote's keyring, and to keys that are there what is
@@ -386,16 +424,33 @@ pub fn import_keys(repo: &Repo, name: &str, file: &[u8]) -> Result<Vec<TrustedKe
             name: name.to_owned(),
         });
     }
-    // libostree takes a file without keys for one whose keys are all there.
-    keyring(name, &[file.to_vec()])?;
     let _lock = lock(repo)?;
-    import(repo, name, file)?;
+    let before = match has_keyring(repo, name) {
+        true => read_keyring(repo, name)?,
+        false => Vec::new(),
+    };
+    let after = with_keys(name, &before, &[file.to_vec()])?;
+    let path = keyring_path(repo, name);
+    atomic::write(&path, &after).map_err(|source| RepoError::Io {
+        action: "write keyring",
+        path,
+        source,
+    })?;
     keys(repo, name)
 }
 
-/// Where a remote's keyring is (`ostree-remote.c`: `NAME.trustedkeys.gpg`).
+/// The file with a remote's keys.
 pub(crate) fn keyring_path(repo: &Repo, name: &str) -> PathBuf {
-    repo.path().join(format!("{name}.trustedkeys.gpg"))
+    sign::remote_keyring(repo, name)
+}
+
+fn read_keyring(repo: &Repo, name: &str) -> Result<Vec<u8>, RepoError> {
+    let path = keyring_path(repo, name);
+    std::fs::read(&path).map_err(|source| RepoError::Io {
+        action: "read keyring",
+        path,
+        source,
+    })
 }
 
 /// Whether a remote has a keyring of its own. For one that has not, libostree would believe the
@@ -440,8 +495,7 @@ pub(crate) fn delta_trust(repo: &Repo, name: &str) -> Result<DeltaTrust, RepoErr
 fn lock(repo: &Repo) -> Result<crate::fs::lock::Lock, RemoteError> {
     let lock = repo.lock(&Silent)?;
     // What another process has added since this repository was opened must not be written over.
-    repo.as_ostree()
-        .reload_config(gio::Cancellable::NONE)
+    ffi::reload_config(repo.as_ostree())
         .map_err(|source| repo.failed("read the configuration", source))?;
     Ok(lock)
 }
@@ -493,84 +547,34 @@ fn read(repo: &Repo, name: &str) -> Result<Remote, RemoteError> {
     })
 }
 
-/// Makes a keyring of files of keys, in a repository of the moment.
-fn keyring(name: &str, files: &[Vec<u8>]) -> Result<Vec<u8>, RemoteError> {
-    const REMOTE: &str = "keys";
-    let invalid = |source| RemoteError::InvalidKeys {
-        name: name.to_owned(),
-        source,
-    };
-    let io = |path: &std::path::Path, source| RepoError::Io {
-        action: "make a keyring in",
-        path: path.to_owned(),
-        source,
-    };
-    let folder = tempfile::tempdir().map_err(|source| io(&std::env::temp_dir(), source))?;
-    let scratch = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
-    scratch
-        .as_ostree()
-        .remote_add(REMOTE, Some("file:///"), None, gio::Cancellable::NONE)
-        .map_err(|source| scratch.failed("add a remote", source))?;
-    let path = keyring_path(&scratch, REMOTE);
+/// A keyring with the keys of files added. Each file has to hold keys.
+fn with_keys(name: &str, before: &[u8], files: &[Vec<u8>]) -> Result<Vec<u8>, RemoteError> {
+    let failed = keyring_failed(name);
+    let keyring = Keyring::of(before).map_err(&failed)?;
     for file in files {
-        // A file may hold what another has held, so that nothing new says nothing: each starts
-        // from nothing to see whether it holds keys, and then adds to the whole.
-        let whole = std::fs::read(&path).ok();
-        let _ = std::fs::remove_file(&path);
-        import(&scratch, REMOTE, file).map_err(|error| match error {
-            RemoteError::Repo(RepoError::Ostree { source, .. }) => invalid(Some(source)),
-            other => other,
-        })?;
-        if keys(&scratch, REMOTE)?.is_empty() {
-            return Err(invalid(None));
-        }
-        if let Some(whole) = whole {
-            std::fs::write(&path, whole).map_err(|source| io(&path, source))?;
-            import(&scratch, REMOTE, file)?;
+        if keyring.import(file).map_err(&failed)? == 0 {
+            return Err(RemoteError::InvalidKeys {
+                name: name.to_owned(),
+            });
         }
     }
-    Ok(std::fs::read(&path).map_err(|source| io(&path, source))?)
+    keyring.bytes().map_err(failed)
 }
 
-fn import(repo: &Repo, name: &str, file: &[u8]) -> Result<u32, RemoteError> {
-    let stream = gio::MemoryInputStream::from_bytes(&glib::Bytes::from(file));
-    Ok(ffi::remote_gpg_import(repo.as_ostree(), name, &stream)
-        .map_err(|source| repo.failed(&format!("import keys for remote `{name}`"), source))?)
+fn keyring_failed(name: &str) -> impl Fn(SignError) -> RemoteError {
+    move |source| RemoteError::Keyring {
+        name: name.to_owned(),
+        source: Box::new(source),
+    }
 }
 
-/// Reads `OSTREE_GPG_KEY_GVARIANT_FORMAT` (`ostree-repo.h`): subkeys, the primary first, and
-/// users. Times are big-endian.
-fn trusted_key(key: &glib::Variant) -> TrustedKey {
-    let dicts = |index: usize| {
-        let list = key.child_value(index);
-        let dicts: Vec<glib::VariantDict> = list
-            .iter()
-            .map(|dict| glib::VariantDict::new(Some(&dict)))
-            .collect();
-        dicts
-    };
-    let primary = dicts(0).into_iter().next();
-    let primary = primary.unwrap_or_else(|| glib::VariantDict::new(None));
-    let time = |name: &str| {
-        let seconds = primary.lookup::<i64>(name).ok().flatten().map(i64::from_be);
-        seconds
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .unwrap_or_default()
-    };
-    let flag = |name: &str| {
-        let flag = primary.lookup::<bool>(name).ok().flatten();
-        flag.unwrap_or_default()
-    };
-    let text = |dict: &glib::VariantDict, name: &str| {
-        let text = dict.lookup::<String>(name).ok().flatten();
-        text.unwrap_or_default()
-    };
+fn trusted_key(key: PublicKey) -> TrustedKey {
     TrustedKey {
-        fingerprint: text(&primary, "fingerprint"),
-        users: dicts(1).iter().map(|user| text(user, "uid")).collect(),
-        created: time("created"),
-        expires: Some(time("expires")).filter(|seconds| *seconds > 0),
-        revoked: flag("revoked"),
-        expired: flag("expired"),
+        fingerprint: key.fingerprints.into_iter().next().unwrap_or_default(),
+        users: key.users,
+        created: key.created,
+        expires: key.expires,
+        revoked: key.revoked,
+        expired: key.expired,
     }
 }

@@ -17,6 +17,7 @@ pub(crate) use staging::{NoRoom, Staging};
 pub(crate) use transaction::Transaction;
 
 use crate::failpoint;
+use crate::ffi;
 use crate::fs::lock::{Lock, LockError};
 use crate::id::{CommitId, DirTreeId, RefName};
 use crate::kind::ErrorKind;
@@ -262,7 +263,7 @@ impl Repo {
             path,
             seen: Arc::default(),
         };
-        match repo.inner.open(gio::Cancellable::NONE) {
+        match ffi::open(&repo.inner) {
             Ok(()) => Ok(repo),
             Err(source) => Err(repo.failed("read the configuration", source)),
         }
@@ -421,8 +422,8 @@ impl Repo {
 
     /// Says of a commit whether all it is made of is there.
     pub(crate) fn mark_partial(&self, id: CommitId, partial: bool) -> Result<(), RepoError> {
-        self.inner
-            .mark_commit_partial(&id.to_string(), partial)
+        let state = ostree::RepoCommitState::NORMAL;
+        ffi::mark_commit_partial(&self.inner, &id.to_string(), partial, state)
             .map_err(|source| self.failed("mark a commit as partial", source))
     }
 

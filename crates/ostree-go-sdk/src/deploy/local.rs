@@ -2,6 +2,7 @@
 
 use super::error::DeployError;
 use super::place;
+use crate::ffi;
 use crate::id::{CommitId, RefName};
 use crate::repo::{Repo, RepoError};
 use crate::sign::{Proof, Signature, TrustedKeys, Verified, verify};
@@ -44,8 +45,7 @@ pub(super) fn import(
     options.insert("refs", vec![commit.to_string()]);
     options.insert("flags", UNTRUSTED);
     options.insert("depth", 0);
-    repo.as_ostree()
-        .pull_with_options(&url, &options.end(), None, gio::Cancellable::NONE)
+    ffi::pull_with_options(repo.as_ostree(), &url, &options.end(), None, None)
         .map_err(|error| repo.failed(&format!("copy {name} from {url}"), error))?;
     Ok(proven(commit, url, signatures, keys.is_none(), now))
 }

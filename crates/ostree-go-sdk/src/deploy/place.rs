@@ -4,6 +4,7 @@ use super::error::{DeployError, io};
 use super::verify::{self, DamagedFile};
 use crate::checkout::{CheckedOut, CheckoutOptions, Listing, make};
 use crate::failpoint;
+use crate::ffi;
 use crate::fs::{atomic, tree};
 use crate::id::CommitId;
 use crate::progress::Progress;
@@ -83,8 +84,7 @@ fn whole(repo: &Repo, commit: CommitId, damaged: Vec<DamagedFile>) -> Result<(),
     let inner = repo.as_ostree();
     let damaged_since = ostree::RepoCommitState::FSCK_PARTIAL;
     // Without the mark the commit would count as whole with objects missing.
-    inner
-        .mark_commit_partial_reason(&commit.to_string(), true, damaged_since)
+    ffi::mark_commit_partial(inner, &commit.to_string(), true, damaged_since)
         .map_err(|source| repo.failed("mark a commit as partial", source))?;
     for object in damaged.iter().filter_map(|file| file.object.as_deref()) {
         let (id, kind) = ostree::object_from_string(object);

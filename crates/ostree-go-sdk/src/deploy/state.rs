@@ -349,6 +349,7 @@ mod proof {
             S::KeyExpired,
             S::KeyRevoked,
             S::Expired,
+            S::Malformed,
         ]
         .into_iter()
         .find(|status| status.as_str() == word)

@@ -3,6 +3,7 @@
 
 use super::message;
 use super::{Pull, PullError};
+use crate::ffi;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
 use crate::parallel;
@@ -69,7 +70,8 @@ pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Sta
         let result = std::thread::scope(|scope| {
             let guard = || guard(pull, &watch, &cancellable, request.before);
             let watcher = parallel::spawn_scoped(scope, guard).map_err(RepoError::Thread)?;
-            let result = repo.as_ostree().pull_with_options(
+            let result = ffi::pull_with_options(
+                repo.as_ostree(),
                 request.remote,
                 &options(pull, request),
                 Some(&progress),

@@ -2,6 +2,7 @@
 
 use super::{Repo, RepoError, Staging};
 use crate::failpoint;
+use crate::ffi;
 use crate::id::{CommitId, RefName};
 use crate::object::MetadataObject;
 use rustix::fs::AtFlags;
@@ -141,8 +142,7 @@ impl<'r> Transaction<'r> {
                 })?;
             failpoint::hit("transaction.folders-moved");
         }
-        inner
-            .commit_transaction(gio::Cancellable::NONE)
+        ffi::commit_transaction(inner)
             .map_err(|source| self.repo.failed("commit the transaction", source))?;
         self.open = false;
         failpoint::hit("transaction.objects-moved");

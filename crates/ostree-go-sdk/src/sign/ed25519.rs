@@ -5,20 +5,18 @@
 //! 64 bytes each, over the commit object's bytes; around a static delta's superblock the same. A
 //! secret key is the 32 bytes of the seed and then the 32 of the public key.
 
-use super::{SignError, Signature, SignatureStatus};
-use crate::fs::atomic;
+use super::{SignError, Signature, SignatureStatus, commit_bytes, packets};
 use crate::id::CommitId;
 use crate::metadata::Metadata;
 use crate::object::sorted_dict;
-use crate::repo::{Repo, RepoError};
+use crate::repo::Repo;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use glib::prelude::*;
-use std::path::Path;
 
 /// The key of the signatures in detached metadata.
-const KEY: &str = "ostree.sign.ed25519";
+pub(super) const KEY: &str = "ostree.sign.ed25519";
 
 /// Makes a key pair from 32 random bytes: the secret and the public key, each in base64.
 pub(crate) fn key_pair(seed: &[u8; 32]) -> (String, String) {
@@ -39,40 +37,8 @@ fn signing_key(secret: &str) -> Result<SigningKey, SignError> {
     key.ok_or(SignError::InvalidEd25519Secret)
 }
 
-/// Adds a signature to `summary.sig`, an `a{sv}` of the same keys as detached metadata.
-pub(super) fn sign_summary(repo: &Repo, secret: &str) -> Result<(), SignError> {
-    let key = signing_key(secret)?;
-    let (summary, signatures) = (repo.path().join("summary"), repo.path().join("summary.sig"));
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| {
-            SignError::Repo(RepoError::Io {
-                action: "sign",
-                path,
-                source,
-            })
-        }
-    };
-    let signature = key.sign(&std::fs::read(&summary).map_err(io(&summary))?);
-    let before = match std::fs::read(&signatures) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        read => read.map_err(io(&signatures))?,
-    };
-    let before = glib::Bytes::from_owned(before);
-    let before = glib::Variant::from_bytes_with_type(&before, glib::VariantTy::VARDICT);
-    let mut after: Metadata = before
-        .iter()
-        .filter_map(|e| Some((e.child_value(0).get()?, e.child_value(1).as_variant()?)))
-        .collect();
-    let mut all = stored(&after);
-    all.push(signature.to_bytes().to_vec());
-    after.insert(KEY.to_owned(), all.to_variant());
-    atomic::write(&signatures, sorted_dict(&after).data()).map_err(io(&signatures))
-}
-
 pub(super) fn sign(repo: &Repo, commit: CommitId, secret: &str) -> Result<bool, SignError> {
-    let key = signing_key(secret)?;
-    let signature = key.sign(&commit_bytes(repo, commit)?).to_bytes().to_vec();
+    let signature = sign_bytes(&commit_bytes(repo, commit)?, secret)?;
 
     let mut detached = repo.detached(commit)?;
     let mut signatures = stored(&detached);
@@ -98,19 +64,15 @@ pub(super) fn signatures(
     )
 }
 
-/// Signatures of bytes by several keys, as metadata.
-pub(super) fn sign_bytes<'k>(
-    data: &[u8],
-    secrets: impl IntoIterator<Item = &'k String>,
-) -> Result<Metadata, SignError> {
-    let signatures = secrets
-        .into_iter()
-        .map(|secret| Ok(signing_key(secret)?.sign(data).to_bytes().to_vec()))
-        .collect::<Result<Vec<Vec<u8>>, SignError>>()?;
-    Ok(Metadata::from([(KEY.to_owned(), signatures.to_variant())]))
+/// The signature of bytes by a key.
+pub(super) fn sign_bytes(data: &[u8], secret: &str) -> Result<Vec<u8>, SignError> {
+    Ok(signing_key(secret)?.sign(data).to_bytes().to_vec())
 }
 
-/// Checks the signatures in metadata, which are over `data`.
+/// Checks the signatures in metadata, which are over `data`. Repeated ones are checked once.
+///
+/// # Errors
+/// When a key is not well-formed, or there are too many different signatures.
 pub(super) fn check(
     data: &[u8],
     signatures: &Metadata,
@@ -138,20 +100,16 @@ pub(super) fn check(
             key_expires: None,
         }
     };
-    Ok(stored(signatures).into_iter().map(check).collect())
+    let distinct = packets::distinct(stored(signatures))?;
+    Ok(distinct.into_iter().map(check).collect())
 }
 
-fn stored(detached: &Metadata) -> Vec<Vec<u8>> {
+/// The signatures in metadata.
+pub(super) fn stored(detached: &Metadata) -> Vec<Vec<u8>> {
     detached
         .get(KEY)
         .and_then(glib::Variant::get)
         .unwrap_or_default()
-}
-
-fn commit_bytes(repo: &Repo, commit: CommitId) -> Result<Vec<u8>, RepoError> {
-    let action = || format!("read commit {commit}");
-    repo.commit_bytes(commit)
-        .map_err(|source| repo.failed(&action(), source))
 }
 
 fn verifying_key(text: &str) -> Result<VerifyingKey, SignError> {

@@ -1,6 +1,7 @@
-//! What the fuzz target `signature` does.
+//! Entry points of the fuzz target `signature`.
 
-/// Reads who made the signatures in OpenPGP packets.
+/// Parses OpenPGP packets, and the status lines that GnuPG would write.
 pub fn signature(bytes: &[u8]) {
-    let _ = super::issuer::issuers(bytes);
+    let _ = super::packets::issuers(bytes);
+    let _ = super::gpg::result(&String::from_utf8_lossy(bytes));
 }

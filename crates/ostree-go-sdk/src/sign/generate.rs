@@ -23,7 +23,8 @@ pub struct GeneratedKey {
 }
 
 /// Makes a GPG key that signs without a passphrase (Ed25519, in GnuPG's default form) in a GnuPG
-/// home `gnupg` in `folder`, and exports its public part to `public.asc` there.
+/// home `gnupg` in `folder`, and exports its public part to `public.asc` there. A folder that is made
+/// has mode 0700.
 ///
 /// `user` is `NAME <MAIL>`; `expires` in GnuPG's words (`2y`, `never`).
 ///
@@ -35,7 +36,7 @@ pub fn generate_gpg_key(
     expires: &str,
 ) -> Result<GeneratedKey, SignError> {
     let home = folder.join("gnupg");
-    fs::create_dir_all(folder)
+    make_private(folder)
         .and_then(|()| fs::DirBuilder::new().mode(0o700).create(&home))
         .map_err(|source| not_written(&home, source))?;
     let made = gpg_key(&home, user, expires);
@@ -93,7 +94,7 @@ fn gpg_key(home: &Path, user: &str, expires: &str) -> Result<(String, String), P
 /// When the folder cannot be written or has a key already.
 pub fn generate_ed25519_key(folder: &Path) -> Result<GeneratedKey, SignError> {
     let (secret, public) = (folder.join("secret.ed25519"), folder.join("public.ed25519"));
-    fs::create_dir_all(folder).map_err(|source| not_written(folder, source))?;
+    make_private(folder).map_err(|source| not_written(folder, source))?;
     let mut seed = [0; 32];
     // 32 bytes come whole or not at all (getrandom(2): up to 256 do).
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())
@@ -116,6 +117,15 @@ pub fn generate_ed25519_key(folder: &Path) -> Result<GeneratedKey, SignError> {
         secret,
         public,
     })
+}
+
+/// Makes a folder, and those above it, that nobody but their owner can enter. One that is there
+/// stays as it is.
+fn make_private(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(folder)
 }
 
 fn not_written(path: &Path, source: io::Error) -> SignError {

@@ -1,25 +1,30 @@
-//! Signatures: made, and checked.
+//! Making and checking signatures.
 //!
-//! GPG goes through libostree and the GnuPG it uses; Ed25519 is made here, in the form of
-//! `ostree sign` (secret key 64 bytes, public key 32, in base64).
-//! Both kinds live in a commit's detached metadata and can stand side by side.
+//! GPG signatures are made and checked by the program `gpg` ([`gpg`]); Ed25519 signatures by this
+//! library, in the form of `ostree sign` (secret key 64 bytes, public key 32, in base64). Both
+//! kinds are kept in a commit's detached metadata, side by side.
 
 mod ed25519;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod generate;
-mod issuer;
+pub(crate) mod gpg;
+mod packets;
+mod summary;
 mod verified;
 
 pub use generate::{GeneratedKey, generate_ed25519_key, generate_gpg_key};
+pub(crate) use summary::{holds_exactly, merged, sign_summary};
 pub use verified::{Proof, Verified};
 
-use crate::ffi::remote_gpg_import;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
 use crate::metadata::Metadata;
+use crate::object::sorted_dict;
 use crate::process::ProcessError;
-use crate::repo::{Repo, RepoError, RepoMode};
+use crate::repo::{Repo, RepoError};
+use glib::prelude::*;
+use gpg::Keyring;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -101,6 +106,8 @@ pub enum SignatureStatus {
     Expired,
     /// It is over something else.
     Bad,
+    /// It is not a well-formed signature.
+    Malformed,
 }
 
 impl SignatureStatus {
@@ -114,6 +121,7 @@ impl SignatureStatus {
             Self::KeyRevoked => "key-revoked",
             Self::Expired => "expired",
             Self::Bad => "bad",
+            Self::Malformed => "malformed",
         }
     }
 }
@@ -132,18 +140,18 @@ pub enum SignError {
         commit: CommitId,
         /// The key's id.
         key: String,
-        /// libostree's error.
+        /// GnuPG's error.
         #[source]
-        source: glib::Error,
+        source: Box<Self>,
     },
     /// The summary cannot be signed.
     #[error("cannot sign the summary with GPG key {key}")]
     SignSummary {
         /// The key's id.
         key: String,
-        /// libostree's error.
+        /// GnuPG's error.
         #[source]
-        source: glib::Error,
+        source: Box<Self>,
     },
     /// An Ed25519 secret key is not well-formed. It is not shown.
     #[error("the Ed25519 secret key is not well-formed, expected 64 bytes in base64")]
@@ -163,9 +171,18 @@ pub enum SignError {
         #[source]
         source: std::io::Error,
     },
-    /// GnuPG cannot make a key.
-    #[error("cannot make a GPG key")]
+    /// GnuPG cannot be run or failed. This says nothing about any signature.
+    #[error("cannot use GnuPG")]
     Gpg(#[from] ProcessError),
+    /// A temporary file for GnuPG cannot be used.
+    #[error("cannot use temporary file {}", path.display())]
+    Scratch {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file of keys cannot be used.
     #[error("cannot read public keys from {}", path.display())]
     Keys {
@@ -180,16 +197,14 @@ pub enum SignError {
     NoKeys {
         /// The file.
         path: PathBuf,
-        /// libostree's error.
-        #[source]
-        source: glib::Error,
     },
-    /// What should be signatures is none.
-    #[error("the signatures cannot be read")]
-    Malformed {
-        /// libostree's error.
-        #[source]
-        source: glib::Error,
+    /// There are more different signatures than are checked. None was checked.
+    #[error("there are {found} different signatures, at most {limit} are checked")]
+    TooMany {
+        /// How many there are.
+        found: usize,
+        /// How many are checked.
+        limit: usize,
     },
     /// A commit has no signature at all.
     #[error("commit {commit} is not signed")]
@@ -216,15 +231,21 @@ impl SignError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
-            Self::Sign { .. }
-            | Self::SignSummary { .. }
-            | Self::InvalidEd25519Secret
-            | Self::InvalidEd25519Key { .. }
-            | Self::NoKeys { .. } => ErrorKind::InvalidInput,
-            Self::Malformed { .. } => ErrorKind::Corrupt,
-            Self::Keys { source, .. } | Self::Generate { source, .. } => ErrorKind::of_io(source),
+            // A key that GnuPG does not have, or may not use.
+            Self::Sign { source, .. } | Self::SignSummary { source, .. } => match source.kind() {
+                ErrorKind::Io => ErrorKind::InvalidInput,
+                kind => kind,
+            },
+            Self::InvalidEd25519Secret | Self::InvalidEd25519Key { .. } | Self::NoKeys { .. } => {
+                ErrorKind::InvalidInput
+            }
+            Self::Keys { source, .. }
+            | Self::Generate { source, .. }
+            | Self::Scratch { source, .. } => ErrorKind::of_io(source),
             Self::Gpg(error) => error.kind(),
-            Self::Unsigned { .. } | Self::Refused { .. } => ErrorKind::Mismatch,
+            Self::Unsigned { .. } | Self::Refused { .. } | Self::TooMany { .. } => {
+                ErrorKind::Mismatch
+            }
         }
     }
 }
@@ -239,6 +260,7 @@ pub(crate) fn statuses(found: &[Signature]) -> String {
             SignatureStatus::KeyRevoked => "made by a revoked key",
             SignatureStatus::Expired => "expired",
             SignatureStatus::Bad => "over another content",
+            SignatureStatus::Malformed => "malformed",
         };
         // Who made one by Ed25519 is not known unless it is checked with the key.
         let by = [signature.kind, &signature.key, words];
@@ -249,61 +271,50 @@ pub(crate) fn statuses(found: &[Signature]) -> String {
 }
 
 /// Adds a signature to a commit. One by the same key that is there already is kept, and that is
-/// no error. Says whether a signature was added.
+/// no error. Returns whether a signature was added.
 ///
 /// # Errors
 /// When the key cannot be used, or the repository cannot be written.
 pub fn sign(repo: &Repo, commit: CommitId, key: &SigningKey) -> Result<bool, SignError> {
-    let id = commit.to_string();
     match key {
-        SigningKey::Gpg { id: key, homedir } => {
-            if is_signed_by(repo, commit, key)? {
+        SigningKey::Gpg { id, homedir } => {
+            let failed = |source: SignError| SignError::Sign {
+                commit,
+                key: id.clone(),
+                source: Box::new(source),
+            };
+            let home = homedir.as_deref();
+            let fingerprints = gpg::fingerprints(id, home).map_err(failed)?;
+            // The id of a key is the end of its fingerprint.
+            let is_ours = |issuer: &String| fingerprints.iter().any(|own| own.ends_with(issuer));
+            if signers(repo, commit)?.iter().any(is_ours) {
                 return Ok(false);
             }
-            let homedir = homedir.as_ref().map(|path| path.to_string_lossy());
-            let signed =
-                repo.as_ostree()
-                    .sign_commit(&id, key, homedir.as_deref(), gio::Cancellable::NONE);
-            match signed {
-                Ok(()) => Ok(true),
-                Err(error) if error.matches(gio::IOErrorEnum::Exists) => Ok(false),
-                Err(source) => Err(SignError::Sign {
-                    commit,
-                    key: key.clone(),
-                    source,
-                }),
-            }
+            let packet = gpg::sign(&commit_bytes(repo, commit)?, id, home).map_err(failed)?;
+            let mut detached = repo.detached(commit)?;
+            let mut packets = gpg_packets(&detached);
+            packets.push(packet);
+            detached.insert(GPG_SIGNATURES.to_owned(), packets.to_variant());
+            repo.write_detached(commit, &sorted_dict(&detached))?;
+            Ok(true)
         }
         SigningKey::Ed25519 { secret } => ed25519::sign(repo, commit, secret),
     }
 }
 
-/// Signs the summary of a repository.
-pub(crate) fn sign_summary(repo: &Repo, key: &SigningKey) -> Result<(), SignError> {
-    match key {
-        SigningKey::Gpg { id, homedir } => {
-            let homedir = homedir.as_ref().map(|path| path.to_string_lossy());
-            repo.as_ostree()
-                .add_gpg_signature_summary(&[id], homedir.as_deref(), gio::Cancellable::NONE)
-                .map_err(|source| SignError::SignSummary {
-                    key: id.clone(),
-                    source,
-                })
-        }
-        SigningKey::Ed25519 { secret } => ed25519::sign_summary(repo, secret),
-    }
-}
-
-/// The signatures of a static delta's superblock by those keys that are Ed25519's: libostree
-/// knows none by GPG there.
+/// Signs a static delta's superblock with those keys that are Ed25519's: libostree knows no GPG
+/// signatures there.
 pub(crate) fn sign_superblock(bytes: &[u8], keys: &[SigningKey]) -> Result<Metadata, SignError> {
-    ed25519::sign_bytes(
-        bytes,
-        keys.iter().filter_map(|key| match key {
-            SigningKey::Ed25519 { secret } => Some(secret),
-            SigningKey::Gpg { .. } => None,
-        }),
-    )
+    let mut signatures = Vec::new();
+    for key in keys {
+        if let SigningKey::Ed25519 { secret } = key {
+            signatures.push(ed25519::sign_bytes(bytes, secret)?);
+        }
+    }
+    Ok(Metadata::from([(
+        ed25519::KEY.to_owned(),
+        signatures.to_variant(),
+    )]))
 }
 
 #[cfg(test)]
@@ -319,49 +330,38 @@ pub(crate) fn superblock_signatures(
 }
 
 /// The keys whose signatures a commit has, good or not: GPG fingerprints, or key ids where the
-/// signature says no more.
+/// signature has no more. No more than are [checked](signatures).
 pub(crate) fn signers(repo: &Repo, commit: CommitId) -> Result<Vec<String>, SignError> {
-    let packets = gpg_packets(repo, commit)?;
-    Ok(packets
+    let mut found: Vec<String> = Vec::new();
+    for issuer in gpg_packets(&repo.detached(commit)?)
         .iter()
-        .flat_map(|packet| issuer::issuers(packet))
-        .collect())
+        .flat_map(|bytes| packets::issuers(bytes))
+    {
+        if !found.contains(&issuer) && found.len() < packets::MOST {
+            found.push(issuer);
+        }
+    }
+    Ok(found)
 }
 
-/// Whether a commit has a signature by a GPG key, given by fingerprint or key id.
-///
-/// libostree's own check needs the key in a keyring of the system's.
-fn is_signed_by(repo: &Repo, commit: CommitId, key: &str) -> Result<bool, SignError> {
-    let key = key.trim_start_matches("0x").to_uppercase();
-    // Anything shorter than the shortest key id is a name, and says nothing.
-    let names = |id: &String| id.len() >= 8 && (id.ends_with(&key) || key.ends_with(id.as_str()));
-    Ok(key.len() >= 8 && signers(repo, commit)?.iter().any(names))
-}
-
-/// Checks the signatures of a commit and says all of them.
+/// Checks the signatures of a commit and returns the result for each. Repeated signatures are
+/// checked once.
 ///
 /// # Errors
-/// When the keys or the commit cannot be read; signatures that are not good are in the result.
+/// When the keys or the commit cannot be read, GnuPG cannot be run, or there are more than 64
+/// different signatures; signatures that are not good are in the result.
 pub fn signatures(
     repo: &Repo,
     commit: CommitId,
     keys: &TrustedKeys,
 ) -> Result<Vec<Signature>, SignError> {
-    match keys {
-        TrustedKeys::Remote(remote) => {
-            if gpg_packets(repo, commit)?.is_empty() {
-                return Ok(Vec::new());
-            }
-            let result = repo.as_ostree().verify_commit_for_remote(
-                &commit.to_string(),
-                remote,
-                gio::Cancellable::NONE,
-            );
-            gpg_signatures(repo, commit, result)
-        }
-        TrustedKeys::GpgFile(path) => gpg_with_file(repo, commit, path),
-        TrustedKeys::Ed25519(public) => ed25519::signatures(repo, commit, public),
-    }
+    let keyring = match keys {
+        TrustedKeys::Remote(remote) => Keyring::of(&gpg::read(&remote_keyring(repo, remote))?)?,
+        TrustedKeys::GpgFile(path) => keyring(&[path])?,
+        TrustedKeys::Ed25519(public) => return ed25519::signatures(repo, commit, public),
+    };
+    let found = gpg_packets(&repo.detached(commit)?);
+    check(&keyring, &commit_bytes(repo, commit)?, &found)
 }
 
 /// Checks that a commit has a valid signature by a trusted key.
@@ -383,166 +383,75 @@ pub fn verify(
     Err(SignError::Refused { commit, found })
 }
 
-/// Checks against the keys of one file, and no keyring of the system's.
+/// Checks OpenPGP signatures of bytes that are no commit against the keys of files, and returns the
+/// result for each.
 ///
-/// libostree adds the system's keyrings unless it verifies for a remote that has its own; so
-/// the keys become those of a remote, in a repository of the moment.
-fn gpg_with_file(repo: &Repo, commit: CommitId, path: &Path) -> Result<Vec<Signature>, SignError> {
-    let keys = Keyring::of(&[path])?;
-    let signatures = gpg_packets(repo, commit)?;
-    if signatures.is_empty() {
-        return Ok(Vec::new());
-    }
-    let verified = repo
-        .commit_bytes(commit)
-        .and_then(|bytes| keys.verify(bytes, signatures.concat()));
-    gpg_signatures(repo, commit, verified)
-}
-
-/// Checks OpenPGP signatures of bytes that are no commit, against the keys of files, and says all
-/// of them.
+/// # Errors
+/// As [`signatures`] does.
 pub(crate) fn signatures_of_bytes(
     bytes: &[u8],
     signatures: &[u8],
     keys: &[PathBuf],
 ) -> Result<Vec<Signature>, SignError> {
-    let keys = Keyring::of(&keys.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
-    let verified = keys.verify(bytes.to_vec(), signatures.to_vec());
-    verified
-        .map(|found| all(&found))
-        .map_err(|source| SignError::Malformed { source })
+    let paths: Vec<&Path> = keys.iter().map(PathBuf::as_path).collect();
+    check(&keyring(&paths)?, bytes, &[signatures.to_vec()])
 }
 
-/// The keys of files, as those of a remote in a repository of the moment.
-struct Keyring {
-    repo: Repo,
-    /// Removed at the end.
-    _folder: tempfile::TempDir,
-}
-
-impl Keyring {
-    const REMOTE: &str = "keys";
-
-    fn of(paths: &[&Path]) -> Result<Self, SignError> {
-        let first = paths.first().copied().unwrap_or("".as_ref());
-        let folder = tempfile::tempdir().map_err(|source| SignError::Keys {
-            path: first.to_owned(),
-            source,
-        })?;
-        let repo = Repo::create(folder.path(), RepoMode::BareUserOnly)?;
-        let cannot = |source| SignError::NoKeys {
-            path: first.to_owned(),
-            source,
-        };
-        repo.as_ostree()
-            .remote_add(Self::REMOTE, Some("file:///"), None, gio::Cancellable::NONE)
-            .map_err(cannot)?;
-        for path in paths {
-            let unreadable = |source| SignError::Keys {
+/// The keys of files.
+fn keyring(paths: &[&Path]) -> Result<Keyring, SignError> {
+    let keyring = Keyring::new()?;
+    for path in paths {
+        if keyring.import(&gpg::read(path)?)? == 0 {
+            return Err(SignError::NoKeys {
                 path: path.to_path_buf(),
-                source,
-            };
-            let no_keys = |source| SignError::NoKeys {
-                path: path.to_path_buf(),
-                source,
-            };
-            let keys = std::fs::read(path).map_err(unreadable)?;
-            let keys = gio::MemoryInputStream::from_bytes(&glib::Bytes::from_owned(keys));
-            remote_gpg_import(repo.as_ostree(), Self::REMOTE, &keys).map_err(no_keys)?;
+            });
         }
-        Ok(Self {
-            repo,
-            _folder: folder,
-        })
     }
+    Ok(keyring)
+}
 
-    fn verify(
-        &self,
-        bytes: Vec<u8>,
-        signatures: Vec<u8>,
-    ) -> Result<ostree::GpgVerifyResult, glib::Error> {
-        self.repo.as_ostree().gpg_verify_data(
-            Some(Self::REMOTE),
-            &glib::Bytes::from_owned(bytes),
-            &glib::Bytes::from_owned(signatures),
-            gio::File::NONE,
-            gio::File::NONE,
-            gio::Cancellable::NONE,
-        )
+/// Checks what stands for GPG signatures of `data`.
+fn check(keyring: &Keyring, data: &[u8], found: &[Vec<u8>]) -> Result<Vec<Signature>, SignError> {
+    let mut all = Vec::new();
+    let mut has_others = false;
+    for bytes in found {
+        let split = packets::split(bytes);
+        has_others |= split.has_others || bytes.is_empty();
+        all.extend(split.packets);
     }
+    let mut results = keyring.verify(data, &packets::distinct(all)?)?;
+    if has_others {
+        results.push(Signature {
+            status: SignatureStatus::Malformed,
+            kind: "gpg",
+            key: String::new(),
+            primary_key: None,
+            user: None,
+            created: None,
+            expires: None,
+            key_expires: None,
+        });
+    }
+    Ok(results)
+}
+
+/// The keyring of a remote (`ostree-remote.c`: `NAME.trustedkeys.gpg`).
+pub(crate) fn remote_keyring(repo: &Repo, remote: &str) -> PathBuf {
+    repo.path().join(format!("{remote}.trustedkeys.gpg"))
+}
+
+/// A commit object's bytes: what signatures are over.
+fn commit_bytes(repo: &Repo, commit: CommitId) -> Result<Vec<u8>, RepoError> {
+    let bytes = repo.commit_bytes(commit);
+    bytes.map_err(|source| repo.failed(&format!("read commit {commit}"), source))
 }
 
 /// Where libostree keeps GPG signatures in detached metadata: `aay`, a packet each.
 /// Source: `ostree-repo-private.h`, `_OSTREE_METADATA_GPGSIGS_NAME`.
 const GPG_SIGNATURES: &str = "ostree.gpgsigs";
 
-fn gpg_packets(repo: &Repo, commit: CommitId) -> Result<Vec<Vec<u8>>, RepoError> {
-    let detached = repo.detached(commit)?;
-    let packets = detached.get(GPG_SIGNATURES);
-    Ok(packets.and_then(glib::Variant::get).unwrap_or_default())
-}
-
-fn gpg_signatures(
-    repo: &Repo,
-    commit: CommitId,
-    result: Result<ostree::GpgVerifyResult, glib::Error>,
-) -> Result<Vec<Signature>, SignError> {
-    match result {
-        Ok(result) => Ok(all(&result)),
-        Err(error) => Err(repo
-            .failed(&format!("check the signatures of {commit}"), error)
-            .into()),
-    }
-}
-
-fn all(result: &ostree::GpgVerifyResult) -> Vec<Signature> {
-    (0..result.count_all())
-        .map(|index| gpg_signature(&result.all(index)))
-        .collect()
-}
-
-/// Reads what libostree says of one signature: a tuple in the order of
-/// `OstreeGpgSignatureAttr` (`ostree-gpg-verify-result.h`).
-fn gpg_signature(attributes: &glib::Variant) -> Signature {
-    let at =
-        |index: usize| (index < attributes.n_children()).then(|| attributes.child_value(index));
-    let flag = |index| at(index).and_then(|v| v.get::<bool>()).unwrap_or(false);
-    let text = |index| {
-        let text = at(index)?.get::<String>()?;
-        (!text.is_empty()).then_some(text)
-    };
-    let time = |index| {
-        let seconds = u64::try_from(at(index)?.get::<i64>()?).ok()?;
-        (seconds > 0).then_some(seconds)
-    };
-    let (valid, expired, key_expired, key_revoked, key_missing) =
-        (flag(0), flag(1), flag(2), flag(3), flag(4));
-    let status = if valid {
-        SignatureStatus::Valid
-    } else if key_missing {
-        SignatureStatus::UnknownKey
-    } else if key_revoked {
-        SignatureStatus::KeyRevoked
-    } else if key_expired {
-        SignatureStatus::KeyExpired
-    } else if expired {
-        SignatureStatus::Expired
-    } else {
-        SignatureStatus::Bad
-    };
-    let user = match (text(10), text(11)) {
-        (Some(name), Some(email)) => Some(format!("{name} <{email}>")),
-        (name, email) => name.or(email),
-    };
-    let key = text(5).unwrap_or_default();
-    Signature {
-        status,
-        kind: "gpg",
-        primary_key: text(12).filter(|primary| *primary != key),
-        key,
-        user,
-        created: time(6),
-        expires: time(7),
-        key_expires: time(14).or_else(|| time(13)),
-    }
+/// The GPG signatures in detached metadata or a summary's signature file.
+fn gpg_packets(metadata: &Metadata) -> Vec<Vec<u8>> {
+    let packets = metadata.get(GPG_SIGNATURES);
+    packets.and_then(glib::Variant::get).unwrap_or_default()
 }

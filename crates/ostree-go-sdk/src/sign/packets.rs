@@ -1,8 +1,10 @@
-//! Who made a GPG signature, as the signature itself says: GnuPG need not be asked, and no key
-//! be there.
+//! OpenPGP signature packets: parser for untrusted input, which needs no GnuPG and no key.
 //!
 //! Source: RFC 4880, sections 4.2 (packets), 5.2.2 and 5.2.3 (signatures), and RFC 9580,
 //! section 5.2.3.35 (the issuer's fingerprint).
+
+use super::SignError;
+use std::collections::HashSet;
 
 /// The tag of a signature packet.
 const SIGNATURE: u8 = 2;
@@ -11,21 +13,83 @@ const ISSUER_KEY_ID: u8 = 16;
 /// The subpacket with the key's version and fingerprint.
 const ISSUER_FINGERPRINT: u8 = 33;
 
-/// The fingerprints of the keys that made the signatures in `packets`, in upper-case
-/// hexadecimal; the key id where a signature says no more. What is no signature is passed over.
-pub(super) fn issuers(packets: &[u8]) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut rest = packets;
-    while let Some((tag, body, behind)) = packet(rest) {
-        if tag == SIGNATURE {
-            found.extend(issuer(body).map(hex));
+/// The most different signatures of one kind that are checked of a commit, a summary, a static
+/// delta or a package. Each takes GnuPG some 10 ms, and whoever serves a commit can add any number
+/// to it. Publishers sign with one key, and with two while they replace one.
+pub(super) const MOST: usize = 64;
+/// The largest signature packet that GnuPG is given, in bytes. One by an RSA key of 16,384 bits
+/// takes 2,100.
+const LARGEST: usize = 64 << 10;
+
+/// What a string of OpenPGP packets holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Packets<'a> {
+    /// The signatures, each with its header.
+    pub(super) packets: Vec<&'a [u8]>,
+    /// Whether anything is not a well-formed signature.
+    pub(super) has_others: bool,
+}
+
+/// Splits a string of packets. Only signatures that are well-formed are returned, so that GnuPG is
+/// never given anything else: compressed packets, documents, keys.
+pub(super) fn split(bytes: &[u8]) -> Packets<'_> {
+    let mut found = Packets::default();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let Some((tag, body, behind)) = packet(rest) else {
+            found.has_others = true;
+            break;
+        };
+        let whole = &rest[..rest.len() - behind.len()];
+        if tag == SIGNATURE && whole.len() <= LARGEST && issuer_of(body).is_some() {
+            found.packets.push(whole);
+        } else {
+            found.has_others = true;
         }
         rest = behind;
     }
     found
 }
 
-/// The tag and the body of the first packet, and what is behind it.
+/// Drops repeated signatures.
+///
+/// # Errors
+/// When there are more than [`MOST`] different ones.
+pub(super) fn distinct<T: std::hash::Hash + Eq + Clone>(
+    signatures: impl IntoIterator<Item = T>,
+) -> Result<Vec<T>, SignError> {
+    let mut seen = HashSet::new();
+    let mut kept = Vec::new();
+    for signature in signatures {
+        if seen.insert(signature.clone()) {
+            kept.push(signature);
+        }
+    }
+    match kept.len() {
+        ..=MOST => Ok(kept),
+        found => Err(SignError::TooMany { found, limit: MOST }),
+    }
+}
+
+/// The fingerprint of the key that made the first signature in `packets`, in upper-case
+/// hexadecimal; the key id where the signature has no more.
+pub(super) fn issuer(packets: &[u8]) -> Option<String> {
+    match packet(packets)? {
+        (SIGNATURE, body, _) => issuer_of(body).map(hex),
+        _ => None,
+    }
+}
+
+/// The same of every signature in `packets`. Whatever is no signature is passed over.
+pub(super) fn issuers(packets: &[u8]) -> Vec<String> {
+    split(packets)
+        .packets
+        .into_iter()
+        .filter_map(issuer)
+        .collect()
+}
+
+/// The tag and the body of the first packet, and the bytes behind it.
 fn packet(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     let (tag, (length, rest)) = match first {
@@ -43,8 +107,8 @@ fn packet(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, body, behind))
 }
 
-/// The key that a signature packet names.
-fn issuer(body: &[u8]) -> Option<&[u8]> {
+/// The key that the body of a signature packet names.
+fn issuer_of(body: &[u8]) -> Option<&[u8]> {
     match *body.first()? {
         3 => body.get(7..15),
         4 => {
@@ -143,10 +207,38 @@ mod tests {
         assert_eq!(issuers(&third), ["0707070707070707"]);
     }
 
+    #[test]
+    fn only_well_formed_signatures_are_split_off() {
+        let one = signature();
+        let literal = [0xCB, 3, b'b', 0, 0];
+        let bytes = [&one[..], &literal, &one, b"rest"].concat();
+        let found = split(&bytes);
+        assert_eq!(found.packets, [&one[..], &one[..]]);
+        assert!(found.has_others);
+        assert_eq!(
+            split(&one),
+            Packets {
+                packets: vec![&one[..]],
+                has_others: false
+            }
+        );
+        assert_eq!(split(b"").packets, Vec::<&[u8]>::new());
+        assert!(split(b"garbage").has_others);
+    }
+
+    #[test]
+    fn repeated_signatures_count_once_and_too_many_are_refused() {
+        assert_eq!(distinct(vec![1; 100_000]).unwrap(), [1]);
+        assert_eq!(distinct(0..64).unwrap().len(), MOST);
+        let error = distinct(0..65).unwrap_err();
+        assert_eq!(error.kind(), crate::kind::ErrorKind::Mismatch);
+    }
+
     proptest! {
         #[test]
         fn garbage_is_no_panic(bytes: Vec<u8>, at in 0usize..60, with: u8) {
             issuers(&bytes);
+            split(&bytes);
             let mut damaged = signature();
             let at = at % damaged.len();
             damaged[at] = with;

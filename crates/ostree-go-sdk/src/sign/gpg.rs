@@ -1,0 +1,490 @@
+//! GnuPG, run as a program of its own.
+//!
+//! The library that libostree uses for it (GPGME) aborts the process when it cannot make a pipe or
+//! a child, and reports a full disk as a bad signature. Here a failure of `gpg` itself is an error
+//! of its own kind, and never one of verification.
+//!
+//! Each [`Keyring`] is a GnuPG home in a temporary folder with one keyring and no options, so that
+//! no key and no setting of the system or the user counts. Source of the status lines and of the
+//! listing: `doc/DETAILS` of GnuPG, "Format of the --status-fd output" and "Format of the colon
+//! listings".
+
+use super::packets;
+use super::{SignError, Signature, SignatureStatus};
+use crate::kind::ErrorKind;
+use crate::process::{self, ProcessError};
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const PROGRAM: &str = "gpg";
+/// The keyring's name in the temporary home.
+const KEYS: &str = "keys.gpg";
+/// What a status line starts with.
+const STATUS: &str = "[GNUPG:] ";
+/// Errors of the system in GnuPG's numbering (`gpg-error.h`, `GPG_ERR_SYSTEM_ERROR`).
+const SYSTEM_ERROR: u32 = 1 << 15;
+
+/// Public keys in a GnuPG home of their own, which is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Keyring {
+    home: TempDir,
+}
+
+/// A public key, as GnuPG lists it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct PublicKey {
+    /// Fingerprints: the primary key's, then those of its subkeys. Never empty.
+    pub(crate) fingerprints: Vec<String>,
+    pub(crate) users: Vec<String>,
+    /// Seconds since 1970.
+    pub(crate) created: u64,
+    /// When the primary key ends to be valid, in seconds since 1970.
+    pub(crate) expires: Option<u64>,
+    /// The same of each of `fingerprints`.
+    each_expires: Vec<Option<u64>>,
+    pub(crate) revoked: bool,
+    pub(crate) expired: bool,
+}
+
+impl Keyring {
+    /// An empty keyring.
+    ///
+    /// # Errors
+    /// When the temporary folder cannot be written.
+    pub(crate) fn new() -> Result<Self, SignError> {
+        // Only its owner can read and write it (tempfile).
+        let folder = std::env::temp_dir();
+        let home = tempfile::Builder::new().prefix("ostree-go-gpg-").tempdir();
+        let home = home.map_err(|source| SignError::Scratch {
+            path: folder,
+            source,
+        })?;
+        let keyring = Self { home };
+        keyring.write(KEYS, &[])?;
+        Ok(keyring)
+    }
+
+    /// A keyring with the bytes of one in OpenPGP's binary form.
+    ///
+    /// # Errors
+    /// When the temporary folder cannot be written.
+    pub(crate) fn of(bytes: &[u8]) -> Result<Self, SignError> {
+        let keyring = Self::new()?;
+        keyring.write(KEYS, bytes)?;
+        Ok(keyring)
+    }
+
+    /// Adds the keys in a file's content, armoured or not, and what is new of those that are there.
+    /// Returns how many keys the content has; what is no key is passed over.
+    ///
+    /// # Errors
+    /// When the temporary folder cannot be written or GnuPG cannot be run.
+    pub(crate) fn import(&self, content: &[u8]) -> Result<u64, SignError> {
+        let file = self.write("import", content)?;
+        let out = self.run(&["--import".as_ref(), file.as_os_str()])?;
+        let status = String::from_utf8_lossy(&out.stdout);
+        // `IMPORT_RES <count> <no_user_id> …`; without keys there is none, or `NODATA`.
+        let count = lines(&status).find_map(|line| line.strip_prefix("IMPORT_RES "));
+        match count.and_then(|counts| counts.split(' ').next()?.parse().ok()) {
+            // A key that could not be written does not count either.
+            Some(0) if failed(&out).kind() == ErrorKind::DiskFull => Err(failed(&out).into()),
+            Some(count) => Ok(count),
+            None if lines(&status).any(|line| line.starts_with("NODATA")) => Ok(0),
+            None => Err(failed(&out).into()),
+        }
+    }
+
+    /// The keyring's bytes, in OpenPGP's binary form.
+    ///
+    /// # Errors
+    /// When the temporary folder cannot be read.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>, SignError> {
+        let path = self.path(KEYS);
+        fs::read(&path).map_err(|source| SignError::Scratch { path, source })
+    }
+
+    /// Every key.
+    ///
+    /// # Errors
+    /// When GnuPG cannot be run.
+    pub(crate) fn keys(&self) -> Result<Vec<PublicKey>, SignError> {
+        let out = self.run(&["--with-colons".as_ref(), "--list-keys".as_ref()])?;
+        if !out.status.success() || keyring_failed(&String::from_utf8_lossy(&out.stdout)) {
+            return Err(failed(&out).into());
+        }
+        Ok(listed(&String::from_utf8_lossy(&out.stdout)))
+    }
+
+    /// Checks signatures of `data`, each an OpenPGP packet, and returns one result for each.
+    ///
+    /// # Errors
+    /// When the temporary folder cannot be written or GnuPG cannot be run, but not for what is
+    /// wrong with a signature.
+    pub(crate) fn verify(
+        &self,
+        data: &[u8],
+        signatures: &[&[u8]],
+    ) -> Result<Vec<Signature>, SignError> {
+        if signatures.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = self.keys()?;
+        let data = self.write("data", data)?;
+        let check = |packet: &&[u8]| {
+            let file = self.write("signature", packet)?;
+            let args = ["--verify".as_ref(), file.as_os_str(), data.as_os_str()];
+            let out = self.run(&args)?;
+            let found = result(&String::from_utf8_lossy(&out.stdout));
+            // GnuPG ends with success where all signatures are good, and only there.
+            let found = found.filter(|found| {
+                out.status.code().is_some()
+                    && (found.status != SignatureStatus::Valid || out.status.success())
+            });
+            let mut found = found.ok_or_else(|| failed(&out))?;
+            if found.key.len() < 40 {
+                // The key's id, of 16 digits; a signature of these days has the fingerprint.
+                let issuer = packets::issuer(packet);
+                found.key = issuer
+                    .filter(|id| id.ends_with(&found.key))
+                    .unwrap_or(found.key);
+            }
+            found.complete(&keys);
+            Ok(found)
+        };
+        signatures.iter().map(check).collect()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, SignError> {
+        let path = self.path(name);
+        match fs::write(&path, bytes) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(SignError::Scratch { path, source }),
+        }
+    }
+
+    fn run(&self, args: &[&std::ffi::OsStr]) -> Result<Output, ProcessError> {
+        let mut ring = std::ffi::OsString::from("gnupg-ring:");
+        ring.push(self.path(KEYS));
+        let mut command = gpg(Some(self.home.path()));
+        command
+            .args([
+                "--no-options",
+                "--no-default-keyring",
+                "--trust-model",
+                "always",
+            ])
+            .args(["--no-auto-check-trustdb", "--no-auto-key-retrieve"])
+            .arg("--keyring")
+            .arg(ring)
+            .args(["--status-fd", "1"])
+            .args(args)
+            // A stop from the terminal is the caller's to handle, and no failed verification.
+            .process_group(0);
+        process::output(PROGRAM, &mut command)
+    }
+}
+
+impl Signature {
+    /// Adds what the key that made it says.
+    fn complete(&mut self, keys: &[PublicKey]) {
+        let made = |key: &&PublicKey| key.fingerprints.contains(&self.key);
+        let Some(key) = keys.iter().find(made) else {
+            return;
+        };
+        let index = key.fingerprints.iter().position(|id| *id == self.key);
+        self.key_expires = key
+            .expires
+            .or_else(|| *key.each_expires.get(index.unwrap_or(0))?);
+        let primary = key.fingerprints.first();
+        self.primary_key = primary.filter(|primary| **primary != self.key).cloned();
+    }
+}
+
+/// Signs `data` with a secret key, given by id, fingerprint or user. Returns the packet.
+///
+/// # Errors
+/// When there is no such key, or GnuPG cannot use it.
+pub(super) fn sign(data: &[u8], key: &str, home: Option<&Path>) -> Result<Vec<u8>, SignError> {
+    let folder = Keyring::new()?;
+    let file = folder.write("data", data)?;
+    let mut command = gpg(home);
+    command
+        .args(["--local-user", key, "--output", "-", "--detach-sign"])
+        .arg(file);
+    let out = process::output(PROGRAM, &mut command)?;
+    match packets::split(&out.stdout).packets[..] {
+        [packet] if out.status.success() => Ok(packet.to_vec()),
+        _ => Err(failed(&out).into()),
+    }
+}
+
+/// The fingerprints of a secret key and its subkeys, given by id, fingerprint or user.
+///
+/// # Errors
+/// When there is no such key, or GnuPG cannot be run.
+pub(super) fn fingerprints(key: &str, home: Option<&Path>) -> Result<Vec<String>, SignError> {
+    let mut command = gpg(home);
+    command.args(["--with-colons", "--list-secret-keys", "--", key]);
+    let out = process::output(PROGRAM, &mut command)?;
+    let mut keys = listed(&String::from_utf8_lossy(&out.stdout));
+    match (out.status.success(), keys.pop()) {
+        (true, Some(key)) => Ok(key.fingerprints),
+        _ => Err(failed(&out).into()),
+    }
+}
+
+/// The public part of a secret key, as a keyring's bytes.
+pub(super) fn export(key: &str, home: Option<&Path>) -> Result<Vec<u8>, SignError> {
+    let mut command = gpg(home);
+    command.args(["--export", "--", key]);
+    let out = process::output(PROGRAM, &mut command)?;
+    match out.status.success() {
+        true => Ok(out.stdout),
+        false => Err(failed(&out).into()),
+    }
+}
+
+/// The command, in the C locale, with a home or the user's own.
+fn gpg(home: Option<&Path>) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.env("LC_ALL", "C").args(["--batch", "--no-tty"]);
+    if let Some(home) = home {
+        command.arg("--homedir").arg(home);
+    }
+    command
+}
+
+fn failed(out: &Output) -> ProcessError {
+    process::failed(PROGRAM, out)
+}
+
+fn lines(status: &str) -> impl Iterator<Item = &str> {
+    status.lines().filter_map(|line| line.strip_prefix(STATUS))
+}
+
+/// Whether GnuPG could not read the keyring: it then calls every key unknown.
+fn keyring_failed(status: &str) -> bool {
+    lines(status).any(|line| {
+        let mut words = line.split(' ');
+        words.next() == Some("ERROR")
+            && words.next().is_some_and(|place| {
+                place.starts_with("add_keyblock_resource") || place.starts_with("keydb")
+            })
+    })
+}
+
+/// What GnuPG's status lines say of the one signature that it was given; `None` where it has not
+/// come to a result, or to more than one.
+pub(super) fn result(status: &str) -> Option<Signature> {
+    if keyring_failed(status) {
+        return None;
+    }
+    let mut found: Option<Signature> = None;
+    let mut valid = None;
+    for line in lines(status) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let status = match word {
+            "GOODSIG" => SignatureStatus::Valid,
+            "EXPSIG" => SignatureStatus::Expired,
+            "EXPKEYSIG" => SignatureStatus::KeyExpired,
+            "REVKEYSIG" => SignatureStatus::KeyRevoked,
+            "BADSIG" => SignatureStatus::Bad,
+            "ERRSIG" => match error(rest)? {
+                NO_PUBLIC_KEY => SignatureStatus::UnknownKey,
+                _ => SignatureStatus::Bad,
+            },
+            "VALIDSIG" => {
+                valid = Some(rest);
+                continue;
+            }
+            _ => continue,
+        };
+        let (key, user) = rest.split_once(' ').unwrap_or((rest, ""));
+        let signature = Signature {
+            status,
+            kind: "gpg",
+            key: key.to_owned(),
+            primary_key: None,
+            user: (word != "ERRSIG" && !user.is_empty()).then(|| unescaped(user, '%')),
+            created: None,
+            expires: None,
+            key_expires: None,
+        };
+        if found.replace(signature).is_some() {
+            return None;
+        }
+    }
+    let mut found = found?;
+    if let Some(valid) = valid {
+        // `<fingerprint> <date> <created> <expires> …`, and the primary key's fingerprint last.
+        let mut words = valid.split(' ');
+        let time = |word: Option<&str>| word?.parse().ok().filter(|seconds| *seconds > 0);
+        found.key = words.next()?.to_owned();
+        found.created = time(words.nth(1));
+        found.expires = time(words.next());
+    }
+    // A good signature is one that both lines are about.
+    (valid.is_some() || found.status != SignatureStatus::Valid).then_some(found)
+}
+
+/// `GPG_ERR_NO_PUBKEY` (`gpg-error.h`).
+const NO_PUBLIC_KEY: u32 = 9;
+
+/// The error in `ERRSIG <keyid> <pkalgo> <hashalgo> <sig_class> <time> <rc> <fpr>`; `None` where it
+/// is the system's, which says nothing of the signature.
+fn error(line: &str) -> Option<u32> {
+    let code: u32 = line.split(' ').nth(5)?.parse().ok()?;
+    (code & SYSTEM_ERROR == 0).then_some(code)
+}
+
+/// Reads a listing.
+fn listed(text: &str) -> Vec<PublicKey> {
+    let mut keys: Vec<PublicKey> = Vec::new();
+    let mut expires = None;
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        let field = |index: usize| fields.get(index).copied().unwrap_or_default();
+        let time = |index| field(index).parse().ok().filter(|seconds| *seconds > 0);
+        match field(0) {
+            "pub" | "sec" => {
+                expires = time(6);
+                keys.push(PublicKey {
+                    created: time(5).unwrap_or(0),
+                    expires,
+                    revoked: field(1) == "r",
+                    expired: field(1) == "e",
+                    ..PublicKey::default()
+                });
+            }
+            "sub" | "ssb" => expires = time(6),
+            "fpr" => {
+                if let Some(key) = keys.last_mut() {
+                    key.fingerprints.push(field(9).to_owned());
+                    key.each_expires.push(expires);
+                }
+            }
+            "uid" => {
+                if let Some(key) = keys.last_mut() {
+                    key.users.push(unescaped(field(9), '\\'));
+                }
+            }
+            _ => {}
+        }
+    }
+    keys.retain(|key| !key.fingerprints.is_empty());
+    keys
+}
+
+/// Text in which GnuPG has written some bytes in hexadecimal, behind `%` in status lines and behind
+/// `\x` in listings. Control characters stay as they are written.
+fn unescaped(text: &str, mark: char) -> String {
+    let prefix = if mark == '%' { "%" } else { "\\x" };
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(prefix) {
+        bytes.extend(before.as_bytes());
+        let byte = behind
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match byte.filter(|byte| !byte.is_ascii_control()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &behind[2..];
+            }
+            None => {
+                bytes.extend(prefix.as_bytes());
+                rest = behind;
+            }
+        }
+    }
+    bytes.extend(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Reads a file of keys.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, SignError> {
+    let keys = |source: io::Error| SignError::Keys {
+        path: path.to_owned(),
+        source,
+    };
+    fs::read(path).map_err(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GOOD: &str = "[GNUPG:] NEWSIG\n\
+        [GNUPG:] GOODSIG 0D0E0F1011121314 A B%3a <a@b>\n\
+        [GNUPG:] VALIDSIG 0102030405060708090A0B0C0D0E0F1011121314 2026-01-02 1767312000 0 4 0 22 8 00 \
+        0102030405060708090A0B0C0D0E0F1011121314\n\
+        [GNUPG:] TRUST_ULTIMATE 0 always\n";
+
+    #[test]
+    fn a_good_signature_needs_both_lines_once() {
+        let found = result(GOOD).unwrap();
+        assert_eq!(found.status, SignatureStatus::Valid);
+        assert_eq!(found.key, "0102030405060708090A0B0C0D0E0F1011121314");
+        assert_eq!(found.user.as_deref(), Some("A B: <a@b>"));
+        assert_eq!((found.created, found.expires), (Some(1_767_312_000), None));
+        assert_eq!(result(&GOOD.replace("VALIDSIG", "X")), None);
+        assert_eq!(result(&GOOD.replace("GOODSIG", "X")), None);
+        assert_eq!(result(&format!("{GOOD}{GOOD}")), None);
+        let ring = "[GNUPG:] ERROR add_keyblock_resource 33554433\n";
+        assert_eq!(result(&format!("{ring}{GOOD}")), None);
+    }
+
+    #[test]
+    fn every_other_result_is_told_apart_from_a_failure() {
+        let of = |line: &str| result(&format!("[GNUPG:] {line}\n")).map(|found| found.status);
+        assert_eq!(of("EXPSIG 1 a"), Some(SignatureStatus::Expired));
+        assert_eq!(of("EXPKEYSIG 1 a"), Some(SignatureStatus::KeyExpired));
+        assert_eq!(of("REVKEYSIG 1 a"), Some(SignatureStatus::KeyRevoked));
+        assert_eq!(of("BADSIG 1 a"), Some(SignatureStatus::Bad));
+        let error = |code: u32| of(&format!("ERRSIG 1 22 8 00 5 {code} -"));
+        assert_eq!(error(9), Some(SignatureStatus::UnknownKey));
+        assert_eq!(error(4), Some(SignatureStatus::Bad));
+        // ENOSPC.
+        assert_eq!(error(SYSTEM_ERROR + 86), None);
+        assert_eq!(of("NEWSIG"), None);
+        assert_eq!(result(""), None);
+    }
+
+    #[test]
+    fn a_listing_is_read() {
+        let text = "tru:o:0:1:1:3:1:5\n\
+            pub:e:255:22:0D0E:1700000000:1800000000::-:::sc::::::23::0:\n\
+            fpr:::::::::AA:\n\
+            uid:e::::1700000000::BB::a\\x3ab <a@b>::::::::::0:\n\
+            sub:e:255:18:0102:1700000000:1790000000:::::e::::::23:\n\
+            fpr:::::::::CC:\n";
+        let keys = listed(text);
+        assert_eq!(keys.len(), 1);
+        assert_eq!(keys[0].fingerprints, ["AA", "CC"]);
+        assert_eq!(
+            keys[0].each_expires,
+            [Some(1_800_000_000), Some(1_790_000_000)]
+        );
+        assert_eq!(keys[0].users, ["a:b <a@b>"]);
+        assert!(keys[0].expired && !keys[0].revoked);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_panic(text: String) {
+            result(&text);
+            listed(&text);
+            unescaped(&text, '%');
+            unescaped(&text, '\\');
+        }
+    }
+}

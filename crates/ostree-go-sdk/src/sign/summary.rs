@@ -1,0 +1,127 @@
+//! Signatures of a summary: the file `summary.sig`, an `a{sv}` of the same keys as a commit's
+//! detached metadata.
+//!
+//! Source: `ostree_repo_add_gpg_signature_summary` and `ostree_sign_summary` of libostree.
+
+use super::gpg::{self, Keyring};
+use super::{
+    GPG_SIGNATURES, SignError, SignatureStatus, SigningKey, ed25519, gpg_packets, packets,
+};
+use crate::metadata::Metadata;
+use glib::prelude::*;
+
+/// Signs a summary with each of the keys.
+///
+/// # Errors
+/// When a key cannot be used.
+pub(crate) fn sign_summary(summary: &[u8], keys: &[SigningKey]) -> Result<Metadata, SignError> {
+    let (mut gpg, mut ed25519) = (Vec::new(), Vec::new());
+    for key in keys {
+        match key {
+            SigningKey::Gpg { id, homedir } => {
+                let packet = gpg::sign(summary, id, homedir.as_deref());
+                gpg.push(packet.map_err(|source| failed(id, source))?);
+            }
+            SigningKey::Ed25519 { secret } => ed25519.push(ed25519::sign_bytes(summary, secret)?),
+        }
+    }
+    Ok(metadata(&gpg, &ed25519))
+}
+
+/// Whether `found` has one valid signature of a summary by each of the keys, and no other.
+///
+/// # Errors
+/// When a key cannot be used.
+pub(crate) fn holds_exactly(
+    summary: &[u8],
+    found: &Metadata,
+    keys: &[SigningKey],
+) -> Result<bool, SignError> {
+    let (gpg, ed25519) = (gpg_packets(found), ed25519::stored(found));
+    if gpg.len() + ed25519.len() != keys.len() {
+        return Ok(false);
+    }
+    for key in keys {
+        let holds = match key {
+            SigningKey::Gpg { .. } => valid(summary, &gpg, key)?.contains(&true),
+            SigningKey::Ed25519 { secret } => {
+                ed25519.contains(&ed25519::sign_bytes(summary, secret)?)
+            }
+        };
+        if !holds {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The signatures of two summaries, so that whoever has either of them finds a valid one. Of the
+/// old file, only those signatures are kept that are valid for the old summary by one of the keys,
+/// or that are by none of the keys: what an interrupted run has left goes.
+///
+/// # Errors
+/// When a key cannot be used.
+pub(crate) fn merged(
+    old_summary: &[u8],
+    old: &Metadata,
+    new: &Metadata,
+    keys: &[SigningKey],
+) -> Result<Metadata, SignError> {
+    let of_old = packets::distinct(gpg_packets(old)).unwrap_or_default();
+    let mut keeps = vec![true; of_old.len()];
+    for key in keys {
+        let SigningKey::Gpg { id, homedir } = key else {
+            continue;
+        };
+        let own = gpg::fingerprints(id, homedir.as_deref());
+        let own = own.map_err(|source| failed(id, source))?;
+        let valid = valid(old_summary, &of_old, key)?;
+        for (index, packet) in of_old.iter().enumerate() {
+            let issuer = packets::issuer(packet).unwrap_or_default();
+            let is_ours = own.iter().any(|fingerprint| fingerprint.ends_with(&issuer));
+            keeps[index] &= !is_ours || valid[index];
+        }
+    }
+    let kept = of_old.into_iter().zip(keeps).filter(|(_, keeps)| *keeps);
+    let mut gpg: Vec<Vec<u8>> = kept.map(|(packet, _)| packet).collect();
+    gpg.extend(gpg_packets(new));
+    let mut ed25519 = packets::distinct(ed25519::stored(old)).unwrap_or_default();
+    ed25519.extend(ed25519::stored(new));
+    Ok(metadata(&gpg, &ed25519))
+}
+
+/// Which of some packets are valid signatures of a summary by a GPG key.
+fn valid(summary: &[u8], found: &[Vec<u8>], key: &SigningKey) -> Result<Vec<bool>, SignError> {
+    let SigningKey::Gpg { id, homedir } = key else {
+        return Ok(vec![false; found.len()]);
+    };
+    let check = || {
+        let keyring = Keyring::of(&gpg::export(id, homedir.as_deref())?)?;
+        let check = |packet: &Vec<u8>| match packets::split(packet).packets[..] {
+            [packet] => Ok(keyring.verify(summary, &[packet])?[0].status == SignatureStatus::Valid),
+            _ => Ok(false),
+        };
+        found
+            .iter()
+            .map(check)
+            .collect::<Result<Vec<bool>, SignError>>()
+    };
+    check().map_err(|source| failed(id, source))
+}
+
+fn failed(key: &str, source: SignError) -> SignError {
+    SignError::SignSummary {
+        key: key.to_owned(),
+        source: Box::new(source),
+    }
+}
+
+fn metadata(gpg: &[Vec<u8>], ed25519: &[Vec<u8>]) -> Metadata {
+    let mut metadata = Metadata::new();
+    for (key, signatures) in [(GPG_SIGNATURES, gpg), (ed25519::KEY, ed25519)] {
+        if !signatures.is_empty() {
+            metadata.insert(key.to_owned(), signatures.to_variant());
+        }
+    }
+    metadata
+}
