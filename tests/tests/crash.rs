@@ -198,6 +198,7 @@ fn every_point_has_a_name() {
         .chain(failpoint::DEPLOY_NAMES)
         .chain(failpoint::PULL_NAMES)
         .chain(failpoint::DELTA_NAMES)
+        .chain(failpoint::PUBLISH_NAMES)
         .chain(failpoint::OVERLAY_NAMES);
     let names: BTreeSet<String> = names.map(ToString::to_string).collect();
     assert_eq!(hit, names);

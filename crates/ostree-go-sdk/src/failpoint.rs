@@ -91,6 +91,14 @@ pub const PULL_NAMES: &[&str] = &["pull.fetched", "pull.locked", "pull.committed
 #[cfg(feature = "failpoints")]
 pub const DELTA_NAMES: &[&str] = &["delta.part-written", "delta.written", "delta.shown"];
 
+/// Every point that a publish passes that replaces a signed summary.
+#[cfg(feature = "failpoints")]
+pub const PUBLISH_NAMES: &[&str] = &[
+    "publish.both-signed",
+    "publish.summary-written",
+    "publish.signed",
+];
+
 /// Every point that an overlay passes.
 #[cfg(feature = "failpoints")]
 pub const OVERLAY_NAMES: &[&str] = &["overlay.locked", "overlay.written"];

@@ -58,6 +58,11 @@ impl<'a> Pending<'a> {
             .ok_or(io::ErrorKind::AlreadyExists)?
     }
 
+    /// Moves it to its place. Neither the file nor its name is synced.
+    pub fn show(self) -> io::Result<()> {
+        fs::rename(&self.temporary, self.path)
+    }
+
     /// Moves it to its place, durably.
     pub fn put(self) -> io::Result<()> {
         rename(&self.file, &self.temporary, self.path)

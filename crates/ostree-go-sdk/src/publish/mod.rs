@@ -1,9 +1,9 @@
 //! Publishing: static deltas, the summary, and a page that says what there is.
 //!
-//! Afterwards any static web server can serve the repository's folder. What a publish writes,
-//! in this order: deltas that are missing, the index (`index.json`, `index.html`), the summary
-//! and its signatures; then superseded deltas go. A client that reads in between finds the
-//! old summary, which names nothing that is not there.
+//! Afterwards any static web server can serve the repository's folder. A publish writes, in this
+//! order: deltas that are missing, the page (`index.json`, `index.html`), indexes of deltas, the
+//! summary and its signatures; then it removes superseded deltas. A client that reads in between
+//! finds the old summary, which names nothing that is not there.
 
 mod index;
 mod page;

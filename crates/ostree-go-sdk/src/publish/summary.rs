@@ -1,17 +1,325 @@
-//! The summary: what a client reads first.
+//! The summary, its signatures and the indexes of static deltas: what a client reads first.
+//!
+//! libostree writes a summary in place, removes its signatures and then signs it anew, so that a
+//! reader or a crash in between finds an unsigned summary. Here libostree writes summary and
+//! indexes into a scratch repository that shares objects, refs and deltas with the real one, and
+//! they replace the published files in this order:
+//!
+//! 1. `summary.sig` with the signatures of the old and of the new summary,
+//! 2. `summary`,
+//! 3. `summary.sig` with the signatures of the new summary alone.
+//!
+//! Step 1 is durable before step 2. Both files of steps 2 and 3 are written and synced before, so
+//! that nothing but two renames is left. In each state one signature is valid, which is enough for
+//! this library and for libostree's Ed25519 signatures. GnuPG, as libostree runs it (`--batch`),
+//! stops at the first bad signature, so that such a client refuses the state between the two
+//! renames. A client that fetched `summary.sig` before step 1 and `summary` after step 2 has an old
+//! signature and a new summary, which two files cannot prevent. In both cases the next try finds a
+//! valid pair.
 
 use super::PublishError;
-use crate::repo::Repo;
+use crate::delta::DeltaName;
+use crate::failpoint;
+use crate::ffi;
+use crate::fs::atomic::{self, Pending};
+use crate::metadata::Metadata;
+use crate::object::sorted_dict;
+use crate::repo::{Repo, RepoError};
 use crate::sign::{self, SigningKey};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
-/// Writes the summary and its signatures, and says how many refs are in it. libostree replaces
-/// the file in one step and removes the old signatures with it.
-pub(super) fn write(repo: &Repo, keys: &[SigningKey]) -> Result<usize, PublishError> {
-    repo.as_ostree()
-        .regenerate_summary(None, gio::Cancellable::NONE)
-        .map_err(|source| repo.failed("write the summary", source))?;
-    for key in keys {
-        sign::sign_summary(repo, key)?;
+const SUMMARY: &str = "summary";
+const SIGNATURES: &str = "summary.sig";
+/// Indexes of the deltas to a commit, in folders of two characters (`ostree-core.c`,
+/// `_ostree_get_relative_static_delta_index_path`).
+const INDEXES: &str = "delta-indexes";
+const SCRATCH: &str = "ostree-go-summary-";
+/// `OSTREE_SUMMARY_GVARIANT_FORMAT`.
+const FORMAT: &str = "(a(s(taya{sv}))a{sv})";
+/// `OSTREE_SUMMARY_LAST_MODIFIED`.
+const LAST_MODIFIED: &str = "ostree.summary.last-modified";
+
+/// Publishes the summary, which names all refs and deltas but those in `superseded`. Nothing is
+/// written where it would say and be signed as it was before. Returns how many refs there are. To
+/// be called with the repository's lock held.
+///
+/// # Errors
+/// When the repository cannot be written, or a key cannot be used. The old summary is then still
+/// there, and valid.
+pub(super) fn write(
+    repo: &Repo,
+    keys: &[SigningKey],
+    superseded: &[DeltaName],
+) -> Result<usize, PublishError> {
+    let made = Scratch::new(repo, superseded)?;
+    let (path, signatures) = (repo.path().join(SUMMARY), repo.path().join(SIGNATURES));
+    let old = read(&path)?;
+    let mut new = read(&made.folder.path().join(SUMMARY))?.unwrap_or_default();
+    let old_signatures = metadata(&read(&signatures)?.unwrap_or_default());
+    let is_same = old.as_ref().is_some_and(|old| says(old) == says(&new));
+    if let Some(old) = old.as_ref().filter(|_| is_same) {
+        new.clone_from(old);
     }
+    made.install_indexes(repo)?;
+    let is_signed = match keys {
+        [] => !signatures.exists(),
+        keys => is_same && sign::holds_exactly(&new, &old_signatures, keys)?,
+    };
+    if !(is_same && is_signed) {
+        replace(repo, (old.as_deref(), &old_signatures), &new, keys)?;
+    }
+    made.remove_indexes(repo)?;
     Ok(repo.refs()?.len())
+}
+
+fn replace(
+    repo: &Repo,
+    (old, old_signatures): (Option<&[u8]>, &Metadata),
+    new: &[u8],
+    keys: &[SigningKey],
+) -> Result<(), PublishError> {
+    let (path, signatures) = (repo.path().join(SUMMARY), repo.path().join(SIGNATURES));
+    if keys.is_empty() {
+        // Signatures by keys that sign no more would be of another summary.
+        remove(&signatures)?;
+        return put(&path, new);
+    }
+    let new_signatures = sign::sign_summary(new, keys)?;
+    if let Some(old) = old.filter(|old| *old != new) {
+        let both = sign::merged(old, old_signatures, &new_signatures, keys)?;
+        put(&signatures, sorted_dict(&both).data())?;
+        failpoint::hit("publish.both-signed");
+        let summary = written(&path, new)?;
+        let signed = written(&signatures, sorted_dict(&new_signatures).data())?;
+        summary.show().map_err(failed(&path))?;
+        failpoint::hit("publish.summary-written");
+        signed.show().map_err(failed(&signatures))?;
+        return atomic::sync_directory(path.parent()).map_err(failed(&path));
+    }
+    if old.is_none() {
+        // Nobody can verify what is not there; the summary comes with its signatures in place.
+        put(&signatures, sorted_dict(&new_signatures).data())?;
+        return put(&path, new);
+    }
+    put(&signatures, sorted_dict(&new_signatures).data())
+}
+
+/// A repository in the real one's `tmp` that shares its refs and objects by symlinks.
+struct Scratch {
+    folder: TempDir,
+}
+
+impl Scratch {
+    fn new(repo: &Repo, superseded: &[DeltaName]) -> Result<Self, PublishError> {
+        let parent = repo.path().join("tmp");
+        let io = |source| PublishError::Write {
+            path: parent.clone(),
+            source,
+        };
+        sweep(&parent).map_err(io)?;
+        index_deltas(repo)?;
+        let folder = tempfile::Builder::new()
+            .prefix(SCRATCH)
+            .tempdir_in(&parent)
+            .map_err(io)?;
+        let made = Self { folder };
+        made.fill(repo, superseded).map_err(io)?;
+        let scratch = Repo::open(made.folder.path())?;
+        scratch
+            .as_ostree()
+            .regenerate_summary(None, gio::Cancellable::NONE)
+            .map_err(|source| repo.failed("write the summary", source))?;
+        Ok(made)
+    }
+
+    fn fill(&self, repo: &Repo, superseded: &[DeltaName]) -> io::Result<()> {
+        let (real, own) = (repo.path().canonicalize()?, self.folder.path());
+        for name in ["objects", "refs", ".lock"] {
+            symlink(real.join(name), own.join(name))?;
+        }
+        fs::copy(real.join("config"), own.join("config"))?;
+        fs::create_dir(own.join("tmp"))?;
+        let superseded: Vec<PathBuf> = superseded.iter().map(|d| d.path().into()).collect();
+        // libostree takes no symlink for a delta; it reads the superblock alone.
+        for (path, delta) in two_levels(&real, "deltas")? {
+            let superblock = delta.join("superblock");
+            if !superseded.contains(&path) && superblock.exists() {
+                fs::create_dir_all(own.join(&path))?;
+                fs::hard_link(superblock, own.join(&path).join("superblock"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts indexes that are new or have changed into place.
+    fn install_indexes(&self, repo: &Repo) -> Result<(), PublishError> {
+        for (path, from) in self.indexes(self.folder.path())? {
+            let to = repo.path().join(path);
+            let new = read(&from)?;
+            if read(&to)? != new {
+                let folder = atomic::folder_of(&to);
+                fs::create_dir_all(folder).map_err(failed(folder))?;
+                put(&to, &new.unwrap_or_default())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes indexes of commits to which there is no delta any more.
+    fn remove_indexes(&self, repo: &Repo) -> Result<(), PublishError> {
+        for (path, index) in self.indexes(repo.path())? {
+            if !self.folder.path().join(path).exists() {
+                remove(&index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn indexes(&self, repo: &Path) -> Result<Vec<(PathBuf, PathBuf)>, PublishError> {
+        let mut found = two_levels(repo, INDEXES).map_err(failed(&repo.join(INDEXES)))?;
+        found.retain(|(path, _)| path.extension().is_some_and(|ending| ending == "index"));
+        Ok(found)
+    }
+}
+
+/// Says in the configuration, as libostree does when it writes indexes, that there are some.
+fn index_deltas(repo: &Repo) -> Result<(), RepoError> {
+    const OPTION: (&str, &str) = ("core", "indexed-deltas");
+    let failed = |source| repo.failed("write the configuration", source);
+    let ostree = repo.as_ostree();
+    ffi::reload_config(ostree).map_err(failed)?;
+    if ostree.config().boolean(OPTION.0, OPTION.1).unwrap_or(false) {
+        return Ok(());
+    }
+    let config = ostree.copy_config();
+    config.set_boolean(OPTION.0, OPTION.1, true);
+    ffi::write_config(ostree, &config).map_err(failed)
+}
+
+/// Removes what runs that were killed have left.
+fn sweep(tmp: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(tmp)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(SCRATCH) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// What is in the folders of a folder, by the path below `top` and the whole path.
+fn two_levels(top: &Path, folder: &str) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+    let list = |path: &Path| match fs::read_dir(path) {
+        Ok(entries) => entries.collect::<io::Result<Vec<_>>>(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    let mut found = Vec::new();
+    for first in list(&top.join(folder))? {
+        if !first.file_type()?.is_dir() {
+            continue;
+        }
+        for second in list(&first.path())? {
+            let path = Path::new(folder)
+                .join(first.file_name())
+                .join(second.file_name());
+            found.push((path, second.path()));
+        }
+    }
+    Ok(found)
+}
+
+/// The contents of a summary without its time, in an order of their own; `None` when it is not
+/// well-formed.
+fn says(summary: &[u8]) -> Option<(glib::Variant, BTreeMap<String, Value>)> {
+    let summary = variant(summary, FORMAT)?;
+    let mut more = entries(&summary.child_value(1))?;
+    more.remove(LAST_MODIFIED);
+    let values = more.into_iter().map(|(key, value)| {
+        let value = match value.type_().as_str() {
+            "a{sv}" => entries(&value).map_or(Value::One(value), Value::Many),
+            _ => Value::One(value),
+        };
+        (key, value)
+    });
+    Some((summary.child_value(0), values.collect()))
+}
+
+/// A value of a dictionary. libostree writes dictionaries in no certain order.
+#[derive(Debug, PartialEq)]
+enum Value {
+    One(glib::Variant),
+    Many(Metadata),
+}
+
+fn entries(dict: &glib::Variant) -> Option<Metadata> {
+    dict.iter()
+        .map(|entry| {
+            Some((
+                entry.child_value(0).get()?,
+                entry.child_value(1).as_variant()?,
+            ))
+        })
+        .collect()
+}
+
+/// The entries of a file of signatures; none when it is not well-formed.
+fn metadata(bytes: &[u8]) -> Metadata {
+    let dict = variant(bytes, "a{sv}");
+    dict.and_then(|dict| entries(&dict)).unwrap_or_default()
+}
+
+fn variant(bytes: &[u8], format: &str) -> Option<glib::Variant> {
+    let format = glib::VariantTy::new(format).ok()?;
+    let variant = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
+    variant.is_normal_form().then_some(variant)
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, PublishError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(RepoError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        }
+        .into()),
+    }
+}
+
+/// Writes a file that is to replace the one at `path`, and syncs it.
+fn written<'p>(path: &'p Path, bytes: &[u8]) -> Result<Pending<'p>, PublishError> {
+    let write = || {
+        let mut pending = Pending::new(path)?;
+        pending.file.write_all(bytes)?;
+        pending.file.sync_all()?;
+        Ok(pending)
+    };
+    write().map_err(failed(path))
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
+    atomic::write(path, bytes).map_err(failed(path))
+}
+
+fn remove(path: &Path) -> Result<(), PublishError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed
+            .and_then(|()| atomic::sync_directory(path.parent()))
+            .map_err(failed(path)),
+    }
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> PublishError {
+    move |source| PublishError::Write {
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -1,0 +1,146 @@
+//! Publishing replaces summary and signature together: a client finds a valid pair at every moment, and after a crash.
+
+use ostree_go_sdk::failpoint;
+use ostree_go_tests::bench::Bench;
+use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::nginx::Nginx;
+use ostree_go_tests::ostree::{self, ostree, try_ostree};
+use ostree_go_tests::running::Running;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+struct Publisher {
+    bench: Bench,
+    gpg: Gpg,
+    key: String,
+}
+
+impl Publisher {
+    fn new() -> Self {
+        let (bench, gpg) = (Bench::new(), Gpg::new());
+        let key = gpg.key("publisher");
+        ostree::init(&bench.repo(), "archive");
+        fs::create_dir(bench.path("tree")).unwrap();
+        Self { bench, gpg, key }
+    }
+
+    fn commit(&self, subject: &str) {
+        let tree = format!("--tree=dir={}", self.bench.path("tree").display());
+        ostree(
+            &self.bench.repo(),
+            ["commit", "-b", "x", "-s", subject, &tree],
+        );
+        let mut sign = self.bench.ostree_go(["sign", "x"]);
+        ostree_go_tests::cli::run(self.signing(&mut sign)).ok();
+    }
+
+    fn publish(&self) -> Command {
+        let mut command = self.bench.ostree_go(["publish"]);
+        self.signing(&mut command);
+        command
+    }
+
+    fn signing<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command
+            .args(["--gpg-sign", &self.key, "--gpg-homedir"])
+            .arg(self.gpg.home())
+    }
+
+    /// Pulls into a new repository with the stock command, which verifies summary and commit.
+    fn pull(&self, url: &str, folder: &str) -> Result<(), String> {
+        let client = self.bench.path(folder);
+        let _ = fs::remove_dir_all(&client);
+        ostree::init(&client, "archive");
+        let import = format!("--gpg-import={}", self.gpg.export(&self.key).display());
+        let add = [
+            "remote",
+            "add",
+            &import,
+            "--set=gpg-verify-summary=true",
+            "acme",
+            url,
+        ];
+        ostree(&client, add);
+        let out = try_ostree(&client, ["pull", "acme", "x"]);
+        match out.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&out.stderr).into_owned()),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("file://{}", self.bench.repo().display())
+    }
+}
+
+fn identity(path: &Path) -> (u64, Vec<u8>) {
+    (fs::metadata(path).unwrap().ino(), fs::read(path).unwrap())
+}
+
+#[test]
+fn an_unchanged_publish_touches_neither_file() {
+    let publisher = Publisher::new();
+    publisher.commit("one");
+    ostree_go_tests::cli::run(&mut publisher.publish()).ok();
+    let files = ["summary", "summary.sig"].map(|name| publisher.bench.repo().join(name));
+    let before = files.each_ref().map(|path| identity(path));
+    // The summary has the time in seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    ostree_go_tests::cli::run(&mut publisher.publish()).ok();
+    assert_eq!(files.each_ref().map(|path| identity(path)), before);
+    publisher.commit("two");
+    ostree_go_tests::cli::run(&mut publisher.publish()).ok();
+    assert_ne!(files.each_ref().map(|path| identity(path)), before);
+    publisher.pull(&publisher.url(), "client").unwrap();
+}
+
+#[test]
+fn a_publish_that_dies_leaves_a_valid_pair() {
+    let publisher = Publisher::new();
+    publisher.commit("first");
+    ostree_go_tests::cli::run(&mut publisher.publish()).ok();
+    // Two renames after another; GnuPG stops at the first bad signature in between.
+    let between = "publish.summary-written";
+    for point in failpoint::PUBLISH_NAMES {
+        publisher.commit(point);
+        let mut command = publisher.publish();
+        let out = ostree_go_tests::cli::run(command.env("OSTREE_GO_FAILPOINT", point));
+        assert!(out.code().is_none(), "{point}: {out}");
+        if *point != between {
+            let pulled = publisher.pull(&publisher.url(), "client");
+            assert_eq!(pulled, Ok(()), "after a death at {point}");
+        }
+        ostree_go_tests::cli::run(&mut publisher.publish()).ok();
+        let pulled = publisher.pull(&publisher.url(), "client");
+        assert_eq!(pulled, Ok(()), "once published after a death at {point}");
+        let left = fs::read_dir(publisher.bench.repo().join("tmp")).unwrap();
+        let left = left.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+        let left: Vec<String> = left.filter(|name| name.contains("summary-")).collect();
+        assert!(left.is_empty(), "{point}: {left:?}");
+    }
+}
+
+#[test]
+fn clients_pull_while_a_publisher_publishes() {
+    let Some(nginx) = Nginx::start() else { return };
+    let publisher = Publisher::new();
+    publisher.commit("first");
+    ostree_go_tests::cli::run(&mut publisher.publish()).ok();
+    let served = nginx.path("repo");
+    std::os::unix::fs::symlink(publisher.bench.repo(), served).unwrap();
+    let url = format!("{}/repo", nginx.url());
+    for round in 0..8 {
+        publisher.commit(&format!("round {round}"));
+        let mut running = Running::start(&mut publisher.publish());
+        // A client that has the signature from before and the summary from after has to try again.
+        let mut tried = 0;
+        while let Err(error) = publisher.pull(&url, "client") {
+            tried += 1;
+            assert!(tried < 3, "round {round}: {error}");
+        }
+        assert!(running.ends_within(std::time::Duration::from_secs(60)));
+    }
+    publisher.pull(&url, "client").unwrap();
+}
