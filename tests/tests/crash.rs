@@ -197,6 +197,7 @@ fn every_point_has_a_name() {
         .iter()
         .chain(failpoint::DEPLOY_NAMES)
         .chain(failpoint::PULL_NAMES)
+        .chain(failpoint::PRUNE_NAMES)
         .chain(failpoint::DELTA_NAMES)
         .chain(failpoint::PUBLISH_NAMES)
         .chain(failpoint::OVERLAY_NAMES);

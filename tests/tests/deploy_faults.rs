@@ -5,7 +5,7 @@ use ostree_go_tests::host::{Host, read};
 use ostree_go_tests::inject::{Calls, Fault, Injector};
 use ostree_go_tests::relay::Relay;
 use ostree_go_tests::running::{Running, run_within};
-use ostree_go_tests::webserver::BadServer;
+use ostree_go_tests::webserver::FaultyServer;
 use std::time::Duration;
 
 /// Guards against hanging.
@@ -18,7 +18,7 @@ const LOADER: i32 = 127;
 struct Remote {
     host: Host,
     relay: Relay,
-    _server: BadServer,
+    _server: FaultyServer,
 }
 
 impl Remote {
@@ -30,7 +30,7 @@ impl Remote {
             host.install("1.99").ok();
         }
         host.release("1.99.3", 300);
-        let server = BadServer::over(&host.bench.repo());
+        let server = FaultyServer::serving(&host.sandbox.repo());
         let relay = Relay::to(server.url().trim_start_matches("http://"));
         let url = format!("http://{}", relay.host());
         let mut add = host.command(["remote", "add", "slow", &url, "--no-gpg-verify"]);

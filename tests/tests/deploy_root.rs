@@ -64,12 +64,12 @@ fn a_folder_of_somebody_else_is_refused() {
     }
     // A repository with content would lose it to the next collection.
     fs::create_dir(host.root()).unwrap();
-    symlink(host.bench.repo(), host.root().join("repo")).unwrap();
+    symlink(host.sandbox.repo(), host.root().join("repo")).unwrap();
     for args in [&ADD[..], &["status"], &["gc"]] {
         let out = run(&host, args).exits(1);
         assert!(out.stderr.contains("it holds a `repo` with refs"), "{out}");
     }
-    host.bench.fsck();
+    host.sandbox.fsck();
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn links_in_the_place_of_folders_are_refused_and_not_followed() {
         let host = Host::new();
         host.release("1.99.1", 100);
         host.install("1.99").ok();
-        let outside = host.bench.path("outside");
+        let outside = host.sandbox.path("outside");
         fs::create_dir_all(outside.join(".new-1")).unwrap();
         fs::create_dir_all(outside.join("a".repeat(64))).unwrap();
         symlink(
@@ -87,7 +87,7 @@ fn links_in_the_place_of_folders_are_refused_and_not_followed() {
         )
         .unwrap();
         let before = tree(&outside);
-        fs::rename(host.root().join(name), host.bench.path("moved")).unwrap();
+        fs::rename(host.root().join(name), host.sandbox.path("moved")).unwrap();
         symlink(&outside, host.root().join(name)).unwrap();
         for args in [
             &["install", "1.99", "--from-repo", "repo"][..],
@@ -102,7 +102,7 @@ fn links_in_the_place_of_folders_are_refused_and_not_followed() {
             assert_eq!(tree(&outside), before);
         }
         fs::remove_file(host.root().join(name)).unwrap();
-        fs::rename(host.bench.path("moved"), host.root().join(name)).unwrap();
+        fs::rename(host.sandbox.path("moved"), host.root().join(name)).unwrap();
         host.install("1.99").ok();
         host.check();
     }
@@ -113,7 +113,7 @@ fn only_names_of_our_own_making_are_removed() {
     let host = Host::new();
     host.release("1.99.1", 100);
     host.install("1.99").ok();
-    let (root, outside) = (host.root(), host.bench.path("outside"));
+    let (root, outside) = (host.root(), host.sandbox.path("outside"));
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("file"), "kept").unwrap();
     let other = "b".repeat(64);
@@ -305,7 +305,7 @@ fn a_link_that_leads_nowhere_or_out_of_the_root() {
     host.run(["rollback"]).ok();
     assert_eq!(host.active().as_deref(), Some("1.99.2"));
     // Out of the root: somebody else's.
-    let outside = host.bench.path("outside");
+    let outside = host.sandbox.path("outside");
     fs::create_dir(&outside).unwrap();
     for make in [true, false] {
         fs::remove_file(&current).unwrap();

@@ -1,43 +1,43 @@
 //! Publishing replaces summary and signature together: a client finds a valid pair at every moment, and after a crash.
 
 use ostree_go_sdk::failpoint;
-use ostree_go_tests::bench::Bench;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::nginx::Nginx;
 use ostree_go_tests::ostree::{self, ostree, try_ostree};
 use ostree_go_tests::running::Running;
+use ostree_go_tests::sandbox::Sandbox;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
 struct Publisher {
-    bench: Bench,
+    sandbox: Sandbox,
     gpg: Gpg,
     key: String,
 }
 
 impl Publisher {
     fn new() -> Self {
-        let (bench, gpg) = (Bench::new(), Gpg::new());
+        let (sandbox, gpg) = (Sandbox::new(), Gpg::new());
         let key = gpg.key("publisher");
-        ostree::init(&bench.repo(), "archive");
-        fs::create_dir(bench.path("tree")).unwrap();
-        Self { bench, gpg, key }
+        ostree::init(&sandbox.repo(), "archive");
+        fs::create_dir(sandbox.path("tree")).unwrap();
+        Self { sandbox, gpg, key }
     }
 
     fn commit(&self, subject: &str) {
-        let tree = format!("--tree=dir={}", self.bench.path("tree").display());
+        let tree = format!("--tree=dir={}", self.sandbox.path("tree").display());
         ostree(
-            &self.bench.repo(),
+            &self.sandbox.repo(),
             ["commit", "-b", "x", "-s", subject, &tree],
         );
-        let mut sign = self.bench.ostree_go(["sign", "x"]);
+        let mut sign = self.sandbox.ostree_go(["sign", "x"]);
         ostree_go_tests::cli::run(self.signing(&mut sign)).ok();
     }
 
     fn publish(&self) -> Command {
-        let mut command = self.bench.ostree_go(["publish"]);
+        let mut command = self.sandbox.ostree_go(["publish"]);
         self.signing(&mut command);
         command
     }
@@ -50,7 +50,7 @@ impl Publisher {
 
     /// Pulls into a new repository with the stock command, which verifies summary and commit.
     fn pull(&self, url: &str, folder: &str) -> Result<(), String> {
-        let client = self.bench.path(folder);
+        let client = self.sandbox.path(folder);
         let _ = fs::remove_dir_all(&client);
         ostree::init(&client, "archive");
         let import = format!("--gpg-import={}", self.gpg.export(&self.key).display());
@@ -71,7 +71,7 @@ impl Publisher {
     }
 
     fn url(&self) -> String {
-        format!("file://{}", self.bench.repo().display())
+        format!("file://{}", self.sandbox.repo().display())
     }
 }
 
@@ -84,7 +84,7 @@ fn an_unchanged_publish_touches_neither_file() {
     let publisher = Publisher::new();
     publisher.commit("one");
     ostree_go_tests::cli::run(&mut publisher.publish()).ok();
-    let files = ["summary", "summary.sig"].map(|name| publisher.bench.repo().join(name));
+    let files = ["summary", "summary.sig"].map(|name| publisher.sandbox.repo().join(name));
     let before = files.each_ref().map(|path| identity(path));
     // The summary has the time in seconds.
     std::thread::sleep(std::time::Duration::from_millis(1100));
@@ -115,7 +115,7 @@ fn a_publish_that_dies_leaves_a_valid_pair() {
         ostree_go_tests::cli::run(&mut publisher.publish()).ok();
         let pulled = publisher.pull(&publisher.url(), "client");
         assert_eq!(pulled, Ok(()), "once published after a death at {point}");
-        let left = fs::read_dir(publisher.bench.repo().join("tmp")).unwrap();
+        let left = fs::read_dir(publisher.sandbox.repo().join("tmp")).unwrap();
         let left = left.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
         let left: Vec<String> = left.filter(|name| name.contains("summary-")).collect();
         assert!(left.is_empty(), "{point}: {left:?}");
@@ -129,7 +129,7 @@ fn clients_pull_while_a_publisher_publishes() {
     publisher.commit("first");
     ostree_go_tests::cli::run(&mut publisher.publish()).ok();
     let served = nginx.path("repo");
-    std::os::unix::fs::symlink(publisher.bench.repo(), served).unwrap();
+    std::os::unix::fs::symlink(publisher.sandbox.repo(), served).unwrap();
     let url = format!("{}/repo", nginx.url());
     for round in 0..8 {
         publisher.commit(&format!("round {round}"));

@@ -1,11 +1,11 @@
 //! What runs out or fails below the program (threads, pipes, disk, a missing `gpg`) is an error of its own, never a crash and
 //! never a failed verification; and what is private stays so.
 
-use ostree_go_tests::bench::Bench;
 use ostree_go_tests::cli::run;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::inject::{Effect, Fault, Injector};
 use ostree_go_tests::ostree::{self, ostree};
+use ostree_go_tests::sandbox::Sandbox;
 use ostree_go_tests::tmpfs::Tmpfs;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,30 +13,30 @@ use std::path::Path;
 use std::process::Command;
 
 /// A repository with the signed commit `x`, and the file with its public key.
-fn signed(bench: &Bench, gpg: &Gpg) -> std::path::PathBuf {
+fn signed(sandbox: &Sandbox, gpg: &Gpg) -> std::path::PathBuf {
     let key = gpg.key("publisher");
-    ostree::init(&bench.repo(), "archive");
-    fs::create_dir(bench.path("tree")).unwrap();
-    let tree = format!("--tree=dir={}", bench.path("tree").display());
-    ostree(&bench.repo(), ["commit", "-b", "x", tree.as_str()]);
+    ostree::init(&sandbox.repo(), "archive");
+    fs::create_dir(sandbox.path("tree")).unwrap();
+    let tree = format!("--tree=dir={}", sandbox.path("tree").display());
+    ostree(&sandbox.repo(), ["commit", "-b", "x", tree.as_str()]);
     let home = gpg.home().to_str().unwrap();
-    bench
+    sandbox
         .run(["sign", "x", "--gpg-sign", &key, "--gpg-homedir", home])
         .ok();
     gpg.export(&key)
 }
 
-fn verify(bench: &Bench, key: &Path) -> Command {
-    bench.ostree_go(["verify", "x", "--gpg-keys", key.to_str().unwrap()])
+fn verify(sandbox: &Sandbox, key: &Path) -> Command {
+    sandbox.ostree_go(["verify", "x", "--gpg-keys", key.to_str().unwrap()])
 }
 
 #[test]
 fn a_failure_of_gnupg_is_no_failed_verification() {
-    let (bench, gpg) = (Bench::new(), Gpg::new());
-    let key = signed(&bench, &gpg);
-    run(&mut verify(&bench, &key)).ok();
-    let nowhere = bench.path("nowhere");
-    let out = run(verify(&bench, &key).env("PATH", &nowhere)).exits(1);
+    let (sandbox, gpg) = (Sandbox::new(), Gpg::new());
+    let key = signed(&sandbox, &gpg);
+    run(&mut verify(&sandbox, &key)).ok();
+    let nowhere = sandbox.path("nowhere");
+    let out = run(verify(&sandbox, &key).env("PATH", &nowhere)).exits(1);
     assert!(out.stderr.contains("cannot run `gpg`"), "{out}");
     let Some(injector) = Injector::new() else {
         return;
@@ -48,7 +48,7 @@ fn a_failure_of_gnupg_is_no_failed_verification() {
             if syscall == "execve" && when == 1 {
                 continue;
             }
-            let out = run(&mut injector.with(&fault, &verify(&bench, &key)));
+            let out = run(&mut injector.with(&fault, &verify(&sandbox, &key)));
             assert!(matches!(out.code(), Some(0 | 1)), "{fault}: {out}");
             assert!(!out.stderr.contains("signed"), "{fault}: {out}");
         }
@@ -57,13 +57,13 @@ fn a_failure_of_gnupg_is_no_failed_verification() {
 
 #[test]
 fn a_full_temporary_folder_is_a_full_disk() {
-    let (bench, gpg) = (Bench::new(), Gpg::new());
-    let key = signed(&bench, &gpg);
+    let (sandbox, gpg) = (Sandbox::new(), Gpg::new());
+    let key = signed(&sandbox, &gpg);
     let Some(tmpfs) = Tmpfs::mount(64 << 10) else {
         return;
     };
     tmpfs.fill();
-    let out = run(verify(&bench, &key).env("TMPDIR", tmpfs.path())).exits(75);
+    let out = run(verify(&sandbox, &key).env("TMPDIR", tmpfs.path())).exits(75);
     assert!(out.stderr.contains("No space left"), "{out}");
 }
 
@@ -72,14 +72,14 @@ fn too_few_threads_are_an_error_or_enough() {
     let Some(injector) = Injector::new() else {
         return;
     };
-    let bench = Bench::with_toys("arches: [x86_64]\nchannels: [\"go-sdk/${basearch}/stable\"]");
+    let sandbox = Sandbox::with_toys("arches: [x86_64]\nchannels: [\"go-sdk/${basearch}/stable\"]");
     let limited = |args: &[&str], when| {
         let fault = Fault {
             syscall: "clone3".to_owned(),
             when,
             effect: Effect::ErrorFromThereOn("EAGAIN"),
         };
-        let out = run(&mut injector.with(&fault, &bench.ostree_go(args.iter().copied())));
+        let out = run(&mut injector.with(&fault, &sandbox.ostree_go(args.iter().copied())));
         let code = out.code();
         assert!(
             code.is_some_and(|code| code != 101),
@@ -91,29 +91,29 @@ fn too_few_threads_are_an_error_or_enough() {
     for when in 1..=3 {
         limited(&["compose", "go.yaml"], when);
     }
-    bench.compose([]);
+    sandbox.compose([]);
     let export = ["export", "oci", "go-sdk/x86_64/stable", "--output", "image"];
     for args in [&["publish"][..], &["fsck"], &export] {
         for when in 1..=2 {
             limited(args, when);
         }
     }
-    bench.run(["publish"]).ok();
-    bench.run(["fsck"]).ok();
+    sandbox.run(["publish"]).ok();
+    sandbox.run(["fsck"]).ok();
 }
 
 #[test]
 fn nothing_is_writable_by_others_under_an_open_umask() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let script = "umask 000; \"$0\" init --repo repo && \"$0\" key generate --type ed25519 --output-dir keys";
-    let program = bench.ostree_go([]).get_program().to_owned();
+    let program = sandbox.ostree_go([]).get_program().to_owned();
     let mut shell = Command::new("sh");
     shell
         .args(["-c", script])
         .arg(program)
-        .current_dir(bench.path(""));
+        .current_dir(sandbox.path(""));
     run(&mut shell).ok();
-    let mut todo = vec![bench.path("")];
+    let mut todo = vec![sandbox.path("")];
     while let Some(folder) = todo.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
@@ -125,23 +125,29 @@ fn nothing_is_writable_by_others_under_an_open_umask() {
             }
         }
     }
-    let mode = |name: &str| fs::metadata(bench.path(name)).unwrap().permissions().mode() & 0o777;
+    let mode = |name: &str| {
+        fs::metadata(sandbox.path(name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
     assert_eq!(mode("keys"), 0o700);
     assert_eq!(mode("keys/secret.ed25519"), 0o600);
 }
 
 #[test]
 fn credentials_of_a_remote_are_its_owners_alone() {
-    let bench = Bench::new();
-    ostree::init(&bench.repo(), "archive");
+    let sandbox = Sandbox::new();
+    ostree::init(&sandbox.repo(), "archive");
     let url = "http://me:hush@127.0.0.1:9/repo";
-    bench
+    sandbox
         .run(["remote", "add", "acme", url, "--no-gpg-verify"])
         .ok();
-    let config = fs::read_to_string(bench.repo().join("config")).unwrap();
+    let config = fs::read_to_string(sandbox.repo().join("config")).unwrap();
     assert!(config.contains("http://127.0.0.1:9/repo"), "{config}");
     assert!(!config.contains("hush"), "{config}");
-    let path = bench.repo().join("acme.credentials");
+    let path = sandbox.repo().join("acme.credentials");
     assert_eq!(fs::read_to_string(&path).unwrap().trim(), "me:hush");
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
@@ -151,11 +157,11 @@ fn credentials_of_a_remote_are_its_owners_alone() {
         &["remote", "list"][..],
         &["remote", "list", "--format", "json"],
     ] {
-        let out = bench.run(args.iter().copied()).ok();
+        let out = sandbox.run(args.iter().copied()).ok();
         assert!(!out.stdout.contains("hush"), "{out}");
     }
-    let out = bench.run(["pull", "acme", "x", "--retries", "0"]);
+    let out = sandbox.run(["pull", "acme", "x", "--retries", "0"]);
     assert!(!out.stderr.contains("hush"), "{out}");
-    bench.run(["remote", "delete", "acme"]).ok();
+    sandbox.run(["remote", "delete", "acme"]).ok();
     assert!(!path.exists());
 }

@@ -129,8 +129,8 @@ fn set_signatures(repo: &Repo, commit: ostree_go_sdk::CommitId, packets: Vec<Vec
 
 #[test]
 fn signatures_that_a_server_has_multiplied_are_checked_once_or_refused() {
-    let bench = Bench::new();
-    let (repo, commit) = repo_with_commit(&bench);
+    let sandbox = Sandbox::new();
+    let (repo, commit) = repo_with_commit(&sandbox);
     let gpg = Gpg::new();
     let good = gpg.key("good");
     let key = SigningKey::Gpg {
@@ -167,8 +167,8 @@ fn signatures_that_a_server_has_multiplied_are_checked_once_or_refused() {
 
 #[test]
 fn garbage_for_a_signature_is_a_failed_verification() {
-    let bench = Bench::new();
-    let (repo, commit) = repo_with_commit(&bench);
+    let sandbox = Sandbox::new();
+    let (repo, commit) = repo_with_commit(&sandbox);
     let gpg = Gpg::new();
     let trusted = TrustedKeys::GpgFile(gpg.export(&gpg.key("good")));
     for garbage in [

@@ -192,6 +192,7 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ComposeError::VersionMismatch { .. } => {
             "set `version` in the treefile to the version of the source, or use another `source`"
         }
+        ComposeError::Partial { .. } => "compose or pull the release again",
         ComposeError::ReservedMetadata { .. } => "use a key that starts with your own domain name",
         ComposeError::NoTimestamp { .. } => "set `timestamp` in the treefile, or SOURCE_DATE_EPOCH",
         ComposeError::Layer(LayerError::Unmatched { .. }) => {

@@ -57,8 +57,11 @@ pub const NAMES: &[&str] = &[
     "compose.release-described",
     "compose.channel-moved",
     "compose.refs-set",
+    "transaction.marked",
     "transaction.folders-moved",
     "transaction.objects-moved",
+    "transaction.unmarked",
+    "refs.recorded",
     "transaction.ref-moved",
     "compose.committed",
 ];
@@ -86,6 +89,17 @@ pub const DEPLOY_NAMES: &[&str] = &[
 /// Every point that a pull passes.
 #[cfg(feature = "failpoints")]
 pub const PULL_NAMES: &[&str] = &["pull.fetched", "pull.locked", "pull.committed"];
+
+/// Every point that a prune passes, in its order.
+#[cfg(feature = "failpoints")]
+pub const PRUNE_NAMES: &[&str] = &[
+    "prune.refs-removed",
+    "prune.marked",
+    "prune.object-deleted",
+    "prune.commit-deleted",
+    "prune.synced",
+    "delta.hidden",
+];
 
 /// Every point that making a static delta passes.
 #[cfg(feature = "failpoints")]

@@ -113,6 +113,52 @@ pub(crate) fn pull_with_options(
     })
 }
 
+/// The kinds of libostree's lock on a repository (`.lock`). It counts how often a handle and
+/// its clones have taken it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockType {
+    /// Held by any number of writers of objects; every transaction holds it.
+    Shared,
+    /// Held by one process that deletes objects.
+    Exclusive,
+}
+
+impl LockType {
+    const fn to_ffi(self) -> ostree::ffi::OstreeRepoLockType {
+        match self {
+            Self::Shared => ostree::ffi::OSTREE_REPO_LOCK_SHARED,
+            Self::Exclusive => ostree::ffi::OSTREE_REPO_LOCK_EXCLUSIVE,
+        }
+    }
+}
+
+/// `ostree_repo_lock_push`: takes libostree's lock on a repository, waiting for it as long as the
+/// repository's `core.lock-timeout-secs` allows.
+pub(crate) fn lock_push(repo: &ostree::Repo, kind: LockType) -> Result<(), glib::Error> {
+    // SAFETY: as of `commit_transaction`.
+    checked(|error| unsafe {
+        ostree::ffi::ostree_repo_lock_push(
+            repo.to_glib_none().0,
+            kind.to_ffi(),
+            ptr::null_mut(),
+            error,
+        )
+    })
+}
+
+/// `ostree_repo_lock_pop`: releases a lock that [`lock_push`] has taken on the same repository.
+pub(crate) fn lock_pop(repo: &ostree::Repo, kind: LockType) -> Result<(), glib::Error> {
+    // SAFETY: as of `commit_transaction`. A lock of this kind is held, so libostree does not abort.
+    checked(|error| unsafe {
+        ostree::ffi::ostree_repo_lock_pop(
+            repo.to_glib_none().0,
+            kind.to_ffi(),
+            ptr::null_mut(),
+            error,
+        )
+    })
+}
+
 /// Returns unused memory to the system. The C library keeps what threads have
 /// freed, up to 32 MB a block.
 pub(crate) fn trim_memory() {

@@ -1,9 +1,11 @@
 //! Forgetting old releases, by plan and execute.
 
 use crate::catalog::{self, CommitKind};
+use crate::delta;
+use crate::failpoint;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
-use crate::repo::{Repo, RepoError};
+use crate::repo::{Deleted, RefMove, Repo, RepoError};
 use std::collections::BTreeSet;
 
 /// What to forget: releases that no channel's kept history has and that are old enough, then
@@ -123,9 +125,13 @@ impl PrunePlan<'_> {
         &self.forget
     }
 
-    /// Forgets. Does not wait: while another process composes or publishes, that is an error.
-    /// Killed half-way it has removed some of the refs, or of the objects that no ref needs; the
-    /// next prune removes the rest.
+    /// Removes the refs, and then the objects that no ref needs. Does not wait for another process
+    /// that composes or publishes: that is an error. A pull is waited for as long as the
+    /// repository's `core.lock-timeout-secs` says.
+    ///
+    /// Everything is durable when this returns. Killed at any moment, the refs are all there or
+    /// are removed by whoever works in the repository next, and every commit is complete or marked
+    /// as partial; the next prune deletes what is left.
     ///
     /// # Errors
     /// When another process works in the repository, or it cannot be written.
@@ -138,25 +144,22 @@ impl PrunePlan<'_> {
         };
         // Refs may have moved since the plan was made.
         let forget = self.prune.plan(repo)?.forget;
-        for (name, _) in &forget {
-            repo.remove_ref(name)?;
-        }
-        let depth = i32::try_from(self.prune.keep - 1).unwrap_or(i32::MAX);
-        let (_total, objects, bytes) = repo
-            .as_ostree()
-            .prune(
-                ostree::RepoPruneFlags::REFS_ONLY,
-                depth,
-                gio::Cancellable::NONE,
-            )
-            .map_err(|source| repo.failed("remove objects", source))?;
-        repo.as_ostree()
-            .prune_static_deltas(None, gio::Cancellable::NONE)
-            .map_err(|source| repo.failed("remove static deltas", source))?;
+        let removed = forget.iter().map(|(name, _)| RefMove::local(name, None));
+        repo.move_refs(&removed.collect::<Vec<_>>())?;
+        failpoint::hit("prune.refs-removed");
+        let deleted = collect(repo, self.prune.keep - 1)?;
         Ok(Pruned {
             refs: forget,
-            objects: objects.try_into().unwrap_or(0),
-            bytes,
+            objects: deleted.objects,
+            bytes: deleted.bytes,
         })
     }
+}
+
+/// Deletes the objects that no ref reaches, and the static deltas to commits that are gone. Of
+/// each ref, the commit and `depth` commits before it stay.
+pub(crate) fn collect(repo: &Repo, depth: usize) -> Result<Deleted, RepoError> {
+    let deleted = repo.prune_objects(depth)?;
+    delta::prune(repo)?;
+    Ok(deleted)
 }

@@ -15,7 +15,7 @@ use crate::http::InvalidUrl;
 use crate::kind::ErrorKind;
 use crate::oci::place::InvalidPlace;
 use crate::progress::Silent;
-use crate::repo::{Repo, RepoError};
+use crate::repo::{RefMove, Repo, RepoError};
 use crate::sign::gpg::{Keyring, PublicKey};
 use crate::sign::{self, SignError};
 use address::{checked_url, credentials_path, shown, split_credentials};
@@ -343,11 +343,12 @@ pub fn delete(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
     get(repo, name)?;
     let refs = refs(repo, name)?;
     let ostree = repo.as_ostree();
-    for short in &refs {
-        ostree
-            .set_ref_immediate(Some(name), short, None, gio::Cancellable::NONE)
-            .map_err(|source| repo.failed(&format!("remove ref {name}:{short}"), source))?;
-    }
+    let removed = refs.iter().map(|short| RefMove {
+        remote: Some(name.to_owned()),
+        name: short.clone(),
+        to: None,
+    });
+    repo.move_refs(&removed.collect::<Vec<_>>())?;
     // Last: who has refs of a remote that is gone cannot be told to delete them.
     ostree
         .remote_delete(name, gio::Cancellable::NONE)

@@ -1,16 +1,29 @@
 //! The repository: the one place that owns an [`ostree::Repo`].
 //!
-//! On disk a repository is libostree's (`config`, `objects/`, `refs/`, `tmp/`), plus one
-//! file of ours: `.ostree-go.lock`, taken by whoever moves refs. Object writers share
-//! libostree's own lock, which a prune takes alone; what a transaction has seen in the
-//! repository therefore stays until the transaction ends.
+//! On disk a repository is libostree's (`config`, `objects/`, `refs/`, `state/`, `tmp/`), plus
+//! two files of ours: `.ostree-go.lock`, taken by whoever moves refs, and while several refs
+//! move, `state/ostree-go.refs`. Object writers share libostree's own lock (`.lock`), which a
+//! prune takes alone: what a transaction has seen in the repository stays until its refs have
+//! moved.
 
+mod complete;
 mod damage;
+mod detached;
+mod objects;
+mod partial;
+mod prune;
+mod refs;
 mod scratch;
 mod seen;
 mod staging;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
+pub(crate) use complete::Completeness;
+pub(crate) use partial::Partial;
+pub(crate) use prune::Deleted;
+pub(crate) use refs::RefMove;
 pub(crate) use scratch::ScratchFolder;
 pub(crate) use seen::Seen;
 pub(crate) use staging::{NoRoom, Staging};
@@ -420,13 +433,6 @@ impl Repo {
             .map_err(|source| self.failed(&format!("look for commit {id}"), source))
     }
 
-    /// Says of a commit whether all it is made of is there.
-    pub(crate) fn mark_partial(&self, id: CommitId, partial: bool) -> Result<(), RepoError> {
-        let state = ostree::RepoCommitState::NORMAL;
-        ffi::mark_commit_partial(&self.inner, &id.to_string(), partial, state)
-            .map_err(|source| self.failed("mark a commit as partial", source))
-    }
-
     /// Reads a commit.
     pub(crate) fn commit(&self, id: CommitId) -> Result<Commit, RepoError> {
         let variant = self.metadata_object(ostree::ObjectType::Commit, &id.to_string())?;
@@ -462,61 +468,26 @@ impl Repo {
         Ok(glib::Variant::from_bytes_with_type(&bytes, trusted.type_()))
     }
 
-    /// A commit's detached metadata as it is, if it has any.
-    pub(crate) fn detached_variant(
-        &self,
-        id: CommitId,
-    ) -> Result<Option<glib::Variant>, RepoError> {
-        self.inner
-            .read_commit_detached_metadata(&id.to_string(), gio::Cancellable::NONE)
-            .map_err(|source| self.failed(&format!("read the metadata of {id}"), source))
-    }
-
-    /// Reads a commit's detached metadata; empty when it has none.
-    pub(crate) fn detached(
-        &self,
-        id: CommitId,
-    ) -> Result<BTreeMap<String, glib::Variant>, RepoError> {
-        let dict = self.detached_variant(id)?;
-        let entries = dict.as_ref().map(|dict| dict.iter().collect::<Vec<_>>());
-        Ok(entries
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|e| Some((e.child_value(0).get()?, e.child_value(1).as_variant()?)))
-            .collect())
-    }
-
-    /// Replaces a commit's detached metadata; within a transaction, when that is committed.
-    pub(crate) fn write_detached(
-        &self,
-        id: CommitId,
-        metadata: &glib::Variant,
-    ) -> Result<(), RepoError> {
-        self.inner
-            .write_commit_detached_metadata(&id.to_string(), Some(metadata), gio::Cancellable::NONE)
-            .map_err(|source| self.failed(&format!("write the metadata of {id}"), source))
-    }
-
-    /// Keeps other processes from moving refs until it is dropped.
+    /// Keeps other processes from moving refs until it is dropped. Moves of refs that a killed
+    /// process has begun are finished first.
     pub(crate) fn lock(&self, progress: &dyn Progress) -> Result<Lock, RepoError> {
-        lock(&self.path, progress)
+        let lock = lock(&self.path, progress)?;
+        self.finish_moves()?;
+        Ok(lock)
     }
 
     /// The same without waiting; `None` when another process has the lock.
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>, RepoError> {
         let path = self.path.join(LOCK);
-        Lock::try_exclusive(&path).map_err(|source| RepoError::Io {
+        let lock = Lock::try_exclusive(&path).map_err(|source| RepoError::Io {
             action: "lock",
             path,
             source,
-        })
-    }
-
-    /// Removes a ref at once. To be called with the [lock](Repo::lock) held.
-    pub(crate) fn remove_ref(&self, name: &RefName) -> Result<(), RepoError> {
-        self.inner
-            .set_ref_immediate(None, name.as_str(), None, gio::Cancellable::NONE)
-            .map_err(|source| self.failed(&format!("remove ref {name}"), source))
+        })?;
+        if lock.is_some() {
+            self.finish_moves()?;
+        }
+        Ok(lock)
     }
 
     /// Begins a transaction; one at a time in a process's use of this repository.

@@ -172,6 +172,7 @@ pub(super) fn promote(
             None
         };
         if let Some(state) = state {
+            transaction.keep_commit(*id);
             return Ok(ComposedChannel {
                 ref_name: channel.clone(),
                 commit: *id,

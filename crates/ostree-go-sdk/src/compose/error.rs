@@ -16,6 +16,7 @@ use crate::treefile::TreefileError;
 use crate::version::GoVersion;
 use std::error::Error as _;
 use std::fmt;
+use std::path::PathBuf;
 
 /// Why a compose failed. The repository's refs are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,14 @@ pub enum ComposeError {
     NotARelease {
         /// The commit.
         commit: CommitId,
+    },
+    /// What was to be promoted is not complete.
+    #[error("commit {commit} is incomplete in repository {}", path.display())]
+    Partial {
+        /// The commit.
+        commit: CommitId,
+        /// The repository.
+        path: PathBuf,
     },
     /// Setting up downloads.
     #[error(transparent)]
@@ -176,6 +185,7 @@ impl ComposeError {
                 ErrorKind::Mismatch
             }
             Self::UnusableLink { .. } => ErrorKind::UnsafeContent,
+            Self::Partial { .. } => ErrorKind::Drift,
             Self::ReleaseExists { .. } => ErrorKind::RefConflict,
             Self::Cancelled => ErrorKind::Cancelled,
         }

@@ -81,10 +81,10 @@ impl<'a> ComposePlan<'a> {
     /// Composes what is not there yet and moves the channels.
     ///
     /// Everything is in one transaction: afterwards either all releases and channels are there
-    /// and durable, or, after an error or a crash, the repository's refs are as they were. Only
-    /// the last step, when the refs move one after the other, can be cut in two: then a
-    /// release that is there has its layers, a channel its release, and the next compose
-    /// moves the rest.
+    /// and durable, or, after an error, the repository's refs are as they were. A crash leaves the
+    /// same, except while the refs move one after the other: then a release that is there has its
+    /// layers, a channel its release, and the next operation that locks the repository moves the
+    /// rest.
     /// Another compose in the same repository is waited for; pulls may run beside it, and a
     /// prune waits for the end.
     ///
@@ -116,7 +116,8 @@ fn is_unchanged(
     };
     let found = repo.detached(current)?;
     let found = found.get(metadata::SDK_INPUTHASH).and_then(|v| v.str());
-    Ok(found == Some(expected))
+    // One that lacks objects is composed again.
+    Ok(found == Some(expected) && repo.is_complete(current)?)
 }
 
 /// A planned release with its source at hand, if it needs one.
@@ -229,6 +230,9 @@ impl Run<'_> {
                     release.input_hash,
                 )?,
                 State::Read(source) => {
+                    if let Some(current) = repo.find(&release.spec.release_ref)? {
+                        repo.clear_damage(current)?;
+                    }
                     let info = source.info.clone();
                     let layers = Layers::new(release.spec);
                     let ingested =

@@ -57,7 +57,8 @@ impl Promote {
     /// Does it, in one transaction. Everything is durable when this returns.
     ///
     /// # Errors
-    /// When the commit is no release, or cannot be signed, or the repository cannot be written.
+    /// When the commit is no release, or lacks objects, or cannot be signed, or the repository
+    /// cannot be written.
     pub fn execute(self, repo: &Repo) -> Result<ComposedChannel, ComposeError> {
         let release = repo.commit(self.release)?;
         let has = |key| release.metadata.contains_key(key);
@@ -68,6 +69,12 @@ impl Promote {
         }
         let _lock = repo.lock(self.progress.as_ref())?;
         let transaction = repo.begin()?;
+        if !repo.is_complete(self.release)? {
+            return Err(ComposeError::Partial {
+                commit: self.release,
+                path: repo.path().to_owned(),
+            });
+        }
         let now = self.clock.now();
         let promoted = commits::promote(&transaction, &release, &self.channel, now, self.back)?;
         for key in &self.keys {

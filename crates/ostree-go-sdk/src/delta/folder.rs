@@ -1,9 +1,9 @@
 //! A delta's folder, as it is written.
 
 use super::format::Superblock;
-use super::{DeltaName, folder, remove_folder};
+use super::{DeltaName, folder};
 use crate::failpoint;
-use crate::fs::atomic;
+use crate::fs::atomic::{self, folder_of};
 use crate::repo::{Repo, RepoError};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -59,7 +59,7 @@ impl FreshDelta {
         };
         write().map_err(|source| failed(&to, source))?;
         failpoint::hit("delta.written");
-        remove_folder(&to)?;
+        discard(folder_of(self.folder.path()), &to)?;
         let fresh = self.folder.keep();
         fs::rename(&fresh, &to)
             .inspect_err(|_| {
@@ -90,10 +90,35 @@ pub(crate) fn sweep(repo: &Repo) -> Result<(), RepoError> {
     let entries = fs::read_dir(&tmp).map_err(|source| failed(&tmp, source))?;
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            remove_folder(&entry.path())?;
+            let path = entry.path();
+            fs::remove_dir_all(&path).map_err(|source| not_removed(&path, source))?;
         }
     }
     Ok(())
+}
+
+/// Removes a delta's folder, if it is there. It is moved to `tmp` first: one that has lost some of
+/// its parts must not be seen, as its commit may be made again.
+pub(super) fn discard(tmp: &Path, folder: &Path) -> Result<(), RepoError> {
+    let remove = || {
+        if !folder.try_exists()? {
+            return Ok(());
+        }
+        let hidden = tempfile::Builder::new().prefix(PREFIX).tempdir_in(tmp)?;
+        fs::rename(folder, hidden.path().join("removed"))?;
+        atomic::sync_directory(folder.parent())?;
+        failpoint::hit("delta.hidden");
+        hidden.close()
+    };
+    remove().map_err(|source| not_removed(folder, source))
+}
+
+fn not_removed(path: &Path, source: std::io::Error) -> RepoError {
+    RepoError::Io {
+        action: "remove static delta",
+        path: path.to_owned(),
+        source,
+    }
 }
 
 fn failed(path: &Path, source: std::io::Error) -> RepoError {

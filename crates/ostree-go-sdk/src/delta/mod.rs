@@ -100,18 +100,24 @@ fn superblock_bytes(repo: &Repo, name: &DeltaName) -> Result<Vec<u8>, DeltaError
 
 /// Removes a delta. That it is not there is no error.
 pub(crate) fn remove(repo: &Repo, name: &DeltaName) -> Result<(), RepoError> {
-    remove_folder(&folder(repo, name))
+    folder::discard(&repo.path().join("tmp"), &folder(repo, name))
 }
 
-fn remove_folder(path: &Path) -> Result<(), RepoError> {
-    match std::fs::remove_dir_all(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(RepoError::Io {
-            action: "remove static delta",
-            path: path.to_owned(),
-            source,
-        }),
-        _ => Ok(()),
+/// Removes the deltas to commits that are not in the repository, and what a killed process has
+/// left of others. To be called with the repository's lock held.
+pub(crate) fn prune(repo: &Repo) -> Result<(), RepoError> {
+    sweep(repo)?;
+    let names = repo
+        .as_ostree()
+        .list_static_delta_names(gio::Cancellable::NONE)
+        .map_err(|source| repo.failed("list static deltas", source))?;
+    for name in names.iter().filter_map(|name| name.parse().ok()) {
+        let name: DeltaName = name;
+        if !repo.has_commit(name.to)? {
+            remove(repo, &name)?;
+        }
     }
+    Ok(())
 }
 
 /// The folder of a delta's files.

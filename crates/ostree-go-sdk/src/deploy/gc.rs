@@ -9,6 +9,8 @@ use crate::failpoint;
 use crate::fs::lock::Lock;
 use crate::id::CommitId;
 use crate::progress::Progress;
+use crate::prune;
+use crate::repo::RefMove;
 use std::collections::HashSet;
 
 /// What a garbage collection removes.
@@ -87,29 +89,31 @@ impl LockedRoot<'_> {
                 gio::Cancellable::NONE,
             )
             .map_err(|error| self.repo.failed("list refs", error))?;
+        let mut removed = Vec::new();
         for (name, commit) in refs {
             let needed = commit
                 .parse::<CommitId>()
                 .is_ok_and(|id| self.state.get(id).is_some() || layers.contains(&id));
             if !needed {
                 let (remote, short) = match name.split_once(':') {
-                    Some((remote, short)) => (Some(remote), short),
+                    Some((remote, short)) => (Some(remote.to_owned()), short),
                     None => (None, name.as_str()),
                 };
-                self.set_any_ref(remote, short, None)?;
+                removed.push(RefMove {
+                    remote,
+                    name: short.to_owned(),
+                    to: None,
+                });
                 report.refs.push(name.to_string());
             }
         }
         report.refs.sort();
+        self.repo.move_refs(&removed)?;
         failpoint::hit("gc.refs-removed");
-        let (_, objects, bytes) = self
-            .repo
-            .as_ostree()
-            .prune(ostree::RepoPruneFlags::REFS_ONLY, 0, gio::Cancellable::NONE)
-            .map_err(|error| self.repo.failed("prune objects", error))?;
+        let deleted = prune::collect(&self.repo, 0)?;
         failpoint::hit("gc.pruned");
-        report.objects = u64::try_from(objects).unwrap_or(0);
-        report.bytes = bytes;
+        report.objects = deleted.objects;
+        report.bytes = deleted.bytes;
         Ok(report)
     }
 

@@ -12,7 +12,7 @@ use crate::fs::lock::Lock;
 use crate::fs::{atomic, tree};
 use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
-use crate::repo::{Repo, RepoError, RepoMode};
+use crate::repo::{RefMove, Repo, RepoError, RepoMode};
 use crate::sign::Verified;
 
 /// A root that nobody else changes until this is dropped.
@@ -357,22 +357,6 @@ impl<'r> LockedRoot<'r> {
         name: &RefName,
         commit: Option<CommitId>,
     ) -> Result<(), DeployError> {
-        self.set_any_ref(None, name.as_str(), commit)
-    }
-
-    pub(super) fn set_any_ref(
-        &self,
-        remote: Option<&str>,
-        name: &str,
-        commit: Option<CommitId>,
-    ) -> Result<(), DeployError> {
-        let commit = commit.map(|commit| commit.to_string());
-        let set = self.repo.as_ostree().set_ref_immediate(
-            remote,
-            name,
-            commit.as_deref(),
-            gio::Cancellable::NONE,
-        );
-        set.map_err(|error| self.repo.failed(&format!("set ref {name}"), error).into())
+        Ok(self.repo.move_ref(&RefMove::local(name, commit))?)
     }
 }

@@ -4,11 +4,10 @@ use super::error::{DeployError, io};
 use super::verify::{self, DamagedFile};
 use crate::checkout::{CheckedOut, CheckoutOptions, Listing, make};
 use crate::failpoint;
-use crate::ffi;
 use crate::fs::{atomic, tree};
 use crate::id::CommitId;
 use crate::progress::Progress;
-use crate::repo::{Repo, RepoMode};
+use crate::repo::{Partial, Repo, RepoMode};
 use rustix::fs::{CWD, RenameFlags};
 use std::fs::File;
 use std::path::Path;
@@ -74,25 +73,19 @@ pub(super) fn require(repo: &Repo, commit: CommitId) -> Result<(), DeployError> 
     whole(repo, commit, verify::absent(repo, commit)?)
 }
 
-/// Requires that nothing of a tree is damaged. Otherwise the damaged objects are removed from
-/// the repository, be it their content or the mode of their inode, and the commit is marked as
-/// partial before, so that pulling it again fetches them.
+/// Requires that nothing of a tree is damaged. Otherwise the damaged objects are deleted from the
+/// repository, be it their content or the mode of their inode, and the commits that need them are
+/// marked as partial, so that pulling the commit again fetches them.
 fn whole(repo: &Repo, commit: CommitId, damaged: Vec<DamagedFile>) -> Result<(), DeployError> {
     if damaged.is_empty() {
         return Ok(());
     }
-    let inner = repo.as_ostree();
-    let damaged_since = ostree::RepoCommitState::FSCK_PARTIAL;
-    // Without the mark the commit would count as whole with objects missing.
-    ffi::mark_commit_partial(inner, &commit.to_string(), true, damaged_since)
-        .map_err(|source| repo.failed("mark a commit as partial", source))?;
-    for object in damaged.iter().filter_map(|file| file.object.as_deref()) {
-        let (id, kind) = ostree::object_from_string(object);
-        // The commit was read a moment ago. Without it nothing would say that it is partial.
-        if kind != ostree::ObjectType::Commit {
-            let _ = inner.delete_object(kind, &id, gio::Cancellable::NONE);
-        }
-    }
+    // The damage is the error to report. Where this fails, it has to be repaired by hand.
+    let _ = repo
+        .mark_partial([commit], Partial::Damaged)
+        .and_then(|()| {
+            repo.delete_damaged(damaged.iter().filter_map(|file| file.object.as_deref()))
+        });
     Err(DeployError::Damaged {
         commit,
         files: damaged,

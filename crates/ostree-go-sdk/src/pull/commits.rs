@@ -9,7 +9,7 @@ use super::{Pull, PullError};
 use crate::http::Body;
 use crate::id::{CommitId, RefName};
 use crate::remote;
-use crate::repo::{Repo, RepoError};
+use crate::repo::{Completeness, Repo, RepoError};
 use std::collections::HashSet;
 
 /// What a server has for a ref.
@@ -63,11 +63,12 @@ pub(super) fn fetch(
         })?;
         found.push(Found::commit(commit));
     }
+    let complete = Completeness::of(repo)?;
     for (names, found) in names.chunks(AT_ONCE).zip(found.chunks_mut(AT_ONCE)) {
         some(
             server,
             pull,
-            (repo, scratch),
+            (repo, scratch, &complete),
             summary.as_ref(),
             names,
             found,
@@ -90,14 +91,14 @@ pub(super) fn fetch(
 fn some(
     server: &Server,
     pull: &Pull,
-    (repo, scratch): (&Repo, &Repo),
+    (repo, scratch, complete): (&Repo, &Repo, &Completeness<'_>),
     summary: Option<&Summary>,
     names: &[RefName],
     found: &mut [Found],
 ) -> Result<(), PullError> {
     let deltas: Vec<Option<Delta>> = found
         .iter()
-        .map(|found| choose(pull, repo, summary, found.commit))
+        .map(|found| choose(pull, repo, complete, summary, found.commit))
         .collect::<Result<_, _>>()?;
     let mut requests = Vec::new();
     for commit in found.iter() {
@@ -154,6 +155,7 @@ fn commit_requests(server: &Server, commit: CommitId) -> Result<[Request; 2], Pu
 fn choose(
     pull: &Pull,
     repo: &Repo,
+    complete: &Completeness<'_>,
     summary: Option<&Summary>,
     commit: CommitId,
 ) -> Result<Option<Delta>, RepoError> {
@@ -161,14 +163,14 @@ fn choose(
         return Ok(None);
     };
     // Deltas make whole trees.
-    if !pull.deltas || !pull.subpaths.is_empty() || repo.is_complete(commit)? {
+    if !pull.deltas || !pull.subpaths.is_empty() || complete.is_complete(commit)? {
         return Ok(None);
     }
     let mut best = None;
     for name in summary.deltas.get(&commit).into_iter().flatten() {
         let age = match name.from {
             None => None,
-            Some(from) if repo.is_complete(from)? => Some(repo.commit(from)?.timestamp),
+            Some(from) if complete.is_complete(from)? => Some(repo.commit(from)?.timestamp),
             Some(_) => continue,
         };
         best = best.max(Some((age, *name)));

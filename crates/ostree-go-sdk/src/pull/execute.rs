@@ -8,7 +8,7 @@ use super::limits;
 use super::preflight::{Origin, PlannedRef, Preflight, current};
 use super::server::{SIGNATURE_FILE, SUMMARY_FILE, Server};
 use super::{PullError, Pulled};
-use crate::catalog::CommitInfo;
+use crate::catalog::{CommitInfo, CommitKind};
 use crate::failpoint;
 use crate::fs::atomic;
 use crate::id::{CommitId, RefName};
@@ -16,7 +16,7 @@ use crate::kind::ErrorKind;
 use crate::object::sorted_dict;
 use crate::progress::{Event, Phase};
 use crate::remote::Verification;
-use crate::repo::{Repo, RepoError, Transaction};
+use crate::repo::{Completeness, Partial, RefMove, Repo, RepoError, Transaction};
 use crate::sign::Verified;
 use std::collections::HashSet;
 use std::{fs, io};
@@ -35,9 +35,10 @@ struct Fetched {
 impl Preflight<'_> {
     /// Fetches what is missing, checks it, and moves the refs.
     ///
-    /// Everything is in one transaction: after an error or a crash refs are as they were and
-    /// nothing that was fetched shows. What has come so far is kept aside, and the next pull
-    /// goes on from there. Other pulls and composes may run beside it.
+    /// Everything is in one transaction: after an error or a crash refs are as they were, or are
+    /// all moved by the next operation that locks the repository. What was fetched until then is
+    /// kept, and the next pull continues from there. Other pulls and composes may run at the same
+    /// time.
     ///
     /// # Errors
     /// When there is no room, the server fails for longer than the retries last, what it sends is
@@ -77,17 +78,27 @@ impl Preflight<'_> {
         })
     }
 
-    /// The commits that are not here whole: those on the refs, and those before them.
+    /// The commits that are not here whole: those on the refs, and those before them. One that is
+    /// here, and lacks objects, is marked as partial, and what is damaged of it goes.
     fn missing(&self) -> Result<Vec<CommitId>, RepoError> {
+        let complete = Completeness::of(self.repo)?;
         let mut seen = HashSet::new();
         let mut missing = Vec::new();
+        let mut torn = Vec::new();
         for planned in &self.refs {
             for commit in std::iter::once(planned.verified.value()).chain(&planned.history) {
-                if seen.insert(*commit) && !self.repo.is_complete(*commit)? {
+                if seen.insert(*commit) && !complete.is_complete(*commit)? {
                     missing.push(*commit);
+                    if self.repo.has_commit(*commit)? {
+                        torn.push(*commit);
+                    }
                 }
             }
         }
+        for commit in &torn {
+            self.repo.clear_damage(*commit)?;
+        }
+        self.repo.mark_partial(torn, Partial::Unfinished)?;
         Ok(missing)
     }
 
@@ -260,43 +271,39 @@ impl Preflight<'_> {
         let only_commits = self.pull.commit_metadata_only;
         let _lock = self.repo.lock(self.pull.progress.as_ref())?;
         failpoint::hit("pull.locked");
-        let remote = (!self.pull.mirror).then_some(self.remote.name.as_str());
-        for planned in self.refs.iter().filter(|_| !only_commits) {
-            // Another pull may have been faster.
-            let current = current(self.repo, &self.pull.local_name(&planned.name))?;
-            self.check_age(planned, current)?;
-            self.repo.as_ostree().transaction_set_ref(
-                remote,
-                planned.name.as_str(),
-                Some(&planned.verified.value().to_string()),
-            );
-        }
         for (name, commit) in &fetched.layers {
             // Such a ref never moves.
             if current(self.repo, &self.pull.local_name(name))?.is_none() {
-                self.repo.as_ostree().transaction_set_ref(
-                    remote,
-                    name.as_str(),
-                    Some(&commit.to_string()),
-                );
+                transaction.move_ref(self.moved(name, *commit));
             }
         }
-        // The commit object may get into its place before what it is made of. Until all of it has,
-        // a crash must leave a commit that says so.
-        for commit in &fetched.commits {
-            self.repo.mark_partial(*commit, true)?;
+        let mut refs: Vec<&PlannedRef> = self.refs.iter().filter(|_| !only_commits).collect();
+        refs.sort_by_key(|planned| rank(planned.info.kind));
+        for planned in refs {
+            // Another pull may have been faster.
+            let current = current(self.repo, &self.pull.local_name(&planned.name))?;
+            self.check_age(planned, current)?;
+            transaction.move_ref(self.moved(&planned.name, *planned.verified.value()));
+        }
+        let whole = !only_commits && self.pull.subpaths.is_empty();
+        if !whole {
+            transaction.leave_partial();
         }
         transaction.commit()?;
         failpoint::hit("pull.committed");
-        if !only_commits && self.pull.subpaths.is_empty() {
-            for commit in &fetched.commits {
-                self.repo.mark_partial(*commit, false)?;
-            }
-            if self.pull.takes_all() {
-                self.copy_summary()?;
-            }
+        if whole && self.pull.takes_all() {
+            self.copy_summary()?;
         }
         Ok(())
+    }
+
+    /// The move of a ref of the remote, or of a local one where it is mirrored.
+    fn moved(&self, name: &RefName, commit: CommitId) -> RefMove {
+        RefMove {
+            remote: (!self.pull.mirror).then(|| self.remote.name.clone()),
+            name: name.to_string(),
+            to: Some(commit),
+        }
     }
 
     /// Makes the summary that named the refs the repository's own: whoever is served by a mirror
@@ -320,5 +327,15 @@ impl Preflight<'_> {
             })?;
         }
         Ok(())
+    }
+}
+
+/// The order in which refs move: a release never stands without its layers, nor a channel without
+/// its release.
+const fn rank(kind: CommitKind) -> u8 {
+    match kind {
+        CommitKind::Layer => 0,
+        CommitKind::Release => 1,
+        CommitKind::Channel | CommitKind::Image | CommitKind::Other => 2,
     }
 }

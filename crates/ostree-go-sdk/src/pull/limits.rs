@@ -3,7 +3,7 @@
 use super::PullError;
 use super::image::Images;
 use super::preflight::{Download, PlannedRef, Preflight};
-use crate::repo::{Repo, RepoError};
+use crate::repo::{Completeness, RepoError};
 
 /// What there is to download for all refs together. What several share counts once.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,10 +17,10 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    pub(super) fn of(repo: &Repo, refs: &[PlannedRef]) -> Result<Self, RepoError> {
+    pub(super) fn of(complete: &Completeness<'_>, refs: &[PlannedRef]) -> Result<Self, RepoError> {
         let once = once(refs);
         let images = once.iter().filter_map(|planned| planned.image.as_deref());
-        let (bytes, unpacked) = Images::missing(repo, images)?;
+        let (bytes, unpacked) = Images::missing(complete, images)?;
         let mut cost = Self {
             bytes,
             is_known: true,

@@ -15,7 +15,7 @@ use crate::metadata as keys;
 use crate::object::sorted_dict;
 use crate::progress::Progress;
 use crate::remote::{self, Remote, RemoteError, Verification};
-use crate::repo::{Repo, RepoError, RepoMode, ScratchFolder};
+use crate::repo::{Completeness, Repo, RepoError, RepoMode, ScratchFolder};
 use crate::sign::{self, Proof, TrustedKeys, Verified};
 use std::time::Instant;
 
@@ -177,11 +177,13 @@ impl<'a> Preflight<'a> {
             cost: Cost::default(),
             bytes: 0,
         };
-        for (name, found) in preflight.fetch_commits()? {
-            let planned = preflight.look(&name, found)?;
+        let found = preflight.fetch_commits()?;
+        let complete = Completeness::of(repo)?;
+        for (name, found) in found {
+            let planned = preflight.look(&name, found, &complete)?;
             preflight.refs.push(planned);
         }
-        preflight.cost = Cost::of(repo, &preflight.refs)?;
+        preflight.cost = Cost::of(&complete, &preflight.refs)?;
         Ok(preflight)
     }
 
@@ -283,7 +285,12 @@ impl<'a> Preflight<'a> {
     }
 
     /// Checks everything a commit can be checked for before its content is there.
-    fn look(&self, name: &RefName, found: Found) -> Result<PlannedRef, PullError> {
+    fn look(
+        &self,
+        name: &RefName,
+        found: Found,
+        complete: &Completeness<'_>,
+    ) -> Result<PlannedRef, PullError> {
         let (commit, scratch) = (found.commit, &self.scratch.repo);
         let proof = self
             .proof(scratch, commit)
@@ -327,7 +334,7 @@ impl<'a> Preflight<'a> {
             name: name.clone(),
             verified: Verified::new(commit, proof),
             current: current(self.repo, &self.pull.local_name(name))?,
-            download: self.measure(&info, &found)?,
+            download: self.measure(&info, &found, complete)?,
             detached: sorted_dict(&scratch.detached(commit)?),
             history: found.history,
             delta: found.delta,
@@ -363,13 +370,18 @@ impl<'a> Preflight<'a> {
         })
     }
 
-    /// How much there is to download.
-    fn measure(&self, info: &CommitInfo, found: &Found) -> Result<Download, PullError> {
-        if self.repo.is_complete(info.id)? {
+    /// Returns how much there is to download of a commit.
+    fn measure(
+        &self,
+        info: &CommitInfo,
+        found: &Found,
+        complete: &Completeness<'_>,
+    ) -> Result<Download, PullError> {
+        if complete.is_complete(info.id)? {
             return Ok(Download::Nothing);
         }
         if let Some(image) = &found.image {
-            let (bytes, unpacked) = Images::missing(self.repo, [&**image])?;
+            let (bytes, unpacked) = Images::missing(complete, [&**image])?;
             // A header and padding for each file: a small one takes more than its own size.
             let allowed = bounds::allowed(info.bytes.map(|size| size.saturating_add(size / 2)));
             if unpacked > allowed {

@@ -1,21 +1,79 @@
-//! Commits whose objects are not what their checksums say.
+//! Damaged objects, and the commits that need them.
 
-use super::{Repo, RepoError};
+use super::objects::{Next, Object, ObjectKind, Objects};
+use super::{Completeness, Partial, Repo, RepoError};
 use crate::id::{CommitId, Sha256};
 use sha2::Digest;
+use std::collections::HashSet;
 use std::io;
 
 impl Repo {
-    /// Whether a commit and all it is made of are there, as far as the repository knows. A commit
-    /// whose own object is damaged is not.
+    /// Whether a commit is there, undamaged, not marked as partial, and every object that it is
+    /// made of is there. See [`Completeness`] for more than one commit.
     pub(crate) fn is_complete(&self, id: CommitId) -> Result<bool, RepoError> {
-        if !self.has_commit(id)? || self.is_damaged(id)? {
-            return Ok(false);
+        Completeness::of(self)?.is_complete(id)
+    }
+
+    /// Deletes objects that are damaged, by names such as `00ff….file`, so that a pull fetches them
+    /// anew. Commits that need one of them are first marked as damaged, durably. Commit objects
+    /// are left alone: without it nothing would tell that a commit is partial.
+    ///
+    /// # Errors
+    /// When a commit cannot be marked, or an object not be deleted.
+    pub(crate) fn delete_damaged<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Result<(), RepoError> {
+        let damaged = names.into_iter().filter_map(Object::parse);
+        let damaged = damaged.filter(|object| object.kind != ObjectKind::Commit);
+        self.delete_marked(&Objects::of(self)?, &damaged.collect())
+    }
+
+    /// Deletes the damaged objects of a commit that is marked as damaged, in the same way: whoever
+    /// writes objects leaves those that are there. Reads every object of the commit.
+    ///
+    /// # Errors
+    /// When a commit cannot be marked, or an object not be deleted.
+    pub(crate) fn clear_damage(&self, id: CommitId) -> Result<(), RepoError> {
+        let marked = self.partial(id)? == Some(Partial::Damaged);
+        if !marked || !self.has_commit(id)? || self.is_damaged(id)? {
+            return Ok(());
         }
-        let loaded = self.inner.load_commit(&id.to_string());
-        let (_, state) =
-            loaded.map_err(|source| self.failed(&format!("read commit {id}"), source))?;
-        Ok(!state.contains(ostree::RepoCommitState::PARTIAL))
+        let objects = Objects::of(self)?;
+        let (mut seen, mut damaged) = (HashSet::new(), HashSet::new());
+        objects.walk(id, &mut |object| {
+            if !seen.insert(object) {
+                return Ok(Next::Skip);
+            }
+            if objects.is_intact(object) {
+                return Ok(Next::Enter);
+            }
+            damaged.insert(object);
+            Ok(Next::Skip)
+        })?;
+        self.delete_marked(&objects, &damaged)
+    }
+
+    /// Marks the commits that need one of the objects, and deletes these.
+    fn delete_marked(
+        &self,
+        objects: &Objects<'_>,
+        damaged: &HashSet<Object>,
+    ) -> Result<(), RepoError> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let mut affected = Vec::new();
+        for object in objects.list()? {
+            if object.kind == ObjectKind::Commit && needs(objects, object.checksum.into(), damaged)
+            {
+                affected.push(object.checksum.into());
+            }
+        }
+        self.mark_partial(affected, Partial::Damaged)?;
+        damaged
+            .iter()
+            .try_for_each(|object| objects.delete(*object))
     }
 
     /// Removes the object of a commit that is there and damaged: whoever writes objects leaves
@@ -24,23 +82,14 @@ impl Repo {
         if !self.has_commit(id)? || !self.is_damaged(id)? {
             return Ok(());
         }
-        let checksum = id.to_string();
-        let (folder, rest) = checksum.split_at(2);
+        self.mark_partial([id], Partial::Damaged)?;
         // libostree's own call would take the signatures away as well.
-        let path = self.path.join(format!("objects/{folder}/{rest}.commit"));
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RepoError::Io {
-                action: "remove the damaged object",
-                path,
-                source: error,
-            }),
-            _ => Ok(()),
-        }
+        Objects::of(self)?.delete(Object::commit(id))
     }
 
     /// Returns whether the object of a commit that is there is not well-formed, or has another
     /// checksum.
-    fn is_damaged(&self, id: CommitId) -> Result<bool, RepoError> {
+    pub(super) fn is_damaged(&self, id: CommitId) -> Result<bool, RepoError> {
         let kind = ostree::ObjectType::Commit;
         let bytes = self.examine(kind, &id.to_string(), || self.commit_bytes(id))?;
         Ok(bytes.map_or(true, |bytes| {
@@ -86,4 +135,19 @@ impl Repo {
             Ok(()) => Ok(check()),
         }
     }
+}
+
+/// Whether a commit needs one of the objects, as far as its directories can be read.
+fn needs(objects: &Objects<'_>, commit: CommitId, damaged: &HashSet<Object>) -> bool {
+    let mut seen = HashSet::new();
+    let walked = objects.walk(commit, &mut |object| {
+        Ok(match seen.insert(object) {
+            false => Next::Skip,
+            // A damaged directory cannot be entered.
+            true if damaged.contains(&object) => Next::Stop,
+            true => Next::Enter,
+        })
+    });
+    // One that cannot be read to its end is damaged, too.
+    !matches!(walked, Ok(true))
 }

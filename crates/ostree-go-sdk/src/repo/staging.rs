@@ -1,6 +1,7 @@
 //! Where an open transaction has its objects.
 
-use super::{Repo, RepoError};
+use super::{Repo, RepoError, objects};
+use crate::id::CommitId;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::collections::HashSet;
@@ -76,12 +77,45 @@ impl Staging {
                 source: error.into(),
             })
         };
-        Ok(Self {
+        let staging = Self {
             folder: open(path)?,
             objects: open(&repo.path().join("objects"))?,
             room: Room::in_repo(repo)?,
             path: path.to_owned(),
-        })
+        };
+        staging.drop_commits()?;
+        Ok(staging)
+    }
+
+    /// The commits that are staged.
+    pub(super) fn commits(&self) -> Result<Vec<CommitId>, RepoError> {
+        let mut commits = Vec::new();
+        for (folder, path) in objects::folders(&self.path)? {
+            for name in objects::names(&path)? {
+                if let Some(rest) = name.strip_suffix(".commit") {
+                    commits.extend(format!("{folder}{rest}").parse::<CommitId>());
+                }
+            }
+        }
+        Ok(commits)
+    }
+
+    /// Removes the commits of a process that was killed, whose folder libostree goes on with. What
+    /// they are made of may have been pruned since.
+    fn drop_commits(&self) -> Result<(), RepoError> {
+        for (_, path) in objects::folders(&self.path)? {
+            for name in objects::names(&path)? {
+                if name.ends_with(".commit") || name.ends_with(".commitmeta") {
+                    let path = path.join(name);
+                    fs::remove_file(&path).map_err(|source| RepoError::Io {
+                        action: "remove",
+                        path,
+                        source,
+                    })?;
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn path(&self) -> &Path {

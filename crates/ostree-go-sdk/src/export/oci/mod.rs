@@ -23,7 +23,7 @@ use crate::id::{CommitId, Sha256};
 use crate::oci::{ImageLocation, format, is_name};
 use crate::progress::{Progress, Silent};
 use crate::registry::{RegistryOptions, is_tag};
-use crate::repo::Repo;
+use crate::repo::{Completeness, Repo};
 use crate::setters::setters;
 use frame::Coding;
 use image::{Document, LayerBlob, Release};
@@ -279,8 +279,9 @@ fn read(repo: &Repo, commit: CommitId) -> Result<Read, OciError> {
     let tree = Tree::read(repo, commit)?;
     let mut union: BTreeMap<TreePath, Node> = BTreeMap::new();
     let mut layers = Vec::new();
+    let complete = Completeness::of(repo).map_err(ExportError::from)?;
     for (name, layer) in &info.layers {
-        if !repo.is_complete(*layer).map_err(ExportError::from)? {
+        if !complete.is_complete(*layer).map_err(ExportError::from)? {
             return Err(OciError::NoLayer {
                 commit,
                 layer: name.clone(),

@@ -28,7 +28,7 @@ use crate::oci::{ImageLocation, format};
 use crate::progress::{Event, Phase};
 use crate::registry::{RegistryAuth, is_tag};
 use crate::remote::Remote;
-use crate::repo::{Repo, RepoError, Transaction};
+use crate::repo::{Completeness, Repo, RepoError, Transaction};
 use crate::store::{self, StoreError};
 use blob::{Blob, Input};
 use layout::Layout;
@@ -304,11 +304,12 @@ impl Images {
         images: &[&Image],
         come: &[CommitId],
     ) -> Result<Vec<(RefName, CommitId)>, PullError> {
+        let complete = Completeness::of(repo)?;
         let mut refs = Vec::new();
         for layer in images.iter().flat_map(|image| &image.layers) {
             let id = layer.packed.id;
             if let Some(name) = layer.ref_name()
-                && (come.contains(&id) || repo.is_complete(id)?)
+                && (come.contains(&id) || complete.is_complete(id)?)
             {
                 refs.push((name, id));
             }
@@ -319,14 +320,14 @@ impl Images {
     /// Bytes that the layers take which the repository does not have: as they come, and as they
     /// become. A layer that several images have counts once.
     pub(super) fn missing<'i>(
-        repo: &Repo,
+        complete: &Completeness<'_>,
         images: impl IntoIterator<Item = &'i Image>,
     ) -> Result<(u64, u64), RepoError> {
         let mut seen = HashSet::new();
         let mut sum = (0, 0);
         for layer in images.into_iter().flat_map(|image| &image.layers) {
             let id = layer.packed.id;
-            if seen.insert(id) && !repo.is_complete(id)? {
+            if seen.insert(id) && !complete.is_complete(id)? {
                 sum = (sum.0 + layer.size, sum.1 + layer.unpacked);
             }
         }
@@ -405,9 +406,10 @@ impl Images {
             objects: landing.objects,
             layers: Vec::new(),
         };
+        let complete = Completeness::of(transaction.repo())?;
         for layer in images.iter().flat_map(|image| &image.layers) {
             let id = layer.packed.id;
-            if !transaction.repo().is_complete(id)? && !fetched.layers.contains(&id) {
+            if !fetched.layers.contains(&id) && !complete.is_complete(id)? {
                 fetched.layers.push(id);
             }
         }

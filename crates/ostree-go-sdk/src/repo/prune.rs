@@ -1,0 +1,240 @@
+//! Deleting the objects that no ref reaches.
+
+use super::objects::{Next, Object, ObjectKind, Objects};
+use super::{Partial, Repo, RepoError};
+use crate::failpoint;
+use crate::ffi::{self, LockType};
+use crate::fs::atomic;
+use crate::id::{CommitId, InvalidChecksum, Sha256};
+use std::collections::{BTreeSet, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Holds libostree's own lock on a repository's objects until it is dropped.
+#[derive(Debug)]
+pub(crate) struct ObjectsLock<'r> {
+    repo: &'r Repo,
+    kind: LockType,
+}
+
+impl Drop for ObjectsLock<'_> {
+    fn drop(&mut self) {
+        // The kernel releases it at the latest when the process ends.
+        let _ = ffi::lock_pop(&self.repo.inner, self.kind);
+    }
+}
+
+/// What a prune has deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Deleted {
+    pub(crate) objects: u64,
+    /// Bytes of their files.
+    pub(crate) bytes: u64,
+}
+
+impl Repo {
+    /// Keeps other processes from deleting objects.
+    pub(super) fn keep_objects(&self) -> Result<ObjectsLock<'_>, RepoError> {
+        self.lock_objects(LockType::Shared)
+    }
+
+    /// Waits until no transaction is open, for as long as the repository's
+    /// `core.lock-timeout-secs` says, and keeps others from beginning one.
+    pub(crate) fn lock_out_writers(&self) -> Result<ObjectsLock<'_>, RepoError> {
+        self.lock_objects(LockType::Exclusive)
+    }
+
+    fn lock_objects(&self, kind: LockType) -> Result<ObjectsLock<'_>, RepoError> {
+        ffi::lock_push(&self.inner, kind).map_err(|source| self.failed("lock objects", source))?;
+        Ok(ObjectsLock { repo: self, kind })
+    }
+
+    /// Deletes every object that no ref reaches: of each ref, the commit and `depth` commits
+    /// before it stay. Numbers are those of `ostree prune --refs-only`.
+    ///
+    /// Commits are marked as partial, durably, before an object of theirs is deleted. They go
+    /// after all that they are made of, and their marks last. Whenever this ends early, the
+    /// commits that are left are complete or marked.
+    ///
+    /// # Errors
+    /// When a transaction stays open, or an object cannot be read or deleted. Nothing is deleted
+    /// when a commit or directory that a ref reaches is not well-formed.
+    pub(crate) fn prune_objects(&self, depth: usize) -> Result<Deleted, RepoError> {
+        let _lock = self.lock_out_writers()?;
+        let objects = Objects::of(self)?;
+        let reachable = reachable(&objects, depth)?;
+        let all = objects.list()?;
+        let mut doomed = Vec::new();
+        for object in all {
+            if !reachable.contains(&object) && !self.links_to(object, &reachable)? {
+                doomed.push(object);
+            }
+        }
+        doomed.sort_unstable();
+        let mut deleted = Deleted::default();
+        for object in &doomed {
+            deleted.objects += 1;
+            deleted.bytes += objects.size(*object)?.unwrap_or(0);
+        }
+        self.delete(&objects, &doomed)?;
+        Ok(deleted)
+    }
+
+    /// Deletes objects in the order of their kinds.
+    fn delete(&self, objects: &Objects<'_>, doomed: &[Object]) -> Result<(), RepoError> {
+        let first_commit = doomed.partition_point(|object| object.kind != ObjectKind::Commit);
+        let (parts, commits) = doomed.split_at(first_commit);
+        let ids = || commits.iter().map(|commit| CommitId::from(commit.checksum));
+        self.mark_partial(ids(), Partial::Unfinished)?;
+        failpoint::hit("prune.marked");
+        for object in parts {
+            objects.delete(*object)?;
+            failpoint::hit("prune.object-deleted");
+        }
+        for id in ids() {
+            // Takes the signatures too, and leaves a tombstone where the repository wants one.
+            let kind = ostree::ObjectType::Commit;
+            self.inner
+                .delete_object(kind, &id.to_string(), gio::Cancellable::NONE)
+                .map_err(|source| self.failed(&format!("delete commit {id}"), source))?;
+            failpoint::hit("prune.commit-deleted");
+        }
+        self.sync_folders(doomed)?;
+        failpoint::hit("prune.synced");
+        // No transaction is open: a mark without a commit is that of one that was just deleted,
+        // or what a killed process has left.
+        let mut stale = Vec::new();
+        for id in self.marked_partial()? {
+            if !objects.has(Object::commit(id))? {
+                stale.push(id);
+            }
+        }
+        self.unmark_partial(stale)
+    }
+
+    /// Makes the names in the folders of objects durable.
+    fn sync_folders(&self, objects: &[Object]) -> Result<(), RepoError> {
+        if !self.syncs() {
+            return Ok(());
+        }
+        let folders: BTreeSet<u8> = objects.iter().map(|object| object.checksum.0[0]).collect();
+        for folder in folders {
+            let path = self.path.join(format!("objects/{folder:02x}"));
+            atomic::sync_directory(Some(&path)).map_err(|source| RepoError::Io {
+                action: "sync",
+                path,
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether an object is a link to one of `reachable`.
+    fn links_to(&self, object: Object, reachable: &HashSet<Object>) -> Result<bool, RepoError> {
+        if object.kind != ObjectKind::PayloadLink {
+            return Ok(false);
+        }
+        let path = object.loose_path(self.inner.mode());
+        let path = self.path.join("objects").join(path);
+        // `../00/ff….file`. Source: `_ostree_loose_path`, `OSTREE_OBJECT_TYPE_PAYLOAD_LINK`.
+        let target = match std::fs::read_link(&path) {
+            Ok(target) => target,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(source) => {
+                return Err(RepoError::Io {
+                    action: "read",
+                    path,
+                    source,
+                });
+            }
+        };
+        let target = target.to_string_lossy();
+        let mut parts = target.trim_start_matches("../").split(['/', '.']);
+        let (folder, rest) = (parts.next(), parts.next());
+        let checksum = format!("{}{}", folder.unwrap_or(""), rest.unwrap_or(""));
+        let checksum: Option<Sha256> = checksum.parse().ok();
+        Ok(checksum.is_some_and(|id| reachable.contains(&Object::file(id.into()))))
+    }
+
+    /// Every commit that a ref names, remotes' and mirrored collections' included.
+    fn heads(&self) -> Result<BTreeSet<CommitId>, RepoError> {
+        let flags = ostree::RepoListRefsExtFlags::NONE;
+        let refs = self
+            .inner
+            .list_refs_ext(None, flags, gio::Cancellable::NONE);
+        let refs = refs.map_err(|source| self.failed("list refs", source))?;
+        let mut commits = BTreeSet::new();
+        for (name, commit) in refs {
+            commits.insert(self.head(&name, &commit)?);
+        }
+        // libostree lists these by a call that has no binding.
+        let mirrors = self.path.join("refs/mirrors");
+        for path in files(&mirrors).map_err(|source| RepoError::Io {
+            action: "read",
+            path: mirrors,
+            source,
+        })? {
+            let commit = std::fs::read_to_string(&path);
+            let commit = commit.map_err(|source| RepoError::Io {
+                action: "read",
+                path: path.clone(),
+                source,
+            })?;
+            commits.insert(self.head(&path.to_string_lossy(), commit.trim())?);
+        }
+        Ok(commits)
+    }
+
+    /// Without knowing all that refs name, nothing may be deleted.
+    fn head(&self, name: &str, commit: &str) -> Result<CommitId, RepoError> {
+        commit.parse().map_err(|invalid| {
+            let invalid: InvalidChecksum = invalid;
+            let invalid = glib::Error::new(gio::IOErrorEnum::InvalidData, &invalid.to_string());
+            self.failed(&format!("read ref {name}"), invalid)
+        })
+    }
+}
+
+/// Every file below a folder, which need not be there.
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => folders.push(entry.path()),
+                false => files.push(entry.path()),
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Every object that a ref reaches.
+fn reachable(objects: &Objects<'_>, depth: usize) -> Result<HashSet<Object>, RepoError> {
+    let repo = objects.repo();
+    let mut reached = HashSet::new();
+    for head in repo.heads()? {
+        let mut next = Some(head);
+        let mut left = depth;
+        while let Some(id) = next
+            && objects.has(Object::commit(id))?
+        {
+            reached.insert(Object::commit(id));
+            objects.walk(id, &mut |object| {
+                Ok(match reached.insert(object) {
+                    true => Next::Enter,
+                    false => Next::Skip,
+                })
+            })?;
+            next = repo.commit(id)?.parent.filter(|_| left > 0);
+            left = left.saturating_sub(1);
+        }
+    }
+    Ok(reached)
+}

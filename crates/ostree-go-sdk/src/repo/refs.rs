@@ -1,0 +1,295 @@
+//! Moving refs: in order, all or none, and durable.
+//!
+//! A single ref moves by one rename. When several move, they are first recorded in
+//! `state/ostree-go.refs`, which is removed when all of them have moved and are durable. Whoever
+//! takes the repository's lock next finishes what a killed process has begun.
+
+use super::{Repo, RepoError};
+use crate::failpoint;
+use crate::fs::atomic;
+use crate::id::{CommitId, RefName};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A ref, and the commit that it is to name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RefMove {
+    /// The remote that the ref is of; `None` for a local one.
+    pub(crate) remote: Option<String>,
+    /// The ref's name, without the remote's.
+    pub(crate) name: String,
+    /// `None` removes the ref.
+    pub(crate) to: Option<CommitId>,
+}
+
+impl RefMove {
+    /// Moves a local ref.
+    pub(crate) fn local(name: &RefName, to: Option<CommitId>) -> Self {
+        Self {
+            remote: None,
+            name: name.to_string(),
+            to,
+        }
+    }
+
+    /// `remote:name`, or `name`.
+    fn refspec(&self) -> String {
+        match &self.remote {
+            Some(remote) => format!("{remote}:{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The ref's file, below the repository. Source: `_ostree_repo_write_ref`.
+    fn path(&self) -> PathBuf {
+        let folder = match &self.remote {
+            Some(remote) => Path::new("refs/remotes").join(remote),
+            None => PathBuf::from("refs/heads"),
+        };
+        folder.join(&self.name)
+    }
+}
+
+/// A move with the commit that the ref names before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Recorded {
+    from: Option<CommitId>,
+    moved: RefMove,
+}
+
+/// The first line of a record.
+const HEADER: &str = "ostree-go refs 1";
+
+/// How a record says that there is no ref.
+const NONE: &str = "-";
+
+impl Repo {
+    /// Moves refs in the given order, durably. To be called with the [lock](Repo::lock) held.
+    ///
+    /// After an error the refs that had moved are back where they were. Where that fails as well,
+    /// and after a crash, whoever takes the lock next moves the others.
+    pub(crate) fn move_refs(&self, moves: &[RefMove]) -> Result<(), RepoError> {
+        let mut recorded: Vec<Recorded> = Vec::new();
+        for moved in moves {
+            let from = self.find_any(moved)?;
+            // A ref that is set twice keeps its place, unless it is set to something else.
+            let is_same = |other: &Recorded| {
+                other.moved.remote == moved.remote && other.moved.name == moved.name
+            };
+            recorded.retain(|other| !is_same(other) || other.moved.to == moved.to);
+            if from != moved.to && !recorded.iter().any(is_same) {
+                let moved = moved.clone();
+                recorded.push(Recorded { from, moved });
+            }
+        }
+        match recorded.as_slice() {
+            [] => return Ok(()),
+            [one] => return self.move_ref(&one.moved),
+            all => self.record(all)?,
+        }
+        failpoint::hit("refs.recorded");
+        let mut done = self.move_all(&recorded);
+        if done.is_err() && self.move_back(&recorded).is_err() {
+            // The record stays for whoever can write again.
+            return done;
+        }
+        if let Err(error) = self.forget_record() {
+            done = done.and(Err(error));
+        }
+        done
+    }
+
+    /// Moves one ref, durably.
+    pub(crate) fn move_ref(&self, moved: &RefMove) -> Result<(), RepoError> {
+        self.set(moved)?;
+        self.sync_refs([moved])
+    }
+
+    /// Finishes the moves that another process has recorded and begun. A ref that has been moved
+    /// to another commit since, and one whose commit is gone, stays where it is. To be called
+    /// with the lock held.
+    pub(super) fn finish_moves(&self) -> Result<(), RepoError> {
+        let path = self.record_path();
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            text => text.map_err(|source| RepoError::Io {
+                action: "read",
+                path: path.clone(),
+                source,
+            })?,
+        };
+        let recorded = parse(&text).ok_or_else(|| {
+            let what = format!("expected `{HEADER}` and lines `FROM TO REF`");
+            RepoError::Io {
+                action: "understand the recorded moves of refs in",
+                path,
+                source: io::Error::new(io::ErrorKind::InvalidData, what),
+            }
+        })?;
+        for Recorded { from, moved } in &recorded {
+            let is_there = match moved.to {
+                Some(commit) => self.has_commit(commit)?,
+                None => true,
+            };
+            if is_there && self.find_any(moved)? == *from {
+                self.set(moved)?;
+            }
+        }
+        self.sync_refs(recorded.iter().map(|recorded| &recorded.moved))?;
+        self.forget_record()
+    }
+
+    fn move_all(&self, recorded: &[Recorded]) -> Result<(), RepoError> {
+        for Recorded { moved, .. } in recorded {
+            self.set(moved)?;
+            failpoint::hit("transaction.ref-moved");
+        }
+        self.sync_refs(recorded.iter().map(|recorded| &recorded.moved))
+    }
+
+    fn move_back(&self, recorded: &[Recorded]) -> Result<(), RepoError> {
+        for Recorded { from, moved } in recorded.iter().rev() {
+            let back = RefMove {
+                to: *from,
+                ..moved.clone()
+            };
+            if self.find_any(&back)? != back.to {
+                self.set(&back)?;
+            }
+        }
+        self.sync_refs(recorded.iter().map(|recorded| &recorded.moved))
+    }
+
+    fn find_any(&self, moved: &RefMove) -> Result<Option<CommitId>, RepoError> {
+        let refspec = moved.refspec();
+        let flags = ostree::RepoResolveRevExtFlags::LOCAL_ONLY;
+        let found = self.inner.resolve_rev_ext(&refspec, true, flags);
+        let found = found.map_err(|e| self.failed(&format!("read ref {refspec}"), e))?;
+        Ok(found.and_then(|checksum| checksum.parse().ok()))
+    }
+
+    fn set(&self, moved: &RefMove) -> Result<(), RepoError> {
+        let commit = moved.to.map(|commit| commit.to_string());
+        let (remote, name) = (moved.remote.as_deref(), moved.name.as_str());
+        let none = gio::Cancellable::NONE;
+        let set = self
+            .inner
+            .set_ref_immediate(remote, name, commit.as_deref(), none);
+        set.map_err(|source| {
+            let action = match moved.to {
+                Some(_) => "move",
+                None => "remove",
+            };
+            self.failed(&format!("{action} ref {}", moved.refspec()), source)
+        })
+    }
+
+    /// Makes the names of refs durable. libostree syncs the files, and not their folders.
+    fn sync_refs<'m>(&self, moves: impl IntoIterator<Item = &'m RefMove>) -> Result<(), RepoError> {
+        if !self.syncs() {
+            return Ok(());
+        }
+        let mut folders = BTreeSet::new();
+        for moved in moves {
+            // Those above may be new, too.
+            let path = moved.path();
+            let above = path.ancestors().skip(1);
+            folders.extend(
+                above
+                    .take_while(|at| *at != Path::new(""))
+                    .map(Path::to_owned),
+            );
+        }
+        for folder in folders.iter().rev() {
+            let path = self.path.join(folder);
+            match atomic::sync_directory(Some(&path)) {
+                // The ref was to be removed, and was never there.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                synced => synced.map_err(|source| RepoError::Io {
+                    action: "sync",
+                    path,
+                    source,
+                })?,
+            }
+        }
+        Ok(())
+    }
+
+    fn record_path(&self) -> PathBuf {
+        self.state().join("ostree-go.refs")
+    }
+
+    fn record(&self, recorded: &[Recorded]) -> Result<(), RepoError> {
+        let path = self.record_path();
+        // Written with the lock held, so that the name is free, but for what a killed process
+        // has left.
+        let new = path.with_extension("refs.new");
+        let write = || {
+            fs::create_dir_all(self.state())?;
+            let mut file = File::create(&new)?;
+            file.write_all(render(recorded).as_bytes())?;
+            atomic::rename(&file, &new, &path)
+        };
+        write().map_err(|source| {
+            let _ = fs::remove_file(&new);
+            let _ = fs::remove_file(&path);
+            RepoError::Io {
+                action: "write",
+                path: path.clone(),
+                source,
+            }
+        })
+    }
+
+    fn forget_record(&self) -> Result<(), RepoError> {
+        let path = self.record_path();
+        fs::remove_file(&path).map_err(|source| RepoError::Io {
+            action: "remove",
+            path,
+            source,
+        })?;
+        // One that came back after a power cut would undo later moves.
+        self.sync_state()
+    }
+}
+
+fn render(recorded: &[Recorded]) -> String {
+    let text = |commit: Option<CommitId>| match commit {
+        Some(commit) => commit.to_string(),
+        None => NONE.to_owned(),
+    };
+    let lines = recorded.iter().map(|Recorded { from, moved }| {
+        format!("{} {} {}\n", text(*from), text(moved.to), moved.refspec())
+    });
+    format!("{HEADER}\n{}", lines.collect::<String>())
+}
+
+fn parse(text: &str) -> Option<Vec<Recorded>> {
+    let commit = |text: &str| match text {
+        NONE => Some(None),
+        text => text.parse().ok().map(Some),
+    };
+    let mut lines = text.lines();
+    if lines.next() != Some(HEADER) {
+        return None;
+    }
+    let parse = |line: &str| {
+        let mut words = line.split(' ');
+        let (from, to, refspec) = (words.next()?, words.next()?, words.next()?);
+        let (remote, name) = match refspec.split_once(':') {
+            Some((remote, name)) => (Some(remote.to_owned()), name),
+            None => (None, refspec),
+        };
+        Some(Recorded {
+            from: commit(from)?,
+            moved: RefMove {
+                remote,
+                name: name.to_owned(),
+                to: commit(to)?,
+            },
+        })
+    };
+    lines.map(parse).collect()
+}
