@@ -140,7 +140,7 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
-pub use oci::{ImageLocation, InvalidLocation, InvalidPlace};
+pub use oci::{ImageLocation, InvalidPlace, InvalidLocation};
 pub use overlay::{
     Overlaid, Overlay, OverlayDifference, OverlayError, OverlayPlan, OverlaySide, OverlayWarning,
 };
@@ -160,7 +160,7 @@ pub use sign::{
 };
 pub use source::{EntryProblem, Form, Limits, RpmProblem, SourceError, SourceInfo};
 pub use store::StoreError;
-pub use treefile::{ArchTreefile, RpmFile, RpmPlace, SourceSpec, Treefile, TreefileError};
+pub use treefile::{ArchTreefile, RpmFile, RpmLocation, SourceSpec, Treefile, TreefileError};
 pub use upstream::{Upstream, UpstreamError, UpstreamProof};
 pub use version::{GoVersion, InvalidVersion};
 

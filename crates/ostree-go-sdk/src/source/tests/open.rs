@@ -45,7 +45,7 @@ fn sha(bytes: &[u8]) -> Option<Sha256> {
     Some(digest::of(bytes))
 }
 
-/// What opening and reading a source comes to.
+/// A fixture for opening and reading sources.
 struct Setup {
     dir: tempfile::TempDir,
     goproxy: Option<String>,
@@ -105,7 +105,7 @@ impl Setup {
 }
 
 #[test]
-fn files_are_told_apart_by_their_content() {
+fn the_form_is_detected_from_the_content() {
     let setup = setup();
     let tar = setup.file("a.bin", &tar_gz());
     assert_eq!(
@@ -176,7 +176,7 @@ fn urls_need_a_digest_or_a_pin() {
     assert_eq!(
         setup.error(&url("go.tar.gz", None)),
         format!(
-            "{}/go.tar.gz has no SHA-256 and no pin, expected one of them",
+            "{}/go.tar.gz has neither a SHA-256 nor a pin, expected one of them",
             server.url
         )
     );
@@ -213,7 +213,7 @@ fn urls_need_a_digest_or_a_pin() {
 }
 
 #[test]
-fn the_index_says_which_file_and_the_pin_must_agree() {
+fn the_index_selects_the_file_and_the_pin_must_match() {
     let server = TestServer::start(|_, request, stream| {
         if request.path.starts_with("/dl/?") {
             assert_eq!(request.path, "/dl/?mode=json&include=all");
