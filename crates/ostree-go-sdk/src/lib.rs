@@ -140,7 +140,7 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
-pub use oci::{ImageLocation, InvalidPlace, InvalidLocation};
+pub use oci::{ImageLocation, InvalidImageSource, InvalidLocation};
 pub use overlay::{
     Overlaid, Overlay, OverlayDifference, OverlayError, OverlayPlan, OverlaySide, OverlayWarning,
 };

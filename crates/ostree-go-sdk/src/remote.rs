@@ -13,7 +13,7 @@ use crate::ffi;
 use crate::fs::atomic;
 use crate::http::InvalidUrl;
 use crate::kind::ErrorKind;
-use crate::oci::place::InvalidPlace;
+use crate::oci::image_source::InvalidImageSource;
 use crate::progress::Silent;
 use crate::repo::{Repo, RepoError, RepoMode};
 use address::{checked_url, shown};
@@ -127,12 +127,12 @@ pub enum RemoteError {
     },
     /// A URL that names no images.
     #[error("remote `{name}` cannot be added")]
-    InvalidPlace {
+    InvalidImageSource {
         /// The remote.
         name: String,
         /// Why.
         #[source]
-        source: InvalidPlace,
+        source: InvalidImageSource,
     },
     /// A URL that names one image, where refs tell which.
     #[error("remote `{name}` cannot be added: {url} has a tag, and refs say which one")]
@@ -192,7 +192,7 @@ impl RemoteError {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::InvalidName { .. }
             | Self::InvalidUrl { .. }
-            | Self::InvalidPlace { .. }
+            | Self::InvalidImageSource { .. }
             | Self::Tagged { .. }
             | Self::Exists { .. }
             | Self::NoKeys { .. }
