@@ -5,7 +5,7 @@ use super::state::{Action, Activation, Deployment, State};
 use super::verify::DamagedFile;
 use super::{Root, keeper, link_name, make_directory, place, verify};
 use crate::arch::Arch;
-use crate::catalog::{CommitInfo, CommitKind, KEEPERS};
+use crate::catalog::{CommitInfo, CommitKind, DEPLOYMENT_REF_PREFIX};
 use crate::checkout::{CheckedOut, Listing};
 use crate::failpoint;
 use crate::fs::lock::{Lock, LockError};
@@ -399,7 +399,8 @@ impl<'r> LockedRoot<'r> {
             self.save()?;
         }
         for (name, commit) in self.repo.refs()? {
-            if name.as_str().starts_with(KEEPERS) && self.state.get(commit).is_none() {
+            if name.as_str().starts_with(DEPLOYMENT_REF_PREFIX) && self.state.get(commit).is_none()
+            {
                 self.set_ref(&name, None)?;
             }
         }

@@ -48,7 +48,7 @@ pub use switch::RolledBack;
 pub use verify::{DamagedFile, FileProblem};
 
 use crate::arch::Arch;
-use crate::catalog::KEEPERS;
+use crate::catalog::DEPLOYMENT_REF_PREFIX;
 use crate::checkout::Listing;
 use crate::clock::{Clock, SystemClock};
 use crate::id::{CommitId, RefName};
@@ -268,7 +268,7 @@ fn link_name(deployment: &Deployment) -> String {
 
 /// The ref that keeps a deployment's objects.
 fn keeper(commit: CommitId) -> Result<RefName, DeployError> {
-    let name = format!("{KEEPERS}{commit}").parse();
+    let name = format!("{DEPLOYMENT_REF_PREFIX}{commit}").parse();
     // A constant and hexadecimal digits are always a ref.
     name.map_err(|_| DeployError::NoSuchDeployment {
         name: commit.to_string(),
