@@ -5,7 +5,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput};
 use ostree_go_sdk::{
-    CheckoutOptions, CommitId, Compose, H1Builder, Repo, RepoMode, Sha256, Silent, Treefile,
+    CheckoutOptions, CommitId, Compose, H1Builder, NoProgress, Repo, RepoMode, Sha256, Treefile,
     checkout, diff, fsck,
 };
 use std::fmt::Write as _;
@@ -126,7 +126,7 @@ fn walk(criterion: &mut Criterion, toy: &Toy) {
         bencher.iter(|| diff(&repo, old, new).expect("two trees"));
     });
     criterion.bench_function("fsck", |bencher| {
-        bencher.iter(|| fsck(&repo, &Silent).expect("a sound repository"));
+        bencher.iter(|| fsck(&repo, &NoProgress).expect("a sound repository"));
     });
     let options = CheckoutOptions::default().sync(false);
     let mut number = 0;

@@ -92,8 +92,8 @@ pub fn object(bytes: &[u8]) {
 
 /// Reads the archive of a layer of an image.
 pub fn layer(bytes: &[u8]) {
-    let allowed = LayerQuota::default();
-    let mut reader = Reader::new(bytes, &allowed);
+    let quota = LayerQuota::default();
+    let mut reader = Reader::new(bytes, &quota);
     while let Ok(Some(entry)) = reader.next() {
         if let Entry::File(_, _, size) = entry {
             let _ = io::copy(&mut reader.content(size), &mut io::sink());

@@ -145,7 +145,7 @@ pub use overlay::{
     Overlaid, Overlay, OverlayDifference, OverlayError, OverlayPlan, OverlaySide, OverlayWarning,
 };
 pub use process::ProcessError;
-pub use progress::{Event, Phase, Progress, Silent};
+pub use progress::{Event, NoProgress, Phase, Progress};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};
 pub use publish::{PlannedDelta, Publish, PublishError, PublishPlan, Published};
 pub use pull::{Download, PlannedRef, Preflight, Pull, PullError, Pulled};

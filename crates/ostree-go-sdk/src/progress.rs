@@ -108,6 +108,6 @@ pub trait Progress: Send + Sync {
 
 /// Ignores all events and never cancels.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
+pub struct NoProgress;
 
-impl Progress for Silent {}
+impl Progress for NoProgress {}

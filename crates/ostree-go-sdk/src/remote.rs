@@ -14,7 +14,7 @@ use crate::fs::atomic;
 use crate::http::InvalidUrl;
 use crate::kind::ErrorKind;
 use crate::oci::image_source::InvalidImageSource;
-use crate::progress::Silent;
+use crate::progress::NoProgress;
 use crate::repo::{Repo, RepoError, RepoMode};
 use address::{checked_url, shown};
 use std::path::PathBuf;
@@ -438,7 +438,7 @@ pub(crate) fn delta_trust(repo: &Repo, name: &str) -> Result<DeltaTrust, RepoErr
 }
 
 fn lock(repo: &Repo) -> Result<crate::fs::lock::Lock, RemoteError> {
-    let lock = repo.lock(&Silent)?;
+    let lock = repo.lock(&NoProgress)?;
     // What another process has added since this repository was opened must not be written over.
     repo.as_ostree()
         .reload_config(gio::Cancellable::NONE)

@@ -8,7 +8,7 @@ use super::writer::{Counted, Failure};
 use super::{Compression, ExportError};
 use crate::fs::atomic::Pending;
 use crate::id::{CommitId, Sha256};
-use crate::progress::{Event, Phase, Progress, Silent};
+use crate::progress::{Event, NoProgress, Phase, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use ::tar::{Builder, EntryType, Header};
@@ -28,7 +28,7 @@ impl Default for TarOptions {
     fn default() -> Self {
         Self {
             compression: Compression::None,
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 }

@@ -15,7 +15,7 @@ pub use error::{OverlayDifference, OverlayError, OverlaySide};
 pub use plan::{Overlaid, OverlayPlan, OverlayWarning};
 
 use crate::id::{CommitId, RefName};
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use crate::sign::SigningKey;
@@ -61,7 +61,7 @@ impl Overlay {
             labeling_epoch: 0,
             set_ref: true,
             keys: Vec::new(),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 
@@ -123,7 +123,7 @@ impl Overlay {
     setters! {
         /// Sets the keys to sign the commit with, even if it is unchanged. Default: none.
         sign_with;
-        /// Sets the receiver of progress. Default: [`Silent`].
+        /// Sets the receiver of progress. Default: [`NoProgress`].
         progress;
     }
 

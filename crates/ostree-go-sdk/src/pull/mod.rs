@@ -33,7 +33,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::http::HttpOptions;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::oci::image_source::{ImageSource, InvalidImageSource};
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::registry::{ImageReference, RegistryAuth};
 use crate::remote::{self, Remote, RemoteError, Verification};
 use crate::repo::Repo;
@@ -118,7 +118,7 @@ impl Pull {
             http: HttpOptions::new(),
             auth: RegistryAuth::Anonymous,
             clock: Arc::new(SystemClock),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 
@@ -252,7 +252,7 @@ impl Pull {
     setters! {
         /// The time that a [proof](crate::Proof) bears. Default: [`SystemClock`].
         clock;
-        /// Who hears what happens. Default: [`Silent`].
+        /// Who hears what happens. Default: [`NoProgress`].
         progress;
     }
 

@@ -20,7 +20,7 @@ use crate::http::url::Url;
 use crate::http::{HttpClient, HttpError};
 use crate::id::{CommitId, Sha256};
 use crate::kind::ErrorKind;
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use crate::version::GoVersion;
@@ -86,7 +86,7 @@ impl Upstream {
         Self {
             http,
             database: "https://sum.golang.org".to_owned(),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::delta::testing::{TwoCommits, check, commit, two_commits};
 use crate::delta::{folder, keep_smaller, read_superblock, remove, retarget};
 use crate::id::CommitId;
-use crate::progress::Silent;
+use crate::progress::NoProgress;
 use crate::repo::RepoMode;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn options(threads: usize, progress: &dyn Progress) -> GenerateOptions<'_> {
 
 fn make(repo: &Repo, from: Option<CommitId>, to: CommitId, threads: usize) -> DeltaName {
     let name = DeltaName { from, to };
-    generate(repo, &name, &options(threads, &Silent)).unwrap();
+    generate(repo, &name, &options(threads, &NoProgress)).unwrap();
     name
 }
 
@@ -147,7 +147,7 @@ fn deltas_of_the_best_preset_apply() {
         let fast = read_superblock(repo, &name).unwrap().0.download();
         let best = GenerateOptions {
             preset: DeltaPreset::Best,
-            ..options(2, &Silent)
+            ..options(2, &NoProgress)
         };
         generate(repo, &name, &best).unwrap();
         assert!(read_superblock(repo, &name).unwrap().0.download() <= fast);

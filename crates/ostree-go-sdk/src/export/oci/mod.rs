@@ -21,7 +21,7 @@ use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, Sha256};
 use crate::oci::{ImageLocation, format, is_name};
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::registry::{RegistryOptions, is_tag};
 use crate::repo::Repo;
 use crate::setters::setters;
@@ -55,7 +55,7 @@ impl Default for OciOptions {
             encapsulate: false,
             registry: RegistryOptions::default(),
             scratch: None,
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 }

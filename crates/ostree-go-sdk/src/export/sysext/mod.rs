@@ -21,7 +21,7 @@ use crate::fs::path::TreePath;
 use crate::fs::{atomic, digest};
 use crate::id::{CommitId, Sha256};
 use crate::process::{self, ProcessError};
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use rustix::fs::RenameFlags;
@@ -82,7 +82,7 @@ impl Default for SysextOptions {
             form: None,
             host: SysextHost::Any,
             leave_out: false,
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 }

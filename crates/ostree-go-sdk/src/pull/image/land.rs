@@ -64,7 +64,7 @@ struct Shared<'b> {
     claimed: Mutex<HashSet<FileId>>,
     spool_in: PathBuf,
     /// What the archives of all layers may have together.
-    allowed: LayerQuota,
+    quota: LayerQuota,
     progress: &'b dyn Progress,
 }
 
@@ -81,7 +81,7 @@ pub(super) fn land<'o>(
         failed: AtomicBool::new(false),
         claimed: Mutex::default(),
         spool_in: transaction.repo().path().join("tmp"),
-        allowed: LayerQuota::default(),
+        quota: LayerQuota::default(),
         progress,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -180,7 +180,7 @@ fn bring<'b, 'o>(
     let cut = blob
         .decoded(layer, &is_stopped)
         .map_err(LayerReadError::Read)
-        .and_then(|decoded| cut(index, Reader::new(decoded, &shared.allowed), jobs, shared));
+        .and_then(|decoded| cut(index, Reader::new(decoded, &shared.quota), jobs, shared));
     if shared.progress.is_cancelled() {
         return Err(PullError::Cancelled);
     }

@@ -11,7 +11,7 @@ use crate::http::test_server::{TestServer, respond, serve};
 use crate::http::{HttpClient, HttpOptions};
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
-use crate::progress::Silent;
+use crate::progress::NoProgress;
 use crate::treefile::{Pin, SourceSpec};
 
 const ZIP_PATH: &str = "/golang.org/toolchain/@v/v0.0.1-go1.26.5.linux-amd64.zip";
@@ -78,7 +78,7 @@ impl Setup {
             http: &http,
             cache: (!self.no_cache).then_some(&cache),
             goproxy: self.goproxy.as_deref(),
-            progress: &Silent,
+            progress: &NoProgress,
         };
         let version = "1.26.5".parse().unwrap();
         let source = open(spec, &self.pin, &version, Arch::X86_64, &ctx)?;
