@@ -2,7 +2,8 @@
 
 /// A source of the current time.
 ///
-/// The library only needs it for the timestamp of new channel commits.
+/// It provides the timestamps of channel commits, static deltas, index pages and deployments. Releases
+/// and layers do not depend on it.
 pub trait Clock: Send + Sync {
     /// Returns seconds since 1970-01-01T00:00:00Z.
     fn now(&self) -> u64;

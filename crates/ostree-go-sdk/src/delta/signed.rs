@@ -135,8 +135,8 @@ mod tests {
             assert_eq!(refused.kind(), crate::ErrorKind::Mismatch);
         }
         // A wrapper without signatures of a supported type counts as not signed by a key.
-        let strange = wrap_signed(&plain, &Signatures::from([("x".to_owned(), 1u8.into())]));
-        assert!(unwrap(&[&public], false, &strange).is_err());
+        let unsupported = wrap_signed(&plain, &Signatures::from([("x".to_owned(), 1u8.into())]));
+        assert!(unwrap(&[&public], false, &unsupported).is_err());
     }
 
     proptest! {

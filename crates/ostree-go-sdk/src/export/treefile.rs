@@ -141,12 +141,12 @@ fn on_ref<'l>(
     id: CommitId,
 ) -> Result<(&'l RefName, &'l CommitInfo), FragmentError> {
     let found = release(repo, id)?;
-    let is_it = |info: &CommitInfo| {
+    let is_release = |info: &CommitInfo| {
         info.kind == CommitKind::Release
             && (info.id == id || found.kind == CommitKind::Channel)
             && (info.content, info.arch) == (found.content, found.arch)
     };
-    let on_ref = listed.iter().find(|(_, info)| is_it(info));
+    let on_ref = listed.iter().find(|(_, info)| is_release(info));
     on_ref
         .map(|(name, info)| (name, info))
         .ok_or(FragmentError::NotOnRef { commit: id })
@@ -217,8 +217,8 @@ impl Fragment {
             .map(|arch| (arch.to_string(), name(arch).into()))
             .collect();
         let mut files = vec![(format!("{NAME}.{end}"), json!({ "arch-include": includes }))];
-        let of_arches = self.arches.iter();
-        files.extend(of_arches.map(|(arch, fragment)| (name(arch), fragment.clone())));
+        let per_arch = self.arches.iter();
+        files.extend(per_arch.map(|(arch, fragment)| (name(arch), fragment.clone())));
         files
     }
 

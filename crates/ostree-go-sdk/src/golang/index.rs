@@ -170,8 +170,8 @@ impl DownloadIndex {
             .collect();
         known.sort();
         known.dedup();
-        let place = known.partition_point(|known| known < version);
-        let around = place.saturating_sub(2)..known.len().min(place + 2);
+        let position = known.partition_point(|known| known < version);
+        let around = position.saturating_sub(2)..known.len().min(position + 2);
         known.drain(around).collect()
     }
 }

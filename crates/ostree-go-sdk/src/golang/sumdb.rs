@@ -53,7 +53,7 @@ pub enum SumdbError {
         expected: String,
     },
     /// The record does not contain the requested module.
-    #[error("record {record} says nothing of {expected}")]
+    #[error("record {record} does not contain {expected}")]
     OtherRecord {
         /// The number of the record.
         record: u64,

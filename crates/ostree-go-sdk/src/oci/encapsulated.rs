@@ -45,10 +45,10 @@ const NO_XATTRS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991
 pub(crate) fn repository() -> Vec<(Entry, Vec<u8>)> {
     let above = OBJECTS.match_indices('/').map(|(end, _)| &OBJECTS[..end]);
     let above = above.chain([OBJECTS]).map(str::to_owned);
-    let fans = (0..=0xff).map(|fan| format!("{OBJECTS}/{fan:02x}"));
+    let subfolders = (0..=0xff).map(|byte| format!("{OBJECTS}/{byte:02x}"));
     let beside = BESIDE.map(|name| format!("sysroot/ostree/repo/{name}"));
     let mut entries: Vec<_> = above
-        .chain(fans)
+        .chain(subfolders)
         .chain(beside)
         .map(|name| (directory(TreePath::known(name), 0o755), Vec::new()))
         .collect();

@@ -158,8 +158,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_an_image_source_or_an_error(text in "(oci|docker|oci\\+http|oci-archive):(//)?[a-z:/@. ]{0,30}") {
-            if let Ok(place) = ImageSource::parse(&text) {
-                prop_assert!(ImageSource::parse(&place.to_string()).is_ok(), "{}", place);
+            if let Ok(source) = ImageSource::parse(&text) {
+                prop_assert!(ImageSource::parse(&source.to_string()).is_ok(), "{}", source);
             }
         }
     }

@@ -144,9 +144,9 @@ mod tests {
             assert_eq!(location.to_string(), text);
         }
         let error = |text: &str| text.parse::<ImageLocation>().unwrap_err().to_string();
-        insta::assert_snapshot!(error("dir:a"), @"`dir:a` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
-        insta::assert_snapshot!(error("oci:"), @"`oci:` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
-        insta::assert_snapshot!(error("a"), @"`a` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
+        insta::assert_snapshot!(error("dir:a"), @"`dir:a` is not the location of an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
+        insta::assert_snapshot!(error("oci:"), @"`oci:` is not the location of an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
+        insta::assert_snapshot!(error("a"), @"`a` is not the location of an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
         insta::assert_snapshot!(error("oci:a:-"), @"`-` cannot be the tag of an image");
         insta::assert_snapshot!(error("docker://r.example/A"), @"`r.example/A` names no image, expected REGISTRY/NAME[:TAG] or REGISTRY/NAME@sha256:DIGEST");
     }

@@ -25,7 +25,7 @@ impl Labels {
     pub(super) fn of_base(repo: &Repo, base: CommitId, epoch: u32) -> Result<Self, OverlayError> {
         // libselinux keeps the policy's folder in a process-wide variable while it opens it.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let id = base.to_string();
         let policy = ostree::SePolicy::from_commit(repo.as_ostree(), &id, gio::Cancellable::NONE)
             .map_err(|source| OverlayError::Policy {

@@ -64,10 +64,10 @@ fn walk<E: From<SourceError>>(
                 return Err(refuse(tree, EntryProblem::Mode { mode }));
             }
             let size = metadata.len();
-            let place = tree.file(&relative, size).map_err(|p| refuse(tree, p))?;
+            let path_in_sdk = tree.file(&relative, size).map_err(|p| refuse(tree, p))?;
             let content = DeferredContent::from_file((tree.location, name), size, path);
             visit(Entry::File {
-                path: place,
+                path: path_in_sdk,
                 size,
                 content: FileContent::Deferred(content),
             })?;

@@ -198,10 +198,10 @@ fn changes_entries(key: &[u8]) -> bool {
 /// Returns whether an entry's pax records contain a matching key.
 fn has_record<R: Read>(
     entry: &mut tar::Entry<'_, R>,
-    is_it: impl Fn(&[u8]) -> bool,
+    matches: impl Fn(&[u8]) -> bool,
 ) -> io::Result<bool> {
     for record in entry.pax_extensions()?.into_iter().flatten() {
-        if is_it(record?.key_bytes()) {
+        if matches(record?.key_bytes()) {
             return Ok(true);
         }
     }

@@ -117,7 +117,7 @@ fn check_end(file: &mut (impl Read + Seek), location: &str) -> Result<(), Source
     let mut bytes = Vec::new();
     file.take(tail).read_to_end(&mut bytes).map_err(damaged)?;
     file.rewind().map_err(damaged)?;
-    let mut is_there = false;
+    let mut is_found = false;
     for (at, record) in bytes.windows(RECORD).enumerate().rev() {
         if !record.starts_with(b"PK\x05\x06") {
             continue;
@@ -126,11 +126,11 @@ fn check_end(file: &mut (impl Read + Seek), location: &str) -> Result<(), Source
         if at + RECORD + comment == bytes.len() {
             return Ok(());
         }
-        is_there = true;
+        is_found = true;
     }
     let location = location.to_owned();
     let entry = None;
-    Err(if is_there {
+    Err(if is_found {
         SourceError::TrailingGarbage { location, entry }
     } else {
         SourceError::Truncated { location, entry }

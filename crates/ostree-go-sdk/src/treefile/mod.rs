@@ -190,7 +190,7 @@ fn check_refs(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileErro
             if let Some(first) = owners.insert(name, release.arch) {
                 let mark = root.get(key).map_or(&root.mark, |node| &node.mark);
                 let message = format!(
-                    "`{name}` stands for {first} and {}, expected `${{basearch}}` in it",
+                    "`{name}` is the ref of both {first} and {}, expected `${{basearch}}` in it",
                     release.arch
                 );
                 return Err(de::invalid_value(mark, message).in_key(key));

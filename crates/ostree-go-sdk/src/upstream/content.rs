@@ -36,12 +36,12 @@ impl Content {
     /// Changes to `go.env` are undone by guessing the original; only the expected hash can
     /// confirm the guess.
     pub(super) fn h1(&self, folder: &str, expected: H1) -> (H1, Vec<(String, String)>) {
-        let as_it_is = self.h1_with(folder, None);
+        let unchanged = self.h1_with(folder, None);
         let Some(go_env) = &self.go_env else {
-            return (as_it_is, Vec::new());
+            return (unchanged, Vec::new());
         };
-        if as_it_is == expected {
-            return (as_it_is, Vec::new());
+        if unchanged == expected {
+            return (unchanged, Vec::new());
         }
         let original = go_env.before_set();
         let changed = go_env

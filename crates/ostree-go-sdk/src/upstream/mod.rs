@@ -132,12 +132,12 @@ impl Upstream {
                 expected: official.h1,
             });
         }
-        if let Some(said) = info.h1
-            && said != found.to_string()
+        if let Some(recorded) = info.h1
+            && recorded != found.to_string()
         {
             return Err(UpstreamError::Metadata {
                 commit,
-                found: said,
+                found: recorded,
                 expected: found,
             });
         }
@@ -164,7 +164,7 @@ impl Upstream {
         key: &VerifierKey,
     ) -> Result<Official, UpstreamError> {
         let database = Url::parse(&self.database).map_err(HttpError::from)?;
-        let unbelieved = |source: SumdbError| UpstreamError::Database {
+        let unverified = |source: SumdbError| UpstreamError::Database {
             url: database.to_string(),
             source: Box::new(source),
         };
@@ -181,13 +181,13 @@ impl Upstream {
             },
             _ => error.into(),
         })?;
-        let lookup = Lookup::open(&answer, key).map_err(unbelieved)?;
+        let lookup = Lookup::open(&answer, key).map_err(unverified)?;
         let mut tiles = BTreeMap::new();
         for tile in lookup.tiles() {
             tiles.insert(tile, get(&tile.path(), tile.size() as u64)?);
         }
-        let record = lookup.prove(&tiles).map_err(unbelieved)?;
-        let h1 = record.h1(MODULE, &version).map_err(unbelieved)?;
+        let record = lookup.prove(&tiles).map_err(unverified)?;
+        let h1 = record.h1(MODULE, &version).map_err(unverified)?;
         Ok(Official {
             version,
             record,

@@ -29,39 +29,39 @@ pub(super) fn diff(old: &[u8], new: &[u8], out: &mut Vec<u8>) {
     let (mut last, mut from) = (0usize, 0usize);
     let mut scan = 0;
     while scan < new.len() {
-        let (at, place) = next_place(old, new, &words, scan, from.wrapping_sub(last));
+        let (at, candidate) = next_match(old, new, &words, scan, from.wrapping_sub(last));
         let forward = forward(&old[from..], &new[last..at]);
-        let backward = match place {
-            Some(place) => backward(&old[..place], &new[last..at]),
+        let backward = match candidate {
+            Some(candidate) => backward(&old[..candidate], &new[last..at]),
             None => 0,
         };
         let (mut forward, mut backward) = (forward, backward);
-        let place = place.unwrap_or(from + forward);
+        let candidate = candidate.unwrap_or(from + forward);
         let overlap = (last + forward + backward).saturating_sub(at);
         if overlap > 0 {
             let keep = split(
                 &new[at - backward..][..overlap],
                 &old[from + forward - overlap..][..overlap],
-                &old[place - backward..][..overlap],
+                &old[candidate - backward..][..overlap],
             );
             forward = forward + keep - overlap;
             backward -= keep;
         }
         let insert = &new[last + forward..at - backward];
-        let seek = (place - backward) as i64 - (from + forward) as i64;
+        let seek = (candidate - backward) as i64 - (from + forward) as i64;
         for number in [forward as i64, insert.len() as i64, seek] {
             write_number(out, number);
         }
         let pairs = new[last..last + forward].iter().zip(&old[from..]);
         out.extend(pairs.map(|(new, old)| new.wrapping_sub(*old)));
         out.extend_from_slice(insert);
-        (last, from, scan) = (at - backward, place - backward, at);
+        (last, from, scan) = (at - backward, candidate - backward, at);
     }
 }
 
 /// Finds the next position in the new file, from `scan` on, that matches another position of the
 /// old file clearly better than the current alignment `shift`.
-fn next_place(
+fn next_match(
     old: &[u8],
     new: &[u8],
     words: &Words,
@@ -76,10 +76,10 @@ fn next_place(
             continue;
         }
         let best = words.best(old, &new[scan..]);
-        if let Some((place, len)) = best {
+        if let Some((candidate, len)) = best {
             let score = agreeing(here, &new[scan..scan + len]);
             if len > score + GAIN {
-                return (scan, Some(place));
+                return (scan, Some(candidate));
             }
         }
         scan += 1;

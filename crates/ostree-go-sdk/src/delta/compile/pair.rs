@@ -56,15 +56,15 @@ pub(super) fn items(repo: &Repo, new: Tree, old: Tree) -> Result<Vec<Item>, Repo
         if known.contains(id) || !seen.insert(*id) {
             continue;
         }
-        let facts = FileProperties::of(repo, *id)?;
+        let properties = FileProperties::of(repo, *id)?;
         items.push(Item {
             key: ObjectKey {
                 kind: ObjectKind::File,
                 checksum: Sha256(*id.as_bytes()),
             },
-            size: facts.size,
-            program: facts.program(repo, *id)?,
-            from: predecessors.of(repo, path, &facts)?,
+            size: properties.size,
+            program: properties.program(repo, *id)?,
+            from: predecessors.of(repo, path, &properties)?,
             path: path.clone(),
         });
     }

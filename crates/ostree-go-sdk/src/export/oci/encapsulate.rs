@@ -88,17 +88,17 @@ fn directories(repo: &Repo, commit: CommitId) -> Result<Vec<(layer::Entry, Vec<u
     let (mut metas, mut trees) = (BTreeMap::new(), BTreeMap::new());
     let mut ahead = vec![(root.tree, root.meta)];
     while let Some((tree, meta)) = ahead.pop() {
-        if let Entry::Vacant(place) = metas.entry(meta) {
+        if let Entry::Vacant(vacant) = metas.entry(meta) {
             let variant = load(ostree::ObjectType::DirMeta, &meta, "dirmeta")?;
-            place.insert(variant.data().to_vec());
+            vacant.insert(variant.data().to_vec());
         }
-        if let Entry::Vacant(place) = trees.entry(tree) {
+        if let Entry::Vacant(vacant) = trees.entry(tree) {
             let variant = load(ostree::ObjectType::DirTree, &tree, "dirtree")?;
             let parsed = DirTree::parse(&variant);
             let parsed = parsed.ok_or_else(|| damaged(format!("{tree}.dirtree")))?;
             let inside = parsed.dirs.into_iter();
             ahead.extend(inside.map(|(_, tree, meta)| (tree, meta)));
-            place.insert(variant.data().to_vec());
+            vacant.insert(variant.data().to_vec());
         }
     }
     let metas = metas

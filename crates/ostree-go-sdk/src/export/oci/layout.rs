@@ -157,14 +157,14 @@ fn temporary(layout: &Path) -> io::Result<NamedTempFile> {
 fn lock(path: &Path, progress: &dyn Progress) -> Result<File, OciError> {
     let failed = || ExportError::io("lock", path);
     let directory = File::open(path).map_err(failed())?;
-    let mut said = false;
+    let mut reported = false;
     loop {
         match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(directory),
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(failed()(errno.into()).into()),
         }
-        if !std::mem::replace(&mut said, true) {
+        if !std::mem::replace(&mut reported, true) {
             progress.event(&Event::Waiting { lock: path });
         }
         if progress.is_cancelled() {

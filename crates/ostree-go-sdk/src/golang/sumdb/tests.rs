@@ -153,7 +153,7 @@ fn a_record_only_proves_its_own_module() {
     ] {
         assert!(record.h1(module, version).is_err(), "{module} {version}");
     }
-    insta::assert_snapshot!(record.h1("example.com/m", "v1.0.1").unwrap_err(), @"record 0 says nothing of example.com/m v1.0.1");
+    insta::assert_snapshot!(record.h1("example.com/m", "v1.0.1").unwrap_err(), @"record 0 does not contain example.com/m v1.0.1");
 }
 
 proptest! {

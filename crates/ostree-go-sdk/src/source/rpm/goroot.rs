@@ -120,8 +120,8 @@ impl Goroot {
                 let Some(link) = self.below(path) else {
                     continue;
                 };
-                let leads_to = resolve(path, target);
-                if leads_to
+                let destination = resolve(path, target);
+                if destination
                     .as_deref()
                     .is_some_and(|to| self.below(to).is_some())
                 {
@@ -134,9 +134,9 @@ impl Goroot {
                         target: target.clone(),
                     },
                 };
-                let to = leads_to.ok_or_else(refused)?;
+                let to = destination.ok_or_else(refused)?;
                 let inside = format!("{to}/");
-                let is_there = rpms.iter().any(|(_, files)| {
+                let exists = rpms.iter().any(|(_, files)| {
                     let mut below = files.range(inside.clone()..);
                     files.get(&to) == Some(&Kind::File)
                         || below
@@ -153,7 +153,7 @@ impl Goroot {
                 if known.is_some() {
                     continue;
                 }
-                if !is_there || is_in(&self.folder, &to) || self.grafts.iter().any(is_taken) {
+                if !exists || is_in(&self.folder, &to) || self.grafts.iter().any(is_taken) {
                     return Err(refused());
                 }
                 self.grafts.push((to, link.to_owned()));
@@ -193,7 +193,7 @@ impl Goroot {
         let to: TreePath = self.sdk_path(&resolve(path, target)?)?.parse().ok()?;
         if link
             .resolve_link(target)
-            .is_ok_and(|leads_to| leads_to == to)
+            .is_ok_and(|destination| destination == to)
         {
             return Some(target.to_owned());
         }
@@ -276,8 +276,8 @@ mod tests {
         paths.push("usr/lib/golang/src -> ../../share/golang/src");
         paths.push("usr/share/golang/src/fmt/print.go");
         let goroot = find(&paths).unwrap();
-        let place = goroot.sdk_path("usr/share/golang/src/fmt/print.go");
-        assert_eq!(place.as_deref(), Some("src/fmt/print.go"));
+        let path = goroot.sdk_path("usr/share/golang/src/fmt/print.go");
+        assert_eq!(path.as_deref(), Some("src/fmt/print.go"));
         assert!(goroot.is_grafted("src"));
         for link in [
             "../src",

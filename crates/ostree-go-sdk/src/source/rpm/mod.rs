@@ -138,7 +138,7 @@ pub fn read<E: From<SourceError>>(
         reader.tree.location = &package.location;
         let mut raw = Raw::new(&package.file, package.payload);
         let walked = reader.package(package, &mut raw);
-        let fault = match walked {
+        let failure = match walked {
             Ok(()) => None,
             Err(VisitError::Visit(error)) => return Err(error),
             Err(VisitError::Source(error)) => Some(error),
@@ -153,7 +153,7 @@ pub fn read<E: From<SourceError>>(
                 .refuse(RpmProblem::PayloadDigest { expected, found })
                 .into());
         }
-        if let Some(error) = fault {
+        if let Some(error) = failure {
             return Err(error.into());
         }
     }

@@ -404,7 +404,7 @@ fn errors_locate_the_damage() {
     a.rpm is truncated
     a.rpm is truncated
     a.rpm has bytes after its end
-    a.rpm has a header that cannot be read: it does not begin as one
+    a.rpm has a header that cannot be read: it does not start with the magic number
     a.rpm has a header with the SHA-256 [sha256] expected [sha256]
     a.rpm has a payload with the SHA-256 [sha256] expected [sha256]
     a.rpm has a payload with the SHA-256 [sha256] expected [sha256]

@@ -187,8 +187,8 @@ fn values() {
     t.yaml:3: timestamp: `yesterday` is not a time, expected seconds since 1970 or the form 2026-11-02T20:36:21Z
     t.yaml:3: timestamp: `1.5` is not a time, expected seconds since 1970 or the form 2026-11-02T20:36:21Z
     t.yaml:3: ref: `a b` is not a valid ref, expected components of letters, digits, `.`, `_` and `-` joined by `/`
-    t.yaml:3: ref: `go-sdk/release` stands for x86_64 and aarch64, expected `${basearch}` in it
-    t.yaml:3: channels: `stable` stands for x86_64 and aarch64, expected `${basearch}` in it
+    t.yaml:3: ref: `go-sdk/release` is the ref of both x86_64 and aarch64, expected `${basearch}` in it
+    t.yaml:3: channels: `stable` is the ref of both x86_64 and aarch64, expected `${basearch}` in it
     t.yaml:3: channels: `go-sdk/x86_64/1.26.5` is the release's own ref, which never moves
     t.yaml:3: layer-ref: `go-sdk/${layer}` has no `${checksum}`, which is required because a layer's ref never moves
     t.yaml:3: layer-ref: `${checksum} ${layer}` is not a valid ref, expected components of letters, digits, `.`, `_` and `-` joined by `/`
