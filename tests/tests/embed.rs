@@ -103,7 +103,7 @@ fn a_program_composes_from_a_directory() -> Result<(), Error> {
         (channel[0].timestamp, channel[0].content),
         (1_800_000_000, info.content)
     );
-    assert!(fsck(&repo, &ostree_go_sdk::Silent)?.damaged.is_empty());
+    assert!(fsck(&repo, &ostree_go_sdk::NoProgress)?.damaged.is_empty());
 
     // What the library does not do, its libostree does.
     let repo: &ostree::Repo = repo.as_ostree();

@@ -395,7 +395,7 @@ fn errors_name_the_invalid_input() {
         hint: `ostree-go list` shows releases and channels
         ");
         insta::assert_snapshot!(said(&["1.99", &other], &[]), @"
-        1 error: go-sdk/OTHER/1.99 is not for HOST, as the releases before it
+        1 error: go-sdk/OTHER/1.99 is not for HOST, like the releases before it
         hint: write a configuration for each architecture
         ");
         insta::assert_snapshot!(said(&["1.99"], &["--spec", "2.4.0"]), @"1 error: unknown Ignition version `2.4.0`, expected 3.3.0, 3.4.0, 3.5.0, 3.6.0");

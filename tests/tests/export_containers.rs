@@ -195,8 +195,8 @@ fn the_containerfile_in_the_guide_works() {
             .stderr
             .replace(&sandbox.repo().display().to_string(), "REPO")
     };
-    insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a b"), @"error: `a b` cannot be the name of an image");
-    insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a,--user,0"), @"error: the user that builds is 0, which is root");
+    insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a b"), @"error: `a b` is not a valid image name");
+    insta::assert_snapshot!(failed("go-sdk/x86_64/1.99.1,--image,a,--user,0"), @"error: the build user has the ID 0, which is root, expected another");
     insta::assert_snapshot!(failed("go-sdk/x86_64/1.98.1,--image,a"), @"
     error: no ref or commit `go-sdk/x86_64/1.98.1` in repository REPO
     hint: did you mean `go-sdk/x86_64/1.99.1`?

@@ -73,7 +73,7 @@ fn errors_name_the_cause() {
     error: no ref or commit `1.98` in repository FOLDER/repo
     hint: did you mean `go-sdk/x86_64/1.99`?
     ");
-    insta::assert_snapshot!(failed("1.99.1 dir:img", 2), @"error: `dir:img` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
+    insta::assert_snapshot!(failed("1.99.1 dir:img", 2), @"error: `dir:img` is not the location of an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
     insta::assert_snapshot!(failed("1.99.1 oci:img:-", 2), @"error: `-` cannot be the tag of an image");
     insta::assert_snapshot!(failed("1.99.1 docker://r.example/A", 2), @"error: `r.example/A` names no image, expected REGISTRY/NAME[:TAG] or REGISTRY/NAME@sha256:DIGEST");
     insta::assert_snapshot!(failed("1.99.1 1.99 oci:img", 1), @"
@@ -102,19 +102,19 @@ fn errors_name_the_cause() {
 
     sandbox.write("folder/file", "");
     insta::assert_snapshot!(failed("1.99.1 oci:folder", 1), @"
-    error: folder is no OCI image layout: it has no `oci-layout`
+    error: folder is not an OCI image layout: it has no `oci-layout`
     hint: use a directory that is empty or does not exist
     ");
     sandbox.run(["export", "oci", "1.99.1", "oci:img"]).ok();
     let before = all(&sandbox.path("img"));
     sandbox.write("img/index.json", "{");
     insta::assert_snapshot!(failed("1.99 oci:img", 1), @"
-    error: img is no OCI image layout: its `index.json` is damaged
+    error: img is not an OCI image layout: its `index.json` is damaged
     hint: use a directory that is empty or does not exist
     ");
     sandbox.write("img/oci-layout", "{\"imageLayoutVersion\":\"2.0.0\"}");
     insta::assert_snapshot!(failed("1.99 oci:img", 1), @r#"
-    error: img is no OCI image layout: its version is "2.0.0", expected 1.0.0
+    error: img is not an OCI image layout: its version is "2.0.0", expected 1.0.0
     hint: use a directory that is empty or does not exist
     "#);
     assert_eq!(all(&sandbox.path("img")).len(), before.len());

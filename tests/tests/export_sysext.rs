@@ -303,10 +303,10 @@ fn errors_name_the_invalid_input() {
         hint: `ostree-go list` shows releases and channels
         ");
         insta::assert_snapshot!(said(&[REF, "there"]), @"error: there exists already");
-        insta::assert_snapshot!(said(&[REF, "go.img", "--form", "erofs"]), @"error: go.img is no name for a system extension that is an image, expected one that ends in .raw");
-        insta::assert_snapshot!(said(&[REF, "go.raw", "--form", "directory"]), @"error: go.raw is no name for a system extension that is a directory, expected one that does not end in .raw");
-        insta::assert_snapshot!(said(&[REF, "go", "--host", "Fedora Linux"]), @"error: `Fedora Linux` is no host, expected ID or ID:VERSION_ID as its os-release has them");
-        insta::assert_snapshot!(said(&[REF, "go", "--os-release", "os-release"]), @"error: os-release is no os-release, expected ID= and values of a-z, 0-9, `.`, `_` and `-`");
+        insta::assert_snapshot!(said(&[REF, "go.img", "--form", "erofs"]), @"error: go.img is not a valid name for a system extension that is an image, expected one that ends in .raw");
+        insta::assert_snapshot!(said(&[REF, "go.raw", "--form", "directory"]), @"error: go.raw is not a valid name for a system extension that is a directory, expected one that does not end in .raw");
+        insta::assert_snapshot!(said(&[REF, "go", "--host", "Fedora Linux"]), @"error: `Fedora Linux` is not a host, expected ID or ID:VERSION_ID as in its os-release");
+        insta::assert_snapshot!(said(&[REF, "go", "--os-release", "os-release"]), @"error: os-release is not a valid os-release, expected ID= and values of a-z, 0-9, `.`, `_` and `-`");
         insta::assert_snapshot!(said(&[REF, "go", "--os-release", "no-such"]), @"
         error: cannot read no-such
           No such file or directory (os error 2)

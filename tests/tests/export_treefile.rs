@@ -230,9 +230,9 @@ fn invalid_requests_are_refused() {
         ");
         let commit = sandbox.rev(X86).unwrap();
         ostree_go_tests::ostree::ostree(&sandbox.repo(), ["refs", "--delete", X86]);
-        insta::assert_snapshot!(refused(&[&commit]), @"error: no ref of the repository names the release of commit COMMIT");
+        insta::assert_snapshot!(refused(&[&commit]), @"error: no ref of the repository points to the release of commit COMMIT");
         sandbox.treefile("1.99.1", &format!("{TOY_SOURCE}\nadd-commit-metadata: {{ com.example.a: \"$${{x}}\" }}"));
         sandbox.compose(["--replace"]);
-        insta::assert_snapshot!(refused(&[X86]), @"error: commit COMMIT has `${` in the metadata `com.example.a`, which rpm-ostree would take for a variable");
+        insta::assert_snapshot!(refused(&[X86]), @"error: commit COMMIT has `${` in the metadata `com.example.a`, which rpm-ostree would expand as a variable");
     });
 }

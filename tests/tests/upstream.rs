@@ -173,7 +173,7 @@ fn a_false_h1_is_detected() {
     let file = tree.join(SDK).join("src/make.bash");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o4755)).unwrap();
     forge(&sandbox, &tree, &[]);
-    assert_snapshot!(refused(verify(&sandbox, "forged", &database, &[]), 3, &database), @"error: /usr/lib/sdk/go-1.26/src/make.bash is not a plain file of mode 0755 that root owns, as Go's is: its object would be [sha256], expected [sha256]");
+    assert_snapshot!(refused(verify(&sandbox, "forged", &database, &[]), 3, &database), @"error: /usr/lib/sdk/go-1.26/src/make.bash is not a plain file of mode 0755 owned by root, as Go's is: its object would be [sha256], expected [sha256]");
     fs::remove_file(&file).unwrap();
     symlink("/tmp/x", &file).unwrap();
     forge(&sandbox, &tree, &[]);
@@ -184,7 +184,7 @@ fn a_false_h1_is_detected() {
     )
     .unwrap();
     forge(&sandbox, &tree, &[]);
-    assert_snapshot!(refused(verify(&sandbox, "forged", &database, &[]), 3, &database), @"error: folder /usr/lib/sdk/go-1.26/src is not one of mode 0755 that root owns, as all of Go's are");
+    assert_snapshot!(refused(verify(&sandbox, "forged", &database, &[]), 3, &database), @"error: folder /usr/lib/sdk/go-1.26/src is not owned by root with mode 0755, as all of Go's folders are");
 
     // Something else than a release.
     fs::remove_file(tree.join(SDK).join("VERSION")).unwrap();
@@ -195,7 +195,7 @@ fn a_false_h1_is_detected() {
         .into_iter()
         .find(|name| name.contains("layer"))
         .unwrap();
-    assert_snapshot!(refused(verify(&sandbox, &layer, &database, &[]), 1, &database), @"error: commit [sha256] is not a Go release: it says no architecture");
+    assert_snapshot!(refused(verify(&sandbox, &layer, &database, &[]), 1, &database), @"error: commit [sha256] is not a Go release: its metadata has no architecture");
 }
 
 #[test]
@@ -220,34 +220,34 @@ fn a_lying_or_failing_database_proves_nothing() {
     assert_ne!(forged, real);
     database.fault(LOOKUP, Fault::Instead(forged.into_bytes()));
     assert_snapshot!(said(3), @"
-    error: the checksum database [database] cannot be believed
+    error: the answer of the checksum database [database] cannot be verified
       record 56957498 does not belong to the tree: its hash is c2c58b74a53b5bccace15148c63b1bfddb5afabafe5048a1bc6e1601afd99813, expected 1e3f07d069b095a624e917abb221fec368595a94a2383191d6ea958c013ba77d
     ");
     // A tree of one's own.
     let forged = real.replace("66393050", "66393049");
     database.fault(LOOKUP, Fault::Instead(forged.into_bytes()));
     assert_snapshot!(said(3), @"
-    error: the checksum database [database] cannot be believed
+    error: the answer of the checksum database [database] cannot be verified
       the head of the tree has no valid signature by sum.golang.org+033de0ae
     ");
     database.fault(LOOKUP, Fault::Instead(b"<html>hello</html>\n".to_vec()));
     assert_snapshot!(said(1), @"
-    error: the checksum database [database] cannot be believed
+    error: the answer of the checksum database [database] cannot be verified
       the answer to a lookup has no record number
     ");
     database.fault("tile/8/3/", Fault::Flip);
     assert_snapshot!(said(3), @"
-    error: the checksum database [database] cannot be believed
+    error: the answer of the checksum database [database] cannot be verified
       record 56957498 does not belong to the tree: its hash is db60dde27a3ee8898983dab28bd0acb618583a4c649c9a2018f92a1be1fed089, expected 1e3f07d069b095a624e917abb221fec368595a94a2383191d6ea958c013ba77d
     ");
     database.fault("tile/8/3/", Fault::Instead(vec![0; 64]));
     assert_snapshot!(said(3), @"
-    error: the checksum database [database] cannot be believed
+    error: the answer of the checksum database [database] cannot be verified
       tile/8/3/000.p/3 has 64 bytes, expected 96
     ");
     database.fault(LOOKUP, Fault::Status(404));
     assert_snapshot!(said(1), @"
-    error: the checksum database [database] does not know golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64
+    error: the checksum database [database] has no golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64
     hint: Go's checksum database contains only official releases
     ");
     database.fault("tile/8/3/", Fault::Status(404));

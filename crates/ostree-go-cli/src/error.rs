@@ -281,7 +281,7 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         RemoteError::Exists { .. } => {
             "delete it with `ostree-go remote delete`, or add keys to it with `ostree-go remote import-key`"
         }
-        RemoteError::InvalidPlace { source, .. } if source.found.starts_with("oci:") => {
+        RemoteError::InvalidImageSource { source, .. } if source.found.starts_with("oci:") => {
             "use an absolute path, for example oci:/srv/images"
         }
         RemoteError::Tagged { .. } => {

@@ -1,11 +1,11 @@
-//! The inner parts, on a toy tree of 200 files and 800 KB: what one of them costs, without Go, network and `ostree`.
+//! Benchmarks of inner parts on a toy tree of 200 files and 800 KB, without Go, network and `ostree`.
 //!
-//! `cargo bench -p ostree-go-sdk --features fuzzing` has all of them; the part of a delta is reached by the entry point
-//! of its fuzz target. With `TMPDIR=/dev/shm` no disk is in the figures.
+//! `cargo bench -p ostree-go-sdk --features fuzzing` runs all of them; applying a delta uses the entry
+//! point of its fuzz target. `TMPDIR=/dev/shm` excludes the disk from the results.
 
 use criterion::{BatchSize, Criterion, Throughput};
 use ostree_go_sdk::{
-    CheckoutOptions, CommitId, Compose, H1Builder, Repo, RepoMode, Sha256, Silent, Treefile,
+    CheckoutOptions, CommitId, Compose, H1Builder, NoProgress, Repo, RepoMode, Sha256, Treefile,
     checkout, diff, fsck,
 };
 use std::fmt::Write as _;
@@ -31,7 +31,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// A tree like Go's: text that compresses as source code does.
+/// A tree like Go's: text that compresses like source code.
 struct Toy {
     folder: TempDir,
 }
@@ -69,7 +69,7 @@ impl Toy {
     }
 }
 
-/// Lines of words that come again, in an order that does not.
+/// Generates lines of recurring words in a non-recurring order.
 fn source(number: u32) -> String {
     const WORDS: [&str; 8] = [
         "return", "func", "err", "if", "nil", "buf", "range", "string",
@@ -88,7 +88,7 @@ fn repo(path: &Path, mode: RepoMode) -> Repo {
     Repo::create(path, mode).expect("a repository")
 }
 
-/// Hashing and writing every object; in an archive compressing it too.
+/// Measures hashing and writing every object, with compression in archive mode.
 fn compose(criterion: &mut Criterion, toy: &Toy) {
     let mut group = criterion.benchmark_group("compose");
     group.throughput(Throughput::Bytes(u64::from(FILES) * FILE_BYTES as u64));
@@ -114,7 +114,7 @@ fn compose(criterion: &mut Criterion, toy: &Toy) {
     group.finish();
 }
 
-/// Walking two trees, linking one, reading every object.
+/// Measures comparing two trees, linking one, and reading every object.
 fn walk(criterion: &mut Criterion, toy: &Toy) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let repo = repo(&folder.path().join("repo"), RepoMode::BareUserOnly);
@@ -126,7 +126,7 @@ fn walk(criterion: &mut Criterion, toy: &Toy) {
         bencher.iter(|| diff(&repo, old, new).expect("two trees"));
     });
     criterion.bench_function("fsck", |bencher| {
-        bencher.iter(|| fsck(&repo, &Silent).expect("a sound repository"));
+        bencher.iter(|| fsck(&repo, &NoProgress).expect("a sound repository"));
     });
     let options = CheckoutOptions::default().sync(false);
     let mut number = 0;
@@ -143,7 +143,7 @@ fn walk(criterion: &mut Criterion, toy: &Toy) {
     });
 }
 
-/// Go's hash of as many files as an SDK has.
+/// Measures Go's hash of as many files as an SDK has.
 fn h1(criterion: &mut Criterion) {
     criterion.bench_function("h1 of 11,500 names", |bencher| {
         bencher.iter(|| {
@@ -156,7 +156,7 @@ fn h1(criterion: &mut Criterion) {
     });
 }
 
-/// Reading the superblock and running the part of a delta from nothing; nothing is written.
+/// Measures parsing the superblock and executing the part of a delta from scratch, without writing.
 #[cfg(feature = "fuzzing")]
 fn delta(criterion: &mut Criterion, toy: &Toy) {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -1,12 +1,12 @@
-//! The two machine architectures, and each one's name in every naming scheme.
+//! The supported machine architectures, and their names in various naming schemes.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// A machine architecture that Go SDKs are composed for.
 ///
-/// [`fmt::Display`] and [`FromStr`] use OSTree's and RPM's name
-/// ([`Arch::basearch`]); the others are given by name.
+/// [`fmt::Display`] and [`FromStr`] use the name of OSTree and RPM ([`Arch::basearch`]); methods
+/// return the other names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Arch {
@@ -17,10 +17,10 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// Every architecture, in the order releases are composed and listed.
+    /// All architectures, in the order in which releases are composed and listed.
     pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
 
-    /// OSTree's and RPM's name (`$basearch`): `x86_64`, `aarch64`.
+    /// Returns the name in OSTree and RPM (`$basearch`): `x86_64`, `aarch64`.
     #[must_use]
     pub const fn basearch(self) -> &'static str {
         match self {
@@ -29,7 +29,7 @@ impl Arch {
         }
     }
 
-    /// Go's name (`GOARCH`): `amd64`, `arm64`. Debian and OCI use the same.
+    /// Returns the name in Go (`GOARCH`): `amd64`, `arm64`. Debian and OCI use the same.
     #[must_use]
     pub const fn goarch(self) -> &'static str {
         match self {
@@ -38,13 +38,13 @@ impl Arch {
         }
     }
 
-    /// The OCI image specification's `architecture`, which is Go's name.
+    /// Returns the `architecture` of the OCI image specification, which is Go's name.
     #[must_use]
     pub const fn oci(self) -> &'static str {
         self.goarch()
     }
 
-    /// systemd's name, as in `ConditionArchitecture=`: `x86-64`, `arm64`.
+    /// Returns the name in systemd, as in `ConditionArchitecture=`: `x86-64`, `arm64`.
     #[must_use]
     pub const fn systemd(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Arch {
         }
     }
 
-    /// The ELF header's `e_machine` (System V ABI: `EM_X86_64`, `EM_AARCH64`).
+    /// Returns `e_machine` of the ELF header (System V ABI: `EM_X86_64`, `EM_AARCH64`).
     #[must_use]
     pub const fn elf_machine(self) -> u16 {
         match self {
@@ -62,7 +62,7 @@ impl Arch {
         }
     }
 
-    /// The architecture this program was built for, if it is one of [`Arch::ALL`].
+    /// Returns the architecture that this program was built for, if it is in [`Arch::ALL`].
     #[must_use]
     pub fn host() -> Option<Self> {
         std::env::consts::ARCH.parse().ok()
@@ -75,11 +75,11 @@ impl fmt::Display for Arch {
     }
 }
 
-/// A name that is no architecture's [`Arch::basearch`].
+/// The error for a name that is not the [`Arch::basearch`] of an architecture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown architecture `{found}`, expected x86_64 or aarch64")]
 pub struct UnknownArch {
-    /// The name as given.
+    /// The unknown name.
     pub found: String,
 }
 

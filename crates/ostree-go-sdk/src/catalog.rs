@@ -1,4 +1,4 @@
-//! Looking at what a repository holds.
+//! Information about the commits of a repository.
 
 use crate::arch::Arch;
 use crate::id::{CommitId, ContentId, RefName};
@@ -8,24 +8,24 @@ use crate::repo::{Repo, RepoError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What a commit is in this project's terms.
+/// The kind of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum CommitKind {
     /// The union of the layers, on the ref of one version and architecture.
     Release,
-    /// A release that was promoted to a moving ref.
+    /// A release that was promoted to a channel.
     Channel,
-    /// One layer.
+    /// A single layer.
     Layer,
-    /// An OS with SDKs in it, by an overlay or by rpm-ostree.
+    /// An OS that contains SDKs, made by an overlay or by rpm-ostree.
     Image,
-    /// Anything else.
+    /// Any other commit.
     Other,
 }
 
 impl CommitKind {
-    /// A stable lower-case word.
+    /// Returns a stable lower-case word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,51 +38,51 @@ impl CommitKind {
     }
 }
 
-/// A commit, read.
+/// The metadata of a commit.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CommitInfo {
-    /// Its checksum.
+    /// The checksum of the commit.
     pub id: CommitId,
-    /// What it is.
+    /// The kind of the commit.
     pub kind: CommitKind,
-    /// The checksum of its tree.
+    /// The content checksum: that of the tree.
     pub content: ContentId,
-    /// The commit before it.
+    /// The parent commit.
     pub parent: Option<CommitId>,
-    /// Its one-line message.
+    /// The one-line message.
     pub subject: String,
-    /// Seconds since 1970.
+    /// The time in seconds since 1970.
     pub timestamp: u64,
-    /// Go's version, without `go`.
+    /// The Go version, without `go`.
     pub version: Option<String>,
-    /// The machine it is for; none for arch-independent layers.
+    /// The architecture; `None` for architecture-independent layers.
     pub arch: Option<Arch>,
-    /// The layer's name, on a layer commit.
+    /// The name of the layer, if the commit is one.
     pub layer: Option<String>,
-    /// Layer names and commits, lowest first.
+    /// The names and commits of the layers, lowest first.
     pub layers: Vec<(String, CommitId)>,
     /// The `h1:` hash of the upstream content.
     pub h1: Option<String>,
-    /// Bytes in the tree.
+    /// The size of all files in bytes.
     pub bytes: Option<u64>,
-    /// Files and symlinks in the tree.
+    /// The number of files and symlinks.
     pub files: Option<u64>,
-    /// The refs it says it may be found on.
+    /// The refs that the commit is bound to.
     pub bound_to: Vec<RefName>,
-    /// Every other key of its metadata.
+    /// All other metadata.
     pub extra: BTreeMap<String, Value>,
-    /// Where the SDK came from: `name`, `form`, `sha256`, `size` (detached metadata).
+    /// The source of the SDK: `name`, `form`, `sha256`, `size` (detached metadata).
     pub source: Option<Value>,
-    /// The digest of everything that decided it (detached metadata).
+    /// The digest of everything that determines the release (detached metadata).
     pub input_hash: Option<String>,
 }
 
 impl CommitInfo {
-    /// Reads a commit of a repository.
+    /// Reads a commit from a repository.
     ///
     /// # Errors
-    /// When it is not there or not well-formed.
+    /// Returns an error if the commit is missing or malformed.
     pub fn read(repo: &Repo, id: CommitId) -> Result<Self, RepoError> {
         let commit = repo.commit(id)?;
         let detached = repo.detached(id)?;
@@ -160,10 +160,10 @@ impl CommitInfo {
     }
 }
 
-/// What the metadata of an OS image says of the SDKs in it, lowest first: `sdk.releases`,
-/// `sdk.lang`, `sdk.version` if that is the same for all, and what their treefiles add.
+/// Returns the metadata of an OS image about its SDKs, lowest first: `sdk.releases`, `sdk.lang`,
+/// `sdk.version` if all have the same, and custom keys of their treefiles.
 ///
-/// `earlier` is what the image's base says in `sdk.releases` of SDKs that it has already.
+/// `earlier` is `sdk.releases` of the image's base: SDKs that it already contains.
 pub(crate) fn image_metadata(sdks: &[CommitInfo], earlier: Vec<Value>) -> BTreeMap<String, Value> {
     let mut metadata = BTreeMap::new();
     for sdk in sdks {
@@ -186,7 +186,7 @@ pub(crate) fn image_metadata(sdks: &[CommitInfo], earlier: Vec<Value>) -> BTreeM
     metadata
 }
 
-/// An entry of `sdk.releases`.
+/// Returns an entry of `sdk.releases`.
 fn entry(sdk: &CommitInfo) -> Value {
     let layers = sdk
         .layers
@@ -208,29 +208,29 @@ fn entry(sdk: &CommitInfo) -> Value {
     Value::Object(present.collect())
 }
 
-/// Where the refs are that keep the objects of deployments.
-pub(crate) const KEEPERS: &str = "ostree-go/deployment/";
+/// Prefix of refs that keep the objects of deployments from being pruned.
+pub(crate) const DEPLOYMENT_REF_PREFIX: &str = "ostree-go/deployment/";
 
-/// Every local ref with its commit, ordered by kind, then by name. Refs that only keep the
-/// objects of a root's deployments are left out: they are nothing to serve, and nothing to forget.
+/// Returns all local refs with their commits, sorted by kind, then by name. Refs that only
+/// protect the objects of deployments are left out: clients neither see nor delete them.
 ///
 /// # Errors
-/// When a ref's commit cannot be read.
+/// Returns an error if the commit of a ref cannot be read.
 pub fn list(repo: &Repo) -> Result<Vec<(RefName, CommitInfo)>, RepoError> {
     let mut listed = repo
         .refs()?
         .into_iter()
-        .filter(|(name, _)| !name.as_str().starts_with(KEEPERS))
+        .filter(|(name, _)| !name.as_str().starts_with(DEPLOYMENT_REF_PREFIX))
         .map(|(name, id)| Ok((name, CommitInfo::read(repo, id)?)))
         .collect::<Result<Vec<_>, RepoError>>()?;
     listed.sort_by(|a, b| (a.1.kind, &a.0).cmp(&(b.1.kind, &b.0)));
     Ok(listed)
 }
 
-/// A commit and those before it, newest first, as far as the repository has them.
+/// Returns a commit and its ancestors, newest first, as far as the repository has them.
 ///
 /// # Errors
-/// When a commit that is there cannot be read.
+/// Returns an error if an existing commit cannot be read.
 pub fn log(repo: &Repo, from: CommitId) -> Result<Vec<CommitInfo>, RepoError> {
     let mut history = vec![CommitInfo::read(repo, from)?];
     while let Some(parent) = history.last().and_then(|commit| commit.parent) {

@@ -1,10 +1,10 @@
-//! Checking trees out of a repository into directories.
+//! Checks trees out of a repository into directories.
 //!
-//! Files are hard links to the repository's objects where the repository stores plain files
-//! and lies on the same file system; they are copied otherwise, and [`CheckedOut`] says how many.
-//! A whole tree out of a `bare-user` repository is linked here, on every core; whatever that
-//! cannot do is left to libostree. A hard link shares its inode with the object: whoever writes into one damages
-//! the repository, unless the files are sealed or [copied](CheckoutOptions::copy).
+//! Files are hard links to the repository's objects if the repository stores plain files and is on
+//! the same file system; otherwise they are copied, and [`CheckedOut`] contains the counts. The
+//! whole tree of a commit in a `bare-user` repository is linked here, on every core; everything
+//! else is left to libostree. A hard link shares its inode with the object: writing to such a
+//! file damages the repository, unless the files are sealed or [copied](CheckoutOptions::copy).
 
 mod links;
 mod listing;
@@ -23,21 +23,21 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// What to do about files that are at the destination already. The words are libostree's.
+/// Treatment of files that already exist at the destination, named as in libostree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Union {
     /// The destination must not exist.
     #[default]
     None,
-    /// Files that are there stay; the others are added.
+    /// Existing files are kept; the others are added.
     Add,
-    /// Files that are there must be the same; the others are added. Only with hard links:
-    /// libostree compares by them.
+    /// Existing files must be identical; the others are added. Only possible with hard links,
+    /// because libostree compares inodes.
     Identical,
 }
 
-/// How to check out.
+/// Options of a checkout.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CheckoutOptions {
@@ -49,28 +49,30 @@ pub struct CheckoutOptions {
 }
 
 impl CheckoutOptions {
-    /// Only what is below a directory of the tree; it becomes the destination. Default: all.
+    /// Limits the checkout to a directory of the tree, which becomes the destination. Default: the
+    /// whole tree.
     #[must_use]
     pub fn subpath(mut self, subpath: Option<TreePath>) -> Self {
         self.subpath = subpath;
         self
     }
 
-    /// What to do about files that are there. Default: the destination must not exist.
+    /// Sets the treatment of existing files. Default: the destination must not exist.
     #[must_use]
     pub fn union(mut self, union: Union) -> Self {
         self.union = union;
         self
     }
 
-    /// Copies every file, so that writing to it does the repository no harm. Default: no.
+    /// Sets whether every file is copied, so that writing to it does not damage the repository.
+    /// Default: no.
     #[must_use]
     pub fn copy(mut self, copy: bool) -> Self {
         self.copy = copy;
         self
     }
 
-    /// Whether the tree is durable when the checkout returns: one `syncfs` of the
+    /// Sets whether the tree is durable when the checkout returns, by one `syncfs` of the
     /// destination's file system before the last rename. Default: yes.
     #[must_use]
     pub fn sync(mut self, sync: bool) -> Self {
@@ -80,56 +82,56 @@ impl CheckoutOptions {
 }
 
 impl CheckoutOptions {
-    /// Takes all write bits, those of linked objects among them: in a `bare-user` repository
-    /// these say nothing.
+    /// Sets whether all write permissions are removed, including those of the linked objects,
+    /// whose permissions have no meaning in a `bare-user` repository.
     pub(crate) fn sealed(mut self, sealed: bool) -> Self {
         self.sealed = sealed;
         self
     }
 }
 
-/// What a checkout has made. With a [`Union`] it counts what was there before as well.
+/// The result of a checkout. With a [`Union`], existing files are counted as well.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckedOut {
-    /// Files that share their inode with another: with the repository's object.
+    /// The number of files that share their inode with the repository's object.
     pub linked: u64,
-    /// Files that do not. Empty files are not counted.
+    /// The number of files that do not. Empty files are not counted.
     pub copied: u64,
     /// Whether files were copied because the repository is on another file system.
     pub crossed: bool,
 }
 
-/// Why a checkout failed.
+/// The reason why a checkout failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckoutError {
-    /// The repository.
+    /// The repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// Something is at the destination.
+    /// The destination exists.
     #[error("{} exists already", path.display())]
     Exists {
         /// The destination.
         path: PathBuf,
     },
-    /// [`Union::Identical`] was asked for where files would have to be copied.
+    /// [`Union::Identical`] was requested but files would have to be copied.
     #[error("cannot compare {} with repository {}: it needs hard links", path.display(), repo.display())]
     NeedsLinks {
         /// The destination.
         path: PathBuf,
-        /// The repository, which is in archive mode or on another file system, if copies were
-        /// not asked for.
+        /// The repository, which is in archive mode or on another file system, unless copies were
+        /// requested.
         repo: PathBuf,
     },
-    /// What describes a directory of the tree is damaged or missing in the repository.
+    /// An object of a directory is damaged or missing in the repository.
     #[error("cannot check commit {commit} out: object {object} of /{} is damaged or missing", path.display())]
     Damaged {
         /// The commit.
         commit: CommitId,
         /// The directory in the tree.
         path: PathBuf,
-        /// The object's checksum and type: `00ff….dirtree`.
+        /// The checksum and type of the object: `00ff….dirtree`.
         object: String,
     },
     /// libostree could not write the tree.
@@ -139,25 +141,25 @@ pub enum CheckoutError {
         commit: CommitId,
         /// The destination.
         path: PathBuf,
-        /// libostree's error.
+        /// The error of libostree.
         #[source]
         source: glib::Error,
     },
-    /// The system refused something.
+    /// A system call failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
 }
 
 impl CheckoutError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -170,15 +172,15 @@ impl CheckoutError {
     }
 }
 
-/// Checks a commit's tree out to a directory.
+/// Checks a commit's tree out into a directory.
 ///
-/// Without a [`Union`] the directory is made under a hidden name beside `dest` and renamed
-/// when it is whole: a failure or a kill never leaves half a tree at `dest`. With one, files
-/// appear one by one.
+/// Without a [`Union`], the directory is created under a hidden name next to `dest` and renamed
+/// when it is complete: a failure or a kill never leaves a partial tree at `dest`. With a union,
+/// files appear one by one.
 ///
 /// # Errors
-/// When `dest` exists (without a union) or holds other content (with [`Union::Identical`]),
-/// the tree is damaged or has no such subpath, or the file system refuses.
+/// Returns an error if `dest` exists (without a union) or has other content (with
+/// [`Union::Identical`]), the tree is damaged or has no such subpath, or the file system fails.
 pub fn checkout(
     repo: &Repo,
     commit: CommitId,
@@ -228,12 +230,12 @@ pub fn checkout(
             Ok(made)
         });
     made.inspect_err(|_| {
-        // The first error is the one to tell.
+        // The first error is reported.
         let _ = tree::remove(&staging);
     })
 }
 
-/// A hidden name beside `dest` that nothing has.
+/// Returns an unused hidden name next to `dest`.
 fn staging_name(dest: &Path) -> PathBuf {
     let name = dest.file_name().unwrap_or_default().to_string_lossy();
     let pid = std::process::id();
@@ -251,7 +253,7 @@ fn write(
     options: &CheckoutOptions,
 ) -> Result<(), CheckoutError> {
     use ostree::{RepoCheckoutMode as Mode, RepoCheckoutOverwriteMode as Overwrite};
-    // libostree ends the whole process over a damaged directory.
+    // libostree aborts the whole process if a directory is damaged.
     if let Some((path, object)) = listing.damaged.first() {
         return Err(CheckoutError::Damaged {
             commit,
@@ -260,7 +262,7 @@ fn write(
         });
     }
     let at = ostree::RepoCheckoutAtOptions {
-        // Only a `bare` repository knows and keeps owners.
+        // Only a `bare` repository stores owners in the file system.
         mode: match repo.mode() {
             RepoMode::Bare => Mode::None,
             _ => Mode::User,
@@ -271,7 +273,7 @@ fn write(
             Union::Identical => Overwrite::UnionIdentical,
         },
         force_copy: options.copy,
-        // libostree's condition.
+        // libostree requires this.
         no_copy_fallback: options.union == Union::Identical,
         subpath: options
             .subpath
@@ -295,7 +297,7 @@ fn write(
         })
 }
 
-/// Makes the tree where nothing is; it is not synced.
+/// Creates the tree at an unused path, without syncing it.
 pub(crate) fn make(
     repo: &Repo,
     commit: CommitId,
@@ -311,7 +313,7 @@ pub(crate) fn make(
                     ..CheckedOut::default()
                 });
             }
-            // libostree can do more, and says better what is wrong.
+            // libostree handles more cases, and has better error messages.
             Err(_) => tree::remove(dest).map_err(io("remove", dest))?,
         }
     }
@@ -322,7 +324,7 @@ pub(crate) fn make(
     count(repo, dest, options)
 }
 
-/// Counts what libostree has made.
+/// Counts the files of a checkout by libostree.
 fn count(repo: &Repo, dest: &Path, options: &CheckoutOptions) -> Result<CheckedOut, CheckoutError> {
     use std::os::unix::fs::MetadataExt;
     let mut made = CheckedOut::default();
@@ -341,7 +343,7 @@ fn count(repo: &Repo, dest: &Path, options: &CheckoutOptions) -> Result<CheckedO
     Ok(made)
 }
 
-/// Makes the tree durable, if that is wanted.
+/// Makes the tree durable, if requested.
 fn sync(dest: &Path, options: &CheckoutOptions) -> Result<(), CheckoutError> {
     if options.no_sync {
         return Ok(());
@@ -360,7 +362,7 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckoutEr
     }
 }
 
-/// Whether a directory is on another file system than a repository's objects.
+/// Returns whether a directory is on another file system than a repository's objects.
 fn crosses(repo: &Repo, dest: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();

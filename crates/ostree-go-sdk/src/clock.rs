@@ -1,21 +1,22 @@
-//! Time, as a caller gives it.
+//! Sources of the current time.
 
-/// Where the library takes the present time from.
+/// A source of the current time.
 ///
-/// It is asked only where a new commit has to say when it was made (a channel's).
+/// It provides the timestamps of channel commits, static deltas, index pages and deployments. Releases
+/// and layers do not depend on it.
 pub trait Clock: Send + Sync {
-    /// Seconds since 1970-01-01T00:00:00Z.
+    /// Returns seconds since 1970-01-01T00:00:00Z.
     fn now(&self) -> u64;
 }
 
-/// A time for people and programs: `2026-11-02T20:36:21Z`. Takes seconds since 1970.
+/// Formats seconds since 1970 as `2026-11-02T20:36:21Z`.
 pub(crate) fn rfc3339(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok();
     let time = time.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -27,7 +28,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still: `SOURCE_DATE_EPOCH`, or a test's moment.
+/// A clock with a fixed time, for `SOURCE_DATE_EPOCH` and tests.
 #[derive(Debug, Clone, Copy)]
 pub struct FixedClock(pub u64);
 

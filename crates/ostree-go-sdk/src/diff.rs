@@ -1,4 +1,4 @@
-//! What differs between two commits.
+//! Differences between two commits.
 
 use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
@@ -8,27 +8,27 @@ use crate::repo::{Repo, RepoError};
 use gio::prelude::*;
 use std::collections::BTreeMap;
 
-/// Two commits and how their trees differ.
+/// The differences between the trees of two commits.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Diff {
-    /// The commit compared from.
+    /// The first commit.
     pub from: CommitInfo,
-    /// The commit compared to.
+    /// The second commit.
     pub to: CommitInfo,
-    /// The paths that differ, in order.
+    /// The paths that differ, sorted.
     pub changes: Vec<Change>,
 }
 
-/// One path that differs. At least one side is there.
+/// A path that differs. At least one side exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
     /// The path in the tree.
     pub path: TreePath,
-    /// What is there in the commit compared from.
+    /// The file in the first commit.
     pub from: Option<FileInfo>,
-    /// What is there in the commit compared to.
+    /// The file in the second commit.
     pub to: Option<FileInfo>,
 }
 
@@ -36,21 +36,21 @@ pub struct Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileInfo {
-    /// Bytes; 0 for a symlink.
+    /// The size in bytes; 0 for a symlink.
     pub size: u64,
-    /// The whole `st_mode`.
+    /// The complete `st_mode`.
     pub mode: u32,
-    /// Whether it is an ELF file: a program, an object or a library.
+    /// Whether it is an ELF file: a program, an object file or a library.
     pub is_binary: bool,
 }
 
-/// The first bytes of every ELF file (System V ABI, `e_ident`).
+/// Magic number of ELF files (System V ABI, `e_ident`).
 const ELF_MAGIC: &[u8; 4] = b"\x7fELF";
 
-/// Compares the trees of two commits. Directories that are equal cost nothing.
+/// Compares the trees of two commits. Equal directories are not read.
 ///
 /// # Errors
-/// When an object that is needed cannot be read.
+/// Returns an error if a required object cannot be read.
 pub fn diff(repo: &Repo, from: CommitId, to: CommitId) -> Result<Diff, RepoError> {
     let roots = (repo.commit(from)?.tree, repo.commit(to)?.tree);
     let mut walk = Walk {
@@ -138,7 +138,7 @@ fn below(at: Option<&TreePath>, name: &str) -> Option<TreePath> {
     Some(at.map_or_else(|| name.clone(), |at| name.below(at)))
 }
 
-/// Pairs up the entries of two lists by name.
+/// Pairs the entries of two sorted lists by name.
 fn pair<'a, E, Id: Copy>(
     from: &'a [E],
     to: &'a [E],

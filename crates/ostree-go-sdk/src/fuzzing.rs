@@ -8,8 +8,8 @@ use crate::golang::index::DownloadIndex;
 use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
 use crate::object::{Commit, DirHeader, DirTree, dirmeta_mode, parse_archived};
-use crate::oci::place::Place;
-use crate::oci::tar::{Allowed, Entry, Reader};
+use crate::oci::image_source::ImageSource;
+use crate::oci::tar::{Entry, LayerQuota, Reader};
 use crate::treefile::Treefile;
 use std::io;
 use std::path::Path;
@@ -92,8 +92,8 @@ pub fn object(bytes: &[u8]) {
 
 /// Reads the archive of a layer of an image.
 pub fn layer(bytes: &[u8]) {
-    let allowed = Allowed::default();
-    let mut reader = Reader::new(bytes, &allowed);
+    let quota = LayerQuota::default();
+    let mut reader = Reader::new(bytes, &quota);
     while let Ok(Some(entry)) = reader.next() {
         if let Entry::File(_, _, size) = entry {
             let _ = io::copy(&mut reader.content(size), &mut io::sink());
@@ -104,8 +104,8 @@ pub fn layer(bytes: &[u8]) {
 /// Reads where an image is, or a remote.
 pub fn place(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let place = Place::parse(&text).map(|place| place.to_string());
+    let place = ImageSource::parse(&text).map(|place| place.to_string());
     if let Ok(shown) = place {
-        assert!(Place::parse(&shown).is_ok(), "{shown}");
+        assert!(ImageSource::parse(&shown).is_ok(), "{shown}");
     }
 }

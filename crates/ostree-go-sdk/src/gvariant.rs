@@ -1,11 +1,11 @@
-//! The form of GVariants whose parts are of varying size and need no alignment.
+//! Splits GVariant containers whose members have variable size and need no alignment.
 //!
 //! Source: GVariant specification, 2.3.6 "Framing Offsets", 2.5.3 "Arrays", 2.5.4 "Structures".
 
 use std::ops::Range;
 
-/// Where the members of a tuple are. The ends of all but the last stand behind the last, in
-/// reverse, each in as few bytes as the tuple's length needs.
+/// Returns the ranges of a tuple's members. The ends of all but the last member are stored after the
+/// last one, in reverse, each in as few bytes as the tuple's length requires.
 pub(crate) fn members<const N: usize>(bytes: &[u8]) -> Option<[Range<usize>; N]> {
     let width = offset_width(bytes.len());
     let last = bytes.len().checked_sub((N - 1) * width)?;
@@ -25,7 +25,7 @@ pub(crate) fn members<const N: usize>(bytes: &[u8]) -> Option<[Range<usize>; N]>
     Some(found)
 }
 
-/// The elements of an array. Their ends stand behind the last.
+/// Returns the elements of an array, whose ends are stored after the last one.
 pub(crate) fn elements(bytes: &[u8]) -> Option<Vec<&[u8]>> {
     let width = offset_width(bytes.len());
     let Some(last) = bytes.len().checked_sub(width) else {
@@ -46,7 +46,7 @@ pub(crate) fn elements(bytes: &[u8]) -> Option<Vec<&[u8]>> {
     (0..count).map(element).collect()
 }
 
-/// The bytes of each framing offset in a container of `len` bytes.
+/// Returns the size of each framing offset in a container of `len` bytes.
 pub(crate) fn offset_width(len: usize) -> usize {
     match len as u64 {
         0..=0xff => 1,

@@ -1,17 +1,17 @@
-//! Names of things in a repository: checksums and refs.
+//! Identifiers in a repository: checksums and refs.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A SHA-256 digest, shown as 64 lower-case hexadecimal digits.
+/// A SHA-256 digest, displayed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256(pub [u8; 32]);
 
-/// Why a text is no SHA-256 digest.
+/// The error for a text that is not a SHA-256 digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is not a SHA-256 checksum, expected 64 hexadecimal digits")]
 pub struct InvalidChecksum {
-    /// The text as given.
+    /// The invalid text.
     pub found: String,
 }
 
@@ -70,7 +70,7 @@ macro_rules! checksum_type {
         pub struct $name(Sha256);
 
         impl $name {
-            /// The checksum's 32 bytes.
+            /// Returns the 32 bytes of the checksum.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 32] {
                 &self.0.0
@@ -112,11 +112,11 @@ macro_rules! checksum_type {
 }
 
 checksum_type! {
-    /// The checksum of a commit object: a commit's id.
+    /// The checksum of a commit object.
     CommitId
 }
 checksum_type! {
-    /// The checksum of a file object: what OSTree calls its content checksum.
+    /// The checksum of a file object, called content checksum in OSTree.
     ///
     /// It covers the file's bytes, owner, mode, symlink target and xattrs.
     FileId
@@ -144,18 +144,18 @@ checksum_type! {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RefName(String);
 
-/// Why a text is no ref.
+/// The error for a text that is not a ref.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{found}` is not a valid ref, expected components of letters, digits, `.`, `_` and `-` joined by `/`"
 )]
 pub struct InvalidRef {
-    /// The text as given.
+    /// The invalid text.
     pub found: String,
 }
 
 impl RefName {
-    /// The ref as text.
+    /// Returns the ref as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn refs_are_what_ostree_accepts() {
+    fn refs_follow_the_rules_of_ostree() {
         for good in [
             "a",
             "go-sdk/x86_64/1.26.5",
@@ -223,8 +223,8 @@ mod tests {
             assert!(bad.parse::<RefName>().is_err(), "{bad}");
             assert!(ostree::validate_rev(bad).is_err(), "{bad}");
         }
-        // libostree lets a final line feed and any script's letters through, and reads
-        // `a:b` as remote and ref; here a ref is also a URL and a file name everywhere.
+        // libostree accepts a final line feed and letters of any script, and parses `a:b` as remote
+        // and ref; here a ref is also part of URLs and file names.
         for bad in ["a\n", "a:b", "ä"] {
             assert!(bad.parse::<RefName>().is_err(), "{bad}");
         }

@@ -1,4 +1,4 @@
-//! Layers: which path of an SDK belongs to which, and what a treefile adds.
+//! Assigns paths of an SDK to layers, and adds the files of a treefile.
 
 use crate::fs::path::TreePath;
 use crate::golang::env::{GoEnv, GoEnvError};
@@ -7,43 +7,43 @@ use crate::object::{FileHeader, Overlap, Tree};
 use crate::treefile::{AddContent, ArchTreefile, LayerSpec};
 use std::path::PathBuf;
 
-/// The name of the layer that holds a treefile's `links`.
+/// Name of the layer with a treefile's `links`.
 const SITE: &str = "site";
 
-/// The file in GOROOT that sets the go command's defaults.
+/// The file in GOROOT with the go command's defaults.
 pub(crate) const GO_ENV: &str = "go.env";
 
-/// Why layers cannot be made.
+/// The reason why layers could not be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayerError {
-    /// No layer includes a path of the source and `exclude` does not name it.
-    #[error("path `{path}` of {source_name} is in no layer and not excluded")]
+    /// A path of the source is neither in a layer nor in `exclude`.
+    #[error("path `{path}` of {source_name} is neither in a layer nor excluded")]
     Unmatched {
         /// The path in the SDK.
         path: TreePath,
-        /// The source.
+        /// The name of the source.
         source_name: String,
     },
-    /// Two layers hold one path with different content.
-    #[error("layers `{lower}` and `{upper}` both hold `/{path}`, with different content")]
+    /// Two layers have the same path with different content.
+    #[error("layers `{lower}` and `{upper}` both have `/{path}`, with different content")]
     Conflict {
-        /// The layer below.
+        /// The lower layer.
         lower: String,
-        /// The layer above.
+        /// The upper layer.
         upper: String,
         /// The path in the release.
         path: TreePath,
     },
-    /// One layer gets one path twice.
-    #[error("layer `{layer}` holds `/{path}` twice, with different content")]
+    /// A layer has the same path twice, with different content.
+    #[error("layer `{layer}` has `/{path}` twice, with different content")]
     Duplicate {
         /// The layer.
         layer: String,
         /// The path in the release.
         path: TreePath,
     },
-    /// A layer that is said to be the same for all architectures is not.
+    /// A layer is marked noarch but differs between architectures.
     #[error("layer `{layer}` is marked noarch, but `/{path}` differs between {arches}")]
     NotNoarch {
         /// The layer.
@@ -53,7 +53,7 @@ pub enum LayerError {
         /// The two architectures.
         arches: String,
     },
-    /// A layer's ref names another commit, of the same content.
+    /// The content-addressed ref of a layer points to another commit.
     #[error(
         "layer `{layer}` has the same content as another commit on {name}: found {found}, expected {expected}"
     )]
@@ -62,35 +62,35 @@ pub enum LayerError {
         layer: String,
         /// The content-addressed ref.
         name: crate::id::RefName,
-        /// The commit there.
+        /// The commit of the ref.
         found: crate::id::CommitId,
         /// The commit of this layer.
         expected: crate::id::CommitId,
     },
-    /// A file that a treefile adds cannot be read.
+    /// A file to add cannot be read.
     #[error("cannot read {}, which layer `{layer}` adds", path.display())]
     AddFile {
         /// The layer.
         layer: String,
         /// The file.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// The SDK's `go.env` or a setting for it is not well-formed.
+    /// The SDK's `go.env` or a setting for it is malformed.
     #[error("cannot set `go-env` in layer `{layer}`")]
     GoEnv {
         /// The layer.
         layer: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: GoEnvError,
     },
 }
 
 impl LayerError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -101,12 +101,12 @@ impl LayerError {
     }
 }
 
-/// Where a path of the source goes.
+/// The assignment of a path of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Into the layer with this index.
+pub(crate) enum LayerAssignment {
+    /// The path belongs to the layer with this index.
     Layer(usize),
-    /// Nowhere.
+    /// The path is excluded.
     Excluded,
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct Layers<'t> {
     layers: Vec<LayerSpec>,
 }
 
-/// A file or symlink that a layer adds to what it takes from the source.
+/// A file or symlink that a layer adds to the source's files.
 #[derive(Debug)]
 pub(crate) struct Addition {
     pub(crate) layer: usize,
@@ -148,30 +148,34 @@ impl<'t> Layers<'t> {
         &self.layers[index]
     }
 
-    /// Whether a layer's commit says no architecture. A layer that takes nothing from the
-    /// source (`site`) need not be marked: it is the treefile's words alone.
+    /// Returns whether a layer's commit has no architecture. A layer without files of the source
+    /// (like `site`) need not be marked, because only the treefile determines it.
     pub(crate) fn is_noarch(&self, index: usize) -> bool {
         let layer = self.get(index);
         layer.noarch || layer.include.is_empty()
     }
 
-    /// Where a path of the source goes. An exclusion wins over the layers, and of the layers
-    /// the first that includes the path.
-    pub(crate) fn place(&self, path: &TreePath, source_name: &str) -> Result<Place, LayerError> {
+    /// Returns the assignment of a path of the source. Exclusions take precedence over layers, and
+    /// the first layer that includes the path wins.
+    pub(crate) fn assign(
+        &self,
+        path: &TreePath,
+        source_name: &str,
+    ) -> Result<LayerAssignment, LayerError> {
         if self.spec.exclude.iter().any(|top| path.is_in(top)) {
-            return Ok(Place::Excluded);
+            return Ok(LayerAssignment::Excluded);
         }
         self.layers
             .iter()
             .position(|layer| layer.include.iter().any(|top| path.is_in(top)))
-            .map(Place::Layer)
+            .map(LayerAssignment::Layer)
             .ok_or_else(|| LayerError::Unmatched {
                 path: path.clone(),
                 source_name: source_name.to_owned(),
             })
     }
 
-    /// Everything the treefile adds, read. `go_env` is the source's own, if it has one.
+    /// Reads everything that the treefile adds. `go_env` is the source's own file, if any.
     pub(crate) fn additions(&self, go_env: Option<&[u8]>) -> Result<Vec<Addition>, LayerError> {
         let mut additions = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
@@ -207,7 +211,7 @@ impl<'t> Layers<'t> {
         Ok(additions)
     }
 
-    /// The union of the layers' trees.
+    /// Merges the layers' trees.
     pub(crate) fn union(&self, trees: &[Tree]) -> Result<Tree, LayerError> {
         let mut union = Tree::default();
         for (index, tree) in trees.iter().enumerate() {
@@ -226,7 +230,7 @@ impl<'t> Layers<'t> {
         Ok(union)
     }
 
-    /// The topmost of some layers that has something at a path.
+    /// Returns the name of the topmost layer that has a path.
     fn holder(&self, trees: &[Tree], path: &TreePath) -> String {
         let index = trees.iter().rposition(|tree| tree.contains(path));
         index.map_or_else(String::new, |index| self.get(index).name.clone())

@@ -140,12 +140,12 @@ pub use id::{
 };
 pub use kind::ErrorKind;
 pub use layer::LayerError;
-pub use oci::{ImageLocation, InvalidLocation, InvalidPlace};
+pub use oci::{ImageLocation, InvalidImageSource, InvalidLocation};
 pub use overlay::{
     Overlaid, Overlay, OverlayDifference, OverlayError, OverlayPlan, OverlaySide, OverlayWarning,
 };
 pub use process::ProcessError;
-pub use progress::{Event, Phase, Progress, Silent};
+pub use progress::{Event, NoProgress, Phase, Progress};
 pub use prune::{Prune, PruneError, PrunePlan, Pruned};
 pub use publish::{PlannedDelta, Publish, PublishError, PublishPlan, Published};
 pub use pull::{Download, PlannedRef, Preflight, Pull, PullError, Pulled};
@@ -160,7 +160,7 @@ pub use sign::{
 };
 pub use source::{EntryProblem, Form, Limits, RpmProblem, SourceError, SourceInfo};
 pub use store::StoreError;
-pub use treefile::{ArchTreefile, RpmFile, RpmPlace, SourceSpec, Treefile, TreefileError};
+pub use treefile::{ArchTreefile, RpmFile, RpmLocation, SourceSpec, Treefile, TreefileError};
 pub use upstream::{Upstream, UpstreamError, UpstreamProof};
 pub use version::{GoVersion, InvalidVersion};
 

@@ -1,8 +1,8 @@
-//! What commits say about themselves: keys, and values as variants.
+//! Metadata of commits: keys, and conversion of values.
 //!
-//! The `sdk.*` keys are this project's; the others are OSTree's own (`ostree-core.h`:
+//! The `sdk.*` keys are defined by this project; the others are OSTree's (`ostree-core.h`:
 //! `OSTREE_COMMIT_META_KEY_VERSION`, `_ARCHITECTURE`, `_REF_BINDING`). Integers are stored
-//! little-endian on every machine, because they decide the commit checksum.
+//! little-endian on every machine, because they are part of the commit checksum.
 
 use crate::arch::Arch;
 use crate::id::{CommitId, RefName};
@@ -14,33 +14,33 @@ use std::collections::BTreeMap;
 pub const SDK_VERSION: &str = "sdk.version";
 /// `s`: `go`.
 pub const SDK_LANG: &str = "sdk.lang";
-/// `s`: GOARCH; absent on arch-independent layers.
+/// `s`: GOARCH; absent on architecture-independent layers.
 pub const SDK_ARCH: &str = "sdk.arch";
-/// `s`: the layer's name; on layer commits.
+/// `s`: the name of the layer; on layer commits.
 pub const SDK_LAYER: &str = "sdk.layer";
-/// `a(ss)`: layer name and layer commit, lowest first; on releases and channels.
+/// `a(ss)`: names and commits of the layers, lowest first; on releases and channels.
 pub const SDK_LAYERS: &str = "sdk.layers";
 /// `s`: the `h1:` hash of the upstream content; on releases and channels.
 pub const SDK_H1: &str = "sdk.h1";
-/// `(tt)`, little-endian: bytes and files of the tree.
+/// `(tt)`, little-endian: size in bytes and number of files of the tree.
 pub const SDK_SIZE: &str = "sdk.size";
-/// `a{sv}`: where the SDK's bytes came from; detached.
+/// `a{sv}`: the source of the SDK; detached.
 pub const SDK_SOURCE: &str = "sdk.source";
-/// `s`: the digest of everything that decided a release; detached.
+/// `s`: the digest of everything that determines a release; detached.
 pub const SDK_INPUTHASH: &str = "sdk.inputhash";
 /// `av` of `a{sv}`: the SDKs in an OS image, lowest first, each with `lang`, `version`, `arch`,
 /// `ref`, `commit` and `layers`; on commits of OS images.
 pub const SDK_RELEASES: &str = "sdk.releases";
-/// `s`: the commit that SDKs were laid over; on commits of OS images that an overlay made.
+/// `s`: the commit that SDKs were added to; on commits of OS images made by an overlay.
 pub const SDK_BASE: &str = "sdk.base";
 /// `s`: the version that `ostree log` and rpm-ostree show.
 pub const VERSION: &str = "version";
 /// `s`: basearch.
 pub const OSTREE_ARCHITECTURE: &str = "ostree.architecture";
-/// `as`: the refs a commit may be found on.
+/// `as`: the refs that a commit is bound to.
 pub const OSTREE_REF_BINDING: &str = "ostree.ref-binding";
 
-/// The keys of a commit's metadata that only the composer sets. Every `sdk.` key is, too.
+/// Metadata keys that only a compose sets, in addition to all `sdk.` keys.
 const RESERVED: &[&str] = &[
     VERSION,
     OSTREE_ARCHITECTURE,
@@ -48,18 +48,18 @@ const RESERVED: &[&str] = &[
     "ostree.sizes",
 ];
 
-/// Whether a key is the composer's own, so that nobody else may set it.
+/// Returns whether a key is reserved for the compose.
 pub(crate) fn is_reserved(key: &str) -> bool {
     key.starts_with("sdk.") || RESERVED.contains(&key)
 }
 
-/// For which machine a commit is: OSTree's key, or that of coreos-assembler.
+/// Returns the architecture of a commit, from OSTree's key or that of coreos-assembler.
 pub(crate) fn basearch(metadata: &Metadata) -> Option<&str> {
     let mut keys = [OSTREE_ARCHITECTURE, "coreos-assembler.basearch"].into_iter();
     keys.find_map(|key| metadata.get(key)?.str())
 }
 
-/// Whether a key says which SDKs an OS image has.
+/// Returns whether a key describes the SDKs of an OS image.
 pub(crate) fn is_of_image(key: &str) -> bool {
     [SDK_RELEASES, SDK_BASE].contains(&key)
 }
@@ -67,27 +67,27 @@ pub(crate) fn is_of_image(key: &str) -> bool {
 /// A commit's metadata, sorted by key.
 pub(crate) type Metadata = BTreeMap<String, glib::Variant>;
 
-/// The metadata of a layer commit. It follows from the layer's name, arch and content alone.
+/// Returns the metadata of a layer commit, determined by the layer's name, arch and content only.
 pub(crate) fn layer(name: &str, arch: Option<Arch>, bound_to: &RefName) -> Metadata {
     let mut metadata = common(arch, bound_to);
     metadata.insert(SDK_LAYER.to_owned(), name.to_variant());
     metadata
 }
 
-/// What the metadata of a release, and of a channel that it is promoted to, says.
+/// The metadata of a release, and of a channel that it is promoted to.
 #[derive(Debug, Clone)]
 pub(crate) struct Release<'a> {
     pub(crate) arch: Arch,
     pub(crate) version: &'a str,
     pub(crate) layers: &'a [(String, CommitId)],
-    /// `None` where the source has what Go's module form cannot have.
+    /// The `h1:` hash; `None` if the source has files that Go's module form cannot represent.
     pub(crate) h1: Option<String>,
     pub(crate) size: TreeSize,
     pub(crate) extra: &'a Metadata,
 }
 
 impl Release<'_> {
-    /// The metadata of the release's commit on a ref.
+    /// Returns the metadata of the release's commit on a ref.
     pub(crate) fn bound_to(&self, name: &RefName) -> Metadata {
         let mut metadata = common(Some(self.arch), name);
         metadata.extend(self.extra.clone());
@@ -122,13 +122,13 @@ fn common(arch: Option<Arch>, bound_to: &RefName) -> Metadata {
     metadata
 }
 
-/// Sets the ref that a commit may be found on.
+/// Sets the ref that a commit is bound to.
 pub(crate) fn bind(metadata: &mut Metadata, name: &RefName) {
     let refs = vec![name.as_str()].to_variant();
     metadata.insert(OSTREE_REF_BINDING.to_owned(), refs);
 }
 
-/// `sdk.source`: where a release's bytes came from.
+/// Returns `sdk.source`: the source of a release.
 pub(crate) fn source(
     name: &str,
     form: &str,
@@ -147,7 +147,7 @@ pub(crate) fn source(
     sorted_dict(&source)
 }
 
-/// A JSON value as a variant, as json-glib and so rpm-ostree make them: string `s`, boolean
+/// Converts a JSON value to a variant like json-glib, and therefore rpm-ostree: string `s`, boolean
 /// `b`, integer `x`, other numbers `d`, array `av`, object `a{sv}`, null `mv`. Numbers are
 /// little-endian on every machine.
 pub(crate) fn from_json(value: &serde_json::Value) -> glib::Variant {
@@ -173,7 +173,7 @@ pub(crate) fn from_json(value: &serde_json::Value) -> glib::Variant {
     }
 }
 
-/// A variant as JSON, for showing; the inverse of [`from_json`] for what that makes.
+/// Converts a variant to JSON for display; the inverse of [`from_json`] for its results.
 pub(crate) fn to_json(variant: &glib::Variant) -> serde_json::Value {
     use serde_json::Value;
     match variant.type_().as_str() {
@@ -212,7 +212,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn json_has_the_types_rpm_ostree_gives_it() {
+    fn json_values_have_the_types_of_rpm_ostree() {
         let value = json!({"a": ["x", 1, true], "b": {"c": 1.5}, "d": "t"});
         let variant = from_json(&value);
         assert_eq!(
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_says_what_it_is() {
+    fn a_release_has_its_metadata() {
         let extra = Metadata::from([("com.example.site".to_owned(), "acme".to_variant())]);
         let release = Release {
             arch: Arch::Aarch64,

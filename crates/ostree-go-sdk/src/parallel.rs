@@ -164,7 +164,14 @@ mod tests {
             }
         }
         let odd = |(): &mut (), n: &u32| (n % 2 == 1).then_some(*n);
-        let mut found = check(&[1, 2, 3], "numbers", &crate::progress::Silent, || (), odd).unwrap();
+        let mut found = check(
+            &[1, 2, 3],
+            "numbers",
+            &crate::progress::NoProgress,
+            || (),
+            odd,
+        )
+        .unwrap();
         found.sort_unstable();
         assert_eq!(found, [1, 3]);
         assert_eq!(check(&[1, 2, 3], "numbers", &Stop, || (), odd), None);

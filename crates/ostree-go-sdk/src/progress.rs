@@ -1,32 +1,32 @@
-//! How long work tells its caller what it does, and hears that it should stop.
+//! Progress reports and cancellation of long operations.
 
 use crate::arch::Arch;
 use std::time::Duration;
 
-/// What is being worked on. Each has an amount done and, where known, a total.
+/// A phase of an operation, with an amount done and, if known, a total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Fetching a source, in bytes.
+    /// Downloading a source, in bytes.
     Download,
     /// Checking the digest of a source, in bytes.
     Verify,
-    /// Reading a source into objects, in bytes of the source's files.
+    /// Writing a source as objects, in bytes of the source's files.
     Write,
     /// Checking objects of a repository, in objects.
     Fsck,
-    /// Making static deltas, in bytes of the objects that they give.
+    /// Generating static deltas, in bytes of the resulting objects.
     Delta,
     /// Fetching commits from a remote, in bytes.
     Pull,
-    /// Writing a release in another form, in bytes of its files.
+    /// Exporting a release, in bytes of its files.
     Export,
-    /// Sending a blob to a registry, in bytes.
+    /// Pushing a blob to a registry, in bytes.
     Push,
 }
 
 impl Phase {
-    /// A stable lower-case word for programs.
+    /// Returns a stable lower-case word for programs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,49 +41,49 @@ impl Phase {
         }
     }
 
-    /// Whether amounts are bytes (else they are objects).
+    /// Returns whether amounts are bytes rather than objects.
     #[must_use]
     pub const fn counts_bytes(self) -> bool {
         !matches!(self, Self::Fsck)
     }
 }
 
-/// One thing that happened.
+/// An event of an operation.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// `done` of `total` of a phase's work on `item` is finished.
+    /// A phase has advanced to `done` of `total` for `item`.
     Advanced {
-        /// The kind of work.
+        /// The phase.
         phase: Phase,
-        /// What is worked on: a file name, a URL without its credentials, a release.
+        /// The subject: a file name, a URL without credentials, a release.
         item: &'a str,
-        /// The amount done so far, from the start of this phase.
+        /// The amount done since the start of the phase.
         done: u64,
-        /// The whole amount, where it is known.
+        /// The total amount, if known.
         total: Option<u64>,
     },
-    /// A phase's work on `item` has ended, well or not.
+    /// A phase has ended for `item`, successfully or not.
     Finished {
-        /// The kind of work.
+        /// The phase.
         phase: Phase,
-        /// What was worked on.
+        /// The subject.
         item: &'a str,
     },
-    /// A source could not be used and the next one is tried.
+    /// A source cannot be used, and the next one is tried.
     SourceSkipped {
-        /// The source, as the treefile names it.
+        /// The source, as in the treefile.
         source: &'a str,
-        /// Why.
+        /// The error.
         reason: &'a dyn std::error::Error,
     },
-    /// A request failed in a way worth another try.
+    /// A request failed and is retried.
     Retrying {
         /// The URL, without credentials.
         url: &'a str,
-        /// The try that failed, from 1.
+        /// The number of the failed attempt, from 1.
         attempt: u32,
-        /// Why.
+        /// The error.
         reason: &'a dyn std::error::Error,
     },
     /// A pull that was part of an installation has ended.
@@ -106,31 +106,31 @@ pub enum Event<'a> {
         /// How many files are damaged.
         files: u64,
     },
-    /// Another process holds a lock that is needed; the work waits.
+    /// The operation waits for a lock that another process holds.
     Waiting {
-        /// The lock file.
+        /// The path of the lock file.
         lock: &'a std::path::Path,
     },
 }
 
-/// Receives what happens, and may ask for a stop.
+/// Receives progress events, and can cancel the operation.
 ///
 /// Called from several threads at once, and often: return quickly.
 pub trait Progress: Send + Sync {
-    /// Called for each event.
+    /// Handles an event.
     fn event(&self, event: &Event<'_>) {
         let _ = event;
     }
 
-    /// Whether the work should stop. It then ends with a `cancelled` error and leaves
-    /// the repository as it was.
+    /// Returns whether to cancel the operation. It then returns a `cancelled` error and leaves
+    /// the repository unchanged.
     fn is_cancelled(&self) -> bool {
         false
     }
 }
 
-/// Hears nothing and never stops the work.
+/// Ignores all events and never cancels.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
+pub struct NoProgress;
 
-impl Progress for Silent {}
+impl Progress for NoProgress {}

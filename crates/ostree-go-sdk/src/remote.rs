@@ -13,8 +13,8 @@ use crate::ffi;
 use crate::fs::atomic;
 use crate::http::InvalidUrl;
 use crate::kind::ErrorKind;
-use crate::oci::place::InvalidPlace;
-use crate::progress::Silent;
+use crate::oci::image_source::InvalidImageSource;
+use crate::progress::NoProgress;
 use crate::repo::{RefMove, Repo, RepoError};
 use crate::sign::gpg::{Keyring, PublicKey};
 use crate::sign::{self, SignError};
@@ -131,12 +131,12 @@ pub enum RemoteError {
     },
     /// A URL that names no images.
     #[error("remote `{name}` cannot be added")]
-    InvalidPlace {
+    InvalidImageSource {
         /// The remote.
         name: String,
         /// Why.
         #[source]
-        source: InvalidPlace,
+        source: InvalidImageSource,
     },
     /// A URL that names one image, where refs tell which.
     #[error("remote `{name}` cannot be added: {url} has a tag, and refs say which one")]
@@ -203,7 +203,7 @@ impl RemoteError {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::InvalidName { .. }
             | Self::InvalidUrl { .. }
-            | Self::InvalidPlace { .. }
+            | Self::InvalidImageSource { .. }
             | Self::Tagged { .. }
             | Self::Exists { .. }
             | Self::NoKeys { .. }
@@ -494,7 +494,7 @@ pub(crate) fn delta_trust(repo: &Repo, name: &str) -> Result<DeltaTrust, RepoErr
 }
 
 fn lock(repo: &Repo) -> Result<crate::fs::lock::Lock, RemoteError> {
-    let lock = repo.lock(&Silent)?;
+    let lock = repo.lock(&NoProgress)?;
     // What another process has added since this repository was opened must not be written over.
     ffi::reload_config(repo.as_ostree())
         .map_err(|source| repo.failed("read the configuration", source))?;

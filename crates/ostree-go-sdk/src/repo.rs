@@ -35,7 +35,7 @@ use crate::fs::lock::{Lock, LockError};
 use crate::id::{CommitId, DirTreeId, RefName};
 use crate::kind::ErrorKind;
 use crate::object::{Commit, DirTree};
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
@@ -301,7 +301,7 @@ impl Repo {
             // Either another process came first, or it is none and cannot become one.
             return Self::open(path);
         }
-        let _lock = lock(path, &Silent)?;
+        let _lock = lock(path, &NoProgress)?;
         if is_made(path) {
             return Self::open(path);
         }

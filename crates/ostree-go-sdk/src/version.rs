@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-/// A Go release's version, without the `go` prefix: `1.26.5`, `1.27rc1`,
+/// The version of a Go release, without the prefix `go`: `1.26.5`, `1.27rc1`,
 /// `1.26.5-acme1`.
 ///
 /// Ordered as the go command orders toolchains: `1.27rc1` < `1.27.0` = `1.27`
@@ -15,25 +15,25 @@ pub struct GoVersion {
     text: String,
 }
 
-/// Why a text is no Go version.
+/// The error for a text that is not a Go version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is not a Go version, expected the form 1.26.5 or 1.27rc1")]
 pub struct InvalidVersion {
-    /// The text as given.
+    /// The invalid text.
     pub found: String,
 }
 
-/// (major, minor, pre-release kind and number, patch, suffix): what versions are ordered by.
+/// Sort key: (major, minor, pre-release kind and number, patch, suffix).
 type Key<'a> = (u64, u64, u8, u64, u64, &'a str);
 
 impl GoVersion {
-    /// The version as text: `1.26.5`.
+    /// Returns the version as text: `1.26.5`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The minor release it belongs to (Go's "language version"): `1.26`.
+    /// Returns the minor release (Go's "language version"): `1.26`.
     #[must_use]
     pub fn minor(&self) -> String {
         let (major, minor, ..) = self.key();
@@ -71,7 +71,7 @@ fn parse(text: &str) -> Option<Key<'_>> {
     Some((major, minor, 2, 0, patch, suffix))
 }
 
-/// A decimal without sign or leading zeros.
+/// Parses a decimal number without sign or leading zeros.
 fn number(digits: &str) -> Option<u64> {
     let canonical = !digits.is_empty()
         && digits.bytes().all(|b| b.is_ascii_digit())
@@ -107,7 +107,7 @@ impl PartialOrd for GoVersion {
 
 impl Ord for GoVersion {
     fn cmp(&self, other: &Self) -> Ordering {
-        // `1.27` and `1.27.0` have one key; the text keeps Ord in line with Eq.
+        // `1.27` and `1.27.0` have the same key; comparing the texts keeps `Ord` consistent with `Eq`.
         self.key()
             .cmp(&other.key())
             .then_with(|| self.text.cmp(&other.text))
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_version() {
+    fn refuses_invalid_versions() {
         for text in [
             "",
             "1",

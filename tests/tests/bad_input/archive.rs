@@ -186,7 +186,7 @@ fn paths_that_leave_the_tree() {
         |dest| toy_with(&entry(b'0', "evil/file", 0o644, "", b"x"), dest),
         1,
     );
-    assert_snapshot!(said, @"error: [dir]/bad.archive: entry `evil/file` lies outside the top folder `go`");
+    assert_snapshot!(said, @"error: [dir]/bad.archive: entry `evil/file` is outside the top folder `go`");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_duplicate_path() {
         |dest| toy_with(&entry(b'0', "go/src/go.mod", 0o644, "", b"x"), dest),
         1,
     );
-    assert_snapshot!(said, @"error: [dir]/bad.archive: entry `go/src/go.mod` is there twice");
+    assert_snapshot!(said, @"error: [dir]/bad.archive: entry `go/src/go.mod` is a duplicate");
 }
 
 #[test]
@@ -250,10 +250,10 @@ fn a_decompression_bomb() {
     };
     let error = compose(Limits::default().bytes(1 << 20)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsafeContent);
-    assert_snapshot!(error, @"[dir]/bomb.tar.gz: entry `go/src/bomb` makes the content larger than 1048576 bytes");
+    assert_snapshot!(error, @"[dir]/bomb.tar.gz: entry `go/src/bomb` makes the total size exceed 1048576 bytes");
     let error = compose(Limits::default().entries(10)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsafeContent);
-    assert_snapshot!(error, @"[dir]/bomb.tar.gz: entry `go/lib/time/update.bash` is one too many, the limit is 10 files and folders");
+    assert_snapshot!(error, @"[dir]/bomb.tar.gz: entry `go/lib/time/update.bash` exceeds the limit of 10 files and folders");
     State::of(&bad.sandbox.repo()).assert_is(&before);
     compose(Limits::default()).unwrap();
 }

@@ -24,7 +24,7 @@ fn layers_that_conflict() {
     };
     layers("");
     assert_snapshot!(bad.compose([], 1), @"
-    error: layers `one` and `two` both hold `/etc/motd`, with different content
+    error: layers `one` and `two` both have `/etc/motd`, with different content
     hint: set `override: true` on layer `two` to let its files replace those of lower layers
     ");
     layers(", override: true");
@@ -45,7 +45,7 @@ fn a_path_in_no_layer() {
         .tar_gz(&archive);
     bad.treefile(TOY, &archive, "");
     assert_snapshot!(bad.compose([], 1), @"
-    error: path `new/file` of more.tar.gz is in no layer and not excluded
+    error: path `new/file` of more.tar.gz is neither in a layer nor excluded
     hint: add it to a layer's `include` or to `exclude`
     ");
 }

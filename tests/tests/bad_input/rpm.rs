@@ -60,7 +60,7 @@ fn a_damaged_package() {
     with(&|bytes| bytes[name] = b'G');
     assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has a header with the SHA-256 [sha256], expected [sha256]");
     with(&|bytes| *bytes = b"<html>Not found</html>".to_vec());
-    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm is no RPM");
+    assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm is not an RPM");
     fs::remove_file(&rpms.bin).unwrap();
     assert_snapshot!(refused(&bad, &rpms.source(""), 1), @"
     error: cannot read [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm
@@ -92,7 +92,7 @@ fn a_package_that_does_not_match_its_pin() {
     let h1 = "h1: \"h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"";
     assert_snapshot!(refused(&bad, &pin(h1), 3), @"error: content of golang-1.99.1-1.test.x86_64.rpm, golang-bin-1.99.1-1.test.x86_64.rpm, golang-src-1.99.1-1.test.noarch.rpm has h1:xGI+m+Uc7vajBXD/JaMTeNnXlrDUUb3g6cuMNz/bzMY=, expected h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     let url = "source: [{ rpm: [\"https://example.com/golang.rpm\"] }]";
-    assert_snapshot!(refused(&bad, url, 1), @"error: go.yaml:4: source: `https://example.com/golang.rpm` has neither `sha256`, a `gpgkey` nor an h1 pin for x86_64");
+    assert_snapshot!(refused(&bad, url, 1), @"error: go.yaml:4: source: `https://example.com/golang.rpm` has neither `sha256` nor `gpgkey` nor an h1 pin for x86_64");
 }
 
 #[test]

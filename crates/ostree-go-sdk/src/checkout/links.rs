@@ -1,8 +1,8 @@
-//! A commit's tree as hard links to the objects of a `bare-user` repository, on every core.
+//! Checks out a commit as hard links to the objects of a `bare-user` repository, on every core.
 //!
-//! It makes what libostree makes in user mode (`ostree-repo-checkout.c`): directories with the
+//! The result equals libostree's in user mode (`ostree-repo-checkout.c`): directories with the
 //! mode of their `dirmeta` and a modification time of 0, links to the objects of regular files,
-//! symlinks, whose targets are the contents of their objects, and new files for empty ones.
+//! symlinks whose targets are the contents of their objects, and new files for empty ones.
 
 use super::listing::{Directory, Listing};
 use crate::fs::tree;
@@ -15,18 +15,19 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The xattr with a file's owner, mode and xattrs: `(uuua(ayay))`, the numbers big-endian
+/// Name of the xattr with a file's owner, mode and xattrs: `(uuua(ayay))`, big-endian numbers
 /// (`ostree-repo-commit.c`, `OSTREE_FILEMETA_GVARIANT_FORMAT`).
 const METADATA: &str = "user.ostreemeta";
-/// Larger ones are left to libostree. The kernel clears as much for every file.
+/// Buffer size for the xattr; larger ones are left to libostree. The kernel clears this much for
+/// every file.
 const METADATA_SIZE: usize = 1024;
 
-/// Makes the tree at `dest`, where nothing is; returns the number of links. Sealed, nothing in
-/// it has a write bit, and neither do the objects that it links to.
+/// Creates the tree at `dest`, which must not exist; returns the number of links. If `sealed`,
+/// write permissions are removed from the tree, including the objects that it links to.
 ///
 /// # Errors
-/// Whatever stands in the way, be it that the repository is on another file system, in another
-/// mode, or damaged. Something may be at `dest` then.
+/// Returns an error for everything that is not handled here, for example if the repository is on
+/// another file system, in another mode, or damaged. `dest` may exist then.
 pub(super) fn tree(repo: &Repo, listing: &Listing, dest: &Path, sealed: bool) -> io::Result<u64> {
     if repo.mode() != RepoMode::BareUser {
         return Err(io::ErrorKind::Unsupported.into());
@@ -61,7 +62,7 @@ pub(super) fn tree(repo: &Repo, listing: &Listing, dest: &Path, sealed: bool) ->
     };
     let links = parallel::each(&listing.dirs, linker, fill)?;
     let kept = if sealed { !tree::WRITE } else { !0 };
-    // What is in a directory comes before it: its mode may lock it, and its time would change.
+    // Subdirectories come first: a parent's mode may deny access, and its time would change.
     for dir in listing.dirs.iter().skip(1).rev() {
         finish(top.as_fd(), &dir.path, dir.mode & kept)?;
     }
@@ -71,7 +72,7 @@ pub(super) fn tree(repo: &Repo, listing: &Listing, dest: &Path, sealed: bool) ->
     Ok(links.into_iter().sum())
 }
 
-/// Gives a directory its mode and time.
+/// Sets the mode and time of a directory.
 fn finish(at: BorrowedFd<'_>, path: &Path, mode: u32) -> io::Result<()> {
     sys::chmodat(at, path, Mode::from_raw_mode(mode), AtFlags::empty())?;
     let (epoch, same) = (
@@ -93,39 +94,39 @@ fn open(at: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(sys::openat(at, path, flags, Mode::empty())?)
 }
 
-/// Puts objects' files into directories.
+/// Links the files of objects into directories.
 struct Linker {
     repo: Repo,
     path: PathBuf,
     objects: Arc<OwnedFd>,
     xattr: [u8; METADATA_SIZE],
-    /// Whether to take write bits.
+    /// Whether write permissions are removed.
     sealed: bool,
 }
 
 impl Linker {
-    /// Puts an object's file into a directory; says whether that is a link to it.
+    /// Adds an object's file to a directory; returns whether it is a link to the object.
     fn put(&mut self, id: FileId, into: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
         let checksum = id.to_string();
         let object = format!("{}/{}.file", &checksum[..2], &checksum[2..]);
         let found = sys::statat(&self.objects, &object, AtFlags::SYMLINK_NOFOLLOW)?;
-        // What has been hashed as a file like others is none of the exceptions below.
+        // A file whose hash was verified is none of the special cases below.
         if found.st_size == 0 || !self.repo.seen().is(&found, id) {
             let mode = self.mode(&object)?;
             match FileType::from_raw_mode(mode) {
                 FileType::Symlink => {
-                    // Up to the first zero byte, as libostree reads it.
+                    // libostree reads up to the first NUL byte.
                     let target = std::fs::read(self.path.join(object))?;
                     let target = target.split(|byte| *byte == 0).next().unwrap_or_default();
                     sys::symlinkat(target, into, name)?;
                     return Ok(false);
                 }
-                // Of a file that its owner may not read libostree makes a readable copy.
+                // libostree makes a readable copy of a file that its owner may not read.
                 FileType::RegularFile if mode & 0o400 != 0 => {}
                 _ => return Err(io::ErrorKind::Unsupported.into()),
             }
             if found.st_size == 0 {
-                // Many empty files are one object, and an inode has only so many links.
+                // Empty files share one object, and the number of links to an inode is limited.
                 self.create(mode, into, name)?;
                 return Ok(false);
             }
@@ -138,7 +139,7 @@ impl Linker {
         Ok(true)
     }
 
-    /// The whole `st_mode` that an object is for.
+    /// Returns the complete `st_mode` of an object.
     fn mode(&mut self, object: &str) -> io::Result<u32> {
         let length = sys::lgetxattr(self.path.join(object), METADATA, &mut self.xattr[..])?;
         match self.xattr[..length] {
@@ -187,7 +188,7 @@ mod tests {
         ]
     }
 
-    /// Paths and what stands there; below files nothing is made.
+    /// Generates paths and their entries; files have no entries below them.
     fn tree() -> impl Strategy<Value = BTreeMap<String, Entry>> {
         proptest::collection::btree_map("(d[0-2]/){0,3}(\\.wh\\.)?[a-cä ]{1,3}", entry(), 0..25)
     }
@@ -231,7 +232,7 @@ mod tests {
         id.parse().unwrap()
     }
 
-    /// Everything about a tree that a checkout decides.
+    /// Describes everything about a tree that a checkout determines.
     fn look(top: &Path) -> BTreeSet<String> {
         let mut seen = BTreeSet::new();
         let mut ahead = vec![top.to_owned()];
@@ -261,7 +262,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn a_tree_is_what_libostree_makes(tree in tree()) {
+        fn the_tree_equals_the_one_of_libostree(tree in tree()) {
             let folder = tempfile::tempdir().unwrap();
             let repo = Repo::create(folder.path().join("repo"), RepoMode::BareUser).unwrap();
             let source = folder.path().join("source");
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_know_is_left_to_libostree() {
+    fn unsupported_cases_are_left_to_libostree() {
         let folder = tempfile::tempdir().unwrap();
         for mode in [RepoMode::Archive, RepoMode::BareUserOnly] {
             let repo = Repo::create(folder.path().join(mode.as_str()), mode).unwrap();

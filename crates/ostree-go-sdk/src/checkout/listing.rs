@@ -1,7 +1,7 @@
-//! Every path of a commit's tree.
+//! Lists all paths of a commit's tree.
 //!
-//! The commit's checksum is where trust starts: the commit and every directory object are
-//! hashed on the way down. What is not what its checksum says is named and not followed.
+//! Only the commit's checksum is trusted: the commit and every directory object are hashed on the
+//! way down. Objects that do not match their checksum are recorded and not followed.
 
 use crate::fs::digest;
 use crate::id::{CommitId, DirMetaId, DirTreeId, FileId, Sha256};
@@ -11,25 +11,25 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
-/// What a commit's tree is made of.
+/// The directories of a commit's tree.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    /// Every directory before those in it; the first is the top.
+    /// All directories, parents first; the first one is the root directory.
     pub(crate) dirs: Vec<Directory>,
-    /// Objects that are damaged or missing, as `00ff….dirtree`, and the directory they are of.
+    /// Objects that are damaged or missing, as `00ff….dirtree`, with their directories.
     pub(crate) damaged: Vec<(PathBuf, String)>,
 }
 
 /// A directory of a tree.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    /// Its path in the tree; empty for the top.
+    /// The path in the tree; empty for the root directory.
     pub(crate) path: PathBuf,
-    /// Its whole `st_mode`.
+    /// The complete `st_mode`.
     pub(crate) mode: u32,
-    /// The names and objects of the files and symlinks in it.
+    /// The names and objects of files and symlinks.
     pub(crate) files: Vec<(String, FileId)>,
-    /// The names of the directories in it.
+    /// The names of subdirectories.
     pub(crate) dirs: Vec<String>,
 }
 

@@ -7,7 +7,7 @@ use crate::golang::elf::elf_machine;
 use crate::golang::h1::{H1, H1Builder};
 use crate::golang::toolchain::{is_executable, module_entry, module_folder};
 use crate::golang::version_file::VersionFile;
-use crate::layer::{GO_ENV, LayerError, Layers, Place};
+use crate::layer::{GO_ENV, LayerAssignment, LayerError, Layers};
 use crate::object::{FileHeader, Leaf, Overlap, Tree};
 use crate::progress::{Event, Phase};
 use crate::repo::Transaction;
@@ -159,7 +159,7 @@ fn add(
 #[derive(Debug)]
 struct Tag {
     path: TreePath,
-    place: Place,
+    place: LayerAssignment,
 }
 
 /// What reading a source has met so far.
@@ -175,7 +175,7 @@ struct Seen {
 #[derive(Debug)]
 struct HardLink {
     target: TreePath,
-    place: Place,
+    place: LayerAssignment,
 }
 
 /// Brings the contents of files into memory, on any thread.
@@ -234,7 +234,7 @@ impl<'c> Reader<'c> {
         }
         let (path, header, content) = match entry {
             Entry::HardLink { path, target } => {
-                let place = self.layers.place(&path, self.loader.source_name)?;
+                let place = self.layers.assign(&path, self.loader.source_name)?;
                 self.seen.links.insert(path, HardLink { target, place });
                 return Ok(());
             }
@@ -252,9 +252,9 @@ impl<'c> Reader<'c> {
                 )
             }
         };
-        let place = self.layers.place(&path, self.loader.source_name)?;
+        let place = self.layers.assign(&path, self.loader.source_name)?;
         let in_module = self.module_entry(&path).is_some();
-        if place == Place::Excluded && !in_module {
+        if place == LayerAssignment::Excluded && !in_module {
             // A source that is damaged here is damaged.
             return match content {
                 Some((_, content)) => content.read(|_| Ok(())),
@@ -271,7 +271,7 @@ impl<'c> Reader<'c> {
         let went = sink.put(Incoming {
             header,
             content,
-            store: place != Place::Excluded,
+            store: place != LayerAssignment::Excluded,
             tag: Tag { path, place },
         });
         // A worker has failed; its error is the one that counts.
@@ -290,9 +290,10 @@ impl<'c> Reader<'c> {
         content: FileContent<'_>,
     ) -> Result<Bytes<'c, ComposeError>, ComposeError> {
         match content {
-            FileContent::Later(later) if !TELLING.contains(&path.as_str()) => {
+            FileContent::Deferred(content) if !TELLING.contains(&path.as_str()) => {
                 let (loader, path) = (self.loader, path.clone());
-                let read = Box::new(move || loader.load(&path, size, FileContent::Later(later)));
+                let read =
+                    Box::new(move || loader.load(&path, size, FileContent::Deferred(content)));
                 Ok(Bytes::Unread { size, read })
             }
             content => {
@@ -363,10 +364,10 @@ impl Hashes {
     ) -> Result<Self, ComposeError> {
         let folder = module_folder(&release.version, release.arch);
         let (mut upstream, mut in_layers) = (H1Builder::new(), H1Builder::new());
-        let mut add = |tag: &TreePath, place: Place, sha256| {
+        let mut add = |tag: &TreePath, place: LayerAssignment, sha256| {
             if let Some(name) = module_entry(&folder, tag) {
                 upstream.add(&name, sha256);
-                if place != Place::Excluded {
+                if place != LayerAssignment::Excluded {
                     in_layers.add(&name, sha256);
                 }
             }
@@ -411,10 +412,10 @@ impl Ingested {
         file: &Written<Tag>,
     ) -> Result<(), ComposeError> {
         match tag.place {
-            Place::Layer(layer) => {
+            LayerAssignment::Layer(layer) => {
                 self.insert(layers, layer, &tag.path.below(&release.prefix), file)
             }
-            Place::Excluded => Ok(()),
+            LayerAssignment::Excluded => Ok(()),
         }
     }
 
@@ -428,7 +429,7 @@ impl Ingested {
     ) -> Result<(), ComposeError> {
         let executable = is_executable(&tag.path);
         if target.header != (FileHeader::Regular { executable })
-            || target.tag.place == Place::Excluded
+            || target.tag.place == LayerAssignment::Excluded
         {
             return Err(ComposeError::UnusableLink {
                 path: tag.path.clone(),

@@ -25,7 +25,7 @@ use crate::fs::cache::Cache;
 use crate::http::HttpClient;
 use crate::id::CommitId;
 use crate::metadata;
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use crate::sign::SigningKey;
@@ -87,7 +87,7 @@ impl Compose {
             http: None,
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 
@@ -189,7 +189,7 @@ impl Compose {
     setters! {
         /// The time of channel commits. Default: [`SystemClock`].
         clock;
-        /// Who hears what happens. Default: [`Silent`].
+        /// Who hears what happens. Default: [`NoProgress`].
         progress;
     }
 

@@ -4,7 +4,7 @@ use super::{ComposeError, ComposedChannel, commits};
 use crate::clock::{Clock, SystemClock};
 use crate::id::{CommitId, RefName};
 use crate::metadata;
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use crate::sign::{self, SigningKey};
@@ -33,7 +33,7 @@ impl Promote {
             back: false,
             keys: Vec::new(),
             clock: Arc::new(SystemClock),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 
@@ -50,7 +50,7 @@ impl Promote {
         sign_with;
         /// The time of the commit. Default: [`SystemClock`].
         clock;
-        /// Who hears that another process is waited for. Default: [`Silent`].
+        /// Who hears that another process is waited for. Default: [`NoProgress`].
         progress;
     }
 

@@ -1,6 +1,6 @@
-//! A delta of ours beside libostree's own of the same commits.
+//! Comparison of a delta with libostree's own delta of the same commits.
 
-use super::folder::{FreshDelta, SUPERBLOCK};
+use super::folder::{DeltaWriter, SUPERBLOCK};
 use super::format::Superblock;
 use super::{DeltaError, DeltaName, read_superblock};
 use crate::repo::{Repo, RepoError};
@@ -8,27 +8,27 @@ use glib::prelude::*;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// What a delta takes, made here and by libostree: its parts, and the objects that a client
-/// fetches beside them.
+/// The sizes of a delta made here and of one made by libostree: its parts, and the objects that a
+/// client fetches separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ComparedDelta {
-    /// Between which commits.
+    /// The commits of the delta.
     pub name: DeltaName,
-    /// Bytes of ours.
+    /// The size of our delta in bytes.
     pub ours: u64,
-    /// Bytes of libostree's. Where it is smaller, it is the one that is kept.
+    /// The size of libostree's delta in bytes. The smaller delta is kept.
     pub libostree: u64,
 }
 
-/// Has libostree make a delta that is there, and keeps the smaller one.
+/// Generates an existing delta again with libostree, and keeps the smaller one.
 pub(crate) fn keep_smaller(
     repo: &Repo,
     name: &DeltaName,
     time: u64,
 ) -> Result<ComparedDelta, DeltaError> {
     let (ours, _) = read_superblock(repo, name)?;
-    let fresh = FreshDelta::new(repo, name)?;
+    let fresh = DeltaWriter::new(repo, name)?;
     let path = fresh.path(SUPERBLOCK);
     generate(repo, name, &path).map_err(|source| repo.failed("make a static delta", source))?;
     let io = |source| RepoError::Io {
@@ -58,10 +58,10 @@ pub(crate) fn keep_smaller(
     Ok(compared)
 }
 
-/// `ostree static-delta generate`, as it is without options, into a folder.
+/// Generates a delta like `ostree static-delta generate` without options, into a folder.
 fn generate(repo: &Repo, name: &DeltaName, superblock: &Path) -> Result<(), glib::Error> {
     let options = glib::VariantDict::new(None);
-    // A byte string of GVariant ends in a zero.
+    // Byte strings in GVariants end in NUL.
     let file = [superblock.as_os_str().as_bytes(), &[0]].concat();
     options.insert_value("filename", &file.to_variant());
     let from = name.from.map(|id| id.to_string());

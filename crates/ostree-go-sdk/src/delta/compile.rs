@@ -1,15 +1,15 @@
-//! Making static deltas that libostree applies.
+//! Generates static deltas that libostree can apply.
 //!
-//! What libostree's own generator does, on every core and with two differences that make it
-//! smaller: patches are made for every file that has a likely predecessor, and programs go
-//! through xz's filter for x86 code. No object is left to be fetched on its own, so a delta
-//! applies offline.
+//! The approach is that of libostree's own generator, parallelized and with two differences that
+//! make deltas smaller: a patch is generated for every file that has a likely predecessor, and
+//! programs are compressed with xz's filter for x86 code. No object has to be fetched separately,
+//! so that deltas can be applied offline.
 //!
-//! 1. [`reach`]: which objects the new commit has that the old one has not.
-//! 2. [`pair`]: which old file each new one may be a version of.
-//! 3. [`plan`]: which objects share a part.
-//! 4. [`queue`]: which part is made next, as memory allows.
-//! 5. [`build`]: each part.
+//! 1. [`reach`] lists the objects of both commits.
+//! 2. [`pair`] finds the new objects and likely predecessors of files.
+//! 3. [`plan`] distributes objects over parts.
+//! 4. [`queue`] schedules parts within a memory limit.
+//! 5. [`build`] generates each part.
 
 mod bsdiff;
 mod build;
@@ -23,7 +23,7 @@ mod tests;
 
 pub(super) use reach::reach;
 
-use super::folder::FreshDelta;
+use super::folder::DeltaWriter;
 use super::format::{PartHeader, Superblock};
 use super::{DeltaError, DeltaName};
 use crate::ffi::trim_memory;
@@ -38,48 +38,48 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// How hard to compress what is new.
+/// The compression effort.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeltaPreset {
-    /// Much content fast, and little content well.
+    /// Compresses large content fast and small content well.
     #[default]
     Fast,
-    /// Everything well: a tenth smaller, for several times the work.
+    /// Compresses all content well: a tenth smaller, at several times the CPU time.
     Best,
 }
 
-/// How many bytes all parts that are being made may take for each thread. A part may take
-/// twice as much, beside smaller ones, or alone.
-const MEMORY_OF_A_THREAD: u64 = 265 << 20;
+/// Memory limit per thread for parts in progress, in bytes. The limits of all threads are added
+/// up; a single part may exceed the sum.
+const MEMORY_PER_THREAD: u64 = 265 << 20;
 
-/// How a delta is made.
-pub(crate) struct Making<'a> {
+/// The parameters of generating a delta.
+pub(crate) struct GenerateOptions<'a> {
     pub(crate) preset: DeltaPreset,
-    /// What its superblock says, in seconds since 1970.
+    /// The time in the superblock, in seconds since 1970.
     pub(crate) time: u64,
     pub(crate) threads: usize,
-    /// What progress calls it.
+    /// The name of the delta for progress.
     pub(crate) label: &'a str,
     pub(crate) progress: &'a dyn Progress,
 }
 
-/// Makes the delta `name`. The same commits, preset and time give the same bytes.
+/// Generates the delta `name`. The same commits, preset and time give the same bytes.
 ///
-/// It is durable when this returns; before, nobody sees any of it.
+/// The delta is durable when this returns, and invisible before.
 pub(crate) fn generate(
     repo: &Repo,
     name: &DeltaName,
-    making: &Making<'_>,
+    options: &GenerateOptions<'_>,
 ) -> Result<(), DeltaError> {
     let new = reach(repo, name.to)?;
     let old = name.from.map(|from| reach(repo, from)).transpose()?;
     let items = pair::items(repo, new, old.unwrap_or_default())?;
-    let parts = plan::parts(items, making.preset);
-    let fresh = FreshDelta::new(repo, name)?;
-    let threads = making.threads.clamp(1, parts.len().max(1));
-    let memory = MEMORY_OF_A_THREAD.saturating_mul(threads as u64);
-    let memory = available_memory().map_or(MEMORY_OF_A_THREAD, |free| free.min(memory));
+    let parts = plan::parts(items, options.preset);
+    let fresh = DeltaWriter::new(repo, name)?;
+    let threads = options.threads.clamp(1, parts.len().max(1));
+    let memory = MEMORY_PER_THREAD.saturating_mul(threads as u64);
+    let memory = available_memory().map_or(MEMORY_PER_THREAD, |free| free.min(memory));
     let work = Work {
         name,
         queue: Queue::new(&parts, memory),
@@ -88,12 +88,12 @@ pub(crate) fn generate(
         headers: Mutex::default(),
         done: AtomicU64::new(0),
         total: parts.iter().map(PartPlan::size).sum(),
-        making,
+        options,
     };
     let headers = work.run(repo, threads)?;
     let mut superblock = Superblock {
         metadata: BTreeMap::new(),
-        timestamp: making.time,
+        timestamp: options.time,
         name: *name,
         commit: repo.commit(name.to)?.object().variant,
         parts: headers,
@@ -105,22 +105,22 @@ pub(crate) fn generate(
     Ok(())
 }
 
-/// The parts, and what threads share while they make them.
+/// The parts, and the state that threads share.
 struct Work<'a> {
     name: &'a DeltaName,
     parts: &'a [PartPlan],
-    fresh: &'a FreshDelta,
+    fresh: &'a DeltaWriter,
     queue: Queue<'a>,
     headers: Mutex<BTreeMap<usize, Result<PartHeader, DeltaError>>>,
-    /// In bytes of the objects.
+    /// Progress in bytes of the objects.
     done: AtomicU64,
     total: u64,
-    making: &'a Making<'a>,
+    options: &'a GenerateOptions<'a>,
 }
 
 impl Work<'_> {
     fn run(self, repo: &Repo, threads: usize) -> Result<Vec<PartHeader>, DeltaError> {
-        let making = self.making;
+        let options = self.options;
         std::thread::scope(|scope| {
             let bodies = (0..threads).map(|_| {
                 let (work, builder) = (&self, Builder::new(repo.clone()));
@@ -130,21 +130,21 @@ impl Work<'_> {
                 self.thread(&Builder::new(repo.clone()));
             }
         });
-        making.progress.event(&Event::Finished {
+        options.progress.event(&Event::Finished {
             phase: Phase::Delta,
-            item: making.label,
+            item: options.label,
         });
         let headers = self.headers.into_inner();
         let headers = headers.unwrap_or_else(PoisonError::into_inner);
         headers.into_values().collect()
     }
 
-    /// Makes parts until there are no more, or one fails.
+    /// Builds parts until there are no more, or one fails.
     fn thread(&self, builder: &Builder) {
         while let Some(turn) = self.queue.take() {
             let header = self.part(builder, turn.index);
             if header.is_err() {
-                // The others finish what they have begun.
+                // The other threads finish their current part.
                 self.queue.end();
             }
             let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,13 +158,13 @@ impl Work<'_> {
         trim_memory();
         let mut told = 0;
         let part = built.compress(plan.recipe, &mut |fraction| {
-            if self.making.progress.is_cancelled() {
+            if self.options.progress.is_cancelled() {
                 return Err(DeltaError::Cancelled);
             }
             let now = (plan.size() as f64 * fraction) as u64;
-            self.making.progress.event(&Event::Advanced {
+            self.options.progress.event(&Event::Advanced {
                 phase: Phase::Delta,
-                item: self.making.label,
+                item: self.options.label,
                 done: self.done.fetch_add(now - told, Ordering::Relaxed) + now - told,
                 total: Some(self.total),
             });

@@ -1,4 +1,4 @@
-//! Why a static delta could not be made or read.
+//! Errors of static deltas.
 
 use super::DeltaFormatError;
 use super::DeltaName;
@@ -7,66 +7,66 @@ use crate::repo::RepoError;
 use crate::sign::{SignError, Signature, statuses};
 use std::path::PathBuf;
 
-/// Why a static delta could not be made or read.
+/// The reason why a static delta could not be generated or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeltaError {
-    /// The repository.
+    /// The repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// There is no such delta.
+    /// The delta does not exist.
     #[error("no static delta {name} in repository {}", path.display())]
     NotFound {
-        /// What was asked for.
+        /// The requested delta.
         name: DeltaName,
         /// The repository.
         path: PathBuf,
     },
-    /// A file of the delta is not well-formed.
+    /// A file of the delta is malformed.
     #[error("cannot read {}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         #[source]
         source: DeltaFormatError,
     },
-    /// A delta has no signature around it, and there has to be one.
+    /// The delta is not signed, but a signature is required.
     #[error("static delta {name} is not signed")]
     Unsigned {
         /// The delta.
         name: DeltaName,
     },
-    /// No signature around a delta is good.
+    /// None of the delta's signatures is valid.
     #[error(
         "static delta {name} has no valid signature by a trusted key: {}",
-        if found.is_empty() { "none is by Ed25519".to_owned() } else { statuses(found) }
+        if found.is_empty() { "no Ed25519 signature found".to_owned() } else { statuses(found) }
     )]
     Refused {
         /// The delta.
         name: DeltaName,
-        /// The signatures it has.
+        /// The signatures with their status.
         found: Vec<Signature>,
     },
-    /// A key to sign or to check with cannot be used.
+    /// A key for signing or verifying cannot be used.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// A part cannot be compressed: there is not enough memory.
+    /// A part cannot be compressed because there is not enough memory.
     #[error("cannot compress a part of the static delta {name}")]
     Compress {
         /// The delta.
         name: DeltaName,
-        /// liblzma's error.
+        /// The error of liblzma.
         #[source]
         source: std::io::Error,
     },
-    /// The caller asked for a stop.
+    /// The operation was cancelled.
     #[error("stopped on request")]
     Cancelled,
 }
 
 impl DeltaError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -1,4 +1,4 @@
-//! A delta's folder, as it is written.
+//! Writes a delta's folder atomically.
 
 use super::format::Superblock;
 use super::{DeltaName, folder};
@@ -10,22 +10,22 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// The superblock's file in a delta's folder.
+/// Name of the superblock in a delta's folder.
 pub(super) const SUPERBLOCK: &str = "superblock";
 
-/// What the names of unfinished folders in the repository's `tmp` begin with.
+/// Prefix of unfinished folders in the repository's `tmp`.
 const PREFIX: &str = "delta-";
 
-/// A delta that nobody sees yet. Dropped, it leaves nothing behind.
-pub(super) struct FreshDelta {
-    /// Where it will be seen.
+/// A delta that is not visible yet. Dropping it removes everything written.
+pub(super) struct DeltaWriter {
+    /// The final path.
     to: PathBuf,
     folder: TempDir,
 }
 
-impl FreshDelta {
+impl DeltaWriter {
     pub(super) fn new(repo: &Repo, name: &DeltaName) -> Result<Self, RepoError> {
-        // Not among the deltas: libostree takes every folder there for one.
+        // Not among the deltas, because libostree regards every folder there as a delta.
         let tmp = repo.path().join("tmp");
         let fresh = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&tmp);
         let fresh = fresh.map_err(|source| failed(&tmp, source))?;
@@ -33,12 +33,12 @@ impl FreshDelta {
         Ok(Self { to, folder: fresh })
     }
 
-    /// Where a file of the delta is to be written.
+    /// Returns the temporary path of a file.
     pub(super) fn path(&self, file: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(file)
     }
 
-    /// Writes a part, durably.
+    /// Writes a part durably.
     pub(super) fn write_part(&self, index: usize, bytes: &[u8]) -> Result<(), RepoError> {
         let path = self.path(index.to_string());
         atomic::write(&path, bytes).map_err(|source| failed(&path, source))?;
@@ -46,7 +46,7 @@ impl FreshDelta {
         Ok(())
     }
 
-    /// Writes the superblock, durably, and shows the delta by one rename.
+    /// Writes the superblock durably, and publishes the delta by one rename.
     pub(super) fn publish(self, superblock: &Superblock) -> Result<(), RepoError> {
         let to = self.to;
         let parent = to.parent().unwrap_or(&to);
@@ -54,7 +54,7 @@ impl FreshDelta {
             fs::create_dir_all(parent)?;
             let file = self.folder.path().join(SUPERBLOCK);
             atomic::write(&file, &superblock.write())?;
-            // As readable as the folders that libostree makes.
+            // The mode of folders created by libostree.
             fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o755))
         };
         write().map_err(|source| failed(&to, source))?;
@@ -63,7 +63,7 @@ impl FreshDelta {
         let fresh = self.folder.keep();
         fs::rename(&fresh, &to)
             .inspect_err(|_| {
-                // The first error is the one to tell.
+                // The first error is reported.
                 let _ = fs::remove_dir_all(&fresh);
             })
             .and_then(|()| {
@@ -73,7 +73,7 @@ impl FreshDelta {
             .map_err(|source| failed(&to, source))
     }
 
-    /// Replaces the superblock of the delta that is there, durably and by one rename.
+    /// Replaces the superblock of the existing delta, durably and by one rename.
     pub(super) fn replace_superblock(self, bytes: &[u8]) -> Result<(), RepoError> {
         let (fresh, to) = (self.path(SUPERBLOCK), self.to.join(SUPERBLOCK));
         atomic::write(&fresh, bytes)
@@ -83,8 +83,8 @@ impl FreshDelta {
     }
 }
 
-/// Removes what a process left that was killed while it made a delta. To be called with the
-/// repository's lock held, as deltas are made.
+/// Removes temporary folders of processes that were killed while generating a delta. The caller must
+/// hold the repository's lock, like those that generate deltas.
 pub(crate) fn sweep(repo: &Repo) -> Result<(), RepoError> {
     let tmp = repo.path().join("tmp");
     let entries = fs::read_dir(&tmp).map_err(|source| failed(&tmp, source))?;

@@ -1,9 +1,9 @@
-//! libostree's static delta format: reading, writing, applying. Pure: no repository, no files.
+//! libostree's static delta format: parsing, writing and applying, without I/O.
 //!
-//! A delta is a [`Superblock`], which names the new commit and lists parts, and the [`Part`]s,
-//! each a small program of [`Op`]s over a payload. Nothing that is read here is trusted: every
-//! number is checked against what is there before memory is taken for it, and the objects that
-//! come out have checksums that the caller checks.
+//! A delta consists of a [`Superblock`], which contains the new commit and lists parts, and the
+//! [`Part`]s, each a list of [`Op`]s over a payload. The input is untrusted: every number is checked
+//! against the available data before memory is allocated, and the caller verifies the checksums of
+//! the resulting objects.
 //!
 //! Source: libostree `ostree-repo-static-delta-private.h`, `-compilation.c`, `-core.c` and
 //! `-processing.c`.
@@ -48,7 +48,7 @@ impl ObjectKind {
         Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
 
-    /// libostree's word, which is also the ending of the object's file.
+    /// Returns libostree's name of the type, which is also the file extension of objects.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -76,7 +76,7 @@ pub(crate) struct ObjectKey {
 }
 
 impl ObjectKey {
-    /// Bytes of a key in a delta: one for the type, 32 of checksum
+    /// Size of a key in a delta: one byte for the type, 32 for the checksum
     /// (`OSTREE_STATIC_DELTA_OBJTYPE_CSUM_LEN`).
     const LEN: usize = 33;
 
@@ -100,40 +100,40 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-/// What is wrong with the bytes of a static delta.
+/// The problem with the bytes of a static delta.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeltaFormatError {
-    /// The superblock is not well-formed.
-    #[error("the superblock of the static delta is not well-formed: {problem}")]
+    /// The superblock is malformed.
+    #[error("the superblock of the static delta is malformed: {problem}")]
     Superblock {
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// A part is not well-formed.
-    #[error("a part of the static delta is not well-formed: {problem}")]
+    /// A part is malformed.
+    #[error("a part of the static delta is malformed: {problem}")]
     Part {
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// A part is larger than the reader allows.
-    #[error("a part of the static delta holds more than the {limit} bytes that are allowed")]
+    /// A part exceeds the reader's limit.
+    #[error("a part of the static delta has more than {limit} bytes")]
     TooLarge {
-        /// The most bytes that are allowed.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// An operation of a part cannot be done.
-    #[error("operation {index} of a part of the static delta is wrong: {problem}")]
+    /// An operation of a part is invalid.
+    #[error("operation {index} of a part of the static delta is invalid: {problem}")]
     Op {
-        /// Its place, from 0.
+        /// The index of the operation, from 0.
         index: usize,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
 }
 
 impl DeltaFormatError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -1,7 +1,8 @@
-//! Static deltas: made, listed, removed.
+//! Static deltas: generating, listing and removing.
 //!
-//! [`generate`] makes them, without libostree. Two commits of one tree need only one delta between them: its parts
-//! hold objects, and only the superblock says which commit they are for (see [`retarget`]).
+//! [`generate`] makes deltas without libostree. Deltas between different commits of the same trees
+//! can share their parts, because parts contain objects, and only the superblock refers to commits
+//! (see [`retarget`]).
 //!
 //! Source of the format: `ostree-repo-static-delta-private.h`.
 
@@ -20,7 +21,7 @@ mod testing;
 pub use compare::ComparedDelta;
 pub(crate) use compare::keep_smaller;
 pub use compile::DeltaPreset;
-pub(crate) use compile::{Making, generate};
+pub(crate) use compile::{GenerateOptions, generate};
 pub use details::{DeltaDetails, DeltaFallback, DeltaPart, PatchedFile, delta_details};
 pub use error::DeltaError;
 pub(crate) use folder::sweep;
@@ -38,17 +39,17 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeltaInfo {
-    /// Between which commits it is.
+    /// The commits of the delta.
     pub name: DeltaName,
-    /// Bytes of its superblock and parts. Large objects that are fetched on their own are not
-    /// in it.
+    /// The total size of superblock and parts in bytes, without objects that are fetched
+    /// separately.
     pub bytes: u64,
 }
 
-/// Every static delta of a repository, ordered by name.
+/// Returns all static deltas of a repository, sorted by name.
 ///
 /// # Errors
-/// When they cannot be read.
+/// Returns an error if the deltas cannot be read.
 pub fn deltas(repo: &Repo) -> Result<Vec<DeltaInfo>, RepoError> {
     let names = repo
         .as_ostree()
@@ -69,7 +70,7 @@ pub fn deltas(repo: &Repo) -> Result<Vec<DeltaInfo>, RepoError> {
         .collect()
 }
 
-/// Reads the superblock of a delta, and the signatures around it, which nobody has checked.
+/// Reads the superblock of a delta, and its signatures without verifying them.
 fn read_superblock(repo: &Repo, name: &DeltaName) -> Result<(Superblock, Signatures), DeltaError> {
     let bytes = superblock_bytes(repo, name)?;
     let read = || {
@@ -82,7 +83,7 @@ fn read_superblock(repo: &Repo, name: &DeltaName) -> Result<(Superblock, Signatu
     })
 }
 
-/// The bytes of a superblock's file.
+/// Reads the file of a superblock.
 fn superblock_bytes(repo: &Repo, name: &DeltaName) -> Result<Vec<u8>, DeltaError> {
     let path = folder(repo, name).join(folder::SUPERBLOCK);
     std::fs::read(&path).map_err(|source| match source.kind() {
@@ -98,7 +99,7 @@ fn superblock_bytes(repo: &Repo, name: &DeltaName) -> Result<Vec<u8>, DeltaError
     })
 }
 
-/// Removes a delta. That it is not there is no error.
+/// Removes a delta, if it exists.
 pub(crate) fn remove(repo: &Repo, name: &DeltaName) -> Result<(), RepoError> {
     folder::discard(&repo.path().join("tmp"), &folder(repo, name))
 }
@@ -120,7 +121,7 @@ pub(crate) fn prune(repo: &Repo) -> Result<(), RepoError> {
     Ok(())
 }
 
-/// The folder of a delta's files.
+/// Returns the folder of a delta.
 fn folder(repo: &Repo, name: &DeltaName) -> PathBuf {
     repo.path().join(name.path())
 }

@@ -1,4 +1,4 @@
-//! Names of static deltas, and where they are.
+//! Names and paths of static deltas.
 
 use crate::id::{CommitId, InvalidChecksum};
 use base64::Engine;
@@ -6,18 +6,18 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::fmt;
 use std::str::FromStr;
 
-/// The two commits of a static delta. Shown as libostree does: `FROM-TO`, or `TO` alone.
+/// The two commits of a static delta. Displayed as in libostree: `FROM-TO`, or `TO` alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeltaName {
-    /// The commit that it needs; none for a delta from nothing.
+    /// The commit that a client must have; `None` for a delta from scratch.
     pub from: Option<CommitId>,
-    /// The commit that it gives.
+    /// The commit that a client gets.
     pub to: CommitId,
 }
 
 impl DeltaName {
-    /// Its folder, below the repository's. Each checksum is in base64 without padding, with `_`
-    /// for `/`; the first two characters are a folder of their own.
+    /// Returns the path of the folder in the repository. Each checksum is in base64 without padding,
+    /// with `_` instead of `/`; the first two characters are a separate folder.
     ///
     /// Source: `static_delta_path_base`, `ostree_checksum_b64_inplace_from_bytes`
     /// (`ostree-core.c`).

@@ -1,16 +1,16 @@
-//! One tree's delta, for another commit of the same tree.
+//! Reuses a delta for other commits with the same trees.
 
-use super::folder::{FreshDelta, SUPERBLOCK};
+use super::folder::{DeltaWriter, SUPERBLOCK};
 use super::format::Superblock;
 use super::{DeltaError, DeltaName, folder, read_superblock};
 use crate::repo::{Repo, RepoError};
 
-/// Makes the delta `name` out of `model`, whose commits have the same trees: the parts become
-/// hard links, the superblock is written anew.
+/// Creates the delta `name` from `model`, whose commits have the same trees: the parts become hard
+/// links, and only the superblock is written.
 pub(crate) fn retarget(repo: &Repo, model: &DeltaName, name: &DeltaName) -> Result<(), DeltaError> {
     let superblock = superblock(repo, model, name)?;
     let from = folder(repo, model);
-    let fresh = FreshDelta::new(repo, name)?;
+    let fresh = DeltaWriter::new(repo, name)?;
     let link = || {
         for entry in std::fs::read_dir(&from)? {
             let file = entry?.file_name();

@@ -1,16 +1,16 @@
-//! Signatures around static deltas.
+//! Signatures of static deltas.
 //!
-//! libostree's `ostree static-delta apply-offline`, `show` and `verify` read them; its `ostree pull`
-//! (`on_superblock_fetched`) takes the wrapped superblock for a damaged one.
+//! libostree's `ostree static-delta apply-offline`, `show` and `verify` support them; its
+//! `ostree pull` (`on_superblock_fetched`) regards a signed superblock as damaged.
 
-use super::folder::{FreshDelta, SUPERBLOCK};
+use super::folder::{DeltaWriter, SUPERBLOCK};
 use super::format::{DeltaFormatError, Signatures, unwrap_signed, wrap_signed};
 use super::{DeltaError, DeltaName, folder, superblock_bytes};
 use crate::repo::Repo;
 use crate::sign::{self, Signature, SignatureStatus, SigningKey};
 
-/// Gives a delta the signatures of these keys, those that are Ed25519's, and no other: without
-/// keys it has none. Says whether that changed anything.
+/// Signs a delta with the Ed25519 keys among `keys` and removes all other signatures; without keys
+/// it becomes unsigned. Returns whether anything changed.
 pub(crate) fn sign(repo: &Repo, name: &DeltaName, keys: &[SigningKey]) -> Result<bool, DeltaError> {
     let there = superblock_bytes(repo, name)?;
     let (inner, _) = unwrap_signed(&there).map_err(|source| DeltaError::Format {
@@ -24,15 +24,15 @@ pub(crate) fn sign(repo: &Repo, name: &DeltaName, keys: &[SigningKey]) -> Result
     if wanted == there {
         return Ok(false);
     }
-    FreshDelta::new(repo, name)?.replace_superblock(&wanted)?;
+    DeltaWriter::new(repo, name)?.replace_superblock(&wanted)?;
     Ok(true)
 }
 
-/// Checks that a delta has a valid signature by one of these Ed25519 public keys, 32 bytes in
-/// base64 each. Returns every signature around it.
+/// Verifies that a delta has a valid signature of one of these Ed25519 public keys, each 32 bytes in
+/// base64. Returns all signatures.
 ///
 /// # Errors
-/// When it has none, or cannot be read, or a key is not well-formed.
+/// Returns an error if there is none, the delta cannot be read, or a key is malformed.
 pub fn verify_delta(
     repo: &Repo,
     name: &DeltaName,
@@ -50,21 +50,21 @@ pub fn verify_delta(
     Ok(found)
 }
 
-/// Whose deltas are believed.
+/// The trust policy for deltas.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeltaTrust {
-    /// Ed25519 public keys. Where there are any, a signature has to be by one of them.
+    /// Ed25519 public keys. If there are any, one of them must have made a signature.
     pub(crate) keys: Vec<String>,
-    /// Whether a delta has to have a signature.
+    /// Whether deltas must be signed.
     pub(crate) required: bool,
 }
 
-/// The bytes of a superblock, and the signatures over it.
+/// The bytes of a superblock, and its signatures.
 type Unwrapped = (Vec<u8>, Vec<Signature>);
 
 impl DeltaTrust {
-    /// Takes the signatures off a superblock's file and checks them. What is not well-formed is
-    /// the inner error.
+    /// Removes and verifies the signatures of a superblock's file. The inner result is an error if
+    /// the file is malformed.
     pub(crate) fn unwrap(
         &self,
         name: &DeltaName,
@@ -116,17 +116,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_demanded_decides() {
+    fn the_trust_policy_decides() {
         let ((key, public), (_, other)) = (key_pair(1), key_pair(2));
         let plain = b"a superblock, or none".to_vec();
         let signatures = sign::sign_superblock(&plain, &[key]).unwrap();
         let signed = wrap_signed(&plain, &signatures);
-        // Unsigned: as long as nobody asks.
+        // Unsigned deltas are valid if no signature is required.
         assert_eq!(unwrap(&[], false, &plain).unwrap(), 0);
         assert_eq!(unwrap(&[&public], false, &plain).unwrap(), 0);
         let refused = unwrap(&[&public], true, &plain).unwrap_err();
         assert!(matches!(refused, DeltaError::Unsigned { .. }));
-        // Signed: by one of the keys, where there are any.
+        // A signed delta must be signed by one of the keys, if there are any.
         assert_eq!(unwrap(&[], false, &signed).unwrap(), 1);
         assert_eq!(unwrap(&[&other, &public], true, &signed).unwrap(), 1);
         for (keys, required) in [(&[other.as_str()][..], false), (&[], true)] {
@@ -134,15 +134,15 @@ mod tests {
             assert!(matches!(refused, DeltaError::Refused { .. }), "{refused}");
             assert_eq!(refused.kind(), crate::ErrorKind::Mismatch);
         }
-        // A wrapper without the kind of signature that is known here is no signature by a key.
-        let strange = wrap_signed(&plain, &Signatures::from([("x".to_owned(), 1u8.into())]));
-        assert!(unwrap(&[&public], false, &strange).is_err());
+        // A wrapper without signatures of a supported type counts as not signed by a key.
+        let unsupported = wrap_signed(&plain, &Signatures::from([("x".to_owned(), 1u8.into())]));
+        assert!(unwrap(&[&public], false, &unsupported).is_err());
     }
 
     proptest! {
-        /// No change to a signed superblock passes for signed.
+        /// Checks that every change to a signed superblock is detected.
         #[test]
-        fn a_flipped_bit_is_seen(plain in proptest::collection::vec(any::<u8>(), 1..300), at in any::<prop::sample::Index>(), bit in 0..8) {
+        fn a_flipped_bit_is_detected(plain in proptest::collection::vec(any::<u8>(), 1..300), at in any::<prop::sample::Index>(), bit in 0..8) {
             let (key, public) = key_pair(3);
             let signed = wrap_signed(&plain, &sign::sign_superblock(&plain, &[key]).unwrap());
             prop_assert!(unwrap(&[&public], true, &signed).is_ok());
@@ -151,7 +151,7 @@ mod tests {
             let trust = DeltaTrust { keys: vec![public], required: true };
             match trust.unwrap(&name(), &changed) {
                 Err(_) | Ok(Err(_)) => {}
-                // Padding and the names of what nobody reads may differ; the superblock may not.
+                // Padding and unused names may differ, but not the superblock.
                 Ok(Ok((bytes, _))) => prop_assert_eq!(bytes, plain),
             }
         }

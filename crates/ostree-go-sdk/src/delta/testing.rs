@@ -1,4 +1,4 @@
-//! What the tests of deltas share.
+//! Helpers for tests of deltas.
 
 use super::format::*;
 use super::name::DeltaName;
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
-/// Commits a folder by libostree, as it is.
+/// Commits a folder with libostree.
 pub(super) fn commit(repo: &Repo, folder: &Path) -> CommitId {
     let inner = repo.as_ostree();
     let none = gio::Cancellable::NONE;
@@ -28,7 +28,7 @@ pub(super) fn commit(repo: &Repo, folder: &Path) -> CommitId {
     id.parse().unwrap()
 }
 
-/// Bytes that do not compress, the same for the same seed.
+/// Returns incompressible bytes that only depend on the seed.
 pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = || {
@@ -40,15 +40,15 @@ pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
     (0..len).map(|_| next()).collect()
 }
 
-pub(super) struct Shelf {
+pub(super) struct TwoCommits {
     pub(super) folder: tempfile::TempDir,
     pub(super) repo: Repo,
     pub(super) old: CommitId,
     pub(super) new: CommitId,
 }
 
-/// A repository with two commits, between which every kind of change is.
-pub(super) fn shelf() -> Shelf {
+/// Creates a repository with two commits that differ in every kind of change.
+pub(super) fn two_commits() -> TwoCommits {
     let folder = tempfile::tempdir().unwrap();
     let repo = Repo::create(folder.path().join("repo"), RepoMode::Archive).unwrap();
     let tree = folder.path().join("tree");
@@ -60,7 +60,7 @@ pub(super) fn shelf() -> Shelf {
     let (big, middle) = (noise(1, 1_300_000), noise(2, 200_000));
     write("same", b"the same\n");
     write("empty", b"");
-    // Much of it stays: found by its rolling sums. Little stays: bsdiff.
+    // With small changes libostree finds it by rolling checksums, with large ones by bsdiff.
     write("rolling", &big);
     write("patched", &middle);
     write("lib/program", &noise(3, 70_000));
@@ -77,7 +77,7 @@ pub(super) fn shelf() -> Shelf {
     std::fs::remove_file(tree.join("link")).unwrap();
     std::os::unix::fs::symlink("rolling", tree.join("link")).unwrap();
     let new = commit(&repo, &tree);
-    Shelf {
+    TwoCommits {
         folder,
         repo,
         old,
@@ -85,8 +85,8 @@ pub(super) fn shelf() -> Shelf {
     }
 }
 
-impl Shelf {
-    /// The objects of a commit, by libostree's count.
+impl TwoCommits {
+    /// Lists the objects of a commit with libostree.
     pub(super) fn objects(&self, commit: CommitId) -> BTreeSet<ObjectKey> {
         let found = self
             .repo
@@ -119,7 +119,7 @@ impl Shelf {
     }
 }
 
-/// The checksum of an object, by libostree.
+/// Computes the checksum of an object with libostree.
 pub(super) fn checksum_of(object: &Object<'_>) -> Sha256 {
     let file = match object {
         Object::Metadata(bytes) => return Sha256(sha2::Sha256::digest(bytes).into()),
@@ -153,9 +153,9 @@ pub(super) fn checksum_of(object: &Object<'_>) -> Sha256 {
     checksum.unwrap().to_hex().parse().unwrap()
 }
 
-/// Reads and applies a delta, and returns which codes its operations have.
+/// Reads and applies a delta, and returns the codes of its operations.
 pub(super) fn check(
-    shelf: &Shelf,
+    fixture: &TwoCommits,
     name: &DeltaName,
     folder: &Path,
 ) -> BTreeMap<&'static str, usize> {
@@ -164,12 +164,12 @@ pub(super) fn check(
     assert_eq!(superblock.name, *name);
     let commit = Sha256(sha2::Sha256::digest(superblock.commit.data()).into());
     assert_eq!(CommitId::from(commit), name.to);
-    let mut expected = shelf.objects(name.to);
+    let mut expected = fixture.objects(name.to);
     expected.remove(&ObjectKey {
         kind: ObjectKind::Commit,
         checksum: commit,
     });
-    for known in name.from.iter().flat_map(|from| shelf.objects(*from)) {
+    for known in name.from.iter().flat_map(|from| fixture.objects(*from)) {
         expected.remove(&known);
     }
     let mut made = BTreeSet::new();
@@ -195,7 +195,7 @@ pub(super) fn check(
             &part,
             &header.objects,
             64 << 20,
-            |id| Ok::<_, DeltaFormatError>(shelf.content(id)),
+            |id| Ok::<_, DeltaFormatError>(fixture.content(id)),
             |key, object| {
                 assert_eq!(checksum_of(&object), key.checksum);
                 assert!(made.insert(*key), "{key} is made twice");
@@ -205,11 +205,11 @@ pub(super) fn check(
         .unwrap();
     }
     for fallback in &superblock.fallbacks {
-        let content = shelf.content(fallback.object.checksum.into());
+        let content = fixture.content(fallback.object.checksum.into());
         assert_eq!(fallback.uncompressed, content.len() as u64);
         let path = fallback.object.checksum.to_string();
         let path = format!("objects/{}/{}.filez", &path[..2], &path[2..]);
-        let size = shelf.repo.path().join(path).metadata().unwrap().len();
+        let size = fixture.repo.path().join(path).metadata().unwrap().len();
         assert_eq!(fallback.size, size);
         assert!(made.insert(fallback.object));
     }

@@ -10,7 +10,7 @@ use super::folder;
 use super::locked::LockedRoot;
 use super::state::{Action, Deployment};
 use super::{Root, link_name};
-use crate::catalog::KEEPERS;
+use crate::catalog::DEPLOYMENT_REF_PREFIX;
 use crate::failpoint;
 use crate::fs::{atomic, tree};
 use crate::id::CommitId;
@@ -52,7 +52,8 @@ impl LockedRoot<'_> {
             self.save()?;
         }
         for (name, commit) in self.repo.refs()? {
-            if name.as_str().starts_with(KEEPERS) && self.state.get(commit).is_none() {
+            if name.as_str().starts_with(DEPLOYMENT_REF_PREFIX) && self.state.get(commit).is_none()
+            {
                 self.set_ref(&name, None)?;
             }
         }

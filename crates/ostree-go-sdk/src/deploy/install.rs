@@ -10,7 +10,7 @@ use crate::arch::Arch;
 use crate::http::HttpOptions;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::parallel;
-use crate::progress::{Event, Progress, Silent};
+use crate::progress::{Event, NoProgress, Progress};
 use crate::registry::{ImageReference, RegistryAuth};
 use crate::setters::setters;
 use crate::sign::Verified;
@@ -51,7 +51,7 @@ impl Install {
             source: InstallSource::Default,
             allow_downgrade: false,
             http: HttpOptions::new(),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 
@@ -101,7 +101,7 @@ impl Install {
     }
 
     setters! {
-        /// Receives events, and may ask for a stop. Default: [`Silent`].
+        /// Receives events, and may ask for a stop. Default: [`NoProgress`].
         progress;
     }
 
@@ -305,7 +305,7 @@ impl InstallPlan {
             return;
         }
         // The first error is the one to report; what stays is whole.
-        if let Ok(mut locked) = self.lock(&Silent) {
+        if let Ok(mut locked) = self.lock(&NoProgress) {
             remove_new(&mut locked, deployed);
         }
     }

@@ -72,7 +72,7 @@ pub use upgrade::Upgrade;
 pub use verify::{DamagedFile, FileProblem};
 
 use crate::arch::Arch;
-use crate::catalog::KEEPERS;
+use crate::catalog::DEPLOYMENT_REF_PREFIX;
 use crate::checkout::Listing;
 use crate::clock::{Clock, SystemClock};
 use crate::fs::lock::{Lock, LockError};
@@ -362,7 +362,7 @@ fn link_name(deployment: &Deployment) -> String {
 
 /// The ref that keeps a deployment's objects.
 fn keeper(commit: CommitId) -> Result<RefName, DeployError> {
-    let name = format!("{KEEPERS}{commit}").parse();
+    let name = format!("{DEPLOYMENT_REF_PREFIX}{commit}").parse();
     // A constant and hexadecimal digits are always a ref.
     name.map_err(|_| DeployError::NoSuchDeployment {
         name: commit.to_string(),

@@ -9,7 +9,7 @@ use super::state::Deployment;
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::http::HttpOptions;
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::remote;
 use crate::repo::Repo;
 use crate::setters::setters;
@@ -49,7 +49,7 @@ impl Default for Upgrade {
             source: InstallSource::Default,
             allow_downgrade: false,
             http: HttpOptions::new(),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 }
@@ -105,7 +105,7 @@ impl Upgrade {
     }
 
     setters! {
-        /// Receives events, and may ask for a stop. Default: [`Silent`].
+        /// Receives events, and may ask for a stop. Default: [`NoProgress`].
         progress;
     }
 

@@ -1,24 +1,24 @@
-//! How what is exported is compressed.
+//! Compression of exported files.
 
 use flate2::write::GzEncoder;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// How what is exported is compressed.
+/// A compression of exported files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
-    /// gzip, RFC 1952, with no name and no time in it.
+    /// gzip, RFC 1952, without name and time.
     Gzip,
     /// Zstandard, RFC 8878.
     Zstd,
 }
 
 impl Compression {
-    /// What the end of a file's name says: `.gz` and `.tgz`, `.zst`, else none.
+    /// Detects the compression from a file name: `.gz` and `.tgz`, `.zst`, else none.
     #[must_use]
     pub fn of_name(path: &Path) -> Self {
         match path.extension().and_then(|end| end.to_str()) {
@@ -28,7 +28,7 @@ impl Compression {
         }
     }
 
-    /// Gives everything that `write` writes to `out`, compressed.
+    /// Compresses everything that `write` writes into `out`.
     pub(super) fn through<T, E: From<io::Error>>(
         self,
         out: &mut dyn Write,

@@ -1,7 +1,7 @@
-//! A Containerfile for the container that programs are built in.
+//! Generates a Containerfile for a build container.
 //!
-//! The image of a release has nothing but the SDK in it: no shell and no `mkdir`. `WORKDIR`
-//! makes folders without any, in a stage of its own, and `COPY --chown` gives them away.
+//! The image of a release contains only the SDK: no shell and no `mkdir`. `WORKDIR` creates
+//! folders without them, in a separate stage, and `COPY --chown` sets their owner.
 
 use super::ExportError;
 use super::oci::goroot;
@@ -11,12 +11,12 @@ use crate::id::CommitId;
 use crate::kind::ErrorKind;
 use crate::repo::Repo;
 
-/// The home of who builds.
+/// Home directory of the build user.
 const HOME: &str = "/home/builder";
-/// Where the sources are.
+/// Working directory with the sources.
 const SOURCES: &str = "/src";
 
-/// What the container is made of.
+/// Options of a Containerfile.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ContainerfileOptions {
@@ -26,7 +26,7 @@ pub struct ContainerfileOptions {
 }
 
 impl ContainerfileOptions {
-    /// A container with the SDK of an image, by the name that a `FROM` line gives it.
+    /// Creates options for a container with the SDK of an image, named as in a `FROM` line.
     #[must_use]
     pub fn new(image: impl Into<String>) -> Self {
         Self {
@@ -36,14 +36,15 @@ impl ContainerfileOptions {
         }
     }
 
-    /// An image to put the SDK into. Default: none, so that there is nothing but the SDK.
+    /// Sets the base image that the SDK is added to. Default: none, for an image with only the
+    /// SDK.
     #[must_use]
     pub fn base(mut self, base: Option<String>) -> Self {
         self.base = base;
         self
     }
 
-    /// The number of the user, and of the group, that builds. Default: 1000.
+    /// Sets the user and group ID of the build user. Default: 1000.
     #[must_use]
     pub fn user(mut self, user: u32) -> Self {
         self.user = user;
@@ -51,26 +52,26 @@ impl ContainerfileOptions {
     }
 }
 
-/// Why a Containerfile could not be made.
+/// The reason why a Containerfile could not be generated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContainerfileError {
-    /// Reading the release.
+    /// The release cannot be read.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// A name cannot be that of an image in a Containerfile.
-    #[error("`{}` cannot be the name of an image", found.escape_debug())]
+    /// An image name is not allowed in a Containerfile.
+    #[error("`{}` is not a valid image name", found.escape_debug())]
     ImageName {
-        /// The name.
+        /// The invalid name.
         found: String,
     },
-    /// The user that builds would be root.
-    #[error("the user that builds is 0, which is root")]
+    /// The build user would be root.
+    #[error("the build user has the ID 0, which is root, expected another")]
     RootUser,
 }
 
 impl ContainerfileError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -80,12 +81,12 @@ impl ContainerfileError {
     }
 }
 
-/// Writes the Containerfile of a build container for a release: a user that is not root, the SDK
-/// from the image, volumes for the caches. podman, buildah and docker build it.
+/// Generates the Containerfile of a build container for a release, with a user other than root,
+/// the SDK from the image, and volumes for the caches. podman, buildah and docker can build it.
 ///
 /// # Errors
-/// When the commit is no release with an SDK, a name of an image could be none, or the user is
-/// root.
+/// Returns an error if the commit is not a release with an SDK, an image name is invalid, or the
+/// build user is root.
 pub fn containerfile(
     repo: &Repo,
     commit: CommitId,
@@ -150,7 +151,7 @@ pub fn containerfile(
     Ok(text)
 }
 
-/// A registry's image without the transport, which docker does not know.
+/// Removes the transport from a registry's image name, because docker does not accept it.
 fn short(image: &str) -> &str {
     image.strip_prefix("docker://").unwrap_or(image)
 }

@@ -1,4 +1,4 @@
-//! Why a release could not be read, or written somewhere.
+//! Errors of exports.
 
 use crate::catalog::CommitKind;
 use crate::fs::path::TreePath;
@@ -8,66 +8,65 @@ use crate::repo::RepoError;
 use std::io;
 use std::path::PathBuf;
 
-/// What every export can fail for: reading the release, and writing. Nothing is at the destination
-/// then that was not there before.
+/// An error while reading a release or writing an export. The destination is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
-    /// The repository.
+    /// The repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// What describes the tree is damaged or missing in the repository.
+    /// An object of a directory is damaged or missing in the repository.
     #[error("cannot read commit {commit}: object {object} of /{} is damaged or missing", path.display())]
     Damaged {
         /// The commit.
         commit: CommitId,
         /// The directory in the tree.
         path: PathBuf,
-        /// The object's checksum and type: `00ff….dirtree`.
+        /// The checksum and type of the object: `00ff….dirtree`.
         object: String,
     },
-    /// A file's object is not what its checksum says.
+    /// A file's object does not match its checksum.
     #[error("/{path} is damaged in the repository: its object is {found}, expected {expected}")]
     DamagedFile {
         /// The path in the tree.
         path: TreePath,
-        /// The checksum that the object has.
+        /// The actual checksum of the object.
         found: FileId,
         /// The checksum in the tree.
         expected: FileId,
     },
-    /// The tree has a name that is no path of an SDK.
-    #[error("cannot export commit {commit}: {path:?} is no path that an SDK may have")]
+    /// The tree contains a path that is not allowed in an SDK.
+    #[error("cannot export commit {commit}: {path:?} is not a valid path of an SDK")]
     Path {
         /// The commit.
         commit: CommitId,
         /// The path in the tree.
         path: PathBuf,
     },
-    /// A release or a channel was asked for.
+    /// The commit is neither a release nor a channel.
     #[error("commit {commit} is {}, expected a release or a channel", match kind {
         CommitKind::Layer => "a layer",
-        CommitKind::Image => "an OS",
-        _ => "none that ostree-go composed",
+        CommitKind::Image => "an OS image",
+        _ => "not composed by ostree-go",
     })]
     NotARelease {
         /// The commit.
         commit: CommitId,
-        /// What it is.
+        /// The kind of the commit.
         kind: CommitKind,
     },
-    /// The system refused something.
+    /// A system call failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The caller asked for a stop.
+    /// The operation was cancelled.
     #[error("stopped while reading commit {commit}")]
     Cancelled {
         /// The commit.
@@ -76,7 +75,7 @@ pub enum ExportError {
 }
 
 impl ExportError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -89,7 +88,7 @@ impl ExportError {
         }
     }
 
-    /// For `map_err`.
+    /// Returns a function for `map_err`.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -103,8 +102,8 @@ impl ExportError {
     }
 }
 
-/// The system's error without what `tempfile` says of it: a name that nobody has given. It keeps
-/// the system's number in its text alone.
+/// Removes the random file name that `tempfile` adds to the system's error. The errno is only
+/// available in the text then.
 fn bare(error: io::Error) -> io::Error {
     let text = error.get_ref().map(ToString::to_string).unwrap_or_default();
     let number = text.split_once("(os error ").map(|(_, rest)| rest);

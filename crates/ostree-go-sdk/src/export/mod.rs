@@ -1,9 +1,9 @@
-//! A release in the forms that image pipelines take: one a file, or a folder.
+//! Exports of releases in the formats of image builders, one per file or folder.
 //!
-//! What an export writes is read from the repository's objects, with no tree on disk in
-//! between (but for EROFS, whose tool reads nothing else), and every object is checked against its checksum on the way. The same commit gives
-//! the same bytes, on any machine and at any time. A file appears under its name when it is
-//! whole and durable.
+//! Exports are written directly from the repository's objects, without a tree on disk (except for
+//! EROFS, whose tool only reads trees), and every object is checked against its checksum. The same
+//! commit gives the same bytes, on any machine and at any time. Files appear under their name only
+//! when they are complete and durable.
 
 mod boot;
 mod compression;

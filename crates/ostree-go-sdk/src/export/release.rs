@@ -1,11 +1,11 @@
-//! What is exported.
+//! Reads the release to export.
 
 use super::ExportError;
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::id::CommitId;
 use crate::repo::Repo;
 
-/// Reads a commit that has to be a release or a channel.
+/// Reads a commit, which must be a release or a channel.
 pub(super) fn release(repo: &Repo, commit: CommitId) -> Result<CommitInfo, ExportError> {
     let info = CommitInfo::read(repo, commit)?;
     match info.kind {

@@ -1,14 +1,14 @@
 //! A tar archive of a release's tree.
 //!
-//! POSIX ustar, with GNU's long names where a path has more than 100 bytes. Paths are sorted,
-//! owners are numbers, and every time is the commit's.
+//! The format is POSIX ustar, with GNU's long names for paths of more than 100 bytes. Paths are
+//! sorted, owners are numeric, and all times are the commit's.
 
 use super::tree::{Node, Tree, read_leaf};
 use super::writer::{Counted, Failure};
 use super::{Compression, ExportError};
 use crate::fs::atomic::Pending;
 use crate::id::{CommitId, Sha256};
-use crate::progress::{Event, Phase, Progress, Silent};
+use crate::progress::{Event, NoProgress, Phase, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use ::tar::{Builder, EntryType, Header};
@@ -16,7 +16,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-/// How to write a tar archive.
+/// Options of a tar export.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct TarOptions {
@@ -28,13 +28,13 @@ impl Default for TarOptions {
     fn default() -> Self {
         Self {
             compression: Compression::None,
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 }
 
 impl TarOptions {
-    /// How it is compressed. Default: not.
+    /// Sets the compression. Default: none.
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
@@ -42,27 +42,28 @@ impl TarOptions {
     }
 
     setters! {
-        /// Who is told how far it is. Default: nobody.
+        /// Sets the receiver of progress. Default: none.
         progress;
     }
 }
 
-/// A tar archive that was written.
+/// An exported tar archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportedTar {
-    /// Its size in bytes.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Its digest.
+    /// The SHA-256 of the archive.
     pub sha256: Sha256,
-    /// Files and symlinks in it.
+    /// The number of files and symlinks.
     pub files: u64,
 }
 
-/// Writes a commit's tree to a tar archive at `dest`, replacing what is there.
+/// Exports a commit's tree as a tar archive to `dest`, replacing an existing file.
 ///
 /// # Errors
-/// When an object is damaged or missing, or the file system refuses. `dest` is then as it was.
+/// Returns an error if an object is damaged or missing, or the file system fails. `dest` is
+/// unchanged then.
 pub fn export_tar(
     repo: &Repo,
     commit: CommitId,
@@ -75,10 +76,10 @@ pub fn export_tar(
     Ok(written)
 }
 
-/// Writes a commit's tree as a tar archive to `out`, which errors call `name`.
+/// Writes a commit's tree as a tar archive to `out`; `name` is its name in errors.
 ///
 /// # Errors
-/// As [`export_tar`]; part of the archive may be written then.
+/// Returns the errors of [`export_tar`]; a part of the archive may have been written.
 pub fn write_tar(
     repo: &Repo,
     commit: CommitId,
@@ -105,7 +106,7 @@ pub fn write_tar(
     })
 }
 
-/// Writes every entry and the end; returns the number of files and symlinks.
+/// Writes all entries and the end; returns the number of files and symlinks.
 fn entries(
     repo: &Repo,
     commit: CommitId,

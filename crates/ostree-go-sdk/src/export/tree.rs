@@ -1,4 +1,4 @@
-//! A commit's tree, entry by entry, and the content of its files.
+//! Reads a commit's tree and the content of its files.
 
 use super::ExportError;
 use crate::checkout::Listing;
@@ -10,32 +10,32 @@ use gio::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Everything in a commit's tree but its top, by path: a directory is before what is in it.
+/// All entries of a commit's tree except its root, by path; directories precede their content.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) entries: BTreeMap<TreePath, Node>,
 }
 
-/// What stands at a path.
+/// An entry of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Node {
-    /// A directory and its whole `st_mode`.
+    /// A directory and its complete `st_mode`.
     Directory { mode: u32 },
     /// A file or a symlink.
     Leaf(FileId),
 }
 
-/// A file or a symlink, read and checked.
+/// A file or a symlink that was read and checked.
 #[derive(Debug)]
 pub(crate) struct Leaf {
-    /// Everything about it but its bytes.
+    /// The metadata.
     pub(crate) header: AnyHeader,
-    /// Its bytes; none for a symlink.
+    /// The content; empty for a symlink.
     pub(crate) content: Vec<u8>,
 }
 
 impl Tree {
-    /// Reads the directories of a commit, and checks them.
+    /// Reads and checks the directories of a commit.
     pub(super) fn read(repo: &Repo, commit: CommitId) -> Result<Self, ExportError> {
         let listing = Listing::read(repo, commit)?;
         if let Some((path, object)) = listing.damaged.into_iter().next() {
@@ -66,7 +66,7 @@ impl Tree {
     }
 }
 
-/// Reads a file whole into memory. The largest of Go 1.26 has 25 MB.
+/// Reads a whole file into memory. The largest of Go 1.26 has 25 MB.
 pub(crate) fn read_leaf(repo: &Repo, path: &TreePath, id: FileId) -> Result<Leaf, ExportError> {
     let failed = |source| ExportError::from(repo.failed(&format!("read object {id}"), source));
     let (content, info, xattrs) = repo

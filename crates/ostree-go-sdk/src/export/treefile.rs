@@ -1,8 +1,8 @@
-//! A fragment of an rpm-ostree treefile: the layers, and what the OS commit should say of them.
+//! A fragment of an rpm-ostree treefile: the layers, and metadata for the OS commit.
 //!
 //! Source of the keys and their types: rpm-ostree `docs/treefile.md` and `rust/src/treefile.rs`
-//! (`BaseComposeConfigFields`). rpm-ostree takes no variables in `ostree-layers`, so that each
-//! architecture has a fragment of its own.
+//! (`BaseComposeConfigFields`). rpm-ostree does not expand variables in `ostree-layers`, so that
+//! each architecture needs its own fragment.
 
 use super::ExportError;
 use super::release::release;
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// How to write a treefile fragment.
+/// Options of a treefile fragment.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct FragmentOptions {
@@ -24,8 +24,8 @@ pub struct FragmentOptions {
 }
 
 impl FragmentOptions {
-    /// Names the releases under `ostree-override-layers`, where they silently take the place of
-    /// what packages have, and not under `ostree-layers`. Default: no.
+    /// Sets whether the releases are listed in `ostree-override-layers`, where they silently
+    /// replace files of packages, instead of `ostree-layers`. Default: no.
     #[must_use]
     pub fn may_override(mut self, may: bool) -> Self {
         self.may_override = may;
@@ -45,7 +45,7 @@ pub enum Syntax {
 }
 
 impl Syntax {
-    /// A stable lower-case word, which is the ending of a file's name as well.
+    /// Returns a stable lower-case word, which is also the file name extension.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,22 +63,22 @@ pub struct Fragment {
     refs: Vec<RefName>,
 }
 
-/// Why a treefile fragment could not be made.
+/// The reason why a treefile fragment could not be generated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FragmentError {
-    /// Reading a release.
+    /// A release cannot be read.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// A release that could not be named: what asks for it by a ref would not find it.
-    #[error("no ref of the repository names the release of commit {commit}")]
+    /// No ref points to a release, so that rpm-ostree could not find it.
+    #[error("no ref of the repository points to the release of commit {commit}")]
     NotOnRef {
         /// The commit.
         commit: CommitId,
     },
-    /// Metadata that rpm-ostree would change.
+    /// Metadata contains a variable that rpm-ostree would expand.
     #[error(
-        "commit {commit} has `${{` in the metadata `{key}`, which rpm-ostree would take for a variable"
+        "commit {commit} has `${{` in the metadata `{key}`, which rpm-ostree would expand as a variable"
     )]
     Variable {
         /// The commit.
@@ -89,7 +89,7 @@ pub enum FragmentError {
 }
 
 impl FragmentError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -99,15 +99,15 @@ impl FragmentError {
     }
 }
 
-/// The name of the files of a fragment, without their ending.
+/// Base name of the files of a fragment.
 const NAME: &str = "go-sdk";
 
-/// Makes the fragment for releases, the first one lowest. What a channel has is named by its
-/// release, whose ref does not move.
+/// Generates the fragment for releases, the first one lowest. A channel is replaced by its release,
+/// whose ref does not move.
 ///
 /// # Errors
-/// When a commit is no release that a ref of the repository names, or says something that
-/// rpm-ostree would not take as it is.
+/// Returns an error if a commit is not a release that a ref points to, or has metadata that
+/// rpm-ostree would change.
 pub fn fragment(
     repo: &Repo,
     releases: &[CommitId],
@@ -134,19 +134,19 @@ pub fn fragment(
     Ok(Fragment { arches, refs })
 }
 
-/// The release that a commit is, or that a channel has.
+/// Returns the release of a commit, which is itself or the release of a channel.
 fn on_ref<'l>(
     repo: &Repo,
     listed: &'l [(RefName, CommitInfo)],
     id: CommitId,
 ) -> Result<(&'l RefName, &'l CommitInfo), FragmentError> {
     let found = release(repo, id)?;
-    let is_it = |info: &CommitInfo| {
+    let is_release = |info: &CommitInfo| {
         info.kind == CommitKind::Release
             && (info.id == id || found.kind == CommitKind::Channel)
             && (info.content, info.arch) == (found.content, found.arch)
     };
-    let on_ref = listed.iter().find(|(_, info)| is_it(info));
+    let on_ref = listed.iter().find(|(_, info)| is_release(info));
     on_ref
         .map(|(name, info)| (name, info))
         .ok_or(FragmentError::NotOnRef { commit: id })
@@ -160,7 +160,7 @@ fn of_arch(
     let infos: Vec<CommitInfo> = releases.iter().map(|(_, info)| (*info).clone()).collect();
     let metadata = image_metadata(&infos, Vec::new());
     for (key, value) in &metadata {
-        // rpm-ostree replaces variables in the texts that stand right below the key.
+        // rpm-ostree only expands variables in strings directly below the key.
         if value.as_str().is_some_and(|text| text.contains("${")) {
             return Err(FragmentError::Variable {
                 commit: infos[0].id,
@@ -176,19 +176,19 @@ fn of_arch(
 }
 
 impl Fragment {
-    /// The architectures that it is for.
+    /// Returns the architectures of the fragment.
     pub fn arches(&self) -> impl Iterator<Item = Arch> {
         self.arches.keys().copied()
     }
 
-    /// The refs that have to be in the repository of the compose, or of its `--layer-repo`.
+    /// Returns the refs that must be in the compose's repository or its `--layer-repo`.
     #[must_use]
     pub fn refs(&self) -> &[RefName] {
         &self.refs
     }
 
-    /// All of it in one document. For more than one architecture these are inlined treefiles
-    /// under `conditional-include`, which rpm-ostree reads since 2025.8.
+    /// Returns the fragment as one document. For several architectures, it contains inlined
+    /// treefiles in `conditional-include`, which requires rpm-ostree 2025.8.
     #[must_use]
     pub fn document(&self) -> Value {
         let mut arches = self.arches.iter();
@@ -205,8 +205,8 @@ impl Fragment {
         json!({ "conditional-include": includes })
     }
 
-    /// The same as files, by name: one to include, which includes one for each architecture
-    /// (`arch-include`, which every rpm-ostree reads).
+    /// Returns the fragment as files by name: the first is to be included, and includes one for each
+    /// architecture (`arch-include`, which every rpm-ostree supports).
     #[must_use]
     pub fn files(&self, syntax: Syntax) -> Vec<(String, Value)> {
         let end = syntax.as_str();
@@ -217,12 +217,12 @@ impl Fragment {
             .map(|arch| (arch.to_string(), name(arch).into()))
             .collect();
         let mut files = vec![(format!("{NAME}.{end}"), json!({ "arch-include": includes }))];
-        let of_arches = self.arches.iter();
-        files.extend(of_arches.map(|(arch, fragment)| (name(arch), fragment.clone())));
+        let per_arch = self.arches.iter();
+        files.extend(per_arch.map(|(arch, fragment)| (name(arch), fragment.clone())));
         files
     }
 
-    /// A document of this fragment as text; in YAML with a note on the repository.
+    /// Renders a document of this fragment; in YAML with a comment about the repository.
     #[must_use]
     pub fn text(&self, document: &Value, syntax: Syntax) -> String {
         if syntax == Syntax::Json {
@@ -239,14 +239,13 @@ impl Fragment {
         text
     }
 
-    /// Writes the [files](Self::files) into a folder that is there, and returns their paths. Each
-    /// one appears when it is whole.
+    /// Writes the [files](Self::files) atomically into an existing folder, and returns their paths.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// Returns an error if the file system fails.
     pub fn write(&self, folder: &Path, syntax: Syntax) -> Result<Vec<PathBuf>, ExportError> {
         let mut paths = Vec::new();
-        // The one that includes the others comes last.
+        // The file that includes the others is written last.
         for (name, document) in self.files(syntax).iter().rev() {
             let path = folder.join(name);
             atomic::write(&path, self.text(document, syntax).as_bytes())
@@ -258,8 +257,8 @@ impl Fragment {
     }
 }
 
-/// Writes a map's entries, or a list's, in block style. Texts are in double quotes, in which YAML
-/// reads what JSON writes.
+/// Renders the entries of a map or a list in block style. Strings are in double quotes, in which
+/// YAML accepts JSON's escapes.
 fn yaml(value: &Value, indent: usize, out: &mut String) {
     let pad = " ".repeat(indent);
     match value {
@@ -288,7 +287,7 @@ fn yaml(value: &Value, indent: usize, out: &mut String) {
     }
 }
 
-/// Writes what stands behind a key or a dash.
+/// Renders the value after a key or a dash.
 fn yaml_below(value: &Value, indent: usize, out: &mut String) {
     let is_empty =
         value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
@@ -300,7 +299,7 @@ fn yaml_below(value: &Value, indent: usize, out: &mut String) {
     yaml(value, indent, out);
 }
 
-/// Keys that are words stay bare, unless YAML takes them for something else.
+/// Renders a key, without quotes if YAML reads it as a string.
 fn yaml_key(key: &str) -> String {
     let is_word = key.starts_with(|c: char| c.is_ascii_alphabetic())
         && key

@@ -1,4 +1,4 @@
-//! What every export writes through.
+//! A writer that counts and hashes, used by all exports.
 
 use super::ExportError;
 use crate::id::Sha256;
@@ -6,17 +6,17 @@ use sha2::Digest;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Bytes that are written at once.
+/// Buffer size in bytes.
 const PIECE: usize = 256 << 10;
 
-/// Writing failed, or reading did.
+/// An error of the writer, or of the export that produces the content.
 pub(super) enum Failure<E = ExportError> {
     Write(io::Error),
     Export(E),
 }
 
 impl<E: From<ExportError>> Failure<E> {
-    /// The error of an export to `name`.
+    /// Converts this to the error of an export to `name`.
     pub(super) fn at(self, name: &Path) -> E {
         match self {
             Self::Write(source) => ExportError::io("write", name)(source).into(),
@@ -37,7 +37,7 @@ impl<E: From<ExportError>> From<ExportError> for Failure<E> {
     }
 }
 
-/// Has something written to `out`; returns its size in bytes and its digest.
+/// Writes to `out` through a buffer; returns the size in bytes and the digest.
 pub(super) fn counted<E: From<io::Error>>(
     out: &mut dyn Write,
     make: impl FnOnce(&mut dyn Write) -> Result<(), E>,
@@ -50,7 +50,7 @@ pub(super) fn counted<E: From<io::Error>>(
     Ok((counted.bytes, counted.finish()))
 }
 
-/// Counts and digests what is written.
+/// Counts and hashes the bytes written.
 pub(super) struct Counted<'a> {
     out: &'a mut dyn Write,
     pub(super) bytes: u64,
@@ -66,7 +66,7 @@ impl<'a> Counted<'a> {
         }
     }
 
-    /// The digest of everything that was written.
+    /// Returns the digest of all bytes written.
     pub(super) fn finish(self) -> Sha256 {
         Sha256(self.sha256.finalize().into())
     }

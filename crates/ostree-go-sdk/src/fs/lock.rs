@@ -86,15 +86,15 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Silent;
+    use crate::progress::NoProgress;
 
     #[test]
     fn is_shared_or_exclusive_and_a_stale_file_blocks_nobody() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         std::fs::write(&path, "4711\n").unwrap();
-        let one = Lock::shared(&path, &Silent).unwrap();
-        let two = Lock::shared(&path, &Silent).unwrap();
+        let one = Lock::shared(&path, &NoProgress).unwrap();
+        let two = Lock::shared(&path, &NoProgress).unwrap();
         assert!(Lock::try_exclusive(&path).unwrap().is_none());
         drop((one, two));
         let alone = Lock::try_exclusive(&path).unwrap();

@@ -1,10 +1,10 @@
-//! The few bytes of an ELF header that say which machine a program is for.
+//! Reads the machine type from an ELF header.
 
-/// A program's `e_machine`, if `header` starts an ELF file; at least its first 20 bytes
-/// are needed. To be compared with [`crate::arch::Arch::elf_machine`].
+/// Returns `e_machine` if `header` starts an ELF file; `header` needs at least the first 20
+/// bytes of the file. Compare it with [`crate::arch::Arch::elf_machine`].
 ///
 /// Source: System V ABI, chapter 4: `e_ident` begins with `\x7fELF`, its byte 5 is
-/// `EI_DATA` (1 little-endian, 2 big-endian); `e_machine` stands at offset 18.
+/// `EI_DATA` (1 little-endian, 2 big-endian); `e_machine` is at offset 18.
 #[must_use]
 pub fn elf_machine(header: &[u8]) -> Option<u16> {
     let machine = [*header.get(18)?, *header.get(19)?];
@@ -25,7 +25,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn this_program_is_for_this_machine() {
+    fn the_test_program_is_for_this_machine() {
         let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let host = Arch::host().map(Arch::elf_machine);
         assert_eq!(elf_machine(&program[..20]), host);

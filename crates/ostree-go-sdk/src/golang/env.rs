@@ -1,50 +1,50 @@
-//! `go.env`, the file in GOROOT that sets the go command's defaults.
+//! `go.env`, the file in GOROOT with the go command's defaults.
 
 use std::fmt;
 
 use crate::kind::ErrorKind;
 
-/// The text of a `go.env`: lines `KEY=VALUE`; every other line is a comment.
+/// The text of a `go.env`: lines `KEY=VALUE`; all other lines are comments.
 ///
-/// Read as `src/cmd/go/internal/cfg/cfg.go`, `readEnvFile` does: a setting starts with a
-/// capital letter, its value is the rest of the line as it stands, the last one counts.
+/// Parsed like `readEnvFile` in `src/cmd/go/internal/cfg/cfg.go`: a setting starts with a
+/// capital letter, its value is the rest of the line verbatim, and the last one counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GoEnv {
     lines: Vec<String>,
 }
 
-/// What Go's own `go.env` sets, as long as it has had one (Go 1.21). Source: `go.env`.
-const GOS_OWN: [(&str, &str); 3] = [
+/// The settings in Go's own `go.env`, which exists since Go 1.21. Source: `go.env`.
+const UPSTREAM_SETTINGS: [(&str, &str); 3] = [
     ("GOPROXY", "https://proxy.golang.org,direct"),
     ("GOSUMDB", "sum.golang.org"),
     ("GOTOOLCHAIN", "auto"),
 ];
 
-/// Why a `go.env` or a setting for it is refused.
+/// The reason why a `go.env` or a setting for it is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GoEnvError {
     /// The file is not UTF-8.
     #[error("go.env is not text")]
     NotText,
-    /// A key is no name of a Go setting.
+    /// A key is not the name of a Go setting.
     #[error("`{}` is not the name of a go.env setting, expected capital letters, digits and `_`", .found.escape_debug())]
     Key {
-        /// The key as given.
+        /// The invalid key.
         found: String,
     },
-    /// A value has a line feed or another control character.
+    /// A value contains a line feed or another control character.
     #[error("the value of {key} in go.env has a control character: `{}`", .found.escape_debug())]
     Value {
         /// The key.
         key: String,
-        /// The value as given.
+        /// The invalid value.
         found: String,
     },
 }
 
 impl GoEnvError {
-    /// What kind of error this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
@@ -55,10 +55,10 @@ impl GoEnvError {
 }
 
 impl GoEnv {
-    /// Reads a file's bytes.
+    /// Parses the content of a file.
     ///
     /// # Errors
-    /// When they are not UTF-8.
+    /// Returns [`GoEnvError::NotText`] if the content is not UTF-8.
     pub fn parse(bytes: &[u8]) -> Result<Self, GoEnvError> {
         let text = std::str::from_utf8(bytes).map_err(|_| GoEnvError::NotText)?;
         Ok(Self {
@@ -66,7 +66,7 @@ impl GoEnv {
         })
     }
 
-    /// The value in force for `key`.
+    /// Returns the effective value of `key`.
     #[cfg(test)]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.lines
@@ -76,18 +76,18 @@ impl GoEnv {
             .find_map(|(name, value)| (name == key).then_some(value))
     }
 
-    /// The settings, in order.
+    /// Returns the settings, in order.
     pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
         self.lines.iter().filter_map(|line| setting(line))
     }
 
-    /// The file before [`set`](Self::set) changed it: Go's own settings have Go's own values,
-    /// and there are no others.
+    /// Undoes [`set`](Self::set): restores the values of Go's own settings and removes all
+    /// others.
     #[must_use]
     pub fn before_set(&self) -> Self {
         let lines = self.lines.iter().filter_map(|line| match setting(line) {
             None => Some(line.clone()),
-            Some((key, _)) => GOS_OWN
+            Some((key, _)) => UPSTREAM_SETTINGS
                 .iter()
                 .find(|(own, _)| *own == key)
                 .map(|(key, value)| format!("{key}={value}")),
@@ -97,12 +97,12 @@ impl GoEnv {
         }
     }
 
-    /// Sets `key`: in its place where it is set, else at the end. Comments and the order of
-    /// everything else stay; doing it again changes nothing.
+    /// Sets `key`, in place if it is set already, else at the end. Comments and the order of all
+    /// other lines are kept; setting the same value twice changes nothing.
     ///
     /// # Errors
-    /// When `key` is not made of capital letters, digits and `_`, or `value` has a control
-    /// character.
+    /// Returns an error if `key` does not consist of capital letters, digits and `_`, or
+    /// `value` contains a control character.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), GoEnvError> {
         let key_is_valid = key.starts_with(|c: char| c.is_ascii_uppercase())
             && key
@@ -124,7 +124,7 @@ impl GoEnv {
         match self.lines.iter().position(sets_key) {
             None => self.lines.push(new),
             Some(first) => {
-                // A second setting of the key would win over this one.
+                // A later setting of the same key would override this one.
                 let mut index = 0;
                 self.lines.retain(|line| {
                     index += 1;
@@ -137,13 +137,13 @@ impl GoEnv {
     }
 }
 
-/// The key and value of a line that is a setting.
+/// Splits a line into key and value if it is a setting.
 fn setting(line: &str) -> Option<(&str, &str)> {
     line.split_once('=')
         .filter(|(key, _)| key.starts_with(|c: char| c.is_ascii_uppercase()))
 }
 
-/// The file's text; every line ends with a line feed.
+/// Formats the text of the file; every line ends with a line feed.
 impl fmt::Display for GoEnv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_setting_counts_and_setting_leaves_one() {
+    fn set_replaces_all_earlier_settings() {
         let mut env = GoEnv::parse(b"A=1\n#A=2\nA=3\n a=4").unwrap();
         assert_eq!(env.get("A"), Some("3"));
         env.set("A", "5").unwrap();
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_would_be_another_line() {
+    fn refuses_values_with_line_feeds() {
         let mut env = GoEnv::default();
         let mut error = |key, value| env.set(key, value).unwrap_err().to_string();
         insta::assert_snapshot!(error("GOFLAGS", "a\nGOPROXY=x"), @r"the value of GOFLAGS in go.env has a control character: `a\nGOPROXY=x`");
@@ -219,10 +219,10 @@ mod tests {
         }
 
         #[test]
-        fn settings_that_were_set_are_taken_back(
+        fn before_set_undoes_set(
             keys in proptest::collection::vec(("GO(PROXY|SUMDB|TOOLCHAIN|FLAGS|X)", "[a-z=,]{0,4}"), 0..6),
         ) {
-            let own: String = GOS_OWN.iter().map(|(k, v)| format!("# {k}\n{k}={v}\n\n")).collect();
+            let own: String = UPSTREAM_SETTINGS.iter().map(|(k, v)| format!("# {k}\n{k}={v}\n\n")).collect();
             let original = GoEnv::parse(own.as_bytes()).unwrap();
             let mut env = original.clone();
             for (key, value) in &keys {

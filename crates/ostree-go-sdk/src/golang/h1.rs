@@ -1,4 +1,4 @@
-//! The `h1:` hash: what go.sum and the checksum database say about a module's content.
+//! The `h1:` hash of a module's content, as in go.sum and the checksum database.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,18 +9,18 @@ use sha2::Digest;
 
 use crate::id::Sha256;
 
-/// The algorithm's prefix. Source: `golang.org/x/mod/sumdb/dirhash`, `Hash1`.
+/// Prefix of the algorithm. Source: `golang.org/x/mod/sumdb/dirhash`, `Hash1`.
 const PREFIX: &str = "h1:";
 
-/// A module's content hash, shown as `h1:` and standard base64.
+/// The hash of a module's content, displayed as `h1:` and standard base64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct H1([u8; 32]);
 
-/// Why a text is no `h1:` hash.
+/// The reason why a text is not an `h1:` hash.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is not a module hash, expected `h1:` and 44 characters of base64")]
 pub struct InvalidH1 {
-    /// The text as given.
+    /// The invalid text.
     pub found: String,
 }
 
@@ -52,27 +52,27 @@ impl FromStr for H1 {
 
 /// Computes an [`H1`] from the files of a module, given in any order.
 ///
-/// It is the SHA-256 over one line for each file, `hex-sha256␠␠name\n`, sorted by name
-/// (`golang.org/x/mod/sumdb/dirhash`, `Hash1`). Modes and times do not count.
+/// The hash is the SHA-256 of one line per file, `hex-sha256␠␠name\n`, sorted by name
+/// (`golang.org/x/mod/sumdb/dirhash`, `Hash1`). Modes and times are not included.
 #[derive(Debug, Clone, Default)]
 pub struct H1Builder {
     files: Vec<(String, Sha256)>,
 }
 
 impl H1Builder {
-    /// A module without files.
+    /// Creates a builder for a module without files.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a file by its name inside the module's zip, which begins with
-    /// `golang.org/toolchain@`, and its content's digest.
+    /// Adds a file with its name in the module's zip, which begins with
+    /// `golang.org/toolchain@`, and the digest of its content.
     pub fn add(&mut self, name: &str, sha256: Sha256) {
         self.files.push((name.to_owned(), sha256));
     }
 
-    /// The hash over all files added.
+    /// Returns the hash of all files added.
     #[must_use]
     pub fn finish(mut self) -> H1 {
         self.files.sort_unstable();
@@ -93,9 +93,9 @@ mod tests {
         Sha256(sha2::Sha256::digest(content).into())
     }
 
-    /// `Hash1` of dirhash's own test: files `abc` and `xyz` with the content `data for …`.
+    /// The test of dirhash's `Hash1`: files `abc` and `xyz` with the content `data for …`.
     #[test]
-    fn is_the_hash_of_gos_own_test() {
+    fn equals_the_hash_in_gos_own_test() {
         let mut builder = H1Builder::new();
         builder.add("xyz", digest("data for xyz"));
         builder.add("abc", digest("data for abc"));

@@ -1,4 +1,4 @@
-//! The download index: which archives exist, and their digests.
+//! Go's download index: the archives of each release, with digests.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use crate::id::{InvalidChecksum, Sha256};
 use crate::kind::ErrorKind;
 use crate::version::GoVersion;
 
-/// The list of releases a download site serves as JSON, newest first:
+/// The list of releases that a download site serves as JSON, newest first:
 /// `[{version, stable, files: [{filename, os, arch, version, sha256, size, kind}]}]`
 /// (golang.org/x/website, `internal/dl/dl.go`, `Release` and `File`).
 #[derive(Debug, Clone, Deserialize)]
@@ -39,55 +39,55 @@ struct File {
     kind: String,
 }
 
-/// An archive as the index describes it.
+/// An archive in the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedArchive {
-    /// The name of the file beside the index, without folders.
+    /// The name of the file next to the index, without folders.
     pub filename: String,
-    /// Its digest.
+    /// The SHA-256 of the file.
     pub sha256: Sha256,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
 }
 
-/// Why an archive cannot be taken from an index.
+/// The reason why an index has no usable archive.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexError {
-    /// It is not the expected JSON.
+    /// The index is not JSON of the expected form.
     #[error("the download index is not a list of Go releases")]
     Format(#[source] serde_json::Error),
-    /// It has no such release.
+    /// The index does not contain the release.
     #[error(
         "the download index has no Go {version} for {arch}, the nearest are {}",
         Listed(nearest)
     )]
     NoRelease {
-        /// The release asked for.
+        /// The requested release.
         version: GoVersion,
-        /// The architecture asked for.
+        /// The requested architecture.
         arch: Arch,
-        /// Releases around it that it has for this architecture, lowest first.
+        /// The releases next to it that are available for this architecture, lowest first.
         nearest: Vec<GoVersion>,
     },
-    /// A file's name is a path.
+    /// The name of a file contains folders.
     #[error("the download index names the file `{}`, expected a name without folders", .found.escape_debug())]
     FileName {
-        /// The name.
+        /// The invalid name.
         found: String,
     },
-    /// A file's digest is none.
-    #[error("the download index has no usable digest of {filename}")]
+    /// The digest of a file is invalid.
+    #[error("the download index has an invalid SHA-256 of {filename}")]
     Digest {
         /// The file.
         filename: String,
-        /// What is wrong with it.
+        /// The cause.
         source: InvalidChecksum,
     },
 }
 
 impl IndexError {
-    /// What kind of error this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
@@ -97,7 +97,7 @@ impl IndexError {
     }
 }
 
-/// Versions in a sentence.
+/// Displays versions separated by commas.
 struct Listed<'a>(&'a [GoVersion]);
 
 impl std::fmt::Display for Listed<'_> {
@@ -113,18 +113,18 @@ impl std::fmt::Display for Listed<'_> {
 }
 
 impl DownloadIndex {
-    /// Reads an index.
+    /// Parses an index.
     ///
     /// # Errors
-    /// When it is not the expected JSON.
+    /// Returns [`IndexError::Format`] if `bytes` is not JSON of the expected form.
     pub fn parse(bytes: &[u8]) -> Result<Self, IndexError> {
         serde_json::from_slice(bytes).map_err(IndexError::Format)
     }
 
-    /// The archive of a release for Linux on `arch`.
+    /// Returns the archive of a release for Linux on `arch`.
     ///
     /// # Errors
-    /// When there is none, or the index describes it in a way that cannot be used.
+    /// Returns an error if the index has no such archive, or describes it incorrectly.
     pub fn archive(&self, version: &GoVersion, arch: Arch) -> Result<IndexedArchive, IndexError> {
         let name = format!("go{version}");
         let Some(file) = self
@@ -160,7 +160,7 @@ impl DownloadIndex {
         })
     }
 
-    /// Up to two releases on either side of `version` that have an archive for `arch`.
+    /// Returns up to two releases on either side of `version` that have an archive for `arch`.
     fn nearest(&self, version: &GoVersion, arch: Arch) -> Vec<GoVersion> {
         let mut known: Vec<GoVersion> = self
             .releases
@@ -170,8 +170,8 @@ impl DownloadIndex {
             .collect();
         known.sort();
         known.dedup();
-        let place = known.partition_point(|known| known < version);
-        let around = place.saturating_sub(2)..known.len().min(place + 2);
+        let position = known.partition_point(|known| known < version);
+        let around = position.saturating_sub(2)..known.len().min(position + 2);
         known.drain(around).collect()
     }
 }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_what_was_asked_for_and_what_there_is() {
+    fn errors_name_the_requested_and_the_available_versions() {
         let index = releases(&["1.27rc1", "1.26.5", "1.26.4", "1.26.3", "1.25.9"]);
         let error = |version: &str, arch| {
             let error = index.archive(&version.parse().unwrap(), arch).unwrap_err();
@@ -242,7 +242,7 @@ mod tests {
                 .to_string()
         };
         insta::assert_snapshot!(error("../evil.tar.gz", ""), @"the download index names the file `../evil.tar.gz`, expected a name without folders");
-        insta::assert_snapshot!(error("go.tar.gz", "00"), @"the download index has no usable digest of go.tar.gz");
+        insta::assert_snapshot!(error("go.tar.gz", "00"), @"the download index has an invalid SHA-256 of go.tar.gz");
         for name in ["", "..", "a/b", "/a", "a?b", "https://x"] {
             assert!(error(name, "").contains("names the file"), "{name}");
         }

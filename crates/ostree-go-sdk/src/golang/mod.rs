@@ -1,4 +1,4 @@
-//! Go's own formats, pure: bytes in, values out.
+//! Go's file and text formats, without I/O.
 
 pub mod elf;
 pub mod env;

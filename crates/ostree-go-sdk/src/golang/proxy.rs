@@ -1,33 +1,33 @@
-//! `GOPROXY`: where the go command fetches modules from, and in which order.
+//! `GOPROXY`: the list of module proxies, in order.
 
 use crate::kind::ErrorKind;
 
-/// One place of a `GOPROXY` list.
+/// An entry of a `GOPROXY` list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyEntry {
-    /// The place.
-    pub place: Place,
-    /// Whether any failure here leads on to the next place (`|` follows). Else only the
-    /// answer that the module is not there does (404 and 410).
+    /// The proxy or keyword.
+    pub target: ProxyTarget,
+    /// Whether the next entry is tried after any error (the separator is `|`). Otherwise it is
+    /// only tried if the module is not found (HTTP status 404 or 410).
     pub on_any_error: bool,
 }
 
-/// A place of a `GOPROXY` list.
+/// A proxy or keyword in a `GOPROXY` list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ProxyTarget {
     /// A module proxy: an `http`, `https` or `file` URL without a final `/`.
     Proxy(String),
-    /// `direct`: the module's version control. Toolchains have none.
+    /// `direct`: the module's version control repository. Toolchains have none.
     Direct,
-    /// `off`: nothing may be fetched.
+    /// `off`: downloads are forbidden.
     Off,
 }
 
-/// Why a text is no `GOPROXY` list.
+/// The reason why a text is not a `GOPROXY` list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidProxyList {
-    /// It has no entries.
+    /// The list has no entries.
     #[error("the GOPROXY list is empty, expected at least one proxy URL, `direct` or `off`")]
     Empty,
     /// An entry is neither a keyword nor a URL.
@@ -36,41 +36,41 @@ pub enum InvalidProxyList {
         /// The entry, without credentials.
         found: String,
     },
-    /// A `file` URL has more than a path.
+    /// A `file` URL has a host, a query or a fragment.
     #[error("GOPROXY entry `{}` has more than a path, expected file:///path", .found.escape_debug())]
     FileUrl {
-        /// The entry.
+        /// The invalid entry.
         found: String,
     },
 }
 
 impl InvalidProxyList {
-    /// What kind of error this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         ErrorKind::InvalidInput
     }
 }
 
-/// Reads a `GOPROXY` list as the go command does
-/// (`src/cmd/go/internal/modfetch/proxy.go`, `proxyList`): entries separated by `,` or
-/// `|`, blanks trimmed, `https://` added to a bare host; `off` and `direct` end the list.
+/// Parses a `GOPROXY` list as the go command does
+/// (`src/cmd/go/internal/modfetch/proxy.go`, `proxyList`): entries are separated by `,` or
+/// `|`, blanks are trimmed, a bare host gets `https://`, and `off` and `direct` end the list.
 ///
 /// # Errors
-/// When it has no entries, or one that is no URL.
+/// Returns an error if the list has no entries, or an entry is not a valid URL.
 pub fn parse_list(list: &str) -> Result<Vec<ProxyEntry>, InvalidProxyList> {
     let mut entries = Vec::new();
     for entry in list.split_inclusive([',', '|']) {
         let on_any_error = entry.ends_with('|');
-        let place = match entry.trim_end_matches([',', '|']).trim() {
+        let target = match entry.trim_end_matches([',', '|']).trim() {
             "" => continue,
-            "off" => Place::Off,
-            "direct" => Place::Direct,
-            url => Place::Proxy(proxy_url(url)?),
+            "off" => ProxyTarget::Off,
+            "direct" => ProxyTarget::Direct,
+            url => ProxyTarget::Proxy(proxy_url(url)?),
         };
-        let is_last = !matches!(place, Place::Proxy(_));
+        let is_last = !matches!(target, ProxyTarget::Proxy(_));
         entries.push(ProxyEntry {
-            place,
+            target,
             on_any_error,
         });
         if is_last {
@@ -106,7 +106,7 @@ fn proxy_url(entry: &str) -> Result<String, InvalidProxyList> {
     Ok(url.trim_end_matches('/').to_owned())
 }
 
-/// A URL's text without what stands before an `@` in its authority.
+/// Removes the user information (before the `@`) from a URL.
 fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -126,12 +126,12 @@ mod tests {
     fn shown(list: &str) -> String {
         let entries = parse_list(list).unwrap();
         let show = |e: &ProxyEntry| {
-            let place = match &e.place {
-                Place::Proxy(url) => url,
-                Place::Direct => "(direct)",
-                Place::Off => "(off)",
+            let shown = match &e.target {
+                ProxyTarget::Proxy(url) => url,
+                ProxyTarget::Direct => "(direct)",
+                ProxyTarget::Off => "(off)",
             };
-            format!("{place}{}", if e.on_any_error { " |" } else { "" })
+            format!("{shown}{}", if e.on_any_error { " |" } else { "" })
         };
         entries.iter().map(show).collect::<Vec<_>>().join("\n")
     }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_proxy() {
+    fn refuses_invalid_proxies() {
         let error = |list| parse_list(list).unwrap_err().to_string();
         insta::assert_snapshot!(error(" ,| "), @"the GOPROXY list is empty, expected at least one proxy URL, `direct` or `off`");
         insta::assert_snapshot!(error("ftp://me:secret@x/y"), @"GOPROXY entry `ftp://x/y` is not a proxy, expected an http, https or file URL, `direct` or `off`");
@@ -169,7 +169,7 @@ mod tests {
             if let Ok(entries) = parse_list(&list) {
                 prop_assert!(!entries.is_empty());
                 for entry in entries {
-                    if let Place::Proxy(url) = entry.place {
+                    if let ProxyTarget::Proxy(url) = entry.target {
                         prop_assert!(url.contains("://") || url.ends_with(':') , "{}", url);
                     }
                 }

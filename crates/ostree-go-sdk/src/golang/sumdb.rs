@@ -1,9 +1,9 @@
-//! Go's checksum database: what it says of a module, and the proof that it says so to everybody.
+//! Go's checksum database: lookups of module hashes, and their proof of inclusion in the log.
 //!
-//! The database is a log that only grows. A record of it is believed when the tree of all
-//! records has it, and the head of the tree is signed. Sources: `golang.org/x/mod/sumdb/note`
-//! (signed texts), `…/sumdb/tlog` (records, trees, tiles), `…/sumdb/server.go` (paths), and
-//! RFC 6962, 2.1 (the tree's hashes).
+//! The database is an append-only log. A record is accepted if a Merkle proof shows that the
+//! tree of all records contains it, and the head of the tree is signed. Sources:
+//! `golang.org/x/mod/sumdb/note` (signed texts), `…/sumdb/tlog` (records, trees, tiles),
+//! `…/sumdb/server.go` (paths), and RFC 6962, 2.1 (hashes of the tree).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -23,77 +23,77 @@ use crate::kind::ErrorKind;
 pub const SUM_GOLANG_ORG: &str =
     "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
 
-/// The longest answer to a lookup that is read. Those of toolchains have 400 bytes.
+/// Maximum size of the answer to a lookup, in bytes. Answers for toolchains have 400 bytes.
 pub const LOOKUP_LIMIT: u64 = 64 << 10;
 
-/// Levels of the tree in one tile (`H`), and the hashes that a full tile has.
+/// Levels of the tree in one tile (`H`), and the number of hashes in a full tile.
 const TILE_HEIGHT: u32 = 8;
 const TILE_WIDTH: u64 = 1 << TILE_HEIGHT;
-/// Bytes of a hash.
+/// Size of a hash in bytes.
 const HASH: usize = 32;
-/// The first line of a tree's head (`treePrefix`).
+/// The first line of a tree head (`treePrefix`).
 const TREE: &str = "go.sum database tree";
-/// `algEd25519`
+/// Source: `algEd25519`.
 const ED25519: u8 = 1;
 
-/// Why what a checksum database sent is not believed.
+/// The reason why an answer of a checksum database is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SumdbError {
-    /// An answer has not the form it should have.
+    /// An answer does not have the expected form.
     #[error("the answer to a lookup has no {missing}")]
     Malformed {
-        /// What was looked for.
+        /// The missing part.
         missing: &'static str,
     },
-    /// The head of the tree is not signed by the database's key.
+    /// The tree head is not signed by the database's key.
     #[error("the head of the tree has no valid signature by {expected}")]
     Signature {
-        /// The key's name and hash.
+        /// The name and hash of the key.
         expected: String,
     },
-    /// The record is about something else.
-    #[error("record {record} says nothing of {expected}")]
+    /// The record does not contain the requested module.
+    #[error("record {record} does not contain {expected}")]
     OtherRecord {
-        /// The record's number.
+        /// The number of the record.
         record: u64,
-        /// The module and version that were asked for.
+        /// The requested module and version.
         expected: String,
     },
-    /// The tree ends before the record.
+    /// The tree does not contain the record's number.
     #[error("record {record} is not in a tree of {size} records")]
     BeyondTree {
-        /// The record's number.
+        /// The number of the record.
         record: u64,
-        /// Records in the tree.
+        /// The number of records in the tree.
         size: u64,
     },
-    /// A tile has not the size it should have.
+    /// The size of a tile is wrong.
     #[error("{tile} has {found} bytes, expected {expected}")]
     Tile {
-        /// The tile's path.
+        /// The path of the tile.
         tile: String,
-        /// Its size.
+        /// The size found.
         found: usize,
-        /// The size of as many hashes as it should have.
+        /// The expected size.
         expected: usize,
     },
-    /// The tree does not have the record.
+    /// The proof fails: the tree does not contain the record.
     #[error(
         "record {record} does not belong to the tree: its hash is {found}, expected {expected}"
     )]
     NotIncluded {
-        /// The record's number.
+        /// The number of the record.
         record: u64,
-        /// The hash of the tree with this record.
+        /// The root hash computed with this record.
         found: Sha256,
-        /// The hash in the tree's signed head.
+        /// The root hash in the signed tree head.
         expected: Sha256,
     },
 }
 
 impl SumdbError {
-    /// What kind of error this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
@@ -103,7 +103,7 @@ impl SumdbError {
     }
 }
 
-/// A key that signs tree heads.
+/// A public key that verifies tree heads.
 #[derive(Debug, Clone)]
 pub struct VerifierKey {
     name: String,
@@ -112,7 +112,7 @@ pub struct VerifierKey {
 }
 
 impl VerifierKey {
-    /// Reads `name+hash+base64`; `None` when it is none, or the hash is not the key's.
+    /// Parses `name+hash+base64`; returns `None` if it is malformed or the hash does not match.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (name, rest) = text.split_once('+')?;
@@ -134,7 +134,7 @@ impl VerifierKey {
         })
     }
 
-    /// The text of a signed note: all before the signatures, if one of them is this key's.
+    /// Returns the text of a signed note, before the signatures, if this key signed it.
     fn open<'n>(&self, note: &'n str) -> Option<&'n str> {
         let (text, signatures) = note.split_at(note.rfind("\n\n")? + 1);
         signatures
@@ -148,24 +148,24 @@ impl VerifierKey {
     }
 }
 
-/// The key's name and hash.
+/// Formats the name and hash of the key.
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}+{:08x}", self.name, u32::from_be_bytes(self.hash))
     }
 }
 
-/// The head of the tree: how many records there are, and one hash over all of them.
+/// The head of the tree: the number of records and the root hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeHead {
-    /// How many records.
+    /// The number of records.
     pub size: u64,
-    /// The hash.
+    /// The root hash.
     pub root: Sha256,
 }
 
 impl TreeHead {
-    /// Reads a head's text: what it is, the size in decimal and the hash in base64, a line each.
+    /// Parses a tree head: a fixed line, the size in decimal and the hash in base64.
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         (lines.next()? == TREE).then_some(())?;
@@ -178,7 +178,7 @@ impl TreeHead {
     }
 }
 
-/// The answer to a lookup. What it says of the module shows when it is [proven](Self::prove).
+/// The answer to a lookup. Its content is available once it is [proven](Self::prove).
 #[derive(Debug, Clone)]
 pub struct Lookup {
     number: u64,
@@ -186,22 +186,22 @@ pub struct Lookup {
     tree: TreeHead,
 }
 
-/// A record that the signed tree has.
+/// A record that is proven to be in the signed tree.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Its number.
+    /// The number of the record.
     pub number: u64,
-    /// The tree that has it.
+    /// The head of the tree that contains it.
     pub tree: TreeHead,
     text: String,
 }
 
 impl Lookup {
-    /// Reads the answer: the record's number, its lines, a blank line, and the head of the
-    /// tree, whose signature is checked.
+    /// Parses an answer (the record's number, its lines, a blank line, and the tree head) and
+    /// verifies the signature of the tree head.
     ///
     /// # Errors
-    /// When it is not well-formed, or not signed by the key.
+    /// Returns an error if the answer is malformed or not signed by `key`.
     pub fn open(answer: &[u8], key: &VerifierKey) -> Result<Self, SumdbError> {
         let (number, text, note) = split(answer)?;
         let tree = key.open(note).ok_or_else(|| SumdbError::Signature {
@@ -210,7 +210,7 @@ impl Lookup {
         Self::new(number, text, tree)
     }
 
-    /// The same without a look at the signature.
+    /// Parses an answer without verifying the signature.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn unsigned(answer: &[u8]) -> Result<Self, SumdbError> {
         let (number, text, note) = split(answer)?;
@@ -234,7 +234,7 @@ impl Lookup {
         })
     }
 
-    /// The tiles that the proof needs.
+    /// Returns the tiles that the proof needs.
     #[must_use]
     pub fn tiles(&self) -> BTreeSet<Tile> {
         let mut tiles = BTreeSet::new();
@@ -246,10 +246,10 @@ impl Lookup {
         tiles
     }
 
-    /// Proves that the tree has the record, from the content of its [tiles](Self::tiles).
+    /// Proves that the tree contains the record, given the contents of its [tiles](Self::tiles).
     ///
     /// # Errors
-    /// When a tile has another size than it should, or the tree does not have the record.
+    /// Returns an error if a tile has the wrong size, or the tree does not contain the record.
     pub fn prove(self, tiles: &BTreeMap<Tile, Vec<u8>>) -> Result<Record, SumdbError> {
         let found = self.root(&mut |level, index| {
             let tile = Tile::of(level, index, self.tree.size);
@@ -270,8 +270,8 @@ impl Lookup {
         })
     }
 
-    /// The hash of the tree with this record in its place. `node` says the hash of a whole
-    /// subtree: its level, counted from the records, and its index on this level.
+    /// Computes the root hash of the tree with this record at its position. `node` returns the
+    /// hash of a complete subtree, given its level above the records and its index there.
     fn root<E>(&self, node: &mut dyn FnMut(u32, u64) -> Result<Sha256, E>) -> Result<Sha256, E> {
         let leaf = sha2::Sha256::new_with_prefix([0])
             .chain_update(&self.text)
@@ -292,7 +292,7 @@ fn split(answer: &[u8]) -> Result<(u64, &str, &str), SumdbError> {
     Ok((number, &rest[..=end], &rest[end + 2..]))
 }
 
-/// The hash of the records from `low` up to `high`, where `record` hashes to `leaf`.
+/// Computes the hash of the records `low..high`, where `record` hashes to `leaf`.
 fn with_record<E>(
     low: u64,
     high: u64,
@@ -313,7 +313,7 @@ fn with_record<E>(
     })
 }
 
-/// The hash of the records from `low` up to `high`: of a whole subtree, or of two parts.
+/// Computes the hash of the records `low..high`, from a complete subtree or from two halves.
 fn subtree<E>(
     low: u64,
     high: u64,
@@ -328,7 +328,7 @@ fn subtree<E>(
     Ok(parent(left, subtree(middle, high, node)?))
 }
 
-/// The largest power of two below a size of 2 or more (RFC 6962, 2.1: `k`).
+/// Returns the largest power of two below a size of 2 or more (RFC 6962, 2.1: `k`).
 fn half(size: u64) -> u64 {
     1 << (size - 1).ilog2()
 }
@@ -341,10 +341,10 @@ fn parent(left: Sha256, right: Sha256) -> Sha256 {
 }
 
 impl Record {
-    /// What the record says of a module's content.
+    /// Returns the `h1:` hash of a module's content.
     ///
     /// # Errors
-    /// When it is about another module or version.
+    /// Returns [`SumdbError::OtherRecord`] if the record is about another module or version.
     pub fn h1(&self, module: &str, version: &str) -> Result<H1, SumdbError> {
         self.text
             .lines()
@@ -358,18 +358,17 @@ impl Record {
     }
 }
 
-/// A piece of the tree, as the database serves it: the hashes of one level, as many as there
-/// are, at most 256.
+/// A tile of the tree, as the database serves it: up to 256 consecutive hashes of one level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tile {
-    /// In tiles, counted from the records.
+    /// The level in units of tiles, 0 next to the records.
     level: u32,
     index: u64,
     width: u64,
 }
 
 impl Tile {
-    /// The tile from which the hash of a whole subtree comes.
+    /// Returns the tile that contains the hash of a complete subtree.
     fn of(level: u32, index: u64, size: u64) -> Self {
         let (level, above) = (level / TILE_HEIGHT, level % TILE_HEIGHT);
         let index = (index << above) / TILE_WIDTH;
@@ -381,7 +380,7 @@ impl Tile {
         }
     }
 
-    /// Where the database serves it: `tile/8/0/x259/347.p/218` (`Tile.Path`).
+    /// Returns the path on the server: `tile/8/0/x259/347.p/218` (`Tile.Path`).
     #[must_use]
     pub fn path(&self) -> String {
         let mut index = format!("{:03}", self.index % 1000);
@@ -397,13 +396,13 @@ impl Tile {
         format!("tile/{TILE_HEIGHT}/{}/{index}{partial}", self.level)
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         usize::try_from(self.width).unwrap_or(usize::MAX) * HASH
     }
 
-    /// The hash of a whole subtree, from the tile's content.
+    /// Computes the hash of a complete subtree from the tile's content.
     fn hash(&self, content: &[u8], level: u32, index: u64) -> Result<Sha256, SumdbError> {
         let (hashes, rest) = content.as_chunks::<HASH>();
         let above = level % TILE_HEIGHT;
@@ -422,7 +421,7 @@ impl Tile {
     }
 }
 
-/// The hash over a power of two of hashes.
+/// Computes the root of a complete tree; the number of hashes is a power of two.
 fn fold(hashes: &[[u8; HASH]]) -> Sha256 {
     match hashes {
         [one] => Sha256(*one),

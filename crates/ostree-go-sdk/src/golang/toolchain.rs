@@ -1,4 +1,4 @@
-//! The rules of Go's own packer: the toolchain's module form, and which files are executable.
+//! The rules of Go's own packer: the module form of toolchains, and which files are executable.
 //!
 //! Source of every rule and constant here: `src/cmd/distpack/pack.go` and `archive.go`.
 
@@ -9,30 +9,30 @@ use crate::version::GoVersion;
 /// The path of the module that distributes toolchains (`modPath`).
 pub const MODULE: &str = "golang.org/toolchain";
 
-/// What a toolchain module's version begins with (`modVersionPrefix`).
+/// Prefix of a toolchain module's version (`modVersionPrefix`).
 const VERSION_PREFIX: &str = "v0.0.1";
 
-/// The top folders that the module form leaves out.
-const LEFT_OUT: [&str; 4] = ["api", "doc", "misc", "test"];
+/// The top-level folders that the module form leaves out.
+const EXCLUDED_FOLDERS: [&str; 4] = ["api", "doc", "misc", "test"];
 
-/// `go.mod`, and its name in the module form, which may hold no other `go.mod`.
+/// `go.mod`, and its name in the module form, which may not contain another `go.mod`.
 const GO_MOD: &str = "go.mod";
 const RENAMED_GO_MOD: &str = "_go.mod";
 
-/// The version of the module that holds a toolchain: `v0.0.1-go1.26.5.linux-amd64`.
+/// Returns the version of a toolchain module: `v0.0.1-go1.26.5.linux-amd64`.
 #[must_use]
 pub fn module_version(version: &GoVersion, arch: Arch) -> String {
     format!("{VERSION_PREFIX}-go{version}.linux-{}", arch.goarch())
 }
 
-/// The folder all of a module's entries lie in, without a final `/`:
+/// Returns the top folder of a toolchain module's zip, without a final `/`:
 /// `golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64`.
 #[must_use]
 pub fn module_folder(version: &GoVersion, arch: Arch) -> String {
     format!("{MODULE}@{}", module_version(version, arch))
 }
 
-/// A version as it stands in a proxy's URL: each capital letter is a `!` and the small one.
+/// Escapes a version for a proxy's URL: each capital letter becomes `!` and its small letter.
 ///
 /// Source: `golang.org/x/mod/module`, `EscapeVersion`.
 #[must_use]
@@ -47,14 +47,14 @@ pub fn escape(version: &str) -> String {
     escaped
 }
 
-/// The name of a file of the SDK inside the module whose folder is `folder`, or `None`
-/// where the module leaves it out (everything below `api`, `doc`, `misc` and `test`).
+/// Returns the name of a file of the SDK in the module whose top folder is `folder`, or `None`
+/// if the module leaves it out (everything below `api`, `doc`, `misc` and `test`).
 #[must_use]
 pub fn module_entry(folder: &str, path: &TreePath) -> Option<String> {
     if path
         .components()
         .next()
-        .is_some_and(|top| LEFT_OUT.contains(&top))
+        .is_some_and(|top| EXCLUDED_FOLDERS.contains(&top))
     {
         return None;
     }
@@ -67,8 +67,8 @@ pub fn module_entry(folder: &str, path: &TreePath) -> Option<String> {
     })
 }
 
-/// The path of a module's entry (given below the module's folder) in the SDK: `_go.mod` is
-/// named `go.mod` again. Undoes [`module_entry`].
+/// Returns the path in the SDK of a module's entry, given relative to the module's folder:
+/// `_go.mod` becomes `go.mod`. The inverse of [`module_entry`].
 #[must_use]
 pub fn sdk_path(entry: &str) -> String {
     match entry.strip_suffix(RENAMED_GO_MOD) {
@@ -77,8 +77,8 @@ pub fn sdk_path(entry: &str) -> String {
     }
 }
 
-/// Whether a file of the SDK is executable. It follows from the path alone (`mode`),
-/// whatever an archive or a file system says.
+/// Returns whether a file of the SDK is executable. Only the path matters (`mode`), not the
+/// mode in an archive or file system.
 #[must_use]
 pub fn is_executable(path: &TreePath) -> bool {
     let name = path.as_str();
@@ -91,7 +91,7 @@ pub fn is_executable(path: &TreePath) -> bool {
         || is_exec_wrapper(path.file_name())
 }
 
-/// Whether a base name matches `go_?*_?*_exec`, as `go_android_arm64_exec` does.
+/// Returns whether a base name matches `go_?*_?*_exec`, like `go_android_arm64_exec`.
 fn is_exec_wrapper(name: &str) -> bool {
     let Some(between) = name
         .strip_prefix("go_")
@@ -99,7 +99,7 @@ fn is_exec_wrapper(name: &str) -> bool {
     else {
         return false;
     };
-    // One character at least on either side of some underscore.
+    // Some underscore must have at least one character on either side.
     let mut inner = between.chars();
     inner.next();
     inner.next_back();
@@ -183,10 +183,10 @@ mod tests {
             }
         }
 
-        /// The glob against a plain reading of it: some split at an underscore with one
-        /// character or more on both sides.
+        /// Compares the glob with a naive implementation: a split at an underscore with at least
+        /// one character on both sides.
         #[test]
-        fn the_glob_is_read_as_path_match_does(name in "go_[ab_]{0,6}_exec|[go_exc]{0,12}") {
+        fn the_glob_matches_like_path_match(name in "go_[ab_]{0,6}_exec|[go_exc]{0,12}") {
             let expected = name
                 .strip_prefix("go_")
                 .and_then(|rest| rest.strip_suffix("_exec"))

@@ -5,44 +5,44 @@ use jiff::Timestamp;
 use crate::kind::ErrorKind;
 use crate::version::{GoVersion, InvalidVersion};
 
-/// What an SDK says about itself.
+/// The content of a `VERSION` file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionFile {
     /// The release.
     pub version: GoVersion,
-    /// When it was made, in seconds since 1970-01-01T00:00:00Z. Go says so since 1.21.
+    /// The release time in seconds since 1970-01-01T00:00:00Z, present since Go 1.21.
     pub time: Option<u64>,
 }
 
-/// Why a `VERSION` file cannot be read.
+/// The reason why a `VERSION` file is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VersionFileError {
-    /// It is not UTF-8.
+    /// The file is not UTF-8.
     #[error("VERSION is not text")]
     NotText,
-    /// Its first line does not start with `go`.
+    /// The first line does not start with `go`.
     #[error("VERSION starts with `{}`, expected a line of the form go1.26.5", .found.escape_debug())]
     NoVersion {
         /// The line.
         found: String,
     },
-    /// Its first line names no release.
+    /// The first line is not a Go release.
     #[error("VERSION names no Go release")]
     Version(#[source] InvalidVersion),
-    /// It has more than one `time` line.
+    /// The file has more than one `time` line.
     #[error("VERSION has more than one time line")]
     SecondTime,
-    /// A `time` line holds no time.
+    /// A `time` line does not contain a valid time.
     #[error("VERSION has the time `{}`, expected the form 2026-01-02T15:04:05Z", .found.escape_debug())]
     Time {
-        /// The time as given.
+        /// The invalid time.
         found: String,
     },
 }
 
 impl VersionFileError {
-    /// What kind of error this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         ErrorKind::Corrupt
@@ -50,12 +50,12 @@ impl VersionFileError {
 }
 
 impl VersionFile {
-    /// Reads the file: a line `go<version>`, then lines `key value`, of which `time` with an
-    /// RFC 3339 UTC time is the only one so far (`src/cmd/distpack/pack.go`, `readVERSION`).
-    /// Other keys are passed over.
+    /// Parses the file: a line `go<version>`, then lines `key value`. The only known key is
+    /// `time` with an RFC 3339 time in UTC (`src/cmd/distpack/pack.go`, `readVERSION`); other
+    /// keys are ignored.
     ///
     /// # Errors
-    /// When the first line names no release, or the time is not one after 1970.
+    /// Returns an error if the first line is not a release, or the time is before 1970 or invalid.
     pub fn parse(bytes: &[u8]) -> Result<Self, VersionFileError> {
         let text = std::str::from_utf8(bytes).map_err(|_| VersionFileError::NotText)?;
         let mut lines = text.lines();
@@ -80,7 +80,7 @@ impl VersionFile {
     }
 }
 
-/// Reads `2026-01-02T15:04:05Z`, in that spelling only.
+/// Parses `2026-01-02T15:04:05Z`, in this form only.
 fn parse_time(text: &str) -> Option<u64> {
     let time: Timestamp = text.parse().ok()?;
     (time.to_string() == text)
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_does_not_understand() {
+    fn refuses_malformed_files() {
         let error = |text: &str| VersionFile::parse(text.as_bytes()).unwrap_err().to_string();
         insta::assert_snapshot!(error(""), @"VERSION starts with ``, expected a line of the form go1.26.5");
         insta::assert_snapshot!(error("devel go1.27-abc"), @"VERSION starts with `devel go1.27-abc`, expected a line of the form go1.26.5");

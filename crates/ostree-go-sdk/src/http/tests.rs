@@ -12,7 +12,7 @@ use crate::fs::cache::{Cache, VerifiedFile};
 use crate::fs::digest;
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
-use crate::progress::Silent;
+use crate::progress::NoProgress;
 
 fn content() -> Vec<u8> {
     (0..300_000u32)
@@ -54,7 +54,7 @@ impl Setup {
 
     fn run(&self) -> Result<VerifiedFile, HttpError> {
         self.client
-            .download(&self.url(), self.expected, &self.cache(), &Silent)
+            .download(&self.url(), self.expected, &self.cache(), &NoProgress)
     }
 
     /// Downloads, and gives the ranges that were asked for.
@@ -205,7 +205,7 @@ fn a_download_that_only_lacks_its_name_is_not_asked_for_again() {
     let setup = setup(|_, request, stream| serve(request, stream, &content()));
     let mut partial = setup
         .cache()
-        .partial(&setup.url().key(), true, &Silent)
+        .partial(&setup.url().key(), true, &NoProgress)
         .unwrap();
     partial.restart(Some("\"v1\"")).unwrap();
     partial.append(&content()).unwrap();
@@ -265,7 +265,7 @@ fn unreachable_and_silent_servers_are_network_errors() {
     };
     let client = HttpClient::new(&options()).unwrap();
     let error = client
-        .get(&Url::parse(&gone).unwrap(), 10, &Silent)
+        .get(&Url::parse(&gone).unwrap(), 10, &NoProgress)
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
 
@@ -273,7 +273,7 @@ fn unreachable_and_silent_servers_are_network_errors() {
     let options = options().retries(0).read_timeout(Duration::from_millis(50));
     let client = HttpClient::new(&options).unwrap();
     let url = Url::parse(&server.url).unwrap();
-    let error = client.get(&url, 10, &Silent).unwrap_err();
+    let error = client.get(&url, 10, &NoProgress).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.is_worth_a_retry(), "{error:?}");
 }
@@ -286,8 +286,8 @@ fn documents_are_fetched_with_a_limit() {
     });
     let client = HttpClient::new(&options()).unwrap();
     let url = Url::parse(&server.url).unwrap();
-    assert_eq!(client.get(&url, 5, &Silent).unwrap(), b"hello");
-    let error = client.get(&url, 4, &Silent).unwrap_err();
+    assert_eq!(client.get(&url, 5, &NoProgress).unwrap(), b"hello");
+    let error = client.get(&url, 4, &NoProgress).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsafeContent);
 }
 
@@ -304,12 +304,14 @@ fn a_document_that_broke_off_goes_on_where_it_was() {
         arrived.set(arrived.get() + bytes);
         true
     };
-    let document = client.fetch(&url, 1 << 30, None, &Silent, &count).unwrap();
+    let document = client
+        .fetch(&url, 1 << 30, None, &NoProgress, &count)
+        .unwrap();
     assert_eq!(document.into_bytes().unwrap(), content());
     assert_eq!(arrived.get(), content().len() as u64);
     let ranges: Vec<_> = server.requests().iter().map(Request::range).collect();
     assert_eq!(ranges, [None, Some(70_000)]);
-    let error = client.fetch(&url, 1 << 30, None, &Silent, &|_| false);
+    let error = client.fetch(&url, 1 << 30, None, &NoProgress, &|_| false);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
@@ -323,7 +325,7 @@ fn a_server_that_never_gets_on_is_asked_as_often_as_retries_say() {
     });
     let client = HttpClient::new(&options().retries(3)).unwrap();
     let url = Url::parse(&server.url).unwrap();
-    let error = client.fetch(&url, 1 << 30, None, &Silent, &|_| true);
+    let error = client.fetch(&url, 1 << 30, None, &NoProgress, &|_| true);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Network);
     // The first answer gets on by two mebibytes.
     assert!(server.requests().len() <= 5, "{:?}", server.requests());
@@ -334,7 +336,7 @@ fn a_server_that_never_gets_on_is_asked_as_often_as_retries_say() {
         respond(stream, "200 OK", &headers, &long[..(2 << 20) * n.min(30)]);
     });
     let url = Url::parse(&server.url).unwrap();
-    let error = client.fetch(&url, 1 << 30, None, &Silent, &|_| true);
+    let error = client.fetch(&url, 1 << 30, None, &NoProgress, &|_| true);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Network);
     assert!(server.requests().len() <= 5, "{:?}", server.requests());
 }
@@ -350,7 +352,7 @@ fn a_server_that_drips_is_too_slow() {
     });
     let slow = options().read_timeout(Duration::from_secs(1)).retries(0);
     let url = Url::parse(&server.url).unwrap();
-    let error = HttpClient::new(&slow).unwrap().get(&url, 100, &Silent);
+    let error = HttpClient::new(&slow).unwrap().get(&url, 100, &NoProgress);
     let error = error.unwrap_err();
     assert!(matches!(error, HttpError::TooSlow { .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Network);
@@ -383,11 +385,11 @@ fn files_are_read_where_they_are() {
     let url = Url::parse(&text).unwrap();
     let client = HttpClient::new(&options()).unwrap();
     let cache = Cache::new(dir.path().join("cache"));
-    let file = client.download(&url, None, &cache, &Silent).unwrap();
+    let file = client.download(&url, None, &cache, &NoProgress).unwrap();
     assert_eq!((file.path, file.sha256), (path, digest::of(&content())));
-    let wrong = client.download(&url, Some(Sha256([0; 32])), &cache, &Silent);
+    let wrong = client.download(&url, Some(Sha256([0; 32])), &cache, &NoProgress);
     assert_eq!(wrong.unwrap_err().kind(), ErrorKind::Mismatch);
-    let missing = client.download(&url.join("x").unwrap(), None, &cache, &Silent);
+    let missing = client.download(&url.join("x").unwrap(), None, &cache, &NoProgress);
     assert_eq!(missing.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
@@ -477,7 +479,7 @@ fn the_proxy_is_used_and_must_be_a_url() {
     });
     let client = HttpClient::new(&options().retries(0).proxy(Some(server.url.clone()))).unwrap();
     let url = Url::parse("http://nowhere.invalid/x").unwrap();
-    let _ = client.get(&url, 10, &Silent);
+    let _ = client.get(&url, 10, &NoProgress);
     assert_eq!(server.requests().len(), 1);
     assert!(HttpClient::new(&options().proxy(Some("::".to_owned()))).is_err());
 }

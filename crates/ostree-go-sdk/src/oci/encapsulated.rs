@@ -1,32 +1,31 @@
-//! Names in an image that holds an OSTree repository's objects, as ostree-ext encapsulates them.
+//! Names in an image with an OSTree repository's objects, as encapsulated by ostree-ext.
 //!
-//! The first layer has the commit, its detached metadata, and everything that describes
-//! directories; the layers after it have files. A file is an object, `sysroot/ostree/repo/objects/…`,
-//! and a hard link to it where the tree has it, so that the image is a root file system as well.
+//! The first layer contains the commit, its detached metadata, and all dirtree and dirmeta objects;
+//! the other layers contain files. A file is stored as an object, `sysroot/ostree/repo/objects/…`,
+//! with a hard link at its path in the tree, so that the image is a root file system as well.
 //!
-//! Source: ostree-ext 0.15.3, `src/tar/export.rs` (format 1, as `export_chunk` and
-//! `export_final_chunk` write it) and `src/container/encapsulate.rs`. What its importer,
-//! `src/tar/import.rs`, makes of a stream: directories, and whatever is not in [`OBJECTS`], it
-//! passes over; the commit is the first object of the first layer, the detached metadata the one
-//! behind it, an object of a file comes right behind the [link](xattrs_link) to its extended
-//! attributes, and not twice in a layer.
+//! Source: ostree-ext 0.15.3, `src/tar/export.rs` (format 1, as written by `export_chunk` and
+//! `export_final_chunk`) and `src/container/encapsulate.rs`. Its importer, `src/tar/import.rs`,
+//! ignores directories and everything outside of [`OBJECTS`]. It expects that the commit is the
+//! first object of the first layer, followed by the detached metadata, and that a file object
+//! directly follows the [link](xattrs_link) to its extended attributes, and occurs once per layer.
 
 use super::layer::{Entry, Node};
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, DirMetaId, DirTreeId, FileId};
 
-/// Label of a configuration: the digest of the uncompressed last layer that is of the commit.
-/// Its presence says that an image is encapsulated. Source: `encapsulate.rs`, `DIFFID_LABEL`.
+/// Label of a configuration: the digest of the last uncompressed layer of the commit. Its presence
+/// marks an image as encapsulated. Source: `encapsulate.rs`, `DIFFID_LABEL`.
 pub(crate) const FINAL_DIFFID: &str = "ostree.final-diffid";
-/// Annotation of a layer with files: the names of what is in it, with commas in between.
+/// Annotation of a layer with files: the names of its contents, separated by commas.
 /// Source: `container/mod.rs`, `CONTENT_ANNOTATION`.
 pub(crate) const COMPONENTS: &str = "ostree.components";
-/// The directory that a tree must leave to the objects.
+/// The directory that is reserved for the objects.
 pub(crate) const SYSROOT: &str = "sysroot";
 
-/// Where the objects are. Source: `export.rs`, `OSTREEDIR`.
+/// Directory of the objects. Source: `export.rs`, `OSTREEDIR`.
 const OBJECTS: &str = "sysroot/ostree/repo/objects";
-/// Directories of a repository beside [`OBJECTS`], as `write_repo_structure` makes them.
+/// Other directories of a repository, created by `write_repo_structure`.
 const BESIDE: [&str; 8] = [
     "extensions",
     "refs",
@@ -42,14 +41,14 @@ const CONFIG: &str = "[core]\nrepo_version=1\nmode=bare-split-xattrs\n";
 /// The checksum of no extended attributes: the SHA-256 of an empty `a(ayay)`, which has no bytes.
 const NO_XATTRS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// What a layer begins with: an empty repository.
+/// Returns the first entries of a layer: an empty repository.
 pub(crate) fn repository() -> Vec<(Entry, Vec<u8>)> {
     let above = OBJECTS.match_indices('/').map(|(end, _)| &OBJECTS[..end]);
     let above = above.chain([OBJECTS]).map(str::to_owned);
-    let fans = (0..=0xff).map(|fan| format!("{OBJECTS}/{fan:02x}"));
+    let subfolders = (0..=0xff).map(|byte| format!("{OBJECTS}/{byte:02x}"));
     let beside = BESIDE.map(|name| format!("sysroot/ostree/repo/{name}"));
     let mut entries: Vec<_> = above
-        .chain(fans)
+        .chain(subfolders)
         .chain(beside)
         .map(|name| (directory(TreePath::known(name), 0o755), Vec::new()))
         .collect();
@@ -58,32 +57,32 @@ pub(crate) fn repository() -> Vec<(Entry, Vec<u8>)> {
     entries
 }
 
-/// The object that all files without extended attributes link to, before the first of them.
+/// Returns the object that represents empty extended attributes, which file objects link to.
 pub(crate) fn no_xattrs() -> (Entry, Vec<u8>) {
     file(object(NO_XATTRS, "file-xattrs"), Vec::new())
 }
 
-/// A commit object.
+/// Returns the entry of a commit object.
 pub(crate) fn commit(id: CommitId, bytes: Vec<u8>) -> (Entry, Vec<u8>) {
     file(object(&id.to_string(), "commit"), bytes)
 }
 
-/// A commit's detached metadata.
+/// Returns the entry of a commit's detached metadata.
 pub(crate) fn commitmeta(id: CommitId, bytes: Vec<u8>) -> (Entry, Vec<u8>) {
     file(object(&id.to_string(), "commitmeta"), bytes)
 }
 
-/// The object that describes a directory.
+/// Returns the entry of a dirmeta object.
 pub(crate) fn dirmeta(id: DirMetaId, bytes: Vec<u8>) -> (Entry, Vec<u8>) {
     file(object(&id.to_string(), "dirmeta"), bytes)
 }
 
-/// The object that lists a directory.
+/// Returns the entry of a dirtree object.
 pub(crate) fn dirtree(id: DirTreeId, bytes: Vec<u8>) -> (Entry, Vec<u8>) {
     file(object(&id.to_string(), "dirtree"), bytes)
 }
 
-/// Says that a file has no extended attributes; right before its [object](file_object).
+/// Returns the link for a file without extended attributes, to precede its [object](file_object).
 pub(crate) fn xattrs_link(id: FileId) -> Entry {
     let target = object(NO_XATTRS, "file-xattrs").to_string();
     let node = Node::Hardlink {
@@ -94,13 +93,13 @@ pub(crate) fn xattrs_link(id: FileId) -> Entry {
     Entry { path, node }
 }
 
-/// Where a file or symlink is as an object.
+/// Returns the path of a file or symlink object.
 pub(crate) fn file_object(id: FileId) -> TreePath {
     object(&id.to_string(), "file")
 }
 
-/// What stands in the tree for an object. An empty file is no link, so that nobody writes into
-/// the object. Source: `append_content_hardlink`.
+/// Returns the entry in the tree for an object. An empty file is not a link, so that writing to it
+/// does not change the object. Source: `append_content_hardlink`.
 pub(crate) fn in_tree(tree: &TreePath, id: FileId, node: &Node) -> Entry {
     let target = file_object(id).to_string();
     let node = match *node {
@@ -115,12 +114,12 @@ pub(crate) fn in_tree(tree: &TreePath, id: FileId, node: &Node) -> Entry {
     Entry { path, node }
 }
 
-/// A directory of the tree.
+/// Returns the entry of a directory in the tree.
 pub(crate) fn directory_in_tree(tree: &TreePath, mode: u32) -> Entry {
     directory(outside(tree), mode)
 }
 
-/// Where a container has a path of the tree: `usr/etc` is `etc` there. Source: `map_path_v1`.
+/// Maps a path of the tree to one in a container: `usr/etc` becomes `etc`. Source: `map_path_v1`.
 fn outside(tree: &TreePath) -> TreePath {
     let inner = tree.as_str().strip_prefix("usr/");
     match inner {
@@ -153,7 +152,7 @@ mod tests {
 
     /// Checksum and paths are those of ostree-ext's own tests, `src/tar/export.rs`.
     #[test]
-    fn objects_are_where_ostree_ext_has_them() {
+    fn objects_have_the_paths_of_ostree_ext() {
         let checksum = "b8627e3ef0f255a322d2bd9610cfaaacc8f122b7f8d17c0e7e3caafa160f9fc7";
         let id: FileId = checksum.parse().unwrap();
         let at = "sysroot/ostree/repo/objects/b8/\
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_no_link() {
+    fn an_empty_file_is_not_a_link() {
         let id: FileId = NO_XATTRS.parse().unwrap();
         let path: TreePath = "usr/a".parse().unwrap();
         let mode = 0o755;

@@ -1,4 +1,4 @@
-//! Names in an image, and its JSON documents.
+//! Names in OCI images, and encoding of JSON documents.
 //!
 //! Source of every `application/vnd.oci` and `org.opencontainers` name: the OCI image
 //! specification, `media-types.md` and `annotations.md`.
@@ -9,39 +9,38 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use sha2::Digest;
 
-/// An image for one architecture.
+/// Media type of an image for one architecture.
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// Images for several architectures.
+/// Media type of an index of images for several architectures.
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// What an image's layers make, and how it is run.
+/// Media type of an image's configuration.
 pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-/// A layer, compressed with Zstandard: one frame, or several after each other.
+/// Media type of a layer compressed with Zstandard, in one or more frames.
 pub(crate) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
-/// A layer, compressed with gzip: one member, or several after each other.
+/// Media type of a layer compressed with gzip, in one or more members.
 pub(crate) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-/// A layer, not compressed.
+/// Media type of an uncompressed layer.
 pub(crate) const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
-/// The files of a layout. Source: the image specification, `image-layout.md`.
+/// Name of the version file of a layout. Source: the image specification, `image-layout.md`.
 pub(crate) const LAYOUT_FILE: &str = "oci-layout";
-/// What is in [`LAYOUT_FILE`].
+/// Content of [`LAYOUT_FILE`].
 pub(crate) const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
-/// The index of a layout, which names its images.
+/// Name of the index of a layout.
 pub(crate) const INDEX_FILE: &str = "index.json";
-/// Where a layout has its blobs, by the digits of their digest.
+/// Directory of a layout's blobs, which are named by their digests in hexadecimal.
 pub(crate) const BLOBS: &str = "blobs/sha256";
 
 /// On manifests and configurations: the Go version without `go`.
 pub(crate) const VERSION: &str = "org.opencontainers.image.version";
 /// On manifests and configurations: the release's time, RFC 3339 in UTC.
 pub(crate) const CREATED: &str = "org.opencontainers.image.created";
-/// On manifests and configurations: a name for people.
+/// On manifests and configurations: a display name.
 pub(crate) const TITLE: &str = "org.opencontainers.image.title";
 /// On a descriptor in a layout's `index.json`: the image's tag.
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// A commit's checksum: of the release on manifests, configurations and the descriptors of
-/// manifests in an index; of the layer's own commit on the descriptors of layers. ostree-ext's
-/// name.
+/// A commit's checksum: of the release on manifests, configurations and the descriptors of manifests
+/// in an index; of the layer's commit on the descriptors of layers. Defined by ostree-ext.
 pub(crate) const OSTREE_COMMIT: &str = "ostree.commit";
 
 /// On manifests: the release's commit object, see [`encode`].
@@ -60,38 +59,38 @@ pub(crate) const LAYER_COMMITMETA: &str = "io.github.ostree-go.layer.commitmeta"
 /// On descriptors of layers: the tar's size in bytes when it is not compressed, in decimal.
 pub(crate) const LAYER_SIZE: &str = "io.github.ostree-go.layer.size";
 
-/// How an object's bytes stand in an annotation: base64 with padding, RFC 4648, 4.
+/// Encodes an object's bytes for an annotation: base64 with padding, RFC 4648, 4.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
-/// The bytes of an annotation that [`encode`] made.
+/// Decodes an annotation made by [`encode`].
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(text).ok()
 }
 
-/// A blob's name: `sha256:` and 64 hexadecimal digits.
+/// Returns the digest of some bytes: `sha256:` and 64 hexadecimal digits.
 pub(crate) fn digest_of(bytes: &[u8]) -> String {
     digest(sha256(bytes))
 }
 
-/// The SHA-256 of some bytes.
+/// Returns the SHA-256 of some bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256(sha2::Sha256::digest(bytes).into())
 }
 
-/// A digest as OCI writes it.
+/// Formats a digest as in OCI.
 pub(crate) fn digest(sha256: Sha256) -> String {
     format!("sha256:{sha256}")
 }
 
-/// The SHA-256 that an OCI digest holds; `None` for another algorithm, and for other texts.
+/// Parses an OCI digest; returns `None` for other algorithms and malformed texts.
 pub(crate) fn parse_digest(text: &str) -> Option<Sha256> {
     text.strip_prefix("sha256:")?.parse().ok()
 }
 
-/// A document's bytes: keys in order, so that the same document has the same digest. The
-/// types of `oci-spec` hold maps that have no order.
+/// Encodes a document as JSON with sorted keys, so that equal documents have equal digests. The
+/// maps in types of `oci-spec` have no defined order.
 pub(crate) fn to_json(document: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     let mut value = serde_json::to_value(document)?;
     value.sort_all_objects();

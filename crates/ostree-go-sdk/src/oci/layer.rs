@@ -1,39 +1,39 @@
-//! The tar of a layer: one form for one tree.
+//! The canonical tar format of a layer: equal trees give equal bytes.
 //!
-//! Every directory, file and symlink but the top, in the order of their paths, directories with
-//! a `/` at the end of their name. Owner and group 0, time 0, no names of users, no xattrs.
-//! POSIX ustar, with GNU's `@LongLink` entry before a path that does not fit. Two empty blocks
-//! at the end. [`super::tar`] reads it. A layer of an [encapsulated](super::encapsulated) commit
-//! has other entries, and hard links, in the same form of tar.
+//! An archive contains all directories, files and symlinks except the root, sorted by path;
+//! names of directories end in `/`. Owner and group are 0, times are 0, without user names and
+//! xattrs. The format is POSIX ustar, with GNU's `@LongLink` entry before a path that does not fit.
+//! Two empty blocks end the archive. [`super::tar`] reads it. A layer of an
+//! [encapsulated](super::encapsulated) commit has other entries, and hard links, in the same format.
 
 use crate::fs::path::TreePath;
 use std::io;
 use tar::{Builder, EntryType, Header};
 
-/// What stands at a path, and the bits of its mode that are permissions.
+/// A path, its type, and its permission bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) path: TreePath,
     pub(crate) node: Node,
 }
 
-/// What an entry is.
+/// The type of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Node {
     /// A directory: `st_mode & 07777`.
     Directory { mode: u32 },
     /// A file: `st_mode & 07777`, and its size in bytes.
     File { mode: u32, size: u64 },
-    /// A symlink; its mode is 0777.
+    /// A symlink; its mode is always 0777.
     Symlink { target: String },
-    /// Another name of an entry before it, by that one's path: `st_mode & 07777`.
+    /// Another name of an earlier entry, given by its path: `st_mode & 07777`.
     Hardlink { mode: u32, target: String },
 }
 
 /// The end of an archive: two blocks of 512 bytes.
 pub(crate) const END: [u8; 1024] = [0; 1024];
 
-/// Adds an entry and its bytes to an archive that has no end yet.
+/// Appends an entry and its content to an archive without an end.
 pub(crate) fn write(out: &mut Vec<u8>, entry: &Entry, content: &[u8]) -> io::Result<()> {
     let mut header = Header::new_ustar();
     header.set_mtime(0);
@@ -63,21 +63,21 @@ pub(crate) fn write(out: &mut Vec<u8>, entry: &Entry, content: &[u8]) -> io::Res
             if target.len() > LINK_FIELD {
                 tar.append(&long_link(target), format!("{target}\0").as_bytes())?;
             }
-            // As it is: the builder's own way would drop a `.` in it.
+            // Literally, because the builder's setter would drop a `.` component.
             header.set_link_name_literal(&target.as_bytes()[..target.len().min(LINK_FIELD)])?;
             tar.append_data(&mut header, entry.path.as_str(), io::empty())?;
         }
     }
     *out = tar.into_inner()?;
-    // The builder has put the end behind it.
+    // Removes the end that the builder appended.
     out.truncate(out.len() - END.len());
     Ok(())
 }
 
-/// Bytes of a header's field for the target of a link.
+/// Size of the header field for the target of a link, in bytes.
 const LINK_FIELD: usize = 100;
 
-/// The header of GNU's entry that has the target of the next one's link, and a NUL, for content.
+/// Returns the header of GNU's entry for a long link target, which is stored with a final NUL.
 fn long_link(target: &str) -> Header {
     let (mut header, name) = (Header::new_gnu(), b"././@LongLink");
     header.as_mut_bytes()[..name.len()].copy_from_slice(name);
@@ -97,7 +97,7 @@ mod tests {
     use crate::oci::format::digest_of;
 
     #[test]
-    fn the_form_is_pinned() {
+    fn the_bytes_of_an_archive_are_pinned() {
         let mut bytes = Vec::new();
         let long = "usr/lib/sdk/go-1.26/".to_owned() + &"long/".repeat(60) + "x";
         for (path, node, content) in [
@@ -130,7 +130,7 @@ mod tests {
             write(&mut bytes, &Entry { path, node }, content).unwrap();
         }
         bytes.extend(END);
-        // A change here is a change of every image's digest: say so in the changelog.
+        // A change here changes every image's digest and must be listed in the changelog.
         insta::assert_snapshot!(digest_of(&bytes), @"sha256:9f0a9ffd58e4cbf833e937969583be8c8463fb0c7909b29611bde2298cf13a69");
     }
 }

@@ -1,4 +1,4 @@
-//! Where images are, in the words of skopeo and podman.
+//! Locations of images, in the syntax of skopeo and podman.
 //!
 //! Source: `containers-transports(5)`. As there, the first `:` ends a path.
 
@@ -7,54 +7,54 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where an image is, or goes.
+/// The location of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImageLocation {
     /// `oci:DIR[:TAG]`: a directory with the layout of the OCI image specification.
     Layout {
-        /// The directory.
+        /// The path of the directory.
         path: PathBuf,
-        /// The image's name in it.
+        /// The image's name in the layout.
         tag: Option<String>,
     },
     /// `oci-archive:FILE[:TAG]`: a tar archive of such a directory.
     Archive {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The image's name in it.
+        /// The image's name in the archive.
         tag: Option<String>,
     },
-    /// `docker://REGISTRY/NAME[:TAG]`: a registry.
+    /// `docker://REGISTRY/NAME[:TAG]`: an image in a registry.
     Registry(ImageReference),
 }
 
-/// A text that is no place of an image.
+/// The error for a text that is not the location of an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidLocation {
-    /// It names none of the transports.
+    /// The transport is unknown.
     #[error(
-        "`{}` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]",
+        "`{}` is not the location of an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]",
         found.escape_debug()
     )]
     Transport {
-        /// The text.
+        /// The invalid text.
         found: String,
     },
-    /// The name in a layout cannot be.
+    /// The tag in a layout or archive is invalid.
     #[error("`{}` cannot be the tag of an image", found.escape_debug())]
     Tag {
-        /// The name.
+        /// The invalid tag.
         found: String,
     },
-    /// The name of an image in a registry cannot be.
+    /// The name of an image in a registry is invalid.
     #[error(transparent)]
     Reference(#[from] InvalidReference),
 }
 
 impl ImageLocation {
-    /// The tag that it names.
+    /// Returns the tag, if there is one.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         match self {
@@ -107,8 +107,8 @@ impl fmt::Display for ImageLocation {
     }
 }
 
-/// Whether a layout may name an image so. Source: the OCI image specification, `annotations.md`,
-/// `org.opencontainers.image.ref.name`.
+/// Returns whether a layout may name an image so. Source: the OCI image specification,
+/// `annotations.md`, `org.opencontainers.image.ref.name`.
 pub(crate) fn is_name(name: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric();
     let is_separator = |c: char| "-._:@/+".contains(c);
@@ -123,7 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn places_are_read_as_skopeo_reads_them() {
+    fn locations_are_parsed_like_skopeo() {
         for (text, path, tag) in [
             ("oci:a/b", "a/b", None),
             ("oci:/a:1.26.5", "/a", Some("1.26.5")),
@@ -144,9 +144,9 @@ mod tests {
             assert_eq!(location.to_string(), text);
         }
         let error = |text: &str| text.parse::<ImageLocation>().unwrap_err().to_string();
-        insta::assert_snapshot!(error("dir:a"), @"`dir:a` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
-        insta::assert_snapshot!(error("oci:"), @"`oci:` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
-        insta::assert_snapshot!(error("a"), @"`a` names no place for an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
+        insta::assert_snapshot!(error("dir:a"), @"`dir:a` is not the location of an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
+        insta::assert_snapshot!(error("oci:"), @"`oci:` is not the location of an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
+        insta::assert_snapshot!(error("a"), @"`a` is not the location of an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
         insta::assert_snapshot!(error("oci:a:-"), @"`-` cannot be the tag of an image");
         insta::assert_snapshot!(error("docker://r.example/A"), @"`r.example/A` names no image, expected REGISTRY/NAME[:TAG] or REGISTRY/NAME@sha256:DIGEST");
     }

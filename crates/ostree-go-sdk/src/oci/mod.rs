@@ -1,16 +1,16 @@
-//! The OCI image of a release: its names, its documents and the tar of a layer. Pure.
+//! The format of release images: names, documents and the tar of layers, without I/O.
 //!
-//! An image holds a release so that the very same commits can be made from it again: every SDK
-//! layer is one OCI layer, and the commit objects stand in annotations. `crate::registry` brings
-//! and takes images.
+//! An image stores a release such that the same commits can be restored from it: every SDK layer
+//! is one OCI layer, and the commit objects are stored in annotations. `crate::registry` transfers
+//! images.
 
 pub(crate) mod encapsulated;
 pub(crate) mod format;
+pub(crate) mod image_source;
 pub(crate) mod layer;
 mod location;
-pub(crate) mod place;
 pub(crate) mod tar;
 
+pub use image_source::InvalidImageSource;
 pub(crate) use location::is_name;
 pub use location::{ImageLocation, InvalidLocation};
-pub use place::InvalidPlace;

@@ -1,8 +1,8 @@
-//! Reading a layer's tar archive: the canonical form, and nothing else.
+//! Reads a layer's tar archive, in the canonical form only.
 //!
-//! Sorted by path, a directory before what is in it, owner 0:0, every time 0, plain modes,
-//! files, directories and symlinks only. That is what the writer makes of a layer, so that
-//! whatever differs was not made by it.
+//! Entries are sorted by path, directories precede their content, owners are 0:0, times are 0,
+//! modes are plain, and there are only files, directories and symlinks. Everything else was not
+//! written by [`super::layer`] and is rejected.
 
 use crate::fs::path::TreePath;
 use crate::object::FileHeader;
@@ -11,24 +11,25 @@ use std::collections::HashSet;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A block of a tar archive. Two blocks of zeros end it (POSIX.1-2017, pax, "ustar
+/// Size of a block in a tar archive. Two blocks of zeros end it (POSIX.1-2017, pax, "ustar
 /// Interchange Format").
 const BLOCK: usize = 512;
-/// The longest name or target, with the zero that ends it.
-const LONGEST: u64 = 4096 + 1;
-/// How many entries the layers that come together may have. The sources of Go 1.26 are 13,000.
+/// Maximum length of a name or target, including the final NUL.
+const MAX_NAME: u64 = 4096 + 1;
+/// Maximum total number of entries of layers that are read concurrently. The sources of Go 1.26 have
+/// 13,000.
 const ENTRIES: u64 = 400_000;
-/// How many bytes all their names may have. Each is in memory several times.
+/// Maximum total length of their names in bytes. Each name is held in memory several times.
 const NAMES: u64 = 24 << 20;
 
-/// What the archives that are read at the same time may still have.
+/// The remaining quota of archives that are read concurrently.
 #[derive(Debug)]
-pub(crate) struct Allowed {
+pub(crate) struct LayerQuota {
     entries: AtomicU64,
     names: AtomicU64,
 }
 
-impl Default for Allowed {
+impl Default for LayerQuota {
     fn default() -> Self {
         Self {
             entries: ENTRIES.into(),
@@ -37,17 +38,18 @@ impl Default for Allowed {
     }
 }
 
-impl Allowed {
-    /// Takes the room for an entry with so many bytes of a name.
-    fn entry(&self, name: u64) -> Result<(), String> {
+impl LayerQuota {
+    /// Subtracts an entry whose name has `name` bytes from the quota.
+    fn subtract(&self, name: u64) -> Result<(), String> {
         let take = |left: &AtomicU64, some| {
             let order = Ordering::Relaxed;
             left.fetch_update(order, order, |left| left.checked_sub(some))
         };
         take(&self.entries, 1)
-            .map_err(|_| format!("is one too many, the limit is {ENTRIES} for all layers"))?;
-        take(&self.names, name)
-            .map_err(|_| format!("makes the names of all layers longer than {NAMES} bytes"))?;
+            .map_err(|_| format!("exceeds the limit of {ENTRIES} entries in all layers"))?;
+        take(&self.names, name).map_err(|_| {
+            format!("makes the total length of names in all layers exceed {NAMES} bytes")
+        })?;
         Ok(())
     }
 }
@@ -56,21 +58,21 @@ impl Allowed {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Directory(TreePath),
-    /// A file of so many bytes, which are to be [read](Reader::content) next.
+    /// A file and its size in bytes; [read](Reader::content) its content next.
     File(TreePath, FileHeader, u64),
     Symlink(TreePath, FileHeader),
 }
 
-/// Why reading ended.
+/// The reason why reading a layer failed.
 #[derive(Debug)]
-pub(crate) enum Stop {
-    /// The stream failed, or ended early.
+pub(crate) enum LayerReadError {
+    /// The stream failed or ended early.
     Read(io::Error),
-    /// The archive has what a layer may not have.
+    /// The archive contains something that is not quota in a layer.
     Refused(String),
 }
 
-impl From<io::Error> for Stop {
+impl From<io::Error> for LayerReadError {
     fn from(error: io::Error) -> Self {
         Self::Read(error)
     }
@@ -79,26 +81,26 @@ impl From<io::Error> for Stop {
 /// Reads the entries of a layer, one after the other.
 pub(crate) struct Reader<'l, R> {
     input: R,
-    allowed: &'l Allowed,
+    quota: &'l LayerQuota,
     last: Option<TreePath>,
     directories: HashSet<TreePath>,
-    /// What is left of a file, with what fills its last block.
+    /// The remaining bytes of a file's content and padding.
     left: u64,
 }
 
 impl<'l, R: Read> Reader<'l, R> {
-    pub(crate) fn new(input: R, allowed: &'l Allowed) -> Self {
+    pub(crate) fn new(input: R, quota: &'l LayerQuota) -> Self {
         Self {
             input,
-            allowed,
+            quota,
             last: None,
             directories: HashSet::new(),
             left: 0,
         }
     }
 
-    /// The next entry; `None` at the end, behind which there was nothing but zeros.
-    pub(crate) fn next(&mut self) -> Result<Option<Entry>, Stop> {
+    /// Returns the next entry, or `None` at the end, which only zeros may follow.
+    pub(crate) fn next(&mut self) -> Result<Option<Entry>, LayerReadError> {
         self.skip()?;
         let (mut long_name, mut long_target) = (None, None);
         loop {
@@ -106,7 +108,9 @@ impl<'l, R: Read> Reader<'l, R> {
                 return if long_name.is_none() && long_target.is_none() {
                     self.end()
                 } else {
-                    Err(Stop::Refused("a long name is of no entry".to_owned()))
+                    Err(LayerReadError::Refused(
+                        "a long name has no entry".to_owned(),
+                    ))
                 };
             };
             let header = Header::from_byte_slice(&header);
@@ -122,7 +126,7 @@ impl<'l, R: Read> Reader<'l, R> {
         }
     }
 
-    /// The content of the file that came last, as far as it has not been read.
+    /// Returns a reader of the remaining content of the last file.
     pub(crate) fn content(&mut self, size: u64) -> io::Take<&mut R> {
         self.left = self.left.saturating_sub(size);
         (&mut self.input).take(size)
@@ -133,11 +137,12 @@ impl<'l, R: Read> Reader<'l, R> {
         header: &Header,
         name: Option<Vec<u8>>,
         target: Option<Vec<u8>>,
-    ) -> Result<Entry, Stop> {
+    ) -> Result<Entry, LayerReadError> {
         let kind = header.entry_type();
         let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
         let shown = || String::from_utf8_lossy(&name).escape_debug().to_string();
-        let refused = |problem: &str| Stop::Refused(format!("entry `{}` {problem}", shown()));
+        let refused =
+            |problem: &str| LayerReadError::Refused(format!("entry `{}` {problem}", shown()));
         if !matches!(
             kind,
             EntryType::Regular | EntryType::Directory | EntryType::Symlink
@@ -151,9 +156,10 @@ impl<'l, R: Read> Reader<'l, R> {
         let path = TreePath::from_bytes(plain);
         let path = path.map_err(|error| refused(&error.problem.to_string()))?;
         if path.file_name().starts_with(".wh.") {
-            return Err(refused("takes something away, and layers only add"));
+            return Err(refused("is a whiteout, but layers can only add files"));
         }
-        self.place(&path).map_err(|problem| refused(&problem))?;
+        self.check_position(&path)
+            .map_err(|problem| refused(&problem))?;
         let field = |value: io::Result<u64>| value.map_err(|_| refused("has a broken header"));
         let owner = (field(header.uid())?, field(header.gid())?);
         if owner != (0, 0) {
@@ -197,34 +203,34 @@ impl<'l, R: Read> Reader<'l, R> {
         }
     }
 
-    /// Whether an entry may stand where it does.
-    fn place(&mut self, path: &TreePath) -> Result<(), String> {
-        self.allowed.entry(path.as_str().len() as u64)?;
+    /// Checks the position of an entry: quota, order and parent directory.
+    fn check_position(&mut self, path: &TreePath) -> Result<(), String> {
+        self.quota.subtract(path.as_str().len() as u64)?;
         match &self.last {
-            Some(last) if last == path => return Err("is there twice".to_owned()),
+            Some(last) if last == path => return Err("is a duplicate".to_owned()),
             Some(last) if last > path => {
-                return Err(format!("stands behind `{last}`, expected sorted entries"));
+                return Err(format!("comes after `{last}`, expected sorted entries"));
             }
             _ => {}
         }
         if let Some(parent) = path.parent()
             && !self.directories.contains(&parent)
         {
-            return Err(format!("lies in `{parent}`, which is no directory"));
+            return Err(format!("is in `{parent}`, which is not a directory"));
         }
         self.last = Some(path.clone());
         Ok(())
     }
 
-    /// The next header; `None` for the first of the blocks of zeros that end the archive.
-    fn header(&mut self) -> Result<Option<[u8; BLOCK]>, Stop> {
+    /// Reads the next header; returns `None` for the first of the zero blocks that end the archive.
+    fn header(&mut self) -> Result<Option<[u8; BLOCK]>, LayerReadError> {
         let mut block = [0; BLOCK];
         self.input.read_exact(&mut block)?;
         if block.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
         let header = Header::from_byte_slice(&block);
-        // The sum of all bytes, those of the sum itself counted as spaces.
+        // The checksum is the sum of all bytes, with spaces in place of the checksum field.
         let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
         let own: u32 = header
             .as_old()
@@ -233,19 +239,20 @@ impl<'l, R: Read> Reader<'l, R> {
             .map(|byte| u32::from(*byte))
             .sum();
         if header.cksum().ok() != Some(sum - own + 8 * u32::from(b' ')) {
-            return Err(Stop::Refused(match &self.last {
-                Some(last) => format!("the header behind entry `{last}` is broken"),
-                None => "it is no tar archive".to_owned(),
+            return Err(LayerReadError::Refused(match &self.last {
+                Some(last) => format!("the header after entry `{last}` is malformed"),
+                None => "it is not a tar archive".to_owned(),
             }));
         }
         Ok(Some(block))
     }
 
-    /// What an entry of GNU's for a long name or target holds.
-    fn long(&mut self, header: &Header) -> Result<Vec<u8>, Stop> {
+    /// Reads the content of GNU's entry for a long name or target.
+    fn long(&mut self, header: &Header) -> Result<Vec<u8>, LayerReadError> {
         let size = header.entry_size().ok();
-        let size = size.filter(|size| (1..=LONGEST).contains(size));
-        let size = size.ok_or_else(|| Stop::Refused("a long name is too long".to_owned()))?;
+        let size = size.filter(|size| (1..=MAX_NAME).contains(size));
+        let size =
+            size.ok_or_else(|| LayerReadError::Refused("a long name is too long".to_owned()))?;
         let mut text = vec![0; usize::try_from(size).unwrap_or_default()];
         self.left = size.div_ceil(BLOCK as u64) * BLOCK as u64 - size;
         self.input.read_exact(&mut text)?;
@@ -256,7 +263,7 @@ impl<'l, R: Read> Reader<'l, R> {
         Ok(text)
     }
 
-    /// Passes over what is left of an entry.
+    /// Skips the remaining bytes of an entry.
     fn skip(&mut self) -> io::Result<()> {
         let skipped = io::copy(&mut (&mut self.input).take(self.left), &mut io::sink())?;
         if skipped != self.left {
@@ -266,15 +273,15 @@ impl<'l, R: Read> Reader<'l, R> {
         Ok(())
     }
 
-    /// Behind the first of the closing blocks: the second, and zeros.
-    fn end(&mut self) -> Result<Option<Entry>, Stop> {
+    /// Reads the second of the closing blocks and the zeros that may follow.
+    fn end(&mut self) -> Result<Option<Entry>, LayerReadError> {
         let mut buffer = [0; 16 * BLOCK];
         let mut filled = BLOCK;
         self.input.read_exact(&mut buffer[..BLOCK])?;
         while filled > 0 {
             if buffer[..filled].iter().any(|byte| *byte != 0) {
-                let problem = "there are bytes behind the end of its archive";
-                return Err(Stop::Refused(problem.to_owned()));
+                let problem = "there are bytes after the end of its archive";
+                return Err(LayerReadError::Refused(problem.to_owned()));
             }
             filled = self.input.read(&mut buffer)?;
         }
@@ -289,7 +296,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// Files and symlinks of a layer, by their paths.
+    /// Generates files and symlinks of a layer, by path.
     fn leaves() -> impl Strategy<Value = BTreeMap<String, Result<Vec<u8>, String>>> {
         let leaf = prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..1100).prop_map(Ok),
@@ -325,9 +332,9 @@ mod tests {
         bytes
     }
 
-    fn read(bytes: &[u8]) -> Result<BTreeMap<String, Result<Vec<u8>, String>>, Stop> {
-        let allowed = Allowed::default();
-        let mut reader = Reader::new(bytes, &allowed);
+    fn read(bytes: &[u8]) -> Result<BTreeMap<String, Result<Vec<u8>, String>>, LayerReadError> {
+        let quota = LayerQuota::default();
+        let mut reader = Reader::new(bytes, &quota);
         let mut found = BTreeMap::new();
         while let Some(entry) = reader.next()? {
             let (path, leaf) = match entry {
@@ -350,7 +357,7 @@ mod tests {
         fn layers_read_back(leaves in leaves()) {
             let bytes = archive(&leaves);
             prop_assert_eq!(read(&bytes).unwrap(), leaves);
-            // Not one byte less, and none more but zeros.
+            // Neither truncation nor trailing bytes other than zeros are accepted.
             prop_assert!(read(&bytes[..bytes.len() - 1]).is_err());
             prop_assert!(read(&[&bytes[..], &[0; 3000]].concat()).is_ok());
             prop_assert!(read(&[&bytes[..], &[1]].concat()).is_err());
@@ -370,7 +377,7 @@ mod tests {
         }
     }
 
-    /// An archive of entries of a type, with a name and a mode, and what is said of it.
+    /// Formats the error for an archive of entries with these types, names and modes.
     fn refused(entries: &[(EntryType, &str, u32)]) -> String {
         let mut bytes = Vec::new();
         for (kind, name, mode) in entries {
@@ -386,14 +393,14 @@ mod tests {
         }
         bytes.extend(END);
         match read(&bytes) {
-            Err(Stop::Refused(problem)) => problem,
-            Err(Stop::Read(error)) => error.to_string(),
+            Err(LayerReadError::Refused(problem)) => problem,
+            Err(LayerReadError::Read(error)) => error.to_string(),
             Ok(found) => format!("taken: {found:?}"),
         }
     }
 
     #[test]
-    fn what_no_layer_has_is_refused() {
+    fn unsupported_entries_are_refused() {
         use EntryType::{Char, Directory, Link, Regular, Symlink};
         let (dir, file) = ((Directory, "a/", 0o755), (Regular, "a/b", 0o644));
         let all = [
@@ -419,12 +426,12 @@ mod tests {
         entry `a` is a symlink without a target
         entry `a` has mode 4755, expected 0644 or 0755
         entry `a/` has mode 0777, expected 0755
-        entry `.wh.a` takes something away, and layers only add
-        entry `a/b` lies in `a`, which is no directory
-        entry `a/b` is there twice
-        entry `a/b` stands behind `c`, expected sorted entries
-        entry `a/b` lies in `a`, which is no directory
-        entry `a/b/c` lies in `a/b`, which is no directory
+        entry `.wh.a` is a whiteout, but layers can only add files
+        entry `a/b` is in `a`, which is not a directory
+        entry `a/b` is a duplicate
+        entry `a/b` comes after `c`, expected sorted entries
+        entry `a/b` is in `a`, which is not a directory
+        entry `a/b/c` is in `a/b`, which is not a directory
         ");
     }
 }

@@ -1,4 +1,4 @@
-//! Why SDKs could not be laid over an OS.
+//! Errors of overlays.
 
 use crate::export::ExportError;
 use crate::fs::path::{InvalidPath, TreePath};
@@ -10,20 +10,20 @@ use crate::store::StoreError;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why SDKs could not be laid over an OS. The repository's refs are as they were.
+/// An error while adding SDKs to an OS. The repository's refs are unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OverlayError {
-    /// A repository.
+    /// The repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// Reading an SDK's files.
+    /// A file of an SDK cannot be read.
     #[error(transparent)]
     Read(#[from] ExportError),
-    /// Writing objects.
+    /// An object cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Signing the commit.
+    /// The commit cannot be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
     /// No SDK was given.
@@ -32,13 +32,13 @@ pub enum OverlayError {
         /// The base.
         base: CommitId,
     },
-    /// What should be laid over the base is no SDK.
+    /// A commit to add is not an SDK.
     #[error("commit {commit} is neither a release nor a layer of an SDK")]
     NotAnSdk {
         /// The commit.
         commit: CommitId,
     },
-    /// A commit whose objects are not all there.
+    /// Some objects of a commit are missing.
     #[error("commit {commit} is incomplete in repository {}", repo.display())]
     Partial {
         /// The commit.
@@ -46,16 +46,16 @@ pub enum OverlayError {
         /// The repository.
         repo: PathBuf,
     },
-    /// The SDK is for another machine than the base.
+    /// The SDK is for another architecture than the base.
     #[error("commit {commit} is for {found}, and the base {base} is for {expected}")]
     Arch {
         /// The SDK's commit.
         commit: CommitId,
-        /// Its architecture.
+        /// The architecture of the SDK.
         found: String,
         /// The base.
         base: CommitId,
-        /// The base's architecture.
+        /// The architecture of the base.
         expected: String,
     },
     /// Two trees have the same path with different content.
@@ -63,20 +63,20 @@ pub enum OverlayError {
     Conflict {
         /// The path.
         path: Box<TreePath>,
-        /// What is laid over.
+        /// The tree that is added.
         upper: OverlaySide,
-        /// What has the path already.
+        /// The tree that already has the path.
         lower: OverlaySide,
-        /// How they differ.
+        /// The difference.
         difference: OverlayDifference,
     },
-    /// A tree with two folders for the configuration.
+    /// A tree has both `/etc` and `/usr/etc`.
     #[error("{side} has both /etc and /usr/etc")]
     TwoEtc {
-        /// Whose tree it is; an SDK's with the base's counts as the SDK's.
+        /// The tree; if the SDK and the base have one each, the SDK.
         side: OverlaySide,
     },
-    /// An SDK's tree has a name that is no path of an SDK.
+    /// A path in an SDK's tree is not allowed there.
     #[error("commit {commit} has a path that no SDK may have")]
     Path {
         /// The SDK's commit.
@@ -85,10 +85,10 @@ pub enum OverlayError {
         #[source]
         source: InvalidPath,
     },
-    /// The base's SELinux policy cannot be used.
+    /// The SELinux policy of the base cannot be used.
     #[error("cannot {action} by the SELinux policy in /usr/etc/selinux of the base {base}")]
     Policy {
-        /// What was tried.
+        /// The action that failed.
         action: String,
         /// The base.
         base: CommitId,
@@ -96,7 +96,7 @@ pub enum OverlayError {
         #[source]
         source: glib::Error,
     },
-    /// The repository cannot hold what the base's policy asks for.
+    /// The repository cannot store the labels that the base's policy requires.
     #[error(
         "repository {} is bare-user-only and cannot hold the SELinux labels that the policy of the base {base} asks for",
         repo.display()
@@ -107,19 +107,19 @@ pub enum OverlayError {
         /// The base.
         base: CommitId,
     },
-    /// Somebody else moved the ref after the plan was made.
+    /// Another process moved the ref after the plan was made.
     #[error("ref {ref_name} was moved by another process in the meantime")]
     Moved {
         /// The ref.
         ref_name: RefName,
     },
-    /// The caller asked for a stop.
+    /// The operation was cancelled.
     #[error("stopped on request; nothing was committed")]
     Cancelled,
 }
 
 impl OverlayError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -160,17 +160,17 @@ impl fmt::Display for OverlaySide {
     }
 }
 
-/// How two trees differ at a path.
+/// The difference between two trees at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OverlayDifference {
-    /// Two files or symlinks.
+    /// Files or symlinks with different content.
     #[error("the contents differ")]
     Content,
-    /// A directory, and a file or symlink.
+    /// A directory in one tree, a file or symlink in the other.
     #[error("only one is a directory")]
     Kind,
-    /// Two directories.
+    /// Directories with different metadata.
     #[error("the directories differ in owner, mode or xattrs")]
     Directory,
 }

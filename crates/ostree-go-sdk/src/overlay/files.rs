@@ -1,4 +1,4 @@
-//! The files of SDKs, with the labels that they get in an OS.
+//! Files of SDKs with the SELinux labels of the OS.
 
 use super::OverlayError;
 use super::labels::Labels;
@@ -14,14 +14,14 @@ use crate::store::{self, Content, ObjectWriter};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A file of an SDK, read and checked, as it will be in the OS.
+/// A file of an SDK, read, checked and labelled for the OS.
 pub(super) struct Labelled {
     pub(super) id: FileId,
     header: AnyHeader,
     content: Vec<u8>,
 }
 
-/// Reads a file of an SDK and gives it the label of a path.
+/// Reads a file of an SDK and adds the label for its path.
 pub(super) fn labelled(
     repo: &Repo,
     labels: &Labels,
@@ -45,21 +45,21 @@ pub(super) fn labelled(
     })
 }
 
-/// What was written.
+/// The result of writing files.
 #[derive(Debug, Default)]
 pub(super) struct WrittenFiles {
     /// The object of each path.
     pub(super) ids: BTreeMap<TreePath, FileId>,
-    /// Bytes of all of them.
+    /// The size of all files in bytes.
     pub(super) bytes: u64,
-    /// Objects that the repository did not have.
+    /// The number of objects that were not in the repository.
     pub(super) new_objects: u64,
-    /// Bytes of their content.
+    /// The size of the content of the new objects in bytes.
     pub(super) new_bytes: u64,
 }
 
-/// Writes files of SDKs into an open transaction, on every core. What needs no label is taken
-/// from the SDK's repository as it is, as a hard link where that can be.
+/// Writes files of SDKs into an open transaction, on every core. Files that need no label are
+/// copied from the SDK's repository as objects, by hard link where possible.
 pub(super) fn write(
     transaction: &Transaction<'_>,
     sdk_repo: &Repo,
@@ -101,7 +101,7 @@ pub(super) fn write(
         phase: Phase::Write,
         item,
     });
-    // Two threads may have come upon the same one.
+    // Two threads may have written the same object.
     let mut new = HashSet::new();
     let mut written = WrittenFiles::default();
     for (path, id, size, is_new) in results? {
@@ -115,7 +115,7 @@ pub(super) fn write(
     Ok(written)
 }
 
-/// Takes over an object whose content was checked.
+/// Copies an object whose content was checked.
 fn import(repo: &Repo, from: &Repo, id: FileId) -> Result<(), OverlayError> {
     let imported = repo.as_ostree().import_object_from_with_trust(
         from.as_ostree(),

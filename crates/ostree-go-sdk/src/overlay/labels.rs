@@ -1,4 +1,4 @@
-//! SELinux labels, as libostree gives them when it commits with the policy of a base.
+//! SELinux labels, as libostree assigns them when it commits with the policy of a base.
 
 use super::OverlayError;
 use crate::fs::path::TreePath;
@@ -6,27 +6,26 @@ use crate::id::CommitId;
 use crate::repo::Repo;
 use std::sync::{Mutex, PoisonError};
 
-/// A file's xattrs: names and values, both with a NUL at the end.
+/// A file's xattrs: names and values, each with a final NUL.
 type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The name of the xattr that has a label.
+/// Name of the xattr for labels.
 const NAME: &[u8] = b"security.selinux\0";
 
-/// The policy of a base, if it has one.
+/// The SELinux policy of a base, if it has one.
 pub(super) struct Labels {
     base: CommitId,
-    /// Used from several threads in turn.
+    /// In a mutex because several threads use it.
     policy: Option<Mutex<ostree::SePolicy>>,
     epoch: u32,
 }
 
 impl Labels {
-    /// Reads the policy from `/usr/etc/selinux` of a commit. Of the base's files, these alone
-    /// are read.
+    /// Reads the policy from `/usr/etc/selinux` of a commit. No other files of the base are read.
     pub(super) fn of_base(repo: &Repo, base: CommitId, epoch: u32) -> Result<Self, OverlayError> {
-        // libselinux keeps the policy's folder in a variable of the process while it opens it.
+        // libselinux keeps the policy's folder in a process-wide variable while it opens it.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let id = base.to_string();
         let policy = ostree::SePolicy::from_commit(repo.as_ostree(), &id, gio::Cancellable::NONE)
             .map_err(|source| OverlayError::Policy {
@@ -41,12 +40,12 @@ impl Labels {
         })
     }
 
-    /// Whether there is a policy.
-    pub(super) fn any(&self) -> bool {
+    /// Returns whether there is a policy.
+    pub(super) fn has_policy(&self) -> bool {
         self.policy.is_some()
     }
 
-    /// Gives the xattrs of a path its label; `false` if the policy has none for it.
+    /// Adds the label of a path to its xattrs; returns `false` if the policy has no label for it.
     ///
     /// Source: `get_final_xattrs` in `ostree-repo-commit.c`, labeling epochs 0 and 1.
     pub(super) fn apply(

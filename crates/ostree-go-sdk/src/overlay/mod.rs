@@ -1,9 +1,9 @@
-//! SDKs laid over the tree of an OS: the commit that rpm-ostree's `ostree-layers` would give,
+//! Adds SDKs to the tree of an OS; the commit equals what rpm-ostree's `ostree-layers` makes,
 //! without rpm-ostree.
 //!
-//! [`Overlay`] holds what the caller wants, [`Overlay::plan`] compares the trees, and
-//! [`OverlayPlan::execute`] writes the commit, in one transaction. The objects of the base are
-//! used as they are: its files are not read, whatever their owners and xattrs.
+//! [`Overlay`] holds the options, [`Overlay::plan`] compares the trees, and
+//! [`OverlayPlan::execute`] writes the commit in one transaction. The objects of the base are
+//! reused: its files are not read, whatever their owners and xattrs.
 
 mod error;
 mod files;
@@ -15,14 +15,14 @@ pub use error::{OverlayDifference, OverlayError, OverlaySide};
 pub use plan::{Overlaid, OverlayPlan, OverlayWarning};
 
 use crate::id::{CommitId, RefName};
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use crate::sign::SigningKey;
 use std::fmt;
 use std::sync::Arc;
 
-/// Which SDKs to lay over which OS, and how. Every setter has a default that suits most callers.
+/// Options for adding SDKs to an OS. The defaults suit most callers.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Overlay {
@@ -41,8 +41,8 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Lays SDKs, the first one lowest, over the tree of a base, for a commit on a ref. An SDK is
-    /// a release, what a channel has, or a layer.
+    /// Creates the options to add SDKs, the first one lowest, to the tree of `base`, for a commit
+    /// on a ref. An SDK is a release, the commit of a channel, or a layer.
     #[must_use]
     pub fn new(
         base: CommitId,
@@ -61,58 +61,59 @@ impl Overlay {
             labeling_epoch: 0,
             set_ref: true,
             keys: Vec::new(),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 
-    /// The repository that has the SDKs. Default: the one that has the base.
+    /// Sets the repository that contains the SDKs. Default: the repository of the base.
     #[must_use]
     pub fn sdk_repo(mut self, repo: Option<Repo>) -> Self {
         self.sdk_repo = repo;
         self
     }
 
-    /// Lets files of an SDK take the place of the base's and of earlier SDKs', as rpm-ostree's
-    /// `ostree-override-layers` does. Default: no, that is an error. A file never takes the place
-    /// of a directory, and directories that are there keep their owner and mode.
+    /// Sets whether files of an SDK replace those of the base and of earlier SDKs, like
+    /// rpm-ostree's `ostree-override-layers`. Default: no; it is an error. A file never replaces a
+    /// directory, and existing directories keep their owner and mode.
     #[must_use]
     pub fn may_override(mut self, may: bool) -> Self {
         self.may_override = may;
         self
     }
 
-    /// The `version` of the commit. Default: the base's.
+    /// Sets the `version` of the commit. Default: that of the base.
     #[must_use]
     pub fn version(mut self, version: Option<String>) -> Self {
         self.version = version;
         self
     }
 
-    /// The commit before the new one. Default: what the ref names.
+    /// Sets the parent of the commit. Default: the commit of the ref.
     #[must_use]
     pub fn parent(mut self, parent: Option<CommitId>) -> Self {
         self.parent = Some(parent);
         self
     }
 
-    /// The time of the commit, in seconds since 1970. Default: the newest of the base's and the
-    /// SDKs'. It is never before the parent's: hosts refuse to go back in time.
+    /// Sets the time of the commit, in seconds since 1970. Default: the newest time of the base
+    /// and the SDKs. It is never before the parent's, because hosts reject older commits.
     #[must_use]
     pub fn source_date_epoch(mut self, seconds: Option<u64>) -> Self {
         self.source_date_epoch = seconds;
         self
     }
 
-    /// How labels are looked up: 1 takes `/usr/etc` for `/etc`, as `ostree commit
-    /// --selinux-labeling-epoch=1` and rpm-ostree's `selinux-label-version: 1` do. Default: 0.
+    /// Sets the labeling epoch: with 1, labels for `/usr/etc` are looked up as `/etc`, like
+    /// `ostree commit --selinux-labeling-epoch=1` and rpm-ostree's `selinux-label-version: 1`.
+    /// Default: 0.
     #[must_use]
     pub fn labeling_epoch(mut self, epoch: u32) -> Self {
         self.labeling_epoch = epoch;
         self
     }
 
-    /// Moves the ref. Default: yes. Without, it is the caller who keeps the commit from being
-    /// pruned.
+    /// Sets whether the ref is moved. Default: yes. If not, the caller has to keep the commit
+    /// from being pruned.
     #[must_use]
     pub fn set_ref(mut self, set: bool) -> Self {
         self.set_ref = set;
@@ -120,17 +121,17 @@ impl Overlay {
     }
 
     setters! {
-        /// Signs the commit with these keys, one that was there before as well. Default: none.
+        /// Sets the keys to sign the commit with, even if it is unchanged. Default: none.
         sign_with;
-        /// Who hears what happens. Default: [`Silent`].
+        /// Sets the receiver of progress. Default: [`NoProgress`].
         progress;
     }
 
-    /// Compares the trees. Writes nothing.
+    /// Compares the trees without writing anything.
     ///
     /// # Errors
-    /// When a commit is not there or not complete, is for another machine, is no SDK, or has a
-    /// path that is taken; when the base's SELinux policy cannot be used.
+    /// Returns an error if a commit is missing or incomplete, is for another architecture, is
+    /// not an SDK, or has a conflicting path; and if the base's SELinux policy cannot be used.
     pub fn plan<'a>(&'a self, repo: &'a Repo) -> Result<OverlayPlan<'a>, OverlayError> {
         OverlayPlan::new(self, repo)
     }

@@ -1,4 +1,4 @@
-//! Plan, then execute.
+//! Plan and execution of an overlay.
 
 use super::files;
 use super::labels::Labels;
@@ -17,7 +17,7 @@ use ostree::ObjectType;
 use serde_json::Value;
 use std::fmt;
 
-/// What laying SDKs over an OS comes to.
+/// The plan for adding SDKs to an OS.
 pub struct OverlayPlan<'a> {
     overlay: &'a Overlay,
     repo: &'a Repo,
@@ -32,20 +32,20 @@ pub struct OverlayPlan<'a> {
     warnings: Vec<OverlayWarning>,
 }
 
-/// What looks wrong and is no error.
+/// A condition that is suspicious but not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverlayWarning {
-    /// The base has no `/usr/lib/os-release`: it may be no OS.
+    /// The base has no `/usr/lib/os-release` and may not be an OS.
     NoOs,
-    /// The base does not say for which machine it is.
+    /// The base does not record its architecture.
     NoArch,
-    /// The base has no SELinux policy: the SDK's files get no labels.
+    /// The base has no SELinux policy; the SDK's files get no labels.
     NoPolicy,
 }
 
 impl OverlayWarning {
-    /// A stable lower-case word.
+    /// Returns a stable lower-case word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,36 +56,36 @@ impl OverlayWarning {
     }
 }
 
-/// What an overlay has done.
+/// The result of an overlay.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Overlaid {
-    /// Its ref.
+    /// The ref.
     pub ref_name: RefName,
-    /// The commit that the ref names now, if it was to be moved.
+    /// The commit, which the ref points to if it was to be moved.
     pub commit: CommitId,
-    /// The checksum of its tree.
+    /// The content checksum of the commit.
     pub content: ContentId,
-    /// The commit before it.
+    /// The parent of the commit.
     pub parent: Option<CommitId>,
-    /// The time of its commit, in seconds since 1970.
+    /// The time of the commit, in seconds since 1970.
     pub timestamp: u64,
-    /// Whether the ref named this commit before.
+    /// Whether the ref already pointed to this commit.
     pub unchanged: bool,
-    /// Files and symlinks that the SDKs brought; 0 if nothing changed.
+    /// The number of files and symlinks from the SDKs; 0 if nothing changed.
     pub files: u64,
-    /// Bytes in them.
+    /// Their size in bytes.
     pub bytes: u64,
-    /// File objects that the repository did not have.
+    /// The number of file objects that were not in the repository.
     pub new_objects: u64,
-    /// Bytes of their content.
+    /// The size of their content in bytes.
     pub new_bytes: u64,
 }
 
-/// Keys of the base's metadata that do not hold of another tree or ref. rpm-ostree's input hash
-/// would tell its next compose on the ref that there is nothing to do; the rest is OSTree's
+/// Metadata keys of the base that are wrong for another tree or ref. rpm-ostree's input hash
+/// would tell its next compose on the ref that nothing has changed; the others are OSTree's
 /// (`ostree-repo-commit.c`) and ostree-ext's (`container/mod.rs`).
-const NO_LONGER_TRUE: &[&str] = &[
+const STALE_KEYS: &[&str] = &[
     metadata::OSTREE_REF_BINDING,
     "ostree.collection-binding",
     "ostree.sizes",
@@ -96,10 +96,10 @@ const NO_LONGER_TRUE: &[&str] = &[
     "ostree.importer.version",
 ];
 
-/// Likewise: digests of the composefs image of the base's tree.
+/// Prefix of keys with digests of the composefs image of the base's tree, wrong likewise.
 const COMPOSEFS: &str = "ostree.composefs.digest.";
 
-/// `x`: the labeling epoch, where it is not 0.
+/// Metadata key with the labeling epoch (type `x`), if it is not 0.
 const EPOCH_KEY: &str = "sdk.labeling-epoch";
 
 impl<'a> OverlayPlan<'a> {
@@ -119,13 +119,13 @@ impl<'a> OverlayPlan<'a> {
             warnings.push(OverlayWarning::NoArch);
         }
         let labels = Labels::of_base(repo, overlay.base, overlay.labeling_epoch)?;
-        if labels.any() && repo.mode() == RepoMode::BareUserOnly {
+        if labels.has_policy() && repo.mode() == RepoMode::BareUserOnly {
             return Err(OverlayError::NoLabels {
                 repo: repo.path().to_owned(),
                 base: overlay.base,
             });
         }
-        if !labels.any() {
+        if !labels.has_policy() {
             warnings.push(OverlayWarning::NoPolicy);
         }
         let mut tree = Dir::top(&base);
@@ -142,7 +142,7 @@ impl<'a> OverlayPlan<'a> {
             may_override: overlay.may_override,
         };
         for id in &overlay.sdks {
-            merge.lay(&mut tree, &sdk_repo.commit(*id)?, *id)?;
+            merge.add_sdk(&mut tree, &sdk_repo.commit(*id)?, *id)?;
         }
         let current = repo.find(&overlay.ref_name)?;
         let metadata = metadata_of(overlay, repo, &base, &sdks);
@@ -161,47 +161,47 @@ impl<'a> OverlayPlan<'a> {
         })
     }
 
-    /// The commit that the ref names now.
+    /// Returns the commit of the ref at the time of planning.
     #[must_use]
     pub fn current(&self) -> Option<CommitId> {
         self.current
     }
 
-    /// Whether the ref names a commit of the same base and SDKs already.
+    /// Returns whether the ref points to a commit of the same base and SDKs already.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         self.unchanged
     }
 
-    /// Whether the SDKs' files get SELinux labels.
+    /// Returns whether the SDKs' files get SELinux labels.
     #[must_use]
     pub fn has_labels(&self) -> bool {
-        self.labels.any()
+        self.labels.has_policy()
     }
 
-    /// The SDKs, lowest first.
+    /// Returns the SDKs, lowest first.
     #[must_use]
     pub fn sdks(&self) -> &[CommitInfo] {
         &self.sdks
     }
 
-    /// The paths of the files and symlinks that the SDKs bring, in order.
+    /// Returns the paths of the files and symlinks from the SDKs, sorted.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &TreePath> {
         self.files.iter().map(|(path, _)| path)
     }
 
-    /// What looks wrong and is no error.
+    /// Returns conditions that are suspicious but not errors.
     #[must_use]
     pub fn warnings(&self) -> &[OverlayWarning] {
         &self.warnings
     }
 
     /// Writes the commit and moves the ref, in one transaction. Everything is durable when this
-    /// returns. Where nothing changed, only signatures that are missing are added.
+    /// returns. If nothing changed, only missing signatures are added.
     ///
     /// # Errors
-    /// When a file of an SDK is damaged, the repository cannot be written, the commit cannot be
-    /// signed, or the ref was moved since the plan was made.
+    /// Returns an error if a file of an SDK is damaged, the repository cannot be written, the
+    /// commit cannot be signed, or the ref was moved since the plan was made.
     pub fn execute(self) -> Result<Overlaid, OverlayError> {
         let overlay = self.overlay;
         let _lock = self.repo.lock(overlay.progress.as_ref())?;
@@ -289,7 +289,7 @@ impl fmt::Debug for OverlayPlan<'_> {
     }
 }
 
-/// What people call an SDK: `Go 1.26.5`.
+/// Returns the display name of an SDK: `Go 1.26.5`.
 fn name(sdk: &CommitInfo) -> String {
     match (&sdk.version, &sdk.layer) {
         (Some(version), _) => format!("Go {version}"),
@@ -298,7 +298,7 @@ fn name(sdk: &CommitInfo) -> String {
     }
 }
 
-/// Reads a commit all of whose objects are there, as far as the repository knows.
+/// Reads a commit, which must be complete according to the repository.
 fn complete(repo: &Repo, id: CommitId) -> Result<Commit, OverlayError> {
     let commit = repo.commit(id)?;
     match repo.is_complete(id)? {
@@ -318,7 +318,7 @@ fn sdk(repo: &Repo, id: CommitId) -> Result<CommitInfo, OverlayError> {
     }
 }
 
-/// Compares the machines; `false` if the base does not say for which it is.
+/// Compares the architectures; returns `false` if the base does not record its own.
 fn check_arch(id: CommitId, base: &Commit, sdks: &[CommitInfo]) -> Result<bool, OverlayError> {
     let Some(expected) = metadata::basearch(&base.metadata) else {
         return Ok(false);
@@ -339,8 +339,8 @@ fn check_arch(id: CommitId, base: &Commit, sdks: &[CommitInfo]) -> Result<bool, 
     Ok(true)
 }
 
-/// What the commit says of itself: what the base says, where it still holds, and which SDKs it
-/// has. Where both have a key of a treefile's own, the base's stays.
+/// Builds the commit's metadata: that of the base where it still applies, and the list of SDKs.
+/// If the base and an SDK have the same custom key, the base's value is kept.
 fn metadata_of(overlay: &Overlay, repo: &Repo, base: &Commit, sdks: &[CommitInfo]) -> Metadata {
     let earlier = base.metadata.get(metadata::SDK_RELEASES);
     let earlier = match earlier.map(metadata::to_json) {
@@ -349,7 +349,7 @@ fn metadata_of(overlay: &Overlay, repo: &Repo, base: &Commit, sdks: &[CommitInfo
     };
     let added = image_metadata(sdks, earlier);
     let holds = |key: &str| {
-        !NO_LONGER_TRUE.contains(&key) && !key.starts_with(COMPOSEFS) && !key.starts_with("sdk.")
+        !STALE_KEYS.contains(&key) && !key.starts_with(COMPOSEFS) && !key.starts_with("sdk.")
     };
     let mut metadata: Metadata = added
         .iter()
@@ -374,7 +374,7 @@ fn metadata_of(overlay: &Overlay, repo: &Repo, base: &Commit, sdks: &[CommitInfo
     metadata
 }
 
-/// Whether what the ref names says the same of itself, so that it is the same tree.
+/// Returns whether the commit of the ref has the same metadata, and therefore the same tree.
 fn is_unchanged(
     overlay: &Overlay,
     repo: &Repo,

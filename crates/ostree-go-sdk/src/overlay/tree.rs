@@ -1,5 +1,5 @@
-//! A base's tree with SDKs laid over it, directory by directory. What no SDK touches stays the
-//! object that it is, unread.
+//! Merges the trees of SDKs into a base's tree, one directory at a time. Directories that no SDK
+//! touches are neither read nor rewritten.
 
 use super::files::labelled;
 use super::labels::Labels;
@@ -11,7 +11,7 @@ use crate::repo::{Repo, RepoError, Transaction};
 use ostree::ObjectType;
 use std::collections::BTreeMap;
 
-/// An entry of a directory that was opened.
+/// An entry of an open directory.
 #[derive(Debug)]
 enum Entry {
     File(File),
@@ -22,7 +22,7 @@ enum Entry {
 #[derive(Debug, Clone, Copy)]
 enum File {
     Base(FileId),
-    /// As it stands in the SDK's tree, without a label.
+    /// A file of an SDK, without a label.
     Sdk(SdkFile),
 }
 
@@ -37,23 +37,23 @@ pub(super) struct SdkFile {
 #[derive(Debug)]
 pub(super) struct Dir {
     meta: Meta,
-    below: Below,
+    below: Children,
 }
 
 #[derive(Debug)]
 enum Meta {
     Base(DirMetaId),
-    /// Without a label.
+    /// The header without a label.
     Sdk(DirHeader, CommitId),
 }
 
 #[derive(Debug)]
-enum Below {
+enum Children {
     Unread(DirTreeId),
     Open(BTreeMap<String, Entry>),
 }
 
-/// Lays trees over a base's.
+/// Merges trees into a base's tree.
 pub(super) struct Merge<'a> {
     pub(super) repo: &'a Repo,
     pub(super) sdk_repo: &'a Repo,
@@ -63,16 +63,16 @@ pub(super) struct Merge<'a> {
 }
 
 impl Dir {
-    /// The top of a commit's tree.
+    /// Returns the root directory of a commit.
     pub(super) fn top(commit: &Commit) -> Self {
         Self {
             meta: Meta::Base(commit.meta),
-            below: Below::Unread(commit.tree),
+            below: Children::Unread(commit.tree),
         }
     }
 
     fn open(&mut self, repo: &Repo) -> Result<&mut BTreeMap<String, Entry>, RepoError> {
-        if let Below::Unread(id) = self.below {
+        if let Children::Unread(id) = self.below {
             let DirTree { files, dirs } = repo.dirtree(id)?;
             let files = files
                 .into_iter()
@@ -80,19 +80,19 @@ impl Dir {
             let dirs = dirs.into_iter().map(|(name, tree, meta)| {
                 let dir = Self {
                     meta: Meta::Base(meta),
-                    below: Below::Unread(tree),
+                    below: Children::Unread(tree),
                 };
                 (name, Entry::Dir(dir))
             });
-            self.below = Below::Open(files.chain(dirs).collect());
+            self.below = Children::Open(files.chain(dirs).collect());
         }
         match &mut self.below {
-            Below::Open(entries) => Ok(entries),
-            Below::Unread(_) => unreachable!("it was opened"),
+            Children::Open(entries) => Ok(entries),
+            Children::Unread(_) => unreachable!("it was opened"),
         }
     }
 
-    /// Whether there is anything at a path.
+    /// Returns whether a path exists.
     pub(super) fn has(&mut self, repo: &Repo, path: &[&str]) -> Result<bool, RepoError> {
         let Some((name, rest)) = path.split_first() else {
             return Ok(true);
@@ -104,14 +104,14 @@ impl Dir {
         }
     }
 
-    /// Every file that an SDK brings, in order.
+    /// Returns all files of the SDKs, sorted by path.
     pub(super) fn sdk_files(&self) -> Vec<(TreePath, SdkFile)> {
         fn collect(dir: &Dir, at: Option<&TreePath>, into: &mut Vec<(TreePath, SdkFile)>) {
-            let Below::Open(entries) = &dir.below else {
+            let Children::Open(entries) = &dir.below else {
                 return;
             };
             for (name, entry) in entries {
-                // What is no path of an SDK is the base's.
+                // A name that is not valid in an SDK belongs to the base.
                 let Some(path) = join(at, name) else { continue };
                 match entry {
                     Entry::File(File::Sdk(file)) => into.push((path, *file)),
@@ -125,8 +125,8 @@ impl Dir {
         files
     }
 
-    /// Writes the directories that were opened. `written` has the SDKs' files as they are in
-    /// the repository now.
+    /// Writes the directories that were opened. `written` maps the SDKs' files to their objects in
+    /// the repository.
     pub(super) fn write(
         &self,
         transaction: &Transaction<'_>,
@@ -156,8 +156,8 @@ impl Dir {
             }
         };
         let entries = match &self.below {
-            Below::Unread(tree) => return Ok(Root { tree: *tree, meta }),
-            Below::Open(entries) => entries,
+            Children::Unread(tree) => return Ok(Root { tree: *tree, meta }),
+            Children::Open(entries) => entries,
         };
         let (mut files, mut dirs) = (Vec::new(), Vec::new());
         for (name, entry) in entries {
@@ -184,8 +184,8 @@ impl Dir {
 }
 
 impl Merge<'_> {
-    /// Lays the tree of an SDK over what is there. Its `/etc` goes where the base has its own.
-    pub(super) fn lay(
+    /// Adds the tree of an SDK. Its `/etc` goes to the path that the base uses.
+    pub(super) fn add_sdk(
         &self,
         top: &mut Dir,
         sdk: &Commit,
@@ -211,23 +211,23 @@ impl Merge<'_> {
             (true, true, _) | (_, true, (true, false)) => return Err(two(OverlaySide::Sdk(of))),
             _ => {}
         }
-        // A tree of an OS keeps as /usr/etc what a machine has as /etc.
+        // An OS commit stores /etc as /usr/etc.
         if let Some(at) = etc.filter(|_| !base.0) {
             let (_, tree, meta) = theirs.dirs.remove(at);
             let usr = top
                 .open(self.repo)?
                 .entry("usr".to_owned())
-                .or_insert_with(|| Entry::Dir(plain(of)));
+                .or_insert_with(|| Entry::Dir(empty_dir(of)));
             let path = self.path(None, "usr", of)?;
             let Entry::Dir(usr) = usr else {
                 return Err(self.conflict(path, usr, of, Difference::Kind));
             };
-            self.lay_dir(usr, Some(&path), "etc", (tree, meta), of)?;
+            self.merge_dir(usr, Some(&path), "etc", (tree, meta), of)?;
         }
-        self.lay_entries(top, None, theirs, of)
+        self.merge_entries(top, None, theirs, of)
     }
 
-    fn lay_entries(
+    fn merge_entries(
         &self,
         dir: &mut Dir,
         at: Option<&TreePath>,
@@ -256,12 +256,12 @@ impl Merge<'_> {
             entries.insert(name, Entry::File(File::Sdk(new)));
         }
         for (name, tree, meta) in theirs.dirs {
-            self.lay_dir(dir, at, &name, (tree, meta), of)?;
+            self.merge_dir(dir, at, &name, (tree, meta), of)?;
         }
         Ok(())
     }
 
-    fn lay_dir(
+    fn merge_dir(
         &self,
         parent: &mut Dir,
         at: Option<&TreePath>,
@@ -274,7 +274,7 @@ impl Merge<'_> {
         let new = || {
             Entry::Dir(Dir {
                 meta: Meta::Sdk(header.clone(), of),
-                below: Below::Open(BTreeMap::new()),
+                below: Children::Open(BTreeMap::new()),
             })
         };
         let entry = parent
@@ -284,27 +284,27 @@ impl Merge<'_> {
         let Entry::Dir(dir) = entry else {
             return Err(self.conflict(path, entry, of, Difference::Kind));
         };
-        let is_plain = header == plain_header();
+        let is_plain = header == default_header();
         if !is_plain && !self.may_override && !self.is_alike(dir, &header)? {
             return Err(self.conflict(path, entry, of, Difference::Directory));
         }
         let theirs = self.sdk_repo.dirtree(tree)?;
-        self.lay_entries(dir, Some(&path), theirs, of)
+        self.merge_entries(dir, Some(&path), theirs, of)
     }
 
-    /// Whether a file would become the object that is there.
+    /// Returns whether a file equals the object that is already at the path.
     fn is_same(&self, found: File, new: SdkFile, path: &TreePath) -> Result<bool, OverlayError> {
         Ok(match found {
             File::Sdk(found) => found.id == new.id,
             File::Base(found) if found == new.id => true,
-            File::Base(found) if self.labels.any() => {
+            File::Base(found) if self.labels.has_policy() => {
                 labelled(self.sdk_repo, self.labels, path, new.id)?.id == found
             }
             File::Base(_) => false,
         })
     }
 
-    /// Whether a directory has the same owner, mode and xattrs, whatever its label.
+    /// Returns whether a directory has the same owner, mode and xattrs, ignoring its label.
     fn is_alike(&self, dir: &Dir, other: &DirHeader) -> Result<bool, RepoError> {
         let mut found = match &dir.meta {
             Meta::Base(id) => header(self.repo, *id)?,
@@ -362,8 +362,8 @@ fn header(repo: &Repo, id: DirMetaId) -> Result<DirHeader, RepoError> {
     DirHeader::parse(&variant).ok_or_else(|| repo.malformed("dirmeta", id))
 }
 
-/// What a directory has whose owner and mode nobody has thought about.
-fn plain_header() -> DirHeader {
+/// Returns the default header of a directory: owned by root, mode 0755.
+fn default_header() -> DirHeader {
     DirHeader {
         uid: ROOT,
         gid: ROOT,
@@ -372,9 +372,9 @@ fn plain_header() -> DirHeader {
     }
 }
 
-fn plain(of: CommitId) -> Dir {
+fn empty_dir(of: CommitId) -> Dir {
     Dir {
-        meta: Meta::Sdk(plain_header(), of),
-        below: Below::Open(BTreeMap::new()),
+        meta: Meta::Sdk(default_header(), of),
+        below: Children::Open(BTreeMap::new()),
     }
 }

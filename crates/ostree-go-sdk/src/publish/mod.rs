@@ -15,7 +15,7 @@ pub use plan::{PlannedDelta, PublishPlan, Published};
 use crate::clock::{Clock, SystemClock};
 use crate::delta::{DeltaError, DeltaName, DeltaPreset};
 use crate::kind::ErrorKind;
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::repo::{Repo, RepoError};
 use crate::setters::setters;
 use crate::sign::{SignError, SigningKey};
@@ -48,7 +48,7 @@ impl Default for Publish {
             sign_deltas: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             clock: Arc::new(SystemClock),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 }
@@ -125,7 +125,7 @@ impl Publish {
     setters! {
         /// The time that the page and new deltas say. Default: [`SystemClock`].
         clock;
-        /// Who hears what happens. Default: [`Silent`].
+        /// Who hears what happens. Default: [`NoProgress`].
         progress;
     }
 

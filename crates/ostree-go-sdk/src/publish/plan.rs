@@ -2,7 +2,7 @@
 
 use super::{Publish, PublishError, index, label, summary};
 use crate::catalog::{self, CommitInfo, CommitKind};
-use crate::delta::{self, ComparedDelta, DeltaInfo, DeltaName, Making, deltas};
+use crate::delta::{self, ComparedDelta, DeltaInfo, DeltaName, GenerateOptions, deltas};
 use crate::failpoint;
 use crate::id::{CommitId, ContentId, RefName};
 use crate::repo::Repo;
@@ -213,14 +213,14 @@ impl<'a> PublishPlan<'a> {
         let time = publish.clock.now();
         let mut compared = Vec::new();
         for name in names {
-            let making = Making {
+            let options = GenerateOptions {
                 preset: publish.preset,
                 time,
                 threads: publish.threads,
                 label: &label(name),
                 progress: publish.progress.as_ref(),
             };
-            delta::generate(self.repo, name, &making)?;
+            delta::generate(self.repo, name, &options)?;
             if publish.compare_deltas {
                 compared.push(delta::keep_smaller(self.repo, name, time)?);
             }

@@ -132,11 +132,11 @@ fn take(left: &AtomicU64, bytes: u64) -> Result<(), u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Silent;
+    use crate::progress::NoProgress;
 
     #[test]
     fn what_commits_say_bounds_their_files() {
-        let progress: Arc<dyn Progress> = Arc::new(Silent);
+        let progress: Arc<dyn Progress> = Arc::new(NoProgress);
         let bounds = Bounds::new([Some(100), Some(50)], &progress);
         let all = 150 + 150 / 8 + SLACK;
         assert!(bounds.file(120).is_ok());

@@ -32,8 +32,8 @@ use crate::arch::Arch;
 use crate::clock::{Clock, SystemClock};
 use crate::http::HttpOptions;
 use crate::id::{CommitId, RefName, Sha256};
-use crate::oci::place::{InvalidPlace, Place};
-use crate::progress::{Progress, Silent};
+use crate::oci::image_source::{ImageSource, InvalidImageSource};
+use crate::progress::{NoProgress, Progress};
 use crate::registry::{ImageReference, RegistryAuth};
 use crate::remote::{self, Remote, RemoteError, Verification};
 use crate::repo::Repo;
@@ -50,7 +50,7 @@ pub struct Pull {
     remote: String,
     refs: Vec<RefName>,
     /// Images that are no remote's.
-    place: Option<Place>,
+    place: Option<ImageSource>,
     pins: BTreeMap<RefName, Sha256>,
     expect_arch: Option<Arch>,
     allow_downgrade: bool,
@@ -118,7 +118,7 @@ impl Pull {
             http: HttpOptions::new(),
             auth: RegistryAuth::Anonymous,
             clock: Arc::new(SystemClock),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 
@@ -131,8 +131,8 @@ impl Pull {
     ///
     /// # Errors
     /// When the text names no image.
-    pub fn image(place: &str) -> Result<Self, InvalidPlace> {
-        let place = Place::parse(place)?;
+    pub fn image(place: &str) -> Result<Self, InvalidImageSource> {
+        let place = ImageSource::parse(place)?;
         let mut pull = Self::new(place.to_string(), []).mirror(true);
         pull.place = Some(place);
         Ok(pull)
@@ -252,7 +252,7 @@ impl Pull {
     setters! {
         /// The time that a [proof](crate::Proof) bears. Default: [`SystemClock`].
         clock;
-        /// Who hears what happens. Default: [`Silent`].
+        /// Who hears what happens. Default: [`NoProgress`].
         progress;
     }
 

@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::http::test_server::{Request, TestServer, respond, serve, serve_part};
     use crate::http::{HttpClient, HttpOptions};
-    use crate::progress::Silent;
+    use crate::progress::NoProgress;
     use crate::registry::{ImageReference, RegistryAuth};
     use std::net::TcpStream;
     use std::time::Duration;
@@ -227,7 +227,7 @@ mod tests {
                 size: content().len() as u64,
                 done: 0,
             },
-            &Silent,
+            &NoProgress,
             &mut |piece| {
                 bytes.extend_from_slice(piece);
                 true
@@ -295,7 +295,7 @@ mod tests {
         });
         let registry = registry(&server, RegistryAuth::Anonymous);
         let goes_on = |_| true;
-        let found = registry.manifest("1.26", &["x/y"], 10, &Silent, &goes_on);
+        let found = registry.manifest("1.26", &["x/y"], 10, &NoProgress, &goes_on);
         assert_eq!(found.unwrap().unwrap(), b"{}");
         let requests = server.requests();
         let paths: Vec<&str> = requests.iter().map(|r| r.path.as_str()).collect();

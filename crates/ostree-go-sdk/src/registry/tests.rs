@@ -1,7 +1,7 @@
 use super::*;
 use crate::http::test_server::{Request as Seen, TestServer, respond};
 use crate::kind::ErrorKind;
-use crate::progress::Silent;
+use crate::progress::NoProgress;
 use std::time::Duration;
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -22,7 +22,7 @@ fn registry(server: &TestServer, auth: RegistryAuth) -> Registry {
 }
 
 fn has_blob(registry: &Registry) -> Result<bool, RegistryError> {
-    registry.has_blob(DIGEST, 5, &Silent)
+    registry.has_blob(DIGEST, 5, &NoProgress)
 }
 
 fn basic() -> RegistryAuth {
@@ -41,7 +41,7 @@ fn a_registry_that_is_down_for_a_moment_is_asked_again() {
         respond(stream, "503 Unavailable", "", body);
     });
     let registry = registry(&server, RegistryAuth::Anonymous);
-    let error = registry.ping(&Silent).unwrap_err();
+    let error = registry.ping(&NoProgress).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     let text = error.to_string().replace(&server.url[7..], "HOST");
     insta::assert_snapshot!(text, @"cannot push HOST/acme/go-sdk:1: the registry answered with status 503: down for now");

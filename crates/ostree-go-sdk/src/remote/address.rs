@@ -3,7 +3,7 @@
 use super::{NewRemote, RemoteError, get};
 use crate::http::url::Url;
 use crate::oci::ImageLocation;
-use crate::oci::place::{InvalidPlace, Place};
+use crate::oci::image_source::{ImageSource, InvalidImageSource};
 use crate::registry::ImageReference;
 use crate::repo::{Repo, RepoError};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// The URL as it is kept. Images have to be in a registry or a folder, whichever the tag is.
 pub(super) fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
     let name = &new.name;
-    if !Place::is_meant(&new.url) {
+    if !ImageSource::has_image_scheme(&new.url) {
         return match Url::parse(&new.url) {
             Ok(url) => Ok(url.secret().to_owned()),
             Err(source) => Err(RemoteError::InvalidUrl {
@@ -20,7 +20,7 @@ pub(super) fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
             }),
         };
     }
-    let place = Place::parse(&new.url).map_err(|source| RemoteError::InvalidPlace {
+    let place = ImageSource::parse(&new.url).map_err(|source| RemoteError::InvalidImageSource {
         name: name.clone(),
         source,
     })?;
@@ -37,9 +37,9 @@ pub(super) fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
         ImageLocation::Registry(_) => false,
     };
     if is_relative {
-        return Err(RemoteError::InvalidPlace {
+        return Err(RemoteError::InvalidImageSource {
             name: name.clone(),
-            source: InvalidPlace {
+            source: InvalidImageSource {
                 found: new.url.clone(),
             },
         });
@@ -49,8 +49,8 @@ pub(super) fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
 
 /// A remote's URL without credentials.
 pub(super) fn shown(url: &str) -> String {
-    match Place::parse(url) {
-        Ok(place) if Place::is_meant(url) => place.to_string(),
+    match ImageSource::parse(url) {
+        Ok(place) if ImageSource::has_image_scheme(url) => place.to_string(),
         _ => Url::parse(url).map_or_else(|error| error.found, |url| url.to_string()),
     }
 }
@@ -99,12 +99,12 @@ fn with_credentials(url: &str, credentials: &str) -> String {
 }
 
 /// Where a remote's images are, if it has images.
-pub(crate) fn place(repo: &Repo, name: &str) -> Result<Option<Place>, RemoteError> {
+pub(crate) fn place(repo: &Repo, name: &str) -> Result<Option<ImageSource>, RemoteError> {
     let url = full_url(repo, name)?;
-    if !Place::is_meant(&url) {
+    if !ImageSource::has_image_scheme(&url) {
         return Ok(None);
     }
-    let place = Place::parse(&url).map_err(|source| RemoteError::InvalidPlace {
+    let place = ImageSource::parse(&url).map_err(|source| RemoteError::InvalidImageSource {
         name: name.to_owned(),
         source,
     })?;

@@ -107,7 +107,7 @@ fn clean(tmp: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Silent;
+    use crate::progress::NoProgress;
     use crate::repo::RepoMode;
 
     #[test]
@@ -120,20 +120,20 @@ mod tests {
             let names = names.map(|e| e.unwrap().file_name().into_string().unwrap());
             names.filter(|name| name.starts_with(PREFIX)).count()
         };
-        let living = repo.scratch_folder(&Silent).unwrap();
+        let living = repo.scratch_folder(&NoProgress).unwrap();
         // What a killed process leaves: the lock's file, and nobody who holds it.
         fs::create_dir(tmp.join("ostree-go-pull-dead")).unwrap();
         fs::write(tmp.join("ostree-go-pull-dead").join(OWNER), "").unwrap();
         fs::create_dir(tmp.join("ostree-go-pull-deader")).unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(elsewhere.path(), tmp.join("ostree-go-pull-link")).unwrap();
-        repo.clean_scratch(&Silent).unwrap();
+        repo.clean_scratch(&NoProgress).unwrap();
         assert_eq!(left(), 2);
         assert!(living.path().is_dir() && elsewhere.path().is_dir());
         drop(living);
         assert_eq!(left(), 1);
         fs::create_dir(tmp.join("ostree-go-pull-dead")).unwrap();
-        let _next = repo.scratch_folder(&Silent).unwrap();
+        let _next = repo.scratch_folder(&NoProgress).unwrap();
         assert_eq!(left(), 2);
     }
 }

@@ -225,7 +225,7 @@ fn moves_that_were_begun_are_finished_with_the_next_lock() {
     );
     let path = repo.path().join("state/ostree-go.refs");
     fs::write(&path, record).unwrap();
-    drop(repo.lock(&Silent).unwrap());
+    drop(repo.lock(&NoProgress).unwrap());
     assert!(!path.exists());
     let refs = repo.refs().unwrap();
     let expected = [("here", new), ("moved-since", new), ("to-nothing", old)];
@@ -234,7 +234,7 @@ fn moves_that_were_begun_are_finished_with_the_next_lock() {
     assert_eq!(made.unwrap(), new.to_string());
     // One that nobody understands is not ignored.
     fs::write(&path, "ostree-go refs 2\n").unwrap();
-    let error = repo.lock(&Silent).unwrap_err().to_string();
+    let error = repo.lock(&NoProgress).unwrap_err().to_string();
     assert!(error.contains("state/ostree-go.refs"), "{error}");
 }
 

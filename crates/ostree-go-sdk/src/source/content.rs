@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::SourceError;
 
-/// Yields exactly the bytes that were announced, and remembers what went wrong.
+/// A reader of exactly the announced number of bytes that records errors.
 struct Content<'a> {
     inner: &'a mut dyn Read,
     left: u64,
@@ -30,14 +30,14 @@ impl Read for Content<'_> {
 }
 
 impl Content<'_> {
-    /// Keeps an error; the reader gets one of the same kind.
+    /// Records an error and returns one of the same kind for the reader.
     fn fail(&mut self, error: io::Error) -> io::Error {
         let kind = error.kind();
         self.failure = Some(error);
         kind.into()
     }
 
-    /// Reads what was not asked for, up to the very end: only there do checksums count.
+    /// Reads the remaining bytes up to the end, because decoders verify checksums only there.
     fn finish(&mut self) -> io::Result<()> {
         io::copy(self, &mut io::sink())?;
         match self.inner.read(&mut [0]) {
@@ -51,9 +51,9 @@ impl Content<'_> {
     }
 }
 
-/// Has a file's content used, and makes sure that it was whole. Where it was not, that is the
-/// error, whatever `use_bytes` made of it.
-pub fn whole<R, E: From<SourceError>>(
+/// Passes a file's content to `use_bytes` and verifies that it was complete. If it was not,
+/// returns that error, whatever `use_bytes` returned.
+pub fn read_whole<R, E: From<SourceError>>(
     (location, name): (&str, &str),
     size: u64,
     inner: &mut dyn Read,
@@ -66,7 +66,7 @@ pub fn whole<R, E: From<SourceError>>(
     };
     let used = use_bytes(&mut content);
     if used.is_ok() && content.failure.is_none() {
-        // What fails is in `failure`.
+        // Errors are recorded in `failure`.
         let _ = content.finish();
     }
     match content.failure {

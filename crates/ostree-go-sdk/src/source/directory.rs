@@ -1,4 +1,4 @@
-//! Directories: an installed SDK, or an unpacked archive.
+//! Sources that are directories: an installed SDK, or an unpacked archive.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,11 +8,11 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::later::Later;
+use super::deferred::DeferredContent;
 use super::tree::Tree;
 use super::{Entry, EntryProblem, FileContent, SourceError, Visit};
 
-/// Goes through everything below `dir`, sorted by name. Symlinks are not followed.
+/// Visits everything below `dir`, sorted by name. Symlinks are not followed.
 pub fn read<E: From<SourceError>>(
     dir: &Path,
     mut tree: Tree<'_>,
@@ -58,18 +58,18 @@ fn walk<E: From<SourceError>>(
             let (path, target) = link.map_err(|p| refuse(tree, p))?;
             visit(Entry::Symlink { path, target })?;
         } else if kind.is_file() {
-            // A directory may be setgid for its group's sake; that is not taken over.
+            // Directories may be setgid to pass on their group; this bit is not used.
             let mode = metadata.mode() & 0o7777;
             if mode & 0o7000 != 0 {
                 return Err(refuse(tree, EntryProblem::Mode { mode }));
             }
             let size = metadata.len();
-            let place = tree.file(&relative, size).map_err(|p| refuse(tree, p))?;
-            let content = Later::on_disk((tree.location, name), size, path);
+            let path_in_sdk = tree.file(&relative, size).map_err(|p| refuse(tree, p))?;
+            let content = DeferredContent::from_file((tree.location, name), size, path);
             visit(Entry::File {
-                path: place,
+                path: path_in_sdk,
                 size,
-                content: FileContent::Later(content),
+                content: FileContent::Deferred(content),
             })?;
         } else {
             return Err(refuse(tree, EntryProblem::Special));
@@ -78,7 +78,7 @@ fn walk<E: From<SourceError>>(
     Ok(())
 }
 
-/// Opens a regular file; a link or a pipe that has taken its place is not followed.
+/// Opens a regular file, without following a link or blocking on a pipe that replaced it.
 pub fn open(path: &Path) -> Result<File, SourceError> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new()

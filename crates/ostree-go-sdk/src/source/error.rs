@@ -1,4 +1,4 @@
-//! What can be wrong with a source.
+//! Errors of sources.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,40 +14,40 @@ use crate::id::Sha256;
 use crate::kind::ErrorKind;
 use crate::sign::SignError;
 
-/// Why an SDK cannot be taken from a source. Locations are paths, or URLs without
+/// The reason why an SDK cannot be read from a source. Locations are paths, or URLs without
 /// credentials.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// The source holds what no SDK may hold.
+    /// An entry of the source is not allowed in an SDK.
     #[error("{location}: entry `{}` {problem}", entry.escape_debug())]
     Entry {
         /// The source.
         location: String,
-        /// The entry's name as the source gives it.
+        /// The name of the entry in the source.
         entry: String,
-        /// What is wrong with it.
+        /// The problem with the entry.
         problem: EntryProblem,
     },
-    /// The source ends early.
+    /// The source ends too early.
     #[error("{location} is truncated{}", After(entry.as_deref()))]
     Truncated {
         /// The source.
         location: String,
-        /// The last entry that was begun.
+        /// The last entry that was started.
         entry: Option<String>,
     },
-    /// The source's format is broken, or it cannot be read.
+    /// The source is malformed or cannot be read.
     #[error("{location} cannot be read{}", After(entry.as_deref()))]
     Damaged {
         /// The source.
         location: String,
-        /// The last entry that was begun.
+        /// The last entry that was started.
         entry: Option<String>,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// Something follows the end of the archive.
+    /// The archive is followed by other bytes.
     #[error("{location} has bytes after its end{}", After(entry.as_deref()))]
     TrailingGarbage {
         /// The source.
@@ -55,7 +55,7 @@ pub enum SourceError {
         /// The last entry.
         entry: Option<String>,
     },
-    /// The file is no archive.
+    /// The file is not a supported archive.
     #[error("{location} is neither a gzip-compressed tar archive nor a zip archive")]
     UnknownForm {
         /// The source.
@@ -66,26 +66,26 @@ pub enum SourceError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// The archive is another one than was pinned.
+    /// The archive does not have the pinned digest.
     #[error("{location} has the SHA-256 {found}, expected {expected}")]
     Mismatch {
         /// The source.
         location: String,
-        /// The digest it should have.
+        /// The expected digest.
         expected: Sha256,
-        /// The digest it has.
+        /// The actual digest.
         found: Sha256,
     },
-    /// A directory was pinned by an archive's digest alone.
+    /// A directory cannot be checked because only an archive's digest is pinned.
     #[error("{} is a directory and cannot be checked against a SHA-256 of an archive, expected an h1 pin", path.display())]
     DirectoryPin {
         /// The directory.
         path: PathBuf,
     },
-    /// RPMs were pinned by an archive's digest alone.
+    /// RPMs cannot be checked because only an archive's digest is pinned.
     #[error("{location} cannot be checked against a SHA-256 of an archive, expected an h1 pin")]
     RpmPin {
         /// The RPMs.
@@ -96,7 +96,7 @@ pub enum SourceError {
     Rpm {
         /// The RPM.
         location: String,
-        /// What is wrong with it.
+        /// The problem with the RPM.
         problem: Box<RpmProblem>,
     },
     /// The signatures of an RPM cannot be checked.
@@ -104,18 +104,18 @@ pub enum SourceError {
     RpmSignatures {
         /// The RPM.
         location: String,
-        /// What happened.
+        /// The cause.
         source: SignError,
     },
-    /// RPMs hold no SDK.
+    /// The RPMs do not contain an SDK.
     #[error("{location}: no folder has both VERSION and bin/go{}", Versions(found))]
     NoGoroot {
         /// The RPMs.
         location: String,
-        /// The folders with a `VERSION`.
+        /// The folders with a `VERSION` file.
         found: Vec<String>,
     },
-    /// RPMs hold more than one SDK.
+    /// The RPMs contain more than one SDK.
     #[error("{location}: more than one folder has VERSION and bin/go: {}", found.join(", "))]
     SeveralGoroots {
         /// The RPMs.
@@ -123,52 +123,52 @@ pub enum SourceError {
         /// The folders.
         found: Vec<String>,
     },
-    /// Nothing says what a URL must hold.
-    #[error("{url} has no SHA-256 and no pin, expected one of them")]
+    /// The content expected at a URL is not pinned.
+    #[error("{url} has neither a SHA-256 nor a pin, expected one of them")]
     Unpinned {
         /// The URL.
         url: String,
     },
-    /// Something must be downloaded and there is nowhere to put it.
-    #[error("{url} has to be downloaded, expected a cache directory")]
+    /// A download needs a cache directory, and none is set.
+    #[error("{url} has to be downloaded, which needs a cache directory")]
     NoCache {
-        /// What was asked for.
+        /// The URL to download.
         url: String,
     },
-    /// A module was asked for by another path than that of toolchains.
+    /// The module is not the toolchain module.
     #[error("module `{}` holds no Go toolchains, expected `{expected}`", found.escape_debug())]
     Module {
-        /// The module's path.
+        /// The path of the module.
         found: String,
         /// The path of the toolchain module.
         expected: &'static str,
     },
-    /// No module proxy is known.
+    /// A module needs a module proxy, and none is set.
     #[error("{module} has to come from a module proxy, expected a GOPROXY list")]
     NoProxy {
         /// The module and its version.
         module: String,
     },
-    /// The list of module proxies forbids downloads.
+    /// The list of module proxies forbids the download.
     #[error("{module} may not be downloaded: GOPROXY is `{list}`")]
     ProxyOff {
         /// The module and its version.
         module: String,
-        /// The keyword that ends the list: `off`, or `direct`, which has no toolchains.
+        /// The keyword that ends the list: `off`, or `direct`, which cannot provide toolchains.
         list: &'static str,
     },
     /// The list of module proxies is malformed.
     #[error(transparent)]
     ProxyList(#[from] InvalidProxyList),
-    /// The download index has no such archive.
+    /// The download index has no usable archive.
     #[error("{url} cannot be used")]
     Index {
-        /// The index.
+        /// The URL of the index.
         url: String,
-        /// What is wrong with it.
+        /// The cause.
         source: IndexError,
     },
-    /// A URL cannot be used.
+    /// A URL is invalid.
     #[error(transparent)]
     Url(#[from] InvalidUrl),
     /// A download failed.
@@ -177,7 +177,7 @@ pub enum SourceError {
     /// The cache cannot be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// The caller asked for a stop.
+    /// The operation was cancelled.
     #[error("stopped while reading {location}")]
     Cancelled {
         /// The source.
@@ -186,7 +186,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// What kind of error this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -196,7 +196,7 @@ impl SourceError {
             }
             | Self::Mismatch { .. } => ErrorKind::Mismatch,
             Self::Entry { .. } => ErrorKind::UnsafeContent,
-            // The decoders' own errors come without an errno.
+            // Errors of the decoders have no errno.
             Self::Damaged { source, .. } if source.raw_os_error().is_some() => {
                 ErrorKind::of_io(source)
             }
@@ -225,7 +225,7 @@ impl SourceError {
         }
     }
 
-    /// A failure of the bytes of a source, with the entry they are of.
+    /// Converts an I/O error while reading a source, optionally of an entry.
     pub(super) fn of_read(location: &str, entry: Option<&str>, source: io::Error) -> Self {
         let location = location.to_owned();
         let entry = entry.map(str::to_owned);
@@ -245,7 +245,7 @@ impl SourceError {
     }
 }
 
-/// The place in an archive, in a sentence.
+/// Displays the position in an archive.
 struct After<'a>(Option<&'a str>);
 
 impl std::fmt::Display for After<'_> {
@@ -257,7 +257,7 @@ impl std::fmt::Display for After<'_> {
     }
 }
 
-/// Folders with a `VERSION`, in a sentence.
+/// Displays the folders with a `VERSION` file.
 struct Versions<'a>(&'a [String]);
 
 impl std::fmt::Display for Versions<'_> {
@@ -269,44 +269,44 @@ impl std::fmt::Display for Versions<'_> {
     }
 }
 
-/// What is wrong with an entry of a source.
+/// The problem with an entry of a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryProblem {
-    /// Its name is no path inside a tree.
+    /// The name is not a valid path.
     #[error("{0}")]
     Path(PathProblem),
-    /// The archive has more than one top folder, or files beside it.
-    #[error("lies outside the top folder `{}`", top.escape_debug())]
+    /// The entry is outside the archive's top folder.
+    #[error("is outside the top folder `{}`", top.escape_debug())]
     OutsideTop {
-        /// The folder of the first entry.
+        /// The top folder, which is that of the first entry.
         top: String,
     },
-    /// The archive has no top folder.
-    #[error("is a file, expected one top folder that everything lies in")]
+    /// The entry is not in a top folder.
+    #[error("is a file, expected one top folder that contains everything")]
     NoTop,
-    /// The module is that of another version or architecture.
-    #[error("is of another module, expected {expected}")]
+    /// The entry belongs to the module of another version or architecture.
+    #[error("belongs to another module, expected {expected}")]
     OtherModule {
-        /// The module's folder as it should be.
+        /// The expected folder of the module.
         expected: String,
     },
-    /// There was an entry of this name before.
-    #[error("is there twice")]
+    /// The name occurred before.
+    #[error("is a duplicate")]
     Duplicate,
-    /// A file and a folder, or a link and a folder, have one name.
+    /// A name is used for both a folder and a file or link.
     #[error("needs `{path}` to be both a folder and something else")]
     NotAFolder {
-        /// The path in question.
+        /// The path.
         path: String,
     },
-    /// A symlink's target is absolute or leads out of the tree.
+    /// The target of a symlink is absolute or outside the tree.
     #[error("links to `{}`, which leads out of the tree", target.escape_debug())]
     LinkLeaves {
         /// The target.
         target: String,
     },
-    /// A hard link's target is not there.
+    /// The target of a hard link does not exist.
     #[error("is a hard link to `{}`, expected an earlier file", target.escape_debug())]
     HardLink {
         /// The target.
@@ -315,50 +315,50 @@ pub enum EntryProblem {
     /// A folder or a link has content.
     #[error("is a folder or a link and has content")]
     Content,
-    /// It is neither file, folder nor link.
+    /// The entry is neither a file, a folder nor a link.
     #[error("is neither a file, a folder nor a link")]
     Special,
-    /// It has the setuid, setgid or sticky bit.
+    /// The mode contains the setuid, setgid or sticky bit.
     #[error("has the mode {mode:04o}, expected no setuid, setgid or sticky bit")]
     Mode {
         /// The permission bits.
         mode: u32,
     },
-    /// It is stored with holes.
+    /// The entry is stored with holes.
     #[error("is stored as a sparse file")]
     Sparse,
-    /// Its headers are too long.
+    /// The headers before the next entry are too long.
     #[error("is followed by headers of more than {limit} bytes")]
     Headers {
         /// The limit in bytes.
         limit: u64,
     },
-    /// A header for the whole archive changes what its entries are.
+    /// A global header changes the names or sizes of entries.
     #[error("changes the names or sizes of all entries")]
     GlobalHeader,
-    /// It is encrypted.
+    /// The entry is encrypted.
     #[error("is encrypted")]
     Encrypted,
-    /// It is compressed in a way that is not supported.
+    /// The compression method is not supported.
     #[error("is compressed by {method}, expected stored or deflate")]
     Compression {
         /// The method.
         method: String,
     },
-    /// There are more entries than allowed.
-    #[error("is one too many, the limit is {limit} files and folders")]
+    /// The source has too many entries.
+    #[error("exceeds the limit of {limit} files and folders")]
     TooMany {
         /// The limit.
         limit: u64,
     },
-    /// The names take more memory than allowed.
-    #[error("makes the names longer than {limit} bytes together")]
+    /// The names take too much memory.
+    #[error("makes the total length of names exceed {limit} bytes")]
     Names {
         /// The limit in bytes.
         limit: u64,
     },
-    /// There is more content than allowed.
-    #[error("makes the content larger than {limit} bytes")]
+    /// The source has too much content.
+    #[error("makes the total size exceed {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
         limit: u64,

@@ -1,4 +1,4 @@
-//! The archive readers over bytes in memory, for the fuzz targets.
+//! Entry points of the archive readers for fuzz targets.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ const MODULE: &str = "golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64";
 fn visit(entry: Entry<'_>) -> Result<(), SourceError> {
     if let Entry::File { content, .. } = entry {
         content.read(|bytes| {
-            // Broken content is told of by the reader.
+            // The reader of the archive reports broken content.
             let _ = bytes.take(1 << 20).read_to_end(&mut Vec::new());
             Ok::<_, SourceError>(())
         })?;
@@ -25,24 +25,24 @@ fn tree() -> Tree<'static> {
     Tree::new("input", limits, MODULE)
 }
 
-/// Goes through a tar archive.
+/// Reads a tar archive.
 pub fn tar(bytes: &[u8]) {
     let _ = targz::read_tar(bytes, tree(), &mut visit);
 }
 
-/// Goes through a zip archive.
+/// Reads a zip archive.
 pub fn zip(bytes: &[u8]) {
     if let Ok(file) = in_memory(bytes) {
         let _ = zip::read(file, tree(), &mut visit);
     }
 }
 
-/// Goes through an RPM.
+/// Reads an RPM.
 pub fn rpm(bytes: &[u8]) {
     rpms::fuzz::rpm(bytes, in_memory, &mut visit);
 }
 
-/// A file that is on no disk.
+/// Creates an anonymous file with this content.
 fn in_memory(bytes: &[u8]) -> std::io::Result<File> {
     use rustix::fs::{MemfdFlags, memfd_create};
     let mut file = File::from(memfd_create("input", MemfdFlags::CLOEXEC)?);

@@ -1,31 +1,31 @@
-//! How much of a tar archive may be read, and when.
+//! Limits for reading a tar archive.
 
 use std::cell::Cell;
 use std::io::{self, Read};
 
 use super::tree::Tree;
 
-/// How much of the archive may lie between one entry's content and the next one's: long
-/// names, and what else describes the next entry. The decoder holds it in memory.
+/// Maximum size of the headers between the contents of two entries, like long names, in bytes.
+/// The decoder holds them in memory.
 pub const HEADERS: u64 = 1 << 20;
 
-/// What an entry may take on average beside its content: its header, a long name, padding.
+/// Allowance per entry for everything but its content: header, long name, padding.
 const ENTRY: u64 = 4096;
 
-/// How much may still be read.
+/// Counts the bytes that may still be read.
 pub struct Meter {
-    /// Bytes of the whole archive.
+    /// Remaining bytes for the whole archive.
     left: Cell<u64>,
-    /// Bytes until the next entry's content, while between two entries.
+    /// Remaining bytes up to the next entry's content, while between two entries.
     pub headers_left: Cell<Option<u64>>,
-    /// The limit that was hit.
+    /// The limit that was exceeded.
     pub exceeded: Cell<Option<u64>>,
     /// Whether the stream has ended.
     pub ended: Cell<bool>,
 }
 
 impl Meter {
-    /// The content's own limit is kept by [`Tree`]; this one covers headers and padding.
+    /// Creates a meter for headers and padding; [`Tree`] limits the content.
     pub fn new(tree: &Tree<'_>) -> Self {
         let headers = tree.limits.entries.saturating_mul(ENTRY);
         let total = tree.limits.bytes.saturating_add(headers);
@@ -37,7 +37,7 @@ impl Meter {
         }
     }
 
-    /// The decoder does not say that its stream ended where it should not.
+    /// Replaces the decoder's error if the stream ended too early, which the decoder hides.
     pub fn explain(&self, error: io::Error) -> io::Error {
         if self.ended.get() {
             io::ErrorKind::UnexpectedEof.into()

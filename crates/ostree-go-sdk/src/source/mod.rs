@@ -1,13 +1,13 @@
-//! Go SDKs as they are distributed: archives, directories, download sites, modules, packages.
+//! Go SDKs as distributed: archives, directories, download sites, modules, packages.
 //!
-//! [`open`](open::open) finds a source's bytes and checks their digest, [`Source::read`]
-//! goes through them once. Nothing is ever unpacked to disk. Where files can be reached in any
-//! order, their contents may be read [`Later`], by many threads.
+//! [`open`](open::open) locates a source and checks its digest, and [`Source::read`] reads it once.
+//! Nothing is unpacked to disk. If files can be accessed in any order, their contents may be
+//! [deferred](DeferredContent) and read on several threads.
 
 mod content;
+mod deferred;
 mod directory;
 mod error;
-mod later;
 mod meter;
 pub(crate) mod open;
 mod rpm;
@@ -24,21 +24,21 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::PathBuf;
 
+pub(crate) use deferred::DeferredContent;
 pub use error::{EntryProblem, SourceError};
-pub(crate) use later::Later;
 pub use rpm::RpmProblem;
 use tree::Tree;
 
 use crate::fs::path::TreePath;
 use crate::id::Sha256;
 
-/// The form a source's content is in.
+/// The form of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Form {
     /// A gzip-compressed tar archive.
     TarGz,
-    /// A zip archive, of the module form or not.
+    /// A zip archive, of Go's module form or another.
     Zip,
     /// A directory.
     Directory,
@@ -47,7 +47,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// A stable lower-case word for programs and metadata.
+    /// Returns a stable lower-case word for programs and metadata.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -59,23 +59,23 @@ impl Form {
     }
 }
 
-/// What is known of a source before it is read.
+/// Information about a source before it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceInfo {
-    /// The file's name, or the URL without credentials. Never a local path. Of RPMs, all names
-    /// with `, ` between them.
+    /// The file's name, or the URL without credentials; never a local path. For RPMs, all names,
+    /// separated by `, `.
     pub name: String,
     /// The form of the content.
     pub form: Form,
-    /// The archive's digest. Of several RPMs, that of the sorted list of theirs, in hexadecimal,
-    /// a line each.
+    /// The archive's digest. For several RPMs, the digest of the sorted list of their digests in
+    /// hexadecimal, one per line.
     pub sha256: Option<Sha256>,
-    /// The archive's size in bytes. Of RPMs, their sum.
+    /// The archive's size in bytes. For RPMs, the sum of their sizes.
     pub size: Option<u64>,
 }
 
-/// How much a source may hold.
+/// Limits for the content of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -93,14 +93,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Sets how many files and folders there may be. Default: 200,000. Go 1.26 has 16,000.
+    /// Sets the maximum number of files and folders. Default: 200,000. Go 1.26 has 16,000.
     #[must_use]
     pub fn entries(mut self, entries: u64) -> Self {
         self.entries = entries;
         self
     }
 
-    /// Sets how many bytes all files together may have. Default: 4 GiB. Go 1.26 has 0.25.
+    /// Sets the maximum size of all files in bytes. Default: 4 GiB. Go 1.26 has 0.25 GiB.
     #[must_use]
     pub fn bytes(mut self, bytes: u64) -> Self {
         self.bytes = bytes;
@@ -108,13 +108,13 @@ impl Limits {
     }
 }
 
-/// A source that has been found and whose digest has been checked.
+/// A source that was located and whose digest was checked.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub info: SourceInfo,
-    /// What errors call it: a path, or a URL without credentials.
+    /// The path, or the URL without credentials, for errors.
     location: String,
-    /// The folder of the module that is expected, should it be of the module form.
+    /// The expected top folder if the source is of the module form.
     module: String,
     body: Body,
 }
@@ -127,7 +127,7 @@ enum Body {
     Rpm(rpm::Packages),
 }
 
-/// A part of a tree. Folders are not mentioned: one is there because something is in it.
+/// An entry of a source. Folders are implied by their contents.
 pub(crate) enum Entry<'a> {
     /// A regular file. Whether it is executable follows from its path
     /// ([`crate::golang::toolchain::is_executable`]).
@@ -138,37 +138,37 @@ pub(crate) enum Entry<'a> {
     },
     /// A symlink, whose target is relative and stays inside the tree.
     Symlink { path: TreePath, target: String },
-    /// A second name of a file that came before.
+    /// Another name of an earlier file.
     HardLink { path: TreePath, target: TreePath },
 }
 
-/// The content of a file: exactly as many bytes as its size says. If they cannot be had, that
-/// is what the reader of the source says, whatever was made of the bytes that came.
+/// The content of a file. If fewer or more bytes are found than announced, reading the source
+/// fails, whatever the visitor made of the bytes.
 pub(crate) enum FileContent<'a> {
-    /// A piece of a stream, to be read before the visit ends.
-    Now(&'a mut dyn Read),
-    /// To be read at any time, on any thread.
-    Later(Later),
+    /// Part of a stream, only available during the visit.
+    Stream(&'a mut dyn Read),
+    /// Available at any time, on any thread.
+    Deferred(DeferredContent),
 }
 
 impl FileContent<'_> {
-    /// Hands the bytes to `use_bytes`.
+    /// Passes the bytes to `use_bytes`.
     pub(crate) fn read<R, E: From<SourceError>>(
         self,
         use_bytes: impl FnOnce(&mut dyn Read) -> Result<R, E>,
     ) -> Result<R, E> {
         match self {
-            Self::Now(content) => use_bytes(content),
-            Self::Later(later) => later.read(use_bytes),
+            Self::Stream(content) => use_bytes(content),
+            Self::Deferred(content) => content.read(use_bytes),
         }
     }
 }
 
-/// Takes one entry after the other; an error ends the reading.
+/// A callback for each entry; an error ends the reading.
 pub(crate) type Visit<'a, E> = &'a mut dyn FnMut(Entry<'_>) -> Result<(), E>;
 
 impl Source {
-    /// The digests of the files that it is read from.
+    /// Returns the digests of the files of the source.
     pub fn digests(&self) -> Vec<Sha256> {
         match &self.body {
             Body::Rpm(packages) => packages.sha256(),
@@ -176,11 +176,11 @@ impl Source {
         }
     }
 
-    /// Goes through all entries, without the archive's top folder. `_go.mod` is named
-    /// `go.mod` again in the module form.
+    /// Visits all entries, with paths relative to the archive's top folder. In the module form,
+    /// `_go.mod` is renamed to `go.mod`.
     ///
-    /// Only when this returns without an error, and so did every [`Later`] that came, has the
-    /// whole source been checked: what was visited until then must not be used on its own.
+    /// The whole source has been checked only if this and every [`DeferredContent`] were read
+    /// without an error; until then the entries must not be used on their own.
     pub fn read<E: From<SourceError>>(self, limits: &Limits, visit: Visit<'_, E>) -> Result<(), E> {
         let tree = Tree::new(&self.location, *limits, &self.module);
         match self.body {

@@ -1,4 +1,4 @@
-//! From what a treefile says to bytes that have been checked.
+//! Locates, downloads and checks the sources in a treefile.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -9,7 +9,7 @@ use crate::arch::Arch;
 use crate::fs::cache::{Cache, VerifiedFile};
 use crate::fs::digest;
 use crate::golang::index::DownloadIndex;
-use crate::golang::proxy::{self, Place};
+use crate::golang::proxy::{self, ProxyTarget};
 use crate::golang::toolchain;
 use crate::http::url::Url;
 use crate::http::{HttpClient, HttpError};
@@ -19,29 +19,29 @@ use crate::progress::Progress;
 use crate::treefile::{Pin, SourceSpec};
 use crate::version::GoVersion;
 
-/// The largest download index that is read. Go's, with all releases, has 8 MB.
+/// Maximum size of a download index, in bytes. Go's, with all releases, has 8 MB.
 const INDEX_LIMIT: u64 = 64 << 20;
 
-/// What sources are opened with.
+/// The environment for opening sources.
 #[derive(Clone, Copy)]
 pub(crate) struct SourceContext<'a> {
-    /// Makes the downloads.
+    /// The client for downloads.
     pub http: &'a HttpClient,
-    /// Keeps them. Without one nothing can be downloaded.
+    /// The cache for downloads. Without one nothing can be downloaded.
     pub cache: Option<&'a Cache>,
-    /// The list of module proxies, in the go command's syntax. No proxy is built in.
+    /// The list of module proxies, in the go command's syntax. There is no default proxy.
     pub goproxy: Option<&'a str>,
-    /// Hears of downloads and may stop them.
+    /// The receiver of progress, which may cancel downloads.
     pub progress: &'a dyn Progress,
 }
 
-/// Finds the bytes of one release for one architecture, and checks their digest:
+/// Opens a source of one release for one architecture, and checks its digest:
 ///
 /// - A pinned SHA-256 is that of the official `.tar.gz`. Every `.tar.gz` must have it.
-/// - A zip must have it only if no `h1` is pinned; else the caller checks that one against
-///   the content it reads. So must the caller for directories, which have no digest.
-/// - RPMs need an `h1` where a digest is pinned: no archive is like them.
-/// - A digest beside a URL, or in a download index, must be the file's as well.
+/// - A zip must have it only if no `h1` is pinned; otherwise the caller checks the `h1` of the
+///   content that it reads. The same holds for directories, which have no digest.
+/// - RPMs need an `h1` if a digest is pinned, because no archive equals them.
+/// - A digest next to a URL, or in a download index, must match the file as well.
 pub(crate) fn open(
     spec: &SourceSpec,
     pin: &Pin,
@@ -64,7 +64,7 @@ pub(crate) fn open(
     }
 }
 
-/// Opens the sources of one release.
+/// The parameters for opening sources of one release.
 pub(super) struct Opener<'a> {
     pub pin: &'a Pin,
     version: &'a GoVersion,
@@ -72,11 +72,11 @@ pub(super) struct Opener<'a> {
     ctx: &'a SourceContext<'a>,
 }
 
-/// A file with the names it goes by.
+/// A file and its names.
 pub(super) struct Found {
-    /// In metadata.
+    /// The name in metadata.
     pub name: String,
-    /// In errors.
+    /// The name in errors.
     pub location: String,
     pub file: VerifiedFile,
 }
@@ -84,7 +84,7 @@ pub(super) struct Found {
 impl Opener<'_> {
     fn path(&self, path: &Path) -> Result<Source, SourceError> {
         let location = path.display().to_string();
-        // Not of the opened file: opening a pipe would wait for its writer.
+        // Checks the path before opening it, because opening a pipe would block.
         let metadata = std::fs::metadata(path).map_err(unreadable(path))?;
         if metadata.is_dir() {
             if self.pin.sha256.is_some() && self.pin.h1.is_none() {
@@ -110,7 +110,7 @@ impl Opener<'_> {
         self.archive(self.local(path)?)
     }
 
-    /// A file of this machine.
+    /// Opens a file on this machine.
     pub(super) fn local(&self, path: &Path) -> Result<Found, SourceError> {
         let (location, name) = (path.display().to_string(), name_of(path));
         let metadata = std::fs::metadata(path).map_err(unreadable(path))?;
@@ -204,10 +204,10 @@ impl Opener<'_> {
                 module: module.clone(),
                 list,
             };
-            let (error, is_missing) = match entry.place {
-                Place::Off => (off("off"), true),
-                Place::Direct => (off("direct"), true),
-                Place::Proxy(base) => match self.module_at(&base) {
+            let (error, is_missing) = match entry.target {
+                ProxyTarget::Off => (off("off"), true),
+                ProxyTarget::Direct => (off("direct"), true),
+                ProxyTarget::Proxy(base) => match self.module_at(&base) {
                     Ok(source) => return Ok(source),
                     Err(error) => {
                         let is_missing = error.kind() == ErrorKind::NotFound;
@@ -217,7 +217,7 @@ impl Opener<'_> {
             };
             let is_final =
                 error.kind() == ErrorKind::Cancelled || !(is_missing || entry.on_any_error);
-            // As the go command, tell of a proxy that failed before one without the module.
+            // Like the go command, prefer the error of a proxy that failed to one without the module.
             if worst.is_none() || !is_missing {
                 worst = Some(error);
             }
@@ -235,7 +235,7 @@ impl Opener<'_> {
             toolchain::MODULE,
             toolchain::escape(&version)
         ))?;
-        // A module's version never changes.
+        // The content of a module's version never changes.
         let cached = match self.ctx.cache {
             Some(cache) => cache.get_by_url(&url.key(), self.ctx.progress)?,
             None => None,
@@ -265,7 +265,7 @@ impl Opener<'_> {
         let progress = self.ctx.progress;
         let file = match (self.ctx.cache, url.local_path()) {
             (Some(cache), _) => self.ctx.http.download(url, sha256, cache, progress),
-            // A local file needs no place of its own.
+            // A local file does not need the cache.
             (None, Some(_)) => crate::http::read_local(url, sha256, progress),
             (None, None) => {
                 return Err(SourceError::NoCache {
@@ -279,7 +279,7 @@ impl Opener<'_> {
         })
     }
 
-    /// The pinned digest as far as it is a zip's.
+    /// Returns the pinned digest if it applies to a zip.
     fn zip_pin(&self) -> Option<Sha256> {
         match self.pin.h1 {
             Some(_) => None,
@@ -303,7 +303,7 @@ impl Opener<'_> {
         }
     }
 
-    /// Tells the form by the first bytes: `\x1f\x8b` (RFC 1952, 2.3.1), `PK\3\4`
+    /// Detects the form by the first bytes: `\x1f\x8b` (RFC 1952, 2.3.1), `PK\3\4`
     /// (APPNOTE.TXT 4.3.7).
     fn archive(&self, found: Found) -> Result<Source, SourceError> {
         let Found {
@@ -345,7 +345,7 @@ impl Opener<'_> {
     }
 }
 
-/// What metadata calls a URL's file: local paths do not belong there.
+/// Returns the name of a URL's file for metadata, without local paths.
 pub(super) fn public_name(url: &Url) -> String {
     match url.local_path() {
         Some(_) => url.file_name(),
@@ -353,7 +353,7 @@ pub(super) fn public_name(url: &Url) -> String {
     }
 }
 
-/// What metadata calls a local file or directory.
+/// Returns the name of a local file or directory for metadata.
 fn name_of(path: &Path) -> String {
     let name = path.file_name();
     name.map_or_else(|| "/".into(), |name| name.to_string_lossy().into_owned())

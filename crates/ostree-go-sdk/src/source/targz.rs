@@ -1,4 +1,4 @@
-//! Gzip-compressed tar archives, as a stream.
+//! Gzip-compressed tar archives, read as a stream.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
@@ -6,19 +6,19 @@ use std::io::{self, BufRead, BufReader, Read};
 use flate2::bufread::GzDecoder;
 use tar::{Archive, EntryType};
 
-use super::content::whole;
+use super::content::read_whole;
 use super::meter::{HEADERS, Meter, Metered};
 use super::tree::Tree;
 use super::{Entry, EntryProblem, FileContent, SourceError, Visit};
 
-/// A block of a tar archive. Two blocks of zeros end it (POSIX.1-2017, pax, "ustar
+/// Size of a block in a tar archive. Two blocks of zeros end it (POSIX.1-2017, pax, "ustar
 /// Interchange Format").
 const BLOCK: usize = 512;
 
-/// How much is decoded at once.
+/// Buffer size for decoding, in bytes.
 const PIECE: usize = 1 << 18;
 
-/// Goes through a compressed archive, to the last byte of `file`.
+/// Visits the entries of a compressed archive and reads up to the last byte of `file`.
 pub fn read<E: From<SourceError>>(
     file: impl BufRead,
     tree: Tree<'_>,
@@ -27,12 +27,12 @@ pub fn read<E: From<SourceError>>(
     let members = Members {
         current: Some(GzDecoder::new(file)),
     };
-    // Decoding in large pieces is faster than in as many bytes as a header or a file has.
+    // Decoding large pieces is faster than decoding each header and content separately.
     read_tar(BufReader::with_capacity(PIECE, members), tree, visit)
 }
 
-/// The content of all members of a gzip file (RFC 1952, 2.2: they simply follow one
-/// another), with their checksums checked.
+/// A reader of all members of a gzip file (RFC 1952, 2.2: they are concatenated) that verifies
+/// their checksums.
 struct Members<R> {
     current: Option<GzDecoder<R>>,
 }
@@ -49,7 +49,7 @@ impl<R: BufRead> Read for Members<R> {
             };
             match file.fill_buf()?.first() {
                 None => break,
-                // What each member begins with (RFC 1952, 2.3.1).
+                // First byte of the magic number of a member (RFC 1952, 2.3.1).
                 Some(0x1f) => self.current = Some(GzDecoder::new(file)),
                 Some(_) => return Err(io::Error::other(Garbage)),
             }
@@ -58,12 +58,12 @@ impl<R: BufRead> Read for Members<R> {
     }
 }
 
-/// Says that something follows the end of an archive.
+/// The error for bytes after the end of an archive.
 #[derive(Debug, thiserror::Error)]
 #[error("there are bytes after the end")]
 pub struct Garbage;
 
-/// Goes through an archive, to the end of `stream`.
+/// Visits the entries of an archive and reads to the end of `stream`.
 pub fn read_tar<E: From<SourceError>>(
     stream: impl Read,
     mut tree: Tree<'_>,
@@ -111,8 +111,8 @@ pub fn read_tar<E: From<SourceError>>(
         match kind {
             EntryType::Regular => {
                 let path = tree.file(&bytes, size).map_err(|p| refuse(&tree, p))?;
-                whole((location, &name), size, &mut entry, |content| {
-                    let content = FileContent::Now(content);
+                read_whole((location, &name), size, &mut entry, |content| {
+                    let content = FileContent::Stream(content);
                     visit(Entry::File {
                         path,
                         size,
@@ -133,7 +133,7 @@ pub fn read_tar<E: From<SourceError>>(
                 let (path, target) = link.map_err(|p| refuse(&tree, p))?;
                 visit(Entry::HardLink { path, target })?;
             }
-            // A header for the whole archive: a comment.
+            // A global header with only comments.
             _ => {}
         }
         last = Some(name);
@@ -147,13 +147,13 @@ pub fn read_tar<E: From<SourceError>>(
     end.map_err(|error| failed(last.as_deref(), error).into())
 }
 
-/// What is wrong with an entry, whatever its name and target are.
+/// Returns the problem with an entry's header, apart from its name and target.
 fn header_problem<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Option<EntryProblem>> {
     let kind = entry.header().entry_type();
     let size = entry.size();
     let mode = entry.header().mode()? & 0o7777;
     Ok(match kind {
-        // The decoder would take the records of this one into memory.
+        // The decoder would read these records into memory.
         EntryType::XGlobalHeader if size > HEADERS => {
             Some(EntryProblem::Headers { limit: HEADERS })
         }
@@ -175,8 +175,8 @@ fn header_problem<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Option<E
     })
 }
 
-/// Reads on behind the first of the two closing blocks: there must be the second, and
-/// nothing but zeros from there on (archives are padded to a multiple of some blocks).
+/// Reads the rest after the first of the two closing blocks, which must be zeros: the second
+/// closing block, and padding.
 fn read_end(stream: &mut impl Read) -> io::Result<()> {
     let mut buffer = [0; 16 * BLOCK];
     let mut filled = BLOCK;
@@ -190,18 +190,18 @@ fn read_end(stream: &mut impl Read) -> io::Result<()> {
     Ok(())
 }
 
-/// Records of a header for the whole archive that would change what its entries are.
+/// Returns whether a record of a global header changes names, targets or sizes of entries.
 fn changes_entries(key: &[u8]) -> bool {
     matches!(key, b"path" | b"linkpath" | b"size") || key.starts_with(b"GNU.sparse.")
 }
 
-/// Whether an entry's pax records, or the records it consists of, have such a key.
+/// Returns whether an entry's pax records contain a matching key.
 fn has_record<R: Read>(
     entry: &mut tar::Entry<'_, R>,
-    is_it: impl Fn(&[u8]) -> bool,
+    matches: impl Fn(&[u8]) -> bool,
 ) -> io::Result<bool> {
     for record in entry.pax_extensions()?.into_iter().flatten() {
-        if is_it(record?.key_bytes()) {
+        if matches(record?.key_bytes()) {
             return Ok(true);
         }
     }

@@ -1,4 +1,4 @@
-//! What a source has shown so far, and whether the next entry fits in.
+//! The entries of a source read so far, and the checks for the next one.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,10 @@ use super::{EntryProblem, Limits, SourceError};
 use crate::fs::path::TreePath;
 use crate::golang::toolchain;
 
-/// How many bytes all names of a source may have together. Go's have one million.
+/// Maximum total length of all names in bytes. Go's names have one million.
 const NAMES: u64 = 64 << 20;
 
-/// The entries of a source, by their paths in the SDK.
+/// The entries of a source, by path in the SDK.
 pub struct Tree<'a> {
     pub location: &'a str,
     pub limits: Limits,
@@ -21,11 +21,11 @@ pub struct Tree<'a> {
     bytes: u64,
 }
 
-/// The folder everything in an archive lies in.
+/// The folder that contains everything in an archive.
 enum Top {
-    /// There is none: it is a directory.
+    /// The source is a directory and has no top folder.
     None,
-    /// No entry has come yet.
+    /// The first entry has not been read yet.
     Unknown,
     Folder(String),
     Module,
@@ -33,7 +33,7 @@ enum Top {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Seen {
-    /// A folder that only other entries' names tell of.
+    /// A folder that is only implied by the names of other entries.
     Implied,
     Folder,
     File,
@@ -41,7 +41,7 @@ enum Seen {
 }
 
 impl<'a> Tree<'a> {
-    /// An empty tree. `module` is the folder a source of the module form must have.
+    /// Creates an empty tree. `module` is the required top folder for the module form.
     pub fn new(location: &'a str, limits: Limits, module: &'a str) -> Self {
         Self {
             location,
@@ -55,13 +55,13 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The same for a source whose entries have no common top folder.
+    /// Changes the tree to one for sources whose entries have no common top folder.
     pub fn without_top(mut self) -> Self {
         self.top = Top::None;
         self
     }
 
-    /// The error that names an entry.
+    /// Returns an error about an entry.
     pub fn refuse(&self, entry: &str, problem: EntryProblem) -> SourceError {
         SourceError::Entry {
             location: self.location.to_owned(),
@@ -70,19 +70,19 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// A folder, which may be the top folder itself, or above it.
+    /// Adds a folder, which may be the top folder or one of its parents.
     pub fn folder(&mut self, name: &[u8]) -> Result<(), EntryProblem> {
         let name = name.strip_suffix(b"/").unwrap_or(name);
-        let path = self.place(name)?;
+        let path = self.sdk_path(name)?;
         match &path {
             Some(path) => self.add(path, Seen::Folder),
             None => Ok(()),
         }
     }
 
-    /// A file.
+    /// Adds a file and returns its path.
     pub fn file(&mut self, name: &[u8], size: u64) -> Result<TreePath, EntryProblem> {
-        let path = self.place(name)?.ok_or(EntryProblem::NoTop)?;
+        let path = self.sdk_path(name)?.ok_or(EntryProblem::NoTop)?;
         self.add(&path, Seen::File)?;
         let limit = self.limits.bytes;
         self.bytes = self.bytes.saturating_add(size);
@@ -92,19 +92,19 @@ impl<'a> Tree<'a> {
         Ok(path)
     }
 
-    /// A symlink and its target.
+    /// Adds a symlink.
     pub fn symlink(
         &mut self,
         name: &[u8],
         target: &[u8],
     ) -> Result<(TreePath, String), EntryProblem> {
-        let path = self.place(name)?.ok_or(EntryProblem::NoTop)?;
+        let path = self.sdk_path(name)?.ok_or(EntryProblem::NoTop)?;
         let leaves = || EntryProblem::LinkLeaves {
             target: String::from_utf8_lossy(target).into_owned(),
         };
         let target = std::str::from_utf8(target).map_err(|_| leaves())?;
         path.resolve_link(target).map_err(|_| leaves())?;
-        // `..` behind a name goes up from where that name leads, if it is a link itself.
+        // `..` after a name is relative to that name's target if it is a link itself.
         let mut parts = target.split('/').skip_while(|part| *part == "..");
         if parts.any(|part| part == "..") {
             return Err(leaves());
@@ -113,15 +113,15 @@ impl<'a> Tree<'a> {
         Ok((path, target.to_owned()))
     }
 
-    /// A hard link and the file it names.
+    /// Adds a hard link to an earlier file.
     pub fn hard_link(
         &mut self,
         name: &[u8],
         target: &[u8],
     ) -> Result<(TreePath, TreePath), EntryProblem> {
-        let path = self.place(name)?.ok_or(EntryProblem::NoTop)?;
+        let path = self.sdk_path(name)?.ok_or(EntryProblem::NoTop)?;
         let target_path = self
-            .place(target)
+            .sdk_path(target)
             .ok()
             .flatten()
             .filter(|target| self.seen.get(target.as_str()) == Some(&Seen::File))
@@ -132,7 +132,7 @@ impl<'a> Tree<'a> {
         Ok((path, target_path))
     }
 
-    /// Counts an entry that is no part of the tree.
+    /// Counts an entry that is not part of the tree.
     pub fn count_other(&mut self) -> Result<(), EntryProblem> {
         self.others += 1;
         self.check_count()
@@ -146,8 +146,8 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// The path of an entry in the SDK; `None` for the top folder and what it lies in.
-    fn place(&mut self, name: &[u8]) -> Result<Option<TreePath>, EntryProblem> {
+    /// Returns the path of an entry in the SDK; `None` for the top folder and its parents.
+    fn sdk_path(&mut self, name: &[u8]) -> Result<Option<TreePath>, EntryProblem> {
         let path = TreePath::from_bytes(name).map_err(|e| EntryProblem::Path(e.problem))?;
         if let Top::None = self.top {
             return Ok(Some(path));

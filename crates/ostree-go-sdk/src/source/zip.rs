@@ -7,20 +7,20 @@ use std::io::{self, Read, Seek, SeekFrom};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, read::ZipReadOptions};
 
-use super::later::{Later, Positioned};
+use super::deferred::{DeferredContent, SharedFile};
 use super::tree::Tree;
 use super::{Entry, EntryProblem, FileContent, SourceError, Visit};
 
-/// The file type of a Unix mode, which zip keeps in the external attributes.
+/// The file type in a Unix mode, which zip keeps in the external attributes.
 const S_IFMT: u32 = 0o170_000;
 const S_IFDIR: u32 = 0o040_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFLNK: u32 = 0o120_000;
 
-/// The longest target of a symlink (Linux's `PATH_MAX`).
+/// Maximum length of a symlink's target (Linux's `PATH_MAX`).
 const LINK_TARGET: u64 = 4096;
 
-/// Goes through an archive, in the order of its directory.
+/// Visits the entries of an archive in the order of its central directory.
 pub fn read<E: From<SourceError>>(
     mut file: File,
     mut tree: Tree<'_>,
@@ -31,10 +31,11 @@ pub fn read<E: From<SourceError>>(
         SourceError::of_read(location, entry, error.into())
     };
     check_end(&mut file, location)?;
-    let mut archive = ZipArchive::new(Positioned::new(file)).map_err(|e| failed(None, e))?;
+    let mut archive = ZipArchive::new(SharedFile::new(file)).map_err(|e| failed(None, e))?;
     if archive.has_duplicate_names() {
         let start = archive.central_directory_start();
-        let name = twice(&mut archive.into_inner(), start).map_err(|e| failed(None, e.into()))?;
+        let name =
+            duplicate_name(&mut archive.into_inner(), start).map_err(|e| failed(None, e.into()))?;
         return Err(tree.refuse(&name, EntryProblem::Duplicate).into());
     }
     for index in 0..archive.len() {
@@ -43,7 +44,7 @@ pub fn read<E: From<SourceError>>(
         let name = String::from_utf8_lossy(&bytes).into_owned();
         let refuse = |tree: &Tree<'_>, problem| E::from(tree.refuse(&name, problem));
         let size = data.size();
-        // `unix_mode` would leave out the bits that are refused.
+        // `unix_mode` would drop the setuid, setgid and sticky bits, which must be detected.
         let mode = data.external_attributes() >> 16;
         check_method(data.encrypted(), data.compression()).map_err(|p| refuse(&tree, p))?;
         if mode & 0o7000 != 0 {
@@ -64,11 +65,11 @@ pub fn read<E: From<SourceError>>(
             (false, 0 | S_IFREG) => {
                 let path = tree.file(&bytes, size).map_err(|p| refuse(&tree, p))?;
                 drop(content);
-                let content = Later::zipped((location, name), size, &archive, index);
+                let content = DeferredContent::from_zip((location, name), size, &archive, index);
                 visit(Entry::File {
                     path,
                     size,
-                    content: FileContent::Later(content),
+                    content: FileContent::Deferred(content),
                 })?;
             }
             (false, S_IFLNK) => {
@@ -84,7 +85,7 @@ pub fn read<E: From<SourceError>>(
             _ => return Err(refuse(&tree, EntryProblem::Special)),
         }
     }
-    // Overlapping entries, and entries that the directory does not list.
+    // Detects overlapping entries, and entries that are not in the central directory.
     archive
         .validate_header_consistency()
         .map_err(|e| failed(None, e))?;
@@ -103,7 +104,7 @@ fn check_method(encrypted: bool, method: CompressionMethod) -> Result<(), EntryP
     }
 }
 
-/// Makes sure that the file ends where the archive does.
+/// Checks that the file ends where the archive does.
 ///
 /// Source: APPNOTE.TXT 4.3.16: the end of central directory record has 22 bytes, begins
 /// with `PK\5\6` and ends with the length of the comment that follows it.
@@ -116,7 +117,7 @@ fn check_end(file: &mut (impl Read + Seek), location: &str) -> Result<(), Source
     let mut bytes = Vec::new();
     file.take(tail).read_to_end(&mut bytes).map_err(damaged)?;
     file.rewind().map_err(damaged)?;
-    let mut is_there = false;
+    let mut is_found = false;
     for (at, record) in bytes.windows(RECORD).enumerate().rev() {
         if !record.starts_with(b"PK\x05\x06") {
             continue;
@@ -125,22 +126,22 @@ fn check_end(file: &mut (impl Read + Seek), location: &str) -> Result<(), Source
         if at + RECORD + comment == bytes.len() {
             return Ok(());
         }
-        is_there = true;
+        is_found = true;
     }
     let location = location.to_owned();
     let entry = None;
-    Err(if is_there {
+    Err(if is_found {
         SourceError::TrailingGarbage { location, entry }
     } else {
         SourceError::Truncated { location, entry }
     })
 }
 
-/// A name that the central directory at `start` has twice.
+/// Returns a name that occurs twice in the central directory at `start`.
 ///
 /// Source: APPNOTE.TXT 4.3.12: a header has 46 bytes, begins with `PK\1\2` and holds the
 /// lengths of name, extra field and comment, which follow it, at 28, 30 and 32.
-fn twice(file: &mut (impl Read + Seek), start: u64) -> io::Result<String> {
+fn duplicate_name(file: &mut (impl Read + Seek), start: u64) -> io::Result<String> {
     let mut names = HashSet::new();
     file.seek(SeekFrom::Start(start))?;
     loop {

@@ -1,4 +1,4 @@
-//! Nodes into Rust values, by way of serde; errors say where.
+//! Deserialization of nodes with serde; errors contain the position.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -12,14 +12,16 @@ use serde::forward_to_deserialize_any;
 use super::error::{TreefileError, TreefileProblem as Problem};
 use super::node::{Key, Mark, Node, Value, is_null};
 
-/// A newtype struct of this name is given the bytes of a path below the treefile's folder.
+/// Name of newtype structs that receive the bytes of a path, resolved against the treefile's
+/// folder.
 pub(super) const LOCAL_PATH: &str = "$local-path";
 
-/// The same, but a map is given as one, and the text of a URL as it is.
-pub(super) const PLACE: &str = "$place";
+/// Name of newtype structs that receive a map, the text of a URL, or else a path as for
+/// [`LOCAL_PATH`].
+pub(super) const LOCATION: &str = "$location";
 
 impl Node {
-    /// This node as a Rust value.
+    /// Deserializes this node.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, TreefileError> {
         T::deserialize(De(self)).map_err(|error| error.at(&self.mark))
     }
@@ -27,7 +29,7 @@ impl Node {
 
 impl de::Error for TreefileError {
     fn custom<T: Display>(message: T) -> Self {
-        Self::unplaced(Problem::Value(message.to_string()))
+        Self::without_position(Problem::Value(message.to_string()))
     }
 
     fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -35,21 +37,21 @@ impl de::Error for TreefileError {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self::unplaced(Problem::UnknownKey {
+        Self::without_position(Problem::UnknownKey {
             found: field.to_owned(),
             expected: expected.iter().map(ToString::to_string).collect(),
         })
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::unplaced(Problem::MissingKey(field))
+        Self::without_position(Problem::MissingKey(field))
     }
 }
 
 struct De<'a>(&'a Node);
 
 impl<'a> De<'a> {
-    /// The text of a scalar.
+    /// Returns the text of a scalar.
     fn text(&self, expected: &str) -> Result<&'a str, TreefileError> {
         match &self.0.value {
             Value::Scalar { text, plain } if !(*plain && is_null(text)) => Ok(text),
@@ -58,7 +60,7 @@ impl<'a> De<'a> {
     }
 }
 
-/// Deserializes any integer type by way of the scalar's text.
+/// Deserializes integers by parsing the scalar's text.
 macro_rules! integers {
     ($($method:ident => $visit:ident),*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TreefileError> {
@@ -74,8 +76,8 @@ macro_rules! integers {
 impl<'de> de::Deserializer<'de> for De<'de> {
     type Error = TreefileError;
 
-    /// What a scalar without quotes stands for: null, a boolean, a whole number, else its
-    /// text. A number with a fraction stays text, so that `1.20` is not 1.2.
+    /// Deserializes a plain scalar as null, boolean or integer if it is one, else as text.
+    /// Decimal fractions stay text, so that `1.20` does not become 1.2.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TreefileError> {
         let (text, plain) = match &self.0.value {
             Value::List(_) => return self.deserialize_seq(visitor),
@@ -132,12 +134,12 @@ impl<'de> de::Deserializer<'de> for De<'de> {
     ) -> Result<V::Value, TreefileError> {
         match (name, &self.0.value) {
             (LOCAL_PATH, _) => {}
-            (PLACE, Value::Map(_)) => return self.deserialize_map(visitor),
-            (PLACE, Value::Scalar { text, .. }) if text.contains("://") => {
+            (LOCATION, Value::Map(_)) => return self.deserialize_map(visitor),
+            (LOCATION, Value::Scalar { text, .. }) if text.contains("://") => {
                 return visitor.visit_borrowed_str(text);
             }
-            (PLACE, Value::Scalar { .. }) => {}
-            (PLACE, _) => return Err(self.0.unexpected("a path, a URL or a map")),
+            (LOCATION, Value::Scalar { .. }) => {}
+            (LOCATION, _) => return Err(self.0.unexpected("a path, a URL or a map")),
             _ => return visitor.visit_newtype_struct(self),
         }
         let text = self.text("a path")?;
@@ -233,13 +235,13 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
             Some((key, node)) => seed
                 .deserialize(De(node))
                 .map_err(|error| error.at(&node.mark).in_key(&key.text)),
-            // serde asks for a key before its value.
+            // serde requests the key before its value.
             None => seed.deserialize(().into_deserializer()),
         }
     }
 }
 
-/// The error for a value that is well-placed but not right.
-pub(super) fn wrong(mark: &Mark, message: impl Display) -> TreefileError {
+/// Returns an error for a value of the right type that is invalid.
+pub(super) fn invalid_value(mark: &Mark, message: impl Display) -> TreefileError {
     TreefileError::new(mark, Problem::Value(message.to_string()))
 }

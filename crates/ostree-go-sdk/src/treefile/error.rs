@@ -1,4 +1,4 @@
-//! What is wrong with a treefile, and where.
+//! Errors in treefiles, with their position.
 
 use std::fmt;
 use std::io;
@@ -8,16 +8,17 @@ use std::sync::Arc;
 use super::node::Mark;
 use crate::kind::ErrorKind;
 
-/// What is wrong with a treefile, and where.
+/// An error in a treefile, with its position.
 ///
-/// Shown as `FILE:LINE: KEY: PROBLEM`, with the parts that are known.
+/// Displayed as `FILE:LINE: KEY: PROBLEM`; unknown parts are left out.
 #[derive(Debug)]
 pub struct TreefileError(Box<Detail>);
 
 #[derive(Debug)]
 struct Detail {
     mark: Option<Mark>,
-    /// From the top of the file to the key; built from the inside out, so reversed.
+    /// The path of the key, innermost segment first, because errors gain segments on their way
+    /// out.
     key: Vec<Segment>,
     problem: TreefileProblem,
 }
@@ -28,7 +29,7 @@ enum Segment {
     Index(usize),
 }
 
-/// What is wrong with a treefile.
+/// The problem with a treefile.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TreefileProblem {
@@ -38,98 +39,98 @@ pub enum TreefileProblem {
     /// A treefile that this one includes cannot be read.
     #[error("cannot read the included treefile `{}`", clean(&file.to_string_lossy()))]
     Include {
-        /// The file that was looked for.
+        /// The path of the included file.
         file: PathBuf,
-        /// Why it cannot be read.
+        /// The cause.
         source: io::Error,
     },
-    /// A treefile includes itself, over these files.
+    /// A treefile includes itself, directly or through others.
     #[error("a treefile includes itself: {}", chain(files))]
     IncludeCycle {
         /// The files, from the first to its second appearance.
         files: Vec<PathBuf>,
     },
-    /// More files are included than a treefile may have.
+    /// Too many files are included.
     #[error("more than {limit} treefiles are included")]
     TooManyIncludes {
-        /// How many there may be.
+        /// The maximum number of files.
         limit: usize,
     },
-    /// The text, or what its variables expand to, is too long.
+    /// The text, or its expansion, is too long.
     #[error("{what} is longer than {limit} bytes")]
     TooLarge {
-        /// What is too long.
+        /// The description of what is too long.
         what: &'static str,
-        /// How long it may be.
+        /// The maximum length in bytes.
         limit: usize,
     },
     /// Maps and lists, or variables, are nested too deeply.
     #[error("{what} are nested more than {limit} deep")]
     TooDeep {
-        /// What is nested.
+        /// The description of what is nested.
         what: &'static str,
-        /// How deep it may go.
+        /// The maximum depth.
         limit: usize,
     },
-    /// It is neither YAML nor JSON.
+    /// The text is neither YAML nor JSON.
     #[error("not well-formed YAML: {0}")]
     Syntax(String),
-    /// A part of YAML that treefiles do not use.
+    /// The text uses a feature of YAML that treefiles do not support.
     #[error("{0} are not supported in a treefile")]
     Unsupported(&'static str),
-    /// One map has a key twice.
+    /// A key occurs twice in one map.
     #[error("the key `{}` is already set on line {first}", clean(key))]
     DuplicateKey {
         /// The key.
         key: String,
-        /// The line that set it first.
+        /// The line that first sets the key.
         first: usize,
     },
-    /// A key that treefiles do not know.
+    /// The key is unknown.
     #[error("unknown key `{}`", clean(found))]
     UnknownKey {
-        /// The key as given.
+        /// The unknown key.
         found: String,
-        /// The keys that may stand there.
+        /// The keys that are allowed there.
         expected: Vec<String>,
     },
-    /// A key that has to be set is not.
+    /// A required key is missing.
     #[error("the key `{0}` is missing")]
     MissingKey(&'static str),
-    /// A value is not what its key takes.
+    /// The value of a key is invalid.
     #[error("{0}")]
     Value(String),
-    /// A variable that is not known, or not here.
+    /// The variable is unknown, or not available at this position.
     #[error("unknown variable `${{{}}}`", clean(found))]
     UnknownVariable {
-        /// The variable as given.
+        /// The unknown variable.
         found: String,
-        /// The variables that are known here.
+        /// The variables that are available there.
         expected: Vec<String>,
     },
-    /// Variables are made from each other in a circle.
+    /// A variable refers to itself, directly or through others.
     #[error("a variable is made from itself: {}", names.join(" → "))]
     VariableCycle {
         /// The variables, from the first to its second appearance.
         names: Vec<String>,
     },
-    /// A release was asked for that the treefile does not make.
+    /// The treefile has no release for the requested architecture.
     #[error("no release for {found}, expected one of the treefile's arches: {expected}")]
     NoSuchArch {
-        /// The architecture that was asked for.
+        /// The requested architecture.
         found: crate::arch::Arch,
-        /// The architectures it has, separated by commas.
+        /// The architectures of the treefile, separated by commas.
         expected: String,
     },
 }
 
 impl TreefileError {
     pub(super) fn new(mark: &Mark, problem: TreefileProblem) -> Self {
-        Self::unplaced(problem).at(mark)
+        Self::without_position(problem).at(mark)
     }
 
-    /// An error whose place is not known yet.
-    pub(super) fn unplaced(problem: TreefileProblem) -> Self {
+    /// Creates an error without a position.
+    pub(super) fn without_position(problem: TreefileProblem) -> Self {
         Self(Box::new(Detail {
             mark: None,
             key: Vec::new(),
@@ -137,36 +138,36 @@ impl TreefileError {
         }))
     }
 
-    /// An error of a whole file.
+    /// Creates an error that concerns the whole file.
     pub(super) fn of_file(file: &Path, problem: TreefileProblem) -> Self {
         Self::new(&Mark::of_file(&Arc::from(file)), problem)
     }
 
-    /// This error at `mark`, unless a place nearer to the fault is known.
+    /// Sets the position unless the error already has one, which is closer to the cause.
     pub(super) fn at(mut self, mark: &Mark) -> Self {
         self.0.mark.get_or_insert_with(|| mark.clone());
         self
     }
 
-    /// This error below the map key `key`.
+    /// Prepends the map key `key` to the path of the key.
     pub(super) fn in_key(mut self, key: impl Into<String>) -> Self {
         self.0.key.push(Segment::Key(key.into()));
         self
     }
 
-    /// This error below the list entry `index`.
+    /// Prepends the list index `index` to the path of the key.
     pub(super) fn in_index(mut self, index: usize) -> Self {
         self.0.key.push(Segment::Index(index));
         self
     }
 
-    /// The file it is in.
+    /// Returns the path of the file with the error.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.0.mark.as_ref().map(|mark| &*mark.file)
     }
 
-    /// The line in the file, from 1.
+    /// Returns the line number, from 1.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         self.0
@@ -176,14 +177,14 @@ impl TreefileError {
             .filter(|&line| line > 0)
     }
 
-    /// The column in the line, in characters from 1.
+    /// Returns the column in characters, from 1.
     #[must_use]
     pub fn column(&self) -> Option<usize> {
         self.line()?;
         self.0.mark.as_ref().map(|mark| mark.column)
     }
 
-    /// The key it is about: `layers.site.add-files[0].path`.
+    /// Returns the path of the key: `layers.site.add-files[0].path`.
     #[must_use]
     pub fn key(&self) -> Option<String> {
         let mut path = String::new();
@@ -202,17 +203,17 @@ impl TreefileError {
         Some(path).filter(|path| !path.is_empty())
     }
 
-    /// What is wrong.
+    /// Returns the problem.
     #[must_use]
     pub fn problem(&self) -> &TreefileProblem {
         &self.0.problem
     }
 
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match &self.0.problem {
-            // A text that is not UTF-8 was read well enough: it is the input that is wrong.
+            // Text that is not UTF-8 could be read, so that the input is wrong, not the I/O.
             TreefileProblem::Read(source) | TreefileProblem::Include { source, .. }
                 if source.kind() != io::ErrorKind::InvalidData =>
             {
@@ -222,15 +223,15 @@ impl TreefileError {
         }
     }
 
-    /// What may help: the name that was probably meant, or the names there are.
+    /// Returns a hint: the most similar known name, or all known names.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match &self.0.problem {
             TreefileProblem::UnknownKey { found, expected } => {
-                near_or_all(found, expected, "keys", |name| format!("`{name}`"))
+                suggest(found, expected, "keys", |name| format!("`{name}`"))
             }
             TreefileProblem::UnknownVariable { found, expected } => {
-                near_or_all(found, expected, "variables", |name| {
+                suggest(found, expected, "variables", |name| {
                     format!("`${{{name}}}`")
                 })
             }
@@ -257,13 +258,13 @@ impl fmt::Display for TreefileError {
 
 impl std::error::Error for TreefileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // The problem's own text is part of this error's.
+        // `Display` already contains the problem's own text.
         self.0.problem.source()
     }
 }
 
-/// "did you mean", or "expected one of" where nothing is near.
-fn near_or_all(
+/// Returns "did you mean …", or the list of known names if none is similar.
+fn suggest(
     found: &str,
     expected: &[String],
     what: &str,
@@ -296,7 +297,7 @@ fn chain(files: &[PathBuf]) -> String {
     clean(&names.join(" → "))
 }
 
-/// A text from a file, made fit for a message: no control characters, not endless.
+/// Makes text from a file safe for messages: escapes control characters and limits the length.
 pub(super) fn clean(text: &str) -> String {
     const LIMIT: usize = 200;
     let mut shown = String::new();

@@ -6,11 +6,11 @@ use super::variables::{Local, Variables};
 use crate::arch::Arch;
 use crate::version::GoVersion;
 
-/// The merged treefile as it reads for one architecture.
+/// Expands the merged treefile for one architecture.
 ///
-/// Variables are not looked for in `version`, `arches`, `timestamp` and `pin`, nor under
-/// unknown keys, which are reported as such later. `${layer}` is known in `layers` and
-/// `layer-ref`; in the latter it stays, as `${checksum}` does, until a layer is composed.
+/// `version`, `arches`, `timestamp` and `pin` are not expanded, nor are unknown keys, which
+/// are reported as such later. `${layer}` is available in `layers` and `layer-ref`; in the
+/// latter it stays, like `${checksum}`, until a layer is composed.
 pub(super) fn expand(root: &Node, arch: Arch, version: &GoVersion) -> Result<Node, TreefileError> {
     let variables = Variables::new(root, arch, version)?;
     let Value::Map(entries) = &root.value else {
@@ -73,7 +73,7 @@ impl Walk<'_> {
                     .variables
                     .expand(text, local)
                     .map_err(|error| error.at(&node.mark))?;
-                // What came out of a variable is text, even if it looks like a number.
+                // The expansion of a variable is text, even if it looks like a number.
                 let plain = *plain && expanded == *text;
                 Value::Scalar {
                     text: expanded,

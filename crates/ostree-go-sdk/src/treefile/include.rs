@@ -1,4 +1,4 @@
-//! Follows `include:` from file to file.
+//! Resolves `include:` across files.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -8,13 +8,13 @@ use super::error::{TreefileError, TreefileProblem as Problem};
 use super::merge::merge;
 use super::node::{Mark, Node, Value};
 
-/// How many files one treefile may consist of, each counted as often as it is included.
+/// Maximum number of files per treefile; a file included twice counts twice.
 const MAX_FILES: usize = 64;
 
 /// Reads a file's text.
 pub(super) type Load<'a> = dyn FnMut(&Path) -> io::Result<String> + 'a;
 
-/// `text` and all it includes as one tree without `include`.
+/// Merges `text` and all its includes into one tree without `include` keys.
 pub(super) fn assemble(
     text: &str,
     file: &Path,
@@ -30,25 +30,25 @@ pub(super) fn assemble(
 
 struct Assembly<'a, 'b> {
     load: &'a mut Load<'b>,
-    /// The files being read, from the outermost to the innermost.
+    /// The files being read, outermost first, to detect cycles.
     open: Vec<PathBuf>,
     files: usize,
 }
 
 impl Assembly<'_, '_> {
     fn tree(&mut self, text: &str, file: &Path) -> Result<Node, TreefileError> {
-        let mut own = Node::parse(text, &Arc::from(file))?;
-        if !matches!(own.value, Value::Map(_)) {
-            return Err(own.unexpected("a map"));
+        let mut root = Node::parse(text, &Arc::from(file))?;
+        if !matches!(root.value, Value::Map(_)) {
+            return Err(root.unexpected("a map"));
         }
-        let Some(include) = own.remove("include") else {
-            return Ok(own);
+        let Some(include) = root.remove("include") else {
+            return Ok(root);
         };
-        self.open.push(normal(file));
+        self.open.push(normalize(file));
         let mut base: Option<Node> = None;
-        for (name, mark) in names(&include).map_err(|error| error.in_key("include"))? {
+        for (name, mark) in include_names(&include).map_err(|error| error.in_key("include"))? {
             let folder = file.parent().unwrap_or("".as_ref());
-            let included = self.included(&folder.join(name), &mark)?;
+            let included = self.load_include(&folder.join(name), &mark)?;
             base = Some(match base {
                 Some(base) => merge(base, included),
                 None => included,
@@ -56,14 +56,14 @@ impl Assembly<'_, '_> {
         }
         self.open.pop();
         Ok(match base {
-            Some(base) => merge(base, own),
-            None => own,
+            Some(base) => merge(base, root),
+            None => root,
         })
     }
 
-    fn included(&mut self, file: &Path, mark: &Mark) -> Result<Node, TreefileError> {
+    fn load_include(&mut self, file: &Path, mark: &Mark) -> Result<Node, TreefileError> {
         let refuse = |problem| Err(TreefileError::new(mark, problem).in_key("include"));
-        let name = normal(file);
+        let name = normalize(file);
         if let Some(first) = self.open.iter().position(|open| *open == name) {
             let files = self.open.drain(first..).chain([name]).collect();
             return refuse(Problem::IncludeCycle { files });
@@ -79,7 +79,7 @@ impl Assembly<'_, '_> {
     }
 }
 
-fn names(include: &Node) -> Result<Vec<(String, Mark)>, TreefileError> {
+fn include_names(include: &Node) -> Result<Vec<(String, Mark)>, TreefileError> {
     let name = |node: &Node| match &node.value {
         Value::Scalar { text, .. } if !text.is_empty() && !text.contains('\0') => {
             Ok((text.clone(), node.mark.clone()))
@@ -97,8 +97,8 @@ fn names(include: &Node) -> Result<Vec<(String, Mark)>, TreefileError> {
     }
 }
 
-/// A path without `.` components, and without `..` where the folder before it is named.
-fn normal(path: &Path) -> PathBuf {
+/// Removes `.` components, and `..` components that follow a named folder.
+fn normalize(path: &Path) -> PathBuf {
     let mut parts: Vec<Component<'_>> = Vec::new();
     for part in path.components() {
         match (part, parts.last()) {

@@ -1,21 +1,21 @@
-//! How an including treefile and the ones it includes become one.
+//! Merges an including treefile with the files that it includes.
 
 use std::collections::BTreeMap;
 
 use super::node::{Key, Node, Value};
 
-/// Lays `over` (the including file) over `base` (what it includes).
+/// Merges `over` (the including file) over `base` (the included files).
 ///
-/// - Maps merge key by key. Keys of `base` keep their place, and new ones follow in
-///   their own order: in `layers`, where the first match wins, the included layers
+/// - Maps are merged key by key. Keys of `base` keep their position, and new keys follow in
+///   the order of `over`: in `layers`, where the first match wins, the included layers
 ///   stay first.
 /// - Scalars: `over` wins.
-/// - Lists: `over` replaces, but for `exclude` and every layer's `add-files`, where its
-///   entries follow those of `base`. (rpm-ostree appends all lists; an SDK's sources,
+/// - Lists: `over` replaces `base`, except for `exclude` and every layer's `add-files`, where
+///   the entries of `over` are appended. (rpm-ostree appends all lists; an SDK's sources,
 ///   arches and channels are alternatives or complete sets, not collections.)
-/// - Where the two are not of one kind, `over` wins.
+/// - If the types differ, `over` wins.
 ///
-/// It is associative as long as no key changes its kind from file to file.
+/// Merging is associative as long as each key has the same type in every file.
 pub(super) fn merge(base: Node, over: Node) -> Node {
     merge_at(&mut Vec::new(), base, over)
 }
@@ -65,7 +65,7 @@ fn merge_maps(
         .collect()
 }
 
-/// Whether the list at this path is a collection that including files add to.
+/// Returns whether lists at this path are appended to rather than replaced.
 fn appends(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     matches!(path[..], ["exclude"] | ["layers", _, "add-files"])

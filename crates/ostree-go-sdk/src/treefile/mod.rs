@@ -1,10 +1,10 @@
 //! Treefiles: the declarative input of a compose.
 //!
-//! A treefile is YAML or JSON in the style of rpm-ostree's. It is read in four steps:
-//! each file becomes a tree of nodes that know their line, included files are merged
-//! below the files that include them, variables are expanded for each architecture, and
-//! what comes out is checked and typed. All of it happens in [`Treefile::parse`], so that
-//! a treefile that was accepted has no mistake left to be found during a compose.
+//! A treefile is YAML or JSON in the style of rpm-ostree's. Reading one takes four steps: each
+//! file is parsed into a tree of nodes with line numbers, the including file is merged over
+//! the files that it includes, variables are expanded for each architecture, and the result is
+//! checked and converted to types. [`Treefile::parse`] does all of them, so that an accepted
+//! treefile has no mistake that a compose would only find later.
 
 mod de;
 mod error;
@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 pub use error::{TreefileError, TreefileProblem};
 pub use release::{
-    AddContent, AddFile, ArchTreefile, LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmPlace,
+    AddContent, AddFile, ArchTreefile, LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmLocation,
     SourceSpec,
 };
 
@@ -38,18 +38,18 @@ use crate::version::GoVersion;
 use node::Node;
 use value::Text;
 
-/// A treefile: merged with what it includes, expanded and checked.
+/// A treefile, merged with its includes, expanded and checked.
 #[derive(Debug, Clone)]
 pub struct Treefile {
-    /// Where it is from, for errors.
+    /// The path of the treefile, for error messages.
     file: PathBuf,
     version: GoVersion,
     arches: Vec<Arch>,
-    /// One for each of `arches`.
+    /// The release of each architecture, in the order of `arches`.
     releases: Vec<ArchTreefile>,
 }
 
-/// Treefiles are equal that say the same, wherever they are from.
+/// Compares the contents; the paths of the treefiles do not count.
 impl PartialEq for Treefile {
     fn eq(&self, other: &Self) -> bool {
         self.version == other.version
@@ -59,10 +59,10 @@ impl PartialEq for Treefile {
 }
 
 impl Treefile {
-    /// Reads a treefile and what it includes.
+    /// Reads a treefile and the files that it includes.
     ///
     /// # Errors
-    /// When a file cannot be read, or as [`Treefile::parse`].
+    /// Returns an error if a file cannot be read, and those of [`Treefile::parse`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, TreefileError> {
         let path = path.as_ref();
         let text = read(path)
@@ -70,12 +70,14 @@ impl Treefile {
         Self::parse(&text, path, &mut read)
     }
 
-    /// Reads a treefile from its text; `file` is where the text is from, and `load` reads
-    /// the files it includes, which are named relative to `file`'s folder.
+    /// Parses a treefile from its text.
+    ///
+    /// `file` is the path of the text; it appears in errors, and relative paths are resolved
+    /// against its folder. `load` returns the text of an included file.
     ///
     /// # Errors
-    /// When the treefile or one it includes is not right; the error says where. When
-    /// `load` fails.
+    /// Returns an error if the treefile or an included one is invalid, with the file, line and
+    /// key, and if `load` fails.
     pub fn parse(
         text: &str,
         file: &Path,
@@ -107,28 +109,28 @@ impl Treefile {
         })
     }
 
-    /// The SDK's version.
+    /// Returns the version of the SDK.
     #[must_use]
     pub fn version(&self) -> &GoVersion {
         &self.version
     }
 
-    /// The architectures to compose a release for, in the order of [`Arch::ALL`].
+    /// Returns the architectures to compose a release for, in the order of [`Arch::ALL`].
     #[must_use]
     pub fn arches(&self) -> &[Arch] {
         &self.arches
     }
 
-    /// The release of each architecture, in the order of [`Treefile::arches`].
+    /// Returns the release of each architecture, in the order of [`Treefile::arches`].
     #[must_use]
     pub fn releases(&self) -> &[ArchTreefile] {
         &self.releases
     }
 
-    /// The treefile as it reads for one architecture.
+    /// Returns the treefile, expanded for one architecture.
     ///
     /// # Errors
-    /// When it is not one of the treefile's.
+    /// Returns [`TreefileProblem::NoSuchArch`] if the treefile does not list `arch`.
     pub fn for_arch(&self, arch: Arch) -> Result<&ArchTreefile, TreefileError> {
         let release = self.releases.iter().find(|release| release.arch == arch);
         release.ok_or_else(|| {
@@ -141,14 +143,14 @@ impl Treefile {
         })
     }
 
-    /// The JSON Schema of a treefile.
+    /// Returns the JSON Schema of treefiles.
     #[must_use]
     pub fn json_schema() -> serde_json::Value {
         schema::json_schema()
     }
 }
 
-/// A file's text, up to one byte more than is accepted.
+/// Reads a file's text, at most one byte more than the size limit.
 fn read(path: &Path) -> io::Result<String> {
     let limit = u64::try_from(node::MAX_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
@@ -157,7 +159,7 @@ fn read(path: &Path) -> io::Result<String> {
         .read_to_end(&mut bytes)?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
-        // A text that was cut within a character is too long in any case.
+        // Text that was cut within a character exceeds the limit anyway.
         Err(error) if error.as_bytes().len() > node::MAX_BYTES => {
             Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
         }
@@ -178,27 +180,27 @@ fn arches(root: &Node) -> Result<Vec<Arch>, TreefileError> {
     Ok(wanted.collect())
 }
 
-/// No ref may stand for two architectures.
+/// Checks that no ref belongs to two architectures.
 fn check_refs(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileError> {
     let mut owners = BTreeMap::new();
     for release in releases {
-        let own = std::iter::once(("ref", &release.release_ref));
+        let release_ref = std::iter::once(("ref", &release.release_ref));
         let channels = release.channels.iter().map(|channel| ("channels", channel));
-        for (key, name) in own.chain(channels) {
+        for (key, name) in release_ref.chain(channels) {
             if let Some(first) = owners.insert(name, release.arch) {
                 let mark = root.get(key).map_or(&root.mark, |node| &node.mark);
                 let message = format!(
-                    "`{name}` stands for {first} and {}, expected `${{basearch}}` in it",
+                    "`{name}` is the ref of both {first} and {}, expected `${{basearch}}` in it",
                     release.arch
                 );
-                return Err(de::wrong(mark, message).in_key(key));
+                return Err(de::invalid_value(mark, message).in_key(key));
             }
         }
     }
     Ok(())
 }
 
-/// A layer that is the same for every architecture has to be written so.
+/// Checks that layers marked `noarch` are the same for every architecture.
 fn check_noarch(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileError> {
     let Some((first, others)) = releases.split_first() else {
         return Ok(());
@@ -214,7 +216,7 @@ fn check_noarch(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileEr
                 "the layer is noarch, but differs between {} and {}",
                 first.arch, other.arch
             );
-            let error = de::wrong(mark, message);
+            let error = de::invalid_value(mark, message);
             return Err(error.in_key(&layer.name).in_key("layers"));
         }
     }

@@ -1,4 +1,4 @@
-//! YAML and JSON text as a tree whose every part knows where it was written.
+//! A tree of YAML or JSON nodes, each with its position in the file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,19 +8,19 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use super::error::{TreefileError, TreefileProblem as Problem, clean};
 
-/// The longest text that is read.
+/// Maximum size of a treefile in bytes.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
-/// How deep maps and lists may be nested.
+/// Maximum nesting depth of maps and lists.
 const MAX_DEPTH: usize = 32;
 
-/// A place in a file.
+/// A position in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
     pub file: Arc<Path>,
-    /// From 1; 0 stands for the whole file.
+    /// Line number from 1; 0 means the whole file.
     pub line: usize,
-    /// In characters, from 1.
+    /// Column in characters, from 1.
     pub column: usize,
 }
 
@@ -34,26 +34,28 @@ impl Mark {
     }
 }
 
-/// A value and its place.
+/// A value and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
     pub mark: Mark,
     pub value: Value,
 }
 
-/// A scalar keeps its text: `1.20` is never a number on its way to a version.
+/// The value of a node.
+///
+/// Scalars keep their text, so that the version `1.20` is never read as the number 1.2.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Scalar {
         text: String,
-        /// Written without quotes, so that it may stand for a number, a boolean or null.
+        /// Whether the scalar has no quotes and may therefore be a number, a boolean or null.
         plain: bool,
     },
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
 
-/// A map's key and its place.
+/// A key of a map and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Key {
     pub text: String,
@@ -61,7 +63,7 @@ pub(super) struct Key {
 }
 
 impl Node {
-    /// Reads the one YAML document in `text`.
+    /// Parses `text`, which must hold exactly one YAML document.
     pub fn parse(text: &str, file: &Arc<Path>) -> Result<Self, TreefileError> {
         let whole = Mark::of_file(file);
         if text.len() > MAX_BYTES {
@@ -97,7 +99,7 @@ impl Node {
         }
     }
 
-    /// The value of a map's key.
+    /// Returns the value of a key, if this is a map with that key.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.value {
             Value::Map(entries) => entries
@@ -108,7 +110,7 @@ impl Node {
         }
     }
 
-    /// Takes a key out of a map.
+    /// Removes a key from a map and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<Self> {
         let Value::Map(entries) = &mut self.value else {
             return None;
@@ -117,7 +119,7 @@ impl Node {
         Some(entries.remove(index).1)
     }
 
-    /// What it is, for "expected …, found …".
+    /// Describes the value for messages of the form "expected …, found …".
     pub fn describe(&self) -> String {
         match &self.value {
             Value::Scalar { text, plain: true } if is_null(text) => "nothing".to_owned(),
@@ -128,14 +130,14 @@ impl Node {
         }
     }
 
-    /// The error for a node that is not what its place takes.
+    /// Returns an error that says that something else was expected here.
     pub fn unexpected(&self, expected: &str) -> TreefileError {
         let message = format!("expected {expected}, found {}", self.describe());
         TreefileError::new(&self.mark, Problem::Value(message))
     }
 }
 
-/// Whether a scalar without quotes stands for null (YAML 1.2's core schema).
+/// Returns whether an unquoted scalar means null in YAML 1.2's core schema.
 pub(super) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }

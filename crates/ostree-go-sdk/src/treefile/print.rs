@@ -1,17 +1,17 @@
-//! Expanded treefiles as JSON: to be shown, and to see whether one has changed.
+//! Expanded treefiles as JSON, for display and for detecting changes.
 
 use serde_json::{Map, Value, json};
 
-use super::{AddContent, ArchTreefile, LayerSpec, RpmFile, RpmPlace, SourceSpec, Treefile};
+use super::{AddContent, ArchTreefile, LayerSpec, RpmFile, RpmLocation, SourceSpec, Treefile};
 use crate::fs::path::TreePath;
 use crate::id::RefName;
 
 impl Treefile {
-    /// The merged treefile, expanded for each of its architectures: a map from basearch
-    /// to a treefile of its own, which when parsed gives the same release.
+    /// Returns the merged and expanded treefile: a map from architecture to a treefile of its
+    /// own that gives the same release when parsed.
     ///
-    /// Local paths are shown as they were resolved, not relative to the file that wrote
-    /// them; a `$` in a text is shown as `$$`.
+    /// Local paths are printed as resolved, not relative to the file that wrote them; a `$` in
+    /// a text is printed as `$$`.
     #[must_use]
     pub fn expanded(&self) -> Value {
         let releases = self.releases.iter();
@@ -23,12 +23,12 @@ impl Treefile {
 }
 
 impl ArchTreefile {
-    /// Everything in it that decides the release's tree, metadata and refs, as JSON with
-    /// sorted keys: equal texts mean equal releases, given equal SDKs.
+    /// Returns everything that determines the release's tree, metadata and refs, as JSON with
+    /// sorted keys: given equal SDKs, equal texts mean equal releases.
     ///
-    /// Sources, pins, proxies and channels are not in it, nor are local paths: of a file
-    /// that is copied into the tree it says only that there is one, and its bytes have to
-    /// be compared beside it.
+    /// Sources, pins, proxies and channels are not included, nor are local paths: for a file
+    /// that is copied into the tree the text only records that there is one, and the caller
+    /// has to compare its bytes separately.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut json = self.to_json();
@@ -46,7 +46,7 @@ impl ArchTreefile {
         json.to_string()
     }
 
-    /// The release as a treefile.
+    /// Converts the release to a treefile.
     fn to_json(&self) -> Value {
         let sources: Vec<Value> = self.sources.iter().map(source).collect();
         let layers: Map<String, Value> = self
@@ -119,9 +119,9 @@ fn source(source: &SourceSpec) -> Value {
 }
 
 fn rpm(file: &RpmFile) -> Value {
-    let mut json = match &file.place {
-        RpmPlace::Path(path) => json!({ "path": escaped(&path.to_string_lossy()) }),
-        RpmPlace::Url(url) => json!({ "url": escaped(url) }),
+    let mut json = match &file.location {
+        RpmLocation::Path(path) => json!({ "path": escaped(&path.to_string_lossy()) }),
+        RpmLocation::Url(url) => json!({ "url": escaped(url) }),
     };
     if let Some(sha256) = file.sha256 {
         json["sha256"] = json!(sha256.to_string());
@@ -156,7 +156,7 @@ fn layer(layer: &LayerSpec) -> Value {
     })
 }
 
-/// The entries of every layer's `add-files`.
+/// Returns the entries of every layer's `add-files`.
 fn files_of(json: &mut Value) -> impl Iterator<Item = &mut Value> {
     let layers = json.get_mut("layers").and_then(Value::as_object_mut);
     layers
@@ -170,7 +170,7 @@ fn absolute(path: &TreePath) -> String {
     format!("/{}", escaped(path.as_str()))
 }
 
-/// A text that expands to `text`.
+/// Escapes `text`, so that it expands to itself.
 fn escaped(text: &str) -> String {
     text.replace('$', "$$")
 }

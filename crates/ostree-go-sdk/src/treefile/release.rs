@@ -1,4 +1,4 @@
-//! A treefile as it reads for one architecture.
+//! A treefile expanded for one architecture.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::TreefileError;
-use super::de::wrong;
+use super::de::invalid_value;
 use super::node::Node;
 use super::schema::{File, Source, Sources, plain};
 use super::value::Text;
@@ -17,7 +17,7 @@ use crate::http::url::public_part;
 use crate::id::{ContentId, InvalidRef, RefName, Sha256};
 use crate::version::GoVersion;
 
-/// A treefile with everything expanded for one architecture: what one release is made from.
+/// A treefile expanded for one architecture: the definition of one release.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ArchTreefile {
@@ -27,31 +27,32 @@ pub struct ArchTreefile {
     pub version: GoVersion,
     /// The release's ref.
     pub release_ref: RefName,
-    /// What the layers' refs are made from.
+    /// The template of the layers' refs.
     pub layer_ref: LayerRefTemplate,
-    /// The channels that the release is meant for, in the treefile's order.
+    /// The channels of the release, in the treefile's order.
     pub channels: Vec<RefName>,
-    /// Seconds since 1970-01-01T00:00:00Z, for an SDK whose `VERSION` has no time.
+    /// The release's time in seconds since 1970-01-01T00:00:00Z, for SDKs whose `VERSION` file
+    /// has none.
     pub timestamp: Option<u64>,
-    /// The proxies of [`SourceSpec::Module`], in the form of `GOPROXY`.
+    /// The proxies for [`SourceSpec::Module`], in the syntax of `GOPROXY`.
     pub goproxy: Option<String>,
-    /// Where the SDK comes from, to be tried in order. May be empty.
+    /// The sources of the SDK, tried in order. May be empty.
     pub sources: Vec<SourceSpec>,
-    /// What the SDK has to be, whichever source it comes from.
+    /// The expected hashes of the SDK, whichever source it comes from.
     pub pin: Pin,
     /// The SDK's folder in the tree.
     pub prefix: TreePath,
-    /// The layers, lowest first; a file of the SDK goes into the first that includes it.
+    /// The layers, lowest first. A file of the SDK belongs to the first layer that includes it.
     pub layers: Vec<LayerSpec>,
-    /// Paths of the SDK, below its own top, that are left out. Sorted.
+    /// Paths to leave out, relative to the top of the SDK. Sorted.
     pub exclude: Vec<TreePath>,
-    /// Symbolic links and the paths they lead to, both in the tree. Sorted.
+    /// Symbolic links and their targets, both as paths in the tree. Sorted.
     pub links: Vec<(TreePath, TreePath)>,
-    /// Metadata to add to the commits.
+    /// Additional metadata of the commits.
     pub commit_metadata: BTreeMap<String, serde_json::Value>,
 }
 
-/// Where an SDK's bytes come from.
+/// A source of an SDK.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceSpec {
@@ -61,25 +62,25 @@ pub enum SourceSpec {
     Url {
         /// The URL.
         url: String,
-        /// The archive's checksum; without it, the treefile has a [`Pin`].
+        /// The archive's checksum; if absent, the treefile has a [`Pin`].
         sha256: Option<Sha256>,
     },
     /// A Go download index.
     Index {
-        /// The URL that the index and the archives lie below.
+        /// The base URL of the index and the archives.
         base: String,
     },
-    /// A Go module that holds the SDK.
+    /// A Go module that contains the SDK.
     Module {
         /// The module's path.
         path: String,
     },
-    /// RPMs that hold the SDK together.
+    /// RPMs that together contain the SDK.
     Rpm {
         /// The packages.
         files: Vec<RpmFile>,
-        /// Files with the keys that all of them must be signed by; empty where signatures do
-        /// not count.
+        /// Files with the GPG keys that must have signed every package; if empty, signatures
+        /// are not checked.
         gpg_keys: Vec<PathBuf>,
     },
 }
@@ -87,32 +88,33 @@ pub enum SourceSpec {
 /// An RPM of a [`SourceSpec::Rpm`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RpmFile {
-    /// Where it is.
-    pub place: RpmPlace,
-    /// Its checksum, if the treefile says it.
+    /// The location of the package.
+    pub location: RpmLocation,
+    /// The expected checksum, if the treefile has one.
     pub sha256: Option<Sha256>,
 }
 
-/// Where an RPM is.
+/// The location of an RPM.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RpmPlace {
+pub enum RpmLocation {
     /// On this machine.
     Path(PathBuf),
     /// At an `https`, `http` or `file` URL.
     Url(String),
 }
 
-/// Without credentials.
+/// Formats the path or URL, without credentials.
 impl fmt::Display for RpmFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            RpmPlace::Path(path) => write!(f, "{}", path.display()),
-            RpmPlace::Url(url) => f.write_str(&public_part(url)),
+        match &self.location {
+            RpmLocation::Path(path) => write!(f, "{}", path.display()),
+            RpmLocation::Url(url) => f.write_str(&public_part(url)),
         }
     }
 }
 
-/// As a treefile says it: `index: https://go.dev/dl/`. Credentials in URLs are left out.
+/// Formats the source as in a treefile: `index: https://go.dev/dl/`. Credentials in URLs are
+/// left out.
 impl fmt::Display for SourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -128,12 +130,12 @@ impl fmt::Display for SourceSpec {
     }
 }
 
-/// What an SDK has to be, whichever source it comes from.
+/// The expected hashes of an SDK, whichever source it comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pin {
     /// The checksum of the official archive.
     pub sha256: Option<Sha256>,
-    /// The hash of the content in the form of Go's `golang.org/toolchain` module.
+    /// The `h1:` hash of the SDK as Go's module `golang.org/toolchain`.
     pub h1: Option<H1>,
 }
 
@@ -141,17 +143,17 @@ pub struct Pin {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerSpec {
-    /// Its name: lower-case letters, digits and `-`.
+    /// The name of the layer: lower-case letters, digits and `-`.
     pub name: String,
-    /// Whether it is the same for every architecture.
+    /// Whether the layer is the same for every architecture.
     pub noarch: bool,
-    /// The files and folders it holds, below the SDK's own top.
+    /// The files and folders of the layer, relative to the top of the SDK.
     pub include: Vec<TreePath>,
-    /// The files it adds; no two have one path.
+    /// The files that the layer adds; their paths are distinct.
     pub add_files: Vec<AddFile>,
-    /// Settings for `go.env`.
+    /// Settings to write to `go.env`.
     pub go_env: BTreeMap<String, String>,
-    /// Whether its files may replace those of lower layers.
+    /// Whether files of this layer may replace those of lower layers.
     pub may_override: bool,
 }
 
@@ -159,33 +161,33 @@ pub struct LayerSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AddFile {
-    /// Its path in the tree.
+    /// The path in the tree.
     pub path: TreePath,
-    /// What is in it.
+    /// The content of the file.
     pub content: AddContent,
-    /// Whether its mode is 0755 instead of 0644.
+    /// Whether the mode is 0755 instead of 0644.
     pub executable: bool,
 }
 
-/// What is in an added file.
+/// The content of an added file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddContent {
-    /// This text.
+    /// The text itself.
     Inline(String),
-    /// The bytes of this file; a relative path is one from the directory that the
-    /// treefile's own path started from.
+    /// The path of a file to copy; a relative path is relative to the directory that the
+    /// treefile's own path is relative to.
     From(PathBuf),
 }
 
-/// What a layer's ref is made from: a ref with `${checksum}` and usually `${layer}` in it.
+/// The template of a layer's ref: a ref with `${checksum}` and usually `${layer}` in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerRefTemplate(String);
 
 impl LayerRefTemplate {
-    /// The ref of a layer.
+    /// Returns the ref of a layer.
     ///
     /// # Errors
-    /// When `layer` is no component of a ref.
+    /// Returns [`InvalidRef`] if `layer` cannot be part of a ref.
     pub fn for_layer(&self, layer: &str, content: &ContentId) -> Result<RefName, InvalidRef> {
         self.0
             .replace("${layer}", layer)
@@ -206,7 +208,7 @@ impl FromStr for LayerRefTemplate {
     fn from_str(text: &str) -> Result<Self, String> {
         if !text.contains("${checksum}") {
             return Err(format!(
-                "`{}` has no `${{checksum}}`, expected it in a layer's ref, which never moves",
+                "`{}` has no `${{checksum}}`, which is required because a layer's ref never moves",
                 text.escape_debug()
             ));
         }
@@ -221,7 +223,7 @@ impl FromStr for LayerRefTemplate {
     }
 }
 
-/// What is wrong with a source whose content nothing says.
+/// Returns a description of the problem if nothing determines the content of the source.
 fn unpinned(source: &SourceSpec, pin: &Pin) -> Option<String> {
     match source {
         SourceSpec::Url { url, sha256: None } if *pin == Pin::default() => {
@@ -229,11 +231,12 @@ fn unpinned(source: &SourceSpec, pin: &Pin) -> Option<String> {
             Some(format!("`{url}` has neither `sha256` nor a pin"))
         }
         SourceSpec::Rpm { files, gpg_keys } if gpg_keys.is_empty() && pin.h1.is_none() => {
-            let is_unknown =
-                |file: &&RpmFile| file.sha256.is_none() && matches!(file.place, RpmPlace::Url(_));
+            let is_unknown = |file: &&RpmFile| {
+                file.sha256.is_none() && matches!(file.location, RpmLocation::Url(_))
+            };
             let file = files.iter().find(is_unknown)?;
             Some(format!(
-                "`{file}` has neither `sha256`, a `gpgkey` nor an h1 pin"
+                "`{file}` has neither `sha256` nor `gpgkey` nor an h1 pin"
             ))
         }
         _ => None,
@@ -246,7 +249,7 @@ impl ArchTreefile {
         let file: File = root.read()?;
         let at = |key: &str, message: String| {
             let mark = root.get(key).map_or(&root.mark, |node| &node.mark);
-            wrong(mark, message).in_key(key)
+            invalid_value(mark, message).in_key(key)
         };
         let mut pins = file.pin;
         let pin: Pin = pins.remove(&Text(arch)).map(Pin::from).unwrap_or_default();
@@ -272,7 +275,7 @@ impl ArchTreefile {
         }
         let mut layers = Vec::new();
         for (name, layer) in file.layers.0 {
-            let layer = layer.named(name.0);
+            let layer = layer.into_spec(name.0);
             let empty =
                 layer.include.is_empty() && layer.add_files.is_empty() && layer.go_env.is_empty();
             if empty && layer.name != "site" {
@@ -281,7 +284,9 @@ impl ArchTreefile {
                     .get("layers")
                     .and_then(|layers| layers.get(&layer.name))
                     .map_or(&root.mark, |node| &node.mark);
-                return Err(wrong(mark, message).in_key(layer.name).in_key("layers"));
+                return Err(invalid_value(mark, message)
+                    .in_key(layer.name)
+                    .in_key("layers"));
             }
             layers.push(layer);
         }

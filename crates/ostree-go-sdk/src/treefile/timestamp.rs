@@ -1,9 +1,9 @@
-//! Points in time as a treefile writes them.
+//! Timestamps in treefiles.
 
-/// Seconds since 1970-01-01T00:00:00Z, from such a number or RFC 3339 in UTC.
+/// Parses a number of seconds since 1970-01-01T00:00:00Z, or a time in RFC 3339 with `Z`.
 ///
-/// Fractions of a second and other offsets than `Z` are refused: a commit's timestamp
-/// has whole seconds, and `VERSION` files use the same form.
+/// Fractions of a second and offsets other than `Z` are rejected: a commit's timestamp has
+/// whole seconds, and `VERSION` files use the same form.
 pub(super) fn parse(text: &str) -> Option<u64> {
     if let Some(seconds) = number(text, text.len()) {
         return Some(seconds);
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str) -> Option<u64> {
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
-/// Exactly three numbers of the given widths.
+/// Splits `text` into exactly three numbers of the given widths.
 fn fields(text: &str, separator: char, widths: [usize; 3]) -> Option<[u64; 3]> {
     let mut parts = text.split(separator);
     let mut fields = [0; 3];

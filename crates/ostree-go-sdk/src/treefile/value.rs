@@ -1,4 +1,4 @@
-//! Values that a treefile writes as text.
+//! Values that are written as text in a treefile.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use super::de::LOCAL_PATH;
 use super::timestamp;
 use crate::fs::path::{InvalidPath, TreePath};
 
-/// A value whose text `FromStr` reads.
+/// A value parsed from text with `FromStr`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Text<T>(pub T);
 
@@ -25,7 +25,7 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
     }
 }
 
-/// A path of the tree, written with a leading `/`.
+/// A path in the tree, written with a leading `/`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct AbsolutePath(pub TreePath);
 
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for LayerName {
     }
 }
 
-/// A file on this machine, below the folder of the treefile that names it.
+/// A path on this machine, relative to the folder of the treefile that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LocalPath(pub PathBuf);
 
@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for LocalPath {
     }
 }
 
-/// Seconds since 1970, written as such or as `2026-11-02T20:36:21Z`.
+/// A time in seconds since 1970, written as a number or as `2026-11-02T20:36:21Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Timestamp(pub u64);
 
@@ -103,7 +103,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A map that keeps its order.
+/// A map that keeps the order of its entries.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ordered<K, V>(pub Vec<(K, V)>);
 
@@ -138,7 +138,7 @@ fn parsed<'de, D: Deserializer<'de>, T, E: Display>(
     parse(&text).map_err(D::Error::custom)
 }
 
-/// Gives a type a schema that stands where the type is used.
+/// Implements `JsonSchema` with a schema that is inlined where the type is used.
 macro_rules! schema {
     ([$($generic:ident)?] $type:ty, $name:literal, $($schema:tt)+) => {
         impl$(<$generic>)? JsonSchema for $type {

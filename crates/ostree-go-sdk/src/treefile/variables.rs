@@ -1,4 +1,4 @@
-//! `${name}` in a treefile's texts.
+//! Expansion of `${name}` in texts.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -8,35 +8,35 @@ use super::node::{Node, Value};
 use crate::arch::Arch;
 use crate::version::GoVersion;
 
-/// How many bytes one treefile's texts may expand to.
+/// Maximum size of all expanded texts of a treefile, in bytes.
 const MAX_BYTES: usize = 4 << 20;
 
-/// How many variables may stand one inside the other.
+/// Maximum nesting depth of variables.
 const MAX_DEPTH: usize = 32;
 
-/// The variables of one release: the built-in ones, `prefix`, and the treefile's own.
+/// The variables of one release: the built-in ones, `prefix`, and those of the treefile.
 ///
-/// `prefix` and the treefile's own may be made from the others; each is expanded once,
-/// when it is first asked for.
+/// `prefix` and the treefile's variables may refer to others; each is expanded when it is
+/// first used, and only once.
 pub(super) struct Variables<'a> {
     builtin: BTreeMap<&'static str, String>,
     written: BTreeMap<&'a str, &'a Node>,
     expanded: RefCell<BTreeMap<&'a str, String>>,
-    /// Those that are being expanded, from the outermost to the innermost.
+    /// The variables being expanded, outermost first, to detect cycles.
     open: RefCell<Vec<&'a str>>,
     bytes_left: Cell<usize>,
 }
 
-/// Variables that are known in one place only, and what they stand for there.
+/// Variables that are only available at one position, with their values.
 pub(super) type Local<'a> = [(&'static str, &'a str)];
 
-/// Names that a treefile's own variables cannot have.
+/// Names of built-in variables, which a treefile cannot set.
 const RESERVED: [&str; 7] = [
     "basearch", "goarch", "version", "minor", "prefix", "layer", "checksum",
 ];
 
 impl<'a> Variables<'a> {
-    /// Takes `prefix` and `variables` from the merged treefile and expands them all.
+    /// Collects `prefix` and `variables` from the merged treefile and expands them.
     pub fn new(root: &'a Node, arch: Arch, version: &GoVersion) -> Result<Self, TreefileError> {
         let builtin = BTreeMap::from([
             ("basearch", arch.basearch().to_owned()),
@@ -48,13 +48,13 @@ impl<'a> Variables<'a> {
         if let Some(prefix) = root.get("prefix") {
             written.insert("prefix", prefix);
         }
-        if let Some(own) = root.get("variables") {
-            let Value::Map(entries) = &own.value else {
-                return Err(own.unexpected("a map").in_key("variables"));
+        if let Some(variables) = root.get("variables") {
+            let Value::Map(entries) = &variables.value else {
+                return Err(variables.unexpected("a map").in_key("variables"));
             };
             for (key, node) in entries {
                 let problem = if RESERVED.contains(&key.text.as_str()) {
-                    "is a variable of every treefile and cannot be set"
+                    "is a built-in variable and cannot be set"
                 } else if !is_name(&key.text) {
                     "is not a variable's name, expected lower-case letters, digits, `-` and `_`"
                 } else {
@@ -79,10 +79,10 @@ impl<'a> Variables<'a> {
         Ok(variables)
     }
 
-    /// `text` with its variables expanded.
+    /// Expands the variables in `text`.
     ///
-    /// `$$` stands for `$`; a `$` before anything but `$` and `{` stands for itself, so
-    /// that shell text need not be escaped.
+    /// `$$` becomes `$`; a `$` before any character but `$` and `{` is kept, so that shell
+    /// scripts need no escaping.
     pub fn expand(&self, text: &str, local: &Local<'_>) -> Result<String, TreefileError> {
         let mut expanded = String::new();
         let mut rest = text;
@@ -93,8 +93,10 @@ impl<'a> Variables<'a> {
                 rest = after;
             } else if let Some(after) = after.strip_prefix('{') {
                 let Some((name, after)) = after.split_once('}') else {
-                    let message = "`${` has no closing `}`; `$$` stands for a `$`";
-                    return Err(TreefileError::unplaced(Problem::Value(message.to_owned())));
+                    let message = "`${` has no closing `}`; write `$$` for a literal `$`";
+                    return Err(TreefileError::without_position(Problem::Value(
+                        message.to_owned(),
+                    )));
                 };
                 self.push(&mut expanded, name, local)?;
                 rest = after;
@@ -119,7 +121,7 @@ impl<'a> Variables<'a> {
             let expected = known
                 .chain(self.builtin.keys().copied())
                 .chain(self.written.keys().copied());
-            return Err(TreefileError::unplaced(Problem::UnknownVariable {
+            return Err(TreefileError::without_position(Problem::UnknownVariable {
                 found: name.to_owned(),
                 expected: expected.map(str::to_owned).collect(),
             }));
@@ -132,7 +134,7 @@ impl<'a> Variables<'a> {
         match self.bytes_left.get().checked_sub(value.len()) {
             Some(left) => self.bytes_left.set(left),
             None => {
-                return Err(TreefileError::unplaced(Problem::TooLarge {
+                return Err(TreefileError::without_position(Problem::TooLarge {
                     what: "the text that the variables expand to",
                     limit: MAX_BYTES,
                 }));
@@ -142,7 +144,7 @@ impl<'a> Variables<'a> {
         Ok(())
     }
 
-    /// What `prefix` or one of the treefile's own variables stands for.
+    /// Returns the value of `prefix` or of a variable of the treefile.
     fn value(&self, name: &'a str) -> Result<String, TreefileError> {
         if let Some(value) = self.expanded.borrow().get(name) {
             return Ok(value.clone());
@@ -152,26 +154,30 @@ impl<'a> Variables<'a> {
         };
         let in_place = |error: TreefileError| match name {
             "prefix" => error.at(&node.mark).in_key("prefix"),
-            own => error.at(&node.mark).in_key(own).in_key("variables"),
+            variable => error.at(&node.mark).in_key(variable).in_key("variables"),
         };
         let open = self.open.borrow().clone();
         if let Some(first) = open.iter().position(|open| *open == name) {
             let names = open[first..].iter().chain([&name]);
-            return Err(in_place(TreefileError::unplaced(Problem::VariableCycle {
-                names: names.map(ToString::to_string).collect(),
-            })));
+            return Err(in_place(TreefileError::without_position(
+                Problem::VariableCycle {
+                    names: names.map(ToString::to_string).collect(),
+                },
+            )));
         }
         if open.len() == MAX_DEPTH {
-            return Err(in_place(TreefileError::unplaced(Problem::TooDeep {
-                what: "variables",
-                limit: MAX_DEPTH,
-            })));
+            return Err(in_place(TreefileError::without_position(
+                Problem::TooDeep {
+                    what: "variables",
+                    limit: MAX_DEPTH,
+                },
+            )));
         }
         let Value::Scalar { text, .. } = &node.value else {
             return Err(in_place(node.unexpected("text")));
         };
         self.open.borrow_mut().push(name);
-        // An error that has a place is one of a variable further in, already complete.
+        // An error with a position comes from a nested variable and is already complete.
         let value = self.expand(text, &[]).map_err(|error| match error.line() {
             Some(_) => error,
             None => in_place(error),

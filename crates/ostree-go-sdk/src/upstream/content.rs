@@ -1,4 +1,4 @@
-//! The SDK in a commit's tree, read from its objects.
+//! Reads the SDK in a commit's tree from its objects.
 
 use super::UpstreamError;
 use crate::fs::path::TreePath;
@@ -13,33 +13,35 @@ use gio::prelude::*;
 use sha2::Digest;
 use std::collections::BTreeMap;
 
-/// The file whose settings a release may have changed.
+/// The file whose settings a release may change.
 const GO_ENV: &str = "go.env";
-/// Read at once from an object.
+/// Buffer size for reading objects, in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// The SDK of one release.
+/// The content of one release's SDK.
 pub(super) struct Content {
-    /// Its folder in the release.
+    /// The SDK's folder in the release.
     pub(super) prefix: TreePath,
-    /// Paths of the release that Go's module does not have.
+    /// Paths in the release that are not part of Go's module.
     pub(super) others: Vec<TreePath>,
-    /// Paths in the SDK, and the digests of what is there.
+    /// Paths in the SDK, with the digests of their content.
     files: Vec<(TreePath, Sha256)>,
     go_env: Option<GoEnv>,
 }
 
 impl Content {
-    /// The `h1:` hash in the module form, and the settings in `go.env` that are not Go's.
+    /// Computes the `h1:` hash in the module form, and returns the settings in `go.env` that are
+    /// not Go's.
     ///
-    /// That the file was changed back rightly, only the expected hash can say.
+    /// Changes to `go.env` are undone by guessing the original; only the expected hash can
+    /// confirm the guess.
     pub(super) fn h1(&self, folder: &str, expected: H1) -> (H1, Vec<(String, String)>) {
-        let as_it_is = self.h1_with(folder, None);
+        let unchanged = self.h1_with(folder, None);
         let Some(go_env) = &self.go_env else {
-            return (as_it_is, Vec::new());
+            return (unchanged, Vec::new());
         };
-        if as_it_is == expected {
-            return (as_it_is, Vec::new());
+        if unchanged == expected {
+            return (unchanged, Vec::new());
         }
         let original = go_env.before_set();
         let changed = go_env
@@ -67,13 +69,13 @@ impl Content {
         h1.finish()
     }
 
-    /// How many files the hash is over.
+    /// Returns the number of files that the hash covers.
     pub(super) fn count(&self) -> u64 {
         self.files.len() as u64
     }
 }
 
-/// Reads all that the module form has of the SDK in a commit.
+/// Reads all files of the SDK in a commit that belong to the module form.
 pub(super) fn read(
     repo: &Repo,
     commit: CommitId,
@@ -129,14 +131,14 @@ pub(super) fn read(
     Ok(content)
 }
 
-/// The path in the SDK of a file that the module form has.
+/// Returns the path in the SDK of a file that belongs to the module form.
 fn inside(prefix: &TreePath, path: &TreePath) -> Option<TreePath> {
     let rest = path.as_str().strip_prefix(prefix.as_str())?;
     let inside = rest.strip_prefix('/')?.parse().ok()?;
     module_entry("", &inside).map(|_| inside)
 }
 
-/// Everything in a commit, by path.
+/// All files and directories of a commit, by path.
 #[derive(Default)]
 struct Tree {
     files: BTreeMap<TreePath, FileId>,
@@ -169,7 +171,7 @@ impl Tree {
         Ok(())
     }
 
-    /// The folder of the SDK: the one that has `VERSION` and `bin/go`.
+    /// Returns the folder of the SDK: the one with `VERSION` and `bin/go`.
     fn prefix(&self, commit: CommitId) -> Result<TreePath, UpstreamError> {
         let mut found: Vec<TreePath> = self
             .files
@@ -188,8 +190,8 @@ impl Tree {
     }
 }
 
-/// Reads a file's content from its object. That this is what root's plain file of Go's mode
-/// would have, is checked by the object's own checksum, which is computed anew.
+/// Computes the digest of a file's content. Recomputing the object's checksum for a plain file of
+/// root with Go's mode proves that the file is one.
 fn digest(
     repo: &Repo,
     path: &TreePath,

@@ -1,4 +1,4 @@
-//! Why a release is not proven to be Go's own.
+//! Errors of checks against Go's checksum database.
 
 use crate::fs::path::TreePath;
 use crate::golang::h1::H1;
@@ -8,22 +8,22 @@ use crate::id::{CommitId, FileId};
 use crate::kind::ErrorKind;
 use crate::repo::RepoError;
 
-/// Why a release is not proven to be Go's own.
+/// The reason why a release could not be verified to be Go's own.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
-    /// The repository.
+    /// The repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// The database cannot be asked.
+    /// The request to the database failed.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The commit is none of an SDK.
-    #[error("commit {commit} is not a Go release: it says no {missing}")]
+    /// The commit is not a release of an SDK.
+    #[error("commit {commit} is not a Go release: its metadata has no {missing}")]
     NotARelease {
         /// The commit.
         commit: CommitId,
-        /// What its metadata does not say.
+        /// The missing metadata.
         missing: &'static str,
     },
     /// The tree has no SDK, or several.
@@ -31,43 +31,43 @@ pub enum UpstreamError {
     NoSdk {
         /// The commit.
         commit: CommitId,
-        /// How many there are.
+        /// The number of SDKs.
         found: usize,
     },
-    /// The database has no such version.
-    #[error("the checksum database {url} does not know {module}")]
+    /// The database does not have the version.
+    #[error("the checksum database {url} has no {module}")]
     Unknown {
-        /// The database.
+        /// The URL of the database.
         url: String,
         /// The module and its version.
         module: String,
     },
-    /// The database does not prove what it says.
-    #[error("the checksum database {url} cannot be believed")]
+    /// The answer of the database is not proven.
+    #[error("the answer of the checksum database {url} cannot be verified")]
     Database {
-        /// The database.
+        /// The URL of the database.
         url: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<SumdbError>,
     },
-    /// The key that is built in is none.
+    /// The built-in key is malformed.
     #[error("the key of sum.golang.org is not well-formed")]
     Key,
-    /// A folder of the SDK has another owner or mode than root's 0755.
-    #[error("folder /{path} is not one of mode 0755 that root owns, as all of Go's are")]
+    /// A folder of the SDK does not belong to root or does not have mode 0755.
+    #[error("folder /{path} is not owned by root with mode 0755, as all of Go's folders are")]
     Folder {
         /// The folder in the release.
         path: TreePath,
     },
-    /// A file of the SDK is none, has another owner or mode, or is damaged.
+    /// A file of the SDK is not a plain file, has another owner or mode, or is damaged.
     #[error(
-        "/{path} is not a plain file of mode {mode:04o} that root owns, as Go's is: its object would be {found}, expected {expected}"
+        "/{path} is not a plain file of mode {mode:04o} owned by root, as Go's is: its object would be {found}, expected {expected}"
     )]
     File {
         /// The path in the release.
         path: TreePath,
-        /// The mode it should have.
+        /// The expected mode.
         mode: u32,
         /// The checksum of such a file with this content.
         found: FileId,
@@ -80,7 +80,7 @@ pub enum UpstreamError {
         /// The path in the release.
         path: TreePath,
     },
-    /// The content is not Go's.
+    /// The content differs from Go's.
     #[error(
         "the release does not have the content of {module}: found {found}, expected {expected}"
     )]
@@ -92,17 +92,19 @@ pub enum UpstreamError {
         /// The hash in the database.
         expected: H1,
     },
-    /// The content is Go's, and the release says that it is not.
-    #[error("commit {commit} says `sdk.h1` is {found}, expected {expected}, which its content has")]
+    /// The content is Go's, but the commit's metadata has another hash.
+    #[error(
+        "commit {commit} has `sdk.h1` {found} in its metadata, expected {expected}, the hash of its content"
+    )]
     Metadata {
         /// The commit.
         commit: CommitId,
-        /// What its metadata says.
+        /// The hash in the metadata.
         found: String,
-        /// The hash of its content, and the database's.
+        /// The hash of the content, and in the database.
         expected: H1,
     },
-    /// The caller asked for a stop.
+    /// The operation was cancelled.
     #[error("stopped while reading commit {commit}")]
     Cancelled {
         /// The commit.
@@ -111,7 +113,7 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -1,9 +1,9 @@
-//! Whether a release is Go's own, by Go's public checksum database and nobody else's word.
+//! Verifies that a release is Go's own, using only Go's public checksum database.
 //!
-//! The `h1:` hash is computed from the release's own tree, as a host would deploy it. Below
-//! the SDK's folder everything counts but what Go's module form leaves out (`api`, `doc`,
-//! `misc`, `test`), and the settings that a treefile's `go-env` has changed in `go.env`; what
-//! does not count is in the result.
+//! The `h1:` hash is computed from the release's tree, as a host would deploy it. It covers
+//! everything below the SDK's folder except the paths that Go's module form leaves out (`api`,
+//! `doc`, `misc`, `test`) and the settings that a treefile's `go-env` changed in `go.env`; the
+//! result lists these exceptions.
 
 mod content;
 mod error;
@@ -20,7 +20,7 @@ use crate::http::url::Url;
 use crate::http::{HttpClient, HttpError};
 use crate::id::{CommitId, Sha256};
 use crate::kind::ErrorKind;
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use crate::version::GoVersion;
@@ -48,31 +48,31 @@ impl fmt::Debug for Upstream {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpstreamProof {
-    /// The module whose content the release has: `golang.org/toolchain`.
+    /// The module with the same content: `golang.org/toolchain`.
     pub module: &'static str,
     /// The module's version: `v0.0.1-go1.26.5.linux-amd64`.
     pub version: String,
-    /// The hash of the release's content, which is the one in the database.
+    /// The hash of the release's content, which equals the one in the database.
     pub h1: H1,
     /// The number of the record in the database.
     pub record: u64,
-    /// How many records the database had, in the signed head of its tree.
+    /// The number of records in the database, from the signed head of its tree.
     pub tree_size: u64,
-    /// The hash over all of them.
+    /// The root hash of the tree.
     pub tree_root: Sha256,
     /// The name and hash of the key that signed the head: `sum.golang.org+033de0ae`.
     pub signed_by: String,
     /// The SDK's folder in the release.
     pub prefix: TreePath,
-    /// How many files the hash is over.
+    /// The number of files that the hash covers.
     pub files: u64,
     /// Settings in `go.env` that are not Go's own, in order.
     pub go_env: Vec<(String, String)>,
-    /// Paths in the release that the hash is not over, in order.
+    /// Paths in the release that the hash does not cover, in order.
     pub others: Vec<TreePath>,
 }
 
-/// The release's module, and what the database says of it.
+/// The release's module, and its record in the database.
 struct Official {
     version: String,
     record: Record,
@@ -80,18 +80,18 @@ struct Official {
 }
 
 impl Upstream {
-    /// A check against `https://sum.golang.org`, asked through this client.
+    /// Creates a check against `https://sum.golang.org` with this client.
     #[must_use]
     pub fn new(http: HttpClient) -> Self {
         Self {
             http,
             database: "https://sum.golang.org".to_owned(),
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 
-    /// Asks the database at another URL: a mirror, or a Go module proxy, which has it below
-    /// `/sumdb/sum.golang.org`. It is believed only what `sum.golang.org` has signed.
+    /// Sets the URL of the database: a mirror, or a Go module proxy, which serves it below
+    /// `/sumdb/sum.golang.org`. Answers must be signed by `sum.golang.org` in any case.
     #[must_use]
     pub fn database(mut self, url: impl Into<String>) -> Self {
         self.database = url.into();
@@ -99,17 +99,17 @@ impl Upstream {
     }
 
     setters! {
-        /// Who hears of progress and may ask for a stop. Default: nobody.
+        /// Sets the receiver of progress, which may cancel. Default: none.
         progress;
     }
 
-    /// Checks one release. Writes nothing, and remembers no head of the tree: that the
-    /// database shows everybody the same tree is for those to see who keep heads, as the go
-    /// command does.
+    /// Checks one release without writing anything. No tree head is stored: a database that shows
+    /// different trees to different clients can only be detected by clients that store heads, as
+    /// the go command does.
     ///
     /// # Errors
-    /// When the commit is no release, the database cannot be asked or believed, or the
-    /// release's content is not what the database has.
+    /// Returns an error if the commit is not a release, the database cannot be reached or its
+    /// answer cannot be verified, or the release's content differs from the database.
     pub fn verify(&self, repo: &Repo, commit: CommitId) -> Result<UpstreamProof, UpstreamError> {
         let info = CommitInfo::read(repo, commit)?;
         let not_a_release = |missing| UpstreamError::NotARelease { commit, missing };
@@ -132,12 +132,12 @@ impl Upstream {
                 expected: official.h1,
             });
         }
-        if let Some(said) = info.h1
-            && said != found.to_string()
+        if let Some(recorded) = info.h1
+            && recorded != found.to_string()
         {
             return Err(UpstreamError::Metadata {
                 commit,
-                found: said,
+                found: recorded,
                 expected: found,
             });
         }
@@ -156,7 +156,7 @@ impl Upstream {
         })
     }
 
-    /// Asks the database, and has it prove what it says.
+    /// Queries the database and verifies the proof.
     fn look_up(
         &self,
         version: &GoVersion,
@@ -164,7 +164,7 @@ impl Upstream {
         key: &VerifierKey,
     ) -> Result<Official, UpstreamError> {
         let database = Url::parse(&self.database).map_err(HttpError::from)?;
-        let unbelieved = |source: SumdbError| UpstreamError::Database {
+        let unverified = |source: SumdbError| UpstreamError::Database {
             url: database.to_string(),
             source: Box::new(source),
         };
@@ -181,13 +181,13 @@ impl Upstream {
             },
             _ => error.into(),
         })?;
-        let lookup = Lookup::open(&answer, key).map_err(unbelieved)?;
+        let lookup = Lookup::open(&answer, key).map_err(unverified)?;
         let mut tiles = BTreeMap::new();
         for tile in lookup.tiles() {
             tiles.insert(tile, get(&tile.path(), tile.size() as u64)?);
         }
-        let record = lookup.prove(&tiles).map_err(unbelieved)?;
-        let h1 = record.h1(MODULE, &version).map_err(unbelieved)?;
+        let record = lookup.prove(&tiles).map_err(unverified)?;
+        let h1 = record.h1(MODULE, &version).map_err(unverified)?;
         Ok(Official {
             version,
             record,

@@ -1,66 +1,67 @@
-//! Making patches of the bsdiff variant that libostree applies.
+//! Generates patches in the variant of bsdiff that libostree can apply.
 //!
-//! As bsdiff does, this looks for places of the old file that go on like the new one, takes
-//! them as far as more than half of the bytes agree, and writes the differences: between two
-//! builds of a program nearly all are zero, and the rest are addresses that moved. bsdiff
-//! finds the places by sorting all suffixes of the old file; here a table of its words does.
-//! It finds no match below [`WORD`] + [`STRIDE`] bytes, which bsdiff seldom profits from.
+//! Like bsdiff, this searches for positions in the old file that continue like the new one,
+//! extends the matches as long as more than half of the bytes agree, and writes the differences:
+//! between two builds of a program nearly all are zero, and the others are relocated addresses.
+//! While bsdiff finds matches by sorting all suffixes of the old file, here a hash table of words
+//! is used. It finds no matches shorter than [`WORD`] + [`STRIDE`] bytes, which bsdiff rarely
+//! benefits from.
 //!
 //! Source: `bsdiff` of <https://github.com/mendsley/bsdiff>; C. Percival, "Naive differences of
 //! executable code".
 
 use crate::delta::format::write_number;
 
-/// Bytes that have to agree before a place is looked at.
+/// Number of bytes hashed to find candidate matches.
 const WORD: usize = 16;
-/// The table has every such place of the old file. More places take more memory.
+/// Distance of the positions of the old file in the table; smaller distances need more memory.
 const STRIDE: usize = 4;
-/// A new place has to agree in so many bytes more than going on where we are.
+/// Number of additional bytes that a new match must agree in to replace the current alignment.
 const GAIN: usize = 16;
-/// Places with the same word that are looked at, at most.
+/// Maximum number of candidates examined per word.
 const TRIES: usize = 16;
 
-/// Appends to `out` a patch that makes `new` out of `old`: about the size of `new`. Memory
-/// beside that: about twice `old`.
+/// Appends to `out` a patch that creates `new` from `old`. The patch has about the size of `new`;
+/// in addition, about twice the size of `old` is allocated.
 pub(super) fn diff(old: &[u8], new: &[u8], out: &mut Vec<u8>) {
     let words = Words::of(old);
-    // What is written so far ends at `last` of the new file, where `from` of the old one is.
+    // The patch so far ends at `last` in the new file, which corresponds to `from` in the old one.
     let (mut last, mut from) = (0usize, 0usize);
     let mut scan = 0;
     while scan < new.len() {
-        let (at, place) = next_place(old, new, &words, scan, from.wrapping_sub(last));
+        let (at, candidate) = next_match(old, new, &words, scan, from.wrapping_sub(last));
         let forward = forward(&old[from..], &new[last..at]);
-        let backward = match place {
-            Some(place) => backward(&old[..place], &new[last..at]),
+        let backward = match candidate {
+            Some(candidate) => backward(&old[..candidate], &new[last..at]),
             None => 0,
         };
         let (mut forward, mut backward) = (forward, backward);
-        let place = place.unwrap_or(from + forward);
+        let candidate = candidate.unwrap_or(from + forward);
         let overlap = (last + forward + backward).saturating_sub(at);
         if overlap > 0 {
             let keep = split(
                 &new[at - backward..][..overlap],
                 &old[from + forward - overlap..][..overlap],
-                &old[place - backward..][..overlap],
+                &old[candidate - backward..][..overlap],
             );
             forward = forward + keep - overlap;
             backward -= keep;
         }
         let insert = &new[last + forward..at - backward];
-        let seek = (place - backward) as i64 - (from + forward) as i64;
+        let seek = (candidate - backward) as i64 - (from + forward) as i64;
         for number in [forward as i64, insert.len() as i64, seek] {
             write_number(out, number);
         }
         let pairs = new[last..last + forward].iter().zip(&old[from..]);
         out.extend(pairs.map(|(new, old)| new.wrapping_sub(*old)));
         out.extend_from_slice(insert);
-        (last, from, scan) = (at - backward, place - backward, at);
+        (last, from, scan) = (at - backward, candidate - backward, at);
     }
 }
 
-/// From `scan` on, the next place of the new file at which another place of the old one agrees
-/// clearly better than going on at `shift` from it.
-fn next_place(
+/// Finds the next position in the new file, from `scan` on, that matches another position of the
+/// old file clearly better than the current alignment `shift`.
+fn next_match(
     old: &[u8],
     new: &[u8],
     words: &Words,
@@ -75,10 +76,10 @@ fn next_place(
             continue;
         }
         let best = words.best(old, &new[scan..]);
-        if let Some((place, len)) = best {
+        if let Some((candidate, len)) = best {
             let score = agreeing(here, &new[scan..scan + len]);
             if len > score + GAIN {
-                return (scan, Some(place));
+                return (scan, Some(candidate));
             }
         }
         scan += 1;
@@ -86,7 +87,7 @@ fn next_place(
     (new.len(), None)
 }
 
-/// The words of a file: chains of places with the same hash.
+/// A hash table of the words of a file, with chains of positions of equal hash.
 struct Words {
     heads: Vec<u32>,
     next: Vec<u32>,
@@ -104,7 +105,7 @@ impl Words {
             next: vec![NONE; count],
             shift: 64 - bits,
         };
-        // From the end, so that a chain starts with the first place.
+        // Backwards, so that a chain starts with the lowest position.
         for entry in (0..count).rev() {
             let at = entry * STRIDE;
             let slot = words.slot(&file[at..]);
@@ -119,7 +120,7 @@ impl Words {
         (mixed.wrapping_mul(0xff51_afd7_ed55_8ccd) >> self.shift) as usize
     }
 
-    /// The place of the old file that agrees with the most bytes, and how many.
+    /// Returns the position in the old file with the longest match, and its length.
     fn best(&self, old: &[u8], new: &[u8]) -> Option<(usize, usize)> {
         let mut entry = self.heads[self.slot(new)];
         let mut best = None;
@@ -138,7 +139,7 @@ impl Words {
     }
 }
 
-/// How many bytes agree from the start without a break.
+/// Returns the length of the common prefix.
 fn common(a: &[u8], b: &[u8]) -> usize {
     let len = a.len().min(b.len());
     let (a, b) = (&a[..len], &b[..len]);
@@ -159,17 +160,18 @@ fn common(a: &[u8], b: &[u8]) -> usize {
         .count()
 }
 
-/// How many bytes agree in all.
+/// Returns the number of positions with equal bytes.
 fn agreeing(old: &[u8], new: &[u8]) -> usize {
     old.iter().zip(new).filter(|(a, b)| a == b).count()
 }
 
-/// How far to take the old file on: to where twice the bytes that agree, less all, is most.
+/// Returns how far to extend a match: to the length that maximizes twice the number of equal
+/// bytes minus the length.
 fn forward(old: &[u8], new: &[u8]) -> usize {
     longest(old.iter().zip(new))
 }
 
-/// The same backwards.
+/// Returns how far to extend a match backwards, as in [`forward`].
 fn backward(old: &[u8], new: &[u8]) -> usize {
     longest(old.iter().rev().zip(new.iter().rev()))
 }
@@ -185,7 +187,7 @@ fn longest<'a>(pairs: impl Iterator<Item = (&'a u8, &'a u8)>) -> usize {
     length
 }
 
-/// Where both sides would take the same bytes: how many go to the first.
+/// Divides bytes that both neighbouring matches cover; returns the length for the first.
 fn split(new: &[u8], first: &[u8], second: &[u8]) -> usize {
     let (mut score, mut most, mut keep) = (0i64, 0, 0);
     for (at, ((new, first), second)) in new.iter().zip(first).zip(second).enumerate() {
@@ -213,7 +215,7 @@ mod tests {
         made
     }
 
-    /// Words of few kinds, so that the same ones come again.
+    /// Generates sequences of a few words, so that there are repetitions.
     fn text() -> impl Strategy<Value = Vec<u8>> {
         vec((any::<u8>(), 1usize..60), 0..30).prop_map(|words| {
             let word =
@@ -240,9 +242,9 @@ mod tests {
     }
 
     #[test]
-    fn what_moved_and_what_shifted_is_found() {
-        // Functions of 40 bytes with an address in each; all addresses moved by one, and two
-        // halves changed places.
+    fn moved_and_relocated_code_is_found() {
+        // Functions of 40 bytes with an address in each; all addresses are incremented by one, and two
+        // halves are swapped.
         let function = |n: u32, shift: u32| {
             let code = (0..9)
                 .flat_map(move |word: u32| (n ^ word).wrapping_mul(0x9e37_79b9).to_le_bytes());

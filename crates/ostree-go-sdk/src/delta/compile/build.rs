@@ -1,4 +1,4 @@
-//! Making one part.
+//! Builds a part of a delta.
 
 use super::bsdiff::diff;
 use super::pair::{Item, load};
@@ -15,16 +15,16 @@ use gio::prelude::*;
 use sha2::Digest;
 use std::io::Read;
 
-/// Makes parts; each thread has one.
+/// Builds parts; each thread has its own builder.
 pub(super) struct Builder {
     repo: Repo,
 }
 
-/// A part, before it is compressed.
+/// An uncompressed part.
 pub(super) struct Built {
     bytes: PartBytes,
     objects: Vec<ObjectKey>,
-    /// Bytes of the objects.
+    /// Size of the objects in bytes.
     uncompressed: u64,
 }
 
@@ -35,7 +35,7 @@ impl Builder {
 
     pub(super) fn build(&self, plan: &PartPlan) -> Result<Built, RepoError> {
         let mut part = Writer::default();
-        // Growing would take twice as much at times. A patch is a little larger than its file.
+        // Growing the buffer may double it. A patch can be slightly larger than its file.
         let size = plan.size() + plan.size() / 64;
         part.payload
             .reserve_exact(usize::try_from(size).unwrap_or(0));
@@ -80,7 +80,7 @@ impl Builder {
         let mut content = Vec::new();
         match stream {
             Some(stream) => {
-                // One byte more, so that the end is seen without growing.
+                // One extra byte, so that the end is detected without growing the buffer.
                 content.reserve_exact(usize::try_from(info.size()).unwrap_or(0) + 1);
                 stream
                     .into_read()
@@ -109,21 +109,21 @@ impl Builder {
     }
 }
 
-/// A file of the repository: a symlink's content is its target.
+/// A file of the repository; the content of a symlink is its target.
 struct File {
     attributes: Attributes,
     xattrs: Xattrs,
     content: Vec<u8>,
 }
 
-/// Whether a patch will be clearly smaller than the file, when both are compressed: text takes
-/// about a quarter, and of a patch what is not zero.
-fn pays(patch: &[u8], content: &[u8]) -> bool {
+/// Estimates whether a patch is clearly smaller than the file after compression: text compresses
+/// to about a quarter, and zeros in a patch to nearly nothing.
+fn is_worthwhile(patch: &[u8], content: &[u8]) -> bool {
     let cost = patch.iter().filter(|byte| **byte != 0).count() + 32;
     cost < content.len() / 4
 }
 
-/// A part that grows.
+/// A part under construction.
 #[derive(Default)]
 struct Writer {
     tables: PartTables,
@@ -133,7 +133,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Appends to the payload and says where.
+    /// Appends to the payload and returns offset and length.
     fn append(&mut self, bytes: &[u8]) -> (u64, u64) {
         let offset = self.payload.len() as u64;
         self.payload.extend_from_slice(bytes);
@@ -157,14 +157,14 @@ impl Writer {
         self.uncompressed += size;
     }
 
-    /// Writes a patch, if that pays.
+    /// Writes a patch if it is worthwhile; returns whether it did.
     fn patch(&mut self, from: FileId, old: &[u8], file: &File) -> bool {
         let start = self.payload.len();
         let (source, _) = self.append(from.as_bytes());
         let offset = self.payload.len();
         diff(old, &file.content, &mut self.payload);
         let patch = &self.payload[offset..];
-        if !pays(patch, &file.content) {
+        if !is_worthwhile(patch, &file.content) {
             self.payload.truncate(start);
             return false;
         }
@@ -187,7 +187,7 @@ impl Writer {
     }
 }
 
-/// Why a part was not compressed.
+/// The reason why a part was not compressed.
 pub(super) enum CompressError {
     Stopped(DeltaError),
     Xz(liblzma::stream::Error),
@@ -212,7 +212,8 @@ impl From<liblzma::stream::Error> for CompressError {
 }
 
 impl Built {
-    /// The part's file. `progress` hears what fraction is done, and may end it.
+    /// Compresses the part to the content of its file. `progress` receives the fraction done, and
+    /// returns whether to continue.
     pub(super) fn compress(
         &self,
         recipe: Recipe,
@@ -224,7 +225,7 @@ impl Built {
         })
     }
 
-    /// What the superblock says of the part with this file.
+    /// Returns the part's header for the superblock, given the content of its file.
     pub(super) fn header(&self, part: &[u8]) -> PartHeader {
         PartHeader {
             checksum: Sha256(sha2::Sha256::digest(part).into()),

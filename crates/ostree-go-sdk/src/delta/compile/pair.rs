@@ -1,4 +1,4 @@
-//! Which objects are new, and which old file each may be a version of.
+//! Finds new objects, and likely predecessors of new files.
 
 use super::reach::Tree;
 use crate::arch::Arch;
@@ -9,34 +9,35 @@ use crate::repo::{Repo, RepoError};
 use gio::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most bytes of an old and a new file together that are made a patch of: libostree's own
-/// limit, which is what a client has to have in memory. Source: `max_bsdiff_size`
+/// Maximum total size of an old and a new file for a patch, in bytes: libostree's own limit,
+/// because clients hold both in memory. Source: `max_bsdiff_size`
 /// (`ostree_repo_static_delta_generate`).
-const MOST_PATCHED: u64 = 128_000_000;
-/// Smaller files are sent whole: the old file's checksum alone takes 32 bytes.
-const LEAST_PATCHED: u64 = 256;
-/// Smaller files are not looked at for being programs: Go's own are larger, and its test data, of all
-/// machines, is in good company elsewhere.
-const LEAST_PROGRAM: u64 = 1 << 20;
+const MAX_PATCHED: u64 = 128_000_000;
+/// Minimum size for a patch: smaller files are stored whole, because the old file's checksum alone
+/// takes 32 bytes.
+const MIN_PATCHED: u64 = 256;
+/// Minimum size of files that are checked for being programs: Go's own are larger, and the small
+/// ones in its test data are for various machines.
+const MIN_PROGRAM: u64 = 1 << 20;
 const REGULAR: gio::FileType = gio::FileType::Regular;
-/// That everybody may read a file.
+/// Mode bit for read permission of others.
 const WORLD_READABLE: u32 = 0o004;
 
-/// An object that the delta has to give.
+/// An object of the delta.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
     pub(super) key: ObjectKey,
-    /// Where it is in the tree; empty for directories' objects.
+    /// The path in the tree; empty for objects of directories.
     pub(super) path: String,
-    /// Bytes of its content, or of a metadata object about.
+    /// The size of the content, or the approximate size of a metadata object, in bytes.
     pub(super) size: u64,
-    /// Which machine it is a program for.
+    /// The architecture, if the object is a program.
     pub(super) program: Option<Arch>,
-    /// The old file that a patch could start from.
+    /// The old file to base a patch on.
     pub(super) from: Option<FileId>,
 }
 
-/// The objects of `new` that `old` has not.
+/// Returns the objects of `new` that are not in `old`.
 pub(super) fn items(repo: &Repo, new: Tree, old: Tree) -> Result<Vec<Item>, RepoError> {
     let mut items = Vec::new();
     for key in new.metadata.difference(&old.metadata) {
@@ -55,15 +56,15 @@ pub(super) fn items(repo: &Repo, new: Tree, old: Tree) -> Result<Vec<Item>, Repo
         if known.contains(id) || !seen.insert(*id) {
             continue;
         }
-        let facts = Facts::of(repo, *id)?;
+        let properties = FileProperties::of(repo, *id)?;
         items.push(Item {
             key: ObjectKey {
                 kind: ObjectKind::File,
                 checksum: Sha256(*id.as_bytes()),
             },
-            size: facts.size,
-            program: facts.program(repo, *id)?,
-            from: predecessors.of(repo, path, &facts)?,
+            size: properties.size,
+            program: properties.program(repo, *id)?,
+            from: predecessors.of(repo, path, &properties)?,
             path: path.clone(),
         });
     }
@@ -80,14 +81,14 @@ fn metadata_size(repo: &Repo, key: &ObjectKey) -> Result<u64, RepoError> {
         .map_err(|source| repo.failed(&format!("read object {key}"), source))
 }
 
-/// What is known of a file without reading its content.
-struct Facts {
+/// Properties of a file that are known without reading its content.
+struct FileProperties {
     size: u64,
     regular: bool,
     world_readable: bool,
 }
 
-impl Facts {
+impl FileProperties {
     fn of(repo: &Repo, id: FileId) -> Result<Self, RepoError> {
         let (_, info, _) = load(repo, id)?;
         Ok(Self {
@@ -98,7 +99,7 @@ impl Facts {
     }
 
     fn program(&self, repo: &Repo, id: FileId) -> Result<Option<Arch>, RepoError> {
-        if !self.regular || self.size < LEAST_PROGRAM {
+        if !self.regular || self.size < MIN_PROGRAM {
             return Ok(None);
         }
         let mut start = [0; 20];
@@ -115,14 +116,14 @@ impl Facts {
 
 type Loaded = (Option<gio::InputStream>, gio::FileInfo, glib::Variant);
 
-/// A file's content, unless it is a symlink, and its header.
+/// Opens a file's content, unless it is a symlink, and returns its header.
 pub(super) fn load(repo: &Repo, id: FileId) -> Result<Loaded, RepoError> {
     repo.as_ostree()
         .load_file(&id.to_string(), gio::Cancellable::NONE)
         .map_err(|source| repo.failed(&format!("read object {id}"), source))
 }
 
-/// Finds old files by path, else by name among those whose path is gone.
+/// Finds old files by path, else by name among files whose path no longer exists.
 struct Predecessors<'t> {
     by_path: &'t BTreeMap<String, FileId>,
     gone: BTreeMap<&'t str, Vec<FileId>>,
@@ -142,18 +143,23 @@ impl<'t> Predecessors<'t> {
         }
     }
 
-    fn of(&self, repo: &Repo, path: &str, new: &Facts) -> Result<Option<FileId>, RepoError> {
-        if !new.regular || new.size < LEAST_PATCHED {
+    fn of(
+        &self,
+        repo: &Repo,
+        path: &str,
+        new: &FileProperties,
+    ) -> Result<Option<FileId>, RepoError> {
+        if !new.regular || new.size < MIN_PATCHED {
             return Ok(None);
         }
         let same = self.by_path.get(path);
         let renamed = self.gone.get(basename(path)).into_iter().flatten();
         let mut best = None;
         for id in same.into_iter().chain(renamed.filter(|_| same.is_none())) {
-            let old = Facts::of(repo, *id)?;
-            // A client may not be able to read what not everybody can, as libostree has it.
+            let old = FileProperties::of(repo, *id)?;
+            // A client may not be able to read files without world read permission; libostree does the same.
             let usable = old.regular && old.world_readable && old.size > 0;
-            if usable && old.size + new.size <= MOST_PATCHED {
+            if usable && old.size + new.size <= MAX_PATCHED {
                 let candidate = (old.size.abs_diff(new.size), *id);
                 best = best.into_iter().chain([candidate]).min();
             }

@@ -1,25 +1,24 @@
-//! Which objects share a part.
+//! Distributes objects over parts.
 
 use super::DeltaPreset;
 use super::pair::Item;
 use super::recipe::{Effort, Kind, Recipe};
 use crate::arch::Arch;
 
-/// A part that has so many bytes of files is full. Clients apply parts side by side.
-const FULL: u64 = 16 << 20;
-/// The same of programs, which have much in common even where they are far apart, and of
-/// patches of them.
-const FULL_OF_PROGRAMS: u64 = 32 << 20;
-/// A part with less than this takes in objects of another kind as well.
-const SMALL: u64 = 1 << 20;
-/// Below so many bytes to compress, effort costs no time that anybody feels.
-const LITTLE: u64 = 24 << 20;
+/// Target size of a part's files, in bytes. Clients apply parts in parallel.
+const PART_SIZE: u64 = 16 << 20;
+/// Target size of parts with programs or patches of them, which have distant repetitions.
+const PROGRAM_PART_SIZE: u64 = 32 << 20;
+/// Size below which a part may also contain objects of other classes.
+const SMALL_PART: u64 = 1 << 20;
+/// Total size below which thorough compression takes no noticeable time.
+const SMALL_DELTA: u64 = 24 << 20;
 
-/// libostree leaves files of so many bytes to be fetched on their own, compressed by deflate.
+/// Size from which libostree leaves files to be fetched separately, compressed by deflate.
 /// Source: `min_fallback_size` (`ostree_repo_static_delta_generate`).
 const FALLBACK: u64 = 4_000_000;
 
-/// Objects that share a part.
+/// The objects of a part.
 #[derive(Debug)]
 pub(super) struct PartPlan {
     pub(super) items: Vec<Item>,
@@ -27,13 +26,13 @@ pub(super) struct PartPlan {
 }
 
 impl PartPlan {
-    /// Bytes of the objects.
+    /// Returns the total size of the objects in bytes.
     pub(super) fn size(&self) -> u64 {
         self.items.iter().map(|item| item.size).sum()
     }
 
-    /// About how many bytes making it takes at most: the part with its largest file and what a
-    /// patch of that one starts from; then the part, the compressor and what comes out of it.
+    /// Returns an upper estimate of the memory for building the part, in bytes: the part with its
+    /// largest file and that file's predecessor, or the part with the compressor and its output.
     pub(super) fn memory(&self) -> u64 {
         let file = |item: &Item| item.size * if item.from.is_some() { 4 } else { 1 };
         let largest = self.items.iter().map(file).max().unwrap_or(0);
@@ -42,7 +41,7 @@ impl PartPlan {
     }
 }
 
-/// What an object is, as far as it matters for its neighbours. In this order they are sent:
+/// The class of an object, which determines its neighbours. Classes are sent in this order because
 /// clients check directories first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
@@ -66,8 +65,8 @@ impl Class {
 
     const fn full(self) -> u64 {
         match self {
-            Self::Directory | Self::Other => FULL,
-            Self::Patch | Self::Program => FULL_OF_PROGRAMS,
+            Self::Directory | Self::Other => PART_SIZE,
+            Self::Patch | Self::Program => PROGRAM_PART_SIZE,
         }
     }
 }
@@ -81,14 +80,14 @@ pub(super) fn parts(mut items: Vec<Item>, preset: DeltaPreset) -> Vec<PartPlan> 
         bytes += item.size;
         large += if item.size >= FALLBACK { item.size } else { 0 };
     }
-    // libostree's xz is a harder one. Fast xz is no larger in all where enough of the content is
-    // such that libostree leaves it to deflate.
-    let little = bytes <= LITTLE || large < bytes / 4;
+    // libostree uses a stronger xz preset. Fast xz gives no larger total if enough of the content
+    // would be left to deflate by libostree.
+    let is_small = bytes <= SMALL_DELTA || large < bytes / 4;
     let mut parts: Vec<PartPlan> = Vec::new();
     let (mut size, mut class) = (0, Class::Directory);
     for item in items {
         let next = Class::of(&item);
-        let full = size + item.size > next.full() || (next != class && size >= SMALL);
+        let full = size + item.size > next.full() || (next != class && size >= SMALL_PART);
         match parts.last_mut() {
             Some(part) if !full => {
                 part.items.push(item.clone());
@@ -108,7 +107,7 @@ pub(super) fn parts(mut items: Vec<Item>, preset: DeltaPreset) -> Vec<PartPlan> 
         class = next;
     }
     for part in &mut parts {
-        part.recipe = recipe(&part.items, little, preset);
+        part.recipe = recipe(&part.items, is_small, preset);
     }
     parts
 }
@@ -121,8 +120,8 @@ fn order(item: &Item) -> (Class, &str, &str) {
     (Class::of(item), extension.unwrap_or(""), &item.path)
 }
 
-/// What most bytes of a part need.
-fn recipe(items: &[Item], little: bool, preset: DeltaPreset) -> Recipe {
+/// Returns the compression for the majority of bytes in a part.
+fn recipe(items: &[Item], is_small: bool, preset: DeltaPreset) -> Recipe {
     let all: u64 = items.iter().map(|item| item.size).sum();
     let most = |of: &dyn Fn(&Item) -> bool| {
         let items = items.iter().filter(|item| of(item));
@@ -139,7 +138,7 @@ fn recipe(items: &[Item], little: bool, preset: DeltaPreset) -> Recipe {
         content,
         effort: match preset {
             DeltaPreset::Best => Effort::Best,
-            DeltaPreset::Fast if little || content == Kind::Patches => Effort::Thorough,
+            DeltaPreset::Fast if is_small || content == Kind::Patches => Effort::Thorough,
             DeltaPreset::Fast => Effort::Fast,
         },
     }

@@ -1,11 +1,11 @@
-//! Which part is made next: the largest that memory allows.
+//! Schedules parts, largest first, within a memory limit.
 
 use super::plan::PartPlan;
 use std::cmp::Reverse;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Parts that threads take. What is being made takes no more memory than the limit, but for a
-/// part that takes more on its own.
+/// The queue of parts for the threads. Parts in progress stay within the memory limit, except for a
+/// single part that exceeds it.
 pub(super) struct Queue<'a> {
     parts: &'a [PartPlan],
     state: Mutex<State>,
@@ -14,13 +14,13 @@ pub(super) struct Queue<'a> {
 }
 
 struct State {
-    /// The largest first: it must not be what the others wait for in the end.
+    /// Largest first, so that no thread starts a large part while the others have finished.
     waiting: Vec<usize>,
     in_use: u64,
 }
 
 impl<'a> Queue<'a> {
-    /// `limit` is in bytes.
+    /// Creates a queue with a limit in bytes.
     pub(super) fn new(parts: &'a [PartPlan], limit: u64) -> Self {
         let mut waiting: Vec<usize> = (0..parts.len()).collect();
         waiting.sort_by_key(|index| Reverse(parts[*index].size()));
@@ -32,8 +32,8 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The next part, as soon as there is memory for one.
-    pub(super) fn take(&self) -> Option<Turn<'_>> {
+    /// Returns the next part as soon as there is memory for one.
+    pub(super) fn take(&self) -> Option<Reservation<'_>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         while !state.waiting.is_empty() {
             let free = self.limit.saturating_sub(state.in_use);
@@ -46,7 +46,7 @@ impl<'a> Queue<'a> {
                 let index = state.waiting.remove(next);
                 let memory = self.parts[index].memory();
                 state.in_use += memory;
-                return Some(Turn {
+                return Some(Reservation {
                     queue: self,
                     index,
                     memory,
@@ -60,7 +60,7 @@ impl<'a> Queue<'a> {
         None
     }
 
-    /// Lets nothing more be taken.
+    /// Ends the queue: no more parts are returned.
     pub(super) fn end(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.waiting.clear();
@@ -68,14 +68,14 @@ impl<'a> Queue<'a> {
     }
 }
 
-/// A part that is being made; its memory is free again when this is dropped.
-pub(super) struct Turn<'q> {
+/// A part in progress; dropping it releases its memory.
+pub(super) struct Reservation<'q> {
     queue: &'q Queue<'q>,
     pub(super) index: usize,
     memory: u64,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         let state = self.queue.state.lock();
         state.unwrap_or_else(PoisonError::into_inner).in_use -= self.memory;

@@ -1,16 +1,16 @@
-//! What a commit's tree holds.
+//! Lists the objects of a commit's tree.
 
 use crate::delta::format::{ObjectKey, ObjectKind};
 use crate::id::{CommitId, DirMetaId, DirTreeId, FileId, Sha256};
 use crate::repo::{Repo, RepoError};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The objects of a tree. The commit itself is not among them.
+/// The objects of a tree, without the commit itself.
 #[derive(Debug, Default)]
 pub(in crate::delta) struct Tree {
-    /// Directories' objects.
+    /// The objects of directories.
     pub(in crate::delta) metadata: BTreeSet<ObjectKey>,
-    /// Files and symlinks by path: one path each for those in directories that are there twice.
+    /// Files and symlinks by path. For a directory that occurs twice, only one path is listed.
     pub(in crate::delta) files: BTreeMap<String, FileId>,
 }
 

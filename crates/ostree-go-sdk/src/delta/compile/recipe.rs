@@ -1,23 +1,23 @@
-//! How a part is compressed: xz's filters, and what they take.
+//! Compression of parts: filters of xz, and their memory.
 
 use crate::arch::Arch;
 use liblzma::stream::{Error, Filters, LzmaOptions};
 
-/// The largest dictionary.
-const FAR: u32 = 32 << 20;
-/// Bytes that xz takes for each byte of the dictionary, in halves. Source: xz(1), `--lzma2`,
-/// `mf` (hc4, bt4).
+/// Maximum size of the dictionary in bytes.
+const MAX_DICTIONARY: u32 = 32 << 20;
+/// Memory of xz per byte of the dictionary, in half bytes. Source: xz(1), `--lzma2`, `mf` (hc4,
+/// bt4).
 const HALVES_FAST: u64 = 15;
-const HALVES_WELL: u64 = 23;
+const HALVES_THOROUGH: u64 = 23;
 
-/// How a part is compressed.
+/// The compression parameters of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Recipe {
     pub(super) content: Kind,
     pub(super) effort: Effort,
 }
 
-/// What most bytes of a part are.
+/// The kind of the majority of bytes in a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Programs(Arch),
@@ -25,42 +25,44 @@ pub(super) enum Kind {
     Other,
 }
 
-/// How hard to look for repetitions.
+/// The effort of searching for repetitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effort {
-    /// For much content.
+    /// For large content.
     Fast,
-    /// For little content, and for patches: nearly all of a patch is zeros, which cost nothing.
+    /// For small content, and for patches, which are mostly zeros and therefore fast to compress.
     Thorough,
-    /// On request.
+    /// Only on request.
     Best,
 }
 
 impl Recipe {
-    /// Bytes that xz looks back in a part of `size` bytes. What is beyond the part's own bytes
-    /// would only take memory.
+    /// Returns the dictionary size for a part of `size` bytes. A dictionary larger than the part
+    /// only wastes memory.
     fn dictionary(self, size: u64) -> u32 {
         let far = match (self.content, self.effort) {
-            // Programs have much in common that is far apart.
-            (Kind::Programs(_), Effort::Fast | Effort::Best) | (Kind::Patches, Effort::Best) => FAR,
+            // Programs have distant repetitions.
+            (Kind::Programs(_), Effort::Fast | Effort::Best) | (Kind::Patches, Effort::Best) => {
+                MAX_DICTIONARY
+            }
             (Kind::Other, Effort::Fast) => 4 << 20,
             _ => 8 << 20,
         };
         u32::try_from(size).map_or(far, |size| size.clamp(4 << 10, far))
     }
 
-    /// Bytes of memory that compressing a part of `size` bytes takes.
+    /// Returns the memory for compressing a part of `size` bytes, in bytes.
     pub(super) fn compressor_memory(self, size: u64) -> u64 {
         let halves = match self.effort {
             Effort::Fast => HALVES_FAST,
-            Effort::Thorough | Effort::Best => HALVES_WELL,
+            Effort::Thorough | Effort::Best => HALVES_THOROUGH,
         };
         u64::from(self.dictionary(size)) * halves / 2
     }
 
-    /// xz's filters for a part of `size` bytes. Every reader of xz has them all since 2009;
-    /// libostree's newest allows 100 MB for reading, which is a dictionary of 64 MB and more.
-    /// xz's filter for Arm code is from 2023 (liblzma 5.4): older hosts would refuse the part.
+    /// Returns xz's filters for a part of `size` bytes. Every xz decoder since 2009 supports them;
+    /// current libostree limits decoders to 100 MB, enough for a dictionary of 64 MB and more.
+    /// xz's filter for Arm code is from 2023 (liblzma 5.4): older hosts would reject the part.
     pub(super) fn filters(self, size: u64) -> Result<Filters, Error> {
         let mut lzma = match self.effort {
             Effort::Fast => LzmaOptions::new_preset(1)?,
@@ -73,19 +75,17 @@ impl Recipe {
                 filters.x86();
             }
             Kind::Programs(Arch::Aarch64) => {
-                // Instructions are four bytes and stand at fours.
+                // Instructions have four bytes and are aligned.
                 lzma.literal_context_bits(2).literal_position_bits(2);
             }
             Kind::Patches if self.effort == Effort::Best => {
-                // The longest match there is: what changes in a patch comes again after many
-                // zeros.
+                // The maximum length: changes in a patch recur after long runs of zeros.
                 lzma.nice_len(273);
             }
             Kind::Patches | Kind::Other => {}
         }
         if matches!(self.content, Kind::Programs(_)) && self.effort == Effort::Best {
-            // Of the preset's 64, the longer half takes a fifth of the time for one in a hundred
-            // of the bytes.
+            // Of the preset's 64, half saves a fifth of the time and costs one percent of size.
             lzma.nice_len(32);
         }
         filters.lzma2(&lzma);

@@ -1,17 +1,17 @@
-//! Deltas that are made here, applied by libostree and by the executor.
+//! Tests that apply generated deltas with libostree and with our executor.
 
 use super::*;
-use crate::delta::testing::{Shelf, check, commit, shelf};
+use crate::delta::testing::{TwoCommits, check, commit, two_commits};
 use crate::delta::{folder, keep_smaller, read_superblock, remove, retarget};
 use crate::id::CommitId;
-use crate::progress::Silent;
+use crate::progress::NoProgress;
 use crate::repo::RepoMode;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use std::path::Path;
 
-fn making(threads: usize, progress: &dyn Progress) -> Making<'_> {
-    Making {
+fn options(threads: usize, progress: &dyn Progress) -> GenerateOptions<'_> {
+    GenerateOptions {
         preset: DeltaPreset::Fast,
         time: 1_234_567,
         threads,
@@ -22,11 +22,11 @@ fn making(threads: usize, progress: &dyn Progress) -> Making<'_> {
 
 fn make(repo: &Repo, from: Option<CommitId>, to: CommitId, threads: usize) -> DeltaName {
     let name = DeltaName { from, to };
-    generate(repo, &name, &making(threads, &Silent)).unwrap();
+    generate(repo, &name, &options(threads, &NoProgress)).unwrap();
     name
 }
 
-/// Has libostree apply a delta, which it checks, and checks that all objects are there.
+/// Applies a delta with libostree, which checks it, and checks that all objects exist.
 fn apply_by_libostree(repo: &Repo, name: &DeltaName, client: &Repo) {
     let none = gio::Cancellable::NONE;
     let folder = gio::File::for_path(folder(repo, name));
@@ -51,19 +51,19 @@ fn client(folder: &Path) -> Repo {
 
 #[test]
 fn libostree_and_the_executor_apply_every_kind_of_change() {
-    let shelf = shelf();
-    let client = client(shelf.folder.path());
-    let repo = &shelf.repo;
-    let first = make(repo, None, shelf.old, 2);
-    let codes = check(&shelf, &first, &folder(repo, &first));
+    let fixture = two_commits();
+    let client = client(fixture.folder.path());
+    let repo = &fixture.repo;
+    let first = make(repo, None, fixture.old, 2);
+    let codes = check(&fixture, &first, &folder(repo, &first));
     assert!(
         !codes.contains_key("bspatch") && codes["fallback"] == 0,
         "{codes:?}"
     );
     apply_by_libostree(repo, &first, &client);
 
-    let second = make(repo, Some(shelf.old), shelf.new, 2);
-    let codes = check(&shelf, &second, &folder(repo, &second));
+    let second = make(repo, Some(fixture.old), fixture.new, 2);
+    let codes = check(&fixture, &second, &folder(repo, &second));
     assert_eq!(
         codes["bspatch"], 2,
         "the two that changed in part: {codes:?}"
@@ -74,9 +74,9 @@ fn libostree_and_the_executor_apply_every_kind_of_change() {
     assert!(signatures.is_empty() && superblock.fallbacks.is_empty());
     assert_eq!(
         superblock.commit.data(),
-        &repo.commit_bytes(shelf.new).unwrap()[..]
+        &repo.commit_bytes(fixture.new).unwrap()[..]
     );
-    // Nothing is left over.
+    // No temporary files are left.
     let tmp = repo.path().join("tmp").read_dir().unwrap();
     assert!(
         tmp.flatten()
@@ -85,19 +85,19 @@ fn libostree_and_the_executor_apply_every_kind_of_change() {
 }
 
 #[test]
-fn threads_change_nothing_and_a_renamed_file_is_found() {
-    let mut shelf = shelf();
-    let tree = shelf.folder.path().join("tree");
+fn threads_do_not_change_bytes_and_renames_are_found() {
+    let mut fixture = two_commits();
+    let tree = fixture.folder.path().join("tree");
     std::fs::create_dir(tree.join("moved")).unwrap();
     let mut program = std::fs::read(tree.join("lib/program")).unwrap();
     program[100] ^= 1;
     std::fs::remove_file(tree.join("lib/program")).unwrap();
     std::fs::write(tree.join("moved/program"), program).unwrap();
-    shelf.old = shelf.new;
-    shelf.new = commit(&shelf.repo, &tree);
+    fixture.old = fixture.new;
+    fixture.new = commit(&fixture.repo, &tree);
 
-    let repo = &shelf.repo;
-    let name = make(repo, Some(shelf.old), shelf.new, 1);
+    let repo = &fixture.repo;
+    let name = make(repo, Some(fixture.old), fixture.new, 1);
     let files = || {
         let entries = folder(repo, &name).read_dir().unwrap().flatten();
         let read = |path: std::path::PathBuf| (std::fs::read(&path).unwrap(), path);
@@ -106,29 +106,29 @@ fn threads_change_nothing_and_a_renamed_file_is_found() {
         files
     };
     let first = files();
-    assert_eq!(check(&shelf, &name, &folder(repo, &name))["bspatch"], 1);
+    assert_eq!(check(&fixture, &name, &folder(repo, &name))["bspatch"], 1);
     remove(repo, &name).unwrap();
-    make(repo, Some(shelf.old), shelf.new, 3);
+    make(repo, Some(fixture.old), fixture.new, 3);
     assert!(first == files());
-    // Making it again replaces it.
-    make(repo, Some(shelf.old), shelf.new, 2);
+    // Generating it again replaces it.
+    make(repo, Some(fixture.old), fixture.new, 2);
     assert!(first == files());
 }
 
 #[test]
 fn a_delta_of_the_same_tree_shares_the_parts() {
-    let shelf = shelf();
-    let repo = &shelf.repo;
-    let model = make(repo, None, shelf.new, 2);
-    let tree = shelf.folder.path().join("tree");
+    let fixture = two_commits();
+    let repo = &fixture.repo;
+    let model = make(repo, None, fixture.new, 2);
+    let tree = fixture.folder.path().join("tree");
     let other = DeltaName {
         from: None,
         to: commit(repo, &tree),
     };
     assert_ne!(model, other);
     retarget(repo, &model, &other).unwrap();
-    check(&shelf, &other, &folder(repo, &other));
-    apply_by_libostree(repo, &other, &client(shelf.folder.path()));
+    check(&fixture, &other, &folder(repo, &other));
+    apply_by_libostree(repo, &other, &client(fixture.folder.path()));
     let inode = |name| {
         let part = folder(repo, name).join("0");
         std::os::unix::fs::MetadataExt::ino(&part.metadata().unwrap())
@@ -137,35 +137,35 @@ fn a_delta_of_the_same_tree_shares_the_parts() {
 }
 
 #[test]
-fn the_best_preset_is_applied_alike() {
-    let shelf = shelf();
-    let repo = &shelf.repo;
-    let client = client(shelf.folder.path());
-    for from in [None, Some(shelf.old)] {
-        let to = from.map_or(shelf.old, |_| shelf.new);
+fn deltas_of_the_best_preset_apply() {
+    let fixture = two_commits();
+    let repo = &fixture.repo;
+    let client = client(fixture.folder.path());
+    for from in [None, Some(fixture.old)] {
+        let to = from.map_or(fixture.old, |_| fixture.new);
         let name = make(repo, from, to, 2);
         let fast = read_superblock(repo, &name).unwrap().0.download();
-        let best = Making {
+        let best = GenerateOptions {
             preset: DeltaPreset::Best,
-            ..making(2, &Silent)
+            ..options(2, &NoProgress)
         };
         generate(repo, &name, &best).unwrap();
         assert!(read_superblock(repo, &name).unwrap().0.download() <= fast);
-        check(&shelf, &name, &folder(repo, &name));
+        check(&fixture, &name, &folder(repo, &name));
         apply_by_libostree(repo, &name, &client);
     }
 }
 
 #[test]
-fn libostrees_own_is_kept_where_it_is_smaller() {
-    let shelf = shelf();
-    let repo = &shelf.repo;
-    let all = make(repo, None, shelf.new, 2);
+fn the_smaller_delta_is_kept() {
+    let fixture = two_commits();
+    let repo = &fixture.repo;
+    let all = make(repo, None, fixture.new, 2);
     let name = DeltaName {
-        from: Some(shelf.old),
-        to: shelf.new,
+        from: Some(fixture.old),
+        to: fixture.new,
     };
-    // With the parts of one from nothing: far larger than it has to be.
+    // With the parts of a delta from nothing, it is far larger than necessary.
     retarget(repo, &all, &name).unwrap();
     let large = read_superblock(repo, &name).unwrap().0.download();
     let compared = keep_smaller(repo, &name, 1_234_567).unwrap();
@@ -174,14 +174,14 @@ fn libostrees_own_is_kept_where_it_is_smaller() {
     assert_eq!(compared.libostree, kept.download());
     assert!(compared.libostree < compared.ours, "{compared:?}");
     assert_eq!((kept.name, kept.timestamp), (name, 1_234_567));
-    check(&shelf, &name, &folder(repo, &name));
-    let client = client(shelf.folder.path());
-    let first = make(repo, None, shelf.old, 2);
+    check(&fixture, &name, &folder(repo, &name));
+    let client = client(fixture.folder.path());
+    let first = make(repo, None, fixture.old, 2);
     apply_by_libostree(repo, &first, &client);
     apply_by_libostree(repo, &name, &client);
 
-    // Ours is kept where it is not.
-    make(repo, Some(shelf.old), shelf.new, 2);
+    // Our delta is kept if libostree's is not smaller.
+    make(repo, Some(fixture.old), fixture.new, 2);
     let (ours, _) = read_superblock(repo, &name).unwrap();
     let compared = keep_smaller(repo, &name, 7).unwrap();
     assert_eq!(compared.ours, ours.download());
@@ -195,33 +195,33 @@ fn libostrees_own_is_kept_where_it_is_smaller() {
 }
 
 #[test]
-fn a_stop_leaves_nothing() {
+fn cancelling_leaves_no_files() {
     struct Stop;
     impl Progress for Stop {
         fn is_cancelled(&self) -> bool {
             true
         }
     }
-    let shelf = shelf();
+    let fixture = two_commits();
     let name = DeltaName {
         from: None,
-        to: shelf.new,
+        to: fixture.new,
     };
-    let stopped = generate(&shelf.repo, &name, &making(2, &Stop)).unwrap_err();
+    let stopped = generate(&fixture.repo, &name, &options(2, &Stop)).unwrap_err();
     assert_eq!(stopped.kind(), crate::kind::ErrorKind::Cancelled);
-    assert!(crate::delta::deltas(&shelf.repo).unwrap().is_empty());
+    assert!(crate::delta::deltas(&fixture.repo).unwrap().is_empty());
     assert!(matches!(
-        read_superblock(&shelf.repo, &name).unwrap_err(),
+        read_superblock(&fixture.repo, &name).unwrap_err(),
         DeltaError::NotFound { .. }
     ));
-    let tmp = shelf.repo.path().join("tmp").read_dir().unwrap();
+    let tmp = fixture.repo.path().join("tmp").read_dir().unwrap();
     assert!(
         tmp.flatten()
             .all(|e| !e.file_name().to_string_lossy().starts_with("delta-"))
     );
 }
 
-/// Content of few pieces, so that files have much in common.
+/// Generates content from few pieces, so that files have much in common.
 fn content() -> impl Strategy<Value = Vec<u8>> {
     vec((0u64..6, 1usize..900), 0..6).prop_map(|pieces| {
         let piece = |(seed, len)| crate::delta::testing::noise(seed, len);
@@ -255,9 +255,9 @@ proptest! {
         apply_by_libostree(&repo, &first, &client);
         let second = make(&repo, Some(old), new, 2);
         apply_by_libostree(&repo, &second, &client);
-        let shelf = Shelf { folder: folder_of, repo, old, new };
+        let fixture = TwoCommits { folder: folder_of, repo, old, new };
         for name in [first, second] {
-            check(&shelf, &name, &folder(&shelf.repo, &name));
+            check(&fixture, &name, &folder(&fixture.repo, &name));
         }
     }
 }

@@ -3,11 +3,11 @@
 
 use super::*;
 use crate::delta::DeltaName;
-use crate::delta::testing::{Shelf, check, shelf};
+use crate::delta::testing::{TwoCommits, check, two_commits};
 use glib::prelude::*;
 use std::collections::BTreeMap;
 
-impl Shelf {
+impl TwoCommits {
     /// Has libostree make a delta, and returns its folder.
     fn generate(&self, name: &DeltaName, options: &[(&str, glib::Variant)]) -> std::path::PathBuf {
         let folder = self.folder.path().join("delta");
@@ -41,18 +41,18 @@ impl Shelf {
 
 #[test]
 fn deltas_of_libostree_are_read_and_applied() {
-    let shelf = shelf();
+    let fixture = two_commits();
     let between = DeltaName {
-        from: Some(shelf.old),
-        to: shelf.new,
+        from: Some(fixture.old),
+        to: fixture.new,
     };
     let empty = DeltaName {
         from: None,
-        to: shelf.new,
+        to: fixture.new,
     };
     let u32 = |key: &'static str, value: u32| (key, value.to_variant());
     let (fallback, none) = (u32("min-fallback-size", 1), u32("min-fallback-size", 0));
-    let run = |name, options: &[_]| check(&shelf, name, &shelf.generate(name, options));
+    let run = |name, options: &[_]| check(&fixture, name, &fixture.generate(name, options));
 
     let codes = run(&empty, std::slice::from_ref(&fallback));
     assert_eq!(codes["fallback"], 2);
@@ -82,13 +82,13 @@ fn deltas_of_libostree_are_read_and_applied() {
 
 #[test]
 fn a_superblock_reads_back_and_changes_its_name() {
-    let shelf = shelf();
+    let fixture = two_commits();
     let name = DeltaName {
-        from: Some(shelf.old),
-        to: shelf.new,
+        from: Some(fixture.old),
+        to: fixture.new,
     };
     let inline = [("inline-parts", true.to_variant())];
-    let folder = shelf.generate(&name, &inline);
+    let folder = fixture.generate(&name, &inline);
     let bytes = std::fs::read(folder.join("superblock")).unwrap();
     let superblock = Superblock::read(&bytes).unwrap();
     // Ours are sorted; libostree puts the order of bytes first, and so does the alphabet.
@@ -101,7 +101,7 @@ fn a_superblock_reads_back_and_changes_its_name() {
     let mut renamed = again;
     let other = DeltaName {
         from: None,
-        to: shelf.old,
+        to: fixture.old,
     };
     renamed.rename(other);
     let detached = BTreeMap::from([("key".to_owned(), 7u32.to_variant())]);

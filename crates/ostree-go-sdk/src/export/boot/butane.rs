@@ -1,4 +1,4 @@
-//! A host's configuration as Butane's YAML, for people to read and to merge with their own.
+//! Renders a host's configuration as Butane YAML, for editing and merging.
 //!
 //! Source: `docs/config-fcos-v1_4.md` to `v1_7.md` of coreos/butane.
 
@@ -7,7 +7,7 @@ use super::{BootConfig, BootFile};
 use std::fmt::Write as _;
 
 impl BootConfig {
-    /// The configuration as YAML for `butane`, variant `fcos`.
+    /// Returns the configuration as YAML for `butane`, variant `fcos`.
     #[must_use]
     pub fn butane(&self, spec: BootSpec) -> String {
         let mut text = format!("variant: fcos\nversion: {}\n", spec.butane());
@@ -31,7 +31,7 @@ impl BootConfig {
     }
 }
 
-/// What is in a file: text as it is, other bytes as a URL.
+/// Renders the content of a file: inline if it is text, else as a data URL.
 fn contents(file: &BootFile) -> String {
     match std::str::from_utf8(&file.content) {
         Ok(content) => format!("        inline: {}\n", block(content, 10)),
@@ -42,13 +42,13 @@ fn contents(file: &BootFile) -> String {
     }
 }
 
-/// A text as YAML's literal block, indented, where it can be one; in quotes otherwise.
+/// Renders a text as an indented literal block of YAML if possible, else in quotes.
 fn block(content: &str, indent: usize) -> String {
     let Some(lines) = content.strip_suffix('\n') else {
         return scalar(content);
     };
     let is_plain = |c: char| c == '\n' || c == '\t' || matches!(c, ' '..='~');
-    // A block begins with its indentation and ends with its last line.
+    // A block's indentation is that of its first line, and trailing blank lines are ambiguous.
     if !lines.starts_with(|c: char| c.is_ascii_graphic())
         || lines.ends_with('\n')
         || !lines.chars().all(is_plain)
@@ -65,7 +65,7 @@ fn block(content: &str, indent: usize) -> String {
     text
 }
 
-/// A text in double quotes: what JSON writes, YAML reads.
+/// Renders a text in double quotes; YAML accepts JSON strings.
 fn scalar(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     let is_word = text.starts_with('/') || text.starts_with(|c: char| c.is_ascii_lowercase());
@@ -94,7 +94,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn yaml_reads_every_text_as_it_is(text in "[ -~\n\t]{0,40}\n?|\\PC{0,20}\n?") {
+        fn every_text_survives_yaml(text in "[ -~\n\t]{0,40}\n?|\\PC{0,20}\n?") {
             prop_assert_eq!(read(&format!("a: {}\n", scalar(&text))), text.clone());
             prop_assert_eq!(read(&format!("a: {}\n", block(&text, 4))), text);
         }

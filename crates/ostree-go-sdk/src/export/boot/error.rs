@@ -1,4 +1,4 @@
-//! Why a host's configuration could not be made.
+//! Errors of host configurations.
 
 use crate::arch::Arch;
 use crate::export::ExportError;
@@ -6,57 +6,57 @@ use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::remote::RemoteError;
 
-/// Why a host's configuration could not be made.
+/// The reason why a host's configuration could not be generated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BootError {
-    /// Reading a release.
+    /// A release cannot be read.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// The remote that the host is to have.
+    /// The remote of the host is invalid.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// Nothing to install was named.
+    /// No release to install was given.
     #[error("no release to install was named")]
     NoReleases,
-    /// A host has one architecture.
-    #[error("{found} is not for {expected}, as the releases before it")]
+    /// The releases are for different architectures.
+    #[error("{found} is not for {expected}, like the releases before it")]
     OtherArch {
         /// The ref.
         found: RefName,
-        /// The architecture of the first.
+        /// The architecture of the first release.
         expected: Arch,
     },
-    /// A commit cannot be asked for by a ref.
+    /// A commit has no ref that a host can install.
     #[error("commit {commit} is bound to no ref that a host could install")]
     Unbound {
         /// The commit.
         commit: CommitId,
     },
-    /// A version of a configuration's format that is not written.
+    /// The version of the configuration's format is not supported.
     #[error("unknown {format} version `{}`, expected {}", found.escape_debug(), known.join(", "))]
     UnknownSpec {
         /// `Ignition`, `Butane`.
         format: &'static str,
-        /// The version as given.
+        /// The requested version.
         found: String,
-        /// The versions there are.
+        /// The supported versions.
         known: Vec<&'static str>,
     },
-    /// A word that cannot stand in the files of a host.
+    /// A word is not allowed in the files of a host.
     #[error("{what} `{}` {problem}", found.escape_debug())]
     InvalidWord {
-        /// What it is for: `variable`.
+        /// The role of the word: `variable`.
         what: &'static str,
-        /// The word as given.
+        /// The invalid word.
         found: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: &'static str,
     },
 }
 
 impl BootError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -1,4 +1,4 @@
-//! A host's configuration as Ignition reads it at the first boot.
+//! Renders a host's configuration as Ignition JSON, which is applied at the first boot.
 //!
 //! Source: `docs/configuration-v3_3.md` to `v3_6.md` of coreos/ignition. Only fields that all of
 //! them have are used.
@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-/// A version of the format, under its two names.
+/// A version of the configuration format, with its names in Ignition and Butane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BootSpec {
-    /// Ignition 3.3.0, Butane's fcos 1.4.0. What comes after reads it too.
+    /// Ignition 3.3.0, Butane's fcos 1.4.0. Newer programs read it as well.
     #[default]
     V3_3,
     /// Ignition 3.4.0, Butane's fcos 1.5.0.
@@ -27,10 +27,10 @@ pub enum BootSpec {
 }
 
 impl BootSpec {
-    /// Every version, in order.
+    /// All versions, in order.
     pub const ALL: [Self; 4] = [Self::V3_3, Self::V3_4, Self::V3_5, Self::V3_6];
 
-    /// The version as Ignition calls it.
+    /// Returns the version number in Ignition.
     #[must_use]
     pub const fn ignition(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl BootSpec {
         }
     }
 
-    /// The version as Butane's variant `fcos` calls it.
+    /// Returns the version number of Butane's variant `fcos`.
     #[must_use]
     pub const fn butane(self) -> &'static str {
         match self {
@@ -52,18 +52,18 @@ impl BootSpec {
         }
     }
 
-    /// The version that Ignition calls so.
+    /// Returns the version with this number in Ignition.
     ///
     /// # Errors
-    /// When it is none of [`BootSpec::ALL`].
+    /// Returns an error if it is not in [`BootSpec::ALL`].
     pub fn of_ignition(version: &str) -> Result<Self, BootError> {
         Self::of("Ignition", version, Self::ignition)
     }
 
-    /// The version that Butane's variant `fcos` calls so.
+    /// Returns the version with this number in Butane's variant `fcos`.
     ///
     /// # Errors
-    /// When it is none of [`BootSpec::ALL`].
+    /// Returns an error if it is not in [`BootSpec::ALL`].
     pub fn of_butane(version: &str) -> Result<Self, BootError> {
         Self::of("Butane", version, Self::butane)
     }
@@ -83,7 +83,7 @@ impl BootSpec {
 }
 
 impl BootConfig {
-    /// The configuration as Ignition's JSON.
+    /// Returns the configuration as JSON for Ignition.
     #[must_use]
     pub fn ignition(&self, spec: BootSpec) -> String {
         let files = self.files.iter().map(|file| {
@@ -95,7 +95,7 @@ impl BootConfig {
             json!({
                 "path": file.path,
                 "mode": file.mode,
-                // A newer configuration takes the place of what an image has.
+                // A newer configuration replaces files of the image.
                 "overwrite": true,
                 "contents": contents,
             })
@@ -113,7 +113,8 @@ impl BootConfig {
     }
 }
 
-/// A content as a URL (RFC 2397), the shortest of three ways, and how it is compressed.
+/// Encodes content as a data URL (RFC 2397), in the shortest of three ways; also returns the
+/// compression.
 fn data_url(content: &[u8]) -> (String, Option<&'static str>) {
     let plain = percent(content);
     let base64 = data_url_base64(content);
@@ -123,7 +124,7 @@ fn data_url(content: &[u8]) -> (String, Option<&'static str>) {
         plain
     };
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::best());
-    // A vector takes all that is written.
+    // Writing to a vector does not fail.
     let packed = encoder.write_all(content).and_then(|()| encoder.finish());
     match packed.map(|packed| data_url_base64(&packed)) {
         Ok(packed) if packed.len() < shortest.len() => (packed, Some("gzip")),
@@ -131,7 +132,7 @@ fn data_url(content: &[u8]) -> (String, Option<&'static str>) {
     }
 }
 
-/// A content as a URL, for any bytes.
+/// Encodes any content as a base64 data URL.
 pub(super) fn data_url_base64(content: &[u8]) -> String {
     format!("data:;base64,{}", STANDARD.encode(content))
 }
@@ -139,7 +140,7 @@ pub(super) fn data_url_base64(content: &[u8]) -> String {
 fn percent(content: &[u8]) -> String {
     let mut url = String::from("data:,");
     for &byte in content {
-        // RFC 3986's unreserved characters, and `/`, which a path may have.
+        // The unreserved characters of RFC 3986, and `/`, which is allowed in paths.
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             url.push(char::from(byte));
         } else {
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shortest_url_is_taken() {
+    fn the_shortest_data_url_is_used() {
         assert_eq!(data_url(b"hi there"), ("data:,hi%20there".into(), None));
         assert_eq!(data_url(&[0xff; 4]), ("data:,%FF%FF%FF%FF".into(), None));
         let noise: Vec<u8> = (0..=255).collect();

@@ -1,8 +1,8 @@
-//! What a host needs to install an SDK and keep it new, as files and a unit: one list, which
-//! [`ignition`] and [`butane`] both render.
+//! The files and the unit that a host needs to install an SDK and keep it up to date, rendered by
+//! [`ignition`] and [`butane`].
 //!
-//! Nothing here touches the host. Its `ostree-go` does the work at each boot, by the commands of
-//! the unit, and checks every signature with the key that is among the files.
+//! Nothing here changes the host. At each boot, its `ostree-go` runs the commands of the unit and
+//! verifies every signature with the key among the files.
 
 mod butane;
 mod error;
@@ -23,10 +23,10 @@ use crate::repo::Repo;
 use std::path::{Path, PathBuf};
 use text::{profile, sdk_meta, tmpfiles, unit, user_environment};
 
-/// The name of the unit.
+/// Name of the unit.
 const UNIT: &str = "ostree-go-sdk.service";
 
-/// What a host's configuration is to say beside which SDKs it has.
+/// Options of a host's configuration, apart from its SDKs.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BootOptions {
@@ -37,7 +37,7 @@ pub struct BootOptions {
 }
 
 impl BootOptions {
-    /// A host that takes its SDKs from a remote, which has to have keys.
+    /// Creates options for a host that installs SDKs from `remote`, which must have keys.
     #[must_use]
     pub fn new(remote: NewRemote) -> Self {
         Self {
@@ -48,22 +48,22 @@ impl BootOptions {
         }
     }
 
-    /// Where the host has `ostree-go`. Default: `/usr/bin/ostree-go`.
+    /// Sets the path of `ostree-go` on the host. Default: `/usr/bin/ostree-go`.
     #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
         self
     }
 
-    /// The user who builds with the caches in `/var/cache`. A cache has one user: whoever writes
-    /// into it decides what is built from it. Default: `root`.
+    /// Sets the user who builds with the caches in `/var/cache`. A cache belongs to one user,
+    /// because whoever writes to it controls the results of builds. Default: `root`.
     #[must_use]
     pub fn cache_owner(mut self, user: impl Into<String>) -> Self {
         self.cache_owner = user.into();
         self
     }
 
-    /// One more variable for every session, as `GOPROXY`, after those that were given before.
+    /// Adds an environment variable for all sessions, like `GOPROXY`, after earlier ones.
     #[must_use]
     pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
@@ -71,69 +71,69 @@ impl BootOptions {
     }
 }
 
-/// A host's configuration: what is written before its first boot.
+/// The configuration of a host, written before its first boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BootConfig {
-    /// The SDKs; the first is the active one.
+    /// The SDKs; the first is active.
     pub releases: Vec<BootRelease>,
-    /// Files, sorted by path.
+    /// The files, sorted by path.
     pub files: Vec<BootFile>,
-    /// Units of systemd; all are enabled.
+    /// The systemd units, all enabled.
     pub units: Vec<BootUnit>,
 }
 
-/// An SDK that a host is to have.
+/// An SDK to install on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BootRelease {
-    /// The ref: a release stays what it is, a channel is followed.
+    /// The ref. A release is fixed; a channel is upgraded at each boot.
     pub ref_name: RefName,
-    /// Its commit when the configuration was written.
+    /// The commit of the ref when the configuration was generated.
     pub commit: CommitId,
-    /// The Go version of that.
+    /// The Go version of the commit.
     pub version: String,
 }
 
-/// A file of a host.
+/// A file on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BootFile {
-    /// Where.
+    /// The absolute path.
     pub path: String,
-    /// Its permission bits.
+    /// The permission bits.
     pub mode: u32,
-    /// What is in it.
+    /// The content.
     pub content: Vec<u8>,
 }
 
-/// A unit of systemd.
+/// A systemd unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BootUnit {
-    /// Its name.
+    /// The name of the unit.
     pub name: String,
-    /// What is in it.
+    /// The content of the unit file.
     pub content: String,
 }
 
-/// What the texts are made of, all of it checked.
-struct Facts<'a> {
+/// The validated parameters of the texts.
+struct TextParameters<'a> {
     options: &'a BootOptions,
     arch: Arch,
     /// The active SDK.
     first: &'a CommitInfo,
     releases: &'a [BootRelease],
-    /// The files with the remote's keys.
+    /// The paths of the files with the remote's keys.
     keys: Vec<String>,
 }
 
-/// The configuration of a host that installs releases or channels at its first boot, and
-/// upgrades those of channels at each. The first is the active one.
+/// Generates the configuration of a host that installs releases or channels at its first boot, and
+/// upgrades channels at each boot. The first SDK is active.
 ///
 /// # Errors
-/// When a commit is no release, two are for different architectures, the remote is not
-/// well-formed, has no keys or takes unsigned commits, or a word cannot stand in a file.
+/// Returns an error if a commit is not a release, two are for different architectures, the remote
+/// is invalid, has no keys or accepts unsigned commits, or a word is not allowed in a file.
 pub fn boot_config(
     repo: &Repo,
     commits: &[CommitId],
@@ -172,7 +172,7 @@ pub fn boot_config(
             )
         })
         .collect();
-    let facts = Facts {
+    let parameters = TextParameters {
         options,
         arch,
         first,
@@ -181,18 +181,18 @@ pub fn boot_config(
     };
     let mut files = keys;
     files.extend([
-        file("/etc/os-release.d/sdk-meta", sdk_meta(&facts)),
-        file("/etc/profile.d/ostree-go.sh", profile(&facts)),
+        file("/etc/os-release.d/sdk-meta", sdk_meta(&parameters)),
+        file("/etc/profile.d/ostree-go.sh", profile(&parameters)),
         file(
             "/etc/environment.d/60-ostree-go.conf",
-            user_environment(&facts),
+            user_environment(&parameters),
         ),
-        file("/etc/tmpfiles.d/ostree-go.conf", tmpfiles(&facts)),
+        file("/etc/tmpfiles.d/ostree-go.conf", tmpfiles(&parameters)),
     ]);
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let units = vec![BootUnit {
         name: UNIT.to_owned(),
-        content: unit(&facts),
+        content: unit(&parameters),
     }];
     Ok(BootConfig {
         releases,
@@ -201,11 +201,10 @@ pub fn boot_config(
     })
 }
 
-/// Writes a configuration to a file, which shows when it is whole and durable. It replaces what
-/// is there.
+/// Writes a configuration to a file atomically and durably, replacing an existing file.
 ///
 /// # Errors
-/// When the file system refuses. The file is then as it was.
+/// Returns an error if the file system fails; the file is unchanged then.
 pub fn write_boot_config(dest: &Path, text: &str) -> Result<(), ExportError> {
     atomic::write(dest, text.as_bytes()).map_err(ExportError::io("write", dest))
 }
@@ -228,7 +227,7 @@ fn boot_release(info: &CommitInfo) -> Result<BootRelease, BootError> {
     })
 }
 
-/// Whether every word may stand where it is to stand.
+/// Checks that all words are allowed where they are used.
 fn check(options: &BootOptions) -> Result<(), BootError> {
     let remote = &options.remote;
     if remote.verification == Verification::Unsigned {
@@ -242,7 +241,7 @@ fn check(options: &BootOptions) -> Result<(), BootError> {
         problem,
     };
     let program = options.program.to_str().filter(|path| {
-        // What systemd takes for an executable without any quoting.
+        // Characters that need no quoting in ExecStart=.
         let mut bytes = path.bytes();
         Path::new(path).is_absolute()
             && bytes.all(|b| b.is_ascii_alphanumeric() || b"/._+-".contains(&b))
@@ -254,7 +253,7 @@ fn check(options: &BootOptions) -> Result<(), BootError> {
             "is no absolute path of letters, digits, `.`, `_`, `+` and `-`",
         ));
     }
-    // The rule of useradd(8) and of systemd's sysusers.
+    // The rule of useradd(8) and systemd's sysusers.
     let user = &options.cache_owner;
     let is_user = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
     if user.is_empty() || user.starts_with('-') || !user.bytes().all(is_user) {
@@ -266,7 +265,7 @@ fn check(options: &BootOptions) -> Result<(), BootError> {
         if name.is_empty() || digit || !name.bytes().all(is_name) {
             return Err(invalid("variable", name, "is no name of a variable"));
         }
-        // Shells, environment.d and os-release read all others in quotes as they are.
+        // All other characters are literal within quotes in shells, environment.d and os-release.
         if value.contains(['"', '\\', '$', '`']) || value.contains(char::is_control) {
             let problem = "has a quote, `$`, `\\`, a backquote or a line break";
             return Err(invalid("value", value, problem));

@@ -1,30 +1,30 @@
-//! The texts of the files that a host gets.
+//! The contents of the files on a host.
 
-use super::Facts;
+use super::TextParameters;
 use crate::arch::Arch;
 use std::fmt::Write as _;
 
 /// The root of the system's `ostree-go`, and the programs of its active SDK.
 const ROOT: &str = "/var/lib/ostree-go";
 const BIN: &str = "/var/lib/ostree-go/current/usr/bin";
-/// The caches: what `go` builds, and the modules that it downloads.
+/// The variables and folders of the build cache and the module cache.
 const CACHES: [(&str, &str); 2] = [
     ("GOCACHE", "/var/cache/go-build"),
     ("GOMODCACHE", "/var/cache/go-mod"),
 ];
 
-/// What the host was made for, in the form of `os-release(5)`: `KEY="value"`.
-pub(super) fn sdk_meta(facts: &Facts<'_>) -> String {
-    let first = facts.first;
-    let release = &facts.releases[0];
-    let all = facts.releases.iter().map(|one| one.ref_name.as_str());
+/// Describes the configuration in the syntax of `os-release(5)`: `KEY="value"`.
+pub(super) fn sdk_meta(parameters: &TextParameters<'_>) -> String {
+    let first = parameters.first;
+    let release = &parameters.releases[0];
+    let all = parameters.releases.iter().map(|one| one.ref_name.as_str());
     let variables = CACHES.iter().map(|(name, value)| format!("{name}={value}"));
-    let more = facts.options.environment.iter();
+    let more = parameters.options.environment.iter();
     let more = more.map(|(name, value)| format!("{name}={value}"));
     let mut lines = vec![
         ("sdk_lang", "go".to_owned()),
         ("go_version", release.version.clone()),
-        ("sdk_arch", facts.arch.basearch().to_owned()),
+        ("sdk_arch", parameters.arch.basearch().to_owned()),
         ("sdk_ref", release.ref_name.to_string()),
         ("sdk_commit", release.commit.to_string()),
     ];
@@ -32,7 +32,7 @@ pub(super) fn sdk_meta(facts: &Facts<'_>) -> String {
         lines.push(("sdk_h1", h1.clone()));
     }
     lines.push(("sdk_refs", all.collect::<Vec<_>>().join(" ")));
-    lines.push(("sdk_remote", facts.options.remote.name.clone()));
+    lines.push(("sdk_remote", parameters.options.remote.name.clone()));
     lines.push((
         "build_env",
         variables.chain(more).collect::<Vec<_>>().join(" "),
@@ -46,8 +46,8 @@ pub(super) fn sdk_meta(facts: &Facts<'_>) -> String {
     text
 }
 
-/// For shells: the active SDK, and the caches for whom they belong to.
-pub(super) fn profile(facts: &Facts<'_>) -> String {
+/// Sets the environment of shells: the active SDK, and the caches for their owner.
+pub(super) fn profile(parameters: &TextParameters<'_>) -> String {
     let mut text = format!(
         "# The active Go SDK, before any that the system has.\n\
          case \":$PATH:\" in\n\
@@ -62,24 +62,24 @@ pub(super) fn profile(facts: &Facts<'_>) -> String {
         let _ = writeln!(text, "    export {name}={value}");
     }
     text.push_str("fi\n");
-    for (name, value) in &facts.options.environment {
+    for (name, value) in &parameters.options.environment {
         let _ = writeln!(text, "export {name}=\"{value}\"");
     }
     text
 }
 
-/// For the services of users (`environment.d(5)`), which no shell has started.
-pub(super) fn user_environment(facts: &Facts<'_>) -> String {
+/// Sets the environment of user services (`environment.d(5)`), which no shell starts.
+pub(super) fn user_environment(parameters: &TextParameters<'_>) -> String {
     let mut text = format!("PATH=\"{BIN}:$PATH\"\n");
-    for (name, value) in &facts.options.environment {
+    for (name, value) in &parameters.options.environment {
         let _ = writeln!(text, "{name}=\"{value}\"");
     }
     text
 }
 
-/// `tmpfiles.d(5)`: the caches, which outlive updates of the system.
-pub(super) fn tmpfiles(facts: &Facts<'_>) -> String {
-    let owner = &facts.options.cache_owner;
+/// Creates the caches with `tmpfiles.d(5)`; they persist across updates of the system.
+pub(super) fn tmpfiles(parameters: &TextParameters<'_>) -> String {
+    let owner = &parameters.options.cache_owner;
     let mut text = "# Go trims its build cache by itself.\n".to_owned();
     for (_, path) in CACHES {
         let _ = writeln!(text, "d {path} 0700 {owner} - -");
@@ -87,22 +87,22 @@ pub(super) fn tmpfiles(facts: &Facts<'_>) -> String {
     text
 }
 
-/// The unit that installs and upgrades. An exit code of 75 is worth another try; 1 to 4 are not
-/// (a page of the guide says what they are).
-pub(super) fn unit(facts: &Facts<'_>) -> String {
-    let program = facts.options.program.display();
-    let remote = &facts.options.remote;
+/// Renders the unit that installs and upgrades. It is restarted after the exit code 75 (a
+/// temporary failure), but not after 1 to 4 (see the exit codes in the guide).
+pub(super) fn unit(parameters: &TextParameters<'_>) -> String {
+    let program = parameters.options.program.display();
+    let remote = &parameters.options.remote;
     let mut add = format!("{program} remote add --if-not-exists {} ", remote.name);
     add.push_str(&word(&remote.url));
-    for key in &facts.keys {
+    for key in &parameters.keys {
         let _ = write!(add, " --gpg-import {}", word(key));
     }
     let mut install = format!("{program} install --remote {}", remote.name);
-    // The last one becomes active.
-    for release in facts.releases.iter().rev() {
+    // The SDK that is installed last becomes active.
+    for release in parameters.releases.iter().rev() {
         let _ = write!(install, " {}", word(release.ref_name.as_str()));
     }
-    let systemd = Arch::systemd(facts.arch);
+    let systemd = Arch::systemd(parameters.arch);
     format!(
         "[Unit]
 Description=Install or upgrade the Go SDK
@@ -154,8 +154,8 @@ WantedBy=multi-user.target
     )
 }
 
-/// A word of a command line, as `systemd.service(5)` reads it: `%` and `$` doubled, quoted where
-/// it has other than these characters.
+/// Quotes a word of a command line for `systemd.service(5)`: `%` and `$` are doubled, and words
+/// with other than plain characters are quoted.
 fn word(text: &str) -> String {
     let doubled = text.replace('%', "%%").replace('$', "$$");
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@=+,%$~?&".contains(&b);
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_mean_to_systemd_what_they_are() {
+    fn systemd_reads_words_unchanged() {
         assert_eq!(
             word("https://x.example/a?b=1&c"),
             "https://x.example/a?b=1&c"

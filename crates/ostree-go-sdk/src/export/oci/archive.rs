@@ -1,7 +1,7 @@
-//! A tar archive of a layout, written from front to back.
+//! Writes an OCI layout as a tar archive in a single pass.
 //!
-//! A blob is written behind a header that has neither its size nor its name yet; both are filled
-//! in when they are known.
+//! The header of a blob is written before its size and name are known; they are filled in
+//! afterwards.
 
 use super::super::ExportError;
 use super::super::writer::counted;
@@ -17,20 +17,20 @@ use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
 use tempfile::NamedTempFile;
 
-/// A tar archive is made of blocks of this many bytes.
+/// Size of a block in a tar archive, in bytes.
 const BLOCK: u64 = 512;
 
-/// An archive that an image is being written to.
+/// An archive being written.
 pub(super) struct Archive {
     path: PathBuf,
-    /// Moved to its place at the end.
+    /// The temporary file; moved to its final name at the end.
     file: Option<NamedTempFile>,
-    /// The names of the blobs in it.
+    /// The names of the blobs written so far.
     blobs: HashSet<String>,
 }
 
 impl Archive {
-    /// Begins an archive beside what is at `path`.
+    /// Creates a temporary archive next to `path`.
     pub(super) fn create(path: &Path) -> Result<Self, OciError> {
         let file = tempfile::Builder::new()
             .prefix(".ostree-go-")
@@ -90,7 +90,7 @@ impl Archive {
         let file = self.file.take().ok_or(io::ErrorKind::NotFound)?;
         let (file, temporary) = file.into_parts();
         atomic::rename(&file, &temporary, &self.path)?;
-        // Nothing is under that name any more.
+        // The temporary name no longer exists.
         let _ = temporary.keep();
         Ok(())
     }
@@ -127,7 +127,7 @@ fn header(name: &str, size: u64) -> io::Result<Header> {
     Ok(header)
 }
 
-/// Fills the last block.
+/// Pads the last block with zeros.
 fn pad(file: &mut File, size: u64) -> io::Result<()> {
     let block = [0; BLOCK as usize];
     let missing = (BLOCK - size % BLOCK) % BLOCK;

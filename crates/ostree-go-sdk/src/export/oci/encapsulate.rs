@@ -13,7 +13,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-/// The first layer: the commit, its signatures, and all that describes directories.
+/// Returns the first layer: the commit, its signatures, and the metadata of all directories.
 pub(super) fn release(
     repo: &Repo,
     commit: CommitId,
@@ -37,7 +37,7 @@ pub(super) fn release(
     Ok(parts(made).chain(in_tree).collect())
 }
 
-/// The layer with the files of an SDK layer's commit. It follows from that commit's tree alone.
+/// Returns the layer with the files of an SDK layer's commit, which determines it completely.
 pub(super) fn content(commit: CommitId, tree: &Tree) -> Result<Vec<Part>, OciError> {
     let mut made = encapsulated::repository();
     made.push(encapsulated::no_xattrs());
@@ -71,7 +71,7 @@ fn directory(path: &TreePath, mode: u32) -> Part {
     )
 }
 
-/// The objects that describe the directories of a commit, by their checksums.
+/// Reads the dirtree and dirmeta objects of a commit, sorted by checksum.
 fn directories(repo: &Repo, commit: CommitId) -> Result<Vec<(layer::Entry, Vec<u8>)>, ExportError> {
     let damaged = |object: String| ExportError::Damaged {
         commit,
@@ -88,17 +88,17 @@ fn directories(repo: &Repo, commit: CommitId) -> Result<Vec<(layer::Entry, Vec<u
     let (mut metas, mut trees) = (BTreeMap::new(), BTreeMap::new());
     let mut ahead = vec![(root.tree, root.meta)];
     while let Some((tree, meta)) = ahead.pop() {
-        if let Entry::Vacant(place) = metas.entry(meta) {
+        if let Entry::Vacant(vacant) = metas.entry(meta) {
             let variant = load(ostree::ObjectType::DirMeta, &meta, "dirmeta")?;
-            place.insert(variant.data().to_vec());
+            vacant.insert(variant.data().to_vec());
         }
-        if let Entry::Vacant(place) = trees.entry(tree) {
+        if let Entry::Vacant(vacant) = trees.entry(tree) {
             let variant = load(ostree::ObjectType::DirTree, &tree, "dirtree")?;
             let parsed = DirTree::parse(&variant);
             let parsed = parsed.ok_or_else(|| damaged(format!("{tree}.dirtree")))?;
             let inside = parsed.dirs.into_iter();
             ahead.extend(inside.map(|(_, tree, meta)| (tree, meta)));
-            place.insert(variant.data().to_vec());
+            vacant.insert(variant.data().to_vec());
         }
     }
     let metas = metas

@@ -1,4 +1,4 @@
-//! Why an image could not be written.
+//! Errors of image exports.
 
 use crate::arch::Arch;
 use crate::export::ExportError;
@@ -9,32 +9,32 @@ use crate::kind::ErrorKind;
 use crate::registry::RegistryError;
 use std::path::PathBuf;
 
-/// Why an image could not be written. No tag names anything new then.
+/// The reason why an image could not be written. No tag was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OciError {
-    /// Reading a release, or writing.
+    /// Reading a release or writing failed.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// The repository lacks a layer's commit.
+    /// The repository does not have all objects of a layer's commit.
     #[error(
-        "the repository does not have layer `{layer}` of release {commit} whole: commit {missing}"
+        "layer `{layer}` of release {commit} is incomplete in the repository: commit {missing}"
     )]
     NoLayer {
         /// The release.
         commit: CommitId,
-        /// The layer's name.
+        /// The name of the layer.
         layer: String,
-        /// Its commit.
+        /// The commit of the layer.
         missing: CommitId,
     },
-    /// A release is not the union of the layers that it names.
-    #[error("release {commit} has another tree than its layers make")]
+    /// A release's tree differs from the union of its layers.
+    #[error("the tree of release {commit} differs from the union of its layers")]
     NotItsLayers {
         /// The release.
         commit: CommitId,
     },
-    /// An image can be of one release for each architecture.
+    /// Two releases are for the same architecture.
     #[error("two releases are for {arch}: {one} and {other}")]
     SameArch {
         /// The architecture.
@@ -44,16 +44,16 @@ pub enum OciError {
         /// The second release.
         other: CommitId,
     },
-    /// There is no release to export.
+    /// No release was given.
     #[error("no release to export")]
     Nothing,
-    /// A release's ref gives no name that an image can have.
+    /// A tag, possibly taken from a release's ref, is invalid.
     #[error("`{tag}` cannot be the tag of an image")]
     Tag {
-        /// The name.
+        /// The invalid tag.
         tag: String,
     },
-    /// A file has an owner or extended attributes, which images of releases do not.
+    /// A file has an owner other than root or extended attributes, which images do not support.
     #[error(
         "cannot export /{path} of commit {commit}: it has an owner other than root, or extended attributes"
     )]
@@ -63,41 +63,41 @@ pub enum OciError {
         /// The path in the tree.
         path: TreePath,
     },
-    /// A tree has something where an encapsulated image has its objects.
+    /// A tree contains the path where an encapsulated image stores its objects.
     #[error(
         "cannot encapsulate commit {commit}: its tree has /{path}, where the image has objects"
     )]
     Encapsulated {
-        /// The layer's commit.
+        /// The commit of the layer.
         commit: CommitId,
         /// The path in the tree.
         path: TreePath,
     },
-    /// What is at the destination is no OCI layout, or a damaged one.
-    #[error("{} is no OCI image layout: {problem}", path.display())]
+    /// The destination is not an OCI layout, or a damaged one.
+    #[error("{} is not an OCI image layout: {problem}", path.display())]
     NoLayout {
         /// The directory.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// A document of an image could not be made.
+    /// A document of an image is invalid.
     #[error("cannot make the documents of an image")]
     Document {
-        /// What `oci-spec` says.
+        /// The error of `oci-spec`.
         #[source]
         source: oci_spec::OciSpecError,
     },
-    /// The registry.
+    /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The caller asked for a stop while another process held a lock.
+    /// The operation was cancelled while another process held a lock.
     #[error("stopped while waiting for another process")]
     Stopped,
 }
 
 impl OciError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

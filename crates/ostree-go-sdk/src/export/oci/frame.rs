@@ -1,31 +1,31 @@
-//! How the tar of a layer is compressed, a frame at a time.
+//! Compression of a layer's tar, one frame at a time.
 
 use super::super::Compression;
 use flate2::Crc;
 use flate2::write::DeflateEncoder;
 use std::io::{self, Write};
 
-/// Zstandard's level. It decides the digests: a change is a change of every image. A layer is
-/// compressed once and fetched often; above this the time grows faster than the size falls.
+/// Zstandard level. It determines the digests, so that changing it changes every image. A layer is
+/// compressed once and fetched often; above this level, time grows faster than size shrinks.
 const ZSTD_LEVEL: i32 = 7;
-/// libdeflate's level, and zlib's, which decide digests too.
+/// Level of libdeflate and zlib, which determines digests as well.
 const GZIP_LEVEL: i32 = 6;
 
-/// How a layer is compressed.
+/// The encoding of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
     Plain,
-    /// A frame each.
+    /// Zstandard, one frame per piece.
     Zstd,
-    /// A member each.
+    /// gzip, one member per piece.
     GzipMembers,
-    /// One member for all of them: ostree-ext reads no further than the first
+    /// gzip, one member in total, because ostree-ext reads only the first member
     /// (`container/unencapsulate.rs`, `decompressor`).
     Gzip,
 }
 
 impl Coding {
-    /// That of an image.
+    /// Returns the encoding for an image.
     pub(super) fn of(compression: Compression, encapsulated: bool) -> Self {
         match (compression, encapsulated) {
             (Compression::None, _) => Self::Plain,
@@ -35,7 +35,7 @@ impl Coding {
         }
     }
 
-    /// A frame, which follows from its bytes alone.
+    /// Compresses a frame, independently of all others.
     pub(super) fn frame(self, tar: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Self::Plain => Ok(tar.to_vec()),
@@ -54,7 +54,7 @@ impl Coding {
                 let level = flate2::Compression::new(GZIP_LEVEL.cast_unsigned());
                 let mut encoder = DeflateEncoder::new(Vec::new(), level);
                 encoder.write_all(tar)?;
-                // Ends at a byte, and not the stream.
+                // A flush ends at a byte boundary without ending the stream.
                 encoder.flush()?;
                 Ok(std::mem::take(encoder.get_mut()))
             }
@@ -62,16 +62,16 @@ impl Coding {
     }
 }
 
-/// What is before and behind all frames.
+/// The bytes before and after all frames.
 #[derive(Debug)]
 pub(super) struct Stream {
     coding: Coding,
     sum: Crc,
 }
 
-/// gzip with neither name nor time, of no particular system. Source: RFC 1952, 2.3.
+/// gzip header without name and time, for an unknown system. Source: RFC 1952, 2.3.
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-/// A last block with nothing in it. Source: RFC 1951, 3.2.6.
+/// An empty last block. Source: RFC 1951, 3.2.6.
 const LAST_BLOCK: [u8; 2] = [3, 0];
 
 impl Stream {
@@ -87,7 +87,7 @@ impl Stream {
         }
     }
 
-    /// The next bytes before they are compressed.
+    /// Adds the next uncompressed bytes to the checksum.
     pub(super) fn update(&mut self, tar: &[u8]) {
         if self.coding == Coding::Gzip {
             self.sum.update(tar);
@@ -114,7 +114,7 @@ mod tests {
     use std::io::Read;
 
     #[test]
-    fn one_member_holds_all_frames() {
+    fn gzip_frames_form_one_member() {
         let frames: [&[u8]; 3] = [&[7; 300_000], b"", b"the end"];
         let mut stream = Stream::new(Coding::Gzip);
         let mut bytes = stream.head().to_vec();
@@ -124,7 +124,7 @@ mod tests {
         }
         bytes.extend(stream.tail());
         bytes.extend(b"behind it");
-        // Reads one member, and checks its sum and its size.
+        // The decoder reads one member, and checks its checksum and size.
         let mut decoder = GzDecoder::new(&*bytes);
         let mut found = Vec::new();
         decoder.read_to_end(&mut found).unwrap();

@@ -1,4 +1,4 @@
-//! The documents of an image: configuration, manifest, index.
+//! The documents of an image: configuration, manifest and index.
 
 use super::super::tree::Tree;
 use super::super::{Compression, ExportError};
@@ -19,12 +19,12 @@ use oci_spec::image::{
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
-/// The `PATH` of images that say nothing else, as podman and docker have it.
+/// Default `PATH` of images, as in podman and docker.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Version of manifests and indexes. Source: the image specification, `manifest.md`.
+/// Schema version of manifests and indexes. Source: the image specification, `manifest.md`.
 pub(super) const SCHEMA: u32 = 2;
 
-/// A document and what it is.
+/// A document and its media type.
 #[derive(Debug, Clone)]
 pub(super) struct Document {
     pub(super) media_type: &'static str,
@@ -41,37 +41,37 @@ impl Document {
         format::digest_of(&self.bytes)
     }
 
-    /// What names it in another document.
+    /// Returns a builder of the descriptor for other documents.
     pub(super) fn descriptor(&self) -> Result<DescriptorBuilder, OciError> {
         let sha256 = format::sha256(&self.bytes);
         descriptor(self.media_type, sha256, self.bytes.len() as u64)
     }
 }
 
-/// A layer's blob.
+/// The blob of a layer.
 #[derive(Debug, Clone)]
 pub(super) struct LayerBlob {
     pub(super) name: String,
     pub(super) commit: CommitId,
     pub(super) sha256: Sha256,
     pub(super) size: u64,
-    /// Digest and size of the tar before it was compressed.
+    /// Digest and size of the uncompressed tar.
     pub(super) diff_id: Sha256,
     pub(super) tar_bytes: u64,
 }
 
-/// What a release says of itself.
+/// The metadata of a release.
 pub(super) struct Release<'a> {
     pub(super) info: &'a CommitInfo,
     pub(super) arch: Arch,
     pub(super) version: &'a str,
     pub(super) tree: &'a Tree,
-    /// Whether the first layer has the release's commit, and the others have objects.
+    /// Whether the image is encapsulated: the first layer holds the commit, the others objects.
     pub(super) encapsulated: bool,
 }
 
 impl Release<'_> {
-    /// Labels of the configuration, and annotations of the manifest.
+    /// Returns the labels of the configuration and annotations of the manifest.
     fn labels(&self, layers: &[LayerBlob]) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::from([
             (format::VERSION, self.version.to_owned()),
@@ -93,14 +93,14 @@ impl Release<'_> {
         labels.into_iter().map(owned).collect()
     }
 
-    /// What an image's layers make, and how it is run.
+    /// Returns the configuration: the layers' digests and how to run the image.
     pub(super) fn config(&self, layers: &[LayerBlob]) -> Result<Document, OciError> {
         let created = rfc3339(self.info.timestamp);
         let history = layers.iter().map(|layer| {
             HistoryBuilder::default()
                 .created(created.clone())
                 .created_by(match self.encapsulated {
-                    // `ostree container image history` shows it, and not the comment.
+                    // `ostree container image history` shows this field, and not the comment.
                     true => self.comment(layer),
                     false => "ostree-go export oci".to_owned(),
                 })
@@ -127,7 +127,8 @@ impl Release<'_> {
         Document::new(format::CONFIG, &document)
     }
 
-    /// The image: its configuration, its layers, and what brings the commits back.
+    /// Returns the manifest: the configuration, the layers, and annotations to restore the
+    /// commits.
     pub(super) fn manifest(
         &self,
         repo: &Repo,
@@ -157,7 +158,7 @@ impl Release<'_> {
         Document::new(format::MANIFEST, &document)
     }
 
-    /// What a layer is, for people.
+    /// Describes a layer for the image's history.
     fn comment(&self, layer: &LayerBlob) -> String {
         match layer.commit == self.info.id {
             true => format!("commit {}", layer.commit),
@@ -175,7 +176,7 @@ impl Release<'_> {
             (format::LAYER_SIZE.to_owned(), layer.tar_bytes.to_string()),
         ]);
         if layer.commit == self.info.id {
-            // That of an encapsulated release: it is in the manifest's annotations already.
+            // The commit of an encapsulated release is in the manifest's annotations already.
             return Ok(annotations);
         }
         let (commit, detached) = objects(repo, layer.commit)?;
@@ -188,7 +189,7 @@ impl Release<'_> {
         Ok(annotations)
     }
 
-    /// What names the image in an index.
+    /// Returns the image's descriptor for an index.
     pub(super) fn descriptor(&self, manifest: &Document) -> Result<Descriptor, OciError> {
         let commit = self.info.id.to_string();
         let mut annotations = HashMap::from([(format::OSTREE_COMMIT.to_owned(), commit)]);
@@ -203,13 +204,13 @@ impl Release<'_> {
         descriptor.build().map_err(spec)
     }
 
-    /// The ref that the commit may be found on.
+    /// Returns the first ref that the commit is bound to.
     pub(super) fn ref_name(&self) -> Option<String> {
         Some(self.info.bound_to.first()?.to_string())
     }
 }
 
-/// Images for several architectures.
+/// Returns the index of images for several architectures.
 pub(super) fn index(images: Vec<Descriptor>, version: &str) -> Result<Document, OciError> {
     let annotations = HashMap::from([(format::VERSION.to_owned(), version.to_owned())]);
     let document = ImageIndexBuilder::default()
@@ -222,7 +223,7 @@ pub(super) fn index(images: Vec<Descriptor>, version: &str) -> Result<Document, 
     Document::new(format::INDEX, &document)
 }
 
-/// The folder of the SDK in a release: the one with `bin/go`.
+/// Returns the folder of the SDK in a release: the one with `bin/go`.
 pub(in crate::export) fn goroot(tree: &Tree) -> Option<TreePath> {
     let is_tool = |path: &&TreePath| path.as_str().ends_with("/bin/go");
     let bins = tree.entries.keys().filter(is_tool);
@@ -230,7 +231,7 @@ pub(in crate::export) fn goroot(tree: &Tree) -> Option<TreePath> {
     tops.find(|top| tree.entries.contains_key(&top.join("src")))
 }
 
-/// `PATH` in the image: `/usr/bin` where go is linked into it, else go's own folder first.
+/// Returns the image's `PATH`, with go's own folder first unless go is linked into `/usr/bin`.
 fn path(tree: &Tree) -> String {
     let linked = tree
         .entries
@@ -242,7 +243,7 @@ fn path(tree: &Tree) -> String {
     }
 }
 
-/// A commit object and its detached metadata, as annotations hold them.
+/// Returns a commit object and its detached metadata, encoded for annotations.
 fn objects(repo: &Repo, commit: CommitId) -> Result<(String, Option<String>), OciError> {
     let failed = |source| ExportError::from(repo.failed(&format!("read commit {commit}"), source));
     let object = repo.commit_bytes(commit).map_err(failed)?;

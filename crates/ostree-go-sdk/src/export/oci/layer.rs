@@ -1,9 +1,9 @@
-//! A layer as a compressed tar, made on every core.
+//! Writes a layer as a compressed tar, on every core.
 //!
-//! Workers read objects into pieces of the tar, in any order; the calling thread puts these in
-//! order, hashes the tar, cuts it into frames of a fixed size, and has the workers compress
-//! them. Where frames begin follows from the tar alone, so the bytes are the same for any
-//! number of cores.
+//! Workers read objects into pieces of the tar, in any order; the calling thread sorts the pieces,
+//! hashes the tar, cuts it into frames of a fixed size, and has the workers compress them. The
+//! boundaries of frames depend only on the tar, so that the bytes are the same for any number of
+//! cores.
 
 use super::super::ExportError;
 use super::super::tree::{Node, Tree, read_leaf};
@@ -22,30 +22,30 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes of tar in a frame. Larger frames compress hardly better; readers decode them side by
-/// side.
+/// Size of a frame in uncompressed bytes. Larger frames hardly improve compression, and readers
+/// decode frames in parallel.
 const FRAME: usize = 8 << 20;
-/// Entries that a worker reads at once.
+/// Number of entries that a worker reads at once.
 const BATCH: usize = 2;
-/// Batches and frames on their way, for each core.
+/// Maximum number of batches and frames in progress, per core.
 const AHEAD: usize = 3;
 
-/// A layer's tar that was written.
+/// Information about a layer that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Written {
-    /// The digest of the tar before it was compressed.
+    /// The digest of the uncompressed tar.
     pub(super) diff_id: Sha256,
-    /// Its size in bytes.
+    /// The size of the uncompressed tar in bytes.
     pub(super) bytes: u64,
 }
 
 /// A part of a layer's tar.
 pub(super) enum Part {
-    /// An entry whose bytes are known already.
+    /// An entry whose content is known already.
     Made(format::Entry, Vec<u8>),
-    /// A file or symlink of the commit, read when its turn comes.
+    /// A file or symlink of the commit, to be read by a worker.
     Leaf(TreePath, FileId),
-    /// The same as an encapsulated commit has it; the object itself is in the layer once.
+    /// A file in the form of an encapsulated commit; the object itself is stored once per layer.
     Object {
         path: TreePath,
         id: FileId,
@@ -53,7 +53,7 @@ pub(super) enum Part {
     },
 }
 
-/// A layer commit's tree as it is.
+/// Returns the parts of a layer commit's tree in plain form.
 pub(super) fn plain(tree: &Tree) -> Vec<Part> {
     let parts = tree.entries.iter().map(|(path, node)| match *node {
         Node::Directory { mode } => {
@@ -99,8 +99,8 @@ pub(super) fn write(
         workers
             .map_err(|error| Failure::Export(ExportError::from(RepoError::Thread(error)).into()))?;
         drop(done);
-        // It owns the sender of jobs: when it is dropped the workers end.
-        let mut line = Line {
+        // The scheduler owns the sender of jobs: dropping it ends the workers.
+        let mut scheduler = Scheduler {
             jobs,
             out,
             item: commit.to_string(),
@@ -115,14 +115,14 @@ pub(super) fn write(
             tars: BTreeMap::new(),
             compressed: BTreeMap::new(),
         };
-        let written = line.run(parts.len(), cores * AHEAD, &results);
-        drop(line);
+        let written = scheduler.run(parts.len(), cores * AHEAD, &results);
+        drop(scheduler);
         written
     })
 }
 
-/// What the calling thread keeps in order.
-struct Line<'a> {
+/// The state of the calling thread, which puts results in order.
+struct Scheduler<'a> {
     jobs: Sender<Job>,
     out: &'a mut dyn Write,
     item: String,
@@ -130,19 +130,19 @@ struct Line<'a> {
     progress: &'a dyn Progress,
     sha256: sha2::Sha256,
     bytes: u64,
-    /// What is around the frames.
+    /// The header and trailer around the frames.
     stream: Stream,
-    /// Tar that is not in a frame yet.
+    /// Uncompressed bytes that are not in a frame yet.
     pending: Vec<u8>,
-    /// Frames that were cut, and those that were written.
+    /// The number of frames that were cut and that were written.
     frames: usize,
     written: usize,
-    /// What came before its turn.
+    /// Results that arrived out of order.
     tars: BTreeMap<usize, Vec<u8>>,
     compressed: BTreeMap<usize, Vec<u8>>,
 }
 
-impl Line<'_> {
+impl Scheduler<'_> {
     fn run(
         &mut self,
         parts: usize,
@@ -166,7 +166,7 @@ impl Line<'_> {
             if ended && self.written == self.frames {
                 break;
             }
-            match results.recv().map_err(|_| gone())? {
+            match results.recv().map_err(|_| worker_panicked())? {
                 Done::Failed(error) => return Err(error.into()),
                 Done::Read { at, tar } => {
                     self.tars.insert(at, tar);
@@ -191,7 +191,7 @@ impl Line<'_> {
         })
     }
 
-    /// The next bytes of the tar.
+    /// Adds the next bytes of the tar.
     fn take(&mut self, tar: &[u8]) -> Result<(), Failure> {
         if self.progress.is_cancelled() {
             let commit = self.commit;
@@ -213,7 +213,7 @@ impl Line<'_> {
         Ok(())
     }
 
-    /// Has the first bytes of what is pending compressed.
+    /// Sends the first pending bytes to be compressed as a frame.
     fn cut(&mut self, bytes: usize) -> Result<(), Failure> {
         let rest = self.pending.split_off(bytes);
         let tar = std::mem::replace(&mut self.pending, rest);
@@ -223,12 +223,12 @@ impl Line<'_> {
     }
 
     fn send(&self, job: Job) -> Result<(), Failure> {
-        Ok(self.jobs.send(job).map_err(|_| gone())?)
+        Ok(self.jobs.send(job).map_err(|_| worker_panicked())?)
     }
 }
 
-/// A worker has panicked; the panic comes out where the threads are joined.
-fn gone() -> io::Error {
+/// Returns an error for a worker that panicked; joining the threads propagates the panic.
+fn worker_panicked() -> io::Error {
     io::Error::other("no worker is left")
 }
 
@@ -258,7 +258,7 @@ fn work(
     }
 }
 
-/// The tar of some parts.
+/// Builds the tar of some parts.
 fn read(repo: &Repo, commit: CommitId, parts: &[Part]) -> Result<Vec<u8>, OciError> {
     let mut tar = Vec::new();
     let mut write = |entry: &format::Entry, content: &[u8]| {
@@ -287,7 +287,7 @@ fn read(repo: &Repo, commit: CommitId, parts: &[Part]) -> Result<Vec<u8>, OciErr
     Ok(tar)
 }
 
-/// A file or symlink, checked, and its bytes.
+/// Reads a file or symlink, checks it, and returns its content.
 fn leaf(
     repo: &Repo,
     commit: CommitId,
@@ -312,5 +312,5 @@ fn leaf(
     Ok((node, leaf.content))
 }
 
-/// The permissions of a mode.
+/// Mask of the permission bits of a mode.
 pub(super) const BITS: u32 = 0o7777;

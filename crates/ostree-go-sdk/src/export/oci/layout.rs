@@ -1,4 +1,4 @@
-//! A directory in the form of the image specification's `image-layout.md`.
+//! Writes an image to a directory in the form of the image specification's `image-layout.md`.
 
 use super::super::ExportError;
 use super::super::writer::counted;
@@ -15,25 +15,25 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::{NamedTempFile, TempDir};
 
-/// How long to wait before asking for a held lock again.
+/// Time between attempts to acquire a lock.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// A layout that an image is being added to.
 pub(super) struct Layout {
-    /// Where it will be.
+    /// The final path.
     path: PathBuf,
-    /// Where it is being made: its own place, or beside it when there is none yet.
+    /// The directory being written: the final path, or a temporary one if the layout is new.
     work: PathBuf,
-    /// Holds the lock on a layout that was there.
+    /// The lock on an existing layout.
     _lock: Option<File>,
-    /// A layout that was not there; moved to its place at the end.
+    /// The temporary directory of a new layout; moved to the final path at the end.
     new: Option<TempDir>,
-    /// The blobs that were added; taken away again if the image does not come about.
+    /// The blobs added so far, removed again if the export fails.
     added: Vec<PathBuf>,
 }
 
 impl Layout {
-    /// Opens the layout at a path, or begins one where nothing or an empty directory is.
+    /// Opens the layout at a path, or creates one if the path is missing or an empty directory.
     pub(super) fn open(path: &Path, progress: &dyn Progress) -> Result<Self, OciError> {
         let failed = || ExportError::io("write", path);
         let is_empty = match fs::read_dir(path) {
@@ -76,7 +76,8 @@ impl Layout {
         self.work.join(format::BLOBS).join(digits)
     }
 
-    /// Puts a file that is whole under its digest, unless that is there.
+    /// Moves a complete file to the name of its digest, unless it exists; returns whether it is
+    /// new.
     fn keep(&mut self, file: NamedTempFile, digest: &str, size: u64) -> io::Result<bool> {
         let path = self.blob_path(digest);
         if fs::metadata(&path).is_ok_and(|there| there.is_file() && there.len() == size) {
@@ -84,7 +85,7 @@ impl Layout {
         }
         let (file, temporary) = file.into_parts();
         atomic::rename(&file, &temporary, &path)?;
-        // Nothing is under that name any more.
+        // The temporary name no longer exists.
         let _ = temporary.keep();
         self.added.push(path);
         Ok(true)
@@ -122,12 +123,12 @@ impl Target for Layout {
         let index = index_with(index, image)?;
         atomic::write(&self.work.join(format::INDEX_FILE), &index).map_err(failed())?;
         if let Some(new) = &self.new {
-            // Takes the place of an empty directory too.
+            // The rename also replaces an empty directory.
             fs::rename(new.path(), &self.path).map_err(failed())?;
             atomic::sync_directory(self.path.parent()).map_err(failed())?;
         }
         if let Some(new) = self.new.take() {
-            // Nothing is under that name any more.
+            // The temporary name no longer exists.
             let _ = new.keep();
         }
         self.added.clear();
@@ -138,13 +139,13 @@ impl Target for Layout {
 impl Drop for Layout {
     fn drop(&mut self) {
         for path in &self.added {
-            // No image names it; what is left over is harmless.
+            // No image refers to the blob; if removing it fails, it is harmless.
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// A file in a layout that has no place yet.
+/// Creates a temporary file in a layout.
 fn temporary(layout: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new()
         .prefix(".ostree-go-")
@@ -152,18 +153,18 @@ fn temporary(layout: &Path) -> io::Result<NamedTempFile> {
         .tempfile_in(layout.join(format::BLOBS))
 }
 
-/// Keeps others of this program from writing to a layout that is there.
+/// Locks an existing layout against other processes of this program.
 fn lock(path: &Path, progress: &dyn Progress) -> Result<File, OciError> {
     let failed = || ExportError::io("lock", path);
     let directory = File::open(path).map_err(failed())?;
-    let mut said = false;
+    let mut reported = false;
     loop {
         match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(directory),
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(failed()(errno.into()).into()),
         }
-        if !std::mem::replace(&mut said, true) {
+        if !std::mem::replace(&mut reported, true) {
             progress.event(&Event::Waiting { lock: path });
         }
         if progress.is_cancelled() {
@@ -173,7 +174,7 @@ fn lock(path: &Path, progress: &dyn Progress) -> Result<File, OciError> {
     }
 }
 
-/// Reads what a layout says of itself.
+/// Reads and validates the index of a layout.
 fn read_index(path: &Path) -> Result<ImageIndex, OciError> {
     let no_layout = |problem: &str| OciError::NoLayout {
         path: path.to_owned(),
@@ -198,7 +199,7 @@ fn read_index(path: &Path) -> Result<ImageIndex, OciError> {
         .map_err(|_| no_layout("its `index.json` is damaged"))
 }
 
-/// The bytes of `index.json` with one more image, which takes the place of that of the same name.
+/// Encodes `index.json` with an additional image, which replaces one with the same name.
 pub(super) fn index_with(index: Option<ImageIndex>, image: &Image) -> Result<Vec<u8>, OciError> {
     let mut index = match index {
         Some(index) => index,

@@ -1,8 +1,8 @@
-//! OCI images of releases: one for each architecture, and an index for all.
+//! OCI images of releases: one for each architecture, and an index for several.
 //!
-//! Objects go from the repository into the layers' tar, with no tree on disk in between. A layer
-//! that several architectures share is made once. What names the image is written last. An image
-//! that is encapsulated has the same objects in the form that ostree-ext gives them.
+//! Objects are copied from the repository into the layers' tar, without a tree on disk. A layer
+//! that several architectures share is written once. The tag is written last. An encapsulated
+//! image contains the same objects in the format of ostree-ext.
 
 mod archive;
 mod encapsulate;
@@ -21,7 +21,7 @@ use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, Sha256};
 use crate::oci::{ImageLocation, format, is_name};
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::registry::{RegistryOptions, is_tag};
 use crate::repo::{Completeness, Repo};
 use crate::setters::setters;
@@ -37,7 +37,7 @@ use std::sync::Arc;
 pub use error::OciError;
 pub(super) use image::goroot;
 
-/// How to write an image.
+/// Options of an image export.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct OciOptions {
@@ -55,35 +55,35 @@ impl Default for OciOptions {
             encapsulate: false,
             registry: RegistryOptions::default(),
             scratch: None,
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 }
 
 impl OciOptions {
-    /// How layers are compressed. Default: Zstandard.
+    /// Sets the compression of layers. Default: Zstandard.
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
     }
 
-    /// Whether the layers have the commit and its objects as ostree-ext encapsulates them, for
-    /// `ostree container` and what is built with it. Default: no, they have the SDK's trees.
+    /// Sets whether the layers contain the commit and its objects as encapsulated by ostree-ext, for
+    /// `ostree container` and tools based on it. Default: no; they contain the SDK's trees.
     #[must_use]
     pub fn encapsulate(mut self, encapsulate: bool) -> Self {
         self.encapsulate = encapsulate;
         self
     }
 
-    /// How a registry is spoken to. Default: without credentials, encrypted.
+    /// Sets the options for registries. Default: no credentials, encrypted connections.
     #[must_use]
     pub fn registry(mut self, registry: RegistryOptions) -> Self {
         self.registry = registry;
         self
     }
 
-    /// An existing folder for blobs on their way to a registry. Default: the repository's `tmp`.
+    /// Sets the existing folder for temporary blobs. Default: the repository's `tmp`.
     #[must_use]
     pub fn scratch(mut self, folder: Option<PathBuf>) -> Self {
         self.scratch = folder;
@@ -91,18 +91,18 @@ impl OciOptions {
     }
 
     setters! {
-        /// Who is told how far it is. Default: nobody.
+        /// Sets the receiver of progress. Default: none.
         progress;
     }
 }
 
-/// An image that was written.
+/// An exported image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportedOci {
-    /// Where it is, with its tag.
+    /// The location of the image, with its tag.
     pub location: ImageLocation,
-    /// The digest of what the tag names: the index, or the one image.
+    /// The digest that the tag refers to: of the index, or of the only image.
     pub digest: String,
     /// The images, in the order of [`Arch::ALL`].
     pub images: Vec<ExportedImage>,
@@ -112,16 +112,16 @@ pub struct ExportedOci {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportedImage {
-    /// The release.
+    /// The release's commit.
     pub commit: CommitId,
-    /// Its architecture.
+    /// The architecture.
     pub arch: Arch,
-    /// The digest of its manifest.
+    /// The digest of the manifest.
     pub digest: String,
-    /// The digest of its configuration, which is podman's id of the image.
+    /// The digest of the configuration, which is the image ID in podman.
     pub config: String,
-    /// Its layers, lowest first; of an encapsulated release the first is named `release` and has
-    /// its commit.
+    /// The layers, lowest first. In an encapsulated image, the first one is named `release` and
+    /// contains the release's commit.
     pub layers: Vec<ExportedLayer>,
 }
 
@@ -129,50 +129,50 @@ pub struct ExportedImage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportedLayer {
-    /// Its name.
+    /// The name of the layer.
     pub name: String,
-    /// Its commit.
+    /// The commit of the layer.
     pub commit: CommitId,
     /// The digest of the blob.
     pub digest: String,
-    /// The blob's size in bytes.
+    /// The size of the blob in bytes.
     pub size: u64,
-    /// The digest of the tar before it was compressed.
+    /// The digest of the uncompressed tar.
     pub diff_id: Sha256,
-    /// Whether the blob was not there before.
+    /// Whether the blob was missing at the destination.
     pub sent: bool,
 }
 
-/// Where an image goes.
+/// A destination of images.
 trait Target {
-    /// Takes a blob, whose digest is known when all of it is written.
+    /// Writes a blob, whose digest is known only afterwards.
     fn blob(&mut self, make: Make<'_>) -> Result<Blob, OciError>;
 
-    /// Makes the image visible, after everything that it names.
+    /// Writes the documents and then the tag.
     fn publish(&mut self, image: &Image) -> Result<(), OciError>;
 }
 
-/// Writing a blob failed, or making it did.
+/// An error while writing a blob or producing its content.
 type Failure = super::writer::Failure<OciError>;
 
-/// Writes a blob.
+/// A callback that writes the content of a blob.
 type Make<'a> = &'a mut dyn FnMut(&mut dyn Write) -> Result<(), Failure>;
 
-/// A blob that a target has.
+/// A blob at a destination.
 struct Blob {
     sha256: Sha256,
     size: u64,
-    /// Whether it was not there before.
+    /// Whether the blob was missing before.
     sent: bool,
 }
 
-/// What a tag is to name, and all that this names but blobs.
+/// The documents of an image and its top-level descriptor.
 struct Image {
     tag: String,
     manifests: Vec<Document>,
-    /// Of several manifests.
+    /// The index, if there are several manifests.
     index: Option<Document>,
-    /// Names the index, or the only manifest.
+    /// The descriptor of the index, or of the only manifest.
     top: Descriptor,
 }
 
@@ -182,17 +182,17 @@ impl Image {
     }
 
     fn top_document(&self) -> &Document {
-        // There is at least one manifest.
+        // There is always at least one manifest.
         self.index.as_ref().unwrap_or_else(|| &self.manifests[0])
     }
 }
 
-/// Writes releases as one image: one for each architecture, and an index where there are several.
-/// Without a tag in `location` it is the last part of the first release's ref: `1.26.5`.
+/// Exports releases as one image: one for each architecture, and an index if there are several.
+/// If `location` has no tag, it is the last component of the first release's ref: `1.26.5`.
 ///
 /// # Errors
-/// When a commit is no release, two are for one architecture, an object is damaged or missing,
-/// or the file system or registry refuses. No tag names anything new then.
+/// Returns an error if a commit is not a release, two are for the same architecture, an object is
+/// damaged or missing, or the file system or registry fails. No tag is changed then.
 pub fn export_oci(
     repo: &Repo,
     commits: &[CommitId],
@@ -226,7 +226,7 @@ pub fn export_oci(
     exporter.run(&releases, tag, location, target.as_mut())
 }
 
-/// A release, its tree, and those of its layers.
+/// A release with its tree and those of its layers.
 struct Read {
     info: CommitInfo,
     arch: Arch,
@@ -247,7 +247,7 @@ impl Read {
     }
 }
 
-/// Reads the releases, and checks that their layers make them.
+/// Reads the releases, and checks that each equals the union of its layers.
 fn releases(repo: &Repo, commits: &[CommitId]) -> Result<Vec<Read>, OciError> {
     let mut releases: Vec<Read> = Vec::new();
     for &commit in commits {
@@ -308,7 +308,7 @@ fn read(repo: &Repo, commit: CommitId) -> Result<Read, OciError> {
     })
 }
 
-/// The tag that an image gets.
+/// Returns the tag of the image.
 fn tag(location: &ImageLocation, releases: &[Read]) -> Result<String, OciError> {
     if let Some(tag) = location.tag() {
         return Ok(tag.to_owned());
@@ -331,7 +331,7 @@ struct Exporter<'a> {
     progress: &'a dyn Progress,
 }
 
-/// What is called the layer that has the commit of an encapsulated release.
+/// Name of the layer with the commit of an encapsulated release.
 const RELEASE: &str = "release";
 
 impl Exporter<'_> {
@@ -373,7 +373,7 @@ impl Exporter<'_> {
         })
     }
 
-    /// Writes the blobs of one architecture's image, and makes its manifest.
+    /// Writes the blobs of one architecture's image, and creates its manifest.
     fn image(
         &self,
         read: &Read,
@@ -451,7 +451,7 @@ impl Exporter<'_> {
     }
 }
 
-/// The place with its tag.
+/// Returns the location with its tag.
 fn tagged(location: &ImageLocation, tag: &str) -> Result<ImageLocation, OciError> {
     let invalid = |_| OciError::Tag {
         tag: tag.to_owned(),

@@ -1,4 +1,4 @@
-//! Images into a registry: blobs, then the images, then what the tag names.
+//! Pushes images to a registry: blobs, then the manifests, then the tag.
 
 use super::super::writer::counted;
 use super::{Blob, Failure, Image, Make, OciError, Target};
@@ -11,15 +11,15 @@ use std::sync::Arc;
 /// A registry that an image is being pushed to.
 pub(super) struct Push {
     registry: Arc<Registry>,
-    /// What is pushed.
+    /// The name of the image, for progress.
     name: String,
-    /// Where a blob is until its digest is known.
+    /// The folder for blobs until their digests are known.
     scratch: PathBuf,
     progress: Arc<dyn Progress>,
 }
 
 impl Push {
-    /// Asks the registry whether it is there.
+    /// Connects to the registry.
     pub(super) fn open(
         image: &ImageReference,
         options: &RegistryOptions,
@@ -29,7 +29,7 @@ impl Push {
         let (name, image, options) = (image.to_string(), image.clone(), options.clone());
         let registry = registry::aside(&name, progress, move |progress| {
             let registry = Registry::open(&image, Access::Push, &options, progress)?;
-            // What will not be allowed is refused before anything is compressed.
+            // Detects missing permissions before anything is compressed.
             registry.has_blob(&format::digest_of(b""), 0, progress)?;
             Ok(Arc::new(registry))
         })?;
@@ -41,7 +41,7 @@ impl Push {
         })
     }
 
-    fn aside<T: Send + 'static>(
+    fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Registry, &dyn Progress) -> Result<T, RegistryError> + Send + 'static,
     ) -> Result<T, RegistryError> {
@@ -61,8 +61,8 @@ impl Target for Push {
         };
         let (file, size, sha256) = write().map_err(|failure| failure.at(&self.scratch))?;
         let digest = format::digest(sha256);
-        let sent = self
-            .aside(move |registry, progress| registry.push_blob(&digest, &file, size, progress))?;
+        let sent =
+            self.run(move |registry, progress| registry.push_blob(&digest, &file, size, progress))?;
         Ok(Blob { sha256, size, sent })
     }
 
@@ -70,7 +70,7 @@ impl Target for Push {
         let push = |reference: &str, document: &super::image::Document| {
             let (digest, bytes) = (document.digest(), document.bytes.clone());
             let (media_type, reference) = (document.media_type, reference.to_owned());
-            self.aside(move |registry, progress| {
+            self.run(move |registry, progress| {
                 registry.push_manifest(&reference, media_type, &digest, &bytes, progress)
             })
         };

@@ -1,4 +1,4 @@
-//! Why a system extension could not be written.
+//! Errors of system extensions.
 
 use super::SysextForm;
 use crate::export::ExportError;
@@ -9,23 +9,22 @@ use crate::process::ProcessError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a system extension could not be written. Nothing is at the destination then that was not
-/// there before.
+/// The reason why a system extension could not be written. The destination is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SysextError {
-    /// Reading the release, or writing.
+    /// Reading the release or writing failed.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// A directory is to be written, and something is there.
+    /// The destination of a directory exists.
     #[error("{} exists already", path.display())]
     Exists {
         /// The destination.
         path: PathBuf,
     },
-    /// A name that no system extension can have.
+    /// The destination's name is not allowed for a system extension.
     #[error(
-        "{} is no name for a system extension that is {}, expected one that {} in .raw",
+        "{} is not a valid name for a system extension that is {}, expected one that {} in .raw",
         path.display(),
         match form {
             SysextForm::Directory => "a directory",
@@ -42,38 +41,38 @@ pub enum SysextError {
         /// The form of the extension.
         form: SysextForm,
     },
-    /// A release has what no system extension may have.
+    /// A release contains a path that is not allowed in a system extension.
     #[error("/{path} of commit {commit} cannot be in a system extension: {problem}")]
     Path {
         /// The commit.
         commit: CommitId,
         /// The path in the tree.
         path: TreePath,
-        /// Why not.
+        /// The problem.
         problem: &'static str,
     },
-    /// A text that names no host.
+    /// A host is invalid.
     #[error(
-        "`{}` is no host, expected ID or ID:VERSION_ID as its os-release has them", found.escape_debug()
+        "`{}` is not a host, expected ID or ID:VERSION_ID as in its os-release", found.escape_debug()
     )]
     InvalidHost {
-        /// The text as given.
+        /// The invalid text.
         found: String,
     },
-    /// A file that is no `os-release`.
-    #[error("{} is no os-release, expected ID= and values of a-z, 0-9, `.`, `_` and `-`", path.display())]
+    /// A file is not a valid `os-release`.
+    #[error("{} is not a valid os-release, expected ID= and values of a-z, 0-9, `.`, `_` and `-`", path.display())]
     InvalidOsRelease {
         /// The file.
         path: PathBuf,
     },
-    /// A program that is needed is not there.
+    /// A required program is not installed.
     #[error("cannot run `{tool}`, which is in the package {package}")]
     MissingTool {
         /// The program.
         tool: &'static str,
-        /// The package that Debian and Fedora have it in.
+        /// The name of the package in Debian and Fedora.
         package: &'static str,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -82,14 +81,14 @@ pub enum SysextError {
     Tool {
         /// The destination.
         path: PathBuf,
-        /// What it said.
+        /// The error with the program's output.
         #[source]
         source: ProcessError,
     },
 }
 
 impl SysextError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

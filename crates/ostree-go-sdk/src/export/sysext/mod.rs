@@ -1,12 +1,12 @@
 //! A systemd system extension: a directory or an image that `systemd-sysext` merges into `/usr`.
 //!
-//! systemd-sysext(8), and `extension_release_validate` of systemd's `extension-util.c`: the file
-//! `extension-release.NAME` has to have the extension's own name, its `ID` and what goes with it
-//! have to be the host's, and an extension with an `os-release` is refused. Only `/usr` and
-//! `/opt` are merged.
+//! According to systemd-sysext(8), and `extension_release_validate` of systemd's
+//! `extension-util.c`, the file `extension-release.NAME` must have the extension's own name, its
+//! `ID` and related keys must match the host's, and an extension with an `os-release` is rejected.
+//! Only `/usr` and `/opt` are merged.
 //!
-//! squashfs is fed to `mksquashfs` as a tar archive, with no tree on disk in between.
-//! `mkfs.erofs` reads no archives before erofs-utils 1.7, so it gets a tree beside the image.
+//! `mksquashfs` reads a tar archive from a pipe, without a tree on disk. `mkfs.erofs` cannot read
+//! archives before erofs-utils 1.7, so it gets a temporary tree next to the image.
 
 mod error;
 mod os_release;
@@ -21,7 +21,7 @@ use crate::fs::path::TreePath;
 use crate::fs::{atomic, digest};
 use crate::id::{CommitId, Sha256};
 use crate::process::{self, ProcessError};
-use crate::progress::{Progress, Silent};
+use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use rustix::fs::RenameFlags;
@@ -33,20 +33,20 @@ use std::process::Command;
 use std::sync::Arc;
 use tree::{Parts, write_archive, write_directory};
 
-/// What form an extension takes.
+/// The form of a system extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SysextForm {
-    /// A directory, with copies of the files.
+    /// A directory with copies of the files.
     Directory,
-    /// A squashfs image, compressed by zstd; `mksquashfs` 4.5 or newer makes it.
+    /// A squashfs image with zstd compression; requires `mksquashfs` 4.5 or newer.
     Squashfs,
-    /// An EROFS image, compressed by lz4hc; `mkfs.erofs` makes it.
+    /// An EROFS image with lz4hc compression; requires `mkfs.erofs`.
     Erofs,
 }
 
 impl SysextForm {
-    /// A stable lower-case word.
+    /// Returns a stable lower-case word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl SysextForm {
         }
     }
 
-    /// What a name asks for: an image where it ends in `.raw`, as systemd has it.
+    /// Returns the form for a name: an image if it ends in `.raw`, as in systemd.
     #[must_use]
     pub fn of_name(dest: &Path) -> Self {
         match is_image_name(dest) {
@@ -66,7 +66,7 @@ impl SysextForm {
     }
 }
 
-/// How to write an extension.
+/// Options of a system extension.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SysextOptions {
@@ -82,28 +82,28 @@ impl Default for SysextOptions {
             form: None,
             host: SysextHost::Any,
             leave_out: false,
-            progress: Arc::new(Silent),
+            progress: Arc::new(NoProgress),
         }
     }
 }
 
 impl SysextOptions {
-    /// The form. Default: [by the name](SysextForm::of_name).
+    /// Sets the form. Default: [by the name](SysextForm::of_name).
     #[must_use]
     pub fn form(mut self, form: Option<SysextForm>) -> Self {
         self.form = form;
         self
     }
 
-    /// The host it is for. Default: any.
+    /// Sets the host that the extension is for. Default: any.
     #[must_use]
     pub fn host(mut self, host: SysextHost) -> Self {
         self.host = host;
         self
     }
 
-    /// Leaves out what is outside of `/usr` and `/opt`, which no extension can bring. Default:
-    /// that is an error.
+    /// Leaves out files outside of `/usr` and `/opt`, which an extension cannot provide. Default:
+    /// they are an error.
     #[must_use]
     pub fn leave_out_other(mut self, leave_out: bool) -> Self {
         self.leave_out = leave_out;
@@ -111,41 +111,41 @@ impl SysextOptions {
     }
 
     setters! {
-        /// Who is told how far it is. Default: nobody.
+        /// Sets the receiver of progress. Default: none.
         progress;
     }
 }
 
-/// An extension that was written.
+/// An exported system extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportedSysext {
-    /// Its name, without `.raw`.
+    /// The name, without `.raw`.
     pub name: String,
-    /// Its form.
+    /// The form.
     pub form: SysextForm,
-    /// The size of an image in bytes; of a directory, that of the files in it.
+    /// The size of an image, or the total size of files in a directory, in bytes.
     pub bytes: u64,
     /// The digest of an image.
     pub sha256: Option<Sha256>,
-    /// Files and symlinks in it, and its `extension-release`.
+    /// The number of files and symlinks, including the `extension-release`.
     pub files: u64,
-    /// The keys of its `extension-release`.
+    /// The keys in the `extension-release`.
     pub release: Vec<(&'static str, String)>,
-    /// Files and symlinks of the release that are not in it, sorted.
+    /// Files and symlinks of the release that were left out, sorted.
     pub left_out: Vec<TreePath>,
 }
 
-/// Writes a release or a channel as a system extension. An image replaces what is at `dest`; a
+/// Exports a release or a channel as a system extension. An image replaces a file at `dest`; a
 /// directory must not exist.
 ///
-/// The name of `dest`, without the `.raw` of an image, is the extension's. The same commit, host
-/// and name give the same bytes, as far as the same version of the tool makes the image.
+/// The name of `dest`, without the `.raw` of an image, is the name of the extension. The same
+/// commit, host and name give the same bytes with the same version of the tool.
 ///
 /// # Errors
-/// When the commit is no release, has files outside of `/usr` and `/opt` or an `os-release`,
-/// an object is damaged or missing, a tool is missing or fails, or the file system refuses.
-/// `dest` is then as it was.
+/// Returns an error if the commit is not a release, has files outside of `/usr` and `/opt` or an
+/// `os-release`, an object is damaged or missing, a tool is missing or fails, or the file system
+/// fails. `dest` is unchanged then.
 pub fn export_sysext(
     repo: &Repo,
     commit: CommitId,
@@ -191,7 +191,7 @@ fn is_image_name(dest: &Path) -> bool {
     dest.extension().is_some_and(|end| end == "raw")
 }
 
-/// The name that systemd knows an extension by.
+/// Returns the name of the extension for systemd.
 fn extension_name(dest: &Path, form: SysextForm) -> Result<String, SysextError> {
     let invalid = || SysextError::Name {
         path: dest.to_owned(),
@@ -204,15 +204,15 @@ fn extension_name(dest: &Path, form: SysextForm) -> Result<String, SysextError> 
         SysextForm::Directory => dest.file_name(),
         _ => dest.file_stem(),
     };
-    // A component of a tree's path is what `image_name_is_valid` of systemd takes, which besides
-    // refuses the names of its own temporary files.
+    // Valid path components satisfy systemd's `image_name_is_valid`, which also rejects the names
+    // of its own temporary files.
     name.and_then(|name| name.to_str())
         .filter(|name| !name.starts_with(".#") && name.parse::<TreePath>().is_ok())
         .map(str::to_owned)
         .ok_or_else(invalid)
 }
 
-/// What is to be written where.
+/// The parameters of an export.
 struct Job<'a> {
     repo: &'a Repo,
     commit: CommitId,
@@ -223,14 +223,14 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The folder of the destination, which has to be there.
+    /// Returns the parent folder of the destination, which must exist.
     fn folder(&self) -> Result<&Path, ExportError> {
         let folder = atomic::folder_of(self.dest);
         let found = folder.metadata().map(|_| folder);
         found.map_err(ExportError::io("write", self.dest))
     }
 
-    /// Writes the directory under a hidden name, and renames it.
+    /// Writes the directory under a hidden name and renames it.
     fn directory(&self) -> Result<u64, SysextError> {
         if self.dest.symlink_metadata().is_ok() {
             return Err(self.exists());
@@ -275,7 +275,7 @@ impl Job<'_> {
         )
     }
 
-    /// Has an image made under a hidden name, and renames it.
+    /// Creates an image under a hidden name with a tool, and renames it.
     fn image(
         &self,
         make: impl FnOnce(&Path) -> Result<(), SysextError>,
@@ -294,7 +294,7 @@ impl Job<'_> {
             .map_err(failed())?
             .ok_or_else(|| self.cancelled())?;
         atomic::rename(&image, &temporary, self.dest).map_err(failed())?;
-        // Nothing is under that name any more.
+        // The temporary name no longer exists.
         let _ = temporary.keep();
         Ok((bytes, Some(digest::finish(hasher))))
     }
@@ -321,7 +321,7 @@ impl Job<'_> {
                 "755",
             ])
             .args(["-mkfs-time", &time, "-all-time", &time])
-            // It refuses two answers to one question.
+            // mksquashfs rejects the variable in addition to the option.
             .env_remove("SOURCE_DATE_EPOCH");
         let fed = process::feed("mksquashfs", &mut command, |out| {
             write_archive(
@@ -341,8 +341,8 @@ impl Job<'_> {
         self.tree(staging.path())?;
         let mut command = Command::new("mkfs.erofs");
         command
-            // `--all-root`, and neither the tree's own times nor the attributes that a security
-            // module gives to its files.
+            // `--all-root`, and neither the tree's own times nor the xattrs that a security module adds
+            // to its files.
             .args(["-zlz4hc", "--all-root", "-x-1"])
             .arg(format!("-T{}", self.seconds()))
             .arg(format!("-U{}", uuid(self.commit)))
@@ -353,14 +353,14 @@ impl Job<'_> {
             .map_err(|error| self.tool("mkfs.erofs", "erofs-utils", error))
     }
 
-    /// The commit's time as images hold it: squashfs has 32 bits for it.
+    /// Returns the commit's time for images: squashfs stores 32 bits.
     fn seconds(&self) -> String {
         u32::try_from(self.time).unwrap_or(u32::MAX).to_string()
     }
 
     fn tool(&self, tool: &'static str, package: &'static str, error: ProcessError) -> SysextError {
         match error {
-            // Ctrl-C is for every program of the terminal.
+            // Ctrl-C signals all programs of the terminal.
             _ if self.progress.is_cancelled() => self.cancelled().into(),
             ProcessError::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 SysextError::MissingTool {
@@ -377,7 +377,7 @@ impl Job<'_> {
     }
 }
 
-/// A hidden folder beside the destination, removed with all that is in it.
+/// A hidden temporary folder next to the destination, removed when dropped.
 struct Staging(PathBuf);
 
 impl Staging {
@@ -397,12 +397,12 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // It has gone by its other name, or an error is on its way already.
+        // Either the folder was renamed, or an error is being reported already.
         let _ = crate::fs::tree::remove(&self.0);
     }
 }
 
-/// The identity of an image: the commit's checksum, in the form of RFC 9562's version 8.
+/// Returns the UUID of an image: the commit's checksum as version 8 of RFC 9562.
 fn uuid(commit: CommitId) -> String {
     let mut hex = commit.to_string().into_bytes();
     hex.truncate(32);
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_has_one_uuid() {
+    fn the_uuid_depends_on_the_commit() {
         assert_eq!(
             uuid([0xab; 32].into()),
             "abababab-abab-8bab-8bab-abababababab"

@@ -1,4 +1,4 @@
-//! What a host says it is: `os-release(5)`.
+//! The identity of a host: `os-release(5)`.
 
 use super::SysextError;
 use std::path::Path;
@@ -7,25 +7,25 @@ use std::path::Path;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SysextHost {
-    /// Any, as far as its architecture fits: `ID=_any`.
+    /// Any host of the same architecture: `ID=_any`.
     #[default]
     Any,
-    /// One, by the keys of `os-release(5)` that systemd compares.
+    /// A host identified by the keys of `os-release(5)` that systemd compares.
     Named {
         /// `ID`: `fedora`.
         id: String,
-        /// `VERSION_ID`: `42`. A host without one takes any.
+        /// `VERSION_ID`: `42`. A host without one accepts any.
         version_id: Option<String>,
-        /// `SYSEXT_LEVEL`, which counts instead of `VERSION_ID` where both sides have it.
+        /// `SYSEXT_LEVEL`, which replaces `VERSION_ID` if both sides have it.
         sysext_level: Option<String>,
     },
 }
 
 impl SysextHost {
-    /// A host by its `ID`, or its `ID` and `VERSION_ID` with a `:` between them: `fedora:42`.
+    /// Parses `ID`, or `ID:VERSION_ID`: `fedora:42`.
     ///
     /// # Errors
-    /// When one of them has characters that it cannot have.
+    /// Returns an error if a value has an invalid character.
     pub fn parse(text: &str) -> Result<Self, SysextError> {
         let (id, version_id) = match text.split_once(':') {
             Some((id, version_id)) => (id, Some(version_id)),
@@ -37,10 +37,10 @@ impl SysextHost {
         })
     }
 
-    /// Reads the text of a host's `os-release`, which errors call `name`.
+    /// Parses the text of a host's `os-release`; `name` is its path in errors.
     ///
     /// # Errors
-    /// When it has no `ID`, or a value has characters that it cannot have.
+    /// Returns an error if `ID` is missing, or a value has an invalid character.
     pub fn from_os_release(text: &str, name: &Path) -> Result<Self, SysextError> {
         let mut found: [Option<String>; 3] = Default::default();
         for line in text.lines() {
@@ -49,7 +49,7 @@ impl SysextHost {
             };
             let keys = ["ID", "VERSION_ID", "SYSEXT_LEVEL"];
             if let Some(at) = keys.iter().position(|known| *known == key) {
-                // As in a shell: the last one counts.
+                // As in a shell, the last assignment counts.
                 found[at] = Some(unquote(value)).filter(|value| !value.is_empty());
             }
         }
@@ -84,7 +84,7 @@ impl SysextHost {
         })
     }
 
-    /// `ID`, and what else there is for a host to compare.
+    /// Returns `ID` and the other keys that a host compares.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
         let Self::Named {
             id,
@@ -105,7 +105,7 @@ impl SysextHost {
     }
 }
 
-/// A value without its quotes. What these keys may hold needs no escapes.
+/// Removes the quotes of a value. Valid values of these keys need no escapes.
 fn unquote(value: &str) -> String {
     let value = value.trim();
     let quoted = ['"', '\''].into_iter().find_map(|quote| {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_host_is() {
+    fn refuses_invalid_hosts() {
         for text in [
             "",
             "NAME=x\n",

@@ -1,4 +1,4 @@
-//! What is in a system extension, and its two ways out: as a tar archive and as a directory.
+//! The content of a system extension, written as a tar archive or as a directory.
 
 use super::SysextError;
 use crate::export::ExportError;
@@ -21,7 +21,7 @@ use std::path::Path;
 const DIRECTORY: u32 = 0o040_755;
 const FILE: u32 = 0o100_644;
 
-/// Everything in an extension, by path: a directory is before what is in it.
+/// The content of an extension by path; directories precede their content.
 pub(super) struct Parts {
     entries: BTreeMap<TreePath, Part>,
     pub(super) left_out: Vec<TreePath>,
@@ -32,12 +32,12 @@ enum Part {
         mode: u32,
     },
     Leaf(FileId),
-    /// The `extension-release`.
-    Own(String),
+    /// The `extension-release` file.
+    ExtensionRelease(String),
 }
 
 impl Parts {
-    /// What a commit's tree gives, and the extension's own file.
+    /// Collects the files of a commit's tree and the `extension-release` file.
     pub(super) fn read(
         repo: &Repo,
         commit: CommitId,
@@ -87,17 +87,17 @@ impl Parts {
             let mode = DIRECTORY;
             entries.entry(folder).or_insert(Part::Directory { mode });
         }
-        entries.insert(own, Part::Own(release));
+        entries.insert(own, Part::ExtensionRelease(release));
         Ok(Self { entries, left_out })
     }
 
-    /// Files and symlinks.
+    /// Returns the number of files and symlinks.
     pub(super) fn files(&self) -> u64 {
         let is_file = |part: &&Part| !matches!(part, Part::Directory { .. });
         self.entries.values().filter(is_file).count() as u64
     }
 
-    /// Reads every part in its order.
+    /// Reads all parts in order.
     fn each<E: From<ExportError>>(
         &self,
         repo: &Repo,
@@ -111,8 +111,8 @@ impl Parts {
                 return Err(ExportError::Cancelled { commit }.into());
             }
             let leaf = match part {
-                Part::Directory { mode } => own(*mode, Vec::new()),
-                Part::Own(text) => own(FILE, text.clone().into_bytes()),
+                Part::Directory { mode } => regular_file(*mode, Vec::new()),
+                Part::ExtensionRelease(text) => regular_file(FILE, text.clone().into_bytes()),
                 Part::Leaf(id) => read_leaf(repo, path, *id)?,
             };
             each(path, &leaf)?;
@@ -132,7 +132,7 @@ impl Parts {
     }
 }
 
-fn own(mode: u32, content: Vec<u8>) -> Leaf {
+fn regular_file(mode: u32, content: Vec<u8>) -> Leaf {
     let header = AnyHeader {
         uid: 0,
         gid: 0,
@@ -185,8 +185,8 @@ pub(super) fn write_archive(
     Ok(tar.finish()?)
 }
 
-/// Writes a tree into an empty directory, every time the commit's; returns the bytes of its
-/// files. What it is made of is not durable yet.
+/// Writes the tree into an empty directory, with the commit's time on everything; returns the total
+/// size of files in bytes. The result is not durable yet.
 pub(super) fn write_directory(
     repo: &Repo,
     commit: CommitId,
@@ -214,7 +214,7 @@ pub(super) fn write_directory(
         };
         written.map_err(ExportError::io("write", dest))
     })?;
-    // Last, and from below: what is written into a directory changes its time.
+    // Directories come last, children first, because writing into a directory changes its time.
     for (directory, mode) in directories.iter().rev() {
         fs::set_permissions(directory, Permissions::from_mode(*mode))
             .and_then(|()| set_time(directory, time))

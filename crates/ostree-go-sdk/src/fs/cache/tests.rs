@@ -1,10 +1,10 @@
 use super::*;
-use crate::progress::Silent;
+use crate::progress::NoProgress;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn keep(cache: &Cache, url: &str, content: &[u8]) -> VerifiedFile {
-    let mut partial = cache.partial(url, false, &Silent).unwrap();
+    let mut partial = cache.partial(url, false, &NoProgress).unwrap();
     partial.append(content).unwrap();
     partial.finish().unwrap()
 }
@@ -13,16 +13,24 @@ fn keep(cache: &Cache, url: &str, content: &[u8]) -> VerifiedFile {
 fn keeps_by_digest_and_by_url() {
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::new(dir.path().join("new/cache"));
-    assert!(cache.get(digest::of(b"go"), &Silent).unwrap().is_none());
+    assert!(cache.get(digest::of(b"go"), &NoProgress).unwrap().is_none());
     let mut kept = keep(&cache, "https://x/y", b"go");
     let mut text = String::new();
     kept.file.read_to_string(&mut text).unwrap();
     assert_eq!((text.as_str(), kept.size), ("go", 2));
-    assert!(cache.get_by_url("https://x/y", &Silent).unwrap().is_none());
+    assert!(
+        cache
+            .get_by_url("https://x/y", &NoProgress)
+            .unwrap()
+            .is_none()
+    );
     cache
         .remember_url("https://x/y", kept.sha256, kept.size)
         .unwrap();
-    let found = cache.get_by_url("https://x/y", &Silent).unwrap().unwrap();
+    let found = cache
+        .get_by_url("https://x/y", &NoProgress)
+        .unwrap()
+        .unwrap();
     assert_eq!(found.sha256, digest::of(b"go"));
     let left: Vec<_> = fs::read_dir(dir.path().join("new/cache/partial"))
         .unwrap()
@@ -39,31 +47,41 @@ fn a_damaged_file_is_removed() {
         .remember_url("https://x/y", kept.sha256, kept.size)
         .unwrap();
     fs::write(&kept.path, b"gg").unwrap();
-    assert!(cache.get_by_url("https://x/y", &Silent).unwrap().is_none());
+    assert!(
+        cache
+            .get_by_url("https://x/y", &NoProgress)
+            .unwrap()
+            .is_none()
+    );
     assert!(!kept.path.exists());
     fs::write(cache.url_path("https://x/y"), b"{").unwrap();
-    assert!(cache.get_by_url("https://x/y", &Silent).unwrap().is_none());
+    assert!(
+        cache
+            .get_by_url("https://x/y", &NoProgress)
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
 fn a_partial_file_is_resumed_only_with_a_validator() {
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::new(dir.path());
-    let mut partial = cache.partial("u", true, &Silent).unwrap();
+    let mut partial = cache.partial("u", true, &NoProgress).unwrap();
     partial.restart(Some("\"etag\"")).unwrap();
     partial.append(b"go").unwrap();
     drop(partial);
-    let partial = cache.partial("u", true, &Silent).unwrap();
+    let partial = cache.partial("u", true, &NoProgress).unwrap();
     assert_eq!((partial.len(), partial.validator()), (2, Some("\"etag\"")));
     assert_eq!(partial.sha256(), digest::of(b"go"));
     drop(partial);
-    let mut partial = cache.partial("u", false, &Silent).unwrap();
+    let mut partial = cache.partial("u", false, &NoProgress).unwrap();
     assert_eq!((partial.len(), partial.validator()), (0, None));
     partial.append(b"go").unwrap();
     drop(partial);
-    assert_eq!(cache.partial("u", true, &Silent).unwrap().len(), 0);
+    assert_eq!(cache.partial("u", true, &NoProgress).unwrap().len(), 0);
     cache
-        .partial("u", true, &Silent)
+        .partial("u", true, &NoProgress)
         .unwrap()
         .discard()
         .unwrap();
@@ -91,11 +109,11 @@ impl Progress for Stop {
 fn waits_for_another_writer() {
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::new(dir.path());
-    let mut held = cache.partial("u", false, &Silent).unwrap();
+    let mut held = cache.partial("u", false, &NoProgress).unwrap();
     let stopped = cache.partial("u", false, &Stop::default()).unwrap_err();
     assert_eq!(stopped.kind(), ErrorKind::Cancelled);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| cache.partial("u", true, &Silent).unwrap().len());
+        let waiting = scope.spawn(|| cache.partial("u", true, &NoProgress).unwrap().len());
         std::thread::sleep(POLL);
         held.append(b"go").unwrap();
         let kept = held.finish().unwrap();

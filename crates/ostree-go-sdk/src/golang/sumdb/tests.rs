@@ -8,7 +8,7 @@ fn text(number: u64) -> String {
     format!("example.com/m v1.0.{number} {H1}\nexample.com/m v1.0.{number}/go.mod {H1}\n")
 }
 
-/// The hash of some records by the words of RFC 6962, 2.1, with nothing clever.
+/// Computes the root hash as defined in RFC 6962, 2.1, by plain recursion.
 fn hash(leaves: &[Sha256]) -> Sha256 {
     if let [leaf] = leaves {
         return *leaf;
@@ -27,7 +27,7 @@ fn leaves(size: u64) -> Vec<Sha256> {
     (0..size).map(leaf).collect()
 }
 
-/// The content of a tile, from the records.
+/// Computes the content of a tile from the records.
 fn tile(tile: Tile, leaves: &[Sha256]) -> Vec<u8> {
     let below = 1 << (8 * tile.level);
     let first = usize::try_from(tile.index).unwrap() * 256 * below;
@@ -66,7 +66,7 @@ impl Signers {
 }
 
 #[test]
-fn the_public_key_is_gos() {
+fn the_built_in_key_is_gos() {
     let key = VerifierKey::parse(SUM_GOLANG_ORG).unwrap();
     assert_eq!(key.to_string(), "sum.golang.org+033de0ae");
     for bad in [
@@ -97,12 +97,12 @@ fn tiles_have_the_paths_that_servers_use() {
 }
 
 #[test]
-fn only_the_key_of_the_database_opens_an_answer() {
+fn only_answers_signed_by_the_key_are_accepted() {
     let (us, them) = (Signers::new(1), Signers::new(2));
     let tree = head(3, Sha256([7; 32]));
     let signed = us.sign(&tree);
     assert!(Lookup::open(answer(1, &signed).as_bytes(), &us.key()).is_ok());
-    // A second signature does no harm.
+    // Additional signatures are allowed.
     let both = signed.clone() + them.sign(&tree).split("\n\n").nth(1).unwrap();
     assert!(Lookup::open(answer(1, &both).as_bytes(), &us.key()).is_ok());
     for other in [
@@ -123,7 +123,7 @@ fn only_the_key_of_the_database_opens_an_answer() {
 }
 
 #[test]
-fn refuses_answers_that_are_none() {
+fn refuses_malformed_answers() {
     let tree = head(3, Sha256([7; 32]));
     let error = |answer: &str| Lookup::unsigned(answer.as_bytes()).unwrap_err().to_string();
     insta::assert_snapshot!(error("not found: example.com/m\n"), @"the answer to a lookup has no record number");
@@ -137,7 +137,7 @@ fn refuses_answers_that_are_none() {
 }
 
 #[test]
-fn a_record_speaks_for_its_module_alone() {
+fn a_record_only_proves_its_own_module() {
     let leaves = leaves(1);
     let lookup = Lookup::unsigned(answer(0, &head(1, leaves[0])).as_bytes()).unwrap();
     assert_eq!(lookup.tiles(), BTreeSet::new());
@@ -153,14 +153,14 @@ fn a_record_speaks_for_its_module_alone() {
     ] {
         assert!(record.h1(module, version).is_err(), "{module} {version}");
     }
-    insta::assert_snapshot!(record.h1("example.com/m", "v1.0.1").unwrap_err(), @"record 0 says nothing of example.com/m v1.0.1");
+    insta::assert_snapshot!(record.h1("example.com/m", "v1.0.1").unwrap_err(), @"record 0 does not contain example.com/m v1.0.1");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_record_of_a_tree_is_proven_and_no_other(
+    fn exactly_the_records_of_a_tree_are_proven(
         (size, number) in (1u64..1200).prop_flat_map(|size| (Just(size), 0..size)),
         other in 0u64..1200,
         flip in any::<prop::sample::Index>(),
@@ -177,14 +177,14 @@ proptest! {
         let version = format!("v1.0.{number}");
         prop_assert!(record.h1("example.com/m", &version).is_ok());
 
-        // Another record in its place is refused, whatever its number.
+        // Another record at this position is rejected, whatever its number.
         if other != number {
             let forged = format!("{number}\n{}\n{tree}", text(other));
             let forged = Lookup::unsigned(forged.as_bytes()).unwrap();
             let refused = matches!(forged.prove(&tiles), Err(SumdbError::NotIncluded { .. }));
             prop_assert!(refused);
         }
-        // A tile that lies can only make the proof fail, one of another size always does.
+        // A wrong tile can only make the proof fail; a tile of another size always does.
         let mut broken = tiles.clone();
         if !broken.is_empty() {
             let nth = flip.index(broken.len());

@@ -2,7 +2,7 @@
 
 use super::manifest::{Compression, Layer};
 use crate::id::Sha256;
-use crate::oci::tar::Stop;
+use crate::oci::tar::LayerReadError;
 use crate::progress::Progress;
 use crate::pull::PullError;
 use crate::registry::RegistryError;
@@ -117,23 +117,27 @@ impl<'a> Blob<'a> {
 
     /// Why reading it ended. A blob that is not the one that was asked for is that first of all,
     /// whatever was wrong in it.
-    pub(super) fn explain(&mut self, stop: Stop) -> PullError {
+    pub(super) fn explain(&mut self, stop: LayerReadError) -> PullError {
         let stop = match stop {
-            Stop::Read(error) if self.is_failure_of_input(&error) => return self.failed(error),
+            LayerReadError::Read(error) if self.is_failure_of_input(&error) => {
+                return self.failed(error);
+            }
             stop => stop,
         };
         if let Err(error) = self.finish() {
             return error;
         }
         let problem = match stop {
-            Stop::Refused(problem) => problem,
-            Stop::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            LayerReadError::Refused(problem) => problem,
+            LayerReadError::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 "its archive is cut short".to_owned()
             }
-            Stop::Read(error) => match error.get_ref().and_then(|e| e.downcast_ref::<TooMuch>()) {
-                Some(_) => "its archive is larger than it says".to_owned(),
-                None => format!("it cannot be decompressed: {error}"),
-            },
+            LayerReadError::Read(error) => {
+                match error.get_ref().and_then(|e| e.downcast_ref::<TooMuch>()) {
+                    Some(_) => "its archive is larger than it says".to_owned(),
+                    None => format!("it cannot be decompressed: {error}"),
+                }
+            }
         };
         self.refused(problem)
     }

@@ -9,7 +9,7 @@ use super::manifest::Layer;
 use crate::fs::path::TreePath;
 use crate::id::FileId;
 use crate::object::{FileHasher, FileHeader, Leaf, LeafKind, Tree};
-use crate::oci::tar::{Allowed, Entry, Reader, Stop};
+use crate::oci::tar::{Entry, LayerQuota, LayerReadError, Reader};
 use crate::parallel;
 use crate::progress::Progress;
 use crate::pull::PullError;
@@ -66,7 +66,7 @@ struct Shared<'b> {
     claimed: Mutex<HashSet<FileId>>,
     spool_in: PathBuf,
     /// What the archives of all layers may have together.
-    allowed: Allowed,
+    quota: LayerQuota,
     progress: &'b dyn Progress,
 }
 
@@ -83,7 +83,7 @@ pub(super) fn land<'o>(
         failed: AtomicBool::new(false),
         claimed: Mutex::default(),
         spool_in: transaction.repo().path().join("tmp"),
-        allowed: Allowed::default(),
+        quota: LayerQuota::default(),
         progress,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -200,8 +200,8 @@ fn bring<'b, 'o>(
     let is_stopped = || shared.progress.is_cancelled() || shared.failed.load(Ordering::Relaxed);
     let cut = blob
         .decoded(layer, &is_stopped)
-        .map_err(Stop::Read)
-        .and_then(|decoded| cut(index, Reader::new(decoded, &shared.allowed), jobs, shared));
+        .map_err(LayerReadError::Read)
+        .and_then(|decoded| cut(index, Reader::new(decoded, &shared.quota), jobs, shared));
     if shared.progress.is_cancelled() {
         return Err(PullError::Cancelled);
     }
@@ -221,7 +221,7 @@ fn cut<'b>(
     mut archive: Reader<'_, impl std::io::Read>,
     jobs: &SyncSender<Job<'b>>,
     shared: &Shared<'b>,
-) -> Result<Option<Tree>, Stop> {
+) -> Result<Option<Tree>, LayerReadError> {
     let mut tree = Tree::default();
     while let Some(entry) = archive.next()? {
         let (path, header, size) = match entry {
@@ -237,7 +237,9 @@ fn cut<'b>(
         let mut content = archive.content(size);
         let content = Content::read(&mut content, size, &shared.spool_in)?;
         if content.len() != size {
-            return Err(Stop::Read(std::io::ErrorKind::UnexpectedEof.into()));
+            return Err(LayerReadError::Read(
+                std::io::ErrorKind::UnexpectedEof.into(),
+            ));
         }
         let sent = jobs.send(Job {
             layer,

@@ -23,7 +23,7 @@ use super::{Pull, PullError};
 use crate::arch::Arch;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::object::{Root, Tree};
-use crate::oci::place::Place;
+use crate::oci::image_source::ImageSource;
 use crate::oci::{ImageLocation, format};
 use crate::progress::{Event, Phase};
 use crate::registry::{RegistryAuth, is_tag};
@@ -42,7 +42,7 @@ use trees::Made;
 /// The images of a remote.
 #[derive(Debug)]
 pub(super) struct Images {
-    place: Place,
+    place: ImageSource,
     store: Store,
     remote: String,
     pub(super) meter: Arc<Meter>,
@@ -67,7 +67,7 @@ impl Images {
         pull: &Pull,
         repo: &Repo,
         remote: &Remote,
-        place: Place,
+        place: ImageSource,
     ) -> Result<Self, PullError> {
         let meter = Arc::new(Meter::new(pull.max_bytes));
         let store = match &place.location {

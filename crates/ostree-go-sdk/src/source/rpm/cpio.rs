@@ -1,41 +1,41 @@
-//! The archive inside an RPM.
+//! The cpio archive in an RPM.
 //!
 //! Source: cpio(5), "New ASCII Format"; rpm, `lib/cpio.c`.
 
 use std::io::{self, Read};
 
-/// What an entry begins with, and its variant whose last field is a checksum.
+/// Magic numbers of an entry, and of the variant whose last field is a checksum.
 const MAGIC: [&[u8]; 2] = [b"070701", b"070702"];
 
-/// The variant of packages with files over 4 GiB, where an entry is an index into the header.
+/// Magic number in packages with files over 4 GiB, where entries are indexes into the header.
 const STRIPPED: &[u8] = b"07070X";
 
-/// What follows the magic: 13 fields of 8 hexadecimal digits.
+/// Number of fields after the magic number, of 8 hexadecimal digits each.
 const FIELDS: usize = 13;
 
-/// The longest name (Linux's `PATH_MAX`, and a `.` before it).
+/// Maximum length of a name (Linux's `PATH_MAX`, plus the leading `.`).
 const NAME: u32 = 4097;
 
-/// The name of the entry that ends an archive.
+/// Name of the entry that ends an archive.
 const TRAILER: &[u8] = b"TRAILER!!!";
 
 /// An entry, before its content.
 #[derive(Debug)]
 pub struct Entry {
-    /// With a final `/` nowhere, and mostly with `./` before it.
+    /// The name, usually with a leading `./`, and without a final `/`.
     pub name: Vec<u8>,
     pub mode: u32,
     pub size: u64,
-    /// How many names the file has in this archive.
+    /// The number of names of the file in this archive.
     pub links: u32,
-    /// Inode and device: equal for all names of a file.
+    /// Inode and device, equal for all names of a file.
     pub file: [u32; 3],
 }
 
-/// An archive that is read from its start.
+/// A reader of an archive.
 pub struct Cpio<R> {
     stream: R,
-    /// What is left of the content, and the padding that follows it.
+    /// The remaining bytes of the content and its padding.
     content: u64,
     padding: u64,
 }
@@ -49,7 +49,7 @@ impl<R: Read> Cpio<R> {
         }
     }
 
-    /// The next entry; `None` at the end. The content of the one before has been read.
+    /// Returns the next entry, or `None` at the end. The previous content must have been read.
     pub fn next(&mut self) -> io::Result<Option<Entry>> {
         let before = self.content + self.padding;
         skip(&mut self.stream, before)?;
@@ -60,13 +60,14 @@ impl<R: Read> Cpio<R> {
             return Err(invalid("it is in the form for files over 4 GiB"));
         }
         if !MAGIC.contains(&magic.as_slice()) {
-            return Err(invalid("it is no cpio archive in the new ASCII format"));
+            return Err(invalid("it is not a cpio archive in the new ASCII format"));
         }
         let mut digits = [0; 8 * FIELDS];
         self.stream.read_exact(&mut digits)?;
         let mut fields = [0; FIELDS];
         for (field, digits) in fields.iter_mut().zip(digits.chunks_exact(8)) {
-            *field = hexadecimal(digits).ok_or_else(|| invalid("an entry has no numbers"))?;
+            *field =
+                hexadecimal(digits).ok_or_else(|| invalid("an entry has a malformed number"))?;
         }
         let [
             inode,
@@ -89,7 +90,7 @@ impl<R: Read> Cpio<R> {
         let mut name = vec![0; name_size as usize];
         self.stream.read_exact(&mut name)?;
         if name.pop() != Some(0) {
-            return Err(invalid("the name of an entry does not end"));
+            return Err(invalid("the name of an entry has no final NUL"));
         }
         let head = (magic.len() + digits.len()) as u64 + u64::from(name_size);
         skip(&mut self.stream, padding(head))?;
@@ -107,12 +108,12 @@ impl<R: Read> Cpio<R> {
         }))
     }
 
-    /// The content of the entry that came last, up to its end.
+    /// Returns a reader of the content of the last entry.
     pub fn content(&mut self) -> impl Read {
         Content(self)
     }
 
-    /// What follows the end.
+    /// Returns the stream after the end of the archive.
     pub fn into_inner(self) -> R {
         self.stream
     }
@@ -129,7 +130,7 @@ impl<R: Read> Read for Content<'_, R> {
     }
 }
 
-/// Entries and contents are padded to a multiple of four bytes.
+/// Returns the padding to a multiple of four bytes, for entries and contents.
 fn padding(length: u64) -> u64 {
     length.next_multiple_of(4) - length
 }

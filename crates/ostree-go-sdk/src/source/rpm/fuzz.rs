@@ -1,5 +1,5 @@
-//! The readers over bytes in memory, for the fuzz target. Digests would end most runs early, so
-//! headers and archives are read on their own too.
+//! Entry points of the RPM readers for the fuzz target. Digests would end most runs early, so that
+//! headers and archives are also read separately.
 
 use std::fs::File;
 
@@ -7,14 +7,14 @@ use super::cpio::Cpio;
 use super::goroot::{Goroot, Kind, Listed};
 use super::header::Headers;
 use super::payload::{Compression, Raw};
-use super::{Fault, Package, Packages, Reader, S_IFDIR, S_IFLNK, S_IFMT, goroot, read};
+use super::{Package, Packages, Reader, S_IFDIR, S_IFLNK, S_IFMT, VisitError, goroot, read};
 use crate::arch::Arch;
 use crate::id::Sha256;
 use crate::source::tree::Tree;
 use crate::source::{Entry, Limits, SourceError};
 use std::collections::HashMap;
 
-/// Goes through a file as an RPM, its headers, and its bytes as a payload.
+/// Reads the bytes as an RPM, as its headers, and as a payload.
 pub fn rpm(
     bytes: &[u8],
     file: impl Fn(&[u8]) -> std::io::Result<File>,
@@ -52,11 +52,11 @@ pub fn rpm(
         shared: HashMap::new(),
         visit,
     };
-    let _: Result<(), Fault<SourceError>> =
+    let _: Result<(), VisitError<SourceError>> =
         reader.package(&package, &mut Raw::new(&package.file, 0));
 }
 
-/// What an archive has, as a header would list it.
+/// Lists the files of an archive as a header would.
 fn listed(bytes: &[u8]) -> Listed {
     use std::io::Read;
     let mut listed = Listed::new();

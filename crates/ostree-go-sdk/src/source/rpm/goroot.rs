@@ -1,4 +1,4 @@
-//! Where the SDK lies in the file system that RPMs describe.
+//! Finds the SDK in the file system of RPMs.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ const S_IFLNK: u32 = 0o120_000;
 /// A file that is not in the payload (`RPMFILE_GHOST` of rpm's `rpmfiles.h`).
 const GHOST: u64 = 1 << 6;
 
-/// What makes a folder a GOROOT.
+/// The files that identify a GOROOT.
 const VERSION: &str = "/VERSION";
 const GO: &str = "/bin/go";
 
-/// Files and links of an RPM, by their paths without the first `/`; folders and what is in no
-/// payload are left out.
+/// Files and links of an RPM, by path without the leading `/`. Folders and files that are not in
+/// the payload are left out.
 pub type Listed = BTreeMap<String, Kind>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,7 @@ pub enum Kind {
     Link(String),
 }
 
-/// Reads the list of files in a header. Paths that are not UTF-8 or no paths stay out: none
-/// of them can be in an SDK.
+/// Reads the list of files in a header. Invalid paths are left out: they cannot be in an SDK.
 pub fn listed(header: &Header) -> Result<Listed, RpmProblem> {
     let names = header.texts(header::BASE_NAMES)?;
     let folders = header.texts(header::DIR_NAMES)?;
@@ -65,12 +64,12 @@ pub fn listed(header: &Header) -> Result<Listed, RpmProblem> {
     Ok(files)
 }
 
-/// The SDK's folder, and what belongs to it and lies elsewhere.
+/// The SDK's folder, and parts of the SDK outside of it.
 #[derive(Debug)]
 pub struct Goroot {
-    /// Without the first `/`.
+    /// The path without the leading `/`.
     folder: String,
-    /// Files and folders outside that a link inside stands for, and the link's path.
+    /// Files and folders outside that links inside point to, with the paths of the links.
     grafts: Vec<(String, String)>,
 }
 
@@ -113,7 +112,7 @@ impl Goroot {
         Ok(goroot)
     }
 
-    /// Finds out what the links that lead out of the folder stand for.
+    /// Resolves the links that point out of the folder.
     fn graft(&mut self, rpms: &[(&str, &Listed)]) -> Result<(), SourceError> {
         for (location, files) in rpms {
             for (path, kind) in *files {
@@ -121,8 +120,8 @@ impl Goroot {
                 let Some(link) = self.below(path) else {
                     continue;
                 };
-                let leads_to = resolve(path, target);
-                if leads_to
+                let destination = resolve(path, target);
+                if destination
                     .as_deref()
                     .is_some_and(|to| self.below(to).is_some())
                 {
@@ -135,16 +134,16 @@ impl Goroot {
                         target: target.clone(),
                     },
                 };
-                let to = leads_to.ok_or_else(refused)?;
+                let to = destination.ok_or_else(refused)?;
                 let inside = format!("{to}/");
-                let is_there = rpms.iter().any(|(_, files)| {
+                let exists = rpms.iter().any(|(_, files)| {
                     let mut below = files.range(inside.clone()..);
                     files.get(&to) == Some(&Kind::File)
                         || below
                             .next()
                             .is_some_and(|(path, _)| path.starts_with(&inside))
                 });
-                // One file of the payload has one place.
+                // A file in the payload can have only one path in the SDK.
                 let is_taken =
                     |(other, _): &(String, String)| is_in(other, &to) || is_in(&to, other);
                 let known = self
@@ -154,7 +153,7 @@ impl Goroot {
                 if known.is_some() {
                     continue;
                 }
-                if !is_there || is_in(&self.folder, &to) || self.grafts.iter().any(is_taken) {
+                if !exists || is_in(&self.folder, &to) || self.grafts.iter().any(is_taken) {
                     return Err(refused());
                 }
                 self.grafts.push((to, link.to_owned()));
@@ -163,7 +162,7 @@ impl Goroot {
         Ok(())
     }
 
-    /// The folder, with its first `/`.
+    /// Returns the folder with its leading `/`.
     pub fn folder(&self) -> String {
         format!("/{}", self.folder)
     }
@@ -172,8 +171,8 @@ impl Goroot {
         path.strip_prefix(&self.folder)?.strip_prefix('/')
     }
 
-    /// The path in the SDK of a path of the file system, both without a first `/`.
-    pub fn place(&self, path: &str) -> Option<String> {
+    /// Maps a path in the file system to one in the SDK, both without a leading `/`.
+    pub fn sdk_path(&self, path: &str) -> Option<String> {
         if let Some(path) = self.below(path) {
             return Some(path.to_owned());
         }
@@ -183,19 +182,18 @@ impl Goroot {
         })
     }
 
-    /// Whether something else stands for the link at this path of the SDK.
+    /// Returns whether the link at this path of the SDK is replaced by its target.
     pub fn is_grafted(&self, link: &str) -> bool {
         self.grafts.iter().any(|(_, inside)| inside == link)
     }
 
-    /// The relative target in the SDK of a link at a path of the file system, if it stays in the
-    /// SDK.
+    /// Returns the target of a link relative to its path in the SDK, if it stays in the SDK.
     pub fn target(&self, path: &str, target: &str) -> Option<String> {
-        let link: TreePath = self.place(path)?.parse().ok()?;
-        let to: TreePath = self.place(&resolve(path, target)?)?.parse().ok()?;
+        let link: TreePath = self.sdk_path(path)?.parse().ok()?;
+        let to: TreePath = self.sdk_path(&resolve(path, target)?)?.parse().ok()?;
         if link
             .resolve_link(target)
-            .is_ok_and(|leads_to| leads_to == to)
+            .is_ok_and(|destination| destination == to)
         {
             return Some(target.to_owned());
         }
@@ -203,10 +201,10 @@ impl Goroot {
     }
 }
 
-/// Where a link leads in the file system, without the first `/`.
+/// Resolves the target of a link in the file system, without the leading `/`.
 fn resolve(link: &str, target: &str) -> Option<String> {
     let (from, target) = match target.strip_prefix('/') {
-        // A link at the top.
+        // An absolute target is resolved as one of a link in the root folder.
         Some(absolute) => ("link", absolute.trim_start_matches('/')),
         None => (link, target),
     };
@@ -244,11 +242,11 @@ mod tests {
     ];
 
     #[test]
-    fn the_folder_has_version_and_go() {
+    fn the_goroot_has_version_and_go() {
         let goroot = find(&SDK).unwrap();
         assert_eq!(goroot.folder(), "/usr/lib/golang");
-        assert_eq!(goroot.place("usr/lib/golang/src/a").unwrap(), "src/a");
-        assert_eq!(goroot.place("usr/lib/golang2/src/a"), None);
+        assert_eq!(goroot.sdk_path("usr/lib/golang/src/a").unwrap(), "src/a");
+        assert_eq!(goroot.sdk_path("usr/lib/golang2/src/a"), None);
         insta::assert_snapshot!(find(&SDK[..1]).unwrap_err(), @"a.rpm: no folder has both VERSION and bin/go; VERSION is in /usr/lib/golang");
         insta::assert_snapshot!(find(&SDK[1..2]).unwrap_err(), @"a.rpm: no folder has both VERSION and bin/go, and none has VERSION");
         let two = [SDK[0], SDK[1], "opt/go/VERSION", "opt/go/bin/go"];
@@ -256,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn links_stay_in_the_sdk() {
+    fn links_outside_the_sdk_are_not_followed() {
         let goroot = find(&SDK).unwrap();
         let go = "usr/lib/golang/bin/linux_amd64/go";
         for (target, expected) in [
@@ -273,13 +271,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_link_stands_for_is_taken() {
+    fn the_target_of_an_outside_link_is_included() {
         let mut paths = SDK.to_vec();
         paths.push("usr/lib/golang/src -> ../../share/golang/src");
         paths.push("usr/share/golang/src/fmt/print.go");
         let goroot = find(&paths).unwrap();
-        let place = goroot.place("usr/share/golang/src/fmt/print.go");
-        assert_eq!(place.as_deref(), Some("src/fmt/print.go"));
+        let path = goroot.sdk_path("usr/share/golang/src/fmt/print.go");
+        assert_eq!(path.as_deref(), Some("src/fmt/print.go"));
         assert!(goroot.is_grafted("src"));
         for link in [
             "../src",

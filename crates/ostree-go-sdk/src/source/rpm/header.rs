@@ -1,6 +1,6 @@
 //! The headers of an RPM: a lead, the signature header, the main header.
 //!
-//! Every length is checked before it is used: a header may claim anything.
+//! Every length is checked before use, because headers are untrusted.
 //!
 //! Source of the constants: rpm, `docs/manual/format_v4.md`, `include/rpm/rpmtag.h`,
 //! `lib/rpmlead.c`, `lib/header.c`.
@@ -10,23 +10,23 @@ use std::io::{self, Read};
 
 use super::RpmProblem;
 
-/// A lead's length, and what it begins with (`struct rpmlead_s`).
+/// Length and magic number of the lead (`struct rpmlead_s`).
 const LEAD: usize = 96;
 const LEAD_MAGIC: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
 
-/// What a header begins with: magic and version (`rpm_header_magic`).
+/// Magic number and version of a header (`rpm_header_magic`).
 const MAGIC: [u8; 4] = [0x8e, 0xad, 0xe8, 0x01];
 
-/// An index entry: tag, type, offset, count (`struct entryInfo_s`).
+/// Size of an index entry: tag, type, offset, count (`struct entryInfo_s`).
 const ENTRY: usize = 16;
 
-/// The most entries of a header (`HEADER_TAGS_MAX`).
+/// Maximum number of entries in a header (`HEADER_TAGS_MAX`).
 const ENTRIES: u32 = 0xffff;
 
-/// The largest store that is read. That of `golang-src` has 1.5 MB.
+/// Maximum size of a store in bytes. That of `golang-src` has 1.5 MB.
 const STORE: u32 = 32 << 20;
 
-/// The store of the signature header is padded to a multiple of this.
+/// Alignment of the store of the signature header.
 const PADDING: u64 = 8;
 
 /// A tag of a header (`rpmTag_e`, `rpmSigTag_e`).
@@ -63,7 +63,7 @@ const BIN: u32 = 7;
 const STRING_ARRAY: u32 = 8;
 const I18N_STRING: u32 = 9;
 
-/// A header's index and store.
+/// The index and store of a header.
 #[derive(Debug)]
 pub struct Header {
     entries: HashMap<u32, Value>,
@@ -77,32 +77,32 @@ struct Value {
     count: usize,
 }
 
-/// What stands before the payload.
+/// Everything before the payload.
 #[derive(Debug)]
 pub struct Headers {
     pub signature: Header,
     pub main: Header,
-    /// The main header as it stands in the file: what is signed and hashed.
+    /// The bytes of the main header in the file, which are signed and hashed.
     pub bytes: Vec<u8>,
-    /// Where the main header begins and ends: the payload follows.
+    /// The offsets of the start and end of the main header; the payload follows.
     pub begin: u64,
     pub end: u64,
 }
 
-/// Why headers cannot be had.
+/// The reason why headers cannot be read.
 #[derive(Debug)]
-pub enum Failure {
+pub enum HeaderError {
     Io(io::Error),
     Rpm(RpmProblem),
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for HeaderError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-impl From<RpmProblem> for Failure {
+impl From<RpmProblem> for HeaderError {
     fn from(problem: RpmProblem) -> Self {
         Self::Rpm(problem)
     }
@@ -113,15 +113,15 @@ fn malformed(what: impl Into<String>) -> RpmProblem {
 }
 
 impl Headers {
-    /// Reads from the start of a file.
-    pub fn read(input: &mut impl Read) -> Result<Self, Failure> {
+    /// Reads the headers from the start of a file.
+    pub fn read(input: &mut impl Read) -> Result<Self, HeaderError> {
         let mut lead = Vec::new();
         input.take(LEAD as u64).read_to_end(&mut lead)?;
         if !lead.starts_with(&LEAD_MAGIC) {
             return Err(RpmProblem::NotAnRpm.into());
         }
         if lead.len() < LEAD {
-            return Err(Failure::Io(io::ErrorKind::UnexpectedEof.into()));
+            return Err(HeaderError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
         let (signature, bytes) = Header::read(input)?;
         let padding = (bytes.len() as u64).next_multiple_of(PADDING) - bytes.len() as u64;
@@ -138,7 +138,7 @@ impl Headers {
     }
 }
 
-/// Reads as many bytes, without taking memory for more than there are.
+/// Reads `length` bytes, without allocating more memory than there are bytes.
 fn exactly(input: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(length).read_to_end(&mut bytes)?;
@@ -148,18 +148,18 @@ fn exactly(input: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A number at a place, in network byte order.
+/// Reads a big-endian number at an offset.
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..)?.first_chunk()?;
     Some(u32::from_be_bytes(*bytes))
 }
 
 impl Header {
-    /// Reads a header, and hands back its bytes too.
-    fn read(input: &mut impl Read) -> Result<(Self, Vec<u8>), Failure> {
+    /// Reads a header and returns its bytes as well.
+    fn read(input: &mut impl Read) -> Result<(Self, Vec<u8>), HeaderError> {
         let mut bytes = exactly(input, 16)?;
         if !bytes.starts_with(&MAGIC) {
-            return Err(malformed("it does not begin as one").into());
+            return Err(malformed("it does not start with the magic number").into());
         }
         let (Some(entries), Some(store)) = (number(&bytes, 8), number(&bytes, 12)) else {
             return Err(malformed("it is too short").into());
@@ -197,7 +197,7 @@ impl Header {
         self.entries.contains_key(&tag.0)
     }
 
-    /// A value of one of these types; `None` where there is none.
+    /// Returns the value of a tag if it has one of these types, or `None` if the tag is missing.
     fn value(&self, tag: Tag, kinds: &[u32]) -> Result<Option<(Value, &[u8])>, RpmProblem> {
         let Some(value) = self.entries.get(&tag.0) else {
             return Ok(None);
@@ -209,13 +209,13 @@ impl Header {
         }
     }
 
-    /// The texts of a value, without their final zeros; none where the tag is missing.
+    /// Returns the strings of a tag, without their final NUL; empty if the tag is missing.
     pub fn texts(&self, tag: Tag) -> Result<Vec<&[u8]>, RpmProblem> {
         let kinds = [STRING, STRING_ARRAY, I18N_STRING];
         let Some((value, mut rest)) = self.value(tag, &kinds)? else {
             return Ok(Vec::new());
         };
-        // Each text has its final zero: more than there are bytes cannot be.
+        // Each string has at least its final NUL, so that there cannot be more of them than bytes.
         if value.count > rest.len() {
             return Err(unusable(tag));
         }
@@ -229,14 +229,14 @@ impl Header {
         Ok(texts)
     }
 
-    /// The first text of a value.
+    /// Returns the first string of a tag.
     pub fn text(&self, tag: Tag) -> Result<Option<String>, RpmProblem> {
         let texts = self.texts(tag)?;
         let first = texts.first();
         Ok(first.map(|text| String::from_utf8_lossy(text).into_owned()))
     }
 
-    /// The numbers of a value; none where the tag is missing.
+    /// Returns the numbers of a tag; empty if the tag is missing.
     pub fn numbers(&self, tag: Tag) -> Result<Vec<u64>, RpmProblem> {
         let Some((value, rest)) = self.value(tag, &[INT16, INT32, INT64])? else {
             return Ok(Vec::new());
@@ -257,7 +257,7 @@ impl Header {
         Ok(bytes.chunks_exact(width).map(as_number).collect())
     }
 
-    /// The bytes of a value; `None` where the tag is missing.
+    /// Returns the bytes of a tag; `None` if the tag is missing.
     pub fn bytes(&self, tag: Tag) -> Result<Option<&[u8]>, RpmProblem> {
         let Some((value, rest)) = self.value(tag, &[BIN])? else {
             return Ok(None);

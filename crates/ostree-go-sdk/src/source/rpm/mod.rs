@@ -1,7 +1,7 @@
-//! RPMs of a distribution: `golang`, `golang-bin`, `golang-src`.
+//! A distribution's RPMs: `golang`, `golang-bin`, `golang-src`.
 //!
-//! The SDK is what lies below the GOROOT of all of them together. The reader is our own: lengths in
-//! headers are not to be believed, and nothing but the headers is ever in memory.
+//! The SDK is everything below the GOROOT of all of them together. The reader is our own because
+//! lengths in headers are untrusted, and because only the headers may be held in memory.
 
 mod cpio;
 #[cfg(feature = "fuzzing")]
@@ -22,7 +22,7 @@ use payload::{Compression, Raw};
 pub use problem::RpmProblem;
 use sha2::Digest;
 
-use super::content::whole;
+use super::content::read_whole;
 use super::tree::Tree;
 use super::{Entry, EntryProblem, FileContent, Limits, SourceError, Visit};
 use crate::fs::digest;
@@ -35,10 +35,10 @@ const S_IFDIR: u32 = 0o040_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFLNK: u32 = 0o120_000;
 
-/// The longest target of a symlink (Linux's `PATH_MAX`).
+/// Maximum length of a symlink's target (Linux's `PATH_MAX`).
 const LINK_TARGET: u64 = 4096;
 
-/// How much may follow the last entry: padding.
+/// Maximum length of the padding after the last entry, in bytes.
 const END: u64 = 1 << 20;
 
 /// An RPM whose headers have been checked.
@@ -48,10 +48,10 @@ pub struct Package {
     file: File,
     sha256: Sha256,
     size: u64,
-    /// `1.26.5-1.fc44`.
+    /// Version and release: `1.26.5-1.fc44`.
     version: String,
     listed: Listed,
-    /// Where the payload begins, how it is compressed, and its SHA-256 in hexadecimal.
+    /// Offset of the payload, its compression, and its SHA-256 in hexadecimal.
     payload: u64,
     compression: Compression,
     digest: String,
@@ -62,12 +62,12 @@ pub struct Package {
 pub struct Packages {
     packages: Vec<Package>,
     goroot: Goroot,
-    /// Paths in the SDK that more than one of them has.
+    /// Paths in the SDK that more than one RPM contains.
     shared: HashSet<String>,
 }
 
 impl Packages {
-    /// Finds the SDK in them.
+    /// Finds the SDK in the packages.
     fn new(packages: Vec<Package>) -> Result<Self, SourceError> {
         let lists: Vec<(&str, &Listed)> = packages
             .iter()
@@ -79,7 +79,7 @@ impl Packages {
         for package in &packages {
             let mut belongs = false;
             for path in package.listed.keys() {
-                let Some(path) = goroot.place(path) else {
+                let Some(path) = goroot.sdk_path(path) else {
                     continue;
                 };
                 belongs = true;
@@ -103,7 +103,7 @@ impl Packages {
         })
     }
 
-    /// The digests of the files.
+    /// Returns the digests of the files.
     pub fn sha256(&self) -> Vec<Sha256> {
         self.packages.iter().map(|package| package.sha256).collect()
     }
@@ -118,7 +118,7 @@ impl Package {
     }
 }
 
-/// Goes through the payloads, one after the other.
+/// Reads the payloads, one after the other.
 pub fn read<E: From<SourceError>>(
     packages: &Packages,
     limits: &Limits,
@@ -138,12 +138,12 @@ pub fn read<E: From<SourceError>>(
         reader.tree.location = &package.location;
         let mut raw = Raw::new(&package.file, package.payload);
         let walked = reader.package(package, &mut raw);
-        let fault = match walked {
+        let failure = match walked {
             Ok(()) => None,
-            Err(Fault::Visit(error)) => return Err(error),
-            Err(Fault::Source(error)) => Some(error),
+            Err(VisitError::Visit(error)) => return Err(error),
+            Err(VisitError::Source(error)) => Some(error),
         };
-        // Damage shows in many ways; the digest says which of them it was.
+        // Damage causes various errors; only the digest identifies it as damage.
         let found = raw
             .digest()
             .map_err(|e| SourceError::of_read(&package.location, None, e))?;
@@ -153,20 +153,20 @@ pub fn read<E: From<SourceError>>(
                 .refuse(RpmProblem::PayloadDigest { expected, found })
                 .into());
         }
-        if let Some(error) = fault {
+        if let Some(error) = failure {
             return Err(error.into());
         }
     }
     Ok(())
 }
 
-/// Who failed.
-enum Fault<E> {
+/// An error of the visitor or of the source.
+enum VisitError<E> {
     Visit(E),
     Source(SourceError),
 }
 
-impl<E> From<SourceError> for Fault<E> {
+impl<E> From<SourceError> for VisitError<E> {
     fn from(error: SourceError) -> Self {
         Self::Source(error)
     }
@@ -175,34 +175,34 @@ impl<E> From<SourceError> for Fault<E> {
 struct Reader<'p, 'v, E> {
     goroot: &'p Goroot,
     tree: Tree<'p>,
-    /// What has come of the paths that several RPMs have, and from which.
-    shared: HashMap<&'p str, Option<(Came, &'p str)>>,
+    /// The first content of each path that several RPMs contain, and the RPM's location.
+    shared: HashMap<&'p str, Option<(EntryContent, &'p str)>>,
     visit: Visit<'v, E>,
 }
 
 #[derive(PartialEq, Eq)]
-enum Came {
+enum EntryContent {
     File(Sha256),
     Link(String),
 }
 
-/// A path, and what errors call it.
+/// A path in the SDK, and its name in errors.
 struct Name {
     shown: String,
     inside: String,
 }
 
-/// The names of one file with several.
+/// The names of a file with several hard links.
 #[derive(Default)]
 struct Names {
-    came: u32,
+    seen: u32,
     waiting: Vec<Name>,
-    /// The name that got the content; none, if no name is in the SDK.
+    /// The name that got the content, or `None` if no name is in the SDK.
     content: Option<Option<Name>>,
 }
 
 impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
-    fn package(&mut self, package: &'p Package, raw: &mut Raw<'_>) -> Result<(), Fault<E>> {
+    fn package(&mut self, package: &'p Package, raw: &mut Raw<'_>) -> Result<(), VisitError<E>> {
         let mut last: Option<String> = None;
         let failed =
             |last: Option<&str>, error| SourceError::of_read(&package.location, last, error);
@@ -225,9 +225,9 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
             match (name, entry.mode & S_IFMT) {
                 (name, S_IFREG) if entry.links > 1 => {
                     let names = several.entry(entry.file).or_default();
-                    names.came += 1;
+                    names.seen += 1;
                     names.waiting.extend(name);
-                    let is_due = entry.size > 0 || names.came == entry.links;
+                    let is_due = entry.size > 0 || names.seen == entry.links;
                     if names.content.is_none() && is_due {
                         let mut waiting = std::mem::take(&mut names.waiting).into_iter();
                         let first = waiting.next();
@@ -255,7 +255,7 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
                 (Some(_), _) => return Err(refuse(&self.tree, EntryProblem::Special).into()),
                 (None, _) => {}
             }
-            // With what lies elsewhere, a package may have twice as much as an SDK.
+            // Including files outside the SDK, a package may be twice as large as an SDK.
             total += entry.size;
             let limit = self.tree.limits.bytes.saturating_mul(2);
             if total > limit {
@@ -271,7 +271,7 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
             return Err(failed(last.as_deref(), error).into());
         }
         for path in package.listed.keys() {
-            if self.goroot.place(path).is_some() && !seen.contains(path) {
+            if self.goroot.sdk_path(path).is_some() && !seen.contains(path) {
                 return Err(unlisted(package, path, false).into());
             }
         }
@@ -288,7 +288,7 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
         Ok(())
     }
 
-    /// The name in the SDK of an entry that is no folder, and as the header says.
+    /// Returns the name in the SDK of an entry that is not a folder, if the header lists it.
     fn inside(
         &self,
         package: &Package,
@@ -298,7 +298,7 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
     ) -> Result<Option<Name>, SourceError> {
         let shown = format!("/{}", String::from_utf8_lossy(name));
         let kind = mode & S_IFMT;
-        let Some(inside) = self.goroot.place(&shown[1..]) else {
+        let Some(inside) = self.goroot.sdk_path(&shown[1..]) else {
             return Ok(None);
         };
         if kind == S_IFDIR {
@@ -329,14 +329,14 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
         name: &Name,
         size: u64,
         content: &mut dyn Read,
-    ) -> Result<(), Fault<E>> {
+    ) -> Result<(), VisitError<E>> {
         let names = (package.location.as_str(), name.shown.as_str());
-        let came = self.shared.get(name.inside.as_str());
-        let is_shared = came.is_some();
-        if let Some(Some(_)) = came {
+        let known = self.shared.get(name.inside.as_str());
+        let is_shared = known.is_some();
+        if let Some(Some(_)) = known {
             let mut hashing = Hashing::new(content);
-            whole(names, size, &mut hashing, |_| Ok::<_, SourceError>(()))?;
-            return Ok(self.again(package, name, Came::File(hashing.finish()))?);
+            read_whole(names, size, &mut hashing, |_| Ok::<_, SourceError>(()))?;
+            return Ok(self.check_same(package, name, EntryContent::File(hashing.finish()))?);
         }
         let path = self.tree.file(name.inside.as_bytes(), size);
         let path = path.map_err(|p| self.tree.refuse(&name.shown, p))?;
@@ -346,25 +346,25 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
         } else {
             hashing.inner
         };
-        whole(names, size, content, |content| {
-            let content = FileContent::Now(content);
+        read_whole(names, size, content, |content| {
+            let content = FileContent::Stream(content);
             (self.visit)(Entry::File {
                 path,
                 size,
                 content,
             })
-            .map_err(Fault::Visit)
+            .map_err(VisitError::Visit)
         })?;
         if is_shared {
-            let came = Came::File(hashing.finish());
-            self.remember(package, name, came);
+            let content = EntryContent::File(hashing.finish());
+            self.remember(package, name, content);
         }
         Ok(())
     }
 
-    fn hard_link(&mut self, name: &Name, content: Option<&Name>) -> Result<(), Fault<E>> {
+    fn hard_link(&mut self, name: &Name, content: Option<&Name>) -> Result<(), VisitError<E>> {
         let target = content.map_or("", |content| &content.inside);
-        // Which of the RPMs' files would be meant is not worth knowing.
+        // If several RPMs contain the target, it is ambiguous.
         let linked = if self.shared.contains_key(name.inside.as_str()) {
             Err(EntryProblem::Duplicate)
         } else {
@@ -372,7 +372,7 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
             self.tree.hard_link(name, target)
         };
         let (path, target) = linked.map_err(|p| self.tree.refuse(&name.shown, p))?;
-        (self.visit)(Entry::HardLink { path, target }).map_err(Fault::Visit)
+        (self.visit)(Entry::HardLink { path, target }).map_err(VisitError::Visit)
     }
 
     fn symlink(
@@ -380,7 +380,7 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
         package: &'p Package,
         name: &Name,
         target: &[u8],
-    ) -> Result<(), Fault<E>> {
+    ) -> Result<(), VisitError<E>> {
         let path = &name.shown[1..];
         let target = String::from_utf8_lossy(target).into_owned();
         if package.listed.get(path) != Some(&Kind::Link(target.clone())) {
@@ -394,25 +394,30 @@ impl<'p, E: From<SourceError>> Reader<'p, '_, E> {
             return Err(self.tree.refuse(&name.shown, problem).into());
         };
         if let Some(Some(_)) = self.shared.get(name.inside.as_str()) {
-            return Ok(self.again(package, name, Came::Link(inside))?);
+            return Ok(self.check_same(package, name, EntryContent::Link(inside))?);
         }
         let link = self.tree.symlink(name.inside.as_bytes(), inside.as_bytes());
         let (path, target): (TreePath, String) =
             link.map_err(|p| self.tree.refuse(&name.shown, p))?;
-        self.remember(package, name, Came::Link(target.clone()));
-        (self.visit)(Entry::Symlink { path, target }).map_err(Fault::Visit)
+        self.remember(package, name, EntryContent::Link(target.clone()));
+        (self.visit)(Entry::Symlink { path, target }).map_err(VisitError::Visit)
     }
 
-    fn remember(&mut self, package: &'p Package, name: &Name, came: Came) {
+    fn remember(&mut self, package: &'p Package, name: &Name, content: EntryContent) {
         if let Some(slot) = self.shared.get_mut(name.inside.as_str()) {
-            *slot = Some((came, &package.location));
+            *slot = Some((content, &package.location));
         }
     }
 
-    /// A path that another RPM has brought must be the same there.
-    fn again(&self, package: &Package, name: &Name, came: Came) -> Result<(), SourceError> {
+    /// Checks that a path of another RPM has the same content in this one.
+    fn check_same(
+        &self,
+        package: &Package,
+        name: &Name,
+        content: EntryContent,
+    ) -> Result<(), SourceError> {
         match self.shared.get(name.inside.as_str()) {
-            Some(Some((before, other))) if *before != came => {
+            Some(Some((before, other))) if *before != content => {
                 Err(package.refuse(RpmProblem::Content {
                     path: name.shown.clone(),
                     other: (*other).to_owned(),
@@ -430,7 +435,7 @@ fn unlisted(package: &Package, path: &str, in_payload: bool) -> SourceError {
     })
 }
 
-/// Hashes what is read.
+/// Computes the digest of the bytes read.
 struct Hashing<'a> {
     inner: &'a mut dyn Read,
     hasher: sha2::Sha256,

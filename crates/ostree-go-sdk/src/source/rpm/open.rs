@@ -1,4 +1,4 @@
-//! From files to RPMs whose headers, digests and signatures have been checked.
+//! Opens RPMs and checks their headers, digests and signatures.
 
 use std::io::{BufReader, Seek};
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::header::{self, Failure, Header, Headers};
+use super::header::{self, Header, HeaderError, Headers};
 use super::{Compression, Package, Packages, RpmProblem, goroot};
 use crate::arch::Arch;
 use crate::fs::cache::VerifiedFile;
@@ -16,17 +16,16 @@ use crate::id::Sha256;
 use crate::sign::{self, SignError, SignatureStatus};
 use crate::source::open::{Found, Opener, public_name};
 use crate::source::{Body, Form, Source, SourceError, SourceInfo};
-use crate::treefile::{RpmFile, RpmPlace};
+use crate::treefile::{RpmFile, RpmLocation};
 
-/// The architecture of packages that are the same for all.
+/// Architecture of packages that are the same for all.
 const NOARCH: &str = "noarch";
 
-/// SHA-256 among the digests of OpenPGP (RFC 9580, 9.5), which rpm's tags use.
+/// Number of SHA-256 in OpenPGP (RFC 9580, 9.5), which rpm's tags use as well.
 const SHA256: u64 = 8;
 
 impl Opener<'_> {
-    /// Finds the RPMs of one SDK, and checks their headers. Their payloads are checked when they are
-    /// read.
+    /// Opens the RPMs of one SDK and checks their headers. Payloads are checked when they are read.
     pub(in crate::source) fn rpm(
         &self,
         files: &[RpmFile],
@@ -39,9 +38,9 @@ impl Opener<'_> {
             return Err(SourceError::RpmPin { location });
         }
         for file in files {
-            let found = match &file.place {
-                RpmPlace::Path(path) => self.local(path)?,
-                RpmPlace::Url(url) => {
+            let found = match &file.location {
+                RpmLocation::Path(path) => self.local(path)?,
+                RpmLocation::Url(url) => {
                     let url = Url::parse(url)?;
                     if file.sha256.is_none() && keys.is_empty() && self.pin.h1.is_none() {
                         let url = url.to_string();
@@ -75,8 +74,8 @@ impl Opener<'_> {
     }
 }
 
-/// What stands for the digests of several files: that of the sorted list of them, in
-/// hexadecimal, a line each.
+/// Returns a digest of several files: that of the sorted list of their digests in hexadecimal,
+/// one per line.
 fn of_all(mut digests: Vec<Sha256>) -> Sha256 {
     if let [only] = digests[..] {
         return only;
@@ -102,8 +101,8 @@ impl Package {
         file.rewind()
             .map_err(|source| SourceError::Io { path, source })?;
         let headers = Headers::read(&mut BufReader::new(&file)).map_err(|error| match error {
-            Failure::Rpm(problem) => refuse(problem),
-            Failure::Io(error) => SourceError::of_read(&location, None, error),
+            HeaderError::Rpm(problem) => refuse(problem),
+            HeaderError::Io(error) => SourceError::of_read(&location, None, error),
         })?;
         let expected = expected_size(&headers).map_err(refuse)?;
         if expected.is_some_and(|expected| size != expected) {
@@ -152,7 +151,7 @@ impl Package {
     }
 }
 
-/// How large the file is, if it says so: the signature header counts what follows it.
+/// Returns the file's size if the signature header contains it (as the size of what follows).
 fn expected_size(headers: &Headers) -> Result<Option<u64>, RpmProblem> {
     let signature = &headers.signature;
     let sizes = [
@@ -181,8 +180,8 @@ fn payload_digest(main: &Header) -> Result<String, RpmProblem> {
         .ok_or(RpmProblem::NoDigest { part: "payload" })
 }
 
-/// The signatures of the main header, which has the digest of the payload; `None` where no keys
-/// are asked for.
+/// Checks the signatures of the main header, which contains the payload's digest. Returns `None`
+/// if no keys are given.
 fn signatures(headers: &Headers, keys: &[PathBuf]) -> Result<Option<Vec<u8>>, RpmProblem> {
     if keys.is_empty() {
         return Ok(None);
@@ -230,7 +229,7 @@ fn check_kind(main: &Header, arch: Arch) -> Result<(), RpmProblem> {
 
 #[cfg(any(test, feature = "fuzzing"))]
 impl Packages {
-    /// RPMs that are on no disk, with the names that errors call them.
+    /// Opens RPMs from memory, with the names for errors.
     pub fn of(files: Vec<(&str, std::fs::File, u64)>, arch: Arch) -> Result<Self, SourceError> {
         let open = |(name, file, size): (&str, std::fs::File, u64)| {
             let file = VerifiedFile {

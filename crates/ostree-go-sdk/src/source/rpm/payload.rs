@@ -13,13 +13,13 @@ use super::RpmProblem;
 use crate::fs::digest;
 use crate::id::Sha256;
 
-/// How much memory xz may take. Its best preset asks for 65 MiB.
+/// Memory limit for xz, in bytes. Its best preset needs 65 MiB.
 const XZ_MEMORY: u64 = 256 << 20;
 
-/// How much is read from the file, and decoded, at once.
+/// Buffer size for reading and decoding, in bytes.
 const PIECE: usize = 1 << 17;
 
-/// How a payload is compressed (`PAYLOADCOMPRESSOR`).
+/// The compression of a payload (`PAYLOADCOMPRESSOR`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     None,
@@ -29,7 +29,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Source: rpm, `build/pack.c`: without compression there is no tag.
+    /// Parses the tag, which is missing without compression (rpm, `build/pack.c`).
     pub fn of(tag: Option<&str>) -> Result<Self, RpmProblem> {
         match tag {
             None => Ok(Self::None),
@@ -42,7 +42,7 @@ impl Compression {
         }
     }
 
-    /// The bytes that `raw` has compressed.
+    /// Returns a reader of the decompressed bytes.
     pub fn decoded<'a>(self, raw: &'a mut Raw<'_>) -> io::Result<Box<dyn Read + 'a>> {
         let raw = BufReader::with_capacity(PIECE, raw);
         let decoder: Box<dyn Read> = match self {
@@ -58,7 +58,7 @@ impl Compression {
     }
 }
 
-/// The compressed bytes, up to the file's end, and the digest of those that were read.
+/// The compressed bytes up to the file's end, and the digest of those that were read.
 pub struct Raw<'a> {
     file: &'a File,
     offset: u64,
@@ -74,7 +74,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The digest of the whole payload.
+    /// Reads the rest and returns the digest of the whole payload.
     pub fn digest(mut self) -> io::Result<Sha256> {
         io::copy(
             &mut BufReader::with_capacity(PIECE, &mut self),

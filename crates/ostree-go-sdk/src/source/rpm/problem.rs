@@ -1,108 +1,108 @@
-//! What can be wrong with an RPM.
+//! Problems with RPMs.
 
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
 
-/// Why an RPM cannot be a source.
+/// The reason why an RPM cannot be used as a source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RpmProblem {
-    /// It does not begin as an RPM does.
-    #[error("is no RPM")]
+    /// The file does not start like an RPM.
+    #[error("is not an RPM")]
     NotAnRpm,
-    /// It holds sources to build from.
+    /// The RPM contains sources.
     #[error("is a source RPM, expected a binary one")]
     Source,
     /// A header is malformed.
     #[error("has a header that cannot be read: {what}")]
     Header {
-        /// What is wrong with it.
+        /// The problem.
         what: String,
     },
-    /// The header is not what its digest says.
+    /// The header does not match its digest.
     #[error("has a header with the SHA-256 {found}, expected {expected}")]
     HeaderDigest {
-        /// The digest that the signature header has, as it stands there.
+        /// The digest in the signature header.
         expected: String,
-        /// The header's digest.
+        /// The digest of the header.
         found: Sha256,
     },
-    /// The payload is not what its digest says.
+    /// The payload does not match its digest.
     #[error("has a payload with the SHA-256 {found}, expected {expected}")]
     PayloadDigest {
-        /// The digest that the header has, as it stands there.
+        /// The digest in the header.
         expected: String,
-        /// The payload's digest.
+        /// The digest of the payload.
         found: Sha256,
     },
-    /// It is too old to have the digests.
+    /// The digests are missing because the rpm that made the package is too old.
     #[error("has no SHA-256 of its {part}, expected what rpm 4.14 and newer write")]
     NoDigest {
         /// `header` or `payload`.
         part: &'static str,
     },
-    /// It is for another architecture.
+    /// The RPM is for another architecture.
     #[error("is for {found}, expected {expected} or noarch")]
     Arch {
-        /// The RPM's architecture.
+        /// The architecture of the RPM.
         found: String,
-        /// The release's.
+        /// The architecture of the release.
         expected: &'static str,
     },
-    /// Its payload is in a form that is not supported.
+    /// The payload's format is not supported.
     #[error("has a payload in the form {found}, expected cpio")]
     Format {
-        /// The form.
+        /// The format.
         found: String,
     },
-    /// Its payload is compressed in a way that is not supported.
+    /// The payload's compression is not supported.
     #[error("has a payload compressed by {method}, expected gzip, xz or zstd")]
     Compression {
         /// The method.
         method: String,
     },
-    /// It is of another version than another RPM of the SDK.
+    /// The version differs from that of another RPM of the SDK.
     #[error("is of version {found}, expected that of {other}, {expected}")]
     Version {
         /// The version and release of the RPM.
         found: String,
-        /// The other RPM.
+        /// The location of the other RPM.
         other: String,
-        /// Its version and release.
+        /// The version and release of the other RPM.
         expected: String,
     },
-    /// It has a path with other content than another RPM.
+    /// The content at a path differs from that of another RPM.
     #[error("has other content at `{}` than {other}", path.escape_debug())]
     Content {
         /// The path.
         path: String,
-        /// The other RPM.
+        /// The location of the other RPM.
         other: String,
     },
-    /// A file is in the payload and not in the header, or the other way round.
+    /// A file is only in the payload or only in the header.
     #[error("has `{}` {}", path.escape_debug(), match in_payload {
-        true => "in its payload, and not as such in its header",
-        false => "in its header, and not in its payload",
+        true => "in its payload, but not in its header",
+        false => "in its header, but not in its payload",
     })]
     Unlisted {
         /// The path.
         path: String,
-        /// Whether it is the header that does not have it.
+        /// Whether it is in the payload and not in the header.
         in_payload: bool,
     },
-    /// It is not signed, and keys were given.
+    /// The RPM is not signed, but keys were given.
     #[error("is not signed, expected a signature by a key of the treefile")]
     Unsigned,
-    /// No signature is good.
+    /// None of the signatures is valid.
     #[error("has no valid signature by a key of the treefile: {found}")]
     Refused {
-        /// The signatures it has.
+        /// The signatures and their problems.
         found: String,
     },
 }
 
 impl RpmProblem {
-    /// What kind of error this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -26,7 +26,7 @@ fn a_directory_is_read_in_order() {
 }
 
 #[test]
-fn what_no_sdk_holds_is_refused() {
+fn unsupported_entries_are_refused() {
     let error = |make: &dyn Fn(&Path)| {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("d")).unwrap();

@@ -1,4 +1,4 @@
-//! Archives made by hand, one for each thing that is refused.
+//! Tests with hand-made archives, one for each reason of rejection.
 
 mod directory;
 mod open;
@@ -15,14 +15,14 @@ use super::{Entry, Limits, SourceError};
 
 const MODULE: &str = "golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64";
 
-/// What a reader showed, a line for each entry.
+/// The entries that a reader visited, formatted one per line.
 type Shown = Result<Vec<String>, SourceError>;
 
 fn tree() -> Tree<'static> {
     Tree::new("go.tar.gz", Limits::default(), MODULE)
 }
 
-/// Runs a reader and writes down what it shows.
+/// Runs a reader and formats the entries.
 fn shown(
     read: impl FnOnce(&mut dyn FnMut(Entry<'_>) -> Result<(), SourceError>) -> Result<(), SourceError>,
 ) -> Shown {
@@ -36,7 +36,7 @@ fn shown(
             } => {
                 let text = content.read(|bytes| {
                     let mut text = Vec::new();
-                    // A failure is told of by the reader.
+                    // The reader reports the failure.
                     let _ = bytes.read_to_end(&mut text);
                     Ok::<_, SourceError>(text)
                 })?;
@@ -50,14 +50,14 @@ fn shown(
     Ok(lines)
 }
 
-/// A file with these bytes.
+/// Creates a file with this content.
 fn file_of(bytes: &[u8]) -> File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     file
 }
 
-/// An error with its causes.
+/// Formats an error with its causes.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

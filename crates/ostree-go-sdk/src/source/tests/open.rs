@@ -11,7 +11,7 @@ use crate::http::test_server::{TestServer, respond, serve};
 use crate::http::{HttpClient, HttpOptions};
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
-use crate::progress::Silent;
+use crate::progress::NoProgress;
 use crate::treefile::{Pin, SourceSpec};
 
 const ZIP_PATH: &str = "/golang.org/toolchain/@v/v0.0.1-go1.26.5.linux-amd64.zip";
@@ -45,7 +45,7 @@ fn sha(bytes: &[u8]) -> Option<Sha256> {
     Some(digest::of(bytes))
 }
 
-/// What opening and reading a source comes to.
+/// A fixture for opening and reading sources.
 struct Setup {
     dir: tempfile::TempDir,
     goproxy: Option<String>,
@@ -78,7 +78,7 @@ impl Setup {
             http: &http,
             cache: (!self.no_cache).then_some(&cache),
             goproxy: self.goproxy.as_deref(),
-            progress: &Silent,
+            progress: &NoProgress,
         };
         let version = "1.26.5".parse().unwrap();
         let source = open(spec, &self.pin, &version, Arch::X86_64, &ctx)?;
@@ -105,7 +105,7 @@ impl Setup {
 }
 
 #[test]
-fn files_are_told_apart_by_their_content() {
+fn the_form_is_detected_from_the_content() {
     let setup = setup();
     let tar = setup.file("a.bin", &tar_gz());
     assert_eq!(
@@ -176,7 +176,7 @@ fn urls_need_a_digest_or_a_pin() {
     assert_eq!(
         setup.error(&url("go.tar.gz", None)),
         format!(
-            "{}/go.tar.gz has no SHA-256 and no pin, expected one of them",
+            "{}/go.tar.gz has neither a SHA-256 nor a pin, expected one of them",
             server.url
         )
     );
@@ -213,7 +213,7 @@ fn urls_need_a_digest_or_a_pin() {
 }
 
 #[test]
-fn the_index_says_which_file_and_the_pin_must_agree() {
+fn the_index_selects_the_file_and_the_pin_must_match() {
     let server = TestServer::start(|_, request, stream| {
         if request.path.starts_with("/dl/?") {
             assert_eq!(request.path, "/dl/?mode=json&include=all");

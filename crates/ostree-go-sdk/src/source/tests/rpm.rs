@@ -1,4 +1,4 @@
-//! RPMs made by hand, with digests that are right: what is hostile inside is refused, not believed.
+//! Tests with hand-made RPMs whose digests are valid, so that hostile content is reached.
 
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use crate::arch::Arch;
 use crate::source::rpm::{Packages, read};
 use crate::source::{Limits, SourceError};
 
-/// A file of a package: path, mode, content or target, and the inode where it has several names.
+/// A file of a package: path, mode, content or target, and the inode if it has several names.
 #[derive(Clone)]
 struct Item {
     path: String,
@@ -38,7 +38,7 @@ fn link(path: &str, target: &str) -> Item {
     item(path, 0o120_777, target)
 }
 
-/// The smallest SDK there is.
+/// A minimal SDK.
 fn sdk() -> Vec<Item> {
     vec![
         item("/usr/lib/golang", 0o040_755, ""),
@@ -61,7 +61,7 @@ fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// A header: tag, type, count, bytes.
+/// Encodes a header from values: tag, type, count, bytes.
 fn header(values: &[(u32, u32, usize, Vec<u8>)]) -> Vec<u8> {
     let (mut index, mut store) = (Vec::new(), Vec::new());
     for (tag, kind, count, bytes) in values {
@@ -106,7 +106,7 @@ fn cpio(items: &[Item]) -> Vec<u8> {
     archive
 }
 
-/// An RPM without compression.
+/// An uncompressed RPM.
 struct Rpm {
     listed: Vec<Item>,
     payload: Vec<u8>,
@@ -173,7 +173,7 @@ impl Rpm {
     }
 }
 
-/// A file with this main header, whose digest is right.
+/// Assembles a file with this main header and its digest.
 fn assembled(main: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut file = b"\xed\xab\xee\xdb\x03".to_vec();
     file.resize(96, 0);
@@ -233,7 +233,7 @@ fn the_sdk_is_what_lies_below_goroot() {
 }
 
 #[test]
-fn a_folder_that_a_link_stands_for_is_in_its_place() {
+fn a_linked_folder_replaces_its_link() {
     assert_snapshot!(tree(&with(&[
         link("/usr/lib/golang/src", "../../share/golang/src"),
         file("/usr/share/golang/src/fmt/print.go", "package fmt"),
@@ -247,9 +247,9 @@ fn a_folder_that_a_link_stands_for_is_in_its_place() {
     ");
 }
 
-/// rpm writes the content of a file with several names at the last one.
+/// rpm stores the content of a file with several names at the last name.
 #[test]
-fn a_file_with_several_names_comes_once() {
+fn a_file_with_hard_links_is_visited_once() {
     let names = |paths: &[&str]| -> Vec<Item> {
         let one = |(index, path): (usize, &&str)| Item {
             inode: 7,
@@ -273,7 +273,7 @@ fn a_file_with_several_names_comes_once() {
 }
 
 #[test]
-fn what_no_sdk_holds_is_refused() {
+fn unsupported_entries_are_refused() {
     let entry = |entry: Item| refused(&with(&[entry]));
     let all = [
         entry(item("/usr/lib/golang/bin/su", 0o104_755, "")),
@@ -291,7 +291,7 @@ fn what_no_sdk_holds_is_refused() {
     a.rpm: entry `/usr/lib/golang/../../../etc/passwd` leaves the tree
     a.rpm: entry `/usr/lib/golang/a\\b` has characters that are not allowed
     a.rpm: entry `/usr/lib/golang/VERSION/x` needs `VERSION` to be both a folder and something else
-    a.rpm: entry `/usr/lib/golang/bin/go` is there twice
+    a.rpm: entry `/usr/lib/golang/bin/go` is a duplicate
     a.rpm: entry `/usr/lib/golang/bin/gofmt` links to `/etc/alternatives/gofmt`, which leads out of the tree
     a.rpm: entry `/usr/lib/golang/usr` links to `../../../usr`, which leads out of the tree
     ");
@@ -306,9 +306,9 @@ fn header_and_payload_list_the_same() {
     let mut other = Rpm::of(&with(&[file("/usr/lib/golang/x", "")]));
     other.listed = with(&[link("/usr/lib/golang/x", "y")]);
     assert_snapshot!([error(&[more]), error(&[less]), error(&[other])].join("\n"), @"
-    a.rpm has `/usr/lib/golang/x` in its payload, and not as such in its header
-    a.rpm has `/usr/lib/golang/x` in its header, and not in its payload
-    a.rpm has `/usr/lib/golang/x` in its payload, and not as such in its header
+    a.rpm has `/usr/lib/golang/x` in its payload, but not in its header
+    a.rpm has `/usr/lib/golang/x` in its header, but not in its payload
+    a.rpm has `/usr/lib/golang/x` in its payload, but not in its header
     ");
 }
 
@@ -357,8 +357,8 @@ fn limits_hold() {
         refused(Limits::default().bytes(10)),
         refused(Limits::default().entries(2)),
     ].join("\n"), @"
-    a.rpm: entry `/usr/lib/golang/bin/go` makes the content larger than 10 bytes
-    a.rpm: entry `/usr/lib/golang/bin/go` is one too many, the limit is 2 files and folders
+    a.rpm: entry `/usr/lib/golang/bin/go` makes the total size exceed 10 bytes
+    a.rpm: entry `/usr/lib/golang/bin/go` exceeds the limit of 2 files and folders
     ");
     let mut long = Rpm::of(&sdk());
     long.payload.resize(2 << 20, 0);
@@ -366,7 +366,7 @@ fn limits_hold() {
 }
 
 #[test]
-fn what_is_damaged_says_where() {
+fn errors_locate_the_damage() {
     let rpm = Rpm::of(&sdk());
     let read = |bytes: Vec<u8>| {
         let text = chain(&read_bytes(&[("a.rpm", bytes)], Limits::default()).unwrap_err());
@@ -398,13 +398,13 @@ fn what_is_damaged_says_where() {
         flipped(whole.len() - 1),
         flipped(main + 20),
     ].join("\n"), @"
-    a.rpm is no RPM
-    a.rpm is no RPM
+    a.rpm is not an RPM
+    a.rpm is not an RPM
     a.rpm is truncated
     a.rpm is truncated
     a.rpm is truncated
     a.rpm has bytes after its end
-    a.rpm has a header that cannot be read: it does not begin as one
+    a.rpm has a header that cannot be read: it does not start with the magic number
     a.rpm has a header with the SHA-256 [sha256] expected [sha256]
     a.rpm has a payload with the SHA-256 [sha256] expected [sha256]
     a.rpm has a payload with the SHA-256 [sha256] expected [sha256]
@@ -412,7 +412,7 @@ fn what_is_damaged_says_where() {
 }
 
 proptest! {
-    /// Whoever makes an RPM makes its digests too: they protect from nothing.
+    /// The digests are computed for the modified RPM, as an attacker would.
     #[test]
     fn any_header_is_read_or_refused(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),

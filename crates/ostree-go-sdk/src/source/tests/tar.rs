@@ -4,7 +4,7 @@ use super::super::targz;
 use super::*;
 use crate::kind::ErrorKind;
 
-/// One header block and content, padded; every field as it is given.
+/// Encodes a header block and padded content; fields are not validated.
 fn entry(kind: u8, name: &str, mode: u32, link: &str, content: &[u8]) -> Vec<u8> {
     let mut header = vec![0; 512];
     header[..name.len()].copy_from_slice(name.as_bytes());
@@ -112,14 +112,14 @@ fn hostile_entries_are_refused_by_name() {
     insta::assert_snapshot!(error(vec![file("go/../../x", "")]), @"go.tar.gz: entry `go/../../x` leaves the tree");
     insta::assert_snapshot!(error(vec![file("go/a\nb", "")]), @r"go.tar.gz: entry `go/a\nb` has characters that are not allowed");
     insta::assert_snapshot!(error(vec![file("go/./a", "")]), @"go.tar.gz: entry `go/./a` has an empty or `.` component");
-    insta::assert_snapshot!(error(vec![file("VERSION", "")]), @"go.tar.gz: entry `VERSION` is a file, expected one top folder that everything lies in");
-    insta::assert_snapshot!(error(vec![file("go/a", ""), file("src/b", "")]), @"go.tar.gz: entry `src/b` lies outside the top folder `go`");
-    insta::assert_snapshot!(error(vec![file("go/a", ""), file("go/a", "")]), @"go.tar.gz: entry `go/a` is there twice");
+    insta::assert_snapshot!(error(vec![file("VERSION", "")]), @"go.tar.gz: entry `VERSION` is a file, expected one top folder that contains everything");
+    insta::assert_snapshot!(error(vec![file("go/a", ""), file("src/b", "")]), @"go.tar.gz: entry `src/b` is outside the top folder `go`");
+    insta::assert_snapshot!(error(vec![file("go/a", ""), file("go/a", "")]), @"go.tar.gz: entry `go/a` is a duplicate");
     insta::assert_snapshot!(error(vec![file("go/a", ""), file("go/a/b", "")]), @"go.tar.gz: entry `go/a/b` needs `a` to be both a folder and something else");
     insta::assert_snapshot!(error(vec![file("go/a/b", ""), file("go/a", "")]), @"go.tar.gz: entry `go/a` needs `a` to be both a folder and something else");
     let folder = || entry(b'5', "go/a/", 0o755, "", b"");
     insta::assert_snapshot!(error(vec![file("go/a", ""), folder()]), @"go.tar.gz: entry `go/a/` needs `a` to be both a folder and something else");
-    insta::assert_snapshot!(error(vec![folder(), folder()]), @"go.tar.gz: entry `go/a/` is there twice");
+    insta::assert_snapshot!(error(vec![folder(), folder()]), @"go.tar.gz: entry `go/a/` is a duplicate");
     insta::assert_snapshot!(error(vec![entry(b'0', "go/su", 0o4755, "", b"")]), @"go.tar.gz: entry `go/su` has the mode 4755, expected no setuid, setgid or sticky bit");
     insta::assert_snapshot!(error(vec![entry(b'5', "go/tmp/", 0o1777, "", b"")]), @"go.tar.gz: entry `go/tmp/` has the mode 1777, expected no setuid, setgid or sticky bit");
     insta::assert_snapshot!(error(vec![entry(b'0', "go/sg", 0o2755, "", b"")]), @"go.tar.gz: entry `go/sg` has the mode 2755, expected no setuid, setgid or sticky bit");
@@ -138,7 +138,7 @@ fn links_out_of_the_tree_are_refused() {
     let link = |target: &str| entry(b'2', "go/bin/go", 0o777, target, b"");
     insta::assert_snapshot!(error(vec![link("/usr/bin/go")]), @"go.tar.gz: entry `go/bin/go` links to `/usr/bin/go`, which leads out of the tree");
     insta::assert_snapshot!(error(vec![link("../../go")]), @"go.tar.gz: entry `go/bin/go` links to `../../go`, which leads out of the tree");
-    // Harmless to read, but not where `x` is a link to a folder further up.
+    // Harmless to read, but not if `x` is a link to a folder further up.
     insta::assert_snapshot!(error(vec![link("x/../../y")]), @"go.tar.gz: entry `go/bin/go` links to `x/../../y`, which leads out of the tree");
     insta::assert_snapshot!(error(vec![link("..")]), @"go.tar.gz: entry `go/bin/go` links to `..`, which leads out of the tree");
     assert!(error(vec![link("")]).contains("leads out"));
@@ -152,7 +152,7 @@ fn links_out_of_the_tree_are_refused() {
 }
 
 #[test]
-fn what_other_readers_see_otherwise_is_refused() {
+fn ambiguous_entries_are_refused() {
     insta::assert_snapshot!(error(vec![pax(b'x', "GNU.sparse.major", "1"), file("go/a", "x")]), @"go.tar.gz: entry `go/a` is stored as a sparse file");
     insta::assert_snapshot!(error(vec![pax(b'g', "path", "go/b"), file("go/a", "x")]), @"go.tar.gz: entry `pax` changes the names or sizes of all entries");
     let mut sparse = entry(b'S', "go/a", 0o644, "", b"");
@@ -160,7 +160,7 @@ fn what_other_readers_see_otherwise_is_refused() {
     sparse[483..495].copy_from_slice(b"00000000000\0");
     seal(&mut sparse);
     insta::assert_snapshot!(error(vec![sparse]), @"go.tar.gz: entry `go/a` is stored as a sparse file");
-    // The name in the pax header is the one that counts, and is checked.
+    // The name in the pax header takes precedence and is checked.
     insta::assert_snapshot!(error(vec![pax(b'x', "path", "/x"), file("go/a", "x")]), @"go.tar.gz: entry `/x` is absolute");
 }
 
@@ -172,27 +172,27 @@ fn bombs_are_refused() {
         chain(&shown(|visit| targz::read(&archive[..], tree, visit)).unwrap_err())
     };
     let limits = Limits::default();
-    insta::assert_snapshot!(limited(limits.bytes(10), small()), @"go.tar.gz: entry `go/bin/go` makes the content larger than 10 bytes");
-    insta::assert_snapshot!(limited(limits.entries(3), small()), @"go.tar.gz: entry `go/bin/link` is one too many, the limit is 3 files and folders");
+    insta::assert_snapshot!(limited(limits.bytes(10), small()), @"go.tar.gz: entry `go/bin/go` makes the total size exceed 10 bytes");
+    insta::assert_snapshot!(limited(limits.entries(3), small()), @"go.tar.gz: entry `go/bin/link` exceeds the limit of 3 files and folders");
     let deep = format!("go/{}x", "a/".repeat(2000));
     let deep = vec![pax(b'x', "path", &deep), file("go/x", "")];
-    assert!(limited(limits.entries(1000), deep).contains("one too many"));
+    assert!(limited(limits.entries(1000), deep).contains("exceeds the limit of 1000 files"));
     let long = entry(b'L', "././@LongLink", 0, "", &vec![b'x'; 2 << 20]);
     insta::assert_snapshot!(limited(limits, vec![file("go/a", ""), long, file("go/b", "")]), @"go.tar.gz: entry `go/a` is followed by headers of more than 1048576 bytes");
     let zeros = vec![file("go/a", ""), vec![0; 8 << 20]];
     insta::assert_snapshot!(limited(limits.bytes(10).entries(10), zeros), @"go.tar.gz cannot be read, in or after entry `go/a`: the archive is larger than allowed");
-    // A size that is not there costs nothing.
+    // A declared size without content costs nothing.
     let mut huge = file("go/a", "");
     huge[124..136].copy_from_slice(b"77777777777\0");
     seal(&mut huge);
-    insta::assert_snapshot!(limited(limits, vec![huge]), @"go.tar.gz: entry `go/a` makes the content larger than 4294967296 bytes");
+    insta::assert_snapshot!(limited(limits, vec![huge]), @"go.tar.gz: entry `go/a` makes the total size exceed 4294967296 bytes");
 }
 
 #[test]
 fn truncation_is_found_wherever_it_is() {
     let tar = end(small());
     for cut in 0..tar.len() {
-        // Up to the second closing block the whole archive is needed.
+        // Up to the second closing block, every byte is needed.
         let error = read_gz(&gzip(&tar[..cut])).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{cut}: {error}");
         assert!(
@@ -218,8 +218,8 @@ fn damage_is_found_wherever_it_is() {
     for at in 0..whole.len() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x40;
-        // Some bits mean nothing: the header's time, or codes that are not used. The content
-        // has a checksum.
+        // Some bits have no meaning: the time in the header, or unused codes. The content has a
+        // checksum.
         if let Ok(shown) = read_gz(&damaged) {
             assert_eq!(shown, read(small()).unwrap(), "{at}");
         }
@@ -231,7 +231,7 @@ fn damage_is_found_wherever_it_is() {
 }
 
 #[test]
-fn nothing_may_follow_the_end() {
+fn bytes_after_the_end_are_refused() {
     let whole = gzip(&end(small()));
     let garbage = |bytes: Vec<u8>| {
         let error = read_gz(&bytes).unwrap_err();
@@ -246,7 +246,7 @@ fn nothing_may_follow_the_end() {
     garbage([whole.clone(), whole.clone()].concat());
     garbage(gzip(&[end(small()), vec![1]].concat()));
     garbage(gzip(&[end(small()), file("go/late", "")].concat()));
-    // Padding is no garbage, and an archive may be compressed in pieces.
+    // Padding is allowed, and the archive may be compressed in several members.
     let padded = gzip(&[end(small()), vec![0; 8704]].concat());
     assert_eq!(read_gz(&padded).unwrap(), read(small()).unwrap());
     let tar = end(small());

@@ -19,7 +19,7 @@ fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// Replaces a text of the same length, everywhere or at its last place.
+/// Replaces text of the same length, everywhere or only at the last occurrence.
 fn patch(mut bytes: Vec<u8>, from: &[u8], to: &[u8], only_last: bool) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut places: Vec<usize> = (0..=bytes.len() - from.len())
@@ -43,10 +43,10 @@ fn error(bytes: &[u8]) -> String {
     chain(&read(bytes).unwrap_err())
 }
 
-/// A zip with one entry whose Unix mode is `mode`.
+/// Builds a zip with one entry whose Unix mode is `mode`.
 fn with_mode(name: &str, content: &str, mode: u32) -> Vec<u8> {
     let zip = zip_of(&[(name, content)]);
-    // The external attributes stand 38 bytes behind the central header's start.
+    // The external attributes are at offset 38 of the central header.
     let central = (0..zip.len())
         .find(|at| zip[*at..].starts_with(b"PK\x01\x02"))
         .unwrap();
@@ -57,7 +57,7 @@ fn with_mode(name: &str, content: &str, mode: u32) -> Vec<u8> {
 }
 
 #[test]
-fn the_module_form_gets_its_names_back() {
+fn names_of_the_module_form_are_restored() {
     let name = |rest: &str| format!("{MODULE}/{rest}");
     let files = ["VERSION", "bin/go", "src/_go.mod", "src/a_go.mod"].map(name);
     let files: Vec<(&str, &str)> = files.iter().map(|name| (name.as_str(), "x")).collect();
@@ -76,18 +76,18 @@ fn another_module_is_refused() {
     let other = MODULE.replace("amd64", "arm64") + "/VERSION";
     let error = read(&zip_of(&[(&other, "")])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
-    insta::assert_snapshot!(error, @"go.tar.gz: entry `golang.org/toolchain@v0.0.1-go1.26.5.linux-arm64/VERSION` is of another module, expected golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64");
+    insta::assert_snapshot!(error, @"go.tar.gz: entry `golang.org/toolchain@v0.0.1-go1.26.5.linux-arm64/VERSION` belongs to another module, expected golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64");
     let both = format!("{MODULE}/src/go.mod");
     let renamed = format!("{MODULE}/src/_go.mod");
     let twice = zip_of(&[(&both, ""), (&renamed, "")]);
-    assert!(self::error(&twice).contains("is there twice"));
+    assert!(self::error(&twice).contains("is a duplicate"));
 }
 
 #[test]
 fn hostile_entries_are_refused_by_name() {
     insta::assert_snapshot!(error(&zip_of(&[("/etc/passwd", "")])), @"go.tar.gz: entry `/etc/passwd` is absolute");
     insta::assert_snapshot!(error(&zip_of(&[("go/../../x", "")])), @"go.tar.gz: entry `go/../../x` leaves the tree");
-    insta::assert_snapshot!(error(&zip_of(&[("go/a", ""), ("b/c", "")])), @"go.tar.gz: entry `b/c` lies outside the top folder `go`");
+    insta::assert_snapshot!(error(&zip_of(&[("go/a", ""), ("b/c", "")])), @"go.tar.gz: entry `b/c` is outside the top folder `go`");
     insta::assert_snapshot!(error(&zip_of(&[("go/a", ""), ("go/a/b", "")])), @"go.tar.gz: entry `go/a/b` needs `a` to be both a folder and something else");
     let twice = patch(
         zip_of(&[("go/aa", ""), ("go/ab", "")]),
@@ -95,7 +95,7 @@ fn hostile_entries_are_refused_by_name() {
         b"go/aa",
         false,
     );
-    insta::assert_snapshot!(error(&twice), @"go.tar.gz: entry `go/aa` is there twice");
+    insta::assert_snapshot!(error(&twice), @"go.tar.gz: entry `go/aa` is a duplicate");
     insta::assert_snapshot!(error(&with_mode("go/su", "", 0o104_755)), @"go.tar.gz: entry `go/su` has the mode 4755, expected no setuid, setgid or sticky bit");
     insta::assert_snapshot!(error(&with_mode("go/null", "", 0o020_644)), @"go.tar.gz: entry `go/null` is neither a file, a folder nor a link");
     insta::assert_snapshot!(error(&with_mode("go/dir", "", 0o040_755)), @"go.tar.gz: entry `go/dir` is neither a file, a folder nor a link");
@@ -107,7 +107,7 @@ fn hostile_entries_are_refused_by_name() {
 }
 
 #[test]
-fn what_the_directory_and_the_entries_say_must_agree() {
+fn the_central_directory_must_match_the_entries() {
     let zip = zip_of(&[("go/aa", "x")]);
     let renamed = patch(zip.clone(), b"go/aa", b"go/ab", true);
     insta::assert_snapshot!(error(&renamed), @"go.tar.gz cannot be read, in or after entry `go/ab`: invalid Zip archive: header inconsistency detected: Local file header filename mismatch (does not match central directory)");
@@ -150,9 +150,9 @@ fn bombs_are_refused() {
         let read = shown(|visit| zip::read(file_of(&zip), tree, visit));
         read.unwrap_err().to_string()
     };
-    insta::assert_snapshot!(limited(Limits::default().bytes(99_999)), @"go.zip: entry `go/aa` makes the content larger than 99999 bytes");
-    insta::assert_snapshot!(limited(Limits::default().entries(1)), @"go.zip: entry `go/bb` is one too many, the limit is 1 files and folders");
-    // The size is understated: reading ends there, and that is an error.
+    insta::assert_snapshot!(limited(Limits::default().bytes(99_999)), @"go.zip: entry `go/aa` makes the total size exceed 99999 bytes");
+    insta::assert_snapshot!(limited(Limits::default().entries(1)), @"go.zip: entry `go/bb` exceeds the limit of 1 files and folders");
+    // The declared size is too small: reading stops there, which is an error.
     let mut understated = zip.clone();
     let central = zip.len() - 22 - 2 * 51;
     understated[22..26].copy_from_slice(&10u32.to_le_bytes());

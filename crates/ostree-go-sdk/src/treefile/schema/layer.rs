@@ -1,4 +1,4 @@
-//! `layers`: the parts of the tree.
+//! The key `layers`: the parts of the tree.
 
 use std::collections::BTreeMap;
 
@@ -18,27 +18,27 @@ pub(in super::super) struct Layer {
     /// Whether the layer is the same for every architecture.
     #[serde(default)]
     noarch: bool,
-    /// The files and folders of the SDK that it holds.
+    /// The files and folders of the SDK in this layer.
     #[serde(default)]
     include: Vec<Text<TreePath>>,
-    /// Files that it adds to the tree. Added to those of included treefiles.
+    /// Files to add to the tree. Appended to those of included treefiles.
     #[serde(default)]
     #[schemars(with = "Vec<AddFileKeys>")]
     add_files: Vec<RawAddFile>,
-    /// Settings for the go command, written to `go.env`.
+    /// Settings of the go command, written to `go.env`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Scalar>")]
     go_env: BTreeMap<GoEnvName, GoEnvValue>,
-    /// Whether its files may replace those of lower layers.
+    /// Whether files of this layer may replace those of lower layers.
     #[serde(default)]
     r#override: bool,
 }
 
 impl Layer {
-    /// The layer's public form.
+    /// Converts the layer to its public type.
     ///
-    /// A file that is added twice is the one added last: an including treefile wins.
-    pub fn named(self, name: String) -> LayerSpec {
+    /// If a path is added twice, the last entry counts, so that an including treefile wins.
+    pub fn into_spec(self, name: String) -> LayerSpec {
         let mut add_files: Vec<AddFile> = Vec::new();
         for RawAddFile(file) in self.add_files {
             match add_files.iter_mut().find(|added| added.path == file.path) {
@@ -71,7 +71,7 @@ struct AddFileKeys {
     path: AbsolutePath,
     /// The file's text.
     content: Option<String>,
-    /// The file to copy, below the folder of the treefile that names it.
+    /// The file to copy, relative to the folder of the treefile that names it.
     from: Option<LocalPath>,
     /// Whether the file's mode is 0755 instead of 0644.
     #[serde(default)]
@@ -102,12 +102,12 @@ impl<'de> Deserialize<'de> for RawAddFile {
 }
 
 checked_text! {
-    // `cmd/go` skips lines of `go.env` whose name does not start with a capital.
+    // The go command ignores lines of `go.env` whose name does not start with a capital.
     GoEnvName, text => text.starts_with(|c: char| c.is_ascii_uppercase())
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'),
-    "the name of a Go setting, expected capitals, digits and `_`"
+    "the name of a Go setting, expected capital letters, digits and `_`"
 }
 checked_text! {
     GoEnvValue, text => !text.contains(char::is_control),
-    "the value of a Go setting, expected one line"
+    "the value of a Go setting, expected one line without control characters"
 }

@@ -1,6 +1,6 @@
-//! A treefile's keys: what serde reads, and what the JSON Schema is made from.
+//! The keys of a treefile, for serde and for the JSON Schema.
 //!
-//! The doc comments are the schema's descriptions.
+//! The doc comments become the descriptions in the schema.
 
 mod layer;
 mod rpm;
@@ -23,7 +23,7 @@ use crate::id::{RefName, Sha256};
 use crate::version::GoVersion;
 use layer::Layer;
 
-/// What a treefile that sets nothing starts from: it lies under every treefile.
+/// The default values, merged below every treefile.
 pub(super) const DEFAULTS: &str = "\
 arches: [x86_64, aarch64]
 ref: go-sdk/${basearch}/${version}
@@ -31,11 +31,11 @@ layer-ref: go-sdk/layer/${layer}/${checksum}
 prefix: /usr/lib/sdk/go-${minor}
 ";
 
-/// The input of `ostree-go compose`: which Go SDK becomes which OSTree commits.
+/// The input of `ostree-go compose`: the definition of a Go SDK's OSTree commits.
 ///
-/// In texts, `${name}` stands for a variable and `$$` for a `$`. Variables are
-/// `basearch`, `goarch`, `version`, `minor`, `prefix`, in layers also `layer`, and those
-/// that `variables` sets.
+/// In texts, `${name}` is replaced by the variable `name` and `$$` by `$`. The variables are
+/// `basearch`, `goarch`, `version`, `minor` and `prefix`, in layers also `layer`, and those
+/// set in `variables`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(title = "ostree-go treefile")]
@@ -53,59 +53,60 @@ pub(super) struct File {
     /// The ref of a release.
     #[schemars(extend("default" = "go-sdk/${basearch}/${version}"))]
     pub r#ref: Text<RefName>,
-    /// The ref of a layer. `${layer}` and `${checksum}` are its name and content checksum.
+    /// The ref of a layer. `${layer}` is its name, `${checksum}` its content checksum.
     #[schemars(extend("default" = "go-sdk/layer/${layer}/${checksum}"))]
     pub layer_ref: Text<LayerRefTemplate>,
-    /// The moving refs that a release is meant for.
+    /// The channels of a release: refs that move from release to release.
     #[serde(default)]
     #[schemars(extend("default" = []))]
     pub channels: Vec<Text<RefName>>,
-    /// The release's time, where the SDK's own VERSION file does not say it (before Go
-    /// 1.21): seconds since 1970, or the form 2026-11-02T20:36:21Z.
+    /// The release's time if the SDK's VERSION file has none (before Go 1.21): seconds since
+    /// 1970, or the form 2026-11-02T20:36:21Z.
     pub timestamp: Option<Timestamp>,
-    /// The proxies that `module` sources are fetched from, in the form of GOPROXY.
+    /// The proxies for `module` sources, in the syntax of GOPROXY.
     pub goproxy: Option<String>,
-    /// Where the SDK comes from, tried in order: one list, or one for each architecture.
+    /// The sources of the SDK, tried in order: one list, or one for each architecture.
     #[serde(default)]
     pub source: Sources,
-    /// What the SDK has to be, whichever source it comes from.
+    /// The expected hashes of the SDK for each architecture, whichever source it comes from.
     #[serde(default)]
     #[schemars(with = "BTreeMap<ArchName, RawPin>")]
     pub pin: BTreeMap<Text<Arch>, RawPin>,
     /// The folder of the SDK in the tree.
     #[schemars(extend("default" = "/usr/lib/sdk/go-${minor}"))]
     pub prefix: AbsolutePath,
-    /// The layers by name, lowest first. A file of the SDK goes into the first layer that
-    /// includes it; one that no layer includes is an error.
+    /// The layers by name, lowest first. A file of the SDK belongs to the first layer that
+    /// includes it; a file that no layer includes is an error.
     pub layers: Ordered<LayerName, Layer>,
-    /// Paths of the SDK that are left out. Added to those of included treefiles.
+    /// Paths of the SDK to leave out. Appended to those of included treefiles.
     #[serde(default)]
     pub exclude: Vec<Text<TreePath>>,
-    /// Symbolic links: where each one stands, and the path in the tree it leads to.
+    /// Symbolic links: a map from the path of the link to its target in the tree.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, AbsolutePath>")]
     pub links: BTreeMap<AbsolutePath, AbsolutePath>,
-    /// Metadata to add to the commits.
+    /// Additional metadata of the commits.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub add_commit_metadata: BTreeMap<MetadataKey, serde_json::Value>,
-    /// Treefiles that lie under this one, named relative to its folder. Maps merge and
-    /// this file wins; lists are replaced, but for `exclude` and `add-files`, which grow.
+    /// Treefiles to include, relative to the folder of this one. The including file overrides
+    /// its includes: maps are merged, lists are replaced, except for `exclude` and
+    /// `add-files`, which are appended.
     #[allow(dead_code, reason = "followed and removed before the rest is read")]
     include: Option<Include>,
-    /// The treefile's own variables.
+    /// Variables defined by the treefile.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Scalar>")]
     #[allow(dead_code, reason = "read before the rest is expanded")]
     variables: BTreeMap<String, String>,
 }
 
-/// The values in their wrappers.
+/// Unwraps the values.
 pub(super) fn plain<T>(texts: Vec<Text<T>>) -> Vec<T> {
     texts.into_iter().map(|Text(value)| value).collect()
 }
 
-/// What an architecture's SDK has to be.
+/// The expected hashes of an architecture's SDK.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Pin")]
@@ -125,7 +126,7 @@ impl From<RawPin> for Pin {
     }
 }
 
-/// Declares a text with a rule of its own.
+/// Declares a text type with a validation rule.
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $text:ident => $valid:expr, $expected:literal) => {
         $(#[$doc])*
@@ -157,7 +158,7 @@ checked_text! {
     "a key that can be added, expected none of `version`, `sdk.…` and `ostree.…`"
 }
 
-// One treefile or several.
+// One treefile or several; only used for the schema.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
@@ -167,7 +168,7 @@ enum Include {
     Several(Vec<String>),
 }
 
-// An architecture, for the schema.
+// An architecture; only used for the schema.
 #[derive(JsonSchema)]
 #[schemars(inline)]
 #[allow(dead_code, reason = "stands for its schema")]
@@ -178,13 +179,13 @@ enum ArchName {
     Aarch64,
 }
 
-// A text that may look like a number, for the schema: the text counts, `1.20` is not 1.2.
+// Text that may look like a number; only used for the schema. Its text counts: `1.20` is not 1.2.
 #[derive(JsonSchema)]
 #[schemars(inline, extend("type" = ["string", "number", "boolean"]))]
 #[allow(dead_code, reason = "stands for its schema")]
 struct Scalar(String);
 
-// A Go version that may look like a number, for the schema.
+// A Go version, which may look like a number; only used for the schema.
 #[derive(JsonSchema)]
 #[schemars(inline, extend("type" = ["string", "number"]))]
 #[allow(dead_code, reason = "stands for its schema")]

@@ -1,4 +1,4 @@
-//! `rpm`: the packages of an SDK.
+//! The key `rpm`: the packages of an SDK.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
-use super::super::de::PLACE;
+use super::super::de::LOCATION;
 use super::super::value::{LocalPath, Text};
-use super::super::{RpmFile, RpmPlace};
+use super::super::{RpmFile, RpmLocation};
 use super::source::Url;
 use crate::id::Sha256;
 
@@ -24,9 +24,9 @@ pub(in super::super) struct Rpm(pub RpmFile);
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Rpm", extend("oneOf" = [{"required": ["path"]}, {"required": ["url"]}]))]
 struct RpmKeys {
-    /// A file, below the folder of the treefile that names it.
+    /// The path of a file, relative to the folder of the treefile that names it.
     path: Option<LocalPath>,
-    /// The URL of the RPM. Needs `sha256`, `gpgkey` or an `h1` pin.
+    /// The URL of the RPM. Requires `sha256`, `gpgkey` or an `h1` pin.
     url: Option<Url>,
     /// The SHA-256 checksum of the file.
     sha256: Option<Text<Sha256>>,
@@ -44,36 +44,39 @@ impl<'de> Deserialize<'de> for Rpm {
             }
 
             fn visit_byte_buf<E>(self, path: Vec<u8>) -> Result<Rpm, E> {
-                Ok(rpm(RpmPlace::Path(OsString::from_vec(path).into()), None))
+                Ok(rpm(
+                    RpmLocation::Path(OsString::from_vec(path).into()),
+                    None,
+                ))
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Rpm, E> {
                 let url = serde::de::value::StrDeserializer::<E>::new(text);
                 let Url(url) = Url::deserialize(url)?;
-                Ok(rpm(RpmPlace::Url(url), None))
+                Ok(rpm(RpmLocation::Url(url), None))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Rpm, A::Error> {
                 let keys = RpmKeys::deserialize(MapAccessDeserializer::new(map))?;
-                let place = match (keys.path, keys.url) {
-                    (Some(LocalPath(path)), None) => RpmPlace::Path(path),
-                    (None, Some(Url(url))) => RpmPlace::Url(url),
+                let location = match (keys.path, keys.url) {
+                    (Some(LocalPath(path)), None) => RpmLocation::Path(path),
+                    (None, Some(Url(url))) => RpmLocation::Url(url),
                     (path, _) => {
                         let found = path.map_or("none of them", |_| "both");
                         return Err(A::Error::custom(format_args!(
-                            "an RPM has one of path and url, found {found}"
+                            "an RPM has exactly one of path and url, found {found}"
                         )));
                     }
                 };
-                Ok(rpm(place, keys.sha256.map(|Text(sha256)| sha256)))
+                Ok(rpm(location, keys.sha256.map(|Text(sha256)| sha256)))
             }
         }
-        deserializer.deserialize_newtype_struct(PLACE, RpmVisitor)
+        deserializer.deserialize_newtype_struct(LOCATION, RpmVisitor)
     }
 }
 
-fn rpm(place: RpmPlace, sha256: Option<Sha256>) -> Rpm {
-    Rpm(RpmFile { place, sha256 })
+fn rpm(location: RpmLocation, sha256: Option<Sha256>) -> Rpm {
+    Rpm(RpmFile { location, sha256 })
 }
 
 impl JsonSchema for Rpm {

@@ -1,4 +1,4 @@
-//! `source`: where an SDK may come from.
+//! The key `source`: the sources of an SDK.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use super::{ArchName, checked_text};
 use crate::arch::Arch;
 use crate::id::Sha256;
 
-/// The most RPMs of one source. Fedora's `golang` has ten.
+/// Maximum number of RPMs of one source. Fedora's `golang` has ten.
 const RPMS: usize = 64;
 
 /// One list of sources, or one for each architecture.
@@ -66,11 +66,11 @@ impl JsonSchema for Sources {
     }
 }
 
-/// A place the SDK may come from.
+/// A source of the SDK.
 #[derive(Debug)]
 pub(in super::super) struct Source(pub SourceSpec);
 
-/// A place the SDK may come from: one of `path`, `url`, `index`, `module` and `rpm`.
+/// A source of the SDK: exactly one of `path`, `url`, `index`, `module` and `rpm`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Source", extend("oneOf" = [
@@ -78,9 +78,9 @@ pub(in super::super) struct Source(pub SourceSpec);
     {"required": ["rpm"]}
 ]))]
 struct SourceKeys {
-    /// An archive or a folder, below the folder of the treefile that names it.
+    /// An archive or a folder, relative to the folder of the treefile that names it.
     path: Option<LocalPath>,
-    /// The URL of an archive. Needs `sha256` or a pin.
+    /// The URL of an archive. Requires `sha256` or a pin.
     url: Option<Url>,
     /// The SHA-256 checksum of the archive at `url`.
     sha256: Option<Text<Sha256>>,
@@ -88,15 +88,16 @@ struct SourceKeys {
     index: Option<Url>,
     /// The path of the toolchain's Go module: `golang.org/toolchain`.
     module: Option<String>,
-    /// RPMs that hold the SDK together, by path or URL: `golang`, `golang-bin`, `golang-src`.
+    /// RPMs that together contain the SDK, by path or URL: `golang`, `golang-bin`, `golang-src`.
     rpm: Option<Vec<Rpm>>,
-    /// Files with the GPG keys that the RPMs are signed by. Without it no signature is checked.
+    /// Files with the GPG keys that must have signed the RPMs. Without it, signatures are not
+    /// checked.
     gpgkey: Option<Vec<LocalPath>>,
 }
 
 impl SourceKeys {
-    /// The keys that say where, and are there.
-    fn given(&self) -> Vec<&'static str> {
+    /// Returns the names of the source keys that are set.
+    fn set_keys(&self) -> Vec<&'static str> {
         let keys = [
             ("path", self.path.is_some()),
             ("url", self.url.is_some()),
@@ -112,23 +113,23 @@ impl SourceKeys {
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let keys = SourceKeys::deserialize(deserializer)?;
-        let given = keys.given();
+        let given = keys.set_keys();
         if given.len() != 1 {
             let found = match given[..] {
                 [] => "none of them".to_owned(),
                 _ => given.join(" and "),
             };
             return Err(D::Error::custom(format_args!(
-                "a source has one of path, url, index, module and rpm, found {found}"
+                "a source has exactly one of path, url, index, module and rpm, found {found}"
             )));
         }
         if keys.sha256.is_some() && keys.url.is_none() {
             return Err(D::Error::custom(
-                "`sha256` belongs to `url`; `pin` holds for every source",
+                "`sha256` is only valid with `url`; `pin` applies to every source",
             ));
         }
         if keys.gpgkey.is_some() && keys.rpm.is_none() {
-            return Err(D::Error::custom("`gpgkey` belongs to `rpm`"));
+            return Err(D::Error::custom("`gpgkey` is only valid with `rpm`"));
         }
         Ok(Self(match keys {
             SourceKeys {

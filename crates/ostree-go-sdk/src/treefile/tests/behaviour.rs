@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::super::{AddContent, ArchTreefile, RpmFile, RpmPlace, SourceSpec, Treefile};
+use super::super::{AddContent, ArchTreefile, RpmFile, RpmLocation, SourceSpec, Treefile};
 use super::{MINIMAL, minimal, parse};
 use crate::arch::Arch;
 use crate::fs::path::TreePath;
@@ -107,7 +107,7 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn what_is_not_set_has_its_default() {
+fn unset_keys_have_defaults() {
     let treefile = minimal("").unwrap();
     assert_eq!(treefile.arches(), Arch::ALL);
     let release = treefile.for_arch(Arch::Aarch64).unwrap();
@@ -129,7 +129,7 @@ fn json_is_a_treefile_too() {
 }
 
 #[test]
-fn including_files_lie_over_included_ones() {
+fn an_including_treefile_overrides_its_includes() {
     let treefile = parse(&[
         (
             "site/top.yaml",
@@ -272,15 +272,15 @@ fn rpms_are_named_by_path_or_url() {
     );
     let treefile = parse(&[("dir/t.yaml", &text)]).unwrap();
     let release = treefile.for_arch(Arch::Aarch64).unwrap();
-    let file = |place, sha256| RpmFile { place, sha256 };
-    let path = |path: &str| RpmPlace::Path(path.into());
+    let file = |location, sha256| RpmFile { location, sha256 };
+    let path = |path: &str| RpmLocation::Path(path.into());
     assert_eq!(
         release.sources,
         [SourceSpec::Rpm {
             files: vec![
                 file(path("dir/golang.aarch64.rpm"), None),
                 file(
-                    RpmPlace::Url("https://example.org/src.rpm".to_owned()),
+                    RpmLocation::Url("https://example.org/src.rpm".to_owned()),
                     None
                 ),
                 file(path("dir/bin.rpm"), Some(zeros.parse().unwrap())),

@@ -6,7 +6,7 @@ use super::super::TreefileError;
 use super::{minimal, parse};
 use crate::arch::Arch;
 
-/// The message, its sources and its hint.
+/// Formats the message, its sources and its hint.
 fn shown(error: &TreefileError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -20,7 +20,7 @@ fn shown(error: &TreefileError) -> String {
     text
 }
 
-/// The error of each text, which stands below a treefile's version and layers.
+/// Formats the error of each text, appended to a minimal treefile.
 fn errors(texts: &[&str]) -> String {
     let texts = texts.iter().map(|text| match minimal(text) {
         Ok(_) => panic!("accepted: {text}"),
@@ -29,8 +29,8 @@ fn errors(texts: &[&str]) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
-/// The error of each text on its own.
-fn alone(texts: &[&str]) -> String {
+/// Formats the error of each text as a whole treefile.
+fn standalone_errors(texts: &[&str]) -> String {
     let texts = texts.iter().map(|text| match parse(&[("t.yaml", text)]) {
         Ok(_) => panic!("accepted: {text}"),
         Err(error) => shown(&error),
@@ -40,7 +40,7 @@ fn alone(texts: &[&str]) -> String {
 
 #[test]
 fn yaml() {
-    assert_snapshot!(alone(&[
+    assert_snapshot!(standalone_errors(&[
         "",
         "# nothing",
         "- a",
@@ -103,7 +103,7 @@ fn keys() {
     t.yaml:3: channels: expected a list, found a map
     t.yaml:3: channels: expected a list, found nothing
     "#);
-    assert_snapshot!(alone(&[
+    assert_snapshot!(standalone_errors(&[
         "layers: { a: { include: [b] } }",
         "version: 1.26.5",
         "version: go1.26\nlayers: {}",
@@ -130,8 +130,8 @@ fn keys() {
     t.yaml:2: layers.a.noarch: expected true or false, found `maybe`
     t.yaml:4: layers.a.include[0]: path `../x` leaves the tree
     t.yaml:3: layers.a: the layer is noarch, but differs between x86_64 and aarch64
-    t.yaml:2: layers.a.go-env: `gotoolchain` is not the name of a Go setting, expected capitals, digits and `_`
-    t.yaml:2: layers.a.go-env.GOFLAGS: `a\nb` is not the value of a Go setting, expected one line
+    t.yaml:2: layers.a.go-env: `gotoolchain` is not the name of a Go setting, expected capital letters, digits and `_`
+    t.yaml:2: layers.a.go-env.GOFLAGS: `a\nb` is not the value of a Go setting, expected one line without control characters
     "#);
 }
 
@@ -187,17 +187,17 @@ fn values() {
     t.yaml:3: timestamp: `yesterday` is not a time, expected seconds since 1970 or the form 2026-11-02T20:36:21Z
     t.yaml:3: timestamp: `1.5` is not a time, expected seconds since 1970 or the form 2026-11-02T20:36:21Z
     t.yaml:3: ref: `a b` is not a valid ref, expected components of letters, digits, `.`, `_` and `-` joined by `/`
-    t.yaml:3: ref: `go-sdk/release` stands for x86_64 and aarch64, expected `${basearch}` in it
-    t.yaml:3: channels: `stable` stands for x86_64 and aarch64, expected `${basearch}` in it
+    t.yaml:3: ref: `go-sdk/release` is the ref of both x86_64 and aarch64, expected `${basearch}` in it
+    t.yaml:3: channels: `stable` is the ref of both x86_64 and aarch64, expected `${basearch}` in it
     t.yaml:3: channels: `go-sdk/x86_64/1.26.5` is the release's own ref, which never moves
-    t.yaml:3: layer-ref: `go-sdk/${layer}` has no `${checksum}`, expected it in a layer's ref, which never moves
+    t.yaml:3: layer-ref: `go-sdk/${layer}` has no `${checksum}`, which is required because a layer's ref never moves
     t.yaml:3: layer-ref: `${checksum} ${layer}` is not a valid ref, expected components of letters, digits, `.`, `_` and `-` joined by `/`
     t.yaml:3: pin.x86_64.sha256: `abc` is not a SHA-256 checksum, expected 64 hexadecimal digits
     t.yaml:3: pin.x86_64.h1: `abc` is not a module hash, expected `h1:` and 44 characters of base64
     t.yaml:3: source: expected a list of sources, or a map from architectures to such lists, found string "yes"
-    t.yaml:3: source[0]: a source has one of path, url, index, module and rpm, found none of them
-    t.yaml:3: source[0]: a source has one of path, url, index, module and rpm, found path and index
-    t.yaml:3: source[0]: `sha256` belongs to `url`; `pin` holds for every source
+    t.yaml:3: source[0]: a source has exactly one of path, url, index, module and rpm, found none of them
+    t.yaml:3: source[0]: a source has exactly one of path, url, index, module and rpm, found path and index
+    t.yaml:3: source[0]: `sha256` is only valid with `url`; `pin` applies to every source
     t.yaml:3: source[0].path: expected a path, found ``
     t.yaml:3: source[0].url: `example.org` is not a URL, expected one that starts with https://, http:// or file:///
     t.yaml:3: source: `https://example.org/a.tar.gz` has neither `sha256` nor a pin for x86_64
@@ -207,17 +207,17 @@ fn values() {
     t.yaml:3: source[0].rpm[0]: expected a path, a URL or a map, found a list
     t.yaml:3: source[0].rpm[0]: expected a path, found ``
     t.yaml:3: source[0].rpm[0]: `ftp://example.org/golang.rpm` is not a URL, expected one that starts with https://, http:// or file:///
-    t.yaml:3: source: `https://example.org/golang.rpm` has neither `sha256`, a `gpgkey` nor an h1 pin for x86_64
-    t.yaml:3: source[0].rpm[0]: an RPM has one of path and url, found both
+    t.yaml:3: source: `https://example.org/golang.rpm` has neither `sha256` nor `gpgkey` nor an h1 pin for x86_64
+    t.yaml:3: source[0].rpm[0]: an RPM has exactly one of path and url, found both
     t.yaml:3: source[0].rpm[0]: unknown key `sha265`
       hint: did you mean `sha256`?
-    t.yaml:3: source[0]: `sha256` belongs to `url`; `pin` holds for every source
-    t.yaml:3: source[0]: `gpgkey` belongs to `rpm`
+    t.yaml:3: source[0]: `sha256` is only valid with `url`; `pin` applies to every source
+    t.yaml:3: source[0]: `gpgkey` is only valid with `rpm`
     t.yaml:3: add-commit-metadata: `sdk.version` is not a key that can be added, expected none of `version`, `sdk.…` and `ostree.…`
     "#);
     let files =
         |file: &str| format!("version: 1.26.5\nlayers:\n  site:\n    add-files:\n      - {file}");
-    assert_snapshot!(alone(&[
+    assert_snapshot!(standalone_errors(&[
         &files("{ path: a, content: x }"),
         &files("{ path: /../a, content: x }"),
         &files("{ path: /a }"),
@@ -263,8 +263,8 @@ fn variables() {
       hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
     t.yaml:3: links: unknown variable `${nope}`
       hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
-    t.yaml:3: goproxy: `${` has no closing `}`; `$$` stands for a `$`
-    t.yaml:3: variables: `version` is a variable of every treefile and cannot be set
+    t.yaml:3: goproxy: `${` has no closing `}`; write `$$` for a literal `$`
+    t.yaml:3: variables: `version` is a built-in variable and cannot be set
     t.yaml:3: variables: `Up` is not a variable's name, expected lower-case letters, digits, `-` and `_`
     t.yaml:3: variables.a: expected text, found an empty list
     t.yaml:3: variables: expected a map, found a list
@@ -334,7 +334,7 @@ fn includes() {
 }
 
 #[test]
-fn the_parts_of_an_error_can_be_asked_for() {
+fn errors_expose_their_parts() {
     let error = minimal("pin:\n  x86_64: { h2: x }").unwrap_err();
     assert_eq!(error.file().unwrap().to_str(), Some("t.yaml"));
     assert_eq!((error.line(), error.column()), (Some(4), Some(13)));

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::{Treefile, TreefileError};
 
-/// A treefile without a mistake, to be added to.
+/// A minimal valid treefile, to which tests append.
 const MINIMAL: &str = "version: 1.26.5\nlayers: { all: { include: [src] } }\n";
 
 /// Parses the first of `files`; the others can be included.
@@ -27,7 +27,7 @@ fn parse(files: &[(&str, &str)]) -> Result<Treefile, TreefileError> {
     })
 }
 
-/// Parses [`MINIMAL`] and `more`.
+/// Parses [`MINIMAL`] followed by `more`.
 fn minimal(more: &str) -> Result<Treefile, TreefileError> {
     parse(&[("t.yaml", &format!("{MINIMAL}{more}"))])
 }

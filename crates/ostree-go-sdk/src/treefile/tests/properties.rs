@@ -26,7 +26,7 @@ fn list(of: BoxedStrategy<Node>) -> BoxedStrategy<Node> {
         .boxed()
 }
 
-/// A map of some of these keys, in any order.
+/// A map with a subset of these keys, in any order.
 fn map(entries: Vec<(&'static str, BoxedStrategy<Node>)>) -> BoxedStrategy<Node> {
     let entries: Vec<_> = entries
         .into_iter()
@@ -51,7 +51,7 @@ fn map(entries: Vec<(&'static str, BoxedStrategy<Node>)>) -> BoxedStrategy<Node>
         .boxed()
 }
 
-/// Treefiles whose keys keep their kinds.
+/// Treefiles in which each key always has the same type.
 fn tree() -> BoxedStrategy<Node> {
     let layer = || {
         map(vec![

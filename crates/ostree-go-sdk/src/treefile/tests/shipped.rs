@@ -30,7 +30,7 @@ fn entries(text: &str) -> Vec<(String, Node)> {
 }
 
 #[test]
-fn the_published_schema_is_the_code_s() {
+fn the_published_schema_matches_the_code() {
     let path = top().join("docs/src/treefile.schema.json");
     let schema = format!("{:#}\n", Treefile::json_schema());
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
@@ -46,7 +46,7 @@ fn the_published_schema_is_the_code_s() {
 }
 
 #[test]
-fn the_schema_knows_the_shipped_treefiles_keys() {
+fn the_schema_has_every_key_of_the_shipped_treefiles() {
     let schema = Treefile::json_schema();
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema.get("required"), None);
@@ -62,7 +62,7 @@ fn the_schema_knows_the_shipped_treefiles_keys() {
 }
 
 #[test]
-fn the_schema_says_the_defaults() {
+fn the_schema_contains_the_defaults() {
     let schema = Treefile::json_schema();
     for (key, node) in entries(DEFAULTS) {
         let default: serde_json::Value = node.read().unwrap();
@@ -71,7 +71,7 @@ fn the_schema_says_the_defaults() {
 }
 
 #[test]
-fn shipped_treefiles_are_right() {
+fn shipped_treefiles_are_valid() {
     let mut versions = Vec::new();
     for file in shipped() {
         if file.ends_with("base.yaml") {
@@ -96,7 +96,7 @@ fn shipped_treefiles_are_right() {
 }
 
 #[test]
-fn a_go_distribution_s_files_all_have_a_layer() {
+fn every_file_of_a_go_distribution_belongs_to_one_layer() {
     let treefile = Treefile::load(top().join("treefiles/go-1.26.yaml")).unwrap();
     let release = treefile.for_arch(Arch::X86_64).unwrap();
     // The top of the official archive of Go 1.26.

@@ -1,40 +1,40 @@
-//! Where a remote's images are.
+//! Sources of images for remotes.
 //!
-//! Beside the places that skopeo knows: `oci+https://` and `oci+http://`, which say how the
-//! registry is reached.
+//! In addition to skopeo's locations, `oci+https://` and `oci+http://` select how to connect to a
+//! registry.
 
 use super::ImageLocation;
 use crate::http::url::public_part;
 use crate::registry::{ImageReference, RegistryAuth};
 use std::fmt;
 
-/// Images that a remote has, or one of them.
+/// The source of a remote's images, or of a single one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct ImageSource {
     pub(crate) location: ImageLocation,
-    /// Whether the registry is reached by an encrypted connection.
+    /// Whether the connection to the registry is encrypted.
     pub(crate) is_encrypted: bool,
-    /// The credentials before the host; none are there otherwise.
+    /// The credentials in the URL; anonymous if there are none.
     pub(crate) auth: RegistryAuth,
 }
 
-/// Why a text names no images.
+/// The error for a text that is not a source of images.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{}` names no images, expected oci:PATH[:TAG], oci-archive:PATH[:TAG] or oci+https://REGISTRY/NAME[:TAG][@sha256:DIGEST]",
     found.escape_debug()
 )]
-pub struct InvalidPlace {
-    /// The text, without credentials.
+pub struct InvalidImageSource {
+    /// The invalid text, without credentials.
     pub found: String,
 }
 
-/// What the text of a registry's image begins with, and whether the connection is encrypted.
+/// The URL schemes of registries, and whether the connection is encrypted.
 const REGISTRIES: [(&str, bool); 2] = [("oci+https://", true), ("oci+http://", false)];
 
-impl Place {
-    /// Whether a text begins as one of a place does.
-    pub(crate) fn is_meant(text: &str) -> bool {
+impl ImageSource {
+    /// Returns whether a text starts like an image source, valid or not.
+    pub(crate) fn has_image_scheme(text: &str) -> bool {
         let registries = REGISTRIES.iter().map(|(scheme, _)| *scheme);
         ["oci:", "oci-archive:", "docker://"]
             .into_iter()
@@ -42,9 +42,9 @@ impl Place {
             .any(|scheme| text.starts_with(scheme))
     }
 
-    /// Reads one.
-    pub(crate) fn parse(text: &str) -> Result<Self, InvalidPlace> {
-        Self::read(text).ok_or_else(|| InvalidPlace {
+    /// Parses an image source.
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidImageSource> {
+        Self::read(text).ok_or_else(|| InvalidImageSource {
             found: public_part(text),
         })
     }
@@ -69,7 +69,7 @@ impl Place {
         })
     }
 
-    /// The digest.
+    /// Returns the pinned digest.
     pub(crate) fn digest(&self) -> Option<&str> {
         match &self.location {
             ImageLocation::Registry(image) => image.digest(),
@@ -77,7 +77,7 @@ impl Place {
         }
     }
 
-    /// The registry's repository whose credentials are to be found elsewhere.
+    /// Returns the registry's repository if the text contains no credentials for it.
     pub(crate) fn unknown_registry(&self) -> Option<&ImageReference> {
         match (&self.location, &self.auth) {
             (ImageLocation::Registry(image), RegistryAuth::Anonymous) => Some(image),
@@ -86,7 +86,7 @@ impl Place {
     }
 }
 
-/// What stands before an `@` in the authority, and the rest.
+/// Splits the user information before an `@` from the rest.
 fn credentials(rest: &str) -> Option<(RegistryAuth, &str)> {
     let end = rest.find('/')?;
     let Some(at) = rest[..end].rfind('@') else {
@@ -100,8 +100,8 @@ fn credentials(rest: &str) -> Option<(RegistryAuth, &str)> {
     Some((auth, &rest[at + 1..]))
 }
 
-/// Without credentials.
-impl fmt::Display for Place {
+/// Formats the source without credentials.
+impl fmt::Display for ImageSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.location, self.is_encrypted) {
             (ImageLocation::Registry(image), true) => write!(f, "oci+https://{image}"),
@@ -117,7 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn places_are_shown_as_they_are_read() {
+    fn image_sources_display_as_parsed() {
         let pin = format!("sha256:{}", "0".repeat(64));
         for text in [
             "oci:/srv/images",
@@ -129,12 +129,12 @@ mod tests {
             &format!("oci+https://registry.example/acme/go-sdk@{pin}"),
             &format!("oci+https://registry.example/go-sdk:1.26@{pin}"),
         ] {
-            assert_eq!(Place::parse(text).unwrap().to_string(), text);
+            assert_eq!(ImageSource::parse(text).unwrap().to_string(), text);
         }
-        let secret = Place::parse("oci+https://me:secret@registry.example/go-sdk/").unwrap();
+        let secret = ImageSource::parse("oci+https://me:secret@registry.example/go-sdk/").unwrap();
         assert_eq!(secret.to_string(), "oci+https://registry.example/go-sdk");
         insta::assert_snapshot!(
-            Place::parse("oci+https://me:secret@registry.example/Go").unwrap_err(),
+            ImageSource::parse("oci+https://me:secret@registry.example/Go").unwrap_err(),
             @"`oci+https://registry.example/Go` names no images, expected oci:PATH[:TAG], oci-archive:PATH[:TAG] or oci+https://REGISTRY/NAME[:TAG][@sha256:DIGEST]"
         );
         for bad in [
@@ -151,15 +151,15 @@ mod tests {
             "docker://host/-a",
             "ftp://host/a",
         ] {
-            assert!(Place::parse(bad).is_err(), "{bad}");
+            assert!(ImageSource::parse(bad).is_err(), "{bad}");
         }
     }
 
     proptest! {
         #[test]
-        fn any_text_is_a_place_or_an_error(text in "(oci|docker|oci\\+http|oci-archive):(//)?[a-z:/@. ]{0,30}") {
-            if let Ok(place) = Place::parse(&text) {
-                prop_assert!(Place::parse(&place.to_string()).is_ok(), "{}", place);
+        fn any_text_is_an_image_source_or_an_error(text in "(oci|docker|oci\\+http|oci-archive):(//)?[a-z:/@. ]{0,30}") {
+            if let Ok(source) = ImageSource::parse(&text) {
+                prop_assert!(ImageSource::parse(&source.to_string()).is_ok(), "{}", source);
             }
         }
     }

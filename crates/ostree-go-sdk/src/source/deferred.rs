@@ -1,4 +1,4 @@
-//! Contents that are read when and where it suits.
+//! File contents that can be read later and on any thread.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -8,108 +8,108 @@ use std::sync::Arc;
 
 use zip::ZipArchive;
 
-use super::content::whole;
+use super::content::read_whole;
 use super::{SourceError, directory};
 
-/// The content of a file, not yet opened.
-pub(crate) struct Later {
+/// The content of a file that is not open yet.
+pub(crate) struct DeferredContent {
     location: String,
     name: String,
     size: u64,
-    place: Place,
+    content: ContentLocation,
 }
 
-enum Place {
-    Zip(ZipArchive<Positioned>, usize),
+enum ContentLocation {
+    Zip(ZipArchive<SharedFile>, usize),
     Disk(PathBuf),
 }
 
-impl Later {
-    /// An entry of an archive, whose headers have been checked.
-    pub fn zipped(
+impl DeferredContent {
+    /// Creates the content of an archive's entry, whose headers have been checked.
+    pub fn from_zip(
         (location, name): (&str, String),
         size: u64,
-        archive: &ZipArchive<Positioned>,
+        archive: &ZipArchive<SharedFile>,
         index: usize,
     ) -> Self {
         Self {
             location: location.to_owned(),
             name,
             size,
-            place: Place::Zip(archive.clone(), index),
+            content: ContentLocation::Zip(archive.clone(), index),
         }
     }
 
-    /// A file of a directory.
-    pub fn on_disk((location, name): (&str, String), size: u64, path: PathBuf) -> Self {
+    /// Creates the content of a file in a directory.
+    pub fn from_file((location, name): (&str, String), size: u64, path: PathBuf) -> Self {
         Self {
             location: location.to_owned(),
             name,
             size,
-            place: Place::Disk(path),
+            content: ContentLocation::Disk(path),
         }
     }
 
-    /// Hands the content to `use_bytes`, and makes sure that it was whole.
+    /// Passes the content to `use_bytes` and verifies that it was complete.
     pub(crate) fn read<R, E: From<SourceError>>(
         self,
         use_bytes: impl FnOnce(&mut dyn Read) -> Result<R, E>,
     ) -> Result<R, E> {
         let names = (self.location.as_str(), self.name.as_str());
-        match self.place {
-            Place::Zip(mut archive, index) => {
+        match self.content {
+            ContentLocation::Zip(mut archive, index) => {
                 let mut content = archive.by_index(index).map_err(|error| {
                     SourceError::of_read(&self.location, Some(&self.name), error.into())
                 })?;
-                whole(names, self.size, &mut content, use_bytes)
+                read_whole(names, self.size, &mut content, use_bytes)
             }
-            Place::Disk(path) => {
+            ContentLocation::Disk(path) => {
                 let mut file = directory::open(&path)?;
-                whole(names, self.size, &mut file, use_bytes)
+                read_whole(names, self.size, &mut file, use_bytes)
             }
         }
     }
 }
 
-/// A file that is shared, at a place of one's own. A clone, which is for one content, leaves
-/// buffering to the decoder.
-pub struct Positioned(BufReader<At>);
+/// A shared file with its own read position. Clones, each for one content, are unbuffered because
+/// the decoder has a buffer.
+pub struct SharedFile(BufReader<Cursor>);
 
-impl Positioned {
-    /// The start of a file.
+impl SharedFile {
+    /// Creates a reader at the start of a file.
     pub fn new(file: File) -> Self {
-        Self(BufReader::new(At {
+        Self(BufReader::new(Cursor {
             file: Arc::new(file),
             offset: 0,
         }))
     }
 }
 
-impl Clone for Positioned {
+impl Clone for SharedFile {
     fn clone(&self) -> Self {
         Self(BufReader::with_capacity(0, self.0.get_ref().clone()))
     }
 }
 
-impl Read for Positioned {
+impl Read for SharedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
-impl Seek for Positioned {
+impl Seek for SharedFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.0.seek(to)
     }
 }
 
 #[derive(Clone)]
-struct At {
+struct Cursor {
     file: Arc<File>,
     offset: u64,
 }
 
-impl Read for At {
+impl Read for Cursor {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read_at(buffer, self.offset)?;
         self.offset += read as u64;
@@ -117,7 +117,7 @@ impl Read for At {
     }
 }
 
-impl Seek for At {
+impl Seek for Cursor {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let to = match to {
             SeekFrom::Start(offset) => Some(offset),
