@@ -108,7 +108,7 @@ impl Hostile {
         Self { port, state }
     }
 
-    /// Where the folder is served.
+    /// Returns the URL of the directory.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -50,7 +50,7 @@ pub struct Campaign<'w> {
     after: Snapshot,
 }
 
-/// How a disturbed run may end.
+/// Expected ends of a disturbed run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// By the exit code that it chooses.
@@ -170,7 +170,7 @@ fn brief(out: &Output) -> String {
 #[derive(Debug, Default)]
 pub struct Report {
     rounds: BTreeMap<(&'static str, String), u32>,
-    /// What was found.
+    /// The broken promises that were found.
     pub findings: Vec<Finding>,
 }
 

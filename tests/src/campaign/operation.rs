@@ -77,7 +77,7 @@ impl Operation {
             .find(|operation| operation.name() == name)
     }
 
-    /// What it changes, relative to the world's folder.
+    /// Returns the paths that the operation changes, relative to the directory of the world.
     pub fn target(self) -> Target {
         match self {
             Self::Compose
@@ -96,7 +96,7 @@ impl Operation {
         }
     }
 
-    /// Whether a second run after a complete one does nothing and succeeds.
+    /// Returns true if a second run after a complete one succeeds and changes nothing.
     pub fn is_repeatable(self) -> bool {
         !matches!(self, Self::Rollback | Self::Uninstall)
     }

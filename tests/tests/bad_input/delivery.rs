@@ -263,8 +263,8 @@ fn pulls() {
     fixture.server.fault(&object, Fault::Status(404));
     assert_snapshot!(said(&quick), @"
     1 not-found
-    error: cannot pull from remote `acme`
-      cannot download [url]/objects/[object].filez: the server answered with status 404
+    error: remote `acme` does not have object [sha256].file, which go-sdk/x86_64/1.99 (commit [sha256]) needs: [url]/objects/[object].filez is not there; the commit was removed meanwhile, or is not whole
+    hint: try again later; the publisher can update the summary with `ostree-go publish`
     ");
     fixture.server.fault(&object, Fault::Flip);
     assert_snapshot!(said(&quick), @"

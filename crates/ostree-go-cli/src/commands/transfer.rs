@@ -6,11 +6,11 @@ use std::time::Duration;
 /// Retries and timeouts of downloads.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TransferArgs {
-    /// How often to try again when the network or the server fails
+    /// Number of retries after a failure of the network or the server
     #[arg(long, value_name = "N", default_value_t = 5)]
     retries: u32,
 
-    /// How long a server may send nothing
+    /// Maximum time for which a server may send nothing
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     stall_timeout: u64,
 
