@@ -405,7 +405,6 @@ fn errors_name_the_invalid_input() {
         ");
         insta::assert_snapshot!(said(&["1.99"], &["--gpg-import", "junk"]), @"
         1 error: there are no public GPG keys in what was given for remote `acme`
-          GPG: Unable to export keys: GPGME: No data
         ");
         insta::assert_snapshot!(said(&["1.99"], &["--remote", "a/b"]), @"1 error: `a/b` is not a name for a remote, expected letters, digits, `.`, `_` and `-`");
         insta::assert_snapshot!(said(&["1.99"], &["--env", "GOFLAGS=$HOME"]), @r"1 error: value `$HOME` has a quote, `$`, `\`, a backquote or a line break");

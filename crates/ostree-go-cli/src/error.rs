@@ -247,7 +247,7 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
         }
         DeployError::Foreign { .. } => "move it away and run the command again",
         DeployError::InvalidState { .. } => {
-            "put back a copy, or move the file away: what is installed is found again, as unsigned"
+            "restore a backup, or move the file away: installed SDKs are then found again and count as unsigned"
         }
         DeployError::NotSwitched { .. } => "`ostree-go status` shows what is active",
         DeployError::NoRoot { .. } => "`ostree-go install` creates the root directory",

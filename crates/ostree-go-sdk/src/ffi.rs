@@ -191,16 +191,4 @@ mod tests {
         let state = ostree::RepoCommitState::NORMAL;
         assert!(mark_commit_partial(repo.as_ostree(), &id, false, state).is_err());
     }
-
-    #[test]
-    fn a_configuration_that_cannot_be_parsed_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let repo = crate::repo::Repo::create(folder.path(), crate::repo::RepoMode::Archive);
-        let repo = repo.unwrap();
-        let path = folder.path().join("config");
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, format!("{text}collection-id=\\q\n")).unwrap();
-        assert!(reload_config(repo.as_ostree()).is_err());
-        assert!(crate::repo::Repo::open(folder.path()).is_err());
-    }
 }

@@ -213,7 +213,7 @@ impl RemoteError {
     }
 }
 
-/// Adds a remote.
+/// Adds a remote, durably.
 ///
 /// The keys are read first and the keyring is in place before the remote is: an error or a crash
 /// leaves no remote, and never one that would check signatures against the system's keyrings.
@@ -260,6 +260,7 @@ pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
             gio::Cancellable::NONE,
         )
         .map_err(|source| repo.failed(&format!("add remote `{name}`"), source))?;
+    repo.sync()?;
     get(repo, name)
 }
 
@@ -354,6 +355,7 @@ pub fn delete(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
         .remote_delete(name, gio::Cancellable::NONE)
         .map_err(|source| repo.failed(&format!("delete remote `{name}`"), source))?;
     write_credentials(repo, name, None)?;
+    repo.sync()?;
     Ok(refs)
 }
 

@@ -283,12 +283,28 @@ impl Repo {
     }
 
     /// Makes a repository where there is nothing, or an empty directory, or one whose making
-    /// was cut short. Directories above it are made too.
+    /// was cut short. Directories above it are made too. Durable when this returns.
     ///
     /// # Errors
     /// When something else is at the path, or it cannot be written.
     pub fn create(path: impl AsRef<Path>, mode: RepoMode) -> Result<Self, RepoError> {
-        let path = path.as_ref();
+        let repo = Self::create_unsynced(path.as_ref(), mode)?;
+        repo.sync()?;
+        Ok(repo)
+    }
+
+    /// Makes a repository that nothing needs after a crash: this handle and its clones sync
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`Repo::create`].
+    pub(crate) fn create_temporary(path: &Path, mode: RepoMode) -> Result<Self, RepoError> {
+        let repo = Self::create_unsynced(path, mode)?;
+        repo.inner.set_disable_fsync(true);
+        Ok(repo)
+    }
+
+    fn create_unsynced(path: &Path, mode: RepoMode) -> Result<Self, RepoError> {
         let io = |action| {
             move |source| RepoError::Io {
                 action,

@@ -60,7 +60,7 @@ fn signing_and_verifying() {
     assert_snapshot!(said("sign go-sdk/x86_64/1.99.1 --gpg-sign 0123456789ABCDEF --gpg-homedir gnupg"), @"
     1 invalid-input
     error: cannot sign commit [sha256] with GPG key 0123456789ABCDEF
-      No gpg key found with ID 0123456789ABCDEF (homedir: gnupg)
+      cannot use GnuPG: `gpg` failed: gpg: Fatal: [dir]/gnupg: directory does not exist!
     ");
     assert_snapshot!(said("sign go-sdk/x86_64/1.99.1 --sign-from-file junk"), @"
     1 invalid-input
@@ -93,7 +93,6 @@ fn signing_and_verifying() {
     assert_snapshot!(said("verify go-sdk/x86_64/1.99.1 --gpg-keys junk").replace(&key, "[key]"), @"
     1 invalid-input
     error: there are no public GPG keys in junk
-      GPG: Unable to export keys: GPGME: No data
     ");
     let other = gpg.export(&other).display().to_string();
     let args = format!("verify go-sdk/x86_64/1.99.1 --gpg-keys {other}");
@@ -120,7 +119,7 @@ fn publishing_promoting_and_pruning() {
     assert_snapshot!(said("publish --gpg-sign 0123456789ABCDEF --gpg-homedir gnupg"), @"
     1 invalid-input
     error: cannot sign the summary with GPG key 0123456789ABCDEF
-      No gpg key found with ID 0123456789ABCDEF (homedir: gnupg)
+      cannot use GnuPG: `gpg` failed: gpg: signing failed: No secret key
     ");
     assert_snapshot!(said("promote go-sdk/x86_64/1.99.9 stable"), @"
     1 not-found
@@ -170,7 +169,6 @@ fn remotes() {
     assert_snapshot!(said("remote add acme http://127.0.0.1:1 --gpg-import junk"), @"
     1 invalid-input
     error: there are no public GPG keys in what was given for remote `acme`
-      GPG: Unable to export keys: GPGME: No data
     ");
     assert_snapshot!(said("remote delete acme"), @"
     1 not-found
@@ -381,6 +379,7 @@ fn deployments() {
     1 invalid-repo
     error: cannot read the state in [dir]/root/state.json
       EOF while parsing an object at line 1 column 1
+    hint: restore a backup, or move the file away: installed SDKs are then found again and count as unsigned
     ");
     bad.sandbox.write("root/state.json", "{\"schema\": 99}");
     assert_snapshot!(said("status"), @"

@@ -126,8 +126,7 @@ fn a_package_signed_by_another_key() {
     let (from, to) = (packet(&golang), packet(&bin));
     bin[to].copy_from_slice(&golang[from]);
     fs::write(&rpms.bin, bin).unwrap();
-    // Of what does not fit, GnuPG says the id alone.
-    let said = refused(&bad, &source, 3).replace(&vendor_key[24..], "[vendor]");
+    let said = refused(&bad, &source, 3).replace(&vendor_key, "[vendor]");
     assert_snapshot!(said, @"
     error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has no valid signature by a key of the treefile: gpg [vendor] over another content
     hint: `rpmkeys -Kv` shows who signed a package
@@ -139,7 +138,7 @@ fn a_package_signed_by_another_key() {
     bad.sandbox.write("empty.asc", "no key");
     assert_snapshot!(refused(&bad, &rpms.source(", gpgkey: [empty.asc]"), 1), @"
     error: the signatures of [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm cannot be checked
-      there are no public GPG keys in empty.asc: GPG: Unable to export keys: GPGME: No data
+      there are no public GPG keys in empty.asc
     ");
 }
 

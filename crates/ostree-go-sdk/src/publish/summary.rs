@@ -187,7 +187,7 @@ impl Scratch {
     }
 }
 
-/// Says in the configuration, as libostree does when it writes indexes, that there are some.
+/// Records in the configuration, as libostree does, that there are indexes of static deltas.
 fn index_deltas(repo: &Repo) -> Result<(), RepoError> {
     const OPTION: (&str, &str) = ("core", "indexed-deltas");
     let failed = |source| repo.failed("write the configuration", source);
@@ -198,7 +198,8 @@ fn index_deltas(repo: &Repo) -> Result<(), RepoError> {
     }
     let config = ostree.copy_config();
     config.set_boolean(OPTION.0, OPTION.1, true);
-    ffi::write_config(ostree, &config).map_err(failed)
+    ffi::write_config(ostree, &config).map_err(failed)?;
+    repo.sync()
 }
 
 /// Removes what runs that were killed have left.

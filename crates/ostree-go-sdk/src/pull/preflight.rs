@@ -459,7 +459,7 @@ fn scratch(repo: &Repo, remote: &Remote, progress: &dyn Progress) -> Result<Scra
         path: folder.path().to_owned(),
         source,
     };
-    let scratch = Repo::create(folder.path().join("repo"), RepoMode::BareUserOnly)?;
+    let scratch = Repo::create_temporary(&folder.path().join("repo"), RepoMode::BareUserOnly)?;
     let name = &remote.name;
     if !remote::is_set_up(repo, name) {
         return Ok(Scratch {

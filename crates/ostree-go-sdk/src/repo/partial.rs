@@ -137,8 +137,28 @@ impl Repo {
         atomic::sync_directory(Some(&self.state())).map_err(|e| self.state_failed(e))
     }
 
-    /// Whether the repository wants what is written to be synced: `core.fsync`.
+    /// Makes everything durable that was written to the repository's file system, by this process
+    /// or by another, unless `core.fsync` is off. For changes that touch several files and are
+    /// rare, such as the configuration of a remote.
+    pub(crate) fn sync(&self) -> Result<(), RepoError> {
+        if !self.syncs() {
+            return Ok(());
+        }
+        fs::File::open(&self.path)
+            .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
+            .map_err(|source| RepoError::Io {
+                action: "sync the file system of",
+                path: self.path.clone(),
+                source,
+            })
+    }
+
+    /// Returns whether the repository wants what is written to be synced: `core.fsync`, and not a
+    /// temporary repository.
     pub(super) fn syncs(&self) -> bool {
+        if self.inner.is_disable_fsync() {
+            return false;
+        }
         let wanted = self.inner.config().boolean("core", "fsync");
         wanted.unwrap_or(true)
     }
