@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test check demo bench torture fuzz docs install srpm rpm clean
+.PHONY: help build test check demo bench torture fuzz seeds docs install srpm rpm clean
 
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -66,8 +66,14 @@ fuzz: ## Fuzz each parser for untrusted input for FUZZ_SECONDS; FUZZ_TARGETS sel
 	scripts/install-deps.sh build
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
 	for target in $(FUZZ_TARGETS); do \
-	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
+	    mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
+	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
 	done
+
+seeds: ## Write the seed corpora of the fuzz targets into fuzz/seeds
+	scripts/install-deps.sh build test
+	$(CARGO) run --locked -p ostree-go-tests --bin fuzz_seeds
 
 docs: ## Build the book (docs/book) and the rustdoc of the library
 	scripts/install-deps.sh build docs

@@ -19,13 +19,23 @@ impl Random {
     ///
     /// Panics when the variable is not a decimal number.
     pub fn new() -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(1, |time| time.as_secs() ^ u64::from(time.subsec_nanos()));
+        Self::from_environment_or(now)
+    }
+
+    /// A generator seeded from `$OSTREE_GO_TEST_SEED`, or with `seed` without it; the seed is printed.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the variable is not a decimal number.
+    pub fn from_environment_or(seed: u64) -> Self {
         let seed = match std::env::var(SEED) {
             Ok(text) => text
                 .parse()
                 .unwrap_or_else(|_| panic!("{SEED} is not a number: {text}")),
-            Err(_) => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(1, |time| time.as_secs() ^ u64::from(time.subsec_nanos())),
+            Err(_) => seed,
         };
         eprintln!("{SEED}={seed}");
         Self::with_seed(seed)

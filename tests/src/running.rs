@@ -2,8 +2,11 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::cli::Output;
 
@@ -32,6 +35,7 @@ impl Running {
             .stdin(Stdio::null())
             .stdout(handle(&stdout))
             .stderr(handle(&stderr))
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
         Self {
@@ -74,7 +78,7 @@ impl Running {
     #[track_caller]
     pub fn wait(mut self, limit: Duration) -> Output {
         if !self.ends_within(limit) {
-            let out = self.kill();
+            let out = self.kill_all();
             panic!("hangs: no end after {limit:?}\n{out}");
         }
         self.end()
@@ -85,6 +89,18 @@ impl Running {
     pub fn kill(mut self) -> Output {
         // An error means that it has ended already.
         let _ = self.child.kill();
+        self.end()
+    }
+
+    /// Kills the command and its children with SIGKILL, for a command that hangs.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the process id does not fit its type.
+    pub fn kill_all(self) -> Output {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // An error means that all have ended.
+        let _ = kill_process_group(pid.expect("a process id"), Signal::KILL);
         self.end()
     }
 

@@ -93,7 +93,7 @@ impl CommitInfo {
         Ok(info)
     }
 
-    fn from_commit(id: CommitId, commit: &Commit) -> Self {
+    pub(crate) fn from_commit(id: CommitId, commit: &Commit) -> Self {
         let text = |key: &str| commit.metadata.get(key)?.get::<String>();
         let size = commit
             .metadata

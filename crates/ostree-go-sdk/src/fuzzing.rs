@@ -3,20 +3,25 @@
 //! Errors are fine, panics are bugs.
 
 use crate::arch::Arch;
+use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::golang::index::DownloadIndex;
 use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
+use crate::id::CommitId;
 use crate::object::{Commit, DirHeader, DirTree, dirmeta_mode, parse_archived};
 use crate::oci::image_source::ImageSource;
 use crate::oci::tar::{Entry, LayerQuota, Reader};
 use crate::treefile::Treefile;
+use glib::prelude::*;
 use std::io;
 use std::path::Path;
 
 pub use crate::delta::format::fuzz::delta;
-pub use crate::pull::fuzz::image;
-pub use crate::registry::fuzz::challenge;
+pub use crate::deploy::fuzz::state;
+pub use crate::http::fuzz::http_headers;
+pub use crate::pull::fuzz::{delta_apply, image, summary};
+pub use crate::registry::fuzz::{challenge, credentials};
 pub use crate::sign::fuzz::signature;
 pub use crate::source::fuzz::{rpm, tar, zip};
 
@@ -107,5 +112,33 @@ pub fn place(bytes: &[u8]) {
     let place = ImageSource::parse(&text).map(|place| place.to_string());
     if let Ok(shown) = place {
         assert!(ImageSource::parse(&shown).is_ok(), "{shown}");
+    }
+}
+
+/// Reads the metadata of a commit (`a{sv}`) as `list` and `show` do, and what an overlay makes of it.
+pub fn metadata(bytes: &[u8]) {
+    let bytes = glib::Bytes::from(bytes);
+    let metadata = glib::Variant::from_bytes_with_type(&bytes, glib::VariantTy::VARDICT);
+    let none =
+        glib::Variant::from_bytes_with_type(&glib::Bytes::from(&[]), glib::VariantTy::BYTE_STRING);
+    let related = glib::Variant::array_from_iter_with_type(
+        glib::VariantTy::new("(say)").unwrap_or(glib::VariantTy::VARIANT),
+        std::iter::empty::<glib::Variant>(),
+    );
+    let checksum = || glib::Variant::array_from_fixed_array(&[7_u8; 32]);
+    let commit = glib::Variant::tuple_from_iter([
+        metadata,
+        none,
+        related,
+        "".to_variant(),
+        "".to_variant(),
+        0_u64.to_variant(),
+        checksum(),
+        checksum(),
+    ]);
+    if let Some(commit) = Commit::parse(&commit) {
+        let id = CommitId::from(crate::id::Sha256([7; 32]));
+        let info = CommitInfo::from_commit(id, &commit);
+        let _ = crate::catalog::image_metadata(&[info], Vec::new());
     }
 }

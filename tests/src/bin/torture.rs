@@ -101,7 +101,7 @@ impl Worker {
             report.add(methods::power_cuts(disk, operation, cuts, random));
         }
         if let Some(injector) = injector {
-            let faults = number("TORTURE_FAULTS", 40);
+            let faults = (number("TORTURE_FAULTS", 40), usize::MAX);
             report.add(methods::faults(world, injector, operation, faults, random));
         }
         eprintln!("{}: {} rounds", operation.name(), report.rounds());

@@ -2,6 +2,8 @@
 
 use super::operation::Operation;
 use super::world::World;
+use std::time::Duration;
+
 use super::{Campaign, Ending, Finding, Report};
 use crate::cli::Output;
 use crate::inject::{Calls, Fault, Injector};
@@ -36,6 +38,9 @@ pub const SYSCALLS: &[(&str, &[&str])] = &[
     ("clone3", &["EAGAIN", "ENOMEM"]),
 ];
 
+/// Time after which a run with a fault counts as one that hangs.
+const HANGS: Duration = Duration::from_secs(60);
+
 /// Kills an operation `rounds` times at random moments.
 pub fn kills(world: &World, operation: Operation, rounds: u32, random: &mut Random) -> Report {
     let campaign = Campaign::new(world, operation);
@@ -59,27 +64,35 @@ pub fn kills(world: &World, operation: Operation, rounds: u32, random: &mut Rand
     report
 }
 
-/// Makes system calls of an operation fail: of each name at most `most` positions.
+/// Makes system calls of an operation fail: of each name at most `most` positions, and at most `total` of all names.
 pub fn faults(
     world: &World,
     injector: &Injector,
     operation: Operation,
-    most: usize,
+    (most, total): (usize, usize),
     random: &mut Random,
 ) -> Report {
     let campaign = Campaign::new(world, operation);
     world.restore();
     let names: Vec<_> = SYSCALLS.iter().map(|(name, _)| *name).collect();
     let calls = Calls::of(injector, &names, &world.operation(operation));
-    let mut report = Report::default();
+    let mut all = Vec::new();
     for (name, errors) in SYSCALLS {
         let positions = calls.positions(name);
         let chosen = random.sample(positions.len() as u64, most);
         for (number, index) in chosen.into_iter().enumerate() {
             let index = usize::try_from(index - 1).expect("an index");
-            let fault = Fault::error(name, errors[number % errors.len()], positions[index]);
-            inject(&campaign, injector, &fault, Ending::Exit, &mut report);
+            all.push(Fault::error(
+                name,
+                errors[number % errors.len()],
+                positions[index],
+            ));
         }
+    }
+    let mut report = Report::default();
+    for index in random.sample(all.len() as u64, total) {
+        let index = usize::try_from(index - 1).expect("an index");
+        inject(&campaign, injector, &all[index], Ending::Exit, &mut report);
     }
     report
 }
@@ -118,7 +131,7 @@ fn inject(
     world.restore();
     let command = &mut injector.with(fault, &world.operation(operation));
     let mut running = Running::start(command);
-    let ended = running.ends_within(kill::LIMIT);
+    let ended = running.ends_within(HANGS);
     let method = match ending {
         Ending::Exit => &*fault.syscall,
         Ending::Killed => "killed at",
@@ -129,7 +142,7 @@ fn inject(
         Ending::Killed => format!("killed at {fault}"),
     };
     if !ended {
-        let problem = format!("hangs: {}", super::brief(&running.kill()));
+        let problem = format!("hangs: {}", super::brief(&running.kill_all()));
         report.findings.push(Finding {
             operation,
             disturbance,
@@ -155,7 +168,8 @@ pub fn power_cuts(world: &World, operation: Operation, rounds: u32, random: &mut
 
     world.restore();
     let out = run_within(&mut world.operation(operation), kill::LIMIT);
-    disk.cut_power();
+    disk.shut_down();
+    world.boot_again();
     report.count(operation, "power cut");
     let disturbance = "power cut at the exit".to_owned();
     judge(&campaign, &mut report, disturbance, Ending::Exit, &out);
@@ -163,14 +177,14 @@ pub fn power_cuts(world: &World, operation: Operation, rounds: u32, random: &mut
     for _ in 0..rounds {
         world.restore();
         let micros = u64::try_from(duration.as_micros()).expect("a short time");
-        let delay = std::time::Duration::from_micros(random.below(micros));
+        let delay = Duration::from_micros(random.below(micros));
         let mut running = Running::start(&mut world.operation(operation));
         running.ends_within(delay);
         // A result counts only if it was reported before the cut.
-        let reported = running.ends_within(std::time::Duration::ZERO);
+        let reported = running.ends_within(Duration::ZERO);
         disk.shut_down();
         let out = running.kill();
-        disk.remount_after_shutdown();
+        world.boot_again();
         report.count(operation, "power cut");
         let disturbance = format!("power cut after {delay:?} of {duration:?}");
         let out = if reported { out } else { out.into_killed() };

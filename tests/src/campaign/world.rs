@@ -1,5 +1,6 @@
 //! The state that every operation of a campaign starts from.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,6 +37,8 @@ pub struct World {
     key: String,
     server: FaultyServer,
     _served: TempDir,
+    /// Power cuts since the first state.
+    boots: Cell<u32>,
 }
 
 #[derive(Debug)]
@@ -83,6 +86,7 @@ impl World {
             place,
             gpg,
             _served: served,
+            boots: Cell::new(0),
         };
         world.fill(world._served.path());
         world.save();
@@ -201,6 +205,10 @@ impl World {
             .env("XDG_CACHE_HOME", self.path("home/cache"))
             .env("RUST_BACKTRACE", "1")
             .env("SOURCE_DATE_EPOCH", NOW);
+        if self.boots.get() > 0 {
+            // libostree uses what an interrupted transaction has staged again, but not after another boot.
+            command.env("OSTREE_BOOTID", format!("boot-{}", self.boots.get()));
+        }
         for arg in args.split_whitespace() {
             match arg {
                 "KEY" => command.arg(&self.key),
@@ -224,6 +232,17 @@ impl World {
         }
     }
 
+    /// Mounts the disk again after its file system was shut down, as another boot of the machine would.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the world is on no disk, or a process keeps a file on it open.
+    pub fn boot_again(&self) {
+        let disk = self.disk().expect("a world on a disk");
+        disk.remount_after_shutdown();
+        self.boots.set(self.boots.get() + 1);
+    }
+
     fn save(&self) {
         match &self.place {
             Place::Folder(folder) => copy(&self.place.work(), &folder.path().join("saved")),
@@ -237,6 +256,7 @@ impl World {
     ///
     /// Panics when a process still uses the disk.
     pub fn restore(&self) {
+        self.boots.set(0);
         match &self.place {
             Place::Folder(folder) => {
                 let work = self.place.work();

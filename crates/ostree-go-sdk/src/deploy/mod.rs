@@ -48,6 +48,8 @@ mod clean;
 mod error;
 mod fetch;
 mod folder;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod gc;
 mod install;
 mod local;

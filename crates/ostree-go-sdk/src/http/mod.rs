@@ -4,6 +4,8 @@ mod body;
 mod download;
 mod error;
 mod fetch;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod pace;
 mod send;
 #[cfg(test)]

@@ -276,7 +276,7 @@ fn same(found: Sha256, expected: Sha256) -> Result<(), Rejected> {
     Err(Rejected::Content(problem))
 }
 
-fn file(made: FileObject<'_>) -> (AnyHeader, Content) {
+pub(super) fn file(made: FileObject<'_>) -> (AnyHeader, Content) {
     let (target, content) = match made.content {
         Made::Regular(bytes) => (String::new(), Content::Memory(bytes)),
         Made::Symlink(target) => (target.to_owned(), Vec::new().into()),

@@ -14,6 +14,8 @@ mod delta;
 mod error;
 mod execute;
 mod fetchers;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod image;
 mod libostree;
 mod limits;
@@ -21,9 +23,6 @@ mod message;
 mod preflight;
 mod server;
 mod sweep;
-
-#[cfg(feature = "fuzzing")]
-pub(crate) use image::fuzz;
 
 pub use error::PullError;
 pub use preflight::{Download, PlannedRef, Preflight};

@@ -1,11 +1,18 @@
-//! What the fuzz target `challenge` does.
+//! Entry points of the fuzz targets `challenge` and `credentials`.
 
-use super::auth::{Challenge, token_url};
+use super::auth::{Challenge, RegistryAuth, token_url};
+use super::helper::Answer;
 
-/// Reads what a registry asks for, and makes the address of its token.
+/// Parses a `WWW-Authenticate` header and builds the URL of the token.
 pub fn challenge(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Some(Challenge::Bearer { realm, service }) = Challenge::parse(&text) {
         let _ = token_url(&realm, service.as_deref(), "repository:acme/go-sdk:pull");
     }
+}
+
+/// Parses the output of a credential helper, and credentials in base64.
+pub fn credentials(bytes: &[u8]) {
+    let _ = serde_json::from_slice::<Answer>(bytes).map(Answer::auth);
+    let _ = RegistryAuth::from_encoded(&String::from_utf8_lossy(bytes));
 }

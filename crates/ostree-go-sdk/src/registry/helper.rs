@@ -51,7 +51,7 @@ impl CredentialError {
 /// An answer that is one.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+pub(super) struct Answer {
     username: String,
     secret: String,
 }
@@ -91,7 +91,7 @@ impl RegistryAuth {
 }
 
 impl Answer {
-    fn auth(self) -> Option<RegistryAuth> {
+    pub(super) fn auth(self) -> Option<RegistryAuth> {
         let (user, secret) = (self.username, self.secret);
         match user.as_str() {
             "" => None,

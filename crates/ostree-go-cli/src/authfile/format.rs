@@ -1,23 +1,23 @@
-//! Credentials for registries, from the files that podman, buildah, skopeo and docker use.
+//! The format of credentials files.
 //!
 //! Source: `containers-auth.json(5)`, and for `credsStore` the `config.json` of docker.
+//!
+//! The fuzz target `authfile` includes this file: it uses nothing else of this crate.
 
-use crate::error::CliError;
-use crate::settings::Settings;
 use ostree_go_sdk::{ImageReference, RegistryAuth};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
+/// The parts of a credentials file that are used.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AuthFile {
+pub struct AuthFile {
     #[serde(default)]
     auths: BTreeMap<String, Entry>,
-    /// Credential helpers for single registries.
+    /// Credential helpers of single registries.
     #[serde(default)]
     cred_helpers: BTreeMap<String, String>,
-    /// Credential helper for all other registries.
+    /// Credential helper of all other registries.
     #[serde(default)]
     creds_store: String,
 }
@@ -30,54 +30,18 @@ struct Entry {
     identitytoken: String,
 }
 
-/// Finds the credentials for an image: in the named file, or in the first of the default files
-/// that has an entry for it.
-pub fn credentials(
-    settings: &Settings,
-    named: Option<&Path>,
-    image: &ImageReference,
-) -> Result<RegistryAuth, CliError> {
-    let usual;
-    let (files, must_exist): (&[PathBuf], bool) = match named.or(settings.auth_file.as_deref()) {
-        Some(path) => (&[path.to_owned()], true),
-        None => {
-            usual = settings.auth_files();
-            (&usual, false)
-        }
-    };
-    for path in files {
-        let failed = |source| CliError::File {
-            action: "read",
-            path: path.clone(),
-            source,
-        };
-        let text = match std::fs::read(path) {
-            Err(error) if !must_exist && error.kind() == std::io::ErrorKind::NotFound => continue,
-            read => read.map_err(failed)?,
-        };
-        let file: AuthFile = serde_json::from_slice(&text)
-            .map_err(|error| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
-        if let Some((name, server)) = file.helper(image)
-            && let Some(auth) = RegistryAuth::from_helper(name, server)?
-        {
-            return Ok(auth);
-        }
-        if let Some(auth) = file.of(image).map_err(|()| {
-            let problem = format!("the entry for {} is damaged", image.host());
-            failed(std::io::Error::new(
-                std::io::ErrorKind::InvalidData,
-                problem,
-            ))
-        })? {
-            return Ok(auth);
-        }
-    }
-    Ok(RegistryAuth::Anonymous)
-}
-
 impl AuthFile {
-    /// Returns the credential helper for the image's registry, and the server name to pass to it.
-    fn helper<'a>(&'a self, image: &'a ImageReference) -> Option<(&'a str, &'a str)> {
+    /// Parses a file.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error when it is not JSON, or a known key has another type.
+    pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(text)
+    }
+
+    /// Returns the credential helper for the image's registry, and the name under which the helper knows the registry.
+    pub fn helper<'a>(&'a self, image: &'a ImageReference) -> Option<(&'a str, &'a str)> {
         let own = self
             .cred_helpers
             .iter()
@@ -90,9 +54,12 @@ impl AuthFile {
         }
     }
 
-    /// Returns the entry for the image, for the longest matching prefix of its name, or for the
-    /// registry.
-    fn of(&self, image: &ImageReference) -> Result<Option<RegistryAuth>, ()> {
+    /// Returns the credentials of the entry for the image, otherwise for a folder above it, otherwise for the registry.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error when the entry does not hold a name and a password in base64.
+    pub fn of(&self, image: &ImageReference) -> Result<Option<RegistryAuth>, ()> {
         let mut key = format!("{}/{}", image.host(), image.name());
         loop {
             if let Some(entry) = self.auths.get(&key) {
@@ -103,7 +70,7 @@ impl AuthFile {
                 None => break,
             }
         }
-        // Older files have URLs as keys.
+        // Older files have whole addresses.
         let old = self.auths.iter().find(|(key, _)| {
             let host = host_of(key);
             key.contains("://") && (host == image.host() || is_hub(host) && is_hub(image.host()))
@@ -112,10 +79,10 @@ impl AuthFile {
     }
 }
 
-/// The key that docker uses for its own registry.
+/// The key of Docker Hub in credentials files.
 const HUB: &str = "https://index.docker.io/v1/";
 
-/// Returns the host in a registry's name or URL.
+/// Returns the host in a registry's name or address.
 fn host_of(key: &str) -> &str {
     let host = key.split_once("://").map_or(key, |(_, rest)| rest);
     host.split('/').next().unwrap_or(host)
@@ -126,7 +93,7 @@ fn is_hub(host: &str) -> bool {
 }
 
 impl Entry {
-    /// Returns `None` if a credential helper has the credentials.
+    /// Returns `None` where the entry is empty because a helper has the credentials.
     fn auth(&self) -> Result<Option<RegistryAuth>, ()> {
         if !self.identitytoken.is_empty() {
             let token = self.identitytoken.clone();
@@ -144,7 +111,7 @@ mod tests {
     use super::*;
 
     fn found(file: &str, image: &str) -> String {
-        let file: AuthFile = serde_json::from_str(file).unwrap();
+        let file = AuthFile::parse(file.as_bytes()).unwrap();
         format!("{:?}", file.of(&image.parse().unwrap()))
     }
 
@@ -174,7 +141,7 @@ mod tests {
     #[test]
     fn a_registrys_own_helper_comes_before_that_of_all() {
         let asked = |file: &str, image: &str| {
-            let file: AuthFile = serde_json::from_str(file).unwrap();
+            let file = AuthFile::parse(file.as_bytes()).unwrap();
             let image = image.parse().unwrap();
             file.helper(&image)
                 .map(|(name, server)| format!("{name} {server}"))

@@ -1,0 +1,22 @@
+//! Entry point of the fuzz target `http_headers`.
+
+use super::download::{content_length, content_range, validator};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Parses the headers of an answer: one `Name: value` a line.
+pub fn http_headers(bytes: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(&line[..colon]),
+            HeaderValue::from_bytes(line[colon + 1..].trim_ascii()),
+        ) {
+            headers.append(name, value);
+        }
+    }
+    let _ = (content_length(&headers), validator(&headers));
+    let _ = content_range(&headers);
+}

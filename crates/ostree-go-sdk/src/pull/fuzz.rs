@@ -1,0 +1,132 @@
+//! Entry points of the fuzz targets `delta_apply`, `image` and `summary`.
+
+use super::arrive::{self, Receiver};
+use super::bounds::Bounds;
+use super::server::Summary;
+use crate::delta::format::{
+    DeltaFormatError, Object, ObjectKey, Part, PartHeader, Superblock, apply, unwrap_signed,
+};
+use crate::id::{FileId, Sha256};
+use crate::object::FileHasher;
+use crate::progress::{NoProgress, Progress};
+use crate::repo::{Repo, RepoMode};
+use sha2::Digest;
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+pub use super::image::fuzz::image;
+
+/// Largest part, in bytes, so that a run takes no time.
+const LIMIT: u64 = 1 << 20;
+
+/// Parses a summary.
+pub fn summary(bytes: &[u8]) {
+    let _ = Summary::parse(bytes);
+}
+
+thread_local! {
+    static REPO: Option<(TempDir, Repo)> = {
+        let folder = tempfile::tempdir().ok();
+        folder.and_then(|folder| {
+            let repo = Repo::create(folder.path().join("repo"), RepoMode::BareUser).ok()?;
+            Some((folder, repo))
+        })
+    };
+}
+
+/// Applies a part of a static delta to a repository, and asserts that no more bytes of files are written than the commit allows.
+///
+/// The input is the length of the superblock (two bytes, little-endian), the superblock, and a part. The names of the objects are
+/// replaced by the right ones: checksums that do not match would end nearly every run before anything is written.
+pub fn delta_apply(bytes: &[u8]) {
+    let Some((length, bytes)) = bytes.split_first_chunk::<2>() else {
+        return;
+    };
+    let middle = usize::from(u16::from_le_bytes(*length)).min(bytes.len());
+    let (superblock, part) = bytes.split_at(middle);
+    let superblock = unwrap_signed(superblock).and_then(|(inner, _)| Superblock::read(&inner));
+    let Some((made, header)) = superblock
+        .ok()
+        .and_then(|superblock| renamed(superblock.parts.first()?, part))
+    else {
+        return;
+    };
+    REPO.with(|shared| {
+        let Some((_, repo)) = shared else { return };
+        // Less than there is, just enough, and plenty.
+        for allowed in [made / 2, made, LIMIT] {
+            let written = receive(repo, &header, part, allowed).unwrap_or(0);
+            assert!(
+                written <= allowed,
+                "{written} bytes were written, {allowed} are allowed"
+            );
+        }
+    });
+}
+
+/// Returns how many bytes of files a part makes, and its header with the right names of its objects.
+fn renamed(header: &PartHeader, bytes: &[u8]) -> Option<(u64, PartHeader)> {
+    let part = Part::read(bytes, LIMIT).ok()?;
+    let (mut objects, mut made) = (Vec::new(), 0_u64);
+    let mut sink = |key: &ObjectKey, object: Object<'_>| {
+        let checksum = match object {
+            Object::Metadata(bytes) => Sha256(sha2::Sha256::digest(bytes).into()),
+            Object::File(file) => {
+                let (header, content) = arrive::file(file);
+                made += content.len();
+                let mut hasher = match header.ours() {
+                    Some(ours) => FileHasher::new(&ours),
+                    None => FileHasher::framed(&header.framed()),
+                };
+                let read = content.for_each(|bytes| {
+                    hasher.update(bytes);
+                    Ok(())
+                });
+                read.map_err(|_| DeltaFormatError::TooLarge { limit: LIMIT })?;
+                Sha256(*hasher.finish().as_bytes())
+            }
+        };
+        let kind = key.kind;
+        objects.push(ObjectKey { kind, checksum });
+        Ok(())
+    };
+    let source = |_: FileId| Err::<&[u8], _>(DeltaFormatError::TooLarge { limit: LIMIT });
+    apply(&part, &header.objects, LIMIT, source, &mut sink).ok()?;
+    let header = PartHeader {
+        checksum: Sha256(sha2::Sha256::digest(bytes).into()),
+        size: bytes.len() as u64,
+        uncompressed: header.uncompressed.min(LIMIT),
+        objects,
+    };
+    Some((made, header))
+}
+
+/// Receives a part into a transaction that is aborted, and returns how many bytes of files it wrote.
+fn receive(repo: &Repo, header: &PartHeader, part: &[u8], allowed: u64) -> Option<u64> {
+    let progress: Arc<dyn Progress> = Arc::new(NoProgress);
+    let bounds = Bounds::new([Some(allowed)], &progress);
+    let transaction = repo.begin().ok()?;
+    let mut receiver = Receiver::several(&transaction, &bounds, 1).pop()?;
+    // An error is an expected result.
+    let _ = receiver.part(header, &mut part.to_vec().into());
+    drop(receiver);
+    Some(files(&repo.path().join("tmp")) + files(&repo.path().join("objects")))
+}
+
+/// Adds up the sizes of the file objects below a folder.
+fn files(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| {
+            let path = entry.path();
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => files(&path),
+                Ok(metadata) if path.extension().is_some_and(|kind| kind == "file") => {
+                    metadata.len()
+                }
+                _ => 0,
+            }
+        })
+        .sum()
+}

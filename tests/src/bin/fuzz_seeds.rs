@@ -1,0 +1,168 @@
+//! Writes the seed corpora of the fuzz targets into `fuzz/seeds`: valid inputs, made of toy SDKs by the command itself.
+//!
+//! Run by `make seeds`, after a format has changed or a target was added.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ostree_go_sdk::{Arch, glib};
+use ostree_go_tests::cli::workspace;
+use ostree_go_tests::host::Host;
+use ostree_go_tests::pull_fixture::files;
+use ostree_go_tests::toy::Toy;
+
+/// Inputs that are written by hand: target, name, text.
+const TEXTS: &[(&str, &str, &str)] = &[
+    (
+        "authfile",
+        "podman",
+        r#"{"auths": {"registry.example": {"auth": "dXNlcjpwYXNzd29yZA=="}, "registry.example/team": {"identitytoken": "t"}}}"#,
+    ),
+    (
+        "authfile",
+        "docker",
+        r#"{"auths": {"https://index.docker.io/v1/": {}}, "credHelpers": {"registry.example": "ecr"}, "credsStore": "pass"}"#,
+    ),
+    (
+        "credentials",
+        "helper",
+        r#"{"ServerURL": "registry.example", "Username": "user", "Secret": "password"}"#,
+    ),
+    (
+        "credentials",
+        "token",
+        r#"{"Username": "<token>", "Secret": "t"}"#,
+    ),
+    ("credentials", "encoded", "dXNlcjpwYXNzd29yZA=="),
+    (
+        "http_headers",
+        "partial",
+        "Content-Range: bytes 5-9/10\nContent-Length: 5\nETag: \"v1\"\n",
+    ),
+    (
+        "http_headers",
+        "busy",
+        "Retry-After: 120\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\nLast-Modified: Wed, 21 Oct 2026 07:28:00 GMT\nETag: W/\"1\"\n",
+    ),
+    (
+        "http_headers",
+        "unauthorized",
+        "WWW-Authenticate: Bearer realm=\"https://auth.example/token\",service=\"registry.example\"\n",
+    ),
+    (
+        "challenge",
+        "bearer",
+        r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a:pull""#,
+    ),
+    ("challenge", "basic", r#"Basic realm="registry""#),
+    (
+        "version_file",
+        "toy",
+        "go1.99.1\ntime 2026-01-02T03:04:05Z\n",
+    ),
+    ("proxy", "list", "https://proxy.golang.org,direct|off"),
+    ("tree_path", "link", "usr/bin/go../lib/go"),
+    (
+        "place",
+        "registry",
+        "docker://registry.example/team/go-sdk:1",
+    ),
+    ("place", "layout", "oci:/var/lib/image:tag"),
+];
+
+fn main() {
+    let seeds = Seeds(workspace().join("fuzz/seeds"));
+    let _ = fs::remove_dir_all(&seeds.0);
+    for (target, name, text) in TEXTS {
+        seeds.write(target, name, text.as_bytes());
+    }
+    seeds.archives();
+    seeds.repository();
+}
+
+struct Seeds(PathBuf);
+
+impl Seeds {
+    fn write(&self, target: &str, name: &str, bytes: &[u8]) {
+        let folder = self.0.join(target);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(name), bytes).expect("a seed");
+    }
+
+    fn archives(&self) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("archive");
+        let toy = Toy::new(Arch::X86_64);
+        toy.tar_gz(&path);
+        self.write("tar", "toy", &read(&path));
+        toy.zip(&path);
+        self.write("zip", "toy", &read(&path));
+        toy.module_zip(&path);
+        self.write("zip", "module", &read(&path));
+    }
+
+    /// What the command writes: a repository with a summary and a delta, a root, and an image.
+    fn repository(&self) {
+        let host = Host::new();
+        host.release("1.99.1", 100);
+        let treefile = String::from_utf8(read(&host.sandbox.path("go.yaml"))).expect("UTF-8");
+        let folder = format!("{}/", workspace().join("treefiles").display());
+        self.write("treefile", "toy", treefile.replace(&folder, "").as_bytes());
+        host.run(["publish"]).ok();
+        host.install("1.99").ok();
+        host.run(["export", "oci", "1.99.1", "oci:image"]).ok();
+        let repo = host.sandbox.repo();
+        self.write("summary", "toy", &read(&repo.join("summary")));
+        let state = host.root().join("state.json");
+        let state = String::from_utf8(read(&state)).expect("UTF-8");
+        let state = state.replace(repo.to_str().expect("UTF-8"), "/srv/repo");
+        self.write("state", "toy", state.as_bytes());
+        self.write(
+            "image",
+            "index",
+            &read(&host.sandbox.path("image/index.json")),
+        );
+        for path in files(&host.sandbox.path("image/blobs")) {
+            let blob = read(&path);
+            if blob.starts_with(b"{") && blob.windows(8).any(|part| part == b"\"layers\"") {
+                self.write("image", "manifest", &blob);
+            }
+        }
+        for path in files(&repo.join("objects")) {
+            let kind = path.extension().expect("a kind").to_str().expect("UTF-8");
+            let object = read(&path);
+            if kind == "commit" {
+                // The first member of `(a{sv}aya(say)sstayay)`.
+                let ty = glib::VariantTy::new("(a{sv}aya(say)sstayay)").expect("a type");
+                let commit = glib::Variant::from_bytes_with_type(&glib::Bytes::from(&object), ty);
+                let metadata = commit.child_value(0);
+                let size = metadata.size();
+                self.write("metadata", &format!("{size}"), metadata.data());
+            }
+            // One of each kind is enough: the next overwrites it.
+            self.write("object", kind, &object);
+        }
+        for path in files(&repo.join("deltas")) {
+            if path.ends_with("superblock") {
+                let part = path.with_file_name("0");
+                if part.exists() {
+                    self.delta(&read(&path), &read(&part));
+                }
+            }
+        }
+    }
+
+    /// The input of both targets of deltas: the length of the superblock, the superblock, a part.
+    fn delta(&self, superblock: &[u8], part: &[u8]) {
+        let Ok(length) = u16::try_from(superblock.len()) else {
+            return;
+        };
+        let input = [&length.to_le_bytes(), superblock, part].concat();
+        self.write("delta", "toy", &input);
+        self.write("delta_apply", "toy", &input);
+    }
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
