@@ -280,7 +280,7 @@ impl RegistryFixture {
             let hex = word.trim_end_matches(|c| !is_hex(c));
             masked.push_str(match hex.len() {
                 64 => "SUM",
-                16 => "KEY",
+                16 | 40 => "KEY",
                 _ => hex,
             });
             masked.push_str(&word[hex.len()..]);

@@ -89,7 +89,9 @@ pub fn leftovers(repo: &Path) -> Vec<String> {
                 .to_string_lossy()
                 .into_owned()
         })
-        .filter(|name| name != "cache")
+        .filter(|name| !["cache", ".ostree-go-pull.lock"].contains(&name.as_str()))
+        // A ref that was being written; libostree removes the file a day later.
+        .filter(|name| !name.starts_with("ostree-go-ref-"))
         .collect()
 }
 

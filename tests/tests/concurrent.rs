@@ -166,7 +166,10 @@ impl Waiting {
         let mut stderr = BufReader::new(child.stderr.take().expect("its stderr"));
         let mut line = String::new();
         stderr.read_line(&mut line).expect("a line");
-        assert!(line.starts_with("waiting for another process to release"), "{line}");
+        assert!(
+            line.starts_with("waiting for another process to release"),
+            "{line}"
+        );
         Self { child, stderr }
     }
 

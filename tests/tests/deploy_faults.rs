@@ -85,7 +85,8 @@ fn nothing_but_a_collection_waits_for_a_silent_server() {
     // Whoever is killed protects nothing any more.
     let out = gc.wait(LIMIT).ok();
     assert!(
-        out.stderr.starts_with("waiting for another process to release"),
+        out.stderr
+            .starts_with("waiting for another process to release"),
         "{}",
         out.stderr
     );

@@ -272,7 +272,7 @@ fn a_truncated_state_changes_nothing() {
             assert!(out.stderr.contains("cannot read the state in"), "{out}");
             assert!(
                 out.stderr
-                    .contains("hint: put back a copy, or move the file away"),
+                    .contains("hint: restore a backup, or move the file away"),
                 "{out}"
             );
         }

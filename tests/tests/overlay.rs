@@ -406,9 +406,16 @@ fn files_of_the_base_are_not_read() {
         .output()
         .unwrap();
     let object = String::from_utf8(find.stdout).unwrap();
-    fs::remove_file(object.trim()).unwrap();
+    let object = object.trim();
+    fs::write(object, "damaged").unwrap();
     ostree(&sandbox.repo(), ["refs", "--delete", NEW]);
     assert_eq!(overlay(&sandbox, &["--no-parent"]), first);
+
+    // A base that lacks an object is refused: the result would lack it as well.
+    fs::remove_file(object).unwrap();
+    ostree(&sandbox.repo(), ["refs", "--delete", NEW]);
+    let out = sandbox.run(["overlay", BASE, SDK, "--ref", NEW]).exits(1);
+    assert!(out.stderr.contains("is incomplete in repository"), "{out}");
 }
 
 #[test]

@@ -100,11 +100,11 @@ fn signing_and_verifying() {
     3 mismatch
     error: commit [sha256] has no valid signature by a trusted key: gpg [key] made by an unknown key
     ");
-    assert_snapshot!(said("verify go-sdk/x86_64/1.99.1 --remote acme"), @r#"
+    assert_snapshot!(said("verify go-sdk/x86_64/1.99.1 --remote acme"), @"
     1 not-found
-    error: cannot check the signatures of [sha256] in repository [dir]/repo
-      Remote "acme" not found
-    "#);
+    error: no remote `acme` in repository [dir]/repo
+    hint: add one with `ostree-go remote add`
+    ");
 }
 
 #[test]

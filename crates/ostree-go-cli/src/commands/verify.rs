@@ -3,7 +3,9 @@ use crate::error::CliError;
 use crate::output::{count, table, time};
 use crate::progress::Terminal;
 use clap::ArgGroup;
-use ostree_go_sdk::{HttpClient, Signature, TrustedKeys, Upstream, UpstreamProof, verify};
+use ostree_go_sdk::{
+    HttpClient, Repo, Signature, TrustedKeys, Upstream, UpstreamProof, remote, verify,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,10 +68,10 @@ pub fn ed25519_keys(path: &Path) -> Result<Vec<String>, CliError> {
 }
 
 impl KeyArgs {
-    fn trusted(&self) -> Result<Option<TrustedKeys>, CliError> {
+    fn trusted(&self, repo: &Repo) -> Result<Option<TrustedKeys>, CliError> {
         Ok(match (&self.gpg_keys, &self.remote, &self.ed25519_keys) {
             (Some(file), _, _) => Some(TrustedKeys::GpgFile(file.clone())),
-            (_, Some(remote), _) => Some(TrustedKeys::Remote(remote.clone())),
+            (_, Some(remote), _) => Some(TrustedKeys::Remote(remote::get(repo, remote)?.name)),
             (_, _, Some(path)) => Some(TrustedKeys::Ed25519(ed25519_keys(path)?)),
             (None, None, None) => None,
         })
@@ -81,7 +83,7 @@ pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<ExitCode, CliErro
     let commit = resolve(&repo, &args.rev)?;
     let signatures = args
         .keys
-        .trusted()?
+        .trusted(&repo)?
         .map(|keys| verify(&repo, commit, &keys))
         .transpose()?;
     let proof = args

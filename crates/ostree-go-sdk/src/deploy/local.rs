@@ -47,6 +47,7 @@ pub(super) fn import(
     options.insert("depth", 0);
     ffi::pull_with_options(repo.as_ostree(), &url, &options.end(), None, None)
         .map_err(|error| repo.failed(&format!("copy {name} from {url}"), error))?;
+    repo.unmark_repaired()?;
     Ok(proven(commit, url, signatures, keys.is_none(), now))
 }
 

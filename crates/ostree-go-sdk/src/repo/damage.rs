@@ -29,29 +29,50 @@ impl Repo {
         self.delete_marked(&Objects::of(self)?, &damaged.collect())
     }
 
-    /// Deletes the damaged objects of a commit that is marked as damaged, in the same way: whoever
-    /// writes objects leaves those that are there. Reads every object of the commit.
+    /// Deletes the damaged objects of a commit that lacks objects, in the same way, because writers
+    /// keep objects that are there. Reads the directories of the commit, and all of its objects if
+    /// it is marked as damaged.
     ///
     /// # Errors
     /// When a commit cannot be marked, or an object not be deleted.
     pub(crate) fn clear_damage(&self, id: CommitId) -> Result<(), RepoError> {
-        let marked = self.partial(id)? == Some(Partial::Damaged);
-        if !marked || !self.has_commit(id)? || self.is_damaged(id)? {
+        if !self.has_commit(id)? || self.is_damaged(id)? {
             return Ok(());
         }
+        let reads_files = self.partial(id)? == Some(Partial::Damaged);
         let objects = Objects::of(self)?;
         let (mut seen, mut damaged) = (HashSet::new(), HashSet::new());
         objects.walk(id, &mut |object| {
             if !seen.insert(object) {
                 return Ok(Next::Skip);
             }
-            if objects.is_intact(object) {
+            let is_read = reads_files || object.kind != ObjectKind::File;
+            if !is_read || !objects.has(object)? || objects.is_intact(object) {
                 return Ok(Next::Enter);
             }
             damaged.insert(object);
             Ok(Next::Skip)
         })?;
         self.delete_marked(&objects, &damaged)
+    }
+
+    /// Removes the marks of commits that are marked as damaged and are whole now: an object that
+    /// several commits share may have been fetched again for one of them. Reads every object of
+    /// such commits.
+    ///
+    /// # Errors
+    /// When an object cannot be read, or a mark cannot be removed.
+    pub(crate) fn unmark_repaired(&self) -> Result<(), RepoError> {
+        let complete = Completeness::of(self)?;
+        let mut repaired = Vec::new();
+        for id in self.marked_partial()? {
+            if self.partial(id)? == Some(Partial::Damaged)
+                && complete.has_all_marked(id, Partial::Damaged)?
+            {
+                repaired.push(id);
+            }
+        }
+        self.unmark_partial(repaired)
     }
 
     /// Marks the commits that need one of the objects, and deletes these.

@@ -8,9 +8,11 @@ use super::{Repo, RepoError};
 use crate::failpoint;
 use crate::fs::atomic;
 use crate::id::{CommitId, RefName};
+use rustix::fs::AtFlags;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A ref, and the commit that it is to name.
@@ -86,7 +88,7 @@ impl Repo {
         }
         match recorded.as_slice() {
             [] => return Ok(()),
-            [one] => return self.move_ref(&one.moved),
+            [_] => return self.move_all(&recorded),
             all => self.record(all)?,
         }
         failpoint::hit("refs.recorded");
@@ -171,22 +173,56 @@ impl Repo {
     }
 
     fn set(&self, moved: &RefMove) -> Result<(), RepoError> {
-        let commit = moved.to.map(|commit| commit.to_string());
-        let (remote, name) = (moved.remote.as_deref(), moved.name.as_str());
-        let none = gio::Cancellable::NONE;
-        let set = self
-            .inner
-            .set_ref_immediate(remote, name, commit.as_deref(), none);
-        set.map_err(|source| {
-            let action = match moved.to {
-                Some(_) => "move",
-                None => "remove",
-            };
-            self.failed(&format!("{action} ref {}", moved.refspec()), source)
-        })
+        match moved.to {
+            Some(commit) => {
+                let path = self.path.join(moved.path());
+                self.write_ref(&path, commit)
+                    .map_err(|source| RepoError::Io {
+                        action: "write ref",
+                        path,
+                        source,
+                    })
+            }
+            None => {
+                let (remote, name) = (moved.remote.as_deref(), moved.name.as_str());
+                let none = gio::Cancellable::NONE;
+                let removed = self.inner.set_ref_immediate(remote, name, None, none);
+                removed.map_err(|source| {
+                    self.failed(&format!("remove ref {}", moved.refspec()), source)
+                })
+            }
+        }
     }
 
-    /// Makes the names of refs durable. libostree syncs the files, and not their folders.
+    /// Replaces the file of a ref by one rename, from the repository's `tmp/`: libostree's own call
+    /// has its temporary file beside the ref, where it is listed as another ref after a kill. What
+    /// a kill leaves in `tmp/` is removed by libostree, a day later, when a transaction begins.
+    fn write_ref(&self, path: &Path, commit: CommitId) -> io::Result<()> {
+        fs::create_dir_all(atomic::folder_of(path))?;
+        let mut file = tempfile::Builder::new()
+            .prefix("ostree-go-ref-")
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(self.path.join("tmp"))?;
+        // Source: `_ostree_repo_write_ref`.
+        writeln!(file, "{commit}")?;
+        if self.syncs() {
+            file.as_file().sync_all()?;
+        }
+        file.persist(path)?;
+        // Programs that watch a repository see that it has changed (`_ostree_repo_update_mtime`).
+        let now = rustix::fs::Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_NOW,
+        };
+        let times = rustix::fs::Timestamps {
+            last_access: now,
+            last_modification: now,
+        };
+        rustix::fs::utimensat(rustix::fs::CWD, &self.path, &times, AtFlags::empty())?;
+        Ok(())
+    }
+
+    /// Makes the names of refs durable. Their files are synced before.
     fn sync_refs<'m>(&self, moves: impl IntoIterator<Item = &'m RefMove>) -> Result<(), RepoError> {
         if !self.syncs() {
             return Ok(());

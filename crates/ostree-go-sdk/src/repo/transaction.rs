@@ -159,7 +159,7 @@ impl<'r> Transaction<'r> {
     ///    their folders. In a new repository whole folders of objects are moved before, after a
     ///    sync of their own.
     /// 3. The marks are removed, durably. A mark that a commit had before is removed if all that
-    ///    the commit is made of is there.
+    ///    the commit is made of is there, and so are marks of damage that the objects repair.
     /// 4. The refs move, in the order in which they were set, [all or none](Repo::move_refs);
     ///    libostree's own transaction would move them in no order.
     ///
@@ -180,6 +180,7 @@ impl<'r> Transaction<'r> {
         if !self.partial.get() {
             marks.remove()?;
         }
+        repo.unmark_repaired()?;
         failpoint::hit("transaction.unmarked");
         repo.move_refs(&self.refs.take())
     }
