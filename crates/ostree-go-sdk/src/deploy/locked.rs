@@ -287,7 +287,7 @@ impl<'r> LockedRoot<'r> {
         Ok((version, arch))
     }
 
-    /// Removes a deployment. Its objects go with the next [`LockedRoot::gc`].
+    /// Removes a deployment. Its objects go with the next [`Root::gc`].
     ///
     /// # Errors
     /// When it is not there, or is active and `allow_active` is not set.
@@ -319,7 +319,7 @@ impl<'r> LockedRoot<'r> {
         Ok(deployment)
     }
 
-    /// Keeps a deployment from being removed by [`LockedRoot::gc`], or no longer.
+    /// Keeps a deployment from being removed by [`Root::gc`], or no longer.
     ///
     /// # Errors
     /// When it is not there, or the state cannot be written.

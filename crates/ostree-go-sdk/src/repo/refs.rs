@@ -114,6 +114,8 @@ impl Repo {
     /// with the lock held.
     pub(super) fn finish_moves(&self) -> Result<(), RepoError> {
         let path = self.record_path();
+        // A process that was killed while it wrote a record has moved nothing.
+        let _ = fs::remove_file(self.new_record_path());
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             text => text.map_err(|source| RepoError::Io {
@@ -257,11 +259,16 @@ impl Repo {
         self.state().join("ostree-go.refs")
     }
 
+    /// The path of a record while it is written.
+    fn new_record_path(&self) -> PathBuf {
+        self.record_path().with_extension("refs.new")
+    }
+
     fn record(&self, recorded: &[Recorded]) -> Result<(), RepoError> {
         let path = self.record_path();
         // Written with the lock held, so that the name is free, but for what a killed process
         // has left.
-        let new = path.with_extension("refs.new");
+        let new = self.new_record_path();
         let write = || {
             fs::create_dir_all(self.state())?;
             let mut file = File::create(&new)?;
