@@ -160,7 +160,7 @@ fn a_prune_that_is_killed_at_random_leaves_no_torn_commit() {
         mirror.restore();
         mirror.sandbox.ostree_go(PRUNE)
     };
-    kill::rounds(8, &mut Random::new(), prune, |round| {
+    kill::rounds(8, &mut Random::from_environment_or(6), prune, |round| {
         mirror.assert_heals(&format!("{round:?}"));
     });
 }
@@ -264,7 +264,7 @@ fn a_compose_that_meets_an_error_moves_all_refs_or_none() {
     sandbox.treefile("1.99.2", &lines);
     let calls = Calls::of(&injector, &CALLS, &compose());
     let after = State::of(&sandbox.repo());
-    let mut random = Random::new();
+    let mut random = Random::from_environment_or(6);
     let mut failed = 0;
     for (syscall, positions) in calls.iter() {
         let last = u64::try_from(positions.len()).expect("a small number");
