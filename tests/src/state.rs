@@ -94,8 +94,10 @@ pub fn leftovers(repo: &Path) -> Vec<String> {
                 .into_owned()
         })
         .filter(|name| !["cache", ".ostree-go-pull.lock"].contains(&name.as_str()))
-        // A ref that was being written; libostree removes the file a day later.
+        // A ref that was being written, and the empty lock file of a staging folder that could not be deleted; libostree removes
+        // both a day later.
         .filter(|name| !name.starts_with("ostree-go-ref-"))
+        .filter(|name| !(name.starts_with("staging-") && name.ends_with("-lock")))
         .collect()
 }
 
