@@ -4,8 +4,8 @@
 //! The generated bindings ignore what a call returns and look at its `GError` alone. libostree
 //! 2022.7 and later return `FALSE` without an error in three places: `mark_commit_partial_reason`
 //! and `commit_transaction` pass no error on when a file cannot be removed
-//! (`ostree-repo-commit.c`), and `reload_config` does when `core.collection-id` cannot be parsed
-//! (`ostree-repo.c`). The binding then reports success, with outputs that were never set. Every
+//! (`ostree-repo-commit.c`), and `reload_config` passes none on for `core.collection-id`
+//! (`ostree-repo.c`); no input that reaches the last one is known. The binding then reports success, with outputs that were never set. Every
 //! function of libostree that this library uses and that calls one of the three is wrapped here;
 //! all others set an error whenever they return `FALSE`.
 

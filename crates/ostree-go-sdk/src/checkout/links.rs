@@ -100,7 +100,7 @@ struct Linker {
     path: PathBuf,
     objects: Arc<OwnedFd>,
     xattr: [u8; METADATA_SIZE],
-    /// Whether write permissions are removed.
+    /// True if write permissions are removed.
     sealed: bool,
 }
 

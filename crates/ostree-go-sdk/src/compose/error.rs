@@ -43,7 +43,7 @@ pub enum ComposeError {
         /// The commit.
         commit: CommitId,
     },
-    /// What was to be promoted is not complete.
+    /// The commit to promote is not complete.
     #[error("commit {commit} is incomplete in repository {}", path.display())]
     Partial {
         /// The commit.

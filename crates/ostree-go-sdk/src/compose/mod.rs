@@ -189,7 +189,7 @@ impl Compose {
     setters! {
         /// The time of channel commits. Default: [`SystemClock`].
         clock;
-        /// Who hears what happens. Default: [`NoProgress`].
+        /// Receives progress events. Default: [`NoProgress`].
         progress;
     }
 

@@ -50,7 +50,7 @@ impl Promote {
         sign_with;
         /// The time of the commit. Default: [`SystemClock`].
         clock;
-        /// Who hears that another process is waited for. Default: [`NoProgress`].
+        /// Receives an event while another process is waited for. Default: [`NoProgress`].
         progress;
     }
 

@@ -37,7 +37,7 @@ const NAMES: [&str; 8] = [
     "state.json",
 ];
 
-/// What a folder is, as far as it may be used as a root.
+/// The state of a folder, as far as it may be used as a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// It has a marker.

@@ -72,7 +72,7 @@ impl Install {
         self
     }
 
-    /// Whether to make the last SDK the active one, if it is for this machine. Default: yes.
+    /// Makes the last SDK the active one, if it is for this machine. Default: yes.
     #[must_use]
     pub fn activate(mut self, activate: bool) -> Self {
         self.activate = activate;
@@ -93,7 +93,7 @@ impl Install {
         self
     }
 
-    /// How requests are made. Default: [`HttpOptions::new`].
+    /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
     #[must_use]
     pub fn http(mut self, options: HttpOptions) -> Self {
         self.http = options;
@@ -171,7 +171,7 @@ pub struct InstallPlan {
 pub struct Installed {
     /// The deployments, in the order they were asked for.
     pub deployed: Vec<Deployed>,
-    /// Whether one of them became the active one, which it was not before.
+    /// True if one of them became the active one and was not before.
     pub activated: bool,
     /// The deployment that is active now, read back from the link that decides it.
     pub active: Option<Deployment>,

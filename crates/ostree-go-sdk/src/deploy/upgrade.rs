@@ -68,7 +68,7 @@ impl Upgrade {
         self
     }
 
-    /// Whether to upgrade every channel that something is deployed from. Default: no.
+    /// Upgrades every channel that something is deployed from. Default: no.
     #[must_use]
     pub fn all(mut self, all: bool) -> Self {
         self.all = all;
@@ -97,7 +97,7 @@ impl Upgrade {
         self
     }
 
-    /// How requests are made. Default: [`HttpOptions::new`].
+    /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
     #[must_use]
     pub fn http(mut self, options: HttpOptions) -> Self {
         self.http = options;

@@ -125,7 +125,7 @@ impl Publish {
     setters! {
         /// The time that the page and new deltas say. Default: [`SystemClock`].
         clock;
-        /// Who hears what happens. Default: [`NoProgress`].
+        /// Receives progress events. Default: [`NoProgress`].
         progress;
     }
 

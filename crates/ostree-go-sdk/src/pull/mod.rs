@@ -251,7 +251,7 @@ impl Pull {
     setters! {
         /// The time that a [proof](crate::Proof) bears. Default: [`SystemClock`].
         clock;
-        /// Who hears what happens. Default: [`NoProgress`].
+        /// Receives progress events. Default: [`NoProgress`].
         progress;
     }
 

@@ -40,7 +40,7 @@ pub struct RegistryOptions {
 }
 
 impl RegistryOptions {
-    /// How requests are made. Default: [`HttpOptions::new`].
+    /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
     #[must_use]
     pub fn http(mut self, http: HttpOptions) -> Self {
         self.http = http;
