@@ -182,6 +182,9 @@ impl Keyring {
                 "always",
             ])
             .args(["--no-auto-check-trustdb", "--no-auto-key-retrieve"])
+            // Public keys need no agent; one that an import starts would outlive the command if its
+            // home cannot be removed.
+            .arg("--no-autostart")
             .arg("--keyring")
             .arg(ring)
             .args(["--status-fd", "1"])
@@ -441,6 +444,19 @@ mod tests {
         assert_eq!(result(&format!("{GOOD}{GOOD}")), None);
         let ring = "[GNUPG:] ERROR add_keyblock_resource 33554433\n";
         assert_eq!(result(&format!("{ring}{GOOD}")), None);
+    }
+
+    #[test]
+    fn an_import_starts_no_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = crate::generate_gpg_key(folder.path(), "A <a@b>", "never").unwrap();
+        let keyring = Keyring::new().unwrap();
+        let imported = keyring.import(&fs::read(key.public).unwrap()).unwrap();
+        assert_eq!(imported, 1);
+        let files = fs::read_dir(keyring.home.path()).unwrap();
+        let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        let socket = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("S.");
+        assert!(!names.iter().any(socket), "{names:?}");
     }
 
     #[test]
