@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 /// Returns the command `ostree-go` with a clean environment and without arguments.
 ///
-/// The program is `$OSTREE_GO_BIN`, or is built once per test process with failpoints enabled.
+/// The program is that of [`binary`].
 pub fn ostree_go() -> Command {
     let home = target_dir().join("tests-home");
     std::fs::create_dir_all(&home).expect("a home for the command");
@@ -114,54 +114,30 @@ impl fmt::Display for Output {
     }
 }
 
-/// Returns the program: `$OSTREE_GO_BIN`, or one that is built here with failpoints enabled.
+/// Returns the program: `$OSTREE_GO_BIN`, or the one with failpoints that cargo builds together with the tests.
+///
+/// # Panics
+///
+/// Panics if it was not built.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("OSTREE_GO_BIN") {
         Some(path) => PathBuf::from(path),
-        None => build(),
+        None => built_with_the_tests(),
     })
 }
 
-/// Builds in the current target directory, so that the dependencies are built only once. The cargo process
-/// that runs this test has released its lock by now.
-fn build() -> PathBuf {
-    let target = target_dir();
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
-    cargo
-        .args([
-            "build",
-            "--locked",
-            "--quiet",
-            "-p",
-            "ostree-go-cli",
-            "--features",
-            "failpoints",
-        ])
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir(workspace());
-    // The environment variables that cargo sets for this test would make build scripts run again.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let own = [
-            "CARGO_PKG_",
-            "CARGO_MANIFEST_",
-            "CARGO_BIN_",
-            "CARGO_CRATE_",
-            "CARGO_PRIMARY_",
-        ];
-        if own.iter().any(|prefix| text.starts_with(prefix)) {
-            cargo.env_remove(&name);
-        }
-    }
-    let out = cargo.output().expect("cargo runs");
-    assert!(
-        out.status.success(),
-        "cannot build ostree-go:\n{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-    target.join("debug/ostree-go")
+/// Cargo builds the programs of a package before its integration tests, and puts them into `debug` (the tests are in
+/// `debug/deps`).
+fn built_with_the_tests() -> PathBuf {
+    let tests = std::env::current_exe().expect("the path of this program");
+    let found = tests
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("ostree-go-failpoints"))
+        .find(|program| program.is_file());
+    found.expect("the command is built: run `cargo build -p ostree-go-tests`, or set OSTREE_GO_BIN")
 }
 
 fn target_dir() -> PathBuf {

@@ -1,11 +1,11 @@
 //! Support code for the end-to-end tests: the command under test, real SDKs, a toy SDK, and the stock tools.
 //!
-//! The tests themselves are in `tests/tests`. They read these environment variables:
+//! The tests themselves are in `tests/e2e`. They read these environment variables:
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `CI` | a missing tool or network fails a test instead of skipping it |
-//! | `OSTREE_GO_BIN` | the command to test; if unset, one is built with failpoints |
+//! | `OSTREE_GO_BIN` | the command to test; by default the one that cargo builds with the tests, which has failpoints |
 //! | `OSTREE_GO_TEST_CACHE` | the cache of real SDKs; default `~/.cache/ostree-go-tests` |
 //! | `OSTREE_GO_TEST_SEED` | the seed for the times of kills and the positions of faults; by default taken from the clock |
 //! | `GOPROXY` | the proxy from which SDKs are downloaded if there is no `go` command to ask |
@@ -13,6 +13,7 @@
 pub mod boot;
 pub mod campaign;
 pub mod certificates;
+
 pub mod cli;
 pub mod containers;
 pub mod gpg;
@@ -21,6 +22,7 @@ pub mod hostile;
 pub mod images;
 pub mod inject;
 pub mod kill;
+pub mod memory;
 pub mod nginx;
 pub mod os;
 pub mod ostree;

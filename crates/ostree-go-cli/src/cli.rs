@@ -12,7 +12,12 @@ use std::process::ExitCode;
 
 /// Go toolchains for immutable hosts, composed as OSTree commits.
 #[derive(Debug, Parser)]
-#[command(name = "ostree-go", version, propagate_version = true)]
+#[command(
+    name = "ostree-go",
+    bin_name = "ostree-go",
+    version,
+    propagate_version = true
+)]
 #[command(
     disable_help_subcommand = true,
     arg_required_else_help = true,

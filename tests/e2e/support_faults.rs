@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ostree_go_tests::inject::{Calls, Effect, Fault, Injector};
 use ostree_go_tests::kill;
+use ostree_go_tests::memory::MemoryLimit;
 use ostree_go_tests::powercut::{Disk, Kind};
 use ostree_go_tests::random::Random;
 use ostree_go_tests::running::{Running, run_within};
@@ -149,4 +150,19 @@ fn a_power_cut_keeps_what_was_synced_and_nothing_else() {
 
 fn sync(path: &Path) {
     fs::File::open(path).unwrap().sync_all().unwrap();
+}
+
+#[test]
+fn a_command_that_needs_too_much_memory_is_killed() {
+    let Some(limit) = MemoryLimit::new(32 << 20) else {
+        return;
+    };
+    let run = |bytes: &str| {
+        let script = format!("head -c {bytes} /dev/zero | tail -c {bytes} | wc -c");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &script]).env("PATH", "/usr/bin:/bin");
+        run_within(&mut limit.wrap(&command), Duration::from_secs(60)).stdout
+    };
+    assert_eq!(run("1000000").trim(), "1000000");
+    assert_ne!(run("100000000").trim(), "100000000");
 }

@@ -68,7 +68,7 @@ fn no_source_file_is_too_long() {
 fn check(module: &str, text: &str) -> Vec<String> {
     let Some(tier) = tier(module) else {
         return vec![format!(
-            "module `{module}` has no tier: add it to tests/tests/tiers.rs"
+            "module `{module}` has no tier: add it to tests/e2e/tiers.rs"
         )];
     };
     if module == "lib" {

@@ -4,12 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::hostile::{Attack, Hostile, filez_bomb, rename_part, replace_checksum};
+use ostree_go_tests::memory::{MemoryLimit, measured};
 use ostree_go_tests::ostree::ostree;
 use ostree_go_tests::pull_fixture::{PullFixture, REF, files};
 use ostree_go_tests::running::Running;
@@ -28,6 +27,8 @@ struct Attacked {
     fixture: PullFixture,
     server: Hostile,
     commit: String,
+    /// Limits the memory of the command together with that of `gpg`; `None` without root.
+    limit: Option<MemoryLimit>,
 }
 
 impl Attacked {
@@ -48,6 +49,15 @@ impl Attacked {
             fixture,
             server,
             commit,
+            limit: MemoryLimit::new(MEMORY),
+        }
+    }
+
+    /// Runs a command to its end within the memory limit; returns also the most memory that its own process had.
+    fn measured(&self, command: &mut Command) -> (Output, u64) {
+        match &self.limit {
+            Some(limit) => measured(&mut limit.wrap(command), LIMIT),
+            None => measured(command, LIMIT),
         }
     }
 
@@ -65,7 +75,7 @@ impl Attacked {
             .fixture
             .host
             .ostree_go(fixed.iter().chain(args).copied());
-        measured(&mut command)
+        self.measured(&mut command)
     }
 
     /// Attacks once and checks what has to hold whatever happens. Returns what the command said.
@@ -98,34 +108,6 @@ impl Attacked {
             .repo()
             .join(path.trim_start_matches('/'))
     }
-}
-
-/// Runs a command to its end; returns the most memory it had, by `VmHWM` of proc(5).
-fn measured(command: &mut Command) -> (Output, u64) {
-    let running = Running::start(command);
-    let status = format!("/proc/{}/status", running.id());
-    let (most, ended) = (
-        Arc::new(AtomicU64::new(0)),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let watch = {
-        let (most, ended) = (most.clone(), ended.clone());
-        std::thread::spawn(move || {
-            while !ended.load(Ordering::Relaxed) {
-                let text = fs::read_to_string(&status).unwrap_or_default();
-                let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-                let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
-                most.fetch_max(kib.unwrap_or(0) << 10, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(3));
-            }
-        })
-    };
-    let out = running.wait(LIMIT);
-    ended.store(true, Ordering::Relaxed);
-    watch.join().expect("no panic");
-    let most = most.load(Ordering::Relaxed);
-    assert!(most > 0, "nothing was measured");
-    (out, most)
 }
 
 fn size(folder: &Path) -> u64 {

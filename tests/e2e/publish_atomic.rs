@@ -144,3 +144,39 @@ fn clients_pull_while_a_publisher_publishes() {
     }
     publisher.pull(&url, "client").unwrap();
 }
+
+#[test]
+fn our_clients_always_find_a_valid_pair() {
+    let Some(nginx) = Nginx::start() else { return };
+    let publisher = Publisher::new();
+    publisher.commit("first");
+    ostree_go_tests::cli::run(&mut publisher.publish()).ok();
+    let served = nginx.path("repo");
+    std::os::unix::fs::symlink(publisher.sandbox.repo(), served).unwrap();
+    let url = format!("{}/repo", nginx.url());
+    let client = Sandbox::new();
+    client.run(["init", "--mode", "archive"]).ok();
+    let keys = publisher.gpg.export(&publisher.key);
+    let add = ["remote", "add", "acme", &url, "--gpg-import"];
+    let add = add.into_iter().chain([keys.to_str().unwrap()]);
+    client.run(add).ok();
+    let (mut pulls, mut round) = (0, 0);
+    while round < 6 {
+        publisher.commit(&format!("round {round}"));
+        let mut running = Running::start(&mut publisher.publish());
+        while !running.ends_within(std::time::Duration::ZERO) {
+            // A mirror copies summary and signature as they are, so that they have to be of the same moment.
+            client.run(["pull", "acme", "--mirror", "x"]).ok();
+            pulls += 1;
+        }
+        round += 1;
+    }
+    println!("{pulls} pulls during {round} publications");
+    client.run(["pull", "acme", "--mirror", "x"]).ok();
+    client.run(["pull", "acme", "x"]).ok();
+    let copied = publisher.sandbox.repo().join("summary");
+    assert_eq!(
+        fs::read(client.repo().join("summary")).unwrap(),
+        fs::read(copied).unwrap()
+    );
+}

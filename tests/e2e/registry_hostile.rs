@@ -1,0 +1,127 @@
+//! A table of attacks by a registry, and of attacks on an installation: each ends with the right error, within bounds of memory,
+//! requests and time, and leaves the repository and the root whole.
+
+use std::fs;
+use std::time::Duration;
+
+use ostree_go_tests::hostile::{Attack, Hostile};
+use ostree_go_tests::memory::{MemoryLimit, measured};
+use ostree_go_tests::ostree::ostree;
+use ostree_go_tests::registry_fixture::{NAME, RegistryFixture};
+
+/// The most memory of the command, whatever the registry does.
+const MEMORY: u64 = 300 << 20;
+/// Upper bound on the requests of a pull: eight at a time, each tried twice, with up to ten redirects.
+const REQUESTS: usize = 8 * 2 * 11;
+/// Guards against hanging.
+const LIMIT: Duration = Duration::from_secs(120);
+const REF: &str = "go-sdk/x86_64/1.99";
+
+/// A registry that can misbehave, and a host that knows it as the remote `evil`.
+struct Attacked {
+    fixture: RegistryFixture,
+    server: Hostile,
+    limit: Option<MemoryLimit>,
+}
+
+impl Attacked {
+    fn new() -> Self {
+        let fixture = RegistryFixture::new();
+        let server = Hostile::serving(&fixture.publisher.sandbox.path("www"));
+        let keys = fixture.gpg.export(&fixture.key);
+        let keys = keys.to_str().unwrap();
+        let url = format!("oci+{}/{NAME}", server.url());
+        let add = ["remote", "add", "evil", &url, "--gpg-import", keys];
+        fixture.host.run(add).ok();
+        fixture.root(add).ok();
+        Self {
+            fixture,
+            server,
+            limit: MemoryLimit::new(MEMORY),
+        }
+    }
+
+    /// Attacks a pull and an installation; returns the messages of both.
+    #[track_caller]
+    fn attack(&self, name: &str, path: &str, attack: &Attack, code: i32) -> String {
+        let limits = ["--retries", "1", "--stall-timeout", "2"];
+        let pull = ["pull", "evil", REF].into_iter().chain(limits);
+        let install = ["install", "1.99"].into_iter().chain(limits);
+        let mut messages = String::new();
+        for mut command in [
+            self.fixture.host.ostree_go(pull),
+            self.fixture.on_root(install),
+        ] {
+            self.server.reset();
+            self.server.attack(path, attack.clone());
+            let (out, memory) = match &self.limit {
+                Some(limit) => measured(&mut limit.wrap(&command), LIMIT),
+                None => measured(&mut command, LIMIT),
+            };
+            let requests = self.server.requests().len();
+            println!(
+                "{name}: {}, {} MiB, {requests} requests, {} MiB sent",
+                out.status,
+                memory >> 20,
+                self.server.sent() >> 20
+            );
+            assert_eq!(out.code(), Some(code), "{name}: {out}");
+            assert!(memory < MEMORY, "{name}: {memory} bytes of memory");
+            assert!(requests < REQUESTS, "{name}: {requests} requests");
+            messages += &out.stderr;
+        }
+        for repo in ["repo", "root/repo"] {
+            let repo = self.fixture.host.path(repo);
+            ostree(&repo, ["fsck", "--quiet"]);
+            assert_eq!(ostree(&repo, ["refs"]), "", "{name}");
+        }
+        let deployments = self.fixture.host.path("root/deployments");
+        let deployed = fs::read_dir(deployments).map_or(0, Iterator::count);
+        assert_eq!(deployed, 0, "{name}: nothing is installed");
+        messages
+    }
+}
+
+#[test]
+fn bodies_of_a_registry_without_end() {
+    let attacked = Attacked::new();
+    for path in ["/manifests/1.99$", "/manifests/sha256:", "/blobs/sha256:"] {
+        for attack in [Attack::Endless, Attack::EndlessChunks, Attack::Huge] {
+            let name = format!("{attack:?} for {path}");
+            let messages = attacked.attack(&name, path, &attack, 1);
+            assert!(
+                messages.contains("larger than") || messages.contains("more than"),
+                "{name}: {messages}"
+            );
+        }
+        let messages = attacked.attack("denied", path, &Attack::Status(403), 1);
+        assert!(messages.contains("403"), "{messages}");
+        attacked.attack("missing", path, &Attack::Status(404), 1);
+        attacked.attack("busy", path, &Attack::Status(503), 75);
+    }
+}
+
+#[test]
+fn heads_of_a_registry_without_end() {
+    let attacked = Attacked::new();
+    for attack in [
+        Attack::EndlessHeaders,
+        Attack::EndlessHeader,
+        Attack::ChunkExtension,
+        Attack::RedirectLoop,
+        Attack::DripHead(20),
+        Attack::Drip(20),
+        Attack::CutAfter(10),
+        Attack::CutAndDeny(10),
+        Attack::WrongLength(1),
+    ] {
+        for path in ["/manifests/1.99$", "/blobs/sha256:"] {
+            let name = format!("{attack:?} for {path}");
+            attacked.attack(&name, path, &attack, 75);
+        }
+    }
+    // The next pull and the next installation succeed.
+    attacked.server.reset();
+    attacked.fixture.host.run(["pull", "evil", REF]).ok();
+    attacked.fixture.root(["install", "1.99"]).ok();
+}
