@@ -55,9 +55,13 @@ fn a_folder_of_somebody_else_is_refused() {
         for args in [&ADD[..], &install] {
             let out = run(&host, args).exits(1);
             let first = part.split('/').next().unwrap();
-            let message = format!("is no root of ostree-go: it holds `{first}`\n");
+            let message = format!("is not a root of ostree-go: it contains `{first}`\n");
             assert!(out.stderr.contains(&message), "{out}");
-            assert!(out.stderr.contains("hint: name an empty folder"), "{out}");
+            assert!(
+                out.stderr
+                    .contains("hint: specify a directory that is empty"),
+                "{out}"
+            );
             assert_eq!(tree(&host.root()), before);
         }
         fs::remove_dir_all(host.root()).unwrap();

@@ -404,7 +404,7 @@ fn errors_name_the_invalid_input() {
           No such file or directory (os error 2)
         ");
         insta::assert_snapshot!(said(&["1.99"], &["--gpg-import", "junk"]), @"
-        1 error: there are no public GPG keys in what was given for remote `acme`
+        1 error: there are no public GPG keys in the input for remote `acme`
         ");
         insta::assert_snapshot!(said(&["1.99"], &["--remote", "a/b"]), @"1 error: `a/b` is not a name for a remote, expected letters, digits, `.`, `_` and `-`");
         insta::assert_snapshot!(said(&["1.99"], &["--env", "GOFLAGS=$HOME"]), @r"1 error: value `$HOME` has a quote, `$`, `\`, a backquote or a line break");
@@ -486,7 +486,7 @@ fn a_remote_is_added_once() {
         insta::assert_snapshot!(add("https://a.example").ok().stderr, @"remote acme: its commits are to be signed by KEY");
         insta::assert_snapshot!(add("https://a.example").ok().stderr, @"remote acme: its commits are to be signed by KEY");
         insta::assert_snapshot!(add("https://b.example").exits(1).stderr, @"
-        error: remote `acme` is there already, with URL https://a.example
+        error: remote `acme` already exists, with URL https://a.example
         hint: delete it with `ostree-go remote delete`, or add keys to it with `ostree-go remote import-key`
         ");
     });

@@ -376,7 +376,8 @@ fn prune_keeps_the_history_of_channels() {
     lock.lock().unwrap();
     let out = sandbox.run(["prune", "--keep", "1"]).exits(75);
     assert!(
-        out.stderr.contains("another ostree-go works in repository"),
+        out.stderr
+            .contains("another ostree-go process is using repository"),
         "{}",
         out.stderr
     );

@@ -191,7 +191,7 @@ fn untrusted_keys() {
     let other = fs::read(meta("by/stranger")).unwrap();
     fixture.summary();
     fs::write(meta(&next), other).unwrap();
-    refused(&fixture, &[REF], "over another content");
+    refused(&fixture, &[REF], "made for other content");
     fs::remove_file(meta(&next)).unwrap();
     refused(&fixture, &[REF], "is not signed");
 }

@@ -239,17 +239,19 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
         DeployError::Pull(error) => return pull_hint(error),
         DeployError::NotActivated { source, .. } => return deploy_hint(source),
         DeployError::NotARoot { .. } => {
-            "name an empty folder, or one that does not exist, with --root or in OSTREE_GO_ROOT"
+            "specify a directory that is empty or does not exist with --root or OSTREE_GO_ROOT"
         }
-        DeployError::NewerRoot { .. } => "use the ostree-go that made it, or a newer one",
-        DeployError::Foreign { path, .. } if path.ends_with("current") => {
-            "move it away, and make an SDK active with `ostree-go use VERSION`"
+        DeployError::NewerRoot { .. } => {
+            "use the version of ostree-go that created it, or a newer one"
         }
-        DeployError::Foreign { .. } => "move it away and run the command again",
+        DeployError::UnexpectedEntry { path, .. } if path.ends_with("current") => {
+            "move it away, and activate an SDK with `ostree-go use VERSION`"
+        }
+        DeployError::UnexpectedEntry { .. } => "move it away and run the command again",
         DeployError::InvalidState { .. } => {
             "restore a backup, or move the file away: installed SDKs are then found again and count as unsigned"
         }
-        DeployError::NotSwitched { .. } => "`ostree-go status` shows what is active",
+        DeployError::NotSwitched { .. } => "`ostree-go status` shows the active SDK",
         DeployError::NoRoot { .. } => "`ostree-go install` creates the root directory",
         DeployError::NewerState { .. } => {
             "use the version of ostree-go that wrote it, or a newer one"

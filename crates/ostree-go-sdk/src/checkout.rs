@@ -13,7 +13,7 @@ pub(crate) use listing::{Directory, Listing};
 
 use crate::failpoint;
 use crate::fs::path::TreePath;
-use crate::fs::tree::{self, Found};
+use crate::fs::tree::{self, TreeEntry};
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
 use crate::repo::{Repo, RepoError, RepoMode};
@@ -165,7 +165,7 @@ impl CheckoutError {
         match self {
             Self::Repo(error) => error.kind(),
             Self::Exists { .. } | Self::NeedsLinks { .. } => ErrorKind::InvalidInput,
-            Self::Damaged { .. } => ErrorKind::Drift,
+            Self::Damaged { .. } => ErrorKind::Damaged,
             Self::Checkout { source, .. } => crate::repo::kind_of_glib(source),
             Self::Io { source, .. } => ErrorKind::of_io(source),
         }
@@ -329,7 +329,7 @@ fn count(repo: &Repo, dest: &Path, options: &CheckoutOptions) -> Result<CheckedO
     use std::os::unix::fs::MetadataExt;
     let mut made = CheckedOut::default();
     tree::walk(dest, &mut |found| {
-        if let Found::File(_, metadata) = found {
+        if let TreeEntry::File(_, metadata) = found {
             if metadata.nlink() > 1 {
                 made.linked += 1;
             } else if metadata.len() > 0 {

@@ -1,4 +1,4 @@
-//! One error for callers that do not care which part failed.
+//! An error type that covers all errors of this library.
 
 use crate::checkout::CheckoutError;
 use crate::compose::ComposeError;
@@ -20,77 +20,77 @@ use crate::sign::SignError;
 use crate::treefile::TreefileError;
 use crate::upstream::UpstreamError;
 
-/// Any error of this library. Match [`Error::kind`], or the part's own error.
+/// Any error of this library. Match on [`Error::kind`], or on the wrapped error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Reading a treefile.
+    /// An error of reading a treefile.
     #[error(transparent)]
     Treefile(#[from] TreefileError),
-    /// Reading or writing a repository.
+    /// An error of reading or writing a repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// Composing.
+    /// An error of a compose.
     #[error(transparent)]
     Compose(#[from] ComposeError),
-    /// Checking a tree out.
+    /// An error of checking out a tree.
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
-    /// Deploying.
+    /// An error of a deployment.
     #[error(transparent)]
     Deploy(#[from] DeployError),
-    /// Signing, or checking signatures.
+    /// An error of signing or of verifying signatures.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// Reading a static delta.
+    /// An error of reading a static delta.
     #[error(transparent)]
     Delta(#[from] DeltaError),
-    /// Publishing.
+    /// An error of publishing.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// Pruning.
+    /// An error of pruning.
     #[error(transparent)]
     Prune(#[from] PruneError),
-    /// Setting up a remote.
+    /// An error of configuring a remote.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// Pulling.
+    /// An error of a pull.
     #[error(transparent)]
     Pull(#[from] PullError),
-    /// Proving that a release is Go's own.
+    /// An error of verifying a release against Go's checksum database.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// Exporting a release.
+    /// An error of exporting a release.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// Making the configuration of a host.
+    /// An error of generating the boot configuration of a host.
     #[error(transparent)]
     Boot(#[from] BootError),
-    /// Making a Containerfile.
+    /// An error of generating a Containerfile.
     #[error(transparent)]
     Containerfile(#[from] ContainerfileError),
-    /// Making a fragment of an rpm-ostree treefile.
+    /// An error of generating a fragment of an rpm-ostree treefile.
     #[error(transparent)]
     Fragment(#[from] FragmentError),
-    /// Writing an image.
+    /// An error of writing an image.
     #[error(transparent)]
     Oci(#[from] OciError),
-    /// Writing a system extension.
+    /// An error of writing a system extension.
     #[error(transparent)]
     Sysext(#[from] SysextError),
-    /// Laying SDKs over an OS.
+    /// An error of overlaying SDKs on an OS commit.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
-    /// Setting up downloads.
+    /// An error of configuring HTTP requests.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// Asking for what a registry knows one by.
+    /// An error of obtaining registry credentials.
     #[error(transparent)]
     Credential(#[from] CredentialError),
 }
 
 impl Error {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

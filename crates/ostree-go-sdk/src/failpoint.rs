@@ -1,11 +1,11 @@
-//! Named points at which a test may kill the process, as a power cut would.
+//! Named points at which a test can kill the process, to simulate a crash or power failure.
 //!
-//! Only built with the feature `failpoints`; otherwise `hit` is nothing.
+//! They are active only with the feature `failpoints`; otherwise `hit` does nothing.
 
 #[cfg(feature = "failpoints")]
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Dies here if a test armed this point: SIGKILL, so that no destructor runs.
+/// Kills the process with SIGKILL if a test armed this point, so that no destructor runs.
 #[cfg(feature = "failpoints")]
 pub(crate) fn hit(name: &str) {
     let armed = ARMED.get().filter(|armed| armed.name == name);
@@ -15,7 +15,7 @@ pub(crate) fn hit(name: &str) {
     }
 }
 
-/// Nothing, in a build without the feature `failpoints`.
+/// Does nothing, because the feature `failpoints` is off.
 #[cfg(not(feature = "failpoints"))]
 pub(crate) fn hit(_name: &str) {}
 
@@ -25,12 +25,12 @@ static ARMED: std::sync::OnceLock<Armed> = std::sync::OnceLock::new();
 #[cfg(feature = "failpoints")]
 struct Armed {
     name: String,
-    /// How often the point is still passed, the last time deadly.
+    /// The number of times that the point is still reached; the last time, the process is killed.
     left: AtomicU32,
 }
 
-/// Arms one point for the rest of the process's life: `name`, or `name@3` for the third time
-/// that it is passed.
+/// Arms one point for the lifetime of the process: `name`, or `name@3` to kill the process when the
+/// point is reached for the third time.
 #[cfg(feature = "failpoints")]
 pub fn arm(point: &str) {
     let (name, times) = point.split_once('@').unwrap_or((point, "1"));
@@ -40,7 +40,7 @@ pub fn arm(point: &str) {
     });
 }
 
-/// Every point, in the order a compose passes them.
+/// All points of a compose, in the order in which they are reached.
 #[cfg(feature = "failpoints")]
 pub const NAMES: &[&str] = &[
     "repo.creating",
@@ -66,7 +66,7 @@ pub const NAMES: &[&str] = &[
     "compose.committed",
 ];
 
-/// Every point that installing, switching, removing and collecting pass.
+/// All points of installing, switching, removing and garbage collection.
 #[cfg(feature = "failpoints")]
 pub const DEPLOY_NAMES: &[&str] = &[
     "deploy.locked",
@@ -86,11 +86,11 @@ pub const DEPLOY_NAMES: &[&str] = &[
     "gc.pruned",
 ];
 
-/// Every point that a pull passes.
+/// All points of a pull.
 #[cfg(feature = "failpoints")]
 pub const PULL_NAMES: &[&str] = &["pull.fetched", "pull.locked", "pull.committed"];
 
-/// Every point that a prune passes, in its order.
+/// All points of a prune, in the order in which they are reached.
 #[cfg(feature = "failpoints")]
 pub const PRUNE_NAMES: &[&str] = &[
     "prune.refs-removed",
@@ -101,11 +101,11 @@ pub const PRUNE_NAMES: &[&str] = &[
     "delta.hidden",
 ];
 
-/// Every point that making a static delta passes.
+/// All points of generating a static delta.
 #[cfg(feature = "failpoints")]
 pub const DELTA_NAMES: &[&str] = &["delta.part-written", "delta.written", "delta.shown"];
 
-/// Every point that a publish passes that replaces a signed summary.
+/// All points of publishing, if it replaces a signed summary.
 #[cfg(feature = "failpoints")]
 pub const PUBLISH_NAMES: &[&str] = &[
     "publish.both-signed",
@@ -113,6 +113,6 @@ pub const PUBLISH_NAMES: &[&str] = &[
     "publish.signed",
 ];
 
-/// Every point that an overlay passes.
+/// All points of an overlay.
 #[cfg(feature = "failpoints")]
 pub const OVERLAY_NAMES: &[&str] = &["overlay.locked", "overlay.written"];

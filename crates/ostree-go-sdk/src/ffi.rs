@@ -1,27 +1,29 @@
-//! The one place with `unsafe`: libostree calls whose binding cannot report their failure, and C
-//! library calls that have no safe form.
+//! The only module with `unsafe` code: functions of libostree whose binding cannot report failures,
+//! and functions of the C library that have no safe wrapper.
 //!
-//! The generated bindings ignore what a call returns and look at its `GError` alone. libostree
-//! 2022.7 and later return `FALSE` without an error in three places: `mark_commit_partial_reason`
-//! and `commit_transaction` pass no error on when a file cannot be removed
-//! (`ostree-repo-commit.c`), and `reload_config` passes none on for `core.collection-id`
-//! (`ostree-repo.c`); no input that reaches the last one is known. The binding then reports success, with outputs that were never set. Every
-//! function of libostree that this library uses and that calls one of the three is wrapped here;
-//! all others set an error whenever they return `FALSE`.
+//! The generated bindings ignore the return value of a function and check only its `GError`.
+//! libostree 2022.7 and later return `FALSE` without an error in three places:
+//! `mark_commit_partial_reason` and `commit_transaction` do not pass on the error if a file cannot
+//! be removed (`ostree-repo-commit.c`), and `reload_config` does not pass on the error for
+//! `core.collection-id` (`ostree-repo.c`), although no input is known that causes it. The binding
+//! then reports success, with outputs that were never set. This module wraps all functions of
+//! libostree that this library uses and that call one of the three; all others set an error
+//! whenever they return `FALSE`.
 
 #![allow(unsafe_code)]
 
 use glib::translate::{ToGlibPtr, from_glib_full};
 use std::ptr;
 
-/// Makes a call of libostree, which gets a place for its error.
+/// Calls a function of libostree with a pointer for its error, and checks the error and the return
+/// value.
 fn checked(
     call: impl FnOnce(*mut *mut glib::ffi::GError) -> glib::ffi::gboolean,
 ) -> Result<(), glib::Error> {
     let mut error = ptr::null_mut();
     let ok = call(&mut error);
     if !error.is_null() {
-        // SAFETY: libostree has set it to an error that is the caller's to free.
+        // SAFETY: libostree has set it to an error, which the caller has to free.
         return Err(unsafe { from_glib_full(error) });
     }
     match ok {
@@ -33,15 +35,16 @@ fn checked(
     }
 }
 
-/// `ostree_repo_mark_commit_partial_reason`: marks a commit as one whose objects are not all there,
-/// or removes the mark. `state` is written into the mark.
+/// Calls `ostree_repo_mark_commit_partial_reason`, which marks a commit as partial or removes the
+/// mark. `state` is written into the mark.
 pub(crate) fn mark_commit_partial(
     repo: &ostree::Repo,
     checksum: &str,
     partial: bool,
     state: ostree::RepoCommitState,
 ) -> Result<(), glib::Error> {
-    // SAFETY: the object and the checksum are borrowed for the call; the error is a valid place.
+    // SAFETY: the object and the checksum are borrowed for the call; the pointer for the error is
+    // valid.
     checked(|error| unsafe {
         ostree::ffi::ostree_repo_mark_commit_partial_reason(
             repo.to_glib_none().0,
@@ -53,10 +56,10 @@ pub(crate) fn mark_commit_partial(
     })
 }
 
-/// `ostree_repo_commit_transaction`: moves what a transaction has written into place.
+/// Calls `ostree_repo_commit_transaction`, which moves the objects of a transaction into place.
 pub(crate) fn commit_transaction(repo: &ostree::Repo) -> Result<(), glib::Error> {
     // SAFETY: the object is borrowed for the call; `out_stats` and `cancellable` may be NULL, and
-    // the error is a valid place.
+    // the pointer for the error is valid.
     checked(|error| unsafe {
         ostree::ffi::ostree_repo_commit_transaction(
             repo.to_glib_none().0,
@@ -67,31 +70,31 @@ pub(crate) fn commit_transaction(repo: &ostree::Repo) -> Result<(), glib::Error>
     })
 }
 
-/// `ostree_repo_open`: reads the configuration of a repository, as [`reload_config`] does.
+/// Calls `ostree_repo_open`, which reads the configuration of a repository, like [`reload_config`].
 pub(crate) fn open(repo: &ostree::Repo) -> Result<(), glib::Error> {
-    // SAFETY: as of `commit_transaction`.
+    // SAFETY: see `commit_transaction`.
     checked(|error| unsafe {
         ostree::ffi::ostree_repo_open(repo.to_glib_none().0, ptr::null_mut(), error)
     })
 }
 
-/// `ostree_repo_reload_config`: reads the configuration anew.
+/// Calls `ostree_repo_reload_config`, which reads the configuration again.
 pub(crate) fn reload_config(repo: &ostree::Repo) -> Result<(), glib::Error> {
-    // SAFETY: as of `commit_transaction`.
+    // SAFETY: see `commit_transaction`.
     checked(|error| unsafe {
         ostree::ffi::ostree_repo_reload_config(repo.to_glib_none().0, ptr::null_mut(), error)
     })
 }
 
-/// `ostree_repo_write_config`: replaces the configuration and reads it anew.
+/// Calls `ostree_repo_write_config`, which replaces the configuration and reads it again.
 pub(crate) fn write_config(repo: &ostree::Repo, config: &glib::KeyFile) -> Result<(), glib::Error> {
-    // SAFETY: both objects are borrowed for the call; the error is a valid place.
+    // SAFETY: both objects are borrowed for the call; the pointer for the error is valid.
     checked(|error| unsafe {
         ostree::ffi::ostree_repo_write_config(repo.to_glib_none().0, config.to_glib_none().0, error)
     })
 }
 
-/// `ostree_repo_pull_with_options`: fetches from a remote, as `options` say.
+/// Calls `ostree_repo_pull_with_options`, which fetches from a remote according to `options`.
 pub(crate) fn pull_with_options(
     repo: &ostree::Repo,
     remote: &str,
@@ -100,7 +103,7 @@ pub(crate) fn pull_with_options(
     cancellable: Option<&gio::Cancellable>,
 ) -> Result<(), glib::Error> {
     // SAFETY: all objects are borrowed for the call, `progress` and `cancellable` may be NULL, and
-    // the error is a valid place.
+    // the pointer for the error is valid.
     checked(|error| unsafe {
         ostree::ffi::ostree_repo_pull_with_options(
             repo.to_glib_none().0,
@@ -113,13 +116,13 @@ pub(crate) fn pull_with_options(
     })
 }
 
-/// The kinds of libostree's lock on a repository (`.lock`). It counts how often a handle and
+/// The types of libostree's lock on a repository (`.lock`). It counts how many times a handle and
 /// its clones have taken it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LockType {
-    /// Held by any number of writers of objects; every transaction holds it.
+    /// Held by any number of processes that write objects; each transaction holds it.
     Shared,
-    /// Held by one process that deletes objects.
+    /// Held by a single process that deletes objects.
     Exclusive,
 }
 
@@ -132,10 +135,10 @@ impl LockType {
     }
 }
 
-/// `ostree_repo_lock_push`: takes libostree's lock on a repository, waiting for it as long as the
-/// repository's `core.lock-timeout-secs` allows.
+/// Calls `ostree_repo_lock_push`, which takes libostree's lock on a repository. It waits at most
+/// for the repository's `core.lock-timeout-secs`.
 pub(crate) fn lock_push(repo: &ostree::Repo, kind: LockType) -> Result<(), glib::Error> {
-    // SAFETY: as of `commit_transaction`.
+    // SAFETY: see `commit_transaction`.
     checked(|error| unsafe {
         ostree::ffi::ostree_repo_lock_push(
             repo.to_glib_none().0,
@@ -146,9 +149,10 @@ pub(crate) fn lock_push(repo: &ostree::Repo, kind: LockType) -> Result<(), glib:
     })
 }
 
-/// `ostree_repo_lock_pop`: releases a lock that [`lock_push`] has taken on the same repository.
+/// Calls `ostree_repo_lock_pop`, which releases a lock that [`lock_push`] has taken on the same
+/// repository.
 pub(crate) fn lock_pop(repo: &ostree::Repo, kind: LockType) -> Result<(), glib::Error> {
-    // SAFETY: as of `commit_transaction`. A lock of this kind is held, so libostree does not abort.
+    // SAFETY: see `commit_transaction`. A lock of this type is held, so libostree does not abort.
     checked(|error| unsafe {
         ostree::ffi::ostree_repo_lock_pop(
             repo.to_glib_none().0,
@@ -159,10 +163,10 @@ pub(crate) fn lock_pop(repo: &ostree::Repo, kind: LockType) -> Result<(), glib::
     })
 }
 
-/// Returns unused memory to the system. The C library keeps what threads have
-/// freed, up to 32 MB a block.
+/// Returns unused memory to the system. The C library keeps memory that threads have freed, up to
+/// 32 MB per block.
 pub(crate) fn trim_memory() {
-    // SAFETY: it may be called at any time, by any thread (malloc_trim(3)).
+    // SAFETY: any thread may call it at any time (malloc_trim(3)).
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0);
@@ -185,7 +189,7 @@ mod tests {
         let repo = crate::repo::Repo::create(folder.path(), crate::repo::RepoMode::Archive);
         let repo = repo.unwrap();
         let id = "0".repeat(64);
-        // unlink(2) refuses a folder, whoever asks.
+        // unlink(2) fails for a directory, also for root.
         let mark = folder.path().join(format!("state/{id}.commitpartial"));
         std::fs::create_dir(mark).unwrap();
         let state = ostree::RepoCommitState::NORMAL;

@@ -1,4 +1,4 @@
-//! Checking every object of a repository.
+//! Verifies all objects of a repository.
 
 use crate::id::{CommitId, DirTreeId};
 use crate::parallel;
@@ -6,13 +6,14 @@ use crate::progress::Progress;
 use crate::repo::{Repo, RepoError};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// What a check of a repository found.
+/// The result of a check of a repository.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct FsckReport {
-    /// Objects whose checksum was computed anew.
+    /// The number of objects whose checksum was computed.
     pub checked: u64,
-    /// Objects that are not what their checksum says, or that a commit needs and are not there.
+    /// The objects that do not match their checksum, and those that a commit needs but that do not
+    /// exist.
     pub damaged: Vec<DamagedObject>,
 }
 
@@ -20,23 +21,23 @@ pub struct FsckReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DamagedObject {
-    /// Its checksum and type, as in the name of its file: `00ff….dirtree`.
+    /// The checksum and type, as in the name of its file: `00ff….dirtree`.
     pub object: String,
-    /// What is wrong.
+    /// A description of the damage.
     pub problem: String,
-    /// The commits of this repository that need it.
+    /// The commits of this repository that need the object.
     pub needed_by: Vec<CommitId>,
 }
 
-/// An object: its checksum and type.
+/// The checksum and type of an object.
 type Object = (String, &'static str);
 
-/// Reads every object and checks its checksum, on every core; then that every commit has all
-/// its objects (but for commits that were pulled in part). Changes nothing.
+/// Reads all objects and verifies their checksums, on all cores. Then checks that each commit has
+/// all its objects, except commits that were pulled partially. Changes nothing.
 ///
 /// # Errors
-/// When the repository cannot be read at all, or the caller asks for a stop. Damage to objects
-/// is no error but in the report.
+/// Returns an error if the repository cannot be read, or the operation is cancelled. Damaged
+/// objects are not an error; they are part of the report.
 pub fn fsck(repo: &Repo, progress: &dyn Progress) -> Result<FsckReport, RepoError> {
     let present = objects(repo)?;
     let mut problems = check_all(repo, &present, progress)?;
@@ -69,7 +70,7 @@ pub fn fsck(repo: &Repo, progress: &dyn Progress) -> Result<FsckReport, RepoErro
     })
 }
 
-/// Every object that has a checksum of its own; detached metadata and tombstones do not.
+/// Returns all objects that have a checksum; detached metadata and tombstones have none.
 fn objects(repo: &Repo) -> Result<BTreeSet<Object>, RepoError> {
     let listed = repo
         .as_ostree()
@@ -104,11 +105,11 @@ fn check_all(
         let problem = check_one(repo, object).transpose()?;
         Some(problem.map(|problem| ((*object).clone(), problem)))
     };
-    let problems = parallel::check(&objects, &about, progress, || repo.clone(), problem);
+    let problems = parallel::find_problems(&objects, &about, progress, || repo.clone(), problem);
     problems.ok_or(RepoError::Cancelled)?.into_iter().collect()
 }
 
-/// Returns the problem of an object that is damaged.
+/// Returns a description of the damage of an object; `None` if it is intact.
 fn check_one(repo: &Repo, (checksum, kind): &Object) -> Result<Option<String>, RepoError> {
     let kind = match *kind {
         "file" => ostree::ObjectType::File,
@@ -120,15 +121,19 @@ fn check_one(repo: &Repo, (checksum, kind): &Object) -> Result<Option<String>, R
         let repo = repo.as_ostree();
         repo.fsck_object(kind, checksum, gio::Cancellable::NONE)
     };
-    Ok(repo.examine(kind, checksum, check)?.err().map(|error| {
-        // libostree's message begins with the object again.
-        let message = error.message();
-        let problem = message.split_once(&format!("{checksum}: "));
-        problem.map_or(message, |(_, problem)| problem).to_owned()
-    }))
+    Ok(repo
+        .check_object(kind, checksum, check)?
+        .err()
+        .map(|error| {
+            // libostree's message begins with the name of the object.
+            let message = error.message();
+            let problem = message.split_once(&format!("{checksum}: "));
+            problem.map_or(message, |(_, problem)| problem).to_owned()
+        }))
 }
 
-/// Whether a commit was written or pulled whole; one that was found damaged since, was.
+/// Returns true if a commit was written or pulled completely. This includes commits that were found
+/// to be damaged later.
 fn is_complete(repo: &Repo, checksum: &str) -> bool {
     use ostree::RepoCommitState as State;
     repo.as_ostree()
@@ -138,7 +143,8 @@ fn is_complete(repo: &Repo, checksum: &str) -> bool {
         })
 }
 
-/// Every object a commit needs, itself included, as far as its directories can be read.
+/// Returns all objects that a commit needs, including itself, as far as its directories can be
+/// read.
 fn reachable(repo: &Repo, commit: CommitId, present: &BTreeSet<Object>) -> HashSet<Object> {
     let mut needed = HashSet::from([(commit.to_string(), "commit")]);
     if let Ok(commit) = repo.commit(commit) {
@@ -150,8 +156,8 @@ fn reachable(repo: &Repo, commit: CommitId, present: &BTreeSet<Object>) -> HashS
 
 fn directory(repo: &Repo, id: DirTreeId, present: &BTreeSet<Object>, needed: &mut HashSet<Object>) {
     let object = (id.to_string(), "dirtree");
-    let there = present.contains(&object);
-    if !needed.insert(object) || !there {
+    let exists = present.contains(&object);
+    if !needed.insert(object) || !exists {
         return;
     }
     let Ok(entries) = repo.dirtree(id) else {

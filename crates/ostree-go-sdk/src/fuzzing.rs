@@ -1,6 +1,6 @@
-//! What the fuzz targets call. No part of the interface.
+//! Entry points of the fuzz targets. They are not part of the public API.
 //!
-//! Errors are fine, panics are bugs.
+//! Errors are expected; panics are bugs.
 
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
@@ -25,24 +25,24 @@ pub use crate::registry::fuzz::{challenge, credentials};
 pub use crate::sign::fuzz::signature;
 pub use crate::source::fuzz::{rpm, tar, zip};
 
-/// Reads a `VERSION` file.
+/// Parses a `VERSION` file.
 pub fn version_file(bytes: &[u8]) {
     let _ = VersionFile::parse(bytes);
 }
 
-/// Reads a download index and picks an archive.
+/// Parses a download index and selects an archive.
 pub fn index(bytes: &[u8]) {
     if let (Ok(index), Ok(version)) = (DownloadIndex::parse(bytes), "1.26.5".parse()) {
         let _ = index.archive(&version, Arch::X86_64);
     }
 }
 
-/// Reads a list of module proxies.
+/// Parses a list of module proxies.
 pub fn proxy(bytes: &[u8]) {
     let _ = crate::golang::proxy::parse_list(&String::from_utf8_lossy(bytes));
 }
 
-/// Reads a path and resolves a link at it.
+/// Parses a path and resolves a symlink at this path.
 pub fn tree_path(bytes: &[u8]) {
     let Some((path, target)) = bytes.split_at_checked(bytes.len() / 2) else {
         return;
@@ -52,7 +52,7 @@ pub fn tree_path(bytes: &[u8]) {
     }
 }
 
-/// Reads what a checksum database answers, and proves with tiles that are all the same.
+/// Parses a response of a checksum database, and verifies it with tiles that consist of zeros.
 pub fn sumdb(bytes: &[u8]) {
     if let Some(key) = VerifierKey::parse(SUM_GOLANG_ORG) {
         let _ = Lookup::open(bytes, &key);
@@ -66,7 +66,7 @@ pub fn sumdb(bytes: &[u8]) {
     }
 }
 
-/// Reads what a treefile says, without files that it could include.
+/// Parses a treefile that cannot include other files.
 pub fn treefile(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let _ = Treefile::parse(&text, Path::new("go.yaml"), &mut |_| {
@@ -74,7 +74,7 @@ pub fn treefile(bytes: &[u8]) {
     });
 }
 
-/// Reads a commit, a directory's entries, its metadata and the start of an archived file.
+/// Parses a commit, a directory tree, directory metadata, and the header of an archived file.
 pub fn object(bytes: &[u8]) {
     let variant = |kind| {
         let kind = glib::VariantTy::new(kind).ok()?;
@@ -95,7 +95,7 @@ pub fn object(bytes: &[u8]) {
     let _ = parse_archived(bytes).map(|(header, ..)| (header.is_valid(), header.ours()));
 }
 
-/// Reads the archive of a layer of an image.
+/// Reads the tar archive of an image layer.
 pub fn layer(bytes: &[u8]) {
     let quota = LayerQuota::default();
     let mut reader = Reader::new(bytes, &quota);
@@ -106,16 +106,17 @@ pub fn layer(bytes: &[u8]) {
     }
 }
 
-/// Reads where an image is, or a remote.
-pub fn place(bytes: &[u8]) {
+/// Parses the source of an image.
+pub fn image_source(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let place = ImageSource::parse(&text).map(|place| place.to_string());
-    if let Ok(shown) = place {
-        assert!(ImageSource::parse(&shown).is_ok(), "{shown}");
+    let source = ImageSource::parse(&text).map(|source| source.to_string());
+    if let Ok(text) = source {
+        assert!(ImageSource::parse(&text).is_ok(), "{text}");
     }
 }
 
-/// Reads the metadata of a commit (`a{sv}`) as `list` and `show` do, and what an overlay makes of it.
+/// Parses the metadata of a commit (`a{sv}`) as `list` and `show` do, and merges it as an overlay
+/// does.
 pub fn metadata(bytes: &[u8]) {
     let bytes = glib::Bytes::from(bytes);
     let metadata = glib::Variant::from_bytes_with_type(&bytes, glib::VariantTy::VARDICT);

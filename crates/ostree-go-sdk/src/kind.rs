@@ -1,45 +1,46 @@
-//! What went wrong, as programs match it.
+//! Kinds of errors, for programs.
 
-/// The kind of an error: what programs match, what JSON shows and what metrics label.
+/// The kind of an error, for matching in programs, for JSON output, and for labels of metrics.
 ///
 /// The words of [`ErrorKind::as_str`] are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A file, ref, release or repository that was named does not exist.
+    /// A requested file, ref, release or repository does not exist.
     NotFound,
-    /// A treefile, version, ref or other input is not well-formed.
+    /// A treefile, version, ref or other input is invalid.
     InvalidInput,
-    /// A source's digest, hash or version is not what was pinned.
+    /// The digest, hash or version of a source differs from the pinned one.
     Mismatch,
-    /// An archive is truncated or damaged, or a format's rules are broken.
+    /// An archive is truncated or damaged, or violates the rules of its format.
     Corrupt,
-    /// An archive holds what no SDK may hold: a path out of the tree, a device, a bomb.
+    /// An archive contains something that is not allowed in an SDK: a path outside of the tree, a
+    /// device, or a decompression bomb.
     UnsafeContent,
-    /// Two layers hold one path with different content, or a path is in no layer.
+    /// Two layers contain the same path with different content, or a path is not in any layer.
     LayerConflict,
-    /// A ref that never moves would have to move.
+    /// A ref that must not move would have to move.
     RefConflict,
     /// The directory is not an OSTree repository, or not a usable one.
     InvalidRepo,
-    /// The operating system or a server refused access.
+    /// The operating system or a server denied access.
     PermissionDenied,
     /// The disk is full.
     DiskFull,
-    /// A server could not be reached or answered with an error.
+    /// A server could not be reached, or responded with an error.
     Network,
     /// Another process holds a lock.
     Locked,
-    /// The caller asked for a stop.
+    /// The operation was cancelled.
     Cancelled,
-    /// Objects in a repository are damaged or missing.
-    Drift,
-    /// Reading or writing failed in another way.
+    /// Objects in a repository are damaged or missing. The stable word is `drift`.
+    Damaged,
+    /// Reading or writing failed for another reason.
     Io,
 }
 
 impl ErrorKind {
-    /// The kind as a stable lower-case word: `not-found`.
+    /// Returns the kind as a stable lower-case word, such as `not-found`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,19 +57,19 @@ impl ErrorKind {
             Self::Network => "network",
             Self::Locked => "locked",
             Self::Cancelled => "cancelled",
-            Self::Drift => "drift",
+            Self::Damaged => "drift",
             Self::Io => "io",
         }
     }
 
-    /// Whether the same call may succeed later with nothing changed on this machine's side
-    /// of it (network, locks) or after room was made (disk).
+    /// Returns true if the same call may succeed later without a change on this machine (network
+    /// errors, locks) or after space was freed (full disk).
     #[must_use]
     pub const fn is_temporary(self) -> bool {
         matches!(self, Self::Network | Self::Locked | Self::DiskFull)
     }
 
-    /// The kind of a failed system call.
+    /// Returns the kind of a failed system call.
     #[must_use]
     pub fn of_io(error: &std::io::Error) -> Self {
         use std::io::ErrorKind as Io;

@@ -1,8 +1,9 @@
-//! Threads, and many independent pieces of work on every core.
+//! Threads, and parallel processing of independent items.
 //!
-//! Every thread of this library is started here. The standard library's `thread::spawn` and
-//! `Scope::spawn` panic when the system refuses a thread (`EAGAIN`: `RLIMIT_NPROC`, a cgroup's
-//! `pids.max`); these functions return the error, start fewer threads, or use the calling thread.
+//! All threads of this library are started by this module. The standard library's `thread::spawn`
+//! and `Scope::spawn` panic if the system cannot create a thread (`EAGAIN`: `RLIMIT_NPROC`, a
+//! cgroup's `pids.max`); these functions return the error, start fewer threads, or use the calling
+//! thread.
 
 use crate::progress::{Event, Phase, Progress};
 use std::io;
@@ -11,10 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-/// Starts a thread that may borrow what outlives `scope`.
+/// Starts a thread that may borrow values that outlive `scope`.
 ///
 /// # Errors
-/// When the system makes no more threads.
+/// Returns an error if the system cannot create a thread.
 pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     body: impl FnOnce() -> T + Send + 'scope,
@@ -22,10 +23,10 @@ pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
     Builder::new().spawn_scoped(scope, body)
 }
 
-/// Starts a thread for each of `bodies`, or as many as the system makes.
+/// Starts a thread for each of `bodies`, or as many as the system can create.
 ///
 /// # Errors
-/// When the system makes not even one of them.
+/// Returns an error if the system cannot create even one thread.
 pub(crate) fn spawn_workers<'scope, T: Send + 'scope, F: FnOnce() -> T + Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     bodies: impl IntoIterator<Item = F>,
@@ -41,16 +42,16 @@ pub(crate) fn spawn_workers<'scope, T: Send + 'scope, F: FnOnce() -> T + Send + 
     Ok(workers)
 }
 
-/// Starts a thread that nobody waits for.
+/// Starts a thread that is not joined.
 ///
 /// # Errors
-/// When the system makes no more threads.
+/// Returns an error if the system cannot create a thread.
 pub(crate) fn spawn_detached(body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     Builder::new().spawn(body).map(drop)
 }
 
-/// Runs `body` on a thread that nobody waits for, or on the calling thread when the system makes
-/// no more threads.
+/// Runs `body` on a thread that is not joined, or on the calling thread if the system cannot create
+/// a thread.
 pub(crate) fn run_detached(body: impl FnOnce() + Send + 'static) {
     let body = Arc::new(Mutex::new(Some(body)));
     let take = |body: &Mutex<Option<_>>| body.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -67,10 +68,10 @@ pub(crate) fn run_detached(body: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Does `work` to every item; the results are in no order. Each thread has a `state` of its own,
-/// which is made before the thread starts. After an error no new item is begun. When the system
-/// makes no thread at all, the calling thread does the work.
-pub(crate) fn each<T: Sync, S: Send, R: Send, E: Send>(
+/// Calls `work` for each item on all cores, and returns the results in arbitrary order. Each thread
+/// has its own `state`, which is created before the thread starts. After an error, no further items
+/// are processed. If the system cannot create a thread, the calling thread does the work.
+pub(crate) fn map<T: Sync, S: Send, R: Send, E: Send>(
     items: &[T],
     mut state: impl FnMut() -> S,
     work: impl Fn(&mut S, &T) -> Result<R, E> + Sync,
@@ -88,7 +89,7 @@ pub(crate) fn each<T: Sync, S: Send, R: Send, E: Send>(
         }
         Ok(results)
     };
-    let shares: Vec<Result<Vec<R>, E>> = std::thread::scope(|scope| {
+    let per_thread: Vec<Result<Vec<R>, E>> = std::thread::scope(|scope| {
         let bodies = (0..cores.min(items.len())).map(|_| {
             let (run, state) = (&run, state());
             move || run(state)
@@ -99,40 +100,40 @@ pub(crate) fn each<T: Sync, S: Send, R: Send, E: Send>(
         let join = |thread: ScopedJoinHandle<'_, _>| thread.join();
         let joined = threads.into_iter().map(join);
         joined
-            .map(|share| share.unwrap_or_else(|panic| resume_unwind(panic)))
+            .map(|results_of_thread| results_of_thread.unwrap_or_else(|panic| resume_unwind(panic)))
             .collect()
     });
     let mut all = Vec::with_capacity(items.len());
-    for share in shares {
-        all.append(&mut share?);
+    for results_of_thread in per_thread {
+        all.append(&mut results_of_thread?);
     }
     Ok(all)
 }
 
-/// Checks every item and returns what was found wrong, in no order; `None` when the caller asked
-/// for a stop. `about` is what progress is told of.
-pub(crate) fn check<T: Sync, S: Send, R: Send>(
+/// Checks each item on all cores and returns the problems in arbitrary order; `None` if the
+/// operation was cancelled. `label` is the item name in progress events.
+pub(crate) fn find_problems<T: Sync, S: Send, R: Send>(
     items: &[T],
-    about: &str,
+    label: &str,
     progress: &dyn Progress,
     state: impl FnMut() -> S,
     problem: impl Fn(&mut S, &T) -> Option<R> + Sync,
 ) -> Option<Vec<R>> {
     let (phase, done) = (Phase::Fsck, AtomicU64::new(0));
-    let found = each(items, state, |state, item| {
+    let found = map(items, state, |state, item| {
         if progress.is_cancelled() {
             return Err(());
         }
         let found = problem(state, item);
         progress.event(&Event::Advanced {
             phase,
-            item: about,
+            item: label,
             done: done.fetch_add(1, Ordering::Relaxed) + 1,
             total: Some(items.len() as u64),
         });
         Ok(found)
     });
-    progress.event(&Event::Finished { phase, item: about });
+    progress.event(&Event::Finished { phase, item: label });
     Some(found.ok()?.into_iter().flatten().collect())
 }
 
@@ -141,30 +142,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_item_is_done_once_and_errors_come_out() {
+    fn every_item_is_processed_once_and_errors_are_returned() {
         let items: Vec<u32> = (0..1000).collect();
-        let mut doubled = each(&items, || (), |(), n| Ok::<_, ()>(n * 2)).unwrap();
+        let mut doubled = map(&items, || (), |(), n| Ok::<_, ()>(n * 2)).unwrap();
         doubled.sort_unstable();
         assert_eq!(doubled, (0..1000).map(|n| n * 2).collect::<Vec<_>>());
-        let failed = each(
+        let failed = map(
             &items,
             || (),
             |(), n| if *n == 7 { Err(*n) } else { Ok(()) },
         );
         assert_eq!(failed, Err(7));
-        assert_eq!(each(&[], || (), |(), n: &u32| Err::<(), _>(*n)), Ok(vec![]));
+        assert_eq!(map(&[], || (), |(), n: &u32| Err::<(), _>(*n)), Ok(vec![]));
     }
 
     #[test]
-    fn a_check_says_what_is_wrong_and_stops_when_it_should() {
-        struct Stop;
-        impl Progress for Stop {
+    fn problems_are_found_and_cancellation_is_respected() {
+        struct Cancelled;
+        impl Progress for Cancelled {
             fn is_cancelled(&self) -> bool {
                 true
             }
         }
         let odd = |(): &mut (), n: &u32| (n % 2 == 1).then_some(*n);
-        let mut found = check(
+        let mut found = find_problems(
             &[1, 2, 3],
             "numbers",
             &crate::progress::NoProgress,
@@ -174,6 +175,9 @@ mod tests {
         .unwrap();
         found.sort_unstable();
         assert_eq!(found, [1, 3]);
-        assert_eq!(check(&[1, 2, 3], "numbers", &Stop, || (), odd), None);
+        assert_eq!(
+            find_problems(&[1, 2, 3], "numbers", &Cancelled, || (), odd),
+            None
+        );
     }
 }

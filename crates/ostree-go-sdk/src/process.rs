@@ -1,4 +1,4 @@
-//! Other programs, run to their end.
+//! Runs other programs and waits for them.
 
 use crate::kind::ErrorKind;
 use std::fs::File;
@@ -6,46 +6,47 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStdin, Command, Output, Stdio};
 
-/// Why another program did not do what it was asked.
+/// An error of running another program.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
-    /// It cannot be started.
+    /// The program cannot be started, or its pipes fail.
     #[error("cannot run `{program}`")]
     Start {
-        /// Its name.
+        /// The name of the program.
         program: String,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// It failed.
-    #[error("`{program}` failed: {said}")]
+    /// The program ended with an exit status other than 0, or was killed.
+    #[error("`{program}` failed: {stderr}")]
     Failed {
-        /// Its name.
+        /// The name of the program.
         program: String,
-        /// The last line it wrote to its standard error.
-        said: String,
+        /// The last line that the program wrote to its standard error, or the signal that killed
+        /// it.
+        stderr: String,
     },
 }
 
 impl ProcessError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Start { source, .. } => ErrorKind::of_io(source),
-            Self::Failed { said, .. } if said.contains(NO_SPACE) => ErrorKind::DiskFull,
+            Self::Failed { stderr, .. } if stderr.contains(NO_SPACE) => ErrorKind::DiskFull,
             Self::Failed { .. } => ErrorKind::Io,
         }
     }
 }
 
-/// The words for `ENOSPC` in the C locale, which [`run_in_c`] and [`feed`] run in.
+/// The message for `ENOSPC` in the C locale, which [`run_in_c`] and [`run_with_writer`] set.
 const NO_SPACE: &str = "No space left on device";
 
-/// Bytes of memory that this machine can give without swapping; `None` where nobody says.
-/// Source: `MemAvailable` of `/proc/meminfo` (proc(5)).
+/// Returns the number of bytes of memory that are available without swapping; `None` if it is
+/// unknown. Source: `MemAvailable` of `/proc/meminfo` (proc(5)).
 pub(crate) fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text
@@ -55,7 +56,7 @@ pub(crate) fn available_memory() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Runs a program without input and returns what it wrote, however it ended.
+/// Runs a program without input and returns its output, whatever its exit status is.
 pub(crate) fn output(program: &str, command: &mut Command) -> Result<Output, ProcessError> {
     command
         .stdin(Stdio::null())
@@ -66,16 +67,16 @@ pub(crate) fn output(program: &str, command: &mut Command) -> Result<Output, Pro
         })
 }
 
-/// Runs a program without input and returns what it wrote to its standard output.
+/// Runs a program without input and returns its standard output.
 pub(crate) fn run(program: &str, command: &mut Command) -> Result<String, ProcessError> {
-    done(program, &output(program, command)?)
+    stdout_or_error(program, &output(program, command)?)
 }
 
-/// Runs a program that is told one thing, a short one. Returns what it answers, however it ended.
-pub(crate) fn ask(
+/// Runs a program with a short input and returns its output, whatever its exit status is.
+pub(crate) fn run_with_input(
     program: &str,
     command: &mut Command,
-    question: &str,
+    input: &str,
 ) -> Result<Output, ProcessError> {
     let failed = |source| ProcessError::Start {
         program: program.to_owned(),
@@ -88,33 +89,33 @@ pub(crate) fn ask(
         .spawn()
         .map_err(failed)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that knows the answer without listening is right as well.
-        let _ = stdin.write_all(question.as_bytes());
+        // It is not an error if the program does not read its input.
+        let _ = stdin.write_all(input.as_bytes());
     }
     child.wait_with_output().map_err(failed)
 }
 
-/// As [`run`], in the C locale, so that a full disk is known for one.
+/// Does the same as [`run`] in the C locale, so that the message for a full disk is recognized.
 pub(crate) fn run_in_c(program: &str, command: &mut Command) -> Result<String, ProcessError> {
     run(program, command.env("LC_ALL", "C"))
 }
 
-/// Runs a program, in the C locale, that reads what `write` writes. The inner error is that of
-/// making it.
+/// Runs a program in the C locale, with the output of `write` as its input. The inner error is an
+/// error of producing the input.
 ///
-/// Where both fail, the program's error is the one to tell if `write` failed in writing to it:
-/// that it no longer reads has a reason that it knows.
-pub(crate) fn feed<E>(
+/// If both fail, and `write` failed to write to the program, the program's error is returned,
+/// because it explains why the program stopped reading.
+pub(crate) fn run_with_writer<E>(
     program: &str,
     command: &mut Command,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), Fed<E>>,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), InputError<E>>,
 ) -> Result<Result<(), E>, ProcessError> {
     let failed = |source| ProcessError::Start {
         program: program.to_owned(),
         source,
     };
-    // Files take its output without anybody reading at the same time: a program whose pipe is full
-    // stands still.
+    // The output goes to files, because a program would block on a full pipe that is not being
+    // read.
     let (mut stdout, mut stderr) = (in_memory().map_err(failed)?, in_memory().map_err(failed)?);
     let mut child = command
         .env("LC_ALL", "C")
@@ -124,24 +125,24 @@ pub(crate) fn feed<E>(
         .spawn()
         .map_err(failed)?;
     let mut out = BufWriter::with_capacity(256 << 10, Stdin(child.stdin.take()));
-    let written = write(&mut out).and_then(|()| out.flush().map_err(Fed::Write));
+    let written = write(&mut out).and_then(|()| out.flush().map_err(InputError::Write));
     let (stdin, rest) = out.into_parts();
-    // Where writing has failed, what is left over must not be written when it is dropped.
+    // After an error, the buffered rest must not be written when the buffer is dropped.
     drop((stdin, rest));
     let output = Output {
         status: child.wait().map_err(failed)?,
         stdout: content(&mut stdout).map_err(failed)?,
         stderr: content(&mut stderr).map_err(failed)?,
     };
-    let said = done(program, &output);
+    let result = stdout_or_error(program, &output);
     match written {
-        Err(Fed::Source(error)) => Ok(Err(error)),
-        Err(Fed::Write(source)) => Err(said.err().unwrap_or_else(|| failed(source))),
-        Ok(()) => said.map(|_| Ok(())),
+        Err(InputError::Source(error)) => Ok(Err(error)),
+        Err(InputError::Write(source)) => Err(result.err().unwrap_or_else(|| failed(source))),
+        Ok(()) => result.map(|_| Ok(())),
     }
 }
 
-/// An empty file that is nowhere but in memory.
+/// Creates an empty file in memory.
 fn in_memory() -> io::Result<File> {
     let file = rustix::fs::memfd_create("output", rustix::fs::MemfdFlags::CLOEXEC)?;
     Ok(file.into())
@@ -155,21 +156,21 @@ fn content(file: &mut File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Why what a program was to read did not all come.
-pub(crate) enum Fed<E> {
-    /// The program no longer reads.
+/// An error of providing the input of a program.
+pub(crate) enum InputError<E> {
+    /// Writing failed because the program stopped reading.
     Write(io::Error),
-    /// Making it failed.
+    /// Producing the input failed.
     Source(E),
 }
 
-impl<E> From<io::Error> for Fed<E> {
+impl<E> From<io::Error> for InputError<E> {
     fn from(error: io::Error) -> Self {
         Self::Write(error)
     }
 }
 
-/// The pipe to a program; none is one that is closed.
+/// The pipe to a program; `None` if it is closed.
 struct Stdin(Option<ChildStdin>);
 
 impl Write for Stdin {
@@ -185,26 +186,29 @@ impl Write for Stdin {
     }
 }
 
-/// What a program that has ended wrote, or why it failed.
-fn done(program: &str, output: &Output) -> Result<String, ProcessError> {
+/// Returns the standard output of a program that has ended, or the error if it failed.
+fn stdout_or_error(program: &str, output: &Output) -> Result<String, ProcessError> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(failed(program, output))
+    Err(failure(program, output))
 }
 
-/// Why a program that has ended did not do what it was asked.
-pub(crate) fn failed(program: &str, output: &Output) -> ProcessError {
-    let said = String::from_utf8_lossy(&output.stderr);
-    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
-    // A full disk is not always the last thing that a program tells.
+/// Returns the error for a program that has failed.
+pub(crate) fn failure(program: &str, output: &Output) -> ProcessError {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let mut lines = stderr
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    // The message about a full disk is not always the last one.
     let full = lines.clone().rfind(|line| line.contains(NO_SPACE));
-    let said = full.or_else(|| lines.next_back());
+    let stderr = full.or_else(|| lines.next_back());
     let killed = output.status.signal();
     let killed = killed.map(|signal| format!("it was killed by signal {signal}"));
     ProcessError::Failed {
         program: program.to_owned(),
-        said: killed.unwrap_or_else(|| said.unwrap_or("it said nothing").to_owned()),
+        stderr: killed.unwrap_or_else(|| stderr.unwrap_or("it stderr nothing").to_owned()),
     }
 }
 
@@ -213,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_has_memory() {
+    fn available_memory_is_known() {
         assert!(available_memory().is_some_and(|bytes| bytes > 1 << 20));
     }
 }

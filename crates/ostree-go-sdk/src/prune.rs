@@ -1,4 +1,4 @@
-//! Forgetting old releases, by plan and execute.
+//! Removal of old releases, in two steps: plan and execute.
 
 use crate::catalog::{self, CommitKind};
 use crate::delta;
@@ -8,8 +8,9 @@ use crate::kind::ErrorKind;
 use crate::repo::{Deleted, RefMove, Repo, RepoError};
 use std::collections::BTreeSet;
 
-/// What to forget: releases that no channel's kept history has and that are old enough, then
-/// layers that no kept release is made of, then the objects that nothing needs any more.
+/// Options of a prune. It removes the refs of releases that are not in the kept history of a
+/// channel and that are old enough, then the refs of layers that no kept release consists of, then
+/// all objects that are not reachable any more.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Prune {
@@ -18,7 +19,8 @@ pub struct Prune {
 }
 
 impl Prune {
-    /// Keeps this many commits of each channel's history; at least its newest.
+    /// Creates a prune that keeps this number of commits of each channel's history, at least the
+    /// newest one.
     #[must_use]
     pub fn keep(commits: usize) -> Self {
         Self {
@@ -27,80 +29,87 @@ impl Prune {
         }
     }
 
-    /// Keeps releases whose commit is newer than this time, in seconds since 1970, whatever
-    /// channels have. Default: time does not count.
+    /// Also keeps all releases whose commit is at least as new as this time, in seconds since 1970.
+    /// Default: releases are removed regardless of their age.
     #[must_use]
     pub fn older_than(mut self, time: Option<u64>) -> Self {
         self.older_than = time;
         self
     }
 
-    /// Looks what would be forgotten. Writes nothing.
+    /// Determines the refs to remove. Writes nothing.
     ///
     /// # Errors
-    /// When the repository cannot be read.
+    /// Returns an error if the repository cannot be read.
     pub fn plan<'a>(&self, repo: &'a Repo) -> Result<PrunePlan<'a>, PruneError> {
-        let listed = catalog::list(repo)?;
+        let commits = catalog::list(repo)?;
         let mut kept_trees = BTreeSet::new();
         let mut kept_layers = BTreeSet::new();
-        for (_, head) in listed.iter().filter(|(_, c)| c.kind == CommitKind::Channel) {
+        for (_, head) in commits
+            .iter()
+            .filter(|(_, c)| c.kind == CommitKind::Channel)
+        {
             for commit in catalog::log(repo, head.id)?.into_iter().take(self.keep) {
                 kept_trees.insert(commit.content);
                 kept_layers.extend(commit.layers.into_iter().map(|(_, id)| id));
             }
         }
-        // Releases before layers: a release never stands without its layers' refs.
-        let mut forget = Vec::new();
-        for (name, release) in listed.iter().filter(|(_, c)| c.kind == CommitKind::Release) {
+        // Releases are removed before layers, so that the refs of a release's layers exist as long
+        // as the release.
+        let mut to_remove = Vec::new();
+        for (name, release) in commits
+            .iter()
+            .filter(|(_, c)| c.kind == CommitKind::Release)
+        {
             let is_old = self.older_than.is_none_or(|time| release.timestamp < time);
             if is_old && !kept_trees.contains(&release.content) {
-                forget.push((name.clone(), release.id));
+                to_remove.push((name.clone(), release.id));
             } else {
                 kept_layers.extend(release.layers.iter().map(|(_, id)| *id));
             }
         }
-        for (name, layer) in listed.iter().filter(|(_, c)| c.kind == CommitKind::Layer) {
+        for (name, layer) in commits.iter().filter(|(_, c)| c.kind == CommitKind::Layer) {
             if !kept_layers.contains(&layer.id) {
-                forget.push((name.clone(), layer.id));
+                to_remove.push((name.clone(), layer.id));
             }
         }
         Ok(PrunePlan {
             prune: self.clone(),
             repo,
-            forget,
+            to_remove,
         })
     }
 }
 
-/// What would be forgotten.
+/// The planned removals.
 #[derive(Debug)]
 pub struct PrunePlan<'a> {
     prune: Prune,
     repo: &'a Repo,
-    forget: Vec<(RefName, CommitId)>,
+    to_remove: Vec<(RefName, CommitId)>,
 }
 
-/// What was forgotten.
+/// The result of a prune.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Pruned {
-    /// Refs that were removed, and the commits they named.
+    /// The removed refs, and the commits that they pointed to.
     pub refs: Vec<(RefName, CommitId)>,
-    /// Objects that were removed.
+    /// The number of deleted objects.
     pub objects: u64,
-    /// Bytes that these took.
+    /// The size of the deleted objects in bytes.
     pub bytes: u64,
 }
 
-/// Why nothing, or not everything, was forgotten.
+/// An error of a prune. Some refs or objects may have been removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PruneError {
-    /// The repository.
+    /// An error of the repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
     /// A compose, a publish or another prune is running.
-    #[error("another ostree-go works in repository {}", path.display())]
+    #[error("another ostree-go process is using repository {}", path.display())]
     Busy {
         /// The repository.
         path: std::path::PathBuf,
@@ -108,7 +117,7 @@ pub enum PruneError {
 }
 
 impl PruneError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -119,22 +128,23 @@ impl PruneError {
 }
 
 impl PrunePlan<'_> {
-    /// The refs that would be removed, and the commits they name.
+    /// Returns the refs that would be removed, and the commits that they point to.
     #[must_use]
     pub fn refs(&self) -> &[(RefName, CommitId)] {
-        &self.forget
+        &self.to_remove
     }
 
-    /// Removes the refs, and then the objects that no ref needs. Does not wait for another process
-    /// that composes or publishes: that is an error. A pull is waited for as long as the
-    /// repository's `core.lock-timeout-secs` says.
+    /// Removes the refs, and then the objects that are not reachable from a ref. If another process
+    /// composes or publishes, this does not wait but returns an error. It waits for a pull, at most
+    /// for the repository's `core.lock-timeout-secs`.
     ///
-    /// Everything is durable when this returns. Killed at any moment, the refs are all there or
-    /// are removed by whoever works in the repository next, and every commit is complete or marked
-    /// as partial; the next prune deletes what is left.
+    /// Everything is durable when this returns. If the process is killed at any point, either all
+    /// refs exist or the next process that works in the repository removes them, and every commit
+    /// is complete or marked as partial. The next prune deletes the remaining objects.
     ///
     /// # Errors
-    /// When another process works in the repository, or it cannot be written.
+    /// Returns [`PruneError::Busy`] if another process works in the repository, or another error if
+    /// it cannot be written.
     pub fn execute(self) -> Result<Pruned, PruneError> {
         let repo = self.repo;
         let Some(_lock) = repo.try_lock()? else {
@@ -142,23 +152,23 @@ impl PrunePlan<'_> {
                 path: repo.path().to_owned(),
             });
         };
-        // Refs may have moved since the plan was made.
-        let forget = self.prune.plan(repo)?.forget;
-        let removed = forget.iter().map(|(name, _)| RefMove::local(name, None));
+        // Refs may have moved after the plan was made.
+        let to_remove = self.prune.plan(repo)?.to_remove;
+        let removed = to_remove.iter().map(|(name, _)| RefMove::local(name, None));
         repo.move_refs(&removed.collect::<Vec<_>>())?;
         failpoint::hit("prune.refs-removed");
-        let deleted = collect(repo, self.prune.keep - 1)?;
+        let deleted = delete_unreachable(repo, self.prune.keep - 1)?;
         Ok(Pruned {
-            refs: forget,
+            refs: to_remove,
             objects: deleted.objects,
             bytes: deleted.bytes,
         })
     }
 }
 
-/// Deletes the objects that no ref reaches, and the static deltas to commits that are gone. Of
-/// each ref, the commit and `depth` commits before it stay.
-pub(crate) fn collect(repo: &Repo, depth: usize) -> Result<Deleted, RepoError> {
+/// Deletes the objects that are not reachable from a ref, and the static deltas to deleted commits.
+/// Of each ref, the commit and the `depth` commits before it are kept.
+pub(crate) fn delete_unreachable(repo: &Repo, depth: usize) -> Result<Deleted, RepoError> {
     let deleted = repo.prune_objects(depth)?;
     delta::prune(repo)?;
     Ok(deleted)

@@ -1,12 +1,12 @@
-//! Remotes: where commits come from, and whose signatures are believed.
+//! Remotes: the servers that commits are fetched from, and the keys that are trusted to sign them.
 //!
-//! A remote is libostree's: a group `[remote "NAME"]` in the repository's `config`, and a
-//! keyring `NAME.trustedkeys.gpg` beside it. The stock `ostree remote` reads and writes the same.
+//! A remote is stored as in libostree: a group `[remote "NAME"]` in the repository's `config`, and
+//! a keyring `NAME.trustedkeys.gpg` beside it. `ostree remote` reads and writes the same files.
 
 mod address;
 
 pub use address::registry;
-pub(crate) use address::{full_url, place};
+pub(crate) use address::{full_url, image_source};
 
 use crate::delta::DeltaTrust;
 use crate::ffi;
@@ -18,18 +18,18 @@ use crate::progress::NoProgress;
 use crate::repo::{RefMove, Repo, RepoError};
 use crate::sign::gpg::{Keyring, PublicKey};
 use crate::sign::{self, SignError};
-use address::{checked_url, credentials_path, shown, split_credentials};
+use address::{checked_url, credentials_path, split_credentials, without_credentials};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-/// Whether commits of a remote have to be signed.
+/// The requirement for signatures of a remote's commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verification {
-    /// By a key of the remote's own keyring.
+    /// Commits must be signed by a key of the remote's keyring.
     Signed,
-    /// Commits are taken as they come.
+    /// Commits are accepted without a signature.
     Unsigned,
 }
 
@@ -37,15 +37,15 @@ pub enum Verification {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Remote {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Where it is, without credentials.
+    /// The URL, without credentials.
     pub url: String,
-    /// Whether commits have to be signed.
+    /// The requirement for signatures.
     pub verification: Verification,
 }
 
-/// A remote to be added.
+/// A remote to add.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewRemote {
@@ -56,7 +56,7 @@ pub struct NewRemote {
 }
 
 impl NewRemote {
-    /// A remote whose commits have to be signed; it needs [keys](NewRemote::keys).
+    /// Creates a remote whose commits must be signed. It needs [keys](NewRemote::keys).
     #[must_use]
     pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
         Self {
@@ -67,15 +67,15 @@ impl NewRemote {
         }
     }
 
-    /// Believes the public GPG keys of a file's content, armoured or not, beside those that were
-    /// given before. Default: none.
+    /// Trusts the public GPG keys in the content of a file, armoured or binary, in addition to the
+    /// keys of previous calls. Default: none.
     #[must_use]
     pub fn keys(mut self, file: impl Into<Vec<u8>>) -> Self {
         self.keys.push(file.into());
         self
     }
 
-    /// Takes commits as they come. Default: no.
+    /// Accepts commits without a signature. Default: no.
     #[must_use]
     pub fn unsigned(mut self, unsigned: bool) -> Self {
         self.verification = if unsigned {
@@ -87,97 +87,99 @@ impl NewRemote {
     }
 }
 
-/// A key whose signatures are believed, as far as it is neither expired nor revoked.
+/// A key of a remote's keyring. Its signatures are trusted unless it is expired or revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TrustedKey {
     /// The fingerprint of the primary key.
     pub fingerprint: String,
-    /// Names and addresses of its owner.
+    /// The user IDs: names and e-mail addresses of its owner.
     pub users: Vec<String>,
-    /// When it was made, in seconds since 1970.
+    /// The creation time, in seconds since 1970.
     pub created: u64,
-    /// When it ends to be valid, in seconds since 1970, if it does.
+    /// The expiry time, in seconds since 1970; `None` if the key does not expire.
     pub expires: Option<u64>,
-    /// Whether its owner has revoked it.
+    /// True if the owner has revoked the key.
     pub revoked: bool,
-    /// Whether that end has passed.
+    /// True if the expiry time has passed.
     pub expired: bool,
 }
 
-/// Why a remote could not be added, changed or read.
+/// An error of an operation on a remote.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RemoteError {
-    /// The repository.
+    /// An error of the repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// A name that no remote can have.
+    /// The name is not valid for a remote.
     #[error(
         "`{}` is not a name for a remote, expected letters, digits, `.`, `_` and `-`", found.escape_debug()
     )]
     InvalidName {
-        /// The name as given.
+        /// The name that was found.
         found: String,
     },
-    /// A URL that nothing can be pulled from.
+    /// The URL is not valid for a pull.
     #[error("remote `{name}` cannot be added")]
     InvalidUrl {
         /// The remote.
         name: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: InvalidUrl,
     },
-    /// A URL that names no images.
+    /// The URL is not a valid location of images.
     #[error("remote `{name}` cannot be added")]
     InvalidImageSource {
         /// The remote.
         name: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: InvalidImageSource,
     },
-    /// A URL that names one image, where refs tell which.
-    #[error("remote `{name}` cannot be added: {url} has a tag, and refs say which one")]
+    /// The URL contains a tag, but each ref selects a tag of its own.
+    #[error(
+        "remote `{name}` cannot be added: {url} has a tag, expected none because each ref selects a tag"
+    )]
     Tagged {
         /// The remote.
         name: String,
-        /// Its URL.
+        /// The URL of the remote.
         url: String,
     },
-    /// There is such a remote.
-    #[error("remote `{name}` is there already, with URL {url}")]
+    /// A remote with this name exists already.
+    #[error("remote `{name}` already exists, with URL {url}")]
     Exists {
         /// The remote.
         name: String,
-        /// Its URL.
+        /// The URL of the remote.
         url: String,
     },
-    /// There is no such remote.
+    /// There is no remote with this name.
     #[error("no remote `{name}` in repository {}", path.display())]
     NotFound {
-        /// The name as given.
+        /// The name that was requested.
         name: String,
         /// The repository.
         path: PathBuf,
-        /// The remotes there are.
+        /// The existing remotes.
         known: Vec<String>,
     },
-    /// Commits have to be signed, and no key is there to check them with.
+    /// Commits must be signed, but the remote has no keys.
     #[error("remote `{name}` has no keys to check signatures with")]
     NoKeys {
         /// The remote.
         name: String,
     },
-    /// Keys are given to a remote that checks no signatures.
-    #[error("remote `{name}` checks no signatures, so keys would do nothing")]
+    /// Keys were given for a remote that does not verify signatures.
+    #[error("remote `{name}` does not verify signatures, so keys would have no effect")]
     Unsigned {
         /// The remote.
         name: String,
     },
-    /// What was given as keys holds none.
-    #[error("there are no public GPG keys in what was given for remote `{name}`")]
+    /// The input for keys contains no public GPG keys.
+    #[error("there are no public GPG keys in the input for remote `{name}`")]
     InvalidKeys {
         /// The remote.
         name: String,
@@ -187,14 +189,14 @@ pub enum RemoteError {
     Keyring {
         /// The remote.
         name: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: Box<SignError>,
     },
 }
 
 impl RemoteError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -215,26 +217,26 @@ impl RemoteError {
 
 /// Adds a remote, durably.
 ///
-/// The keys are read first and the keyring is in place before the remote is: an error or a crash
-/// leaves no remote, and never one that would check signatures against the system's keyrings.
+/// The keyring is written before the remote: an error or a crash leaves no remote, and never a
+/// remote whose signatures would be verified with the keyrings of the system.
 ///
 /// # Errors
-/// When the name or the URL is not well-formed, there is a remote of this name, a file of keys
-/// holds none, or there is none where commits have to be signed.
+/// Returns an error if the name or the URL is invalid, a remote with this name exists, a key file
+/// contains no keys, or there are no keys although commits must be signed.
 pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
     let name = &new.name;
-    let (url, keyring) = check(new)?;
+    let (url, keyring) = validate(new)?;
     let _lock = lock(repo)?;
-    if let Some(there) = find(repo, name)? {
+    if let Some(existing) = find(repo, name)? {
         return Err(RemoteError::Exists {
-            name: there.name,
-            url: there.url,
+            name: existing.name,
+            url: existing.url,
         });
     }
     let path = keyring_path(repo, name);
     match keyring {
         Some(keyring) => atomic::write(&path, &keyring),
-        // What a crash has left must not become the keys of this one.
+        // A keyring that a crash left behind must not become the keyring of this remote.
         None if path.exists() => std::fs::remove_file(&path),
         None => Ok(()),
     }
@@ -245,10 +247,10 @@ pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
     })?;
     let (url, credentials) = split_credentials(&url);
     write_credentials(repo, name, credentials)?;
-    // The summary's signature is not asked for. A summary only says which commit a ref names
-    // and which deltas there are. Every commit is checked for its own signature, for the ref it
-    // is bound to and for its age, so a summary that was stolen, swapped or kept from yesterday
-    // can make a pull fail and nothing else. And a server may then do without one.
+    // The signature of the summary is not required. A summary only contains the commits that refs
+    // point to and the available deltas. For every commit, its own signature, the refs that it is
+    // bound to, and its age are verified. Therefore a replaced or outdated summary can only make a
+    // pull fail, and a server does not have to sign its summary.
     let options = glib::VariantDict::new(None);
     options.insert("gpg-verify", new.verification == Verification::Signed);
     options.insert("gpg-verify-summary", false);
@@ -264,31 +266,33 @@ pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
     get(repo, name)
 }
 
-/// Adds a remote, or where there is one of this name, with the same URL and the same need of
-/// signatures, adds the keys to its keyring: calling it once more changes nothing.
+/// Adds a remote. If a remote with the same name, URL and requirement for signatures exists, adds
+/// the keys to its keyring instead. Calling it again changes nothing.
 ///
 /// # Errors
-/// As [`add`] does; a remote of this name with another URL, or with another need of signatures,
-/// is left as it is.
+/// Returns the errors of [`add`]. A remote with this name and another URL or requirement for
+/// signatures is not changed.
 pub fn add_or_import_keys(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
     match add(repo, new) {
         Err(RemoteError::Exists { name, url }) => {
-            let there = get(repo, &name)?;
-            let (wanted, _) = check(new)?;
-            if there.url != shown(&wanted) || there.verification != new.verification {
+            let existing = get(repo, &name)?;
+            let (wanted, _) = validate(new)?;
+            if existing.url != without_credentials(&wanted)
+                || existing.verification != new.verification
+            {
                 return Err(RemoteError::Exists { name, url });
             }
             for file in &new.keys {
                 import_keys(repo, &name, file)?;
             }
-            Ok(there)
+            Ok(existing)
         }
         added => added,
     }
 }
 
-/// What is to be written for a remote, once it is known to be well-formed: its URL and keyring.
-pub(crate) fn check(new: &NewRemote) -> Result<(String, Option<Vec<u8>>), RemoteError> {
+/// Validates a new remote, and returns its URL and keyring.
+pub(crate) fn validate(new: &NewRemote) -> Result<(String, Option<Vec<u8>>), RemoteError> {
     let name = &new.name;
     check_name(name)?;
     let url = checked_url(new)?;
@@ -305,25 +309,25 @@ pub(crate) fn check(new: &NewRemote) -> Result<(String, Option<Vec<u8>>), Remote
     Ok((url, keyring))
 }
 
-/// Whether there is a remote of this name.
-pub(crate) fn is_set_up(repo: &Repo, name: &str) -> bool {
+/// Returns true if there is a remote with this name.
+pub(crate) fn exists(repo: &Repo, name: &str) -> bool {
     names(repo).is_ok_and(|names| names.iter().any(|known| known == name))
 }
 
-/// The remotes of a repository, by name.
+/// Returns the remotes of a repository, sorted by name.
 ///
 /// # Errors
-/// When the repository's configuration cannot be read.
+/// Returns an error if the repository's configuration cannot be read.
 pub fn list(repo: &Repo) -> Result<Vec<Remote>, RemoteError> {
     let mut names = names(repo)?;
     names.sort();
     names.iter().map(|name| read(repo, name)).collect()
 }
 
-/// A remote.
+/// Returns the remote with a name.
 ///
 /// # Errors
-/// When there is none of this name, with those there are.
+/// Returns [`RemoteError::NotFound`] with the existing remotes if there is none with this name.
 pub fn get(repo: &Repo, name: &str) -> Result<Remote, RemoteError> {
     find(repo, name)?.ok_or_else(|| RemoteError::NotFound {
         name: name.to_owned(),
@@ -332,13 +336,13 @@ pub fn get(repo: &Repo, name: &str) -> Result<Remote, RemoteError> {
     })
 }
 
-/// Deletes a remote, its keyring and its refs; returns these, without the remote's name. Commits
-/// that no other ref reaches go with the next prune; those of deployments have refs that keep
-/// them.
+/// Deletes a remote, its keyring and its refs, and returns the names of these refs without the
+/// remote. The next prune deletes commits that are not reachable from another ref. Deployed commits
+/// are kept, because deployments have refs of their own.
 ///
 /// # Errors
-/// When there is none of this name, or the repository cannot be written. The remote is there
-/// still, then.
+/// Returns an error if there is no remote with this name, or the repository cannot be written. The
+/// remote still exists then.
 pub fn delete(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
     let _lock = lock(repo)?;
     get(repo, name)?;
@@ -350,7 +354,8 @@ pub fn delete(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
         to: None,
     });
     repo.move_refs(&removed.collect::<Vec<_>>())?;
-    // Last: who has refs of a remote that is gone cannot be told to delete them.
+    // The remote is deleted last, because the refs of a deleted remote could not be deleted with
+    // this function.
     ostree
         .remote_delete(name, gio::Cancellable::NONE)
         .map_err(|source| repo.failed(&format!("delete remote `{name}`"), source))?;
@@ -359,7 +364,8 @@ pub fn delete(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
     Ok(refs)
 }
 
-/// Keeps the credentials of a remote's URL in a file that only its owner can read, or removes it.
+/// Writes the credentials of a remote's URL to a file that only its owner can read, or removes this
+/// file.
 fn write_credentials(repo: &Repo, name: &str, credentials: Option<&str>) -> Result<(), RepoError> {
     let path = credentials_path(repo, name);
     let write = |text: &str| {
@@ -367,7 +373,7 @@ fn write_credentials(repo: &Repo, name: &str, credentials: Option<&str>) -> Resu
         let mode = std::fs::Permissions::from_mode(0o600);
         pending.file.set_permissions(mode)?;
         pending.file.write_all(text.as_bytes())?;
-        pending.put()
+        pending.persist()
     };
     let done = match credentials {
         Some(credentials) => write(&format!("{credentials}\n")),
@@ -383,7 +389,7 @@ fn write_credentials(repo: &Repo, name: &str, credentials: Option<&str>) -> Resu
     })
 }
 
-/// What was pulled from a remote, in order.
+/// Returns the refs that were pulled from a remote, sorted.
 fn refs(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
     let all = repo
         .as_ostree()
@@ -402,10 +408,10 @@ fn refs(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
     Ok(refs)
 }
 
-/// The keys of a remote's own keyring.
+/// Returns the keys of a remote's keyring.
 ///
 /// # Errors
-/// When there is no such remote, or its keyring cannot be read.
+/// Returns an error if there is no remote with this name, or its keyring cannot be read.
 pub fn keys(repo: &Repo, name: &str) -> Result<Vec<TrustedKey>, RemoteError> {
     get(repo, name)?;
     if !has_keyring(repo, name) {
@@ -416,11 +422,12 @@ pub fn keys(repo: &Repo, name: &str) -> Result<Vec<TrustedKey>, RemoteError> {
     Ok(keys.map_err(failed)?.into_iter().map(trusted_key).collect())
 }
 
-/// Adds every key of a file's content to a remote's keyring, and to keys that are there what is
-/// new in it, as a revocation or a later expiry. Returns the keys there are then.
+/// Adds all keys in the content of a file to a remote's keyring, and updates existing keys, for
+/// example with a revocation or a later expiry. Returns all keys of the keyring.
 ///
 /// # Errors
-/// When there is no such remote, it checks no signatures, or the file holds no keys.
+/// Returns an error if there is no remote with this name, it does not verify signatures, or the
+/// file contains no keys.
 pub fn import_keys(repo: &Repo, name: &str, file: &[u8]) -> Result<Vec<TrustedKey>, RemoteError> {
     if get(repo, name)?.verification == Verification::Unsigned {
         return Err(RemoteError::Unsigned {
@@ -442,7 +449,7 @@ pub fn import_keys(repo: &Repo, name: &str, file: &[u8]) -> Result<Vec<TrustedKe
     keys(repo, name)
 }
 
-/// The file with a remote's keys.
+/// Returns the path of a remote's keyring.
 pub(crate) fn keyring_path(repo: &Repo, name: &str) -> PathBuf {
     sign::remote_keyring(repo, name)
 }
@@ -456,15 +463,15 @@ fn read_keyring(repo: &Repo, name: &str) -> Result<Vec<u8>, RepoError> {
     })
 }
 
-/// Whether a remote has a keyring of its own. For one that has not, libostree would believe the
-/// keys of the whole system.
+/// Returns true if a remote has a keyring. Without one, libostree would trust the keys of the
+/// system.
 pub(crate) fn has_keyring(repo: &Repo, name: &str) -> bool {
     keyring_path(repo, name).exists()
 }
 
-/// Whose static deltas are believed of a remote: the Ed25519 keys that libostree's own options name
-/// (`verification-ed25519-key`, and `verification-ed25519-file` with one a line), and whether there
-/// has to be a signature: `sign-verify-deltas` in the repository's `[core]`.
+/// Returns the trust settings for a remote's static deltas: the Ed25519 keys of libostree's options
+/// (`verification-ed25519-key`, and `verification-ed25519-file` with one key per line), and whether
+/// a signature is required (`sign-verify-deltas` in `[core]` of the repository).
 ///
 /// Source: `_signapi_load_public_keys` (`ostree-repo-pull-verify.c`),
 /// `ostree_repo_static_delta_execute_offline_with_signature`.
@@ -497,13 +504,13 @@ pub(crate) fn delta_trust(repo: &Repo, name: &str) -> Result<DeltaTrust, RepoErr
 
 fn lock(repo: &Repo) -> Result<crate::fs::lock::Lock, RemoteError> {
     let lock = repo.lock(&NoProgress)?;
-    // What another process has added since this repository was opened must not be written over.
+    // Changes that another process made after this repository was opened must not be overwritten.
     ffi::reload_config(repo.as_ostree())
         .map_err(|source| repo.failed("read the configuration", source))?;
     Ok(lock)
 }
 
-/// libostree's rule (`ostree_validate_remote_name`): one component of a ref.
+/// Checks a name by libostree's rule (`ostree_validate_remote_name`): a single component of a ref.
 fn check_name(name: &str) -> Result<(), RemoteError> {
     let is_valid = name
         .bytes()
@@ -521,7 +528,7 @@ fn check_name(name: &str) -> Result<(), RemoteError> {
 }
 
 fn names(repo: &Repo) -> Result<Vec<String>, RemoteError> {
-    // libostree counts wrongly what it does not have.
+    // The count that libostree returns for an empty list is wrong.
     let names = repo.as_ostree().remote_list();
     Ok(names.into_iter().map(Into::into).collect())
 }
@@ -541,7 +548,7 @@ fn read(repo: &Repo, name: &str) -> Result<Remote, RemoteError> {
     let signed = ostree.remote_get_gpg_verify(name).map_err(failed)?;
     Ok(Remote {
         name: name.to_owned(),
-        url: shown(&url),
+        url: without_credentials(&url),
         verification: if signed {
             Verification::Signed
         } else {
@@ -550,7 +557,7 @@ fn read(repo: &Repo, name: &str) -> Result<Remote, RemoteError> {
     })
 }
 
-/// A keyring with the keys of files added. Each file has to hold keys.
+/// Returns a keyring with the keys of files added. Each file must contain keys.
 fn with_keys(name: &str, before: &[u8], files: &[Vec<u8>]) -> Result<Vec<u8>, RemoteError> {
     let failed = keyring_failed(name);
     let keyring = Keyring::of(before).map_err(&failed)?;

@@ -1,32 +1,33 @@
-//! The repository: the one place that owns an [`ostree::Repo`].
+//! OSTree repositories. Only this module accesses [`ostree::Repo`] directly.
 //!
-//! On disk a repository is libostree's (`config`, `objects/`, `refs/`, `state/`, `tmp/`), plus
-//! two files of ours: `.ostree-go.lock`, taken by whoever moves refs, and while several refs
-//! move, `state/ostree-go.refs`. Object writers share libostree's own lock (`.lock`), which a
-//! prune takes alone: what a transaction has seen in the repository stays until its refs have
+//! On disk, a repository has the layout of libostree (`config`, `objects/`, `refs/`, `state/`,
+//! `tmp/`) and two files of this library: `.ostree-go.lock`, which is held while refs are moved,
+//! and `state/ostree-go.refs`, which exists while several refs are moved. Processes that write
+//! objects share libostree's own lock (`.lock`), and a prune takes it exclusively. Therefore
+//! objects that a transaction has found in the repository exist at least until its refs have been
 //! moved.
 
 mod complete;
 mod damage;
 mod detached;
+mod known_files;
 mod objects;
 mod partial;
 mod prune;
 mod refs;
 mod scratch;
-mod seen;
 mod staging;
 #[cfg(test)]
 mod tests;
 mod transaction;
 
 pub(crate) use complete::Completeness;
+pub(crate) use known_files::KnownFiles;
 pub(crate) use partial::Partial;
 pub(crate) use prune::Deleted;
 pub(crate) use refs::RefMove;
 pub(crate) use scratch::ScratchFolder;
-pub(crate) use seen::Seen;
-pub(crate) use staging::{NoRoom, Staging};
+pub(crate) use staging::{InsufficientSpace, Staging};
 pub(crate) use transaction::Transaction;
 
 use crate::failpoint;
@@ -43,22 +44,24 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// How a repository stores files. The words are libostree's.
+/// The storage mode of a repository. The names are libostree's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RepoMode {
-    /// Compressed files, to be served over HTTP.
+    /// Compressed files, for serving over HTTP.
     Archive,
-    /// Plain files with their owner and mode in a user xattr; needs no root.
+    /// Uncompressed files, with their owner and mode in a user xattr. Does not need root
+    /// privileges.
     BareUser,
-    /// Plain files, modes only; needs no root and no xattrs.
+    /// Uncompressed files, with their mode but without owner and xattrs. Needs neither root
+    /// privileges nor xattrs.
     BareUserOnly,
-    /// Plain files with their real owner; needs root.
+    /// Uncompressed files with their real owner. Needs root privileges.
     Bare,
 }
 
 impl RepoMode {
-    /// libostree's word for the mode, as in a repository's `config`.
+    /// Returns libostree's name for the mode, as in the `config` of a repository.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -92,11 +95,11 @@ impl fmt::Display for RepoMode {
     }
 }
 
-/// A word that is no [`RepoMode`].
+/// An error for a name that is not a [`RepoMode`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown repository mode `{found}`, expected archive, bare-user, bare-user-only or bare")]
 pub struct UnknownMode {
-    /// The word as given.
+    /// The name that was found.
     pub found: String,
 }
 
@@ -113,76 +116,76 @@ impl FromStr for RepoMode {
     }
 }
 
-/// Why a repository could not be used.
+/// An error of an operation on a repository.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepoError {
     /// There is nothing at the path.
     #[error("no repository at {}", path.display())]
     NotFound {
-        /// Where it was looked for.
+        /// The path.
         path: PathBuf,
     },
-    /// What is at the path is not an OSTree repository.
+    /// The file or directory at the path is not an OSTree repository.
     #[error("{} is not an OSTree repository: it has no `{missing}`", path.display())]
     NotARepo {
         /// The directory or file.
         path: PathBuf,
-        /// What a repository would have there.
+        /// The missing file or directory of a repository.
         missing: &'static str,
     },
-    /// libostree could not do something.
+    /// An operation of libostree failed.
     #[error("cannot {action} in repository {}", path.display())]
     Ostree {
-        /// What was tried.
+        /// The action that failed, as an infinitive.
         action: String,
         /// The repository.
         path: PathBuf,
-        /// libostree's error.
+        /// The error of libostree.
         #[source]
         source: glib::Error,
     },
-    /// The system refused something.
+    /// A system call failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed, as an infinitive.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// No ref or commit of this name.
+    /// There is no ref or commit with the given name.
     #[error("no ref or commit `{rev}` in repository {}", path.display())]
     NoSuchRev {
-        /// What was asked for.
+        /// The name of the ref or commit.
         rev: String,
         /// The repository.
         path: PathBuf,
-        /// The existing ref whose name is nearest.
+        /// The existing ref with the most similar name.
         nearest: Option<RefName>,
     },
-    /// An object is there but is not what its type says.
+    /// An object exists but is malformed for its type.
     #[error("{what} object {id} in repository {} is not well-formed", path.display())]
     Malformed {
         /// The type of the object.
         what: &'static str,
-        /// Its checksum.
+        /// The checksum of the object.
         id: String,
         /// The repository.
         path: PathBuf,
     },
-    /// The system makes no more threads.
+    /// The system could not start a thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
-    /// The caller asked for a stop.
+    /// The operation was cancelled.
     #[error("stopped on request")]
     Cancelled,
 }
 
 impl RepoError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -190,16 +193,16 @@ impl RepoError {
             Self::NotARepo { .. } => ErrorKind::InvalidRepo,
             Self::Ostree { source, .. } => kind_of_glib(source),
             Self::Io { source, .. } | Self::Thread(source) => ErrorKind::of_io(source),
-            Self::Malformed { .. } => ErrorKind::Drift,
+            Self::Malformed { .. } => ErrorKind::Damaged,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
 }
 
-/// The kind of an error that libostree reports.
+/// Returns the kind of an error of libostree.
 pub(crate) fn kind_of_glib(error: &glib::Error) -> ErrorKind {
     use gio::IOErrorEnum as Io;
-    // libostree's own reserve (`min-free-space-percent`) has no error code of its own.
+    // libostree has no error code for its limit on free space (`min-free-space-percent`).
     if error.message().contains("min-free-space") {
         return ErrorKind::DiskFull;
     }
@@ -213,19 +216,19 @@ pub(crate) fn kind_of_glib(error: &glib::Error) -> ErrorKind {
     }
 }
 
-/// An OSTree repository, opened.
+/// An open OSTree repository.
 ///
-/// `Send`, not `Sync`: give each thread its own clone.
+/// It is `Send`, but not `Sync`: give each thread its own clone.
 #[derive(Debug, Clone)]
 pub struct Repo {
     inner: ostree::Repo,
     path: PathBuf,
-    /// What clones of this have written and read.
-    seen: Arc<Seen>,
+    /// The files that this handle and its clones have written or hashed.
+    known_files: Arc<KnownFiles>,
 }
 
-/// What a repository's directory holds from the start.
-const SKELETON: &[&str] = &[
+/// The entries of a new repository's directory.
+const INITIAL_ENTRIES: &[&str] = &[
     "config",
     "extensions",
     "objects",
@@ -236,22 +239,22 @@ const SKELETON: &[&str] = &[
     LOCK,
 ];
 
-/// Whether a repository's making has come to its end: libostree makes `refs/heads` after all
-/// else that it cannot do without.
-fn is_made(path: &Path) -> bool {
+/// Returns true if the creation of a repository was completed: libostree creates `refs/heads` after
+/// the other directories that it needs.
+fn is_initialized(path: &Path) -> bool {
     ["config", "objects", "refs/heads"]
         .iter()
         .all(|part| path.join(part).exists())
 }
 
-/// Held by whoever makes the repository or moves its refs.
+/// Name of the lock that is held while the repository is created or its refs are moved.
 const LOCK: &str = ".ostree-go.lock";
 
 impl Repo {
     /// Opens the repository at a path.
     ///
     /// # Errors
-    /// When there is none, or it cannot be read.
+    /// Returns an error if there is no repository at the path, or it cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RepoError> {
         let path = path.as_ref().to_owned();
         let exists = |path: &Path| match path.try_exists() {
@@ -274,7 +277,7 @@ impl Repo {
         let repo = Self {
             inner,
             path,
-            seen: Arc::default(),
+            known_files: Arc::default(),
         };
         match ffi::open(&repo.inner) {
             Ok(()) => Ok(repo),
@@ -282,22 +285,23 @@ impl Repo {
         }
     }
 
-    /// Makes a repository where there is nothing, or an empty directory, or one whose making
-    /// was cut short. Directories above it are made too. Durable when this returns.
+    /// Creates a repository at a path that does not exist, is an empty directory, or has a
+    /// repository whose creation was interrupted. Missing parent directories are created too.
+    /// Durable when this returns. An existing repository is opened, whatever its mode is.
     ///
     /// # Errors
-    /// When something else is at the path, or it cannot be written.
+    /// Returns an error if there is something else at the path, or it cannot be written.
     pub fn create(path: impl AsRef<Path>, mode: RepoMode) -> Result<Self, RepoError> {
         let repo = Self::create_unsynced(path.as_ref(), mode)?;
         repo.sync()?;
         Ok(repo)
     }
 
-    /// Makes a repository that nothing needs after a crash: this handle and its clones sync
-    /// nothing.
+    /// Creates a repository that is not needed after a crash: this handle and its clones do not
+    /// sync anything.
     ///
     /// # Errors
-    /// As [`Repo::create`].
+    /// Returns the errors of [`Repo::create`].
     pub(crate) fn create_temporary(path: &Path, mode: RepoMode) -> Result<Self, RepoError> {
         let repo = Self::create_unsynced(path, mode)?;
         repo.inner.set_disable_fsync(true);
@@ -314,11 +318,12 @@ impl Repo {
         };
         std::fs::create_dir_all(path).map_err(io("make directory"))?;
         if !Self::is_absent(path) {
-            // Either another process came first, or it is none and cannot become one.
+            // Either another process has created the repository, or the directory has other
+            // content.
             return Self::open(path);
         }
         let _lock = lock(path, &NoProgress)?;
-        if is_made(path) {
+        if is_initialized(path) {
             return Self::open(path);
         }
         failpoint::hit("repo.creating");
@@ -326,7 +331,7 @@ impl Repo {
         let repo = Self {
             inner,
             path: path.to_owned(),
-            seen: Arc::default(),
+            known_files: Arc::default(),
         };
         repo.inner
             .create(mode.to_ostree(), gio::Cancellable::NONE)
@@ -335,15 +340,15 @@ impl Repo {
         Self::open(path)
     }
 
-    /// Whether [`Repo::create`] would make a repository here.
+    /// Returns true if there is no repository at the path and [`Repo::create`] would create one.
     #[must_use]
     pub fn is_absent(path: impl AsRef<Path>) -> bool {
         let path = path.as_ref();
         match std::fs::read_dir(path) {
             Ok(entries) => {
-                let is_part = |name: &OsStr| SKELETON.iter().any(|part| name == *part);
-                !is_made(path)
-                    // libostree's temporary files may stand beside, while it is being made.
+                let is_part = |name: &OsStr| INITIAL_ENTRIES.iter().any(|part| name == *part);
+                !is_initialized(path)
+                    // libostree's temporary files may exist while it creates the repository.
                     && (path.join(LOCK).exists()
                         || entries.flatten().all(|entry| is_part(&entry.file_name())))
             }
@@ -351,13 +356,13 @@ impl Repo {
         }
     }
 
-    /// Its directory, as it was opened.
+    /// Returns the path with which the repository was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How it stores files.
+    /// Returns the storage mode.
     #[must_use]
     pub fn mode(&self) -> RepoMode {
         let mode = self.inner.mode();
@@ -367,22 +372,22 @@ impl Repo {
             .unwrap_or(RepoMode::Bare)
     }
 
-    /// The libostree object, for what this library does not do itself.
+    /// Returns the object of libostree, for operations that this library does not provide.
     #[must_use]
     pub fn as_ostree(&self) -> &ostree::Repo {
         &self.inner
     }
 
-    /// The files that this and its clones know.
-    pub(crate) fn seen(&self) -> &Seen {
-        &self.seen
+    /// Returns the files that this handle and its clones know to be unchanged.
+    pub(crate) fn known_files(&self) -> &KnownFiles {
+        &self.known_files
     }
 
-    /// Every local ref and the commit it names, in order. Refs of remotes are left out, and
-    /// so are refs whose name is not a [`RefName`].
+    /// Returns all local refs and the commits that they point to, in alphabetical order. Refs of
+    /// remotes are left out, and so are refs whose name is not a valid [`RefName`].
     ///
     /// # Errors
-    /// When the refs cannot be read.
+    /// Returns an error if the refs cannot be read.
     pub fn refs(&self) -> Result<BTreeMap<RefName, CommitId>, RepoError> {
         let refs = self
             .inner
@@ -398,10 +403,10 @@ impl Repo {
             .collect())
     }
 
-    /// The commit a ref names, if there is such a ref.
+    /// Returns the commit that a local ref points to; `None` if there is no such ref.
     ///
     /// # Errors
-    /// When the ref cannot be read.
+    /// Returns an error if the ref cannot be read.
     pub fn find(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
         let found = self
             .inner
@@ -414,10 +419,10 @@ impl Repo {
         Ok(found.and_then(|checksum| checksum.parse().ok()))
     }
 
-    /// The commit that a ref's name, or a commit's whole checksum, or its unique beginning, names.
+    /// Returns the commit with a given ref, checksum, or unambiguous prefix of a checksum.
     ///
     /// # Errors
-    /// When there is none, with the nearest ref there is.
+    /// Returns [`RepoError::NoSuchRev`] with the most similar ref if there is no such commit.
     pub fn resolve(&self, rev: &str) -> Result<CommitId, RepoError> {
         if let Ok(Some(checksum)) = self.inner.resolve_rev(rev, true)
             && let Ok(commit) = checksum.parse()
@@ -455,7 +460,7 @@ impl Repo {
         Commit::parse(&variant).ok_or_else(|| self.malformed("commit", id))
     }
 
-    /// A commit object's bytes: what signatures are over.
+    /// Reads the bytes of a commit object, which are the data that signatures sign.
     pub(crate) fn commit_bytes(&self, id: CommitId) -> Result<Vec<u8>, glib::Error> {
         let variant = self
             .inner
@@ -469,8 +474,9 @@ impl Repo {
         DirTree::parse(&variant).ok_or_else(|| self.malformed("dirtree", id))
     }
 
-    /// Reads an object that is no file's. libostree takes it for well-formed, and reading a
-    /// damaged one would then be undefined; this makes it a variant whose every part is checked.
+    /// Reads an object that is not a file. libostree marks the variant as trusted without checking
+    /// it, and reading a malformed one would then be undefined behaviour; this returns an untrusted
+    /// variant, whose parts are checked when they are read.
     pub(crate) fn metadata_object(
         &self,
         kind: ostree::ObjectType,
@@ -484,15 +490,16 @@ impl Repo {
         Ok(glib::Variant::from_bytes_with_type(&bytes, trusted.type_()))
     }
 
-    /// Keeps other processes from moving refs until it is dropped. Moves of refs that a killed
-    /// process has begun are finished first.
+    /// Prevents other processes from moving refs until the result is dropped. Completes the moves
+    /// of refs that a killed process has begun.
     pub(crate) fn lock(&self, progress: &dyn Progress) -> Result<Lock, RepoError> {
         let lock = lock(&self.path, progress)?;
         self.finish_moves()?;
         Ok(lock)
     }
 
-    /// The same without waiting; `None` when another process has the lock.
+    /// Does the same as [`Repo::lock`] without waiting; returns `None` if another process holds the
+    /// lock.
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>, RepoError> {
         let path = self.path.join(LOCK);
         let lock = Lock::try_exclusive(&path).map_err(|source| RepoError::Io {
@@ -506,10 +513,11 @@ impl Repo {
         Ok(lock)
     }
 
-    /// Begins a transaction; one at a time in a process's use of this repository.
+    /// Begins a transaction. A process can have only one open transaction in a repository handle.
     ///
     /// # Errors
-    /// When the repository cannot be written, or a prune has it locked for long.
+    /// Returns an error if the repository cannot be written, or a prune holds the lock until the
+    /// timeout.
     pub(crate) fn begin(&self) -> Result<Transaction<'_>, RepoError> {
         Transaction::begin(self)
     }

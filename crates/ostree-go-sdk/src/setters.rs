@@ -1,7 +1,7 @@
-//! The setters that many options have, word for word.
+//! Setters that several option types have in common.
 
-/// Setters of the field that each one names, with the documentation that stands before it:
-/// `sign_with` of `keys`, `clock`, `progress`.
+/// Generates setters, with the documentation that precedes each name: `sign_with` sets the field
+/// `keys`, `clock` and `progress` set the field of the same name.
 macro_rules! setters {
     () => {};
     ($(#[$doc:meta])+ sign_with; $($rest:tt)*) => {

@@ -168,7 +168,7 @@ fn remotes() {
     ");
     assert_snapshot!(said("remote add acme http://127.0.0.1:1 --gpg-import junk"), @"
     1 invalid-input
-    error: there are no public GPG keys in what was given for remote `acme`
+    error: there are no public GPG keys in the input for remote `acme`
     ");
     assert_snapshot!(said("remote delete acme"), @"
     1 not-found
@@ -179,7 +179,7 @@ fn remotes() {
     bad.sandbox.run(add.split(' ')).ok();
     assert_snapshot!(said(add), @"
     1 invalid-input
-    error: remote `acme` is there already, with URL http://127.0.0.1:1
+    error: remote `acme` already exists, with URL http://127.0.0.1:1
     hint: delete it with `ostree-go remote delete`, or add keys to it with `ostree-go remote import-key`
     ");
     assert_snapshot!(said("remote show-keys acne"), @"
@@ -189,7 +189,7 @@ fn remotes() {
     ");
     assert_snapshot!(said("remote import-key acme junk"), @"
     1 invalid-input
-    error: remote `acme` checks no signatures, so keys would do nothing
+    error: remote `acme` does not verify signatures, so keys would have no effect
     hint: delete it, and add it again with --gpg-import instead of --no-gpg-verify
     ");
 }
@@ -366,7 +366,7 @@ fn deployments() {
     ");
     assert_snapshot!(said("rollback"), @"
     1 not-found
-    error: no deployment to go back to under [dir]/root
+    error: no deployment to roll back to under [dir]/root
     hint: `ostree-go use VERSION` activates any installed SDK
     ");
     assert_snapshot!(said("env 1.98"), @"

@@ -128,7 +128,7 @@ fn a_package_signed_by_another_key() {
     fs::write(&rpms.bin, bin).unwrap();
     let said = refused(&bad, &source, 3).replace(&vendor_key, "[vendor]");
     assert_snapshot!(said, @"
-    error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has no valid signature by a key of the treefile: gpg [vendor] over another content
+    error: [dir]/rpms/golang-bin-1.99.1-1.test.x86_64.rpm has no valid signature by a key of the treefile: gpg [vendor] made for other content
     hint: `rpmkeys -Kv` shows who signed a package
     ");
     assert_snapshot!(refused(&bad, &rpms.source(", gpgkey: [nobody.asc]"), 1), @"

@@ -34,7 +34,7 @@ pub fn run(context: &Context<'_>, args: &PromoteArgs) -> Result<ExitCode, CliErr
     let release = CommitInfo::read(&repo, resolve(&repo, &args.release)?)?;
     let channel = channel_ref(&args.channel, &release)?;
     let mut promote = Promote::new(release.id, channel.clone())
-        .back(args.allow_downgrade)
+        .allow_downgrade(args.allow_downgrade)
         .sign_with(args.signing.keys()?)
         .progress(Arc::new(Terminal::new(&context.global)));
     if let Some(epoch) = context.settings.source_date_epoch()? {

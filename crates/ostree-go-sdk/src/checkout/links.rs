@@ -60,7 +60,7 @@ pub(super) fn tree(repo: &Repo, listing: &Listing, dest: &Path, sealed: bool) ->
         }
         Ok::<_, io::Error>(links)
     };
-    let links = parallel::each(&listing.dirs, linker, fill)?;
+    let links = parallel::map(&listing.dirs, linker, fill)?;
     let kept = if sealed { !tree::WRITE } else { !0 };
     // Subdirectories come first: a parent's mode may deny access, and its time would change.
     for dir in listing.dirs.iter().skip(1).rev() {
@@ -111,7 +111,7 @@ impl Linker {
         let object = format!("{}/{}.file", &checksum[..2], &checksum[2..]);
         let found = sys::statat(&self.objects, &object, AtFlags::SYMLINK_NOFOLLOW)?;
         // A file whose hash was verified is none of the special cases below.
-        if found.st_size == 0 || !self.repo.seen().is(&found, id) {
+        if found.st_size == 0 || !self.repo.known_files().contains(&found, id) {
             let mode = self.mode(&object)?;
             match FileType::from_raw_mode(mode) {
                 FileType::Symlink => {

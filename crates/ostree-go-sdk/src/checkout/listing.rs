@@ -97,7 +97,7 @@ fn load(
 ) -> Result<Option<glib::Variant>, RepoError> {
     let variant = match repo.metadata_object(kind, id) {
         Ok(variant) => variant,
-        Err(_) => match repo.examine(kind, id, || repo.as_ostree().load_variant(kind, id))? {
+        Err(_) => match repo.check_object(kind, id, || repo.as_ostree().load_variant(kind, id))? {
             Ok(_) => repo.metadata_object(kind, id)?,
             Err(_) => return Ok(None),
         },

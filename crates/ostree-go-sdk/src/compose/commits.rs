@@ -1,4 +1,4 @@
-//! Commit objects and refs: layers, the release, its channels.
+//! Writes the commits and refs of layers, releases and channels.
 
 use super::{
     ChannelState, ComposeError, ComposedChannel, ComposedLayer, ComposedRelease, NewObjects,
@@ -23,7 +23,7 @@ fn write_tree(transaction: &Transaction<'_>, tree: &Tree) -> Result<Root, RepoEr
     })
 }
 
-/// Writes the layers' commits and sets their refs. Layers with nothing in them are left out.
+/// Writes the commits of layers and sets their refs. Empty layers are left out.
 pub(super) fn layers(
     transaction: &Transaction<'_>,
     release: &ArchTreefile,
@@ -41,8 +41,8 @@ pub(super) fn layers(
         let root = write_tree(transaction, tree)?;
         let content = root.content_id();
         let ref_name = release.layer_ref.for_layer(&name, &content)?;
-        // It follows from name, architecture and content alone, so that a layer which
-        // releases share is one commit, whichever of them came first.
+        // The commit depends only on name, architecture and content, so that a layer that releases
+        // share is a single commit, regardless of their order.
         let commit = Commit {
             metadata: metadata::layer(&name, (!noarch).then_some(release.arch), &ref_name),
             parent: None,
@@ -81,8 +81,8 @@ pub(super) fn layers(
     Ok(composed)
 }
 
-/// What a release's commit is made of, besides its tree.
-pub(super) struct ReleaseFacts<'a> {
+/// The details of a release's commit besides its tree.
+pub(super) struct ReleaseDetails<'a> {
     pub(super) layers: &'a [ComposedLayer],
     pub(super) h1: Option<String>,
     pub(super) timestamp: u64,
@@ -90,15 +90,15 @@ pub(super) struct ReleaseFacts<'a> {
     pub(super) extra: &'a Metadata,
 }
 
-/// Writes the release's commit.
+/// Writes the commit of a release.
 pub(super) fn release(
     transaction: &Transaction<'_>,
     spec: &ArchTreefile,
     tree: &Tree,
-    facts: ReleaseFacts<'_>,
+    details: ReleaseDetails<'_>,
 ) -> Result<(CommitId, Commit), ComposeError> {
     let root = write_tree(transaction, tree)?;
-    let layers: Vec<(String, CommitId)> = facts
+    let layers: Vec<(String, CommitId)> = details
         .layers
         .iter()
         .map(|layer| (layer.name.clone(), layer.commit))
@@ -107,16 +107,16 @@ pub(super) fn release(
         arch: spec.arch,
         version: spec.version.as_str(),
         layers: &layers,
-        h1: facts.h1,
+        h1: details.h1,
         size: tree.size(),
-        extra: facts.extra,
+        extra: details.extra,
     };
     let commit = Commit {
         metadata: metadata.bound_to(&spec.release_ref),
-        parent: facts.parent,
+        parent: details.parent,
         subject: format!("Go {} for {}", spec.version, spec.arch),
         body: String::new(),
-        timestamp: facts.timestamp,
+        timestamp: details.timestamp,
         tree: root.tree,
         meta: root.meta,
     };
@@ -126,9 +126,8 @@ pub(super) fn release(
     Ok((object.id, commit))
 }
 
-/// Sets the keys of a release's detached metadata that are given, and keeps the others:
-/// signatures are among them.
-pub(super) fn describe(
+/// Sets keys of a commit's detached metadata, and keeps the other keys, such as signatures.
+pub(super) fn update_detached(
     transaction: &Transaction<'_>,
     commit: CommitId,
     keys: Metadata,
@@ -144,17 +143,17 @@ pub(super) fn describe(
         .write_detached(commit, &sorted_dict(&after))
 }
 
-/// Promotes a release to a channel: a commit of the same tree after the channel's last.
+/// Promotes a release to a channel by writing a commit with the same tree on top of the channel's
+/// last commit.
 ///
-/// A channel that has the release already stays as it is, and so does one that has a newer
-/// version unless the caller means to go `back`: composing an old release again must not take
-/// hosts back.
+/// A channel that has the release is not changed, and neither is one that has a newer version
+/// unless `allow_downgrade` is set: composing an old release again must not downgrade hosts.
 pub(super) fn promote(
     transaction: &Transaction<'_>,
     release: &Commit,
     channel: &RefName,
     now: u64,
-    back: bool,
+    allow_downgrade: bool,
 ) -> Result<ComposedChannel, ComposeError> {
     let repo = transaction.repo();
     let mut metadata = release.metadata.clone();
@@ -166,13 +165,13 @@ pub(super) fn promote(
     if let Some((id, head)) = &head {
         let state = if head.content_id() == release.content_id() && head.metadata == metadata {
             Some(ChannelState::Unchanged)
-        } else if !back && version(head) > version(release) {
+        } else if !allow_downgrade && version(head) > version(release) {
             Some(ChannelState::Newer)
         } else {
             None
         };
         if let Some(state) = state {
-            transaction.keep_commit(*id);
+            transaction.add_existing_commit(*id);
             return Ok(ComposedChannel {
                 ref_name: channel.clone(),
                 commit: *id,
@@ -183,7 +182,8 @@ pub(super) fn promote(
     let commit = Commit {
         metadata,
         parent: head.as_ref().map(|(id, _)| *id),
-        // Hosts refuse to go back in time, so a channel never does.
+        // Hosts refuse commits with an older timestamp, so the timestamp of a channel never
+        // decreases.
         timestamp: head.map_or(now, |(_, head)| now.max(head.timestamp)),
         ..release.clone()
     };
@@ -203,7 +203,8 @@ fn version(commit: &Commit) -> Option<GoVersion> {
     version.parse().ok()
 }
 
-/// Moves the release's ref, which never moves to another commit unless `replace` says so.
+/// Sets the ref of a release. If it points to another commit, this is an error unless `replace` is
+/// set.
 pub(super) fn set_release_ref(
     transaction: &Transaction<'_>,
     composed: &ComposedRelease,

@@ -1,4 +1,4 @@
-//! Why a compose failed.
+//! Errors of a compose.
 
 use crate::arch::Arch;
 use crate::fs::path::TreePath;
@@ -18,27 +18,27 @@ use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why a compose failed. The repository's refs are as they were.
+/// An error of a compose. The refs of the repository are unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComposeError {
-    /// The treefile does not have what was asked for.
+    /// The treefile is invalid, or does not have a requested architecture.
     #[error(transparent)]
     Treefile(#[from] TreefileError),
-    /// The repository.
+    /// An error of the repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// Writing objects.
+    /// Objects could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Reading a source.
+    /// A source could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// Signing the commits.
+    /// A commit could not be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// What was to be promoted is no release.
-    #[error("commit {commit} is no release: it says no `sdk.version`")]
+    /// The commit to promote is not a release.
+    #[error("commit {commit} is not a release: it has no `sdk.version`")]
     NotARelease {
         /// The commit.
         commit: CommitId,
@@ -51,13 +51,13 @@ pub enum ComposeError {
         /// The repository.
         path: PathBuf,
     },
-    /// Setting up downloads.
+    /// Downloads could not be configured.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The layers do not fit.
+    /// The layers do not fit together.
     #[error(transparent)]
     Layer(#[from] LayerError),
-    /// A template gave no valid ref.
+    /// A template results in an invalid ref.
     #[error(transparent)]
     Ref(#[from] InvalidRef),
     /// None of a release's sources can be used.
@@ -65,7 +65,7 @@ pub enum ComposeError {
     NoSource {
         /// The release.
         release: RefName,
-        /// Why not.
+        /// The error of each source.
         #[source]
         failures: SourceFailures,
     },
@@ -76,7 +76,7 @@ pub enum ComposeError {
         path: TreePath,
         /// The source.
         source_name: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: std::io::Error,
     },
@@ -86,26 +86,26 @@ pub enum ComposeError {
         /// The source.
         source_name: String,
     },
-    /// The source's `VERSION` file is not well-formed.
+    /// The source's `VERSION` file is malformed.
     #[error("cannot read the VERSION file of {source_name}")]
     VersionFile {
         /// The source.
         source_name: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: VersionFileError,
     },
-    /// The source is another version than the treefile says.
+    /// The version of the source differs from the treefile's.
     #[error("{source_name} is Go {found}, expected {expected}")]
     VersionMismatch {
         /// The source.
         source_name: String,
-        /// Its version.
+        /// The version of the source.
         found: GoVersion,
-        /// The treefile's.
+        /// The version in the treefile.
         expected: GoVersion,
     },
-    /// The source's go command is for another machine.
+    /// The source's go command is for another architecture.
     #[error("`bin/go` of {source_name} is {}, expected a program for {expected}", machine(*found))]
     WrongArch {
         /// The source.
@@ -115,55 +115,56 @@ pub enum ComposeError {
         /// The release's architecture.
         expected: Arch,
     },
-    /// The content is not what was pinned.
+    /// The content differs from the pinned hash.
     #[error("content of {source_name} has {}, expected {expected}", hash(found.as_ref()))]
     H1Mismatch {
         /// The source.
         source_name: String,
-        /// Its `h1:` hash; `None` where it has symlinks, which Go's module form cannot have.
+        /// The `h1:` hash of the source; `None` if it has symlinks, which Go's module form cannot
+        /// contain.
         found: Option<H1>,
-        /// The pinned one.
+        /// The pinned hash.
         expected: H1,
     },
-    /// A hard link that cannot be kept.
-    #[error("hard link `{path}` leads to `{target}`, which is excluded or has another mode")]
+    /// A hard link cannot be written.
+    #[error("hard link `{path}` points to `{target}`, which is excluded or has another mode")]
     UnusableLink {
         /// The link.
         path: TreePath,
-        /// The file it leads to.
+        /// The file that it points to.
         target: TreePath,
     },
-    /// Nothing says when the release was made.
+    /// The timestamp of the release is unknown.
     #[error("the VERSION file of Go {version} has no time, and the treefile has no `timestamp`")]
     NoTimestamp {
         /// The version.
         version: GoVersion,
     },
-    /// Metadata that only the composer sets.
+    /// The metadata key may only be set by the compose.
     #[error("metadata key `{key}` is set by the compose and cannot be added")]
     ReservedMetadata {
         /// The key.
         key: String,
     },
-    /// The release is there with other content.
+    /// The release exists with other content.
     #[error(
         "release {ref_name} exists with other content: found commit {found}, expected {expected}"
     )]
     ReleaseExists {
-        /// The release's ref.
+        /// The ref of the release.
         ref_name: RefName,
-        /// The commit it names.
+        /// The commit that the ref points to.
         found: CommitId,
         /// The commit that was composed.
         expected: CommitId,
     },
-    /// The caller asked for a stop.
+    /// The operation was cancelled.
     #[error("stopped on request")]
     Cancelled,
 }
 
 impl ComposeError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -185,21 +186,21 @@ impl ComposeError {
                 ErrorKind::Mismatch
             }
             Self::UnusableLink { .. } => ErrorKind::UnsafeContent,
-            Self::Partial { .. } => ErrorKind::Drift,
+            Self::Partial { .. } => ErrorKind::Damaged,
             Self::ReleaseExists { .. } => ErrorKind::RefConflict,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
 }
 
-/// Why each source of a release cannot be used, in the order they were tried. Each error names
+/// The error of each source of a release, in the order in which they were tried. Each error names
 /// its source.
 #[derive(Debug)]
 pub struct SourceFailures(pub Vec<SourceError>);
 
 impl SourceFailures {
-    /// A digest that is wrong must not go unnoticed; else what may pass decides, since the
-    /// sources stand in for each other; else the last resort does.
+    /// Returns the kind of a mismatch, because a wrong digest must not go unnoticed; otherwise of a
+    /// temporary error, because each of the sources is sufficient; otherwise of the last source.
     fn kind(&self) -> ErrorKind {
         let mut kinds = self.0.iter().map(SourceError::kind);
         let last = kinds.clone().next_back();
@@ -243,7 +244,7 @@ fn machine(found: Option<u16>) -> String {
                 |arch| format!("a program for {arch}"),
             )
         }
-        None => "no ELF program".to_owned(),
+        None => "not an ELF program".to_owned(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reading a source into a transaction: every file becomes an object, every path finds its layer.
+//! Reads a source into a transaction: writes each file as an object and assigns each path to a
+//! layer.
 
 use super::{Compose, ComposeError};
 use crate::failpoint;
@@ -18,40 +19,42 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The file that says which version an SDK is of.
-const VERSION: &str = "VERSION";
+/// The file that contains the version of an SDK.
+const VERSION_FILE: &str = "VERSION";
 
-/// The program that says which machine an SDK is for.
-const GO: &str = "bin/go";
+/// The program whose ELF header contains the architecture of an SDK.
+const GO_COMMAND: &str = "bin/go";
 
-/// The files that are looked at as soon as they come.
-const TELLING: &[&str] = &[VERSION, GO_ENV, GO];
+/// The files that are checked as soon as they are read.
+const CHECKED_FILES: &[&str] = &[VERSION_FILE, GO_ENV, GO_COMMAND];
 
-/// An SDK whose objects are in the transaction.
+/// An SDK whose objects have been written to the transaction.
 #[derive(Debug)]
 pub(super) struct Ingested {
-    /// One tree per layer, with the paths they have in the release; additions are in it.
+    /// A tree for each layer, with the paths in the release, including the files that the treefile
+    /// adds.
     pub(super) trees: Vec<Tree>,
-    /// Objects and bytes that were new to the repository, per layer.
+    /// The number and size of new objects of each layer.
     pub(super) new: Vec<NewObjects>,
-    /// The `h1:` hash of what the layers took from the source; `None` where Go's module form
-    /// could not hold it.
+    /// The `h1:` hash of the files of the source that are in layers; `None` if Go's module form
+    /// cannot contain them.
     pub(super) h1: Option<H1>,
     /// The `time` line of the SDK's `VERSION`, in seconds since 1970.
     pub(super) time: Option<u64>,
 }
 
-/// File objects that the repository did not have.
+/// The number and size of file objects that the repository did not have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NewObjects {
-    /// How many.
+    /// The number of objects.
     pub objects: u64,
-    /// Bytes of their content.
+    /// The size of their content in bytes.
     pub bytes: u64,
 }
 
-/// Reads a source and adds what the treefile adds. Nothing is visible before the transaction ends.
+/// Reads a source and adds the files of the treefile. Nothing is visible before the transaction is
+/// committed.
 pub(super) fn ingest(
     compose: &Compose,
     transaction: &Transaction<'_>,
@@ -72,7 +75,7 @@ pub(super) fn ingest(
         loader: &loader,
         release,
         layers,
-        seen: Seen::default(),
+        details: SourceDetails::default(),
     };
     let written = write_files(writers(transaction, compose.threads), |sink| {
         source.read(&compose.limits, &mut |entry| reader.entry(entry, sink))
@@ -81,17 +84,17 @@ pub(super) fn ingest(
         phase: Phase::Write,
         item: release.release_ref.as_str(),
     });
-    let seen = reader.seen;
-    let version = seen.version.ok_or(ComposeError::NoVersion {
+    let details = reader.details;
+    let version = details.version.ok_or(ComposeError::NoVersion {
         source_name: source_name.clone(),
     })?;
-    let hashes = Hashes::of(release, &written, &seen.links, seen.has_symlinks)?;
+    let hashes = Hashes::of(release, &written, &details.links, details.has_symlinks)?;
     hashes.check(release, &source_name).inspect_err(|_| {
-        // A download that is not what was pinned must not be what the next run finds. If it
-        // cannot be removed, the next run fails as this one does.
+        // A cached download that does not match the pin must not be used by the next run. If it
+        // cannot be removed, the next run fails with the same error.
         if let Some(cache) = &compose.cache {
             for sha256 in digests {
-                let _ = cache.forget(sha256);
+                let _ = cache.remove(sha256);
             }
         }
     })?;
@@ -107,13 +110,13 @@ pub(super) fn ingest(
     for file in &written {
         ingested.add(layers, release, &file.tag, file)?;
     }
-    for (path, link) in &seen.links {
+    for (path, link) in &details.links {
         let Some(target) = by_path.get(&link.target) else {
             continue;
         };
         let tag = Tag {
             path: path.clone(),
-            place: link.place,
+            assignment: link.assignment,
         };
         ingested.link(layers, release, &tag, target)?;
     }
@@ -122,13 +125,13 @@ pub(super) fn ingest(
         compose,
         transaction,
         layers,
-        seen.go_env.as_deref(),
+        details.go_env.as_deref(),
         &mut ingested,
     )?;
     Ok(ingested)
 }
 
-/// Writes what the treefile adds to the layers.
+/// Writes the files that the treefile adds to layers.
 fn add(
     compose: &Compose,
     transaction: &Transaction<'_>,
@@ -142,7 +145,7 @@ fn add(
             sink.put(Incoming {
                 tag: (addition.layer, addition.path),
                 header: addition.header,
-                content: Bytes::Read(addition.content.into()),
+                content: Bytes::Ready(addition.content.into()),
                 store: true,
             });
         }
@@ -155,33 +158,33 @@ fn add(
     Ok(())
 }
 
-/// A path of the source and where it goes.
+/// A path of the source and the layer that it is assigned to.
 #[derive(Debug)]
 struct Tag {
     path: TreePath,
-    place: LayerAssignment,
+    assignment: LayerAssignment,
 }
 
-/// What reading a source has met so far.
+/// The details of a source that have been read so far.
 #[derive(Debug, Default)]
-struct Seen {
+struct SourceDetails {
     version: Option<VersionFile>,
     go_env: Option<Vec<u8>>,
     links: BTreeMap<TreePath, HardLink>,
     has_symlinks: bool,
 }
 
-/// A second name of an earlier file.
+/// A hard link to an earlier file.
 #[derive(Debug)]
 struct HardLink {
     target: TreePath,
-    place: LayerAssignment,
+    assignment: LayerAssignment,
 }
 
-/// Brings the contents of files into memory, on any thread.
+/// Loads the content of files, on any thread.
 struct Loader<'c> {
     compose: &'c Compose,
-    /// What progress is told of.
+    /// The item name in progress events.
     item: &'c str,
     source_name: &'c str,
     spool_in: PathBuf,
@@ -220,7 +223,7 @@ struct Reader<'c> {
     loader: &'c Loader<'c>,
     release: &'c ArchTreefile,
     layers: &'c Layers<'c>,
-    seen: Seen,
+    details: SourceDetails,
 }
 
 impl<'c> Reader<'c> {
@@ -234,8 +237,10 @@ impl<'c> Reader<'c> {
         }
         let (path, header, content) = match entry {
             Entry::HardLink { path, target } => {
-                let place = self.layers.assign(&path, self.loader.source_name)?;
-                self.seen.links.insert(path, HardLink { target, place });
+                let assignment = self.layers.assign(&path, self.loader.source_name)?;
+                self.details
+                    .links
+                    .insert(path, HardLink { target, assignment });
                 return Ok(());
             }
             Entry::Symlink { path, target } => (path, FileHeader::Symlink { target }, None),
@@ -252,10 +257,10 @@ impl<'c> Reader<'c> {
                 )
             }
         };
-        let place = self.layers.assign(&path, self.loader.source_name)?;
+        let assignment = self.layers.assign(&path, self.loader.source_name)?;
         let in_module = self.module_entry(&path).is_some();
-        if place == LayerAssignment::Excluded && !in_module {
-            // A source that is damaged here is damaged.
+        if assignment == LayerAssignment::Excluded && !in_module {
+            // Excluded files are read too, because damage of the source is an error wherever it is.
             return match content {
                 Some((_, content)) => content.read(|_| Ok(())),
                 None => Ok(()),
@@ -264,25 +269,25 @@ impl<'c> Reader<'c> {
         let content = match content {
             Some((size, content)) => self.bytes(&path, size, content)?,
             None => {
-                self.seen.has_symlinks |= in_module;
-                Bytes::Read(Vec::new().into())
+                self.details.has_symlinks |= in_module;
+                Bytes::Ready(Vec::new().into())
             }
         };
-        let went = sink.put(Incoming {
+        let accepted = sink.put(Incoming {
             header,
             content,
-            store: place != LayerAssignment::Excluded,
-            tag: Tag { path, place },
+            store: assignment != LayerAssignment::Excluded,
+            tag: Tag { path, assignment },
         });
-        // A worker has failed; its error is the one that counts.
-        if went {
+        // A worker has failed, whose error will be returned instead of this one.
+        if accepted {
             Ok(())
         } else {
             Err(ComposeError::Cancelled)
         }
     }
 
-    /// Leaves the reading to a worker where that can be.
+    /// Returns the content of a file, which a worker reads later if possible.
     fn bytes(
         &mut self,
         path: &TreePath,
@@ -290,26 +295,26 @@ impl<'c> Reader<'c> {
         content: FileContent<'_>,
     ) -> Result<Bytes<'c, ComposeError>, ComposeError> {
         match content {
-            FileContent::Deferred(content) if !TELLING.contains(&path.as_str()) => {
+            FileContent::Deferred(content) if !CHECKED_FILES.contains(&path.as_str()) => {
                 let (loader, path) = (self.loader, path.clone());
                 let read =
                     Box::new(move || loader.load(&path, size, FileContent::Deferred(content)));
-                Ok(Bytes::Unread { size, read })
+                Ok(Bytes::Deferred { size, read })
             }
             content => {
                 let content = self.loader.load(path, size, content)?;
                 if let Content::Memory(bytes) = &content {
-                    self.look_at(path, bytes)?;
+                    self.check_file(path, bytes)?;
                 }
-                Ok(Bytes::Read(content))
+                Ok(Bytes::Ready(content))
             }
         }
     }
 
-    /// Checks the files that say which SDK this is, as soon as they come.
-    fn look_at(&mut self, path: &TreePath, bytes: &[u8]) -> Result<(), ComposeError> {
+    /// Checks the files that identify the SDK as soon as they are read.
+    fn check_file(&mut self, path: &TreePath, bytes: &[u8]) -> Result<(), ComposeError> {
         match path.as_str() {
-            VERSION => {
+            VERSION_FILE => {
                 let found =
                     VersionFile::parse(bytes).map_err(|source| ComposeError::VersionFile {
                         source_name: self.loader.source_name.to_owned(),
@@ -322,10 +327,10 @@ impl<'c> Reader<'c> {
                         expected: self.release.version.clone(),
                     });
                 }
-                self.seen.version = Some(found);
+                self.details.version = Some(found);
             }
-            GO_ENV => self.seen.go_env = Some(bytes.to_vec()),
-            GO => {
+            GO_ENV => self.details.go_env = Some(bytes.to_vec()),
+            GO_COMMAND => {
                 let expected = self.release.arch;
                 let found = elf_machine(bytes);
                 if found != Some(expected.elf_machine()) {
@@ -347,11 +352,11 @@ impl<'c> Reader<'c> {
     }
 }
 
-/// The `h1:` hashes of what was read.
+/// The `h1:` hashes of a source.
 struct Hashes {
-    /// Over the whole source.
+    /// The hash of the whole source.
     upstream: Option<H1>,
-    /// Over what went into layers.
+    /// The hash of the files that are in layers.
     in_layers: Option<H1>,
 }
 
@@ -364,25 +369,25 @@ impl Hashes {
     ) -> Result<Self, ComposeError> {
         let folder = module_folder(&release.version, release.arch);
         let (mut upstream, mut in_layers) = (H1Builder::new(), H1Builder::new());
-        let mut add = |tag: &TreePath, place: LayerAssignment, sha256| {
+        let mut add = |tag: &TreePath, assignment: LayerAssignment, sha256| {
             if let Some(name) = module_entry(&folder, tag) {
                 upstream.add(&name, sha256);
-                if place != LayerAssignment::Excluded {
+                if assignment != LayerAssignment::Excluded {
                     in_layers.add(&name, sha256);
                 }
             }
         };
         let mut by_path = HashMap::new();
         for file in written {
-            add(&file.tag.path, file.tag.place, file.sha256);
+            add(&file.tag.path, file.tag.assignment, file.sha256);
             by_path.insert(&file.tag.path, file.sha256);
         }
         for (path, link) in links {
             if let Some(sha256) = by_path.get(&link.target) {
-                add(path, link.place, *sha256);
+                add(path, link.assignment, *sha256);
             }
         }
-        // Go's module form has no symlinks: a tree with one cannot be Go's own.
+        // Go's module form has no symlinks, so a tree with symlinks is not an original one.
         let finish = |builder: H1Builder| (!has_symlinks).then(|| builder.finish());
         Ok(Self {
             upstream: finish(upstream),
@@ -403,7 +408,7 @@ impl Hashes {
 }
 
 impl Ingested {
-    /// Puts a file of the source into its layer, below the prefix.
+    /// Adds a file of the source to its layer, below the prefix.
     fn add(
         &mut self,
         layers: &Layers<'_>,
@@ -411,7 +416,7 @@ impl Ingested {
         tag: &Tag,
         file: &Written<Tag>,
     ) -> Result<(), ComposeError> {
-        match tag.place {
+        match tag.assignment {
             LayerAssignment::Layer(layer) => {
                 self.insert(layers, layer, &tag.path.below(&release.prefix), file)
             }
@@ -419,7 +424,7 @@ impl Ingested {
         }
     }
 
-    /// Puts a second name of a file into its layer.
+    /// Adds a hard link to its layer.
     fn link(
         &mut self,
         layers: &Layers<'_>,
@@ -429,7 +434,7 @@ impl Ingested {
     ) -> Result<(), ComposeError> {
         let executable = is_executable(&tag.path);
         if target.header != (FileHeader::Regular { executable })
-            || target.tag.place == LayerAssignment::Excluded
+            || target.tag.assignment == LayerAssignment::Excluded
         {
             return Err(ComposeError::UnusableLink {
                 path: tag.path.clone(),

@@ -1,4 +1,4 @@
-//! The input hash: the digest of everything that decides a release.
+//! The input hash: the digest of all inputs that determine a release.
 
 use super::Compose;
 use crate::id::Sha256;
@@ -8,23 +8,24 @@ use serde_json::json;
 use sha2::Digest;
 use std::collections::BTreeMap;
 
-/// Raised whenever the same inputs give another commit than before.
+/// The version of the input hash. It is incremented when the same inputs result in a different
+/// commit.
 const FORMAT: u32 = 1;
 
-/// What identifies a source's content without looking at it, if a pin does. The content's own
-/// hash comes first: it is the same for every form.
-pub(super) fn pinned(pin: &Pin) -> Option<String> {
+/// Returns the identity of a source's content according to a pin, without opening the source;
+/// `None` without a pin. The `h1:` hash is preferred, because it is the same for all forms.
+pub(super) fn pinned_content(pin: &Pin) -> Option<String> {
     let h1 = pin.h1.as_ref().map(ToString::to_string);
-    h1.or_else(|| pin.sha256.map(archive))
+    h1.or_else(|| pin.sha256.map(archive_content))
 }
 
-/// What identifies the content of an archive.
-pub(super) fn archive(sha256: Sha256) -> String {
+/// Returns the identity of an archive's content.
+pub(super) fn archive_content(sha256: Sha256) -> String {
     format!("sha256:{sha256}")
 }
 
-/// The input hash of a release whose source has this identity. Where the bytes come from, and
-/// which channels the release goes to, is not part of it.
+/// Returns the input hash of a release whose source has the given content identity. The location of
+/// the source and the channels of the release are not included.
 pub(super) fn hash(
     compose: &Compose,
     release: &ArchTreefile,

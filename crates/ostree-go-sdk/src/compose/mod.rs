@@ -1,7 +1,7 @@
-//! Composing: sources become layers, releases and channels.
+//! Composes sources to layers, releases and channels.
 //!
-//! [`Compose`] holds what the caller wants, [`Compose::plan`] compares it with a repository,
-//! [`ComposePlan::execute`] does what is left to do, in one transaction.
+//! [`Compose`] contains the options, [`Compose::plan`] compares them with a repository, and
+//! [`ComposePlan::execute`] does the remaining work in one transaction.
 
 mod commits;
 mod error;
@@ -36,7 +36,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What to compose, and how. Every setter has a default that suits most callers.
+/// Options of a compose. Every setter has a default that suits most callers.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Compose {
@@ -68,7 +68,7 @@ impl fmt::Debug for Compose {
 }
 
 impl Compose {
-    /// Composes every architecture of a treefile.
+    /// Creates a compose of all architectures of a treefile.
     #[must_use]
     pub fn new(treefile: Treefile) -> Self {
         Self {
@@ -91,52 +91,53 @@ impl Compose {
         }
     }
 
-    /// Only these of the treefile's architectures. Default: all of them.
+    /// Restricts the compose to these architectures of the treefile. Default: all of them.
     #[must_use]
     pub fn arches(mut self, arches: impl IntoIterator<Item = Arch>) -> Self {
         self.arches = arches.into_iter().collect();
         self
     }
 
-    /// More metadata for the release and its channels, over the treefile's. Default: none.
+    /// Adds metadata to the release and its channels; it takes precedence over the treefile's.
+    /// Default: none.
     #[must_use]
     pub fn add_metadata(mut self, key: impl Into<String>, value: serde_json::Value) -> Self {
         self.metadata.insert(key.into(), value);
         self
     }
 
-    /// The commit before the release's. Default: none, so that the release's checksum follows
-    /// from its content.
+    /// Sets the parent of the release's commit. Default: none, so that the checksum of the release
+    /// depends only on its content.
     #[must_use]
     pub fn parent(mut self, parent: Option<CommitId>) -> Self {
         self.parent = parent;
         self
     }
 
-    /// The time of the release's commit, in seconds since 1970. Default: the `time` line of the
-    /// SDK's `VERSION`, else the treefile's `timestamp`.
+    /// Sets the timestamp of the release's commit, in seconds since 1970. Default: the `time` line
+    /// of the SDK's `VERSION`, or else the treefile's `timestamp`.
     #[must_use]
     pub fn source_date_epoch(mut self, seconds: Option<u64>) -> Self {
         self.source_date_epoch = seconds;
         self
     }
 
-    /// Reads the source even if the input hash says that nothing changed. Default: no.
+    /// Reads the source even if the input hash is unchanged. Default: no.
     #[must_use]
     pub fn force(mut self, force: bool) -> Self {
         self.force = force;
         self
     }
 
-    /// Lets a release's ref move to another commit. Default: no, that is an error.
+    /// Allows the ref of a release to move to another commit. Default: no, this is an error.
     #[must_use]
     pub fn replace(mut self, replace: bool) -> Self {
         self.replace = replace;
         self
     }
 
-    /// Moves the refs of releases and channels. Default: yes. Without, only layers, whose refs
-    /// never move, have any, and it is the caller who keeps the releases from being pruned.
+    /// Moves the refs of releases and channels. Default: yes. Otherwise only layers have refs,
+    /// which never move, and the caller has to protect the releases from being pruned.
     #[must_use]
     pub fn set_refs(mut self, set: bool) -> Self {
         self.set_refs = set;
@@ -144,42 +145,43 @@ impl Compose {
     }
 
     setters! {
-        /// Signs every commit of the result with these keys: layers, releases, channels, those that
-        /// were there before as well. A signature that is there is kept. Default: none.
+        /// Signs all commits of the result with these keys: layers, releases and channels,
+        /// including those that existed before. Existing signatures are kept. Default: none.
         sign_with;
     }
 
-    /// How many threads hash and write objects. Default: one per core.
+    /// Sets the number of threads that hash and write objects. Default: one per core.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// The folder that keeps downloads, by digest. Default: none; sources that have to be
-    /// downloaded are then an error.
+    /// Sets the folder that caches downloads by digest. Default: none; sources that have to be
+    /// downloaded are an error then.
     #[must_use]
     pub fn cache(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cache = Some(Cache::new(folder));
         self
     }
 
-    /// The Go module proxies for `module` sources, in the go command's `GOPROXY` syntax, where
-    /// the treefile says none. Default: none.
+    /// Sets the Go module proxies for `module` sources, in the syntax of `GOPROXY`, if the treefile
+    /// does not set any. Default: none.
     #[must_use]
     pub fn goproxy(mut self, goproxy: Option<String>) -> Self {
         self.goproxy = goproxy;
         self
     }
 
-    /// The client for downloads. Default: one with the default [`HttpOptions`](crate::HttpOptions).
+    /// Sets the client for downloads. Default: one with the default
+    /// [`HttpOptions`](crate::HttpOptions).
     #[must_use]
     pub fn http(mut self, http: HttpClient) -> Self {
         self.http = Some(http);
         self
     }
 
-    /// How large a source may be. Default: [`Limits::default`].
+    /// Sets the limits for the size of a source. Default: [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -187,22 +189,23 @@ impl Compose {
     }
 
     setters! {
-        /// The time of channel commits. Default: [`SystemClock`].
+        /// Sets the clock for the timestamps of channel commits. Default: [`SystemClock`].
         clock;
-        /// Receives progress events. Default: [`NoProgress`].
+        /// Sets the receiver of progress events, which may cancel the operation. Default:
+        /// [`NoProgress`].
         progress;
     }
 
-    /// Compares with what a repository has. Opens no source and writes nothing.
+    /// Compares the options with the content of a repository. Opens no source and writes nothing.
     ///
     /// # Errors
-    /// When the treefile does not have an architecture that was asked for, metadata has a key
-    /// that only the composer sets, an added file cannot be read, or the repository cannot.
+    /// Returns an error if the treefile does not have a requested architecture, metadata has a key
+    /// that only the compose may set, or an added file or the repository cannot be read.
     pub fn plan<'a>(&'a self, repo: &'a Repo) -> Result<ComposePlan<'a>, ComposeError> {
         ComposePlan::new(self, repo)
     }
 
-    /// The metadata that the treefile and the caller add, as variants.
+    /// Returns the additional metadata of the treefile and the caller as variants.
     fn extra_metadata(
         &self,
         treefile: &BTreeMap<String, serde_json::Value>,

@@ -1,6 +1,6 @@
-//! Plan, then execute.
+//! The plan of a compose, and its execution.
 
-use super::commits::{self, ReleaseFacts};
+use super::commits::{self, ReleaseDetails};
 use super::error::SourceFailures;
 use super::ingest::{Ingested, ingest};
 use super::{Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs};
@@ -20,7 +20,7 @@ use crate::source::{Source, SourceInfo};
 use crate::treefile::ArchTreefile;
 use glib::prelude::*;
 
-/// What is left to do in a repository.
+/// The releases to compose in a repository.
 #[derive(Debug)]
 pub struct ComposePlan<'a> {
     compose: &'a Compose,
@@ -28,17 +28,17 @@ pub struct ComposePlan<'a> {
     releases: Vec<PlannedRelease<'a>>,
 }
 
-/// One release of a plan.
+/// A planned release.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PlannedRelease<'a> {
-    /// What the treefile says, expanded for this architecture.
+    /// The treefile, expanded for this architecture.
     pub spec: &'a ArchTreefile,
-    /// The commit its ref names now.
+    /// The commit that the ref points to now.
     pub current: Option<CommitId>,
-    /// The digest of everything that decides it, where pins say it without opening a source.
+    /// The digest of all inputs that determine the release; `None` if no pin identifies the source.
     pub input_hash: Option<String>,
-    /// Whether the input hash says that nothing changed.
+    /// True if the input hash is unchanged.
     pub unchanged: bool,
 }
 
@@ -49,7 +49,7 @@ impl<'a> ComposePlan<'a> {
             let spec = compose.treefile.for_arch(*arch)?;
             compose.extra_metadata(&spec.commit_metadata)?;
             let current = repo.find(&spec.release_ref)?;
-            let input_hash = inputs::pinned(&spec.pin)
+            let input_hash = inputs::pinned_content(&spec.pin)
                 .map(|content| inputs::hash(compose, spec, &content))
                 .transpose()?;
             releases.push(PlannedRelease {
@@ -66,42 +66,41 @@ impl<'a> ComposePlan<'a> {
         })
     }
 
-    /// The releases, in the order of the architectures.
+    /// Returns the releases, in the order of the architectures.
     #[must_use]
     pub fn releases(&self) -> &[PlannedRelease<'a>] {
         &self.releases
     }
 
-    /// Whether [`ComposePlan::execute`] would open no source.
+    /// Returns true if [`ComposePlan::execute`] would not open any source.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         self.releases.iter().all(|release| release.unchanged)
     }
 
-    /// Composes what is not there yet and moves the channels.
+    /// Composes the missing releases and moves the channels.
     ///
-    /// Everything is in one transaction: afterwards either all releases and channels are there
-    /// and durable, or, after an error, the repository's refs are as they were. A crash leaves the
-    /// same, except while the refs move one after the other: then a release that is there has its
-    /// layers, a channel its release, and the next operation that locks the repository moves the
-    /// rest.
-    /// Another compose in the same repository is waited for; pulls may run beside it, and a
-    /// prune waits for the end.
+    /// Everything happens in one transaction: afterwards, either all releases and channels exist
+    /// and are durable, or, after an error, the refs of the repository are unchanged. The same
+    /// holds after a crash, except while the refs are being moved one after the other: then every
+    /// existing release has its layers, every channel has its release, and the next operation that
+    /// locks the repository moves the remaining refs. This waits for other composes in the same
+    /// repository. Pulls may run at the same time, and a prune waits until this has finished.
     ///
     /// # Errors
-    /// When no source can be used, what it holds is not what was pinned or not safe, layers do
-    /// not fit together, a release is there with other content, or the repository cannot be
+    /// Returns an error if no source can be used, its content differs from the pin or is unsafe,
+    /// layers do not fit together, a release exists with other content, or the repository cannot be
     /// written.
     pub fn execute(self) -> Result<Composed, ComposeError> {
         let mut opened = Vec::new();
         for planned in self.releases {
-            opened.push(Opened::new(self.compose, self.repo, planned)?);
+            opened.push(OpenedRelease::new(self.compose, self.repo, planned)?);
         }
         let run = Run {
             compose: self.compose,
             now: self.compose.clock.now(),
         };
-        run.all(self.repo, opened)
+        run.compose_all(self.repo, opened)
     }
 }
 
@@ -116,12 +115,12 @@ fn is_unchanged(
     };
     let found = repo.detached(current)?;
     let found = found.get(metadata::SDK_INPUTHASH).and_then(|v| v.str());
-    // One that lacks objects is composed again.
+    // A release that lacks objects is composed again.
     Ok(found == Some(expected) && repo.is_complete(current)?)
 }
 
-/// A planned release with its source at hand, if it needs one.
-struct Opened<'a> {
+/// A planned release with its open source, if it has to be read.
+struct OpenedRelease<'a> {
     spec: &'a ArchTreefile,
     input_hash: Option<String>,
     state: State,
@@ -132,7 +131,7 @@ enum State {
     Read(Source),
 }
 
-impl<'a> Opened<'a> {
+impl<'a> OpenedRelease<'a> {
     fn new(
         compose: &Compose,
         repo: &Repo,
@@ -147,10 +146,14 @@ impl<'a> Opened<'a> {
             });
         }
         let source = open_first(compose, spec)?;
-        // Without a pin, the archive's digest says whether there is anything to do.
+        // Without a pin, the digest of the archive determines the input hash.
         let input_hash = match (planned.input_hash, source.info.sha256) {
             (Some(pinned), _) => Some(pinned),
-            (None, Some(sha256)) => Some(inputs::hash(compose, spec, &inputs::archive(sha256))?),
+            (None, Some(sha256)) => Some(inputs::hash(
+                compose,
+                spec,
+                &inputs::archive_content(sha256),
+            )?),
             (None, None) => None,
         };
         let unchanged = is_unchanged(compose, repo, planned.current, input_hash.as_deref())?;
@@ -166,7 +169,7 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// Opens the first of a release's sources that can be used.
+/// Opens the first source of a release that can be used.
 fn open_first(compose: &Compose, spec: &ArchTreefile) -> Result<Source, ComposeError> {
     let http = match &compose.http {
         Some(http) => http.clone(),
@@ -182,7 +185,7 @@ fn open_first(compose: &Compose, spec: &ArchTreefile) -> Result<Source, ComposeE
     for source in &spec.sources {
         match open(source, &spec.pin, &spec.version, spec.arch, &context) {
             Ok(opened) => return Ok(opened),
-            // One that is the only one, or a request to stop, speaks for itself.
+            // The error of a single source and cancellation are returned directly.
             Err(error) if spec.sources.len() == 1 || error.kind() == ErrorKind::Cancelled => {
                 return Err(error.into());
             }
@@ -201,8 +204,8 @@ fn open_first(compose: &Compose, spec: &ArchTreefile) -> Result<Source, ComposeE
     })
 }
 
-/// A release that was read, before its commits are written.
-struct Read<'a> {
+/// A release whose source was read, before its commits are written.
+struct IngestedRelease<'a> {
     spec: &'a ArchTreefile,
     layers: Layers<'a>,
     ingested: Ingested,
@@ -214,11 +217,15 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn all(&self, repo: &Repo, opened: Vec<Opened<'_>>) -> Result<Composed, ComposeError> {
+    fn compose_all(
+        &self,
+        repo: &Repo,
+        opened: Vec<OpenedRelease<'_>>,
+    ) -> Result<Composed, ComposeError> {
         let _lock = repo.lock(self.compose.progress.as_ref())?;
         failpoint::hit("compose.locked");
         let transaction = repo.begin()?;
-        let mut reads: Vec<Read<'_>> = Vec::new();
+        let mut ingested_releases: Vec<IngestedRelease<'_>> = Vec::new();
         let mut releases = Vec::new();
         for release in opened {
             let composed = match release.state {
@@ -231,20 +238,20 @@ impl Run<'_> {
                 )?,
                 State::Read(source) => {
                     if let Some(current) = repo.find(&release.spec.release_ref)? {
-                        repo.clear_damage(current)?;
+                        repo.delete_damaged_objects_of(current)?;
                     }
                     let info = source.info.clone();
                     let layers = Layers::new(release.spec);
                     let ingested =
                         ingest(self.compose, &transaction, release.spec, &layers, source)?;
-                    let read = Read {
+                    let read = IngestedRelease {
                         spec: release.spec,
                         layers,
                         ingested,
                     };
-                    check_noarch(&reads, &read)?;
+                    check_noarch(&ingested_releases, &read)?;
                     let composed = self.commit(&transaction, &read, info, release.input_hash)?;
-                    reads.push(read);
+                    ingested_releases.push(read);
                     composed
                 }
             };
@@ -268,11 +275,11 @@ impl Run<'_> {
     fn commit(
         &self,
         transaction: &Transaction<'_>,
-        read: &Read<'_>,
+        read: &IngestedRelease<'_>,
         source: SourceInfo,
         input_hash: Option<String>,
     ) -> Result<ComposedRelease, ComposeError> {
-        let Read {
+        let IngestedRelease {
             spec,
             layers,
             ingested,
@@ -290,14 +297,14 @@ impl Run<'_> {
                 version: spec.version.clone(),
             })?;
         let extra = self.compose.extra_metadata(&spec.commit_metadata)?;
-        let facts = ReleaseFacts {
+        let details = ReleaseDetails {
             layers: &composed_layers,
             h1: ingested.h1.map(|h1| h1.to_string()),
             timestamp,
             parent: self.compose.parent,
             extra: &extra,
         };
-        let (id, commit) = commits::release(transaction, spec, &tree, facts)?;
+        let (id, commit) = commits::release(transaction, spec, &tree, details)?;
         let current = transaction.find(&spec.release_ref)?;
         let mut composed = ComposedRelease {
             arch: spec.arch,
@@ -325,7 +332,7 @@ impl Run<'_> {
         if self.compose.set_refs {
             commits::set_release_ref(transaction, &composed, self.compose.replace)?;
         }
-        commits::describe(transaction, id, detached(&source, input_hash))?;
+        commits::update_detached(transaction, id, detached(&source, input_hash))?;
         failpoint::hit("compose.release-described");
         for channel in self.channels(spec) {
             let moved = commits::promote(transaction, &commit, channel, self.now, false)?;
@@ -334,7 +341,7 @@ impl Run<'_> {
         Ok(composed)
     }
 
-    /// A release that is there already: only its channels may be missing.
+    /// Returns an existing release; only its channels may have to be moved.
     fn unchanged(
         &self,
         transaction: &Transaction<'_>,
@@ -367,7 +374,7 @@ impl Run<'_> {
         })
     }
 
-    /// The channels to move.
+    /// Returns the channels to move.
     fn channels<'s>(&self, spec: &'s ArchTreefile) -> &'s [RefName] {
         match self.compose.set_refs {
             true => &spec.channels,
@@ -386,8 +393,11 @@ fn detached(source: &SourceInfo, input_hash: Option<String>) -> Metadata {
     keys
 }
 
-/// A layer that is marked noarch must be the same for every architecture of the call.
-fn check_noarch(before: &[Read<'_>], read: &Read<'_>) -> Result<(), ComposeError> {
+/// Checks that noarch layers are the same for all architectures of the compose.
+fn check_noarch(
+    before: &[IngestedRelease<'_>],
+    read: &IngestedRelease<'_>,
+) -> Result<(), ComposeError> {
     for other in before {
         for (index, tree) in read.ingested.trees.iter().enumerate() {
             let layer = read.layers.get(index);

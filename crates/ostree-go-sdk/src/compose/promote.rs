@@ -1,4 +1,4 @@
-//! Promoting a release to a channel.
+//! Promotion of a release to a channel.
 
 use super::{ComposeError, ComposedChannel, commits};
 use crate::clock::{Clock, SystemClock};
@@ -10,55 +10,57 @@ use crate::setters::setters;
 use crate::sign::{self, SigningKey};
 use std::sync::Arc;
 
-/// Moves a channel to a release: a commit of the release's tree and metadata, after the
-/// channel's last, with its own time and signatures. The channel need not be there yet.
+/// A promotion, which moves a channel to a release: it writes a commit with the tree and metadata
+/// of the release on top of the channel's last commit, with its own timestamp and signatures. The
+/// channel is created if it does not exist.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Promote {
     release: CommitId,
     channel: RefName,
-    back: bool,
+    allow_downgrade: bool,
     keys: Vec<SigningKey>,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
 }
 
 impl Promote {
-    /// Promotes a release, or what another channel has, to a channel.
+    /// Creates a promotion of a release, or of a commit of another channel, to a channel.
     #[must_use]
     pub fn new(release: CommitId, channel: RefName) -> Self {
         Self {
             release,
             channel,
-            back: false,
+            allow_downgrade: false,
             keys: Vec::new(),
             clock: Arc::new(SystemClock),
             progress: Arc::new(NoProgress),
         }
     }
 
-    /// Lets the channel go to an older version. Default: no; it then stays where it is, and
-    /// hosts would refuse to follow it back anyway unless told.
+    /// Allows the channel to move to an older version. Default: no; the channel is not moved then.
+    /// Hosts refuse such a downgrade unless they are told to accept it.
     #[must_use]
-    pub fn back(mut self, back: bool) -> Self {
-        self.back = back;
+    pub fn allow_downgrade(mut self, allow: bool) -> Self {
+        self.allow_downgrade = allow;
         self
     }
 
     setters! {
         /// Signs the channel's commit with these keys. Default: none.
         sign_with;
-        /// The time of the commit. Default: [`SystemClock`].
+        /// Sets the clock for the timestamp of the commit. Default: [`SystemClock`].
         clock;
-        /// Receives an event while another process is waited for. Default: [`NoProgress`].
+        /// Sets the receiver of the event that this waits for another process. Default:
+        /// [`NoProgress`].
         progress;
     }
 
-    /// Does it, in one transaction. Everything is durable when this returns.
+    /// Promotes the release in one transaction. Everything is durable when this returns.
     ///
     /// # Errors
-    /// When the commit is no release, or lacks objects, or cannot be signed, or the repository
-    /// cannot be written.
+    /// Returns an error if the commit is not a release, lacks objects, or cannot be signed, or the
+    /// repository cannot be written.
     pub fn execute(self, repo: &Repo) -> Result<ComposedChannel, ComposeError> {
         let release = repo.commit(self.release)?;
         let has = |key| release.metadata.contains_key(key);
@@ -76,7 +78,13 @@ impl Promote {
             });
         }
         let now = self.clock.now();
-        let promoted = commits::promote(&transaction, &release, &self.channel, now, self.back)?;
+        let promoted = commits::promote(
+            &transaction,
+            &release,
+            &self.channel,
+            now,
+            self.allow_downgrade,
+        )?;
         for key in &self.keys {
             sign::sign(repo, promoted.commit, key)?;
         }

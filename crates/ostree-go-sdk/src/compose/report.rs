@@ -1,4 +1,4 @@
-//! What a compose has done.
+//! The results of a compose.
 
 use super::NewObjects;
 use crate::arch::Arch;
@@ -6,7 +6,7 @@ use crate::id::{CommitId, ContentId, RefName};
 use crate::source::SourceInfo;
 use crate::version::GoVersion;
 
-/// What a compose has done: a release per architecture, in the order they were asked for.
+/// The result of a compose: a release for each architecture, in the requested order.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Composed {
@@ -15,8 +15,8 @@ pub struct Composed {
 }
 
 impl Composed {
-    /// Every commit that is in the repository now: of layers, releases and channels. A channel
-    /// that has a newer version is not among them.
+    /// Returns all commits of the result: of layers, releases and channels. Channels that have a
+    /// newer version are left out.
     pub fn commits(&self) -> impl Iterator<Item = CommitId> {
         self.releases.iter().flat_map(|release| {
             let layers = release.layers.iter().map(|layer| layer.commit);
@@ -29,7 +29,7 @@ impl Composed {
         })
     }
 
-    /// Whether the repository was left as it was, but for signatures that were missing.
+    /// Returns true if the repository was not changed, except for missing signatures.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         self.releases.iter().all(|release| {
@@ -42,77 +42,77 @@ impl Composed {
     }
 }
 
-/// A release that is in the repository now.
+/// A composed release.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ComposedRelease {
-    /// The machine it is for.
+    /// The architecture.
     pub arch: Arch,
-    /// Go's version.
+    /// The Go version.
     pub version: GoVersion,
-    /// Its ref.
+    /// The ref of the release.
     pub ref_name: RefName,
-    /// Its commit.
+    /// The commit of the release.
     pub commit: CommitId,
-    /// The checksum of its tree.
+    /// The checksum of the tree.
     pub content: ContentId,
-    /// The commit before it.
+    /// The parent of the commit.
     pub parent: Option<CommitId>,
-    /// The time of its commit, in seconds since 1970.
+    /// The timestamp of the commit, in seconds since 1970.
     pub timestamp: u64,
-    /// Whether the ref named this commit before.
+    /// True if the ref pointed to this commit before.
     pub unchanged: bool,
-    /// Its layers, lowest first. Empty where the input hash said that nothing changed, since
-    /// the source was not read then.
+    /// The layers, lowest first. Empty if the input hash was unchanged, because the source was not
+    /// read then.
     pub layers: Vec<ComposedLayer>,
-    /// The channels it went to.
+    /// The channels of the release.
     pub channels: Vec<ComposedChannel>,
-    /// Where its bytes came from, if a source was opened.
+    /// Information about the source, if one was opened.
     pub source: Option<SourceInfo>,
-    /// The digest of everything that decided it; `None` where that cannot be known, as for a
-    /// directory without a pin.
+    /// The digest of all inputs that determine the release; `None` if it is not known, for example
+    /// for a directory without a pin.
     pub input_hash: Option<String>,
-    /// The objects that were written for it; `None` where the source was not read.
+    /// The objects that were written for the release; `None` if the source was not read.
     pub objects: Option<ObjectCounts>,
 }
 
-/// How many objects a release took.
+/// The number of objects of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObjectCounts {
-    /// Directories and commits: the release's, and those of its layers.
+    /// The number of directory and commit objects of the release and its layers.
     pub metadata: u64,
-    /// Those of them that the repository did not have.
+    /// The number of these that the repository did not have.
     pub new_metadata: u64,
-    /// Files and symlinks.
+    /// The number of files and symlinks.
     pub content: u64,
-    /// Those of them that the repository did not have.
+    /// The number of these that the repository did not have.
     pub new_content: u64,
-    /// Bytes in the new ones.
+    /// The size of the new files in bytes.
     pub new_content_bytes: u64,
 }
 
-/// A layer that is in the repository now.
+/// A composed layer.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ComposedLayer {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its content-addressed ref.
+    /// The content-addressed ref.
     pub ref_name: RefName,
-    /// Its commit.
+    /// The commit of the layer.
     pub commit: CommitId,
-    /// The checksum of its tree.
+    /// The checksum of the tree.
     pub content: ContentId,
-    /// Whether it is for every architecture.
+    /// True if the layer is for all architectures.
     pub noarch: bool,
-    /// Files and symlinks in it.
+    /// The number of files and symlinks.
     pub files: u64,
-    /// Bytes in it.
+    /// The size of the files in bytes.
     pub bytes: u64,
-    /// What of it the repository did not have.
+    /// The objects that the repository did not have.
     pub new: NewObjects,
-    /// Whether its ref was there before.
+    /// True if the ref existed before.
     pub unchanged: bool,
 }
 
@@ -120,28 +120,28 @@ pub struct ComposedLayer {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ComposedChannel {
-    /// Its ref.
+    /// The ref of the channel.
     pub ref_name: RefName,
-    /// The commit it names now.
+    /// The commit that the ref points to now.
     pub commit: CommitId,
-    /// What happened to it.
+    /// The change of the channel.
     pub state: ChannelState,
 }
 
-/// What a compose did to a channel.
+/// The effect of a compose on a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChannelState {
-    /// It has a new commit.
+    /// The channel has a new commit.
     Moved,
-    /// It had the release already.
+    /// The channel had the release before.
     Unchanged,
-    /// It has a newer version and stays there.
+    /// The channel has a newer version and was not moved.
     Newer,
 }
 
 impl ChannelState {
-    /// A stable lower-case word.
+    /// Returns a stable lower-case word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

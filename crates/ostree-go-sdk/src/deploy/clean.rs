@@ -1,9 +1,10 @@
-//! Removing what a killed process left in a root, and making its links those of its state.
+//! Removes what a killed process left in a root, and updates its links to match its state.
 //!
-//! Only names that this library makes are touched, and only what has the right type: see
-//! [`folder`]. Directories are opened without following links. All of these names are used under
-//! the root's lock, so that whoever holds it knows that their makers are gone: a lock is released
-//! when its process ends, while the number in a name may be that of another process by now.
+//! Only names that this library creates are removed, and only if they have the expected type: see
+//! [`folder`]. Directories are opened without following links. All these names are used under the
+//! root's lock, so the holder of the lock knows that the processes that created them have ended: a
+//! lock is released when its process ends, whereas the number in a name may belong to another
+//! process by now.
 
 use super::error::{DeployError, io};
 use super::folder;
@@ -22,7 +23,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 impl LockedRoot<'_> {
-    /// Makes what is on disk agree with the state and the link `current`.
+    /// Makes the files on disk agree with the state and the link `current`.
     pub(super) fn clean_up(&mut self) -> Result<(), DeployError> {
         let before = self.state.clone();
         let active = self.root.active_commit()?;
@@ -40,13 +41,13 @@ impl LockedRoot<'_> {
             }
         }
         self.state.deployments = present;
-        self.state.settle(active);
+        self.state.drop_contradicted_activation(active);
         let last = self.state.history.last().map(|a| a.commit);
         if let Some(commit) = active
             && last != Some(commit)
             && let Some(deployment) = self.state.get(commit).cloned()
         {
-            self.record(&deployment, Action::Found);
+            self.record(&deployment, Action::External);
         }
         if self.state != before {
             self.save()?;
@@ -79,7 +80,7 @@ impl LockedRoot<'_> {
         Ok(())
     }
 
-    /// Removes trees that are no deployments.
+    /// Removes trees that are not deployments.
     fn remove_trees(
         &self,
         deployments: &OwnedFd,
@@ -98,9 +99,9 @@ impl LockedRoot<'_> {
             if found != Some(FileType::Directory) {
                 continue;
             }
-            let mut doomed = name.clone();
+            let mut to_remove = name.clone();
             if is_garbage {
-                // Half a tree never has the name of a whole one.
+                // A partly removed tree must not have the name of a complete one.
                 let hidden = OsString::from(format!(".gone-{}", std::process::id()));
                 tree::remove_at(deployments.as_fd(), &hidden).map_err(io("remove", &full))?;
                 rustix::fs::renameat_with(
@@ -112,15 +113,15 @@ impl LockedRoot<'_> {
                 )
                 .map_err(|errno| io("rename", &full)(errno.into()))?;
                 failpoint::hit("clean.renamed");
-                doomed = hidden;
+                to_remove = hidden;
             }
-            tree::remove_at(deployments.as_fd(), &doomed).map_err(io("remove", &full))?;
+            tree::remove_at(deployments.as_fd(), &to_remove).map_err(io("remove", &full))?;
         }
         Ok(())
     }
 
-    /// Makes the links in `sdk/` those of the deployments. What others have put there stays, even
-    /// where a link would go.
+    /// Updates the links in `sdk/` to match the deployments. Entries that this library did not
+    /// create are kept, even if a link has the same name.
     pub(super) fn link_sdks(&self) -> Result<(), DeployError> {
         let root = folder::open(self.root.path())?;
         let sdk = folder::directory(&root, self.root.path(), "sdk")?;
@@ -157,17 +158,18 @@ impl LockedRoot<'_> {
 }
 
 impl Root {
-    /// Requires the place of a deployment's link in `sdk/` to be free, or a link of this library's.
-    pub(super) fn require_link(&self, deployment: &Deployment) -> Result<(), DeployError> {
+    /// Checks that the name of a deployment's link in `sdk/` is free or belongs to a link that this
+    /// library created.
+    pub(super) fn require_free_link(&self, deployment: &Deployment) -> Result<(), DeployError> {
         let path = self.path().join("sdk").join(link_name(deployment));
         let found = match path.symlink_metadata() {
             Err(error) if error.kind() == Io::NotFound => return Ok(()),
             found => FileType::from_raw_mode(mode(&found.map_err(io("look at", &path))?)),
         };
-        let ours = target(&path)?.and_then(|target| folder::commit_of_sdk(&target));
-        match ours {
+        let commit = target(&path)?.and_then(|target| folder::commit_of_sdk(&target));
+        match commit {
             Some(_) => Ok(()),
-            None => Err(DeployError::Foreign {
+            None => Err(DeployError::UnexpectedEntry {
                 path,
                 found: match found {
                     FileType::Symlink => "a symbolic link to another place",
@@ -183,16 +185,16 @@ fn mode(found: &std::fs::Metadata) -> u32 {
     std::os::unix::fs::MetadataExt::mode(found)
 }
 
-/// Returns the target of the link in `sdk/` of a deployment.
+/// Returns the target of a deployment's link in `sdk/`.
 fn target_of(deployment: &Deployment) -> PathBuf {
     Path::new("../deployments").join(deployment.commit.to_string())
 }
 
-/// Returns the target of a symlink; `None` for something else.
+/// Returns the target of a symlink; `None` for other files.
 fn target(path: &Path) -> Result<Option<PathBuf>, DeployError> {
     match std::fs::read_link(path) {
         Ok(target) => Ok(Some(target)),
-        // What is no symlink has no target: `EINVAL`.
+        // `readlink` fails with `EINVAL` for a file that is not a symlink.
         Err(error) if error.kind() == Io::InvalidInput => Ok(None),
         Err(error) => Err(io("read link", path)(error)),
     }

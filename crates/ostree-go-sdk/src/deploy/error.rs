@@ -1,4 +1,4 @@
-//! Why a deployment failed.
+//! Errors of deployments.
 
 use super::verify::{DamagedFile, FileProblem};
 use crate::arch::Arch;
@@ -12,37 +12,37 @@ use crate::repo::RepoError;
 use crate::sign::SignError;
 use std::path::PathBuf;
 
-/// Why something could not be done to a root. What was active before is active still.
+/// An error of an operation on a root. The active deployment is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeployError {
-    /// The repository.
+    /// An error of the repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// Checking a signature.
+    /// A signature could not be verified.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// Checking a tree out.
+    /// A tree could not be checked out.
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
-    /// A remote.
+    /// An error of a remote.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// Pulling.
+    /// A pull failed.
     #[error(transparent)]
     Pull(#[from] PullError),
     /// There is no root at the path.
     #[error("nothing is installed under {}", path.display())]
     NoRoot {
-        /// Where it was looked for.
+        /// The path.
         path: PathBuf,
     },
-    /// A folder that is no root, and not empty either.
-    #[error("{} is no root of ostree-go: it holds {found}", path.display())]
+    /// The folder is neither a root nor empty.
+    #[error("{} is not a root of ostree-go: it contains {found}", path.display())]
     NotARoot {
         /// The folder.
         path: PathBuf,
-        /// Something in it that no root has, or that only a root with a marker may have.
+        /// An entry that roots do not have, or that only a root with a marker may have.
         found: String,
     },
     /// The layout of a root is newer than this library.
@@ -50,38 +50,38 @@ pub enum DeployError {
     NewerRoot {
         /// The root.
         path: PathBuf,
-        /// The number of its layout.
+        /// The version of its layout.
         found: u32,
-        /// The newest that is known here.
+        /// The highest version that is supported.
         known: u32,
     },
-    /// Something that is not of this library's making has a name that it needs.
+    /// A file, link or directory that this library did not create has a name that it needs.
     #[error("{} is {found}, expected {expected}", path.display())]
-    Foreign {
+    UnexpectedEntry {
         /// The file, link or directory.
         path: PathBuf,
-        /// What it is.
+        /// Its type.
         found: &'static str,
-        /// What a root has there.
+        /// The type that a root has there.
         expected: &'static str,
     },
-    /// The system refused something.
+    /// A system call failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed, as an infinitive.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// The state file is not well-formed.
+    /// The state file is malformed.
     #[error("cannot read the state in {}", path.display())]
     InvalidState {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
         source: serde_json::Error,
     },
@@ -90,40 +90,40 @@ pub enum DeployError {
     NewerState {
         /// The file.
         path: PathBuf,
-        /// Its schema number.
+        /// Its schema version.
         found: u32,
-        /// The newest that is known here.
+        /// The highest version that is supported.
         known: u32,
     },
-    /// A commit is no Go SDK.
+    /// A commit is not a Go SDK.
     #[error("commit {commit} on {name} is neither a release nor a channel of a Go SDK")]
     NotAnSdk {
         /// The commit.
         commit: CommitId,
-        /// Where it was found.
+        /// The ref that points to it.
         name: RefName,
     },
-    /// A commit was found on a ref that it is not meant for.
+    /// A ref points to a commit that is not bound to it.
     #[error("commit {commit} was found on {name}, expected on {}", names(bound_to))]
     RefMismatch {
         /// The commit.
         commit: CommitId,
-        /// Where it was found.
+        /// The ref that points to it.
         name: RefName,
-        /// The refs that it says it may be found on.
+        /// The refs that the commit is bound to.
         bound_to: Vec<RefName>,
     },
-    /// An SDK is for another machine.
+    /// An SDK is for another architecture.
     #[error("{name} is for {}, expected {expected}", found.map_or("no machine", Arch::basearch))]
     WrongArch {
         /// The ref.
         name: RefName,
-        /// What it is for.
+        /// The architecture of the SDK; `None` if it has none.
         found: Option<Arch>,
-        /// What was asked for, or this machine.
+        /// The requested architecture, or that of this machine.
         expected: Arch,
     },
-    /// A ref names an older commit than the one of it that is deployed.
+    /// A ref points to a commit that is older than the deployed commit of this ref.
     #[error(
         "{name} is from {}, older than the deployed commit {commit} from {}",
         rfc3339(*found),
@@ -132,14 +132,14 @@ pub enum DeployError {
     Downgrade {
         /// The ref.
         name: RefName,
-        /// The older commit's time.
+        /// The timestamp of the older commit, in seconds since 1970.
         found: u64,
         /// The deployed commit.
         commit: CommitId,
-        /// The deployed commit's time.
+        /// The timestamp of the deployed commit, in seconds since 1970.
         deployed: u64,
     },
-    /// The tree of a commit is not what its checksum says.
+    /// The tree of a commit has files that do not match their checksums.
     #[error("the tree of commit {commit} is damaged: {}", first(files))]
     Damaged {
         /// The commit.
@@ -147,23 +147,23 @@ pub enum DeployError {
         /// Every damaged file.
         files: Vec<DamagedFile>,
     },
-    /// No deployment has this name.
+    /// No deployment has the given name.
     #[error("no deployment `{name}` under {}", path.display())]
     NoSuchDeployment {
-        /// What was asked for.
+        /// The name.
         name: String,
         /// The root.
         path: PathBuf,
     },
-    /// Nothing is active.
+    /// No deployment is active.
     #[error("no deployment is active under {}", path.display())]
     NothingActive {
         /// The root.
         path: PathBuf,
     },
-    /// A switch was made and the link leads to something else.
+    /// After a switch, the link points to something else.
     #[error(
-        "{} leads to {}, expected {}",
+        "{} points to {}, expected {}",
         path.display(),
         commit_or_nothing(*found),
         commit_or_nothing(*expected)
@@ -171,21 +171,21 @@ pub enum DeployError {
     NotSwitched {
         /// The link.
         path: PathBuf,
-        /// The commit that it leads to.
+        /// The commit that it points to.
         found: Option<CommitId>,
-        /// The commit that it was made to lead to.
+        /// The commit that it should point to.
         expected: Option<CommitId>,
     },
-    /// An SDK is installed and could not be made the active one.
+    /// An SDK was installed but could not be activated.
     #[error("go {version} is installed and cannot be made active")]
     NotActivated {
-        /// Its version.
+        /// The Go version.
         version: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: Box<Self>,
     },
-    /// It is not clear which remote an SDK comes from.
+    /// No remote was given and the repository has several.
     #[error("repository {} has several remotes: {}", path.display(), names.join(", "))]
     SeveralRemotes {
         /// The root's repository.
@@ -193,17 +193,17 @@ pub enum DeployError {
         /// The remotes.
         names: Vec<String>,
     },
-    /// An image's digest is required of an SDK that comes from no registry.
-    #[error("{name} does not come from a registry, so that no digest can say which it is to be")]
+    /// An image digest was given for an SDK that does not come from a registry.
+    #[error("{name} does not come from a registry, so it cannot be pinned to an image digest")]
     NoImage {
         /// The ref.
         name: RefName,
     },
-    /// This machine has no architecture that SDKs are composed for.
+    /// SDKs are not composed for the architecture of this machine.
     #[error("no Go SDKs are composed for {}", std::env::consts::ARCH)]
     UnknownMachine,
-    /// There is no deployment to go back to.
-    #[error("no deployment to go back to under {}", path.display())]
+    /// There is no deployment to roll back to.
+    #[error("no deployment to roll back to under {}", path.display())]
     NoRollback {
         /// The root.
         path: PathBuf,
@@ -211,13 +211,13 @@ pub enum DeployError {
     /// The active deployment cannot be removed.
     #[error("go {version} is the active deployment")]
     Active {
-        /// Its version.
+        /// The Go version.
         version: String,
     },
 }
 
 impl DeployError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -232,9 +232,9 @@ impl DeployError {
             | Self::NewerState { .. }
             | Self::NotARoot { .. }
             | Self::NewerRoot { .. }
-            | Self::Foreign { .. }
+            | Self::UnexpectedEntry { .. }
             | Self::NotSwitched { .. } => ErrorKind::InvalidRepo,
-            // That a file cannot be read says nothing of what it is.
+            // A file that cannot be read is not necessarily damaged.
             Self::Damaged { files, .. }
                 if files.iter().all(|f| f.problem == FileProblem::Unreadable) =>
             {
@@ -257,7 +257,7 @@ impl DeployError {
     }
 }
 
-/// Makes an error of the system's.
+/// Returns a function that wraps an error of the system.
 pub(super) fn io(
     action: &'static str,
     path: &std::path::Path,

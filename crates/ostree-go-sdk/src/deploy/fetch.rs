@@ -1,4 +1,4 @@
-//! Bringing commits into a root's repository, before they are deployed.
+//! Fetches commits into a root's repository, before they are deployed.
 
 use super::error::DeployError;
 use super::local;
@@ -17,37 +17,37 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The place that SDKs are installed from.
+/// The source of SDKs to install.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum InstallSource {
-    /// The root's only remote; without any remote, the root's own repository, where somebody has
-    /// put the SDK by other means.
+    /// The only remote of the root's repository; if it has no remotes, the repository itself, to
+    /// which the user copied the SDK in another way.
     #[default]
     Default,
     /// A remote of the root's repository.
     Remote(String),
     /// An OSTree repository on this machine.
     Repo {
-        /// Its path.
+        /// The path of the repository.
         path: PathBuf,
-        /// Keys, one of which has to have signed each commit. Without, commits are trusted for
-        /// where they are and count as unsigned.
+        /// The keys, one of which must have signed each commit. Without keys, commits are trusted
+        /// because of their location and count as unsigned.
         keys: Option<TrustedKeys>,
     },
 }
 
-/// Refs that are fetched in one go.
+/// Refs that are fetched together from one source.
 #[derive(Debug)]
 pub(super) struct Job {
-    /// Refs, and the digests of the images that they have to be.
+    /// The refs, and the digests that their images must have, if given.
     pub(super) refs: Vec<(RefName, Option<Sha256>)>,
     pub(super) origin: Origin,
     pub(super) arch: Arch,
     pub(super) allow_downgrade: bool,
 }
 
-/// An [`InstallSource`], resolved.
+/// A resolved [`InstallSource`].
 #[derive(Debug, Clone)]
 pub(super) enum Origin {
     Remote(String),
@@ -60,10 +60,10 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    /// Finds the place that a source names.
+    /// Resolves a source.
     ///
     /// # Errors
-    /// When there is no such remote, or several and none is named.
+    /// Returns an error if the remote does not exist, or if none was given and there are several.
     pub(super) fn of(source: &InstallSource, repo: &Repo) -> Result<Self, DeployError> {
         match source {
             InstallSource::Remote(name) => Ok(Self::Remote(remote::get(repo, name)?.name)),
@@ -86,11 +86,11 @@ impl Origin {
     }
 }
 
-/// The ways that commits are fetched.
+/// Fetches jobs into the root's repository.
 pub(super) struct Fetcher {
     pub(super) repo: Repo,
     pub(super) http: HttpOptions,
-    /// Credentials for the registries that remotes are, by the remotes' names.
+    /// The credentials for registries, by name of the remote.
     pub(super) auth: BTreeMap<String, RegistryAuth>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) progress: Arc<dyn Progress>,
@@ -105,8 +105,8 @@ impl fmt::Debug for Fetcher {
 }
 
 impl Fetcher {
-    /// Returns the registries that jobs fetch from and that credentials are to be found for, with
-    /// the names of their remotes.
+    /// Returns the registries that jobs fetch from, with the names of their remotes. The caller
+    /// finds the credentials for them.
     pub(super) fn registries(
         &self,
         jobs: &[Job],
@@ -122,7 +122,7 @@ impl Fetcher {
         Ok(registries.into_iter().collect())
     }
 
-    /// Brings refs into the root's repository and proves their commits.
+    /// Fetches refs into the root's repository and verifies their commits.
     pub(super) fn fetch(
         &self,
         job: &Job,
@@ -132,7 +132,7 @@ impl Fetcher {
         match &job.origin {
             Origin::Remote(remote) => self.pull(job, remote),
             Origin::Repo { path, keys } => {
-                unpinned(job)?;
+                require_no_digest(job)?;
                 let source = Repo::open(path)?;
                 let import = |name: &RefName| {
                     let commit = local::import(&self.repo, &source, name, keys.as_ref(), now)?;
@@ -141,7 +141,7 @@ impl Fetcher {
                 names.map(import).collect()
             }
             Origin::Local => {
-                unpinned(job)?;
+                require_no_digest(job)?;
                 let resolve = |name: &RefName| {
                     let commit = local::resolve_local(&self.repo, name, now)?;
                     Ok((name.clone(), commit))
@@ -181,8 +181,8 @@ impl Fetcher {
     }
 }
 
-/// Requires that no digest of an image is given: only registries have images.
-fn unpinned(job: &Job) -> Result<(), DeployError> {
+/// Checks that no image digest is given, because only registries have images.
+fn require_no_digest(job: &Job) -> Result<(), DeployError> {
     match job.refs.iter().find(|(_, pin)| pin.is_some()) {
         Some((name, _)) => Err(DeployError::NoImage { name: name.clone() }),
         None => Ok(()),

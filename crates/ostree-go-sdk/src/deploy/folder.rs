@@ -1,5 +1,5 @@
-//! The folder of a root: the marker that makes it one, and the names in it that belong to this
-//! library. Everything else in the folder is left alone.
+//! The folder of a root: the marker that identifies it, and the names in it that belong to this
+//! library. All other names in the folder are left alone.
 
 use super::error::{DeployError, io};
 use super::state::State;
@@ -14,18 +14,20 @@ use std::io::ErrorKind as Io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// The file that makes a folder a root. It holds [`PREFIX`] and the number of the layout.
+/// Name of the marker file, which makes a folder a root. It contains [`PREFIX`] and the version of
+/// the layout.
 pub(super) const MARKER: &str = ".ostree-go-root";
 const PREFIX: &str = "ostree-go root, format ";
-/// The layout that this version reads and writes. A higher number is refused.
+/// The version of the layout that is read and written. A higher version is refused.
 const FORMAT: u32 = 1;
 
-/// The lock of those who change a root.
+/// Name of the lock that is held while a root is changed.
 pub(super) const LOCK: &str = ".lock";
-/// Shared by those who fetch what they will deploy; exclusive for a garbage collection.
+/// Name of the lock that is shared by processes that fetch what they will deploy; a garbage
+/// collection takes it exclusively.
 pub(super) const FETCH_LOCK: &str = ".fetch.lock";
 
-/// The names that a root has, besides temporary ones.
+/// The names in a root, except temporary ones.
 const NAMES: [&str; 8] = [
     MARKER,
     LOCK,
@@ -37,29 +39,28 @@ const NAMES: [&str; 8] = [
     "state.json",
 ];
 
-/// The state of a folder, as far as it may be used as a root.
+/// The state of a folder that may be used as a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It has a marker.
+pub(super) enum FolderState {
+    /// The folder has a marker.
     Marked,
-    /// It has no marker and may get one: it is empty, or was made a root by a version that wrote
-    /// no markers.
-    Adoptable,
+    /// The folder has no marker and may get one: it is empty, or a version of this library that did
+    /// not write markers created the root.
+    Unmarked,
 }
 
-/// Requires a folder to be a root, or one that may become one.
+/// Checks that a folder is a root or may become one.
 ///
 /// # Errors
-/// When it holds something else, or its layout is newer than this library.
-pub(super) fn require(path: &Path) -> Result<Standing, DeployError> {
+/// Returns an error if the folder has other content, or its layout is newer than this library.
+pub(super) fn require_root(path: &Path) -> Result<FolderState, DeployError> {
     if has_marker(path)? {
-        return Ok(Standing::Marked);
+        return Ok(FolderState::Marked);
     }
-    let stranger = stranger(path)?;
-    match stranger {
-        None => Ok(Standing::Adoptable),
-        // Another process may have made it a root meanwhile.
-        Some(_) if has_marker(path)? => Ok(Standing::Marked),
+    match foreign_entry(path)? {
+        None => Ok(FolderState::Unmarked),
+        // Another process may have created the marker meanwhile.
+        Some(_) if has_marker(path)? => Ok(FolderState::Marked),
         Some(found) => Err(DeployError::NotARoot {
             path: path.to_owned(),
             found,
@@ -67,7 +68,7 @@ pub(super) fn require(path: &Path) -> Result<Standing, DeployError> {
     }
 }
 
-/// Makes a folder a root, durably.
+/// Writes the marker of a root, durably.
 pub(super) fn mark(path: &Path) -> Result<(), DeployError> {
     let marker = path.join(MARKER);
     let text = format!("{PREFIX}{FORMAT}\n");
@@ -95,8 +96,8 @@ fn has_marker(path: &Path) -> Result<bool, DeployError> {
     }
 }
 
-/// Returns something in a folder without a marker that keeps it from becoming a root.
-fn stranger(path: &Path) -> Result<Option<String>, DeployError> {
+/// Returns an entry of a folder without a marker that prevents it from becoming a root.
+fn foreign_entry(path: &Path) -> Result<Option<String>, DeployError> {
     let folder = open(path)?;
     let names = tree::names(&folder).map_err(io("read directory", path))?;
     let names: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
@@ -110,12 +111,12 @@ fn stranger(path: &Path) -> Result<Option<String>, DeployError> {
     if is_repo && is_file("state.json") && State::is_state(&path.join("state.json")) {
         return Ok(None);
     }
-    // A file system of its own has this folder from the start.
+    // A new file system contains `lost+found`.
     let is_ours = |name: &str| NAMES.contains(&name) || is_temporary(name) || name == "lost+found";
     if let Some(other) = names.iter().find(|name| !is_ours(name)) {
         return Ok(Some(format!("`{}`", other.escape_debug())));
     }
-    // Every version has made these together, before anything was deployed.
+    // Every version of this library created these together, before anything was deployed.
     if is_repo && is_file(LOCK) && is_directory(&folder, "deployments") {
         return Ok(None);
     }
@@ -124,8 +125,8 @@ fn stranger(path: &Path) -> Result<Option<String>, DeployError> {
             return Ok(Some(format!("`{name}`")));
         }
     }
-    // A repository may be put there before, such as one on another file system. It has to be
-    // empty, because a garbage collection removes what is not deployed.
+    // The user may create the repository beforehand, for example on another file system. It must
+    // have no refs, because a garbage collection removes refs that are not deployed.
     let is_empty = Repo::is_absent(&repo) || Repo::open(&repo).is_ok_and(|repo| has_no_refs(&repo));
     match has("repo") && !is_empty {
         true => Ok(Some("a `repo` with refs".to_owned())),
@@ -142,7 +143,7 @@ fn is_directory(folder: &OwnedFd, name: &str) -> bool {
     kind(folder, OsStr::new(name)).is_ok_and(|kind| kind == Some(FileType::Directory))
 }
 
-/// Returns the type of an entry, without following links; `None` when there is none.
+/// Returns the type of an entry without following links; `None` if it does not exist.
 pub(super) fn kind(folder: &OwnedFd, name: &OsStr) -> std::io::Result<Option<FileType>> {
     match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => Ok(None),
@@ -155,10 +156,11 @@ pub(super) fn open(path: &Path) -> Result<OwnedFd, DeployError> {
     tree::open_directory(CWD, path, OFlags::empty()).map_err(io("open directory", path))
 }
 
-/// Opens a directory of a root, and makes it where there is none.
+/// Opens a directory of a root, and creates it if it does not exist.
 ///
 /// # Errors
-/// When something else has its name, such as a symlink: what it leads to is not the root's.
+/// Returns an error if the name belongs to something else, such as a symlink: its target is not
+/// part of the root.
 pub(super) fn directory(
     root: &OwnedFd,
     path: &Path,
@@ -171,7 +173,7 @@ pub(super) fn directory(
     }
     let found = kind(root, OsStr::new(name)).map_err(io("look at", &full))?;
     if found.is_some_and(|found| found != FileType::Directory) {
-        return Err(DeployError::Foreign {
+        return Err(DeployError::UnexpectedEntry {
             path: full,
             found: describe(found),
             expected: "a directory",
@@ -181,7 +183,7 @@ pub(super) fn directory(
         .map_err(io("open directory", &full))
 }
 
-/// A word for what is in the place of something else.
+/// Returns a description of a file type for error messages.
 pub(super) fn describe(kind: Option<FileType>) -> &'static str {
     match kind {
         Some(FileType::Symlink) => "a symbolic link",
@@ -191,28 +193,29 @@ pub(super) fn describe(kind: Option<FileType>) -> &'static str {
     }
 }
 
-/// Returns whether a name in a root is a temporary one of [`atomic`]: they are used by those who
-/// hold the root's lock, or while a root is made.
+/// Returns true if a name in a root is a temporary name of [`atomic`]. These names are used while
+/// the root's lock is held, or while a root is created.
 fn is_temporary(name: &str) -> bool {
     is_temporary_link(name) || is_temporary_state(name) || has_number(name, &format!(".{MARKER}."))
 }
 
-/// Returns whether a name is one that `current` has before it is renamed.
+/// Returns true if a name is a temporary name of `current`, which is used before the rename.
 pub(super) fn is_temporary_link(name: &str) -> bool {
     has_number(name, ".current.")
 }
 
-/// Returns whether a name is one that `state.json` has before it is renamed.
+/// Returns true if a name is a temporary name of `state.json`, which is used before the rename.
 pub(super) fn is_temporary_state(name: &str) -> bool {
     has_number(name, ".state.json.")
 }
 
-/// Returns whether a name in `deployments/` is one of a tree that is being made or removed.
+/// Returns true if a name in `deployments/` is a temporary name of a tree that is being created or
+/// removed.
 pub(super) fn is_temporary_tree(name: &str) -> bool {
     has_number(name, ".new-") || has_number(name, ".gone-")
 }
 
-/// Returns whether a name is a prefix and process numbers, as in `.new-4711`.
+/// Returns true if a name consists of a prefix and process numbers, as in `.new-4711`.
 fn has_number(name: &str, prefix: &str) -> bool {
     let Some(number) = name.strip_prefix(prefix) else {
         return false;
@@ -221,7 +224,8 @@ fn has_number(name: &str, prefix: &str) -> bool {
     number.starts_with(|first: char| first.is_ascii_digit()) && number.bytes().all(is_number)
 }
 
-/// Returns the commit that the target of a link in `sdk/` names, if this library makes such links.
+/// Returns the commit in the target of a link in `sdk/`; `None` if this library does not create
+/// such links.
 pub(super) fn commit_of_sdk(target: &Path) -> Option<CommitId> {
     let name = target.strip_prefix("../deployments").ok()?.to_str()?;
     name.parse().ok()
@@ -233,15 +237,15 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn only_empty_folders_and_roots_are_taken() {
+    fn only_empty_folders_and_roots_are_accepted() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path();
-        assert_eq!(require(path).unwrap(), Standing::Adoptable);
+        assert_eq!(require_root(path).unwrap(), FolderState::Unmarked);
         for name in [".lock", "..ostree-go-root.12-0", ".current.7"] {
             fs::write(path.join(name), "").unwrap();
         }
         fs::create_dir(path.join("lost+found")).unwrap();
-        assert_eq!(require(path).unwrap(), Standing::Adoptable);
+        assert_eq!(require_root(path).unwrap(), FolderState::Unmarked);
         for name in [
             "notes.txt",
             "deployments",
@@ -250,25 +254,28 @@ mod tests {
             "state.json",
         ] {
             fs::write(path.join(name), "").unwrap();
-            let error = require(path).unwrap_err().to_string();
+            let error = require_root(path).unwrap_err().to_string();
             assert!(error.contains(&format!("`{name}`")), "{error}");
             fs::remove_file(path.join(name)).unwrap();
         }
         fs::write(path.join("notes.txt"), "").unwrap();
         mark(path).unwrap();
-        assert_eq!(require(path).unwrap(), Standing::Marked);
+        assert_eq!(require_root(path).unwrap(), FolderState::Marked);
         fs::write(path.join(MARKER), "ostree-go root, format 2\n").unwrap();
-        let error = require(path).unwrap_err().to_string();
+        let error = require_root(path).unwrap_err().to_string();
         assert!(
             error.ends_with("has format 2, expected at most 1"),
             "{error}"
         );
         fs::write(path.join(MARKER), "").unwrap();
-        assert!(matches!(require(path), Err(DeployError::NotARoot { .. })));
+        assert!(matches!(
+            require_root(path),
+            Err(DeployError::NotARoot { .. })
+        ));
     }
 
     #[test]
-    fn a_link_is_no_directory() {
+    fn a_symlink_in_place_of_a_directory_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         let root = open(dir.path()).unwrap();
@@ -283,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_our_own_making() {
+    fn recognizes_the_names_that_this_library_creates() {
         assert!(is_temporary_tree(".new-4711") && is_temporary_tree(".gone-1"));
         for other in [".new-", ".new-a", ".new-1x", "new-1", ".old-1", ".new--1"] {
             assert!(!is_temporary_tree(other), "{other}");

@@ -2,7 +2,8 @@
 
 use super::state::State;
 
-/// Loads a state file; whatever is accepted must be the same after it was saved and loaded again, apart from old history.
+/// Loads a state file. If it is accepted, its deployments must be the same after saving and loading
+/// it again.
 pub fn state(bytes: &[u8]) {
     let Ok(folder) = tempfile::tempdir() else {
         return;

@@ -1,9 +1,9 @@
-//! Removing what no deployment needs.
+//! Garbage collection: removes what no deployment needs.
 
 use super::error::DeployError;
 use super::locked::LockedRoot;
 use super::state::Deployment;
-use super::{Root, folder, not_locked};
+use super::{Root, folder, lock_error};
 use crate::catalog::CommitInfo;
 use crate::failpoint;
 use crate::fs::lock::Lock;
@@ -13,7 +13,7 @@ use crate::prune;
 use crate::repo::RefMove;
 use std::collections::HashSet;
 
-/// What a garbage collection removes.
+/// Options of a garbage collection.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct GcOptions {
@@ -21,8 +21,8 @@ pub struct GcOptions {
 }
 
 impl GcOptions {
-    /// Removes deployments that a later one of the same ref has replaced, too, but for the
-    /// active one, the one a rollback would go to, and pinned ones. Default: no.
+    /// Also removes superseded deployments, which are those with a later deployment of the same
+    /// ref, except the active one, the rollback target, and pinned ones. Default: no.
     #[must_use]
     pub fn superseded(mut self, superseded: bool) -> Self {
         self.superseded = superseded;
@@ -30,46 +30,47 @@ impl GcOptions {
     }
 }
 
-/// What a garbage collection has removed.
+/// The result of a garbage collection.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct GcReport {
-    /// Deployments that were superseded.
+    /// The superseded deployments that were removed.
     pub deployments: Vec<Deployment>,
-    /// Refs whose commits are not deployed, as `remote:ref` where they are a remote's.
+    /// The removed refs, whose commits are not deployed; refs of remotes as `remote:ref`.
     pub refs: Vec<String>,
-    /// Objects of the repository.
+    /// The number of objects that were deleted from the repository.
     pub objects: u64,
-    /// The bytes they took. What a deployment still links to is not free yet.
+    /// The size of these objects in bytes. The space of objects that a deployment still links to is
+    /// not free yet.
     pub bytes: u64,
 }
 
 impl Root {
-    /// Removes what no deployment needs: refs whose commits are not deployed, and every object
-    /// that no ref reaches. Waits until nobody fetches what is to be deployed, and keeps nobody
-    /// else waiting for that.
+    /// Removes refs whose commits are not deployed, and all objects that are not reachable from a
+    /// ref. Waits until no process is fetching commits to deploy. Other changes of the root are not
+    /// blocked while it waits.
     ///
     /// # Errors
-    /// When the root cannot be written. What was removed by then stays removed, and nothing that
-    /// is needed is.
+    /// Returns an error if the root cannot be written. Removals that were done by then are not
+    /// undone; nothing that is needed is removed.
     pub fn gc(
         &self,
         options: &GcOptions,
         progress: &dyn Progress,
     ) -> Result<GcReport, DeployError> {
         let path = self.path().join(folder::FETCH_LOCK);
-        let _alone = Lock::exclusive(&path, progress).map_err(|error| not_locked(error, &path))?;
+        let _alone = Lock::exclusive(&path, progress).map_err(|error| lock_error(error, &path))?;
         self.lock(progress)?.gc(options)
     }
 }
 
 impl LockedRoot<'_> {
-    /// Removes what no deployment needs: refs whose commits are not deployed, and every object
-    /// that no ref reaches. libostree takes the repository's lock alone for the latter.
+    /// Removes refs whose commits are not deployed, and all objects that are not reachable from a
+    /// ref. For the latter, libostree's lock on the repository is held exclusively.
     ///
     /// # Errors
-    /// When the repository cannot be written. What was removed by then stays removed, and
-    /// nothing that is needed is.
+    /// Returns an error if the repository cannot be written. Removals that were done by then are
+    /// not undone; nothing that is needed is removed.
     fn gc(&mut self, options: &GcOptions) -> Result<GcReport, DeployError> {
         let mut report = GcReport::default();
         if options.superseded {
@@ -110,15 +111,15 @@ impl LockedRoot<'_> {
         report.refs.sort();
         self.repo.move_refs(&removed)?;
         failpoint::hit("gc.refs-removed");
-        let deleted = prune::collect(&self.repo, 0)?;
+        let deleted = prune::delete_unreachable(&self.repo, 0)?;
         failpoint::hit("gc.pruned");
         report.objects = deleted.objects;
         report.bytes = deleted.bytes;
         Ok(report)
     }
 
-    /// The layers of deployments. Those that came as images are here, so that the next release
-    /// need not bring them again.
+    /// Returns the layers of deployments. Layers of images are kept so that the next release does
+    /// not have to fetch them again.
     fn layers(&self) -> Result<HashSet<CommitId>, DeployError> {
         let mut layers = HashSet::new();
         for deployment in &self.state.deployments {

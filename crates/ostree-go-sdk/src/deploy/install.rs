@@ -1,4 +1,4 @@
-//! Installing SDKs: fetched without the root's lock, deployed with it.
+//! Installs SDKs: fetches them without the root's lock, and deploys them with it.
 
 use super::Root;
 use super::error::DeployError;
@@ -19,7 +19,7 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-/// An installation of SDKs: all of them, or none.
+/// An installation of SDKs. Either all or none are installed.
 #[derive(Clone)]
 pub struct Install {
     refs: Vec<(RefName, Option<Sha256>)>,
@@ -41,7 +41,7 @@ impl fmt::Debug for Install {
 }
 
 impl Install {
-    /// An installation of the SDKs that refs name.
+    /// Creates an installation of the SDKs that refs point to.
     #[must_use]
     pub fn new(refs: impl IntoIterator<Item = RefName>) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Install {
     }
 
     /// Requires the image of a ref to have this digest. The SDK has to come from a registry then.
-    /// Default: the registry's tag decides.
+    /// Default: the image that the registry's tag points to.
     #[must_use]
     pub fn pin(mut self, name: &RefName, digest: Sha256) -> Self {
         for (_, pin) in self.refs.iter_mut().filter(|(found, _)| found == name) {
@@ -65,21 +65,21 @@ impl Install {
         self
     }
 
-    /// The machine that the SDKs have to be for. Default: this one.
+    /// Sets the required architecture of the SDKs. Default: that of this machine.
     #[must_use]
     pub fn arch(mut self, arch: Option<Arch>) -> Self {
         self.arch = arch;
         self
     }
 
-    /// Makes the last SDK the active one, if it is for this machine. Default: yes.
+    /// Activates the last SDK, if it is for this machine. Default: yes.
     #[must_use]
     pub fn activate(mut self, activate: bool) -> Self {
         self.activate = activate;
         self
     }
 
-    /// The place that the SDKs come from. Default: [`InstallSource::Default`].
+    /// Sets the source of the SDKs. Default: [`InstallSource::Default`].
     #[must_use]
     pub fn source(mut self, source: InstallSource) -> Self {
         self.source = source;
@@ -101,16 +101,16 @@ impl Install {
     }
 
     setters! {
-        /// Receives events, and may ask for a stop. Default: [`NoProgress`].
+        /// Sets the receiver of events, which may cancel the operation. Default: [`NoProgress`].
         progress;
     }
 
-    /// Finds out where the SDKs come from. Uses no network; makes the root's repository where there
-    /// is none.
+    /// Resolves the source of the SDKs. Uses no network. Creates the root's repository if it does
+    /// not exist.
     ///
     /// # Errors
-    /// When the root cannot be written, no SDK is for this machine, or it is not clear which remote
-    /// is meant.
+    /// Returns an error if the root cannot be written, no SDKs are composed for this machine, or
+    /// the remote is ambiguous.
     pub fn plan(&self, root: &Root) -> Result<InstallPlan, DeployError> {
         let arch = self.arch.or_else(Arch::host);
         let arch = arch.ok_or(DeployError::UnknownMachine)?;
@@ -122,8 +122,8 @@ impl Install {
             allow_downgrade: self.allow_downgrade,
         };
         let activation = match self.activate && Some(arch) == Arch::host() {
-            true => Activation::Last,
-            false => Activation::None,
+            true => ActivationRule::Last,
+            false => ActivationRule::None,
         };
         let fetcher = Fetcher {
             repo,
@@ -141,74 +141,76 @@ impl Install {
     }
 }
 
-/// The deployment that becomes the active one.
+/// The rule that selects the deployment to activate.
 #[derive(Debug)]
-pub(super) enum Activation {
-    /// The active one stays.
+pub(super) enum ActivationRule {
+    /// No deployment is activated.
     None,
-    /// The last that is installed.
+    /// The last installed deployment is activated.
     Last,
-    /// The one that is of the same ref and for the same machine as this one, if this one is active
-    /// still.
-    After(Box<Deployment>),
+    /// The new deployment with the same ref and architecture as this one is activated, if this one
+    /// is still active.
+    Replace(Box<Deployment>),
 }
 
-/// The commits of a job, and the refs that name them.
+/// The commits of a job, and the refs that point to them.
 type Fetched = Vec<(RefName, Verified<CommitId>)>;
 
-/// SDKs that are to be fetched and deployed.
+/// A planned installation or upgrade.
 #[derive(Debug)]
 pub struct InstallPlan {
     pub(super) root: Root,
     pub(super) fetcher: Fetcher,
     pub(super) jobs: Vec<Job>,
-    pub(super) activation: Activation,
+    pub(super) activation: ActivationRule,
 }
 
 /// The result of an installation or an upgrade.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Installed {
-    /// The deployments, in the order they were asked for.
+    /// The deployments, in the requested order.
     pub deployed: Vec<Deployed>,
-    /// True if one of them became the active one and was not before.
+    /// True if one of them was activated and was not active before.
     pub activated: bool,
-    /// The deployment that is active now, read back from the link that decides it.
+    /// The deployment that is active now, read from the link `current`.
     pub active: Option<Deployment>,
 }
 
 impl InstallPlan {
-    /// Returns the registries that SDKs come from and that need [credentials](InstallPlan::auth),
-    /// with the names of their remotes.
+    /// Returns the registries that SDKs come from, with the names of their remotes. They may need
+    /// [credentials](InstallPlan::auth).
     ///
     /// # Errors
-    /// When the configuration of a remote cannot be read.
+    /// Returns an error if the configuration of a remote cannot be read.
     pub fn registries(&self) -> Result<Vec<(String, ImageReference)>, DeployError> {
         self.fetcher.registries(&self.jobs)
     }
 
-    /// Sets the credentials for the registry that a remote is. Default: none.
+    /// Sets the credentials for the registry of a remote. Default: none.
     #[must_use]
     pub fn auth(mut self, remote: impl Into<String>, auth: RegistryAuth) -> Self {
         self.fetcher.auth.insert(remote.into(), auth);
         self
     }
 
-    /// Fetches the SDKs, checks them, deploys them and switches.
+    /// Fetches, verifies and deploys the SDKs, and activates one of them as planned.
     ///
-    /// While SDKs are fetched, others may change the root: its lock is taken only afterwards. What
-    /// was fetched is protected from a garbage collection until it is deployed. Where the root's
-    /// repository turns out to be damaged, the damaged objects are fetched anew, once.
+    /// Other processes may change the root while SDKs are fetched: its lock is taken only
+    /// afterwards. Fetched commits are protected from a garbage collection until they are deployed.
+    /// If the root's repository turns out to be damaged, the damaged objects are fetched again,
+    /// once.
     ///
     /// # Errors
-    /// When an SDK cannot be fetched or is refused. Nothing was deployed then, and the active
-    /// deployment is the same. After [`DeployError::NotActivated`] the SDKs are deployed.
+    /// Returns an error if an SDK cannot be fetched or is refused. Nothing is deployed then, and
+    /// the active deployment is unchanged. In the case of [`DeployError::NotActivated`] the SDKs
+    /// are deployed.
     pub fn execute(self) -> Result<Installed, DeployError> {
         let _protected = self.root.protect(&*self.fetcher.progress)?;
         let fetched = self.fetch_all()?;
         let mut deployed = Vec::new();
         let result = self.deploy_all(fetched, &mut deployed);
-        let mut locked = result.inspect_err(|_| self.undo(&deployed))?;
+        let mut locked = result.inspect_err(|_| self.remove_new_deployments(&deployed))?;
         let activated = self.switch(&mut locked, &deployed)?;
         Ok(Installed {
             activated,
@@ -217,13 +219,14 @@ impl InstallPlan {
         })
     }
 
-    /// Fetches everything. An active deployment that is to be replaced is checked meanwhile.
+    /// Fetches all jobs. If the active deployment is to be replaced, it is checked at the same
+    /// time.
     fn fetch_all(&self) -> Result<Vec<Fetched>, DeployError> {
         let fetch = || {
             let jobs = self.jobs.iter();
             jobs.map(|job| self.fetcher.fetch(job)).collect()
         };
-        let Activation::After(active) = &self.activation else {
+        let ActivationRule::Replace(active) = &self.activation else {
             return fetch();
         };
         let (root, progress) = (&self.root, &*self.fetcher.progress);
@@ -237,7 +240,7 @@ impl InstallPlan {
         });
         let found = match found {
             Ok(found) => found.unwrap_or_else(|panic| resume_unwind(panic)),
-            // There is no thread to be had.
+            // The system could not start a thread.
             Err(_) => root.compare(&self.fetcher.repo, commit, progress),
         };
         let fetched = fetched?;
@@ -247,7 +250,7 @@ impl InstallPlan {
         Ok(fetched)
     }
 
-    /// Tells of damage to the active deployment, and remembers it.
+    /// Reports damage to the active deployment, and records it in the state.
     fn report_damage(
         &self,
         active: &Deployment,
@@ -275,7 +278,8 @@ impl InstallPlan {
         LockedRoot::new(&self.root, Some(&self.fetcher.repo), progress)
     }
 
-    /// Deploys what was fetched; `deployed` has what was done, be it all or not.
+    /// Deploys the fetched commits and appends them to `deployed`, which is also valid after an
+    /// error.
     fn deploy_all(
         &self,
         fetched: Vec<Fetched>,
@@ -286,7 +290,7 @@ impl InstallPlan {
         for (job, commits) in self.jobs.iter().zip(fetched) {
             match deploy(&mut locked, job, &commits) {
                 Ok(done) => deployed.extend(done),
-                // The damaged objects are gone now.
+                // The damaged objects have been deleted.
                 Err(DeployError::Damaged { .. }) => {
                     drop(locked);
                     let commits = self.fetcher.fetch(job)?;
@@ -299,33 +303,33 @@ impl InstallPlan {
         Ok(locked)
     }
 
-    /// Removes what was not there before.
-    fn undo(&self, deployed: &[Deployed]) {
+    /// Removes the new deployments.
+    fn remove_new_deployments(&self, deployed: &[Deployed]) {
         if deployed.iter().all(|one| one.outcome != Outcome::New) {
             return;
         }
-        // The first error is the one to report; what stays is whole.
+        // The first error is the one to report. A deployment that remains is complete.
         if let Ok(mut locked) = self.lock(&NoProgress) {
             remove_new(&mut locked, deployed);
         }
     }
 
-    /// Makes a deployment the active one. Returns whether that changed anything.
+    /// Activates a deployment as planned. Returns true if this changed the active deployment.
     fn switch(
         &self,
         locked: &mut LockedRoot<'_>,
         deployed: &[Deployed],
     ) -> Result<bool, DeployError> {
         let (new, action) = match &self.activation {
-            Activation::None => return Ok(false),
-            Activation::Last => (deployed.last(), Action::Install),
-            Activation::After(old) => {
-                // Whoever has switched meanwhile wants another one.
+            ActivationRule::None => return Ok(false),
+            ActivationRule::Last => (deployed.last(), Action::Install),
+            ActivationRule::Replace(old) => {
+                // A process that switched meanwhile takes precedence.
                 let active = locked.active()?;
                 if active.is_none_or(|active| active.commit != old.commit) {
                     return Ok(false);
                 }
-                let is_next = |one: &&Deployed| one.deployment.is_of_channel(old);
+                let is_next = |one: &&Deployed| one.deployment.is_same_channel(old);
                 (deployed.iter().find(is_next), Action::Upgrade)
             }
         };
@@ -340,7 +344,7 @@ impl InstallPlan {
     }
 }
 
-/// Deploys the commits of a job: all of them, or none.
+/// Deploys all commits of a job, or none.
 fn deploy(
     locked: &mut LockedRoot<'_>,
     job: &Job,

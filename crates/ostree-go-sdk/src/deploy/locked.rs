@@ -1,9 +1,9 @@
-//! A root that is locked for changes.
+//! The operations on a locked root.
 
 use super::error::{DeployError, io};
 use super::state::{Action, Activation, Deployment, State};
 use super::verify::DamagedFile;
-use super::{Root, folder, keeper, not_locked, place, rebuild, verify};
+use super::{Root, deployment_ref, folder, lock_error, place, rebuild, verify};
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::checkout::{CheckedOut, Listing};
@@ -15,27 +15,27 @@ use crate::progress::Progress;
 use crate::repo::{RefMove, Repo, RepoError, RepoMode};
 use crate::sign::Verified;
 
-/// A root that nobody else changes until this is dropped.
+/// A root that is locked for changes. The lock is released when this is dropped.
 #[derive(Debug)]
 pub struct LockedRoot<'r> {
     pub(super) root: &'r Root,
     pub(super) repo: Repo,
     pub(super) state: State,
-    pub(super) progress: Listener<'r>,
+    pub(super) progress: ProgressRef<'r>,
     _lock: Lock,
 }
 
-/// Who hears what happens.
+/// A receiver of progress events that implements [`Debug`](std::fmt::Debug).
 #[derive(Clone, Copy)]
-pub(super) struct Listener<'r>(pub(super) &'r dyn Progress);
+pub(super) struct ProgressRef<'r>(pub(super) &'r dyn Progress);
 
-impl std::fmt::Debug for Listener<'_> {
+impl std::fmt::Debug for ProgressRef<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Listener")
+        f.write_str("ProgressRef")
     }
 }
 
-/// What a deployment has to be.
+/// Requirements for a deployment.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct DeployOptions {
@@ -44,14 +44,14 @@ pub struct DeployOptions {
 }
 
 impl DeployOptions {
-    /// The machine the SDK has to be for. Default: this one.
+    /// Sets the required architecture of the SDK. Default: that of this machine.
     #[must_use]
     pub fn arch(mut self, arch: Option<Arch>) -> Self {
         self.arch = arch;
         self
     }
 
-    /// Takes a commit that is older than the last deployed one of the same ref. Default: no.
+    /// Accepts a commit that is older than the last deployed one of the same ref. Default: no.
     #[must_use]
     pub fn allow_downgrade(mut self, allow: bool) -> Self {
         self.allow_downgrade = allow;
@@ -59,45 +59,45 @@ impl DeployOptions {
     }
 }
 
-/// What [`LockedRoot::deploy`] has done.
+/// The result of [`LockedRoot::deploy`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Deployed {
     /// The deployment.
     pub deployment: Deployment,
-    /// Whether it was there.
+    /// The state of the deployment before.
     pub outcome: Outcome,
-    /// How its files came to be; nothing counted when it was there.
+    /// The numbers of files that were linked and copied; zero if the deployment was unchanged.
     pub files: CheckedOut,
 }
 
-/// Whether a deployment was there.
+/// The effect of [`LockedRoot::deploy`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It is new.
+    /// The deployment is new.
     New,
-    /// It was there, whole.
+    /// The deployment existed and was undamaged.
     Unchanged,
-    /// It was there, damaged, and was replaced.
+    /// The deployment existed, was damaged, and was replaced.
     Repaired,
 }
 
 impl<'r> LockedRoot<'r> {
-    /// Locks a root whose repository may be open already. Files that its handle knows are not
-    /// hashed again.
+    /// Locks a root. If `repo` is its open repository, files that this handle knows are not hashed
+    /// again.
     pub(super) fn new(
         root: &'r Root,
         repo: Option<&Repo>,
         progress: &'r dyn Progress,
     ) -> Result<Self, DeployError> {
-        let standing = folder::require(root.path())?;
+        let folder_state = folder::require_root(root.path())?;
         let path = root.path().join(folder::LOCK);
-        let lock = Lock::exclusive(&path, progress).map_err(|error| not_locked(error, &path))?;
+        let lock = Lock::exclusive(&path, progress).map_err(|error| lock_error(error, &path))?;
         failpoint::hit("deploy.locked");
-        // Read first: what a newer version wrote is left alone.
+        // The state is read first, so that a root of a newer version is not changed.
         let state = State::load(&root.state_path())?;
-        if standing == folder::Standing::Adoptable {
+        if folder_state == folder::FolderState::Unmarked {
             folder::mark(root.path())?;
         }
         let repo_path = root.repo_path();
@@ -115,24 +115,24 @@ impl<'r> LockedRoot<'r> {
             root,
             repo,
             state,
-            progress: Listener(progress),
+            progress: ProgressRef(progress),
             _lock: lock,
         };
         if is_new {
-            // From now on a root without a state file has lost it.
+            // From now on, a missing state file means that it was lost.
             locked.save()?;
         }
         locked.clean_up()?;
         Ok(locked)
     }
 
-    /// The root.
+    /// Returns the root.
     #[must_use]
     pub fn root(&self) -> &Root {
         self.root
     }
 
-    /// Its repository, to pull into.
+    /// Returns the root's repository.
     #[must_use]
     pub fn repo(&self) -> &Repo {
         &self.repo
@@ -141,19 +141,19 @@ impl<'r> LockedRoot<'r> {
     /// Returns the active deployment, if there is one.
     ///
     /// # Errors
-    /// When the link `current` cannot be read.
+    /// Returns an error if the link `current` cannot be read.
     pub fn active(&self) -> Result<Option<&Deployment>, DeployError> {
         let active = self.root.active_commit()?;
         Ok(active.and_then(|active| self.state.get(active)))
     }
 
-    /// As [`Root::find`].
+    /// Returns the deployment with a given name, as [`Root::find`] does.
     ///
     /// # Errors
-    /// When there is no such deployment.
+    /// Returns an error if no deployment matches.
     pub fn find(&self, name: &str, arch: Option<Arch>) -> Result<Deployment, DeployError> {
         let found = super::find(&self.state, name, arch).cloned();
-        found.ok_or_else(|| self.root.no_such(name))
+        found.ok_or_else(|| self.root.no_such_deployment(name))
     }
 
     /// Returns the files of a deployment that differ from its commit.
@@ -163,15 +163,15 @@ impl<'r> LockedRoot<'r> {
         verify::compare(&self.repo, &listing, &top, self.progress.0)
     }
 
-    /// Checks a commit out beside the others, checks every file of it, seals it and makes it
-    /// durable. It is not [activated](LockedRoot::activate). One that is there and whole is
-    /// left as it is; a damaged one is replaced in one step.
+    /// Checks out a commit beside the existing deployments, verifies every file, removes the write
+    /// bits, and makes the tree durable. The deployment is not [activated](LockedRoot::activate).
+    /// An existing undamaged deployment is not changed; a damaged one is replaced in one step.
     ///
     /// # Errors
-    /// When the commit is no SDK, was not meant for the ref, is for another machine, is older
-    /// than what is deployed of the ref, or its tree is damaged: nothing was deployed then.
-    /// Damaged objects of the repository are removed and the commit marked as partial, so that
-    /// pulling it again fetches them.
+    /// Returns an error if the commit is not an SDK, is not bound to the ref, is for another
+    /// architecture, is older than the deployed commit of the ref, or its tree is damaged. Nothing
+    /// is deployed then. Damaged objects are removed from the repository and the commits that need
+    /// them are marked as partial, so that pulling the commit again fetches them.
     pub fn deploy(
         &mut self,
         name: &RefName,
@@ -192,13 +192,13 @@ impl<'r> LockedRoot<'r> {
             damaged_at: None,
             pinned: false,
         };
-        self.root.require_link(&deployment)?;
+        self.root.require_free_link(&deployment)?;
         let dest = self.root.deployment_path(id);
         let known = self.state.get(id).is_some();
         let damaged = known && !self.compare(id)?.is_empty();
         let (outcome, files) = match (known, damaged) {
             (true, false) => {
-                place::require(&self.repo, id)?;
+                place::require_objects(&self.repo, id)?;
                 tree::seal(&dest).map_err(io("seal", &dest))?;
                 (Outcome::Unchanged, CheckedOut::default())
             }
@@ -211,7 +211,7 @@ impl<'r> LockedRoot<'r> {
                 place::place(&self.repo, id, &dest, self.progress.0)?,
             ),
         };
-        self.set_ref(&keeper(id)?, Some(id))?;
+        self.set_ref(&deployment_ref(id)?, Some(id))?;
         failpoint::hit("deploy.kept");
         if let Some(at) = self.state.deployments.iter().position(|d| d.commit == id) {
             let old = self.state.deployments.remove(at);
@@ -220,7 +220,7 @@ impl<'r> LockedRoot<'r> {
                 deployment.deployed_at = old.deployed_at;
             }
             if deployment.proof.unsigned && !old.proof.unsigned {
-                // A weaker proof does not take a stronger one's place.
+                // An unsigned proof must not replace a signed one.
                 deployment.proof = old.proof;
             }
         }
@@ -235,7 +235,8 @@ impl<'r> LockedRoot<'r> {
         })
     }
 
-    /// Checks that a commit may be deployed from a ref; returns its version and machine.
+    /// Checks that a commit may be deployed from a ref, and returns its Go version and
+    /// architecture.
     fn accept(
         &self,
         name: &RefName,
@@ -244,7 +245,7 @@ impl<'r> LockedRoot<'r> {
     ) -> Result<(String, Arch), DeployError> {
         let is_sdk = matches!(info.kind, CommitKind::Release | CommitKind::Channel);
         let version = match &info.version {
-            // It becomes a file name.
+            // The version becomes part of a file name.
             Some(version) if is_sdk && !version.contains('/') => version.clone(),
             _ => {
                 return Err(DeployError::NotAnSdk {
@@ -287,10 +288,11 @@ impl<'r> LockedRoot<'r> {
         Ok((version, arch))
     }
 
-    /// Removes a deployment. Its objects go with the next [`Root::gc`].
+    /// Removes a deployment. Its objects are deleted by the next [`Root::gc`].
     ///
     /// # Errors
-    /// When it is not there, or is active and `allow_active` is not set.
+    /// Returns an error if there is no such deployment, or it is active and `allow_active` is not
+    /// set.
     pub fn uninstall(
         &mut self,
         commit: CommitId,
@@ -310,7 +312,7 @@ impl<'r> LockedRoot<'r> {
                 .and_then(|()| atomic::sync_directory(current.parent()))
                 .map_err(io("remove", &current))?;
             failpoint::hit("uninstall.deactivated");
-            self.confirm(None)?;
+            self.require_active(None)?;
         }
         self.state.deployments.retain(|d| d.commit != commit);
         self.save()?;
@@ -319,10 +321,10 @@ impl<'r> LockedRoot<'r> {
         Ok(deployment)
     }
 
-    /// Keeps a deployment from being removed by [`Root::gc`], or no longer.
+    /// Protects a deployment from removal by [`Root::gc`], or ends the protection.
     ///
     /// # Errors
-    /// When it is not there, or the state cannot be written.
+    /// Returns an error if there is no such deployment, or the state cannot be written.
     pub fn pin(&mut self, commit: CommitId, pinned: bool) -> Result<(), DeployError> {
         self.get(commit)?;
         if let Some(deployment) = self.state.get_mut(commit) {
@@ -339,7 +341,7 @@ impl<'r> LockedRoot<'r> {
         self.state.save(&self.root.state_path())
     }
 
-    /// Adds to the history, in memory.
+    /// Adds an entry to the history, in memory.
     pub(super) fn record(&mut self, deployment: &Deployment, action: Action) {
         self.state.history.push(Activation {
             at: self.root.clock.now(),

@@ -1,48 +1,50 @@
-//! Deployments: SDKs checked out on a host, one of them active.
+//! Deployments: SDKs that are checked out on a host, at most one of them active.
 //!
 //! # On disk
 //!
-//! A root is one directory:
+//! A root is a directory with this content:
 //!
 //! ```text
 //! repo/                    an OSTree repository, mode bare-user
 //! deployments/<commit>/    a commit's tree, as hard links to the repository's objects
 //! current                  → deployments/<commit>: the active deployment
 //! sdk/go-<version>         → ../deployments/<commit>: every deployment, by version; one for
-//!                          another machine is sdk/go-<version>.<basearch>
-//! state.json               deployments, proofs and history, with a schema number
-//! .ostree-go-root          the marker of a root, with the number of this layout
-//! .lock                    held by a process that changes anything here
-//! .fetch.lock              shared by processes that fetch what they will deploy
+//!                          another architecture is sdk/go-<version>.<basearch>
+//! state.json               deployments, proofs and history, with a schema version
+//! .ostree-go-root          the marker of a root, with the version of this layout
+//! .lock                    held by a process that changes the root
+//! .fetch.lock              shared by processes that fetch SDKs to deploy
 //! ```
 //!
-//! A folder without the marker becomes a root only if it is empty, or was made a root by a
-//! version that wrote no marker. Other names in a root are left alone.
+//! A folder without the marker becomes a root only if it is empty, or if a version of this library
+//! that did not write markers created the root. Other names in a root are left alone.
 //!
-//! `current/usr/bin` is what belongs on `PATH`. Deployed files and directories have no write
-//! bit. The repository stores modes in an xattr (`bare-user`), so that taking the write bits
-//! of an inode that an object and a deployment share changes no checksum.
+//! `current/usr/bin` is the directory to add to `PATH`. Deployed files and directories have no
+//! write bit. The repository stores modes in an xattr (`bare-user`), so clearing the write bits of
+//! an inode that an object and a deployment share changes no checksum.
 //!
-//! # What decides
+//! # Source of truth
 //!
-//! A deployment exists when `state.json` names it; its folder was complete, checked, sealed
-//! and synced (`syncfs`) before. The active deployment is the one that `current` leads to:
-//! the rename of that link is the one step that switches. The history is written just before
-//! it; an entry that the link contradicts never happened and is dropped. Whatever a killed
-//! process leaves (hidden names, folders without an entry, refs without a deployment) is
-//! removed by whoever takes the lock next.
+//! A deployment exists if it is listed in `state.json`; before it is added there, its folder was
+//! completed, checked, sealed and synced (`syncfs`). The active deployment is the one that
+//! `current` points to: the rename of that link is the single step that switches. The history entry
+//! is written just before the rename; an entry that contradicts the link describes a switch that
+//! did not happen, and is dropped. The next process that takes the lock removes what a killed
+//! process left: temporary names, folders without an entry, and refs without a deployment.
 //!
-//! A state file that was lost is rebuilt from the deployments and the repository, without
-//! signatures and history. One that cannot be read is an error, and nothing is changed.
+//! A missing state file is rebuilt from the deployments and the repository, without signatures and
+//! history. A state file that cannot be read is an error, and nothing is changed.
 //!
 //! # Locks
 //!
-//! `.lock` is held to change a root, never while the network is used: a rollback does not wait for
-//! a download. What was fetched and is not deployed yet is protected by `.fetch.lock`, which a
-//! garbage collection takes alone. Who needs both takes `.fetch.lock` first. The kernel releases
-//! both when a process ends.
+//! `.lock` is held while a root is changed, never while the network is used, so a rollback does not
+//! wait for a download. Commits that were fetched but are not deployed yet are protected by
+//! `.fetch.lock`: fetching processes share it, and a garbage collection takes it exclusively. A
+//! process that needs both locks takes `.fetch.lock` first. The kernel releases both when a process
+//! ends.
 //!
-//! Reading takes no lock and changes nothing, so a plain user can look at the system's root.
+//! Reading takes no lock and changes nothing, so an unprivileged user can inspect the system's
+//! root.
 
 mod clean;
 mod error;
@@ -107,32 +109,33 @@ impl Root {
     /// Opens the root at a path.
     ///
     /// # Errors
-    /// When there is none, or the folder is not one of this library's.
+    /// Returns an error if there is no root at the path, or the folder has no marker and content
+    /// that this library did not create.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, DeployError> {
         let path = path.into();
         if !path.join("repo").is_dir() {
             return Err(DeployError::NoRoot { path });
         }
-        folder::require(&path)?;
+        folder::require_root(&path)?;
         Ok(Self {
             path,
             clock: Arc::new(SystemClock),
         })
     }
 
-    /// Opens the root at a path, or makes an empty or missing folder one. Its repository is made
-    /// when it is [locked](Root::lock).
+    /// Opens the root at a path, or turns an empty or missing folder into one. The repository is
+    /// created when the root is first [locked](Root::lock).
     ///
-    /// The umask decides who may look at it, and at all that is written later but the deployed
-    /// trees: these have the modes of their commits, less the write bits. 022 is right for a
-    /// root that every user installs from.
+    /// The umask determines the permissions of the root and of everything that is written to it
+    /// later, except deployed trees: these have the modes of their commits, without the write bits.
+    /// Use umask 022 for a root that all users may read.
     ///
     /// # Errors
-    /// When the folder holds something else, or cannot be made.
+    /// Returns an error if the folder has other content, or cannot be created.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, DeployError> {
         let path = path.into();
         std::fs::create_dir_all(&path).map_err(io("make directory", &path))?;
-        if folder::require(&path)? == folder::Standing::Adoptable {
+        if folder::require_root(&path)? == folder::FolderState::Unmarked {
             folder::mark(&path)?;
         }
         Ok(Self {
@@ -142,103 +145,105 @@ impl Root {
     }
 
     setters! {
-        /// Where times in the state come from. Default: [`SystemClock`].
+        /// Sets the clock for times in the state. Default: [`SystemClock`].
         clock;
     }
 
-    /// Its directory.
+    /// Returns the directory of the root.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where its repository is.
+    /// Returns the path of the root's repository.
     #[must_use]
     pub fn repo_path(&self) -> PathBuf {
         self.path.join("repo")
     }
 
-    /// Opens its repository, to look at.
+    /// Opens the root's repository for reading.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Returns an error if the repository does not exist or cannot be read.
     pub fn repo(&self) -> Result<Repo, DeployError> {
         Ok(Repo::open(self.repo_path())?)
     }
 
-    /// Locks the root for changes, waits while another process has it locked, and cleans up what a
-    /// killed process left. Everything that changes the root is a method of the result. Do not use
-    /// the network while it is locked: [`Install`] and [`Upgrade`] fetch before they lock.
+    /// Locks the root for changes, waiting while another process holds the lock, and cleans up what
+    /// a killed process left. All operations that change the root are methods of the result. Do not
+    /// use the network while it is locked: [`Install`] and [`Upgrade`] fetch before they lock.
     ///
     /// # Errors
-    /// When the root cannot be written, its state is newer than this library, or the caller
-    /// asks for a stop while it waits.
+    /// Returns an error if the root cannot be written, its state was written by a newer version of
+    /// this library, or the operation is cancelled while it waits.
     pub fn lock<'r>(&'r self, progress: &'r dyn Progress) -> Result<LockedRoot<'r>, DeployError> {
         LockedRoot::new(self, None, progress)
     }
 
-    /// Keeps a garbage collection from starting, until the result is dropped or the process ends.
-    /// To be held from before something is pulled into the root's repository until it is deployed.
+    /// Prevents a garbage collection from starting until the result is dropped or the process ends.
+    /// Must be held from before anything is pulled into the root's repository until it is deployed.
     fn protect(&self, progress: &dyn Progress) -> Result<Lock, DeployError> {
         let path = self.path.join(folder::FETCH_LOCK);
-        Lock::shared(&path, progress).map_err(|error| not_locked(error, &path))
+        Lock::shared(&path, progress).map_err(|error| lock_error(error, &path))
     }
 
-    /// Its deployments, in the order they were made.
+    /// Returns the deployments, in the order in which they were deployed.
     ///
     /// # Errors
-    /// When the state cannot be read.
+    /// Returns an error if the state cannot be read.
     pub fn deployments(&self) -> Result<Vec<Deployment>, DeployError> {
         Ok(self.state()?.deployments)
     }
 
-    /// What was active and when, oldest first.
+    /// Returns the history of activations, oldest first.
     ///
     /// # Errors
-    /// When the state cannot be read.
+    /// Returns an error if the state cannot be read.
     pub fn history(&self) -> Result<Vec<Activation>, DeployError> {
         Ok(self.state()?.history)
     }
 
-    /// The active deployment, if there is one.
+    /// Returns the active deployment, if there is one.
     ///
     /// # Errors
-    /// When the state cannot be read.
+    /// Returns an error if the state cannot be read.
     pub fn active(&self) -> Result<Option<Deployment>, DeployError> {
-        let (state, active) = self.look()?;
+        let (state, active) = self.load()?;
         Ok(active.and_then(|active| state.get(active).cloned()))
     }
 
-    /// The deployment that a version, a channel, a ref or the beginning of a commit's checksum
-    /// names, for an architecture (default: this machine's, else any). Of several, the one
-    /// deployed last.
+    /// Returns the deployment with a given version, channel, ref, or prefix of the commit's
+    /// checksum (at least 7 digits). Without `arch`, a deployment for this machine is preferred to
+    /// those for others. If several match, returns the one that was deployed last.
     ///
     /// # Errors
-    /// When there is none, or the state cannot be read.
+    /// Returns an error if no deployment matches, or the state cannot be read.
     pub fn find(&self, name: &str, arch: Option<Arch>) -> Result<Deployment, DeployError> {
         let found = find(&self.state()?, name, arch).cloned();
-        found.ok_or_else(|| self.no_such(name))
+        found.ok_or_else(|| self.no_such_deployment(name))
     }
 
-    /// Compares a deployment's tree with its commit: every file's checksum. Needs no network.
+    /// Compares a deployment's tree with its commit by hashing every file, and returns the damaged
+    /// files. Uses no network.
     ///
     /// # Errors
-    /// When there is no such deployment, the system fails to read it or the repository, or the
-    /// caller asks for a stop; damage is the result.
+    /// Returns an error if there is no such deployment, the system fails to read it or the
+    /// repository, or the operation is cancelled. Damage is not an error but part of the result.
     pub fn verify(
         &self,
         commit: CommitId,
         progress: &dyn Progress,
     ) -> Result<Vec<DamagedFile>, DeployError> {
         let found = self.compare(&self.repo()?, commit, progress)?;
-        found.ok_or_else(|| self.no_such(&commit.to_string()))
+        found.ok_or_else(|| self.no_such_deployment(&commit.to_string()))
     }
 
-    /// Compares a deployment's tree with its commit, without the root's lock; returns `None` if
-    /// the deployment is gone.
+    /// Compares a deployment's tree with its commit, without the root's lock; returns `None` if the
+    /// deployment does not exist any more.
     ///
-    /// Another process may remove or replace the deployment meanwhile. It changes the state file
-    /// before it removes anything, so what was found counts only if the state is the same after.
+    /// Another process may remove or replace the deployment at the same time. It changes the state
+    /// file before it removes anything, so a finding of damage is valid only if the state file is
+    /// the same afterwards.
     fn compare(
         &self,
         repo: &Repo,
@@ -248,9 +253,9 @@ impl Root {
         let top = self.deployment_path(commit);
         let path = self.state_path();
         loop {
-            let before = State::version(&path)?;
-            let is_there = self.state()?.get(commit).is_some();
-            if !is_there {
+            let before = State::file_version(&path)?;
+            let exists = self.state()?.get(commit).is_some();
+            if !exists {
                 return Ok(None);
             }
             let found = Listing::read(repo, commit)
@@ -259,32 +264,33 @@ impl Root {
             if is_good || matches!(found, Err(RepoError::Cancelled)) {
                 return Ok(Some(found?));
             }
-            if State::version(&path)? == before {
+            if State::file_version(&path)? == before {
                 return Ok(Some(found?));
             }
         }
     }
 
-    fn no_such(&self, name: &str) -> DeployError {
+    fn no_such_deployment(&self, name: &str) -> DeployError {
         DeployError::NoSuchDeployment {
             name: name.to_owned(),
             path: self.path.clone(),
         }
     }
 
-    /// The folder of a deployment.
+    /// Returns the folder of a deployment.
     #[must_use]
     pub fn deployment_path(&self, commit: CommitId) -> PathBuf {
         self.path.join("deployments").join(commit.to_string())
     }
 
-    /// The folder whose programs are those of the active deployment, now and later.
+    /// Returns the folder of the active deployment's programs. Its path stays the same when another
+    /// deployment becomes active.
     #[must_use]
     pub fn bin(&self) -> PathBuf {
         self.current().join("usr/bin")
     }
 
-    /// The folder with one deployment's programs, by version: `sdk/go-1.26.5/usr/bin`.
+    /// Returns the folder of a deployment's programs, by version: `sdk/go-1.26.5/usr/bin`.
     #[must_use]
     pub fn bin_of(&self, deployment: &Deployment) -> PathBuf {
         self.path
@@ -301,14 +307,14 @@ impl Root {
         self.path.join("state.json")
     }
 
-    /// Returns the commit that `current` leads to, `None` when there is no such link. The
-    /// deployment may be gone.
+    /// Returns the commit that `current` points to; `None` if there is no such link. The deployment
+    /// may have been removed.
     ///
     /// # Errors
-    /// When the link cannot be read, or is not one of this library's.
+    /// Returns an error if the link cannot be read, or was not created by this library.
     fn active_commit(&self) -> Result<Option<CommitId>, DeployError> {
         let path = self.current();
-        let foreign = |found| DeployError::Foreign {
+        let unexpected = |found| DeployError::UnexpectedEntry {
             path: path.clone(),
             found,
             expected: "a symbolic link to a deployment",
@@ -316,44 +322,44 @@ impl Root {
         let target = match std::fs::read_link(&path) {
             Ok(target) => target,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            // What is no symlink has no target: `EINVAL`.
+            // `readlink` fails with `EINVAL` for a file that is not a symlink.
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
-                return Err(foreign("no symbolic link"));
+                return Err(unexpected("not a symbolic link"));
             }
             Err(error) => return Err(io("read link", &path)(error)),
         };
         let name = target.strip_prefix("deployments").ok();
         match name.and_then(|name| name.to_str()?.parse().ok()) {
             Some(commit) => Ok(Some(commit)),
-            None => Err(foreign("a symbolic link to another place")),
+            None => Err(unexpected("a symbolic link to another place")),
         }
     }
 
     fn state(&self) -> Result<State, DeployError> {
-        Ok(self.look()?.0)
+        Ok(self.load()?.0)
     }
 
-    /// The state and the active deployment, without the lock. The link is read first: what it
-    /// leads to is in the state from before the link did.
-    fn look(&self) -> Result<(State, Option<CommitId>), DeployError> {
+    /// Loads the state and the active deployment without the lock. The link is read first, because
+    /// a deployment is added to the state before the link points to it.
+    fn load(&self) -> Result<(State, Option<CommitId>), DeployError> {
         let active = self.active_commit()?;
         let mut state = match State::load(&self.state_path())? {
             Some(state) => state,
             None => rebuild::state(self, &self.repo()?)?,
         };
-        state.settle(active);
+        state.drop_contradicted_activation(active);
         Ok((state, active))
     }
 }
 
-fn not_locked(error: LockError, path: &Path) -> DeployError {
+fn lock_error(error: LockError, path: &Path) -> DeployError {
     match error {
         LockError::Cancelled => RepoError::Cancelled.into(),
         LockError::Io(source) => io("lock", path)(source),
     }
 }
 
-/// The name of a deployment's link in `sdk/`.
+/// Returns the name of a deployment's link in `sdk/`.
 fn link_name(deployment: &Deployment) -> String {
     if Some(deployment.arch) == Arch::host() {
         format!("go-{}", deployment.version)
@@ -362,10 +368,10 @@ fn link_name(deployment: &Deployment) -> String {
     }
 }
 
-/// The ref that keeps a deployment's objects.
-fn keeper(commit: CommitId) -> Result<RefName, DeployError> {
+/// Returns the ref that protects a deployment's objects from a garbage collection.
+fn deployment_ref(commit: CommitId) -> Result<RefName, DeployError> {
     let name = format!("{DEPLOYMENT_REF_PREFIX}{commit}").parse();
-    // A constant and hexadecimal digits are always a ref.
+    // The prefix followed by hexadecimal digits is always a valid ref.
     name.map_err(|_| DeployError::NoSuchDeployment {
         name: commit.to_string(),
         path: PathBuf::new(),

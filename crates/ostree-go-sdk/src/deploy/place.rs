@@ -1,4 +1,4 @@
-//! Putting a commit's tree in its place: complete, checked, sealed and durable.
+//! Checks out a commit's tree into its deployment folder: complete, checked, sealed and durable.
 
 use super::error::{DeployError, io};
 use super::verify::{self, DamagedFile};
@@ -12,8 +12,8 @@ use rustix::fs::{CWD, RenameFlags};
 use std::fs::File;
 use std::path::Path;
 
-/// Makes the tree under a hidden name beside `dest` and moves it there in one step. A tree
-/// that is at `dest` already is replaced.
+/// Checks out the tree under a temporary name beside `dest` and renames it to `dest` in one step.
+/// An existing tree at `dest` is replaced.
 pub(super) fn place(
     repo: &Repo,
     commit: CommitId,
@@ -34,8 +34,8 @@ pub(super) fn place(
         failpoint::hit("deploy.placed");
         Ok(files)
     });
-    // What is under the hidden name now failed, or was replaced. What cannot be removed is
-    // removed by whoever takes the lock next.
+    // The temporary name now has a tree that failed or that was replaced. If it cannot be removed,
+    // the next process that takes the lock removes it.
     let _ = tree::remove(&staging);
     placed
 }
@@ -46,20 +46,21 @@ fn prepare(
     staging: &Path,
     progress: &dyn Progress,
 ) -> Result<CheckedOut, DeployError> {
-    // Where modes are in the inode, sealing a shared one would change the object.
+    // In these modes the repository stores the mode in the inode, so sealing an inode that is
+    // shared with an object would change the object.
     let copy = matches!(repo.mode(), RepoMode::Bare | RepoMode::BareUserOnly);
     let options = CheckoutOptions::default().copy(copy).sealed(true);
     let listing = Listing::read(repo, commit)?;
     let files = match make(repo, commit, &listing, staging, &options) {
         Ok(files) => files,
         Err(error) => {
-            require(repo, commit)?;
+            require_objects(repo, commit)?;
             return Err(error.into());
         }
     };
     failpoint::hit("deploy.checked-out");
     let damaged = verify::compare(repo, &listing, staging, progress)?;
-    whole(repo, commit, damaged)?;
+    require_undamaged(repo, commit, damaged)?;
     failpoint::hit("deploy.sealed");
     File::open(staging)
         .and_then(|directory| Ok(rustix::fs::syncfs(&directory)?))
@@ -68,19 +69,23 @@ fn prepare(
     Ok(files)
 }
 
-/// Requires every object of a commit's tree to be in the repository.
-pub(super) fn require(repo: &Repo, commit: CommitId) -> Result<(), DeployError> {
-    whole(repo, commit, verify::absent(repo, commit)?)
+/// Checks that the repository has every object of a commit's tree. Files are not read.
+pub(super) fn require_objects(repo: &Repo, commit: CommitId) -> Result<(), DeployError> {
+    require_undamaged(repo, commit, verify::missing_objects(repo, commit)?)
 }
 
-/// Requires that nothing of a tree is damaged. Otherwise the damaged objects are deleted from the
-/// repository, be it their content or the mode of their inode, and the commits that need them are
-/// marked as partial, so that pulling the commit again fetches them.
-fn whole(repo: &Repo, commit: CommitId, damaged: Vec<DamagedFile>) -> Result<(), DeployError> {
+/// Checks that `damaged` is empty. Otherwise deletes the damaged objects from the repository,
+/// whether their content or the mode of their inode is wrong, and marks the commits that need them
+/// as partial, so that pulling the commit again fetches them.
+fn require_undamaged(
+    repo: &Repo,
+    commit: CommitId,
+    damaged: Vec<DamagedFile>,
+) -> Result<(), DeployError> {
     if damaged.is_empty() {
         return Ok(());
     }
-    // The damage is the error to report. Where this fails, it has to be repaired by hand.
+    // The damage is the error to report. If this fails, the repository has to be repaired manually.
     let _ = repo
         .mark_partial([commit], Partial::Damaged)
         .and_then(|()| {

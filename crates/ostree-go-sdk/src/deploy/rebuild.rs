@@ -1,4 +1,4 @@
-//! Rebuilding a state file that was lost, from the deployments and the repository.
+//! Rebuilds a missing state file from the deployments and the repository.
 
 use super::Root;
 use super::error::{DeployError, io};
@@ -12,12 +12,12 @@ use std::fs;
 use std::io::ErrorKind as Io;
 use std::os::unix::fs::MetadataExt;
 
-/// The remote of a deployment whose origin was lost.
+/// Name of the remote of a deployment whose origin is unknown.
 const UNKNOWN: &str = "unknown";
 
-/// Returns what the deployments of a root say of themselves: the commits that are checked out and
-/// in the repository. Signatures, pins and the history are lost: the deployments count as unsigned
-/// until they are installed again.
+/// Returns a state with the deployments that can be reconstructed: the commits that are checked out
+/// and in the repository. Signatures, pins and the history are lost; the deployments count as
+/// unsigned until they are installed again.
 pub(super) fn state(root: &Root, repo: &Repo) -> Result<State, DeployError> {
     let mut state = State::default();
     let path = root.path().join("deployments");
@@ -45,7 +45,7 @@ pub(super) fn state(root: &Root, repo: &Repo) -> Result<State, DeployError> {
     Ok(state)
 }
 
-/// Returns the remotes and refs that name commits, local refs without a remote.
+/// Returns the remotes and refs that point to each commit. Local refs have the remote [`UNKNOWN`].
 fn origins(repo: &Repo) -> Result<BTreeMap<String, Vec<(String, String)>>, DeployError> {
     let flags = ostree::RepoListRefsExtFlags::NONE;
     let refs = repo

@@ -1,4 +1,4 @@
-//! What a root remembers: its deployments and their activations, as one JSON file.
+//! The state file of a root: its deployments and the history of activations, as JSON.
 
 use super::error::{DeployError, io};
 use crate::arch::Arch;
@@ -9,55 +9,56 @@ use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The schema that is written. A file with a higher number is refused.
+/// The schema version that is written. A file with a higher version is refused.
 const SCHEMA: u32 = 1;
-/// Older activations are forgotten.
+/// Maximum number of activations in the history. Older ones are dropped.
 const HISTORY: usize = 200;
 
-/// A deployment: a release on a host, and how it came there.
+/// A deployment: a release that is checked out on a host, and its provenance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Deployment {
-    /// Its commit; the name of its folder.
+    /// The commit, which is also the name of the deployment's folder.
     #[serde(with = "text")]
     pub commit: CommitId,
-    /// The ref it was installed from.
+    /// The ref that it was installed from.
     #[serde(rename = "ref", with = "text")]
     pub ref_name: RefName,
-    /// Go's version, without `go`.
+    /// The Go version, without the prefix `go`.
     pub version: String,
-    /// The machine it is for.
+    /// The architecture that it is for.
     #[serde(with = "text")]
     pub arch: Arch,
-    /// The commit's time, in seconds since 1970.
+    /// The timestamp of the commit, in seconds since 1970.
     pub timestamp: u64,
-    /// When, from where and by which signatures it was verified.
+    /// The time, remote and signatures of its verification.
     #[serde(with = "proof")]
     pub proof: Proof,
-    /// When it was deployed, in seconds since 1970.
+    /// The time of deployment, in seconds since 1970.
     pub deployed_at: u64,
-    /// When its tree was last found damaged. A rollback passes over it.
+    /// The time at which its tree was found damaged, in seconds since 1970; `None` if it is not
+    /// known to be damaged. A rollback skips damaged deployments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged_at: Option<u64>,
-    /// Whether a garbage collection must keep it.
+    /// True if a garbage collection must keep the deployment.
     #[serde(default)]
     pub pinned: bool,
 }
 
 impl Deployment {
-    /// The commit with the proof from when it was verified: it stands whatever became of the
-    /// key since.
+    /// Returns the commit with the proof of its verification, which stays valid even if the key has
+    /// expired or was revoked since.
     #[must_use]
     pub fn verified(&self) -> Verified<CommitId> {
         Verified::new(self.commit, self.proof.clone())
     }
 
-    /// Returns whether another deployment is of the same ref and for the same machine.
-    pub(super) fn is_of_channel(&self, other: &Self) -> bool {
+    /// Returns true if another deployment has the same ref and architecture.
+    pub(super) fn is_same_channel(&self, other: &Self) -> bool {
         (&self.ref_name, self.arch) == (&other.ref_name, other.arch)
     }
 
-    /// The keys whose signatures were good when it was verified.
+    /// Returns the keys whose signatures were valid when the commit was verified.
     pub fn signed_by(&self) -> impl Iterator<Item = &str> {
         let valid = |s: &&Signature| s.status == SignatureStatus::Valid;
         let signatures = self.proof.signatures.iter().filter(valid);
@@ -65,27 +66,28 @@ impl Deployment {
     }
 }
 
-/// Why a deployment became active.
+/// The reason why a deployment became active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Action {
-    /// It was installed.
+    /// The deployment was installed.
     Install,
-    /// Its channel moved to it.
+    /// An upgrade installed it from its channel.
     Upgrade,
-    /// It was chosen.
+    /// The user selected it.
     Use,
-    /// The one before it was left.
+    /// A rollback left the deployment that was active before.
     Rollback,
-    /// Somebody set the link by other means.
-    Found,
-    /// It was removed while it was active; nothing is active since.
+    /// The link was changed without this library. The stable word is `found`.
+    #[serde(rename = "found")]
+    External,
+    /// The deployment was removed while it was active; no deployment is active since then.
     Uninstall,
 }
 
 impl Action {
-    /// A stable lower-case word.
+    /// Returns a stable lower-case word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -93,7 +95,7 @@ impl Action {
             Self::Upgrade => "upgrade",
             Self::Use => "use",
             Self::Rollback => "rollback",
-            Self::Found => "found",
+            Self::External => "found",
             Self::Uninstall => "uninstall",
         }
     }
@@ -103,30 +105,31 @@ impl Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Activation {
-    /// When, in seconds since 1970.
+    /// The time, in seconds since 1970.
     pub at: u64,
-    /// Why.
+    /// The reason.
     pub action: Action,
-    /// The deployment. It may be gone by now.
+    /// The commit of the deployment, which may have been removed since.
     #[serde(with = "text")]
     pub commit: CommitId,
-    /// Its ref.
+    /// The ref of the deployment.
     #[serde(rename = "ref", with = "text")]
     pub ref_name: RefName,
-    /// Its version.
+    /// The Go version of the deployment.
     pub version: String,
-    /// The remote it came from.
+    /// The remote that the deployment was fetched from.
     pub remote: String,
-    /// The keys it was signed by; empty for one of an unsigned remote.
+    /// The keys of the valid signatures; empty if the remote is not signed.
     pub signed_by: Vec<String>,
 }
 
 /// The content of the state file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct State {
-    /// In the order they were deployed.
+    /// The deployments, in the order in which they were deployed.
     pub(super) deployments: Vec<Deployment>,
-    /// Oldest first. The last entry is the active one, unless a crash came between.
+    /// The activations, oldest first. The last entry is the active deployment, unless a crash
+    /// interrupted a switch.
     pub(super) history: Vec<Activation>,
 }
 
@@ -145,7 +148,7 @@ struct Document {
 }
 
 impl State {
-    /// Reads the file; returns `None` when there is none.
+    /// Reads the file; returns `None` if it does not exist.
     pub(super) fn load(path: &Path) -> Result<Option<Self>, DeployError> {
         let text = match std::fs::read(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -155,7 +158,7 @@ impl State {
             path: path.to_owned(),
             source,
         };
-        // The number is read on its own, so that any shape may follow it.
+        // The schema version is read separately, because a newer schema may have any other content.
         let head: Head = serde_json::from_slice(&text).map_err(invalid)?;
         if head.schema > SCHEMA {
             return Err(DeployError::NewerState {
@@ -171,14 +174,15 @@ impl State {
         }))
     }
 
-    /// Returns whether a file is a state file, of whatever schema.
+    /// Returns true if a file is a state file, of any schema version.
     pub(super) fn is_state(path: &Path) -> bool {
         let text = std::fs::read(path);
         text.is_ok_and(|text| serde_json::from_slice::<Head>(&text).is_ok())
     }
 
-    /// Returns what differs between two versions of the file: each is a file of its own.
-    pub(super) fn version(path: &Path) -> Result<Option<(u64, u64, i64, i64)>, DeployError> {
+    /// Returns values that differ between two versions of the file, because each version is a new
+    /// file: inode, size and modification time.
+    pub(super) fn file_version(path: &Path) -> Result<Option<(u64, u64, i64, i64)>, DeployError> {
         match path.symlink_metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             found => {
@@ -189,7 +193,7 @@ impl State {
         }
     }
 
-    /// Replaces the file, durably.
+    /// Replaces the file atomically and durably.
     pub(super) fn save(&self, path: &Path) -> Result<(), DeployError> {
         let skip = self.history.len().saturating_sub(HISTORY);
         let document = Document {
@@ -214,10 +218,10 @@ impl State {
         self.deployments.iter_mut().find(|d| d.commit == commit)
     }
 
-    /// Drops the last activation if it was written down and never happened: it contradicts the
-    /// link, and what was before it does not. A link that contradicts both was changed by other
-    /// means; the history stays then.
-    pub(super) fn settle(&mut self, active: Option<CommitId>) {
+    /// Drops the last activation if the switch did not happen: the link `current` contradicts this
+    /// activation and agrees with the one before it. If the link contradicts both, it was changed
+    /// without this library, and the history is kept.
+    pub(super) fn drop_contradicted_activation(&mut self, active: Option<CommitId>) {
         let agrees = |entry: Option<&Activation>| match entry {
             Some(a) if a.action != Action::Uninstall => active == Some(a.commit),
             _ => active.is_none(),
@@ -230,7 +234,8 @@ impl State {
         }
     }
 
-    /// What a rollback would go to: the deployments that were active before, latest first.
+    /// Returns the candidates of a rollback: the undamaged deployments that were active before,
+    /// latest first.
     pub(super) fn rollback_targets(&self, active: Option<CommitId>) -> Vec<CommitId> {
         let mut targets = Vec::new();
         for activation in self.history.iter().rev() {
@@ -245,7 +250,7 @@ impl State {
     }
 }
 
-/// Values that have one text form.
+/// Serialization of values as their text form.
 mod text {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
     use std::fmt::Display;
@@ -268,7 +273,7 @@ mod text {
     }
 }
 
-/// A proof, as it was when it was made.
+/// Serialization of a proof.
 mod proof {
     use super::{Deserialize, Proof, Serialize, Signature, SignatureStatus};
     use serde::{Deserializer, Serializer};
@@ -340,7 +345,7 @@ mod proof {
         })
     }
 
-    /// An unknown word is no good signature.
+    /// Parses a signature status. An unknown word counts as a bad signature.
     fn status(word: &str) -> SignatureStatus {
         use SignatureStatus as S;
         [
@@ -403,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_back_what_it_wrote() {
+    fn saved_state_loads_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.json");
         assert_eq!(State::load(&path).unwrap(), None);
@@ -415,13 +420,13 @@ mod tests {
         state.save(&path).unwrap();
         assert_eq!(State::load(&path).unwrap(), Some(state.clone()));
         assert!(State::is_state(&path));
-        let before = State::version(&path).unwrap();
+        let before = State::file_version(&path).unwrap();
         state.save(&path).unwrap();
-        assert_ne!(State::version(&path).unwrap(), before);
+        assert_ne!(State::file_version(&path).unwrap(), before);
     }
 
     #[test]
-    fn refuses_a_newer_schema_whatever_its_shape() {
+    fn newer_schema_is_refused_whatever_its_content() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.json");
         std::fs::write(&path, r#"{"schema": 2, "deployments": {"a": 1}}"#).unwrap();
@@ -436,13 +441,13 @@ mod tests {
     }
 
     #[test]
-    fn the_link_decides_what_happened() {
+    fn history_entry_that_contradicts_the_link_is_dropped() {
         let mut state = State {
             deployments: vec![deployment(1), deployment(2)],
             history: vec![activation(1), activation(2), activation(1)],
         };
-        // Killed before the third switch.
-        state.settle(Some([2; 32].into()));
+        // The process was killed before the third switch.
+        state.drop_contradicted_activation(Some([2; 32].into()));
         assert_eq!(state.history, [activation(1), activation(2)]);
         assert_eq!(
             state.rollback_targets(Some([2; 32].into())),
@@ -452,13 +457,14 @@ mod tests {
             state.rollback_targets(Some([1; 32].into())),
             [[2; 32].into()]
         );
-        // Set by hand to something never activated, or removed by hand: history stays.
-        state.settle(Some([7; 32].into()));
-        state.settle(None);
+        // The link was set manually to a commit that was never active, or removed: the history is
+        // kept.
+        state.drop_contradicted_activation(Some([7; 32].into()));
+        state.drop_contradicted_activation(None);
         assert_eq!(state.history.len(), 2);
-        // Killed before the first switch.
+        // The process was killed before the first switch.
         state.history.truncate(1);
-        state.settle(None);
+        state.drop_contradicted_activation(None);
         assert!(state.history.is_empty());
     }
 }

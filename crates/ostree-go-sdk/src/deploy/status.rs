@@ -1,4 +1,4 @@
-//! What there is under a root.
+//! The status of a root.
 
 use super::Root;
 use super::error::DeployError;
@@ -7,68 +7,69 @@ use super::verify::DamagedFile;
 use crate::progress::Progress;
 use std::path::PathBuf;
 
-/// Which deployments a status compares with their commits.
+/// The deployments that [`Root::status`] compares with their commits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verify {
-    /// None: quick.
+    /// No deployment. This is fast.
     None,
-    /// The active one.
+    /// The active deployment.
     #[default]
     Active,
-    /// Every one.
+    /// All deployments.
     All,
 }
 
-/// What there is under a root.
+/// The status of a root.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Status {
     /// The root's directory.
     pub root: PathBuf,
-    /// Every deployment, the latest first.
+    /// All deployments, latest first.
     pub deployments: Vec<DeploymentStatus>,
-    /// What was active and when, oldest first.
+    /// The history of activations, oldest first.
     pub history: Vec<Activation>,
 }
 
-/// A deployment and how it stands.
+/// A deployment and its status.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeploymentStatus {
     /// The deployment.
     pub deployment: Deployment,
-    /// Its folder.
+    /// The folder of the deployment.
     pub path: PathBuf,
-    /// Whether it is the active one.
+    /// True if the deployment is active.
     pub active: bool,
-    /// Whether a rollback would go to it.
+    /// True if a rollback would activate the deployment.
     pub rollback_target: bool,
-    /// What comparing it with its commit says.
+    /// The result of comparing it with its commit.
     pub check: Check,
 }
 
-/// What comparing a deployment with its commit says.
+/// The result of comparing a deployment with its commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Check {
-    /// It was not compared.
+    /// The deployment was not compared.
     NotDone,
-    /// Every file is what the commit says.
+    /// All files match the commit.
     Good,
-    /// Some are not.
+    /// Some files differ from the commit.
     Damaged(Vec<DamagedFile>),
 }
 
 impl Root {
-    /// Returns the deployments and the history. Takes no lock and changes nothing; the link
-    /// `current` decides which deployment is active. A deployment that another process removes
+    /// Returns the deployments and the history. Does not lock or change the root; the link
+    /// `current` determines which deployment is active. A deployment that another process removes
     /// meanwhile is left out.
     ///
     /// # Errors
-    /// When the state or the repository cannot be read, or the caller asks for a stop.
+    /// Returns an error if the state or the repository cannot be read, or the operation is
+    /// cancelled.
     pub fn status(&self, verify: Verify, progress: &dyn Progress) -> Result<Status, DeployError> {
-        let (state, active) = self.look()?;
+        let (state, active) = self.load()?;
         let repo = self.repo()?;
         let target = state.rollback_targets(active).into_iter().next();
         let mut deployments = Vec::new();
@@ -83,7 +84,7 @@ impl Root {
             };
             let check = if check {
                 match self.compare(&repo, commit, progress)? {
-                    // It was removed since the state was read.
+                    // It was removed after the state was read.
                     None => continue,
                     Some(damaged) if damaged.is_empty() => Check::Good,
                     Some(damaged) => Check::Damaged(damaged),

@@ -1,4 +1,4 @@
-//! Moving `current`.
+//! Switching the link `current`.
 
 use super::error::{DeployError, io};
 use super::locked::LockedRoot;
@@ -10,26 +10,28 @@ use crate::fs::atomic;
 use crate::id::CommitId;
 use std::path::Path;
 
-/// What a rollback has done.
+/// The result of a rollback.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RolledBack {
-    /// What was active before.
+    /// The deployment that was active before; `None` if there was none.
     pub from: Option<Deployment>,
-    /// What is active now.
+    /// The deployment that is active now.
     pub to: Deployment,
-    /// Deployments that were found damaged, the active one among them, with what is damaged.
+    /// Deployments that were found to be damaged, possibly including the one that was active, and
+    /// their damaged files.
     pub damaged: Vec<(Deployment, Vec<DamagedFile>)>,
 }
 
 impl LockedRoot<'_> {
-    /// Makes a deployment the active one: by one rename, durable when this returns. Returns
-    /// whether it was not active before.
+    /// Makes a deployment the active one by renaming a link, durably when this returns. Returns
+    /// true if it was not active before.
     ///
-    /// A deployment that was found damaged is checked again first.
+    /// A deployment that was found to be damaged is checked again first.
     ///
     /// # Errors
-    /// When it is not there, is for another machine, or is still damaged.
+    /// Returns an error if there is no such deployment, it is for another architecture, or it is
+    /// still damaged.
     pub fn activate(&mut self, commit: CommitId, action: Action) -> Result<bool, DeployError> {
         let deployment = self.get(commit)?;
         if Some(deployment.arch) != Arch::host() {
@@ -55,12 +57,12 @@ impl LockedRoot<'_> {
         let current = self.root.current();
         atomic::symlink(&target, &current).map_err(io("link", &current))?;
         failpoint::hit("switch.done");
-        self.confirm(Some(commit))?;
+        self.require_active(Some(commit))?;
         Ok(true)
     }
 
-    /// Reads back what is active after a change.
-    pub(super) fn confirm(&self, expected: Option<CommitId>) -> Result<(), DeployError> {
+    /// Reads `current` after a change and checks that it points to the expected deployment.
+    pub(super) fn require_active(&self, expected: Option<CommitId>) -> Result<(), DeployError> {
         let found = self.root.active_commit()?;
         if found == expected {
             return Ok(());
@@ -72,15 +74,15 @@ impl LockedRoot<'_> {
         })
     }
 
-    /// Goes back to the deployment that was active before the present one; again, and it goes
-    /// forward. It reads nothing but the state: no network, no keys, no hashing.
+    /// Activates the deployment that was active before the current one; a second rollback undoes
+    /// the first. Only the state is read: no network, no keys, no hashing.
     ///
-    /// With `verified`, the files of each candidate are checked, as are the active one's, and
-    /// the last that was active and is whole is taken. What is found damaged is remembered and
-    /// passed over from then on, until it is deployed anew.
+    /// With `verified`, the files of the active deployment and of each candidate are checked, and
+    /// the undamaged candidate that was active last is activated. A deployment that is found to be
+    /// damaged is recorded as such and skipped from then on, until it is deployed again.
     ///
     /// # Errors
-    /// When there is none to go back to.
+    /// Returns an error if there is no other undamaged deployment that was active before.
     pub fn rollback(&mut self, verified: bool) -> Result<RolledBack, DeployError> {
         let active = self.root.active_commit()?;
         let from = active.and_then(|active| self.state.get(active)).cloned();
@@ -112,17 +114,18 @@ impl LockedRoot<'_> {
         })
     }
 
-    /// Compares a deployment with its commit and remembers the result.
+    /// Compares a deployment with its commit, records the result in the state, and returns the
+    /// damaged files.
     ///
     /// # Errors
-    /// When it is not there, or the state cannot be written.
+    /// Returns an error if there is no such deployment, or the state cannot be written.
     pub fn check(&mut self, commit: CommitId) -> Result<Vec<DamagedFile>, DeployError> {
         self.get(commit)?;
         let files = self.compare(commit)?;
-        self.remember(commit, files)
+        self.record_damage(commit, files)
     }
 
-    fn remember(
+    fn record_damage(
         &mut self,
         commit: CommitId,
         files: Vec<DamagedFile>,

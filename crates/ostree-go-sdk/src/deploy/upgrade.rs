@@ -1,9 +1,9 @@
-//! Moving deployments to what their channels have now.
+//! Upgrades deployments to the newest commits of their channels.
 
 use super::Root;
 use super::error::DeployError;
 use super::fetch::{Fetcher, InstallSource, Job, Origin};
-use super::install::{Activation, InstallPlan};
+use super::install::{ActivationRule, InstallPlan};
 use super::locked::LockedRoot;
 use super::state::Deployment;
 use crate::arch::Arch;
@@ -18,8 +18,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// An upgrade of deployments to the newest SDKs of their channels: all of them, or none. The new
-/// SDK becomes active where the old one was, and is installed beside it otherwise.
+/// An upgrade of deployments to the newest SDKs of their channels. Either all or none are upgraded.
+/// If the old SDK was active, the new one becomes active; otherwise it is only installed. The old
+/// SDK is kept.
 #[derive(Clone)]
 pub struct Upgrade {
     channels: Vec<String>,
@@ -55,35 +56,36 @@ impl Default for Upgrade {
 }
 
 impl Upgrade {
-    /// An upgrade of the active deployment.
+    /// Creates an upgrade of the active deployment.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The deployments to upgrade, by names as [`Root::find`] knows them. Default: the active one.
+    /// Sets the deployments to upgrade, by names that [`Root::find`] accepts. Default: the active
+    /// one.
     #[must_use]
     pub fn channels(mut self, channels: impl IntoIterator<Item = String>) -> Self {
         self.channels = channels.into_iter().collect();
         self
     }
 
-    /// Upgrades every channel that something is deployed from. Default: no.
+    /// Upgrades all channels that have a deployment. Default: no.
     #[must_use]
     pub fn all(mut self, all: bool) -> Self {
         self.all = all;
         self
     }
 
-    /// Upgrades only deployments for this machine. Default: any machine.
+    /// Restricts the upgrade to deployments for an architecture. Default: all architectures.
     #[must_use]
     pub fn arch(mut self, arch: Option<Arch>) -> Self {
         self.arch = arch;
         self
     }
 
-    /// The place that the SDKs come from. Default: for each, where the deployed one came from, if
-    /// that is there still.
+    /// Sets the source of the SDKs. Default: for each deployment, the source that it was installed
+    /// from, if that still exists.
     #[must_use]
     pub fn source(mut self, source: InstallSource) -> Self {
         self.source = source;
@@ -105,26 +107,26 @@ impl Upgrade {
     }
 
     setters! {
-        /// Receives events, and may ask for a stop. Default: [`NoProgress`].
+        /// Sets the receiver of events, which may cancel the operation. Default: [`NoProgress`].
         progress;
     }
 
-    /// Finds out what to upgrade, and from where. Uses no network.
+    /// Determines the deployments to upgrade and their sources. Uses no network.
     ///
     /// # Errors
-    /// When the root cannot be written, a name has no deployment, nothing is active where nothing is
-    /// named, or it is not clear which remote is meant.
+    /// Returns an error if the root cannot be written, no deployment has a given name, no name is
+    /// given and no deployment is active, or the remote is ambiguous.
     pub fn plan(&self, root: &Root) -> Result<InstallPlan, DeployError> {
         let locked = root.lock(&*self.progress)?;
-        let chosen = self.chosen(&locked)?;
+        let selected = self.selected(&locked)?;
         let active = locked.active()?;
-        let active = active.filter(|active| chosen.iter().any(|d| d.commit == active.commit));
+        let active = active.filter(|active| selected.iter().any(|d| d.commit == active.commit));
         let activation = match active {
-            Some(active) => Activation::After(Box::new(active.clone())),
-            None => Activation::None,
+            Some(active) => ActivationRule::Replace(Box::new(active.clone())),
+            None => ActivationRule::None,
         };
         let repo = locked.repo().clone();
-        let jobs = chosen.iter().map(|old| {
+        let jobs = selected.iter().map(|old| {
             Ok(Job {
                 refs: vec![(old.ref_name.clone(), None)],
                 origin: Origin::of(&self.source_of(&repo, old)?, &repo)?,
@@ -148,9 +150,9 @@ impl Upgrade {
         })
     }
 
-    /// Returns the deployments to upgrade, one for each channel and machine: the active one, or the
-    /// latest.
-    fn chosen(&self, locked: &LockedRoot<'_>) -> Result<Vec<Deployment>, DeployError> {
+    /// Returns the deployments to upgrade: for each channel and architecture the active deployment,
+    /// or the latest one.
+    fn selected(&self, locked: &LockedRoot<'_>) -> Result<Vec<Deployment>, DeployError> {
         let active = locked.active()?;
         if self.channels.is_empty() && !self.all {
             let path = locked.root().path().to_owned();
@@ -163,23 +165,24 @@ impl Upgrade {
             let find = |name: &String| locked.find(name, self.arch);
             self.channels.iter().map(find).collect::<Result<_, _>>()?
         };
-        let mut chosen: Vec<Deployment> = Vec::new();
+        let mut selected: Vec<Deployment> = Vec::new();
         for one in named {
             let is_wanted = self.arch.is_none_or(|arch| arch == one.arch);
-            if is_wanted && !chosen.iter().any(|d| d.is_of_channel(&one)) {
-                let active = active.filter(|active| active.is_of_channel(&one));
-                chosen.push(active.cloned().unwrap_or(one));
+            if is_wanted && !selected.iter().any(|d| d.is_same_channel(&one)) {
+                let active = active.filter(|active| active.is_same_channel(&one));
+                selected.push(active.cloned().unwrap_or(one));
             }
         }
-        Ok(chosen)
+        Ok(selected)
     }
 
-    /// Returns the place that the newest SDK of a deployed one's channel comes from.
+    /// Returns the source of the newest SDK of a deployment's channel.
     fn source_of(&self, repo: &Repo, old: &Deployment) -> Result<InstallSource, DeployError> {
         if !matches!(self.source, InstallSource::Default) {
             return Ok(self.source.clone());
         }
-        // A signed SDK from a repository on this machine needs the keys named again.
+        // For a signed SDK from a repository on this machine, the caller has to provide the keys
+        // again.
         let path = old.proof.remote.strip_prefix("file://");
         if let Some(path) = path.filter(|_| old.proof.unsigned) {
             let (path, keys) = (PathBuf::from(path), None);
@@ -193,10 +196,10 @@ impl Upgrade {
     }
 }
 
-/// Returns what was deployed from a channel, the latest first.
+/// Returns the deployments of channels, latest first.
 fn channels(locked: &LockedRoot<'_>) -> Vec<Deployment> {
     let mut all = locked.state.deployments.clone();
-    // A release never moves. What cannot be read is fetched anew.
+    // The ref of a release never moves. A deployment whose commit cannot be read is fetched again.
     all.retain(|one| {
         let info = CommitInfo::read(locked.repo(), one.commit);
         info.map_or(true, |info| info.kind != CommitKind::Release)

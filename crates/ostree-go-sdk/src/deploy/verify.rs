@@ -1,7 +1,7 @@
-//! Comparing a deployed tree with its commit, file by file.
+//! Comparison of a deployed tree with its commit, file by file.
 //!
-//! The commit object and every directory object in the repository are hashed on the way down,
-//! then every deployed file. Nothing of the repository is believed, and no network is needed.
+//! The commit object and all directory objects in the repository are hashed first, then every
+//! deployed file. The repository is not trusted, and no network is used.
 
 use crate::checkout::{Directory, Listing};
 use crate::fs::digest;
@@ -9,7 +9,7 @@ use crate::id::{CommitId, FileId, Sha256};
 use crate::object::{FileHasher, FileHeader};
 use crate::parallel;
 use crate::progress::Progress;
-use crate::repo::{Repo, RepoError, Seen};
+use crate::repo::{KnownFiles, Repo, RepoError};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use std::collections::HashSet;
 use std::fmt;
@@ -18,17 +18,18 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A file of a deployment that is not what its commit says.
+/// A file of a deployment that differs from its commit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct DamagedFile {
-    /// Its path in the tree, without a leading `/`; empty for the tree's own objects.
+    /// The path in the tree, without a leading `/`; empty for the root directory and the commit
+    /// object.
     pub path: String,
-    /// What is wrong with it.
+    /// The difference.
     pub problem: FileProblem,
-    /// The object that it should be or that describes it, by checksum and type:
-    /// `00ff….file`, `00ff….dirtree`. None for a directory itself and for a path that should
-    /// not be.
+    /// The object that the file should be, or the object that describes the directory, by checksum
+    /// and type: `00ff….file`, `00ff….dirtree`. `None` for the directory itself and for a path that
+    /// should not exist.
     pub object: Option<String>,
 }
 
@@ -52,24 +53,25 @@ impl fmt::Display for DamagedFile {
     }
 }
 
-/// What is wrong with a deployed file.
+/// A difference between a deployed file and its commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum FileProblem {
-    /// It is not there.
+    /// The file does not exist.
     Missing,
-    /// Its content, its type, or who may read and execute it differs.
+    /// The content, the type, or the read or execute permissions differ.
     Changed,
-    /// The commit has no such path.
+    /// The commit does not have this path.
     Extra,
-    /// It cannot be read.
+    /// The file cannot be read.
     Unreadable,
-    /// The object that describes the directory is damaged or missing in the repository.
-    Undescribed,
+    /// The directory object is damaged or missing in the repository. The stable word is
+    /// `undescribed`.
+    DirectoryObject,
 }
 
 impl FileProblem {
-    /// A stable lower-case word.
+    /// Returns a stable lower-case word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -77,7 +79,7 @@ impl FileProblem {
             Self::Changed => "changed",
             Self::Extra => "extra",
             Self::Unreadable => "unreadable",
-            Self::Undescribed => "undescribed",
+            Self::DirectoryObject => "undescribed",
         }
     }
 }
@@ -89,29 +91,32 @@ impl fmt::Display for FileProblem {
             Self::Changed => "is changed",
             Self::Extra => "is not in the commit",
             Self::Unreadable => "cannot be read",
-            Self::Undescribed => "has a damaged or missing directory object in the repository",
+            Self::DirectoryObject => "has a damaged or missing directory object in the repository",
         })
     }
 }
 
-/// Compares the tree at `top` with a commit's, on every core. Write bits do not count. Files
-/// that the repository's handle [knows](Repo::seen) are not read.
+/// Compares the tree at `top` with a commit's tree, on all cores. Write bits are ignored. Files
+/// that are [known](Repo::known_files) to be unchanged are not read.
 ///
 /// # Errors
-/// When the system fails to look at a file that is there, or the caller asks for a stop; damage is
-/// the result.
+/// Returns an error if the system fails to read the status of an existing file, or the operation is
+/// cancelled. Damage is not an error but part of the result.
 pub(super) fn compare(
     repo: &Repo,
     listing: &Listing,
     top: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<DamagedFile>, RepoError> {
-    let mut damaged = undescribed(listing);
+    let mut damaged = damaged_directories(listing);
     let mut unknown = Vec::new();
     let look = |repo: &mut Repo, dir: &Directory| {
-        Ok::<_, RepoError>((directory(top, dir)?, unseen(repo.seen(), top, dir)))
+        Ok::<_, RepoError>((
+            directory(top, dir)?,
+            files_to_read(repo.known_files(), top, dir),
+        ))
     };
-    for (problems, files) in parallel::each(&listing.dirs, || repo.clone(), look)? {
+    for (problems, files) in parallel::map(&listing.dirs, || repo.clone(), look)? {
         damaged.extend(problems);
         unknown.extend(files);
     }
@@ -121,7 +126,7 @@ pub(super) fn compare(
         let problem = check(repo, &top.join(path), *id, buffer).transpose()?;
         Some(problem.map(|problem| DamagedFile::file(path, problem, *id)))
     };
-    let found = parallel::check(&unknown, &about, progress, state, problem);
+    let found = parallel::find_problems(&unknown, &about, progress, state, problem);
     for file in found.ok_or(RepoError::Cancelled)? {
         damaged.push(file?);
     }
@@ -129,11 +134,14 @@ pub(super) fn compare(
     Ok(damaged)
 }
 
-/// Returns the objects of a commit's tree that the repository lacks: those of directories that are
-/// damaged or missing, and those of files that are missing.
-pub(super) fn absent(repo: &Repo, commit: CommitId) -> Result<Vec<DamagedFile>, RepoError> {
+/// Returns the objects of a commit's tree that are not intact in the repository: directory objects
+/// that are damaged or missing, and file objects that are missing.
+pub(super) fn missing_objects(
+    repo: &Repo,
+    commit: CommitId,
+) -> Result<Vec<DamagedFile>, RepoError> {
     let listing = Listing::read(repo, commit)?;
-    let mut absent = undescribed(&listing);
+    let mut missing = damaged_directories(&listing);
     for (path, id) in files(&listing) {
         let (kind, checksum) = (ostree::ObjectType::File, id.to_string());
         let found = repo
@@ -141,10 +149,10 @@ pub(super) fn absent(repo: &Repo, commit: CommitId) -> Result<Vec<DamagedFile>, 
             .has_object(kind, &checksum, gio::Cancellable::NONE)
             .map_err(|source| repo.failed(&format!("look for object {checksum}"), source))?;
         if !found {
-            absent.push(DamagedFile::file(&path, FileProblem::Missing, id));
+            missing.push(DamagedFile::file(&path, FileProblem::Missing, id));
         }
     }
-    Ok(absent)
+    Ok(missing)
 }
 
 fn files(listing: &Listing) -> impl Iterator<Item = (PathBuf, FileId)> {
@@ -154,32 +162,33 @@ fn files(listing: &Listing) -> impl Iterator<Item = (PathBuf, FileId)> {
     })
 }
 
-/// The files of a directory that have to be read.
-fn unseen(seen: &Seen, top: &Path, dir: &Directory) -> Vec<(PathBuf, FileId)> {
+/// Returns the files of a directory that have to be read because they are not known to be
+/// unchanged.
+fn files_to_read(known: &KnownFiles, top: &Path, dir: &Directory) -> Vec<(PathBuf, FileId)> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = rustix::fs::open(top.join(&dir.path), flags, Mode::empty());
-    let is_seen = |name: &str, id| {
+    let is_known = |name: &str, id| {
         let Ok(folder) = &folder else { return false };
         let found = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
-        found.is_ok_and(|found| seen.is(&found, id))
+        found.is_ok_and(|found| known.contains(&found, id))
     };
     let files = dir.files.iter();
     files
-        .filter(|(name, id)| !is_seen(name, *id))
+        .filter(|(name, id)| !is_known(name, *id))
         .map(|(name, id)| (dir.path.join(name), *id))
         .collect()
 }
 
-fn undescribed(listing: &Listing) -> Vec<DamagedFile> {
+fn damaged_directories(listing: &Listing) -> Vec<DamagedFile> {
     let damaged = listing.damaged.iter();
     damaged
         .map(|(path, object)| {
-            DamagedFile::new(path, FileProblem::Undescribed, Some(object.clone()))
+            DamagedFile::new(path, FileProblem::DirectoryObject, Some(object.clone()))
         })
         .collect()
 }
 
-/// Compares a directory itself, and the names in it.
+/// Compares a directory's mode and the names of its entries with the commit.
 fn directory(top: &Path, expected: &Directory) -> Result<Vec<DamagedFile>, RepoError> {
     let (path, full) = (&expected.path, top.join(&expected.path));
     let damage = |problem| vec![DamagedFile::new(path, problem, None)];
@@ -212,11 +221,11 @@ fn directory(top: &Path, expected: &Directory) -> Result<Vec<DamagedFile>, RepoE
     Ok(damaged)
 }
 
-/// Returns what an error says of a deployed file: that it is missing, or that access to it was
-/// changed.
+/// Converts an error of accessing a deployed file to a problem: the file is missing, or its
+/// permissions were changed.
 ///
 /// # Errors
-/// When the error says nothing of the file: the system failed to look at it.
+/// Returns all other errors, which say nothing about the file.
 fn problem_of(
     action: &'static str,
     path: &Path,
@@ -234,7 +243,7 @@ fn problem_of(
     }
 }
 
-/// Whether two modes let the same users read and execute.
+/// Returns true if two modes grant the same read and execute permissions.
 fn same_access(one: u32, other: u32) -> bool {
     (one ^ other) & 0o555 == 0
 }
@@ -246,17 +255,18 @@ fn check(
     buffer: &mut [u8],
 ) -> Result<Option<FileProblem>, RepoError> {
     let found = match rustix::fs::lstat(path) {
-        Ok(found) if repo.seen().is(&found, id) => return Ok(None),
+        Ok(found) if repo.known_files().contains(&found, id) => return Ok(None),
         Ok(found) => found,
         Err(error) => return problem_of("look at", path, error.into()).map(Some),
     };
     match hash(path, found.st_mode, buffer) {
-        Ok(Hashed::Like(hashed)) if hashed == id => {
-            repo.seen().add(&found, id);
+        Ok(Hashed::Checksum(hashed)) if hashed == id => {
+            repo.known_files().add(&found, id);
             Ok(None)
         }
         Ok(Hashed::Unreadable) => Ok(Some(FileProblem::Unreadable)),
-        // A tree of other origin may have owners or xattrs, which only the object knows.
+        // A tree that another tool composed may have other owners or xattrs, which only the object
+        // records.
         Ok(_) => {
             let is_object = is_object(repo, path, id)?;
             Ok((!is_object).then_some(FileProblem::Changed))
@@ -267,12 +277,12 @@ fn check(
 
 /// The result of hashing a deployed file.
 enum Hashed {
-    /// The checksum of the file as the composer would have written it.
-    Like(FileId),
-    /// The composer writes no such file.
-    Other,
-    /// The file is there, and the medium does not give its content. That is damage to this file,
-    /// which can be repaired.
+    /// The checksum that the file has with the metadata that the composer writes.
+    Checksum(FileId),
+    /// The composer does not write files of this type or mode.
+    Unsupported,
+    /// The file exists, but its content cannot be read. This is damage to the file, which can be
+    /// repaired.
     Unreadable,
 }
 
@@ -281,25 +291,25 @@ fn hash(path: &Path, mode: u32, buffer: &mut [u8]) -> io::Result<Hashed> {
     if kind == FileType::Symlink {
         let target = fs::read_link(path)?;
         let Some(target) = target.to_str().map(str::to_owned) else {
-            return Ok(Hashed::Other);
+            return Ok(Hashed::Unsupported);
         };
         let hasher = FileHasher::new(&FileHeader::Symlink { target });
-        return Ok(Hashed::Like(hasher.finish()));
+        return Ok(Hashed::Checksum(hasher.finish()));
     }
     if kind != FileType::RegularFile {
-        return Ok(Hashed::Other);
+        return Ok(Hashed::Unsupported);
     }
     let header = FileHeader::Regular {
         executable: mode & 0o111 != 0,
     };
     if !same_access(mode, header.mode()) {
-        return Ok(Hashed::Other);
+        return Ok(Hashed::Unsupported);
     }
     let mut hasher = FileHasher::new(&header);
     let mut file = File::open(path)?;
     loop {
         match file.read(buffer) {
-            Ok(0) => return Ok(Hashed::Like(hasher.finish())),
+            Ok(0) => return Ok(Hashed::Checksum(hasher.finish())),
             Ok(read) => hasher.update(&buffer[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return Ok(Hashed::Unreadable),
@@ -307,13 +317,13 @@ fn hash(path: &Path, mode: u32, buffer: &mut [u8]) -> io::Result<Hashed> {
     }
 }
 
-/// Returns whether a file has the checksum of an object under the owner, mode and xattrs that the
-/// object has in the repository; who may read and execute it must be the object's.
+/// Returns true if a file has the checksum of an object, given the owner, mode and xattrs that the
+/// object has in the repository, and if its read and execute permissions are the object's.
 fn is_object(repo: &Repo, path: &Path, id: FileId) -> Result<bool, RepoError> {
     use gio::prelude::*;
     let (kind, checksum) = (ostree::ObjectType::File, id.to_string());
     let none = gio::Cancellable::NONE;
-    let loaded = repo.examine(kind, &checksum, || {
+    let loaded = repo.check_object(kind, &checksum, || {
         repo.as_ostree().load_file(&checksum, none)
     })?;
     let Ok((_, info, xattrs)) = loaded else {
@@ -326,7 +336,7 @@ fn is_object(repo: &Repo, path: &Path, id: FileId) -> Result<bool, RepoError> {
     };
     let metadata = path.symlink_metadata().map_err(failed)?;
     let input = if metadata.is_file() {
-        // libostree lets the owner of an object read it.
+        // libostree always grants read permission to the owner of an object.
         let mode = info.attribute_uint32("unix::mode") | 0o400;
         if !same_access(mode, metadata.permissions().mode()) {
             return Ok(false);

@@ -80,7 +80,7 @@ impl ExportError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
-            Self::Damaged { .. } | Self::DamagedFile { .. } => ErrorKind::Drift,
+            Self::Damaged { .. } | Self::DamagedFile { .. } => ErrorKind::Damaged,
             Self::Path { .. } => ErrorKind::UnsafeContent,
             Self::NotARelease { .. } => ErrorKind::InvalidInput,
             Self::Io { source, .. } => ErrorKind::of_io(source),

@@ -72,7 +72,7 @@ pub fn export_tar(
 ) -> Result<ExportedTar, ExportError> {
     let mut file = Pending::new(dest).map_err(ExportError::io("write", dest))?;
     let written = write_tar(repo, commit, &mut file.file, dest, options)?;
-    file.put().map_err(ExportError::io("write", dest))?;
+    file.persist().map_err(ExportError::io("write", dest))?;
     Ok(written)
 }
 

@@ -1,4 +1,4 @@
-//! Changes to files that are seen whole or not at all, and survive a power cut.
+//! Atomic changes to files, which are durable after a power failure.
 
 use crate::failpoint;
 use std::ffi::OsString;
@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The folder that a path is in.
+/// Returns the parent folder of a path.
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -14,17 +14,17 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Replaces the file at `path` by one with `content`. Once this returns, the new file is
-/// durable; until then a reader sees the old one.
+/// Replaces the file at `path` by one with `content`. The new file is durable when this returns;
+/// until then a reader sees the old file.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut pending = Pending::new(path)?;
     pending.file.write_all(content)?;
     failpoint::hit("file.written");
-    pending.put()
+    pending.persist()
 }
 
-/// A file that is being written under a hidden name, and is to replace another. It goes when
-/// it is dropped before that.
+/// A file that is being written under a temporary name and will replace another file. It is removed
+/// if it is dropped before.
 #[derive(Debug)]
 pub struct Pending<'a> {
     pub file: File,
@@ -33,7 +33,7 @@ pub struct Pending<'a> {
 }
 
 impl<'a> Pending<'a> {
-    /// An empty one beside `path`.
+    /// Creates an empty file beside `path`.
     pub fn new(path: &'a Path) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         (0u32..)
@@ -58,32 +58,32 @@ impl<'a> Pending<'a> {
             .ok_or(io::ErrorKind::AlreadyExists)?
     }
 
-    /// Moves it to its place. Neither the file nor its name is synced.
-    pub fn show(self) -> io::Result<()> {
+    /// Renames the file to its final path. Neither the file nor its directory entry is synced.
+    pub fn persist_unsynced(self) -> io::Result<()> {
         fs::rename(&self.temporary, self.path)
     }
 
-    /// Moves it to its place, durably.
-    pub fn put(self) -> io::Result<()> {
+    /// Renames the file to its final path, durably.
+    pub fn persist(self) -> io::Result<()> {
         rename(&self.file, &self.temporary, self.path)
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        // Once it is in its place nothing has that name; and what is left over is harmless.
+        // After the rename there is no file with this name, and a leftover file does no harm.
         let _ = fs::remove_file(&self.temporary);
     }
 }
 
-/// Moves `file`, which is at `from`, to `to` in one step, and makes it durable there.
+/// Renames `file` from `from` to `to` atomically, and makes it durable.
 pub fn rename(file: &File, from: &Path, to: &Path) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(from, to)?;
     sync_directory(to.parent())
 }
 
-/// Makes or replaces the symlink at `path` in one step, and makes it durable.
+/// Creates or replaces the symlink at `path` atomically, and makes it durable.
 pub fn symlink(target: &Path, path: &Path) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut hidden = OsString::from(".");
@@ -91,7 +91,7 @@ pub fn symlink(target: &Path, path: &Path) -> io::Result<()> {
     hidden.push(format!(".{}", std::process::id()));
     let temporary = path.with_file_name(hidden);
     match std::os::unix::fs::symlink(target, &temporary) {
-        // Left over from a process of this number that was killed.
+        // A killed process with the same process ID has left it.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::remove_file(&temporary)?;
             std::os::unix::fs::symlink(target, &temporary)?;
@@ -104,10 +104,10 @@ pub fn symlink(target: &Path, path: &Path) -> io::Result<()> {
     sync_directory(path.parent())
 }
 
-/// Makes the names in a directory durable.
+/// Makes the entries of a directory durable.
 pub fn sync_directory(directory: Option<&Path>) -> io::Result<()> {
     match directory {
-        // What has no folder in its name is in this one.
+        // The parent of a plain file name is the current directory.
         Some(directory) if directory.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),

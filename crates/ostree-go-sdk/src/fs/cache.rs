@@ -1,14 +1,14 @@
-//! Downloads that are kept: complete ones under their digest, others to be resumed.
+//! The download cache: complete files by digest, and partial downloads that can be resumed.
 //!
 //! ```text
 //! sha256/<hex>              a complete file, named by its content
-//! url/<sha256 of the URL>   {"url", "sha256", "size"}: what an immutable URL holds
-//! partial/<sha256 of the URL>            a download under way, locked by who writes it
-//! partial/<sha256 of the URL>.validator  the ETag or date it may be resumed with
+//! url/<sha256 of the URL>   {"url", "sha256", "size"}: the content of an immutable URL
+//! partial/<sha256 of the URL>            a partial download, locked by its writer
+//! partial/<sha256 of the URL>.validator  the ETag or date for resuming it
 //! ```
-//! Several processes may share a cache: files appear in `sha256` and `url` whole or not at
-//! all, and one process at a time writes to a partial file. Everything may be removed at
-//! any time, at the price of another download.
+//! Several processes may share a cache: files appear atomically in `sha256` and `url`, and only one
+//! process at a time writes to a partial file. All files may be removed at any time, at the cost of
+//! another download.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, Write};
@@ -25,16 +25,16 @@ use crate::id::Sha256;
 use crate::kind::ErrorKind;
 use crate::progress::{Event, Progress};
 
-/// How often a process that waits for another one's download looks again.
+/// Interval at which a waiting process checks the download of another process.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A directory that downloads are kept in. It is made when the first one arrives.
+/// A directory of cached downloads. It is created with the first download.
 #[derive(Debug, Clone)]
 pub struct Cache {
     dir: PathBuf,
 }
 
-/// Why the cache cannot be used.
+/// An error of the cache.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
@@ -43,10 +43,10 @@ pub enum CacheError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The caller asked for a stop.
+    /// The operation was cancelled.
     #[error("stopped while using the cached download {}", path.display())]
     Cancelled {
         /// The file in use.
@@ -55,7 +55,7 @@ pub enum CacheError {
 }
 
 impl CacheError {
-    /// What kind of error this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -65,7 +65,7 @@ impl CacheError {
     }
 }
 
-/// A file whose content has been checked, open at its start.
+/// An open file whose content was verified, positioned at its start.
 #[derive(Debug)]
 pub(crate) struct VerifiedFile {
     pub file: File,
@@ -81,8 +81,8 @@ struct UrlRecord {
     size: u64,
 }
 
-/// Names `path` in an error.
-fn at(path: &Path) -> impl FnOnce(io::Error) -> CacheError {
+/// Returns a function that adds `path` to an error.
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> CacheError {
     move |source| CacheError::Io {
         path: path.to_owned(),
         source,
@@ -90,13 +90,13 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> CacheError {
 }
 
 impl Cache {
-    /// A cache in `dir`, which need not exist yet.
+    /// Returns a cache in `dir`, which does not have to exist.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
 
-    /// The complete file with this digest, checked again. A damaged one is removed.
+    /// Returns the complete file with this digest after verifying it. A damaged file is removed.
     pub(crate) fn get(
         &self,
         sha256: Sha256,
@@ -105,17 +105,17 @@ impl Cache {
         let path = self.complete_path(sha256);
         let mut file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(at(&path))?,
+            opened => opened.map_err(io_error(&path))?,
         };
-        let total = file.metadata().map_err(at(&path))?.len();
+        let total = file.metadata().map_err(io_error(&path))?.len();
         let (hasher, size) = digest::hash(&mut file, &sha256.to_string(), Some(total), progress)
-            .map_err(at(&path))?
+            .map_err(io_error(&path))?
             .ok_or_else(|| CacheError::Cancelled { path: path.clone() })?;
         if digest::finish(hasher) != sha256 {
             remove(&path)?;
             return Ok(None);
         }
-        file.rewind().map_err(at(&path))?;
+        file.rewind().map_err(io_error(&path))?;
         Ok(Some(VerifiedFile {
             file,
             path,
@@ -124,13 +124,13 @@ impl Cache {
         }))
     }
 
-    /// Removes the complete file with this digest: its content is not what it should be, so that
-    /// the next try must not find it again.
-    pub(crate) fn forget(&self, sha256: Sha256) -> Result<(), CacheError> {
+    /// Removes the complete file with this digest. To be used if its content is not the expected
+    /// one, so that the next attempt does not find it again.
+    pub(crate) fn remove(&self, sha256: Sha256) -> Result<(), CacheError> {
         remove(&self.complete_path(sha256))
     }
 
-    /// The complete file that [`Cache::remember_url`] was told this immutable URL holds.
+    /// Returns the complete file of an immutable URL that [`Cache::record_url`] has recorded.
     pub(crate) fn get_by_url(
         &self,
         url: &str,
@@ -139,7 +139,7 @@ impl Cache {
         let path = self.url_path(url);
         let json = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(at(&path))?,
+            read => read.map_err(io_error(&path))?,
         };
         let record: Option<UrlRecord> = serde_json::from_slice(&json).ok();
         match record.and_then(|record| record.sha256.parse().ok()) {
@@ -148,8 +148,8 @@ impl Cache {
         }
     }
 
-    /// Remembers what an immutable URL holds.
-    pub(crate) fn remember_url(
+    /// Records the content of an immutable URL.
+    pub(crate) fn record_url(
         &self,
         url: &str,
         sha256: Sha256,
@@ -163,15 +163,15 @@ impl Cache {
         };
         let json = serde_json::to_vec(&record)
             .map_err(io::Error::from)
-            .map_err(at(&path))?;
-        fs::create_dir_all(self.dir.join("url")).map_err(at(&path))?;
-        atomic::write(&path, &json).map_err(at(&path))
+            .map_err(io_error(&path))?;
+        fs::create_dir_all(self.dir.join("url")).map_err(io_error(&path))?;
+        atomic::write(&path, &json).map_err(io_error(&path))
     }
 
-    /// Opens the partial file of a URL, once no other process writes to it.
+    /// Opens the partial file of a URL, after waiting for other processes that write to it.
     ///
-    /// What an earlier process left in it is kept only if `resume` is set: a power cut may
-    /// have damaged it, so it is for those who will check the digest.
+    /// Bytes of an earlier process are kept only if `resume` is set. A power failure may have
+    /// damaged them, so the caller must check the digest then.
     pub(crate) fn partial(
         &self,
         url: &str,
@@ -179,7 +179,7 @@ impl Cache {
         progress: &dyn Progress,
     ) -> Result<Partial, CacheError> {
         let path = self.dir.join("partial").join(key(url));
-        fs::create_dir_all(self.dir.join("partial")).map_err(at(&path))?;
+        fs::create_dir_all(self.dir.join("partial")).map_err(io_error(&path))?;
         let file = lock(&path, progress)?;
         let mut partial = Partial {
             validator_path: path.with_extension("validator"),
@@ -198,11 +198,11 @@ impl Cache {
             return Ok(partial);
         }
         let path = &partial.path;
-        let total = partial.file.metadata().map_err(at(path))?.len();
+        let total = partial.file.metadata().map_err(io_error(path))?.len();
         let item = path.to_string_lossy();
         (partial.hasher, partial.len) =
             digest::hash(&mut partial.file, &item, Some(total), progress)
-                .map_err(at(path))?
+                .map_err(io_error(path))?
                 .ok_or_else(|| CacheError::Cancelled { path: path.clone() })?;
         Ok(partial)
     }
@@ -222,45 +222,45 @@ fn key(url: &str) -> String {
 
 fn remove(path: &Path) -> Result<(), CacheError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(path)(error)),
         _ => Ok(()),
     }
 }
 
-/// Opens and locks the file at `path`, waiting for who holds the lock.
+/// Opens and locks the file at `path`, and waits while another process holds the lock.
 fn lock(path: &Path, progress: &dyn Progress) -> Result<File, CacheError> {
-    let mut said = false;
+    let mut reported = false;
     loop {
         let file = OpenOptions::new()
             .read(true)
             .append(true)
             .create(true)
             .open(path)
-            .map_err(at(path))?;
+            .map_err(io_error(path))?;
         match file.try_lock() {
             Ok(()) => {
-                // Who held the lock may have moved the file to its final place.
-                let held = file.metadata().map_err(at(path))?;
+                // The previous holder of the lock may have moved the file to its final path.
+                let held = file.metadata().map_err(io_error(path))?;
                 match fs::metadata(path) {
                     Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => {
                         return Ok(file);
                     }
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(at(path)(error));
+                        return Err(io_error(path)(error));
                     }
                     _ => {}
                 }
             }
-            Err(TryLockError::Error(error)) => return Err(at(path)(error)),
+            Err(TryLockError::Error(error)) => return Err(io_error(path)(error)),
             Err(TryLockError::WouldBlock) => {
                 if progress.is_cancelled() {
                     return Err(CacheError::Cancelled {
                         path: path.to_owned(),
                     });
                 }
-                if !said {
+                if !reported {
                     progress.event(&Event::Waiting { lock: path });
-                    said = true;
+                    reported = true;
                 }
                 std::thread::sleep(POLL);
             }
@@ -268,7 +268,7 @@ fn lock(path: &Path, progress: &dyn Progress) -> Result<File, CacheError> {
     }
 }
 
-/// A download under way. The lock on it is held until it is dropped or finished.
+/// A partial download. Its lock is held until it is dropped or finished.
 #[derive(Debug)]
 pub(crate) struct Partial {
     cache: Cache,
@@ -281,60 +281,61 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    /// The bytes that have arrived.
+    /// Returns the number of downloaded bytes.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// The ETag or date that the bytes belong to. Without one they cannot be resumed.
+    /// Returns the ETag or date of the downloaded bytes. Without it, the download cannot be
+    /// resumed.
     pub fn validator(&self) -> Option<&str> {
         self.validator.as_deref()
     }
 
-    /// The digest of the bytes that have arrived.
+    /// Returns the digest of the downloaded bytes.
     pub fn sha256(&self) -> Sha256 {
         digest::finish(self.hasher.clone())
     }
 
-    /// Throws away what has arrived.
+    /// Discards the downloaded bytes.
     pub fn restart(&mut self, validator: Option<&str>) -> Result<(), CacheError> {
-        self.file.set_len(0).map_err(at(&self.path))?;
+        self.file.set_len(0).map_err(io_error(&self.path))?;
         self.hasher = sha2::Sha256::new();
         self.len = 0;
         self.validator = validator.map(str::to_owned);
         match validator {
             Some(validator) => atomic::write(&self.validator_path, validator.as_bytes())
-                .map_err(at(&self.validator_path)),
+                .map_err(io_error(&self.validator_path)),
             None => remove(&self.validator_path),
         }
     }
 
-    /// Adds bytes at the end.
+    /// Appends bytes.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
-        self.file.write_all(bytes).map_err(at(&self.path))?;
+        self.file.write_all(bytes).map_err(io_error(&self.path))?;
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         Ok(())
     }
 
-    /// Gives up what has arrived and the partial file with it.
+    /// Removes the partial file.
     pub fn discard(self) -> Result<(), CacheError> {
         remove(&self.validator_path)?;
         remove(&self.path)
     }
 
-    /// Makes what has arrived a complete file of the cache.
+    /// Makes the partial file a complete file of the cache.
     pub fn finish(mut self) -> Result<VerifiedFile, CacheError> {
         let sha256 = self.sha256();
         let complete = self.cache.complete_path(sha256);
-        fs::create_dir_all(self.cache.dir.join("sha256")).map_err(at(&complete))?;
+        fs::create_dir_all(self.cache.dir.join("sha256")).map_err(io_error(&complete))?;
         remove(&self.validator_path)?;
         failpoint::hit("cache.completing");
-        atomic::rename(&self.file, &self.path, &complete).map_err(at(&complete))?;
+        atomic::rename(&self.file, &self.path, &complete).map_err(io_error(&complete))?;
         failpoint::hit("cache.completed");
-        self.file.rewind().map_err(at(&complete))?;
-        // The lock was on the download, not on the file it has become.
-        self.file.unlock().map_err(at(&complete))?;
+        self.file.rewind().map_err(io_error(&complete))?;
+        // The lock applied to the partial download, not to the complete file.
+        self.file.unlock().map_err(io_error(&complete))?;
         Ok(VerifiedFile {
             file: self.file,
             path: complete,

@@ -1,4 +1,4 @@
-//! The digest of a file.
+//! SHA-256 digests of files.
 
 use std::io::{self, Read};
 
@@ -7,11 +7,11 @@ use sha2::Digest;
 use crate::id::Sha256;
 use crate::progress::{Event, Phase, Progress};
 
-/// How much is read at a time.
+/// The size of a read in bytes.
 pub const CHUNK: usize = 128 * 1024;
 
-/// Hashes what `reader` yields and hands back the hasher and the number of bytes, or
-/// `None` when the caller asked for a stop.
+/// Hashes the content of `reader`. Returns the hasher and the number of bytes, or `None` if the
+/// operation was cancelled.
 pub fn hash(
     reader: &mut dyn Read,
     item: &str,
@@ -48,12 +48,12 @@ pub fn hash(
     Ok(Some((hasher, done)))
 }
 
-/// The digest a hasher has come to so far.
+/// Returns the digest of a hasher.
 pub fn finish(hasher: sha2::Sha256) -> Sha256 {
     Sha256(hasher.finalize().into())
 }
 
-/// The digest of `bytes`.
+/// Returns the digest of `bytes`.
 pub fn of(bytes: &[u8]) -> Sha256 {
     Sha256(sha2::Sha256::digest(bytes).into())
 }

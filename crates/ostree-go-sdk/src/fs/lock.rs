@@ -8,17 +8,18 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long to wait before asking for a held lock again.
+/// Interval between attempts to take a lock.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// A `flock` on a file, held until dropped. The kernel releases it when the process ends, however
-/// it ends, so that a lock file that is there means nothing by itself. The file stays.
+/// A `flock` on a file, held until it is dropped. The kernel releases it when the process ends for
+/// any reason, so an existing lock file does not mean that the lock is held. The file is not
+/// removed.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
-/// Why a lock was not taken.
+/// An error of acquiring a lock.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LockError {
     #[error("stopped while waiting for another process")]
@@ -28,14 +29,14 @@ pub(crate) enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock exclusively. Waits while another process holds it, and reports so once
+    /// Acquires the lock exclusively. Waits while another process holds it, and reports this once
     /// through `progress`.
     pub(crate) fn exclusive(path: &Path, progress: &dyn Progress) -> Result<Self, LockError> {
         Self::wait(path, FlockOperation::NonBlockingLockExclusive, progress)
     }
 
-    /// Takes the lock together with others who share it. Waits while another process holds it
-    /// exclusively, and reports so once through `progress`.
+    /// Acquires the lock as shared. Waits while another process holds it exclusively, and reports
+    /// this once through `progress`.
     pub(crate) fn shared(path: &Path, progress: &dyn Progress) -> Result<Self, LockError> {
         Self::wait(path, FlockOperation::NonBlockingLockShared, progress)
     }
@@ -61,13 +62,13 @@ impl Lock {
         }
     }
 
-    /// Takes the lock exclusively if nobody holds it.
+    /// Acquires the lock exclusively; returns `None` if another process holds it.
     pub(crate) fn try_exclusive(path: &Path) -> io::Result<Option<Self>> {
         Self::attempt(path, FlockOperation::NonBlockingLockExclusive)
     }
 
     fn attempt(path: &Path, operation: FlockOperation) -> io::Result<Option<Self>> {
-        // A link would have a file made, or a lock taken, in another place.
+        // Following a symlink would create or lock a file in another place.
         let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
         let file = File::options()
             .create(true)
@@ -89,7 +90,7 @@ mod tests {
     use crate::progress::NoProgress;
 
     #[test]
-    fn is_shared_or_exclusive_and_a_stale_file_blocks_nobody() {
+    fn locks_are_shared_or_exclusive_and_stale_files_do_not_block() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         std::fs::write(&path, "4711\n").unwrap();
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_no_link() {
+    fn symlinks_are_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let (path, outside) = (dir.path().join("lock"), dir.path().join("outside"));
         std::os::unix::fs::symlink(&outside, &path).unwrap();

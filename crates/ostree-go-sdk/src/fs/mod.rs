@@ -1,4 +1,4 @@
-//! Files: safe paths, atomic writes, digests, the download cache.
+//! File system helpers: safe paths, atomic writes, digests, locks, the download cache.
 
 pub mod atomic;
 pub mod cache;

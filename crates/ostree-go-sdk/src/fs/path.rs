@@ -1,4 +1,4 @@
-//! Paths inside a tree that cannot leave it.
+//! Paths inside a tree, which cannot leave it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,45 +9,45 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreePath(String);
 
-/// Why a text is no path inside a tree.
+/// An error for an invalid path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("path `{}` {problem}", found.escape_debug())]
 pub struct InvalidPath {
-    /// The path as given, with what is not UTF-8 replaced.
+    /// The path that was found, with invalid UTF-8 replaced.
     pub found: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: PathProblem,
 }
 
-/// What is wrong with a path.
+/// A problem of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathProblem {
-    /// It is empty.
+    /// The path is empty.
     #[error("is empty")]
     Empty,
-    /// It starts with `/`.
+    /// The path starts with `/`.
     #[error("is absolute")]
     Absolute,
-    /// It has a `..` component, or a link leads out.
+    /// The path has a `..` component, or the target of a symlink is outside of the tree.
     #[error("leaves the tree")]
     Escapes,
-    /// It has a `.` or an empty component.
+    /// The path has a `.` or an empty component.
     #[error("has an empty or `.` component")]
     NotNormal,
-    /// It or a component is too long.
+    /// The path or a component is too long.
     #[error("is too long")]
     TooLong,
-    /// It is not UTF-8, or has control characters or a backslash.
+    /// The path is not UTF-8, or has control characters or a backslash.
     #[error("has characters that are not allowed")]
     Characters,
 }
 
 impl TreePath {
-    /// Reads a path's bytes, as an archive or a file system gives them.
+    /// Parses the bytes of a path, for example from an archive or file system.
     ///
     /// # Errors
-    /// When the path is not one inside a tree.
+    /// Returns an error if the path is invalid.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidPath> {
         match std::str::from_utf8(bytes) {
             Ok(text) => text.parse(),
@@ -58,26 +58,27 @@ impl TreePath {
         }
     }
 
-    /// A text that a format of this library makes, and that is such a path.
+    /// Converts text that is known to be a valid path, because this library generated it. Panics in
+    /// debug builds if it is not.
     #[must_use]
-    pub(crate) fn known(path: String) -> Self {
+    pub(crate) fn from_trusted(path: String) -> Self {
         debug_assert!(path.parse::<Self>().is_ok(), "{path:?}");
         Self(path)
     }
 
-    /// The path as text.
+    /// Returns the path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The last component.
+    /// Returns the last component.
     #[must_use]
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The path without its last component; `None` at the top of the tree.
+    /// Returns the path without its last component; `None` if it has only one.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         self.0
@@ -85,24 +86,24 @@ impl TreePath {
             .map(|(parent, _)| Self(parent.to_owned()))
     }
 
-    /// Its components, from the top.
+    /// Returns the components, starting at the top.
     pub fn components(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')
     }
 
-    /// This path below `base`.
+    /// Returns this path below `base`.
     #[must_use]
     pub fn below(&self, base: &Self) -> Self {
         Self(format!("{}/{}", base.0, self.0))
     }
 
-    /// The path of an entry of this directory. `name` must be a plain file name.
+    /// Returns the path of an entry of this directory. `name` must be a plain file name.
     #[must_use]
     pub(crate) fn join(&self, name: &'static str) -> Self {
         Self(format!("{}/{name}", self.0))
     }
 
-    /// Whether this path is `top` or lies below it.
+    /// Returns true if this path is `top` or lies below it.
     #[must_use]
     pub fn is_in(&self, top: &Self) -> bool {
         self.0
@@ -110,7 +111,7 @@ impl TreePath {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// The relative link target that leads from a symlink at this path to `target`.
+    /// Returns the relative target of a symlink at this path that points to `target`.
     #[must_use]
     pub fn link_to(&self, target: &Self) -> String {
         let from: Vec<&str> = self.components().collect();
@@ -126,10 +127,10 @@ impl TreePath {
         parts.join("/")
     }
 
-    /// Where a relative symlink at this path leads, if that stays inside the tree.
+    /// Returns the path that a relative symlink at this path points to.
     ///
     /// # Errors
-    /// When `target` is absolute, empty or leads out of the tree.
+    /// Returns an error if `target` is absolute, empty or outside of the tree.
     pub fn resolve_link(&self, target: &str) -> Result<Self, InvalidPath> {
         let invalid = |problem| InvalidPath {
             found: target.to_owned(),
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_leaves_the_tree() {
+    fn invalid_paths_are_refused() {
         use PathProblem::*;
         for (text, problem) in [
             ("", Empty),
@@ -256,7 +257,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_link_leads_where_it_was_meant(from in "[a-c](/[a-c]){0,4}", to in "[a-c](/[a-c]){0,4}") {
+        fn resolving_a_link_returns_its_target(from in "[a-c](/[a-c]){0,4}", to in "[a-c](/[a-c]){0,4}") {
             let (from, to) = (path(&from), path(&to));
             prop_assert_eq!(from.resolve_link(&from.link_to(&to)).unwrap(), to);
         }

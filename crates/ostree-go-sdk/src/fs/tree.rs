@@ -1,4 +1,4 @@
-//! Walking, sealing and removing directory trees. Links are never followed.
+//! Walks, seals and removes directory trees. Symlinks are never followed.
 
 use super::atomic::folder_of;
 use rustix::fs::{self as sys, AtFlags, CWD, FileType, Mode, OFlags};
@@ -14,19 +14,19 @@ use std::path::Path;
 /// The write bits of a mode.
 pub const WRITE: u32 = 0o222;
 
-/// Something in a tree.
-pub enum Found<'a> {
-    /// A directory, after everything in it.
+/// An entry of a tree.
+pub enum TreeEntry<'a> {
+    /// A directory, visited after its content.
     Directory(&'a Path, &'a Metadata),
     /// A regular file.
     File(&'a Path, &'a Metadata),
 }
 
-/// Calls `each` for every regular file and every directory of a tree, its top last.
-pub fn walk(top: &Path, each: &mut dyn FnMut(&Found<'_>) -> io::Result<()>) -> io::Result<()> {
+/// Calls `each` for all regular files and directories of a tree; the top comes last.
+pub fn walk(top: &Path, each: &mut dyn FnMut(&TreeEntry<'_>) -> io::Result<()>) -> io::Result<()> {
     let metadata = top.symlink_metadata()?;
     if metadata.is_file() {
-        return each(&Found::File(top, &metadata));
+        return each(&TreeEntry::File(top, &metadata));
     }
     if !metadata.is_dir() {
         return Ok(());
@@ -37,13 +37,13 @@ pub fn walk(top: &Path, each: &mut dyn FnMut(&Found<'_>) -> io::Result<()>) -> i
             walk(&entry.path(), each)?;
         }
     }
-    each(&Found::Directory(top, &metadata))
+    each(&TreeEntry::Directory(top, &metadata))
 }
 
-/// Takes the write bits from every file and directory.
+/// Removes the write bits of all files and directories.
 pub fn seal(top: &Path) -> io::Result<()> {
     walk(top, &mut |found| {
-        let (Found::Directory(path, metadata) | Found::File(path, metadata)) = found;
+        let (TreeEntry::Directory(path, metadata) | TreeEntry::File(path, metadata)) = found;
         let mode = metadata.permissions().mode();
         if mode & WRITE == 0 {
             return Ok(());
@@ -52,11 +52,12 @@ pub fn seal(top: &Path) -> io::Result<()> {
     })
 }
 
-/// Removes a tree, whether its directories are writable or not. Does nothing when there is no
-/// such path. A symlink is removed, not followed.
+/// Removes a tree, even if its directories are not writable. Does nothing if the path does not
+/// exist. A symlink is removed, not followed.
 ///
 /// # Errors
-/// When the system refuses to remove something; the rest of the tree is still there then.
+/// Returns an error if the system refuses to remove an entry; the remaining entries still exist
+/// then.
 pub fn remove(top: &Path) -> io::Result<()> {
     let Some(name) = top.file_name() else {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -67,9 +68,9 @@ pub fn remove(top: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the tree `name` of an open directory, as [`remove`] does. Every directory is opened
-/// relative to the one above it without following links, so that nothing outside the tree is
-/// reached, even if another process replaces a directory by a link meanwhile.
+/// Removes the tree `name` in an open directory, as [`remove`] does. Every directory is opened
+/// relative to its parent without following symlinks, so that nothing outside of the tree is
+/// reached even if another process replaces a directory by a symlink meanwhile.
 pub fn remove_at(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     let found = match sys::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(()),
@@ -78,9 +79,10 @@ pub fn remove_at(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
         return Ok(sys::unlinkat(folder, name, AtFlags::empty())?);
     }
-    // Files keep their mode, because their inode may be shared with other trees.
+    // The mode of files is not changed, because other trees may share their inode.
     if found.st_mode & 0o700 != 0o700 {
-        // No call changes the mode of a name without following links on Linux before 6.6.
+        // Linux before 6.6 has no system call that changes the mode of a path without following
+        // symlinks.
         let directory = open_directory(folder, Path::new(name), OFlags::PATH | OFlags::NOFOLLOW)?;
         let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
         fs::set_permissions(path, Permissions::from_mode(0o700))?;
@@ -92,8 +94,7 @@ pub fn remove_at(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     Ok(sys::unlinkat(folder, name, AtFlags::REMOVEDIR)?)
 }
 
-/// Opens a directory relative to another. With [`OFlags::NOFOLLOW`] a symlink in its place is an
-/// error.
+/// Opens a directory relative to another one. With [`OFlags::NOFOLLOW`], a symlink is an error.
 pub fn open_directory(at: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     Ok(sys::openat(at, path, flags, Mode::empty())?)
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_tree_can_be_removed_and_links_out_of_it_are_left_alone() {
+    fn a_sealed_tree_is_removed_and_targets_of_its_symlinks_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let (top, outside) = (dir.path().join("top"), dir.path().join("outside"));
         fs::create_dir_all(top.join("a/b")).unwrap();
@@ -132,7 +133,7 @@ mod tests {
         remove(&top).unwrap();
         remove(&top).unwrap();
         assert!(outside.join("kept").exists() && !top.exists());
-        // A link in the place of the tree is removed, and what it leads to is not.
+        // A symlink in place of the tree is removed, and its target is not.
         std::os::unix::fs::symlink(&outside, &top).unwrap();
         remove(&top).unwrap();
         assert!(outside.join("kept").exists() && top.symlink_metadata().is_err());
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn removes_directories_that_their_owner_may_not_enter() {
+    fn directories_without_permissions_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let top = dir.path().join("top");
         fs::create_dir_all(top.join("a/b")).unwrap();

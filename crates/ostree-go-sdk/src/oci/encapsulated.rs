@@ -50,9 +50,9 @@ pub(crate) fn repository() -> Vec<(Entry, Vec<u8>)> {
     let mut entries: Vec<_> = above
         .chain(subfolders)
         .chain(beside)
-        .map(|name| (directory(TreePath::known(name), 0o755), Vec::new()))
+        .map(|name| (directory(TreePath::from_trusted(name), 0o755), Vec::new()))
         .collect();
-    let config = TreePath::known("sysroot/ostree/repo/config".to_owned());
+    let config = TreePath::from_trusted("sysroot/ostree/repo/config".to_owned());
     entries.push(file(config, CONFIG.into()));
     entries
 }
@@ -124,7 +124,7 @@ fn outside(tree: &TreePath) -> TreePath {
     let inner = tree.as_str().strip_prefix("usr/");
     match inner {
         Some(inner) if inner == "etc" || inner.starts_with("etc/") => {
-            TreePath::known(inner.to_owned())
+            TreePath::from_trusted(inner.to_owned())
         }
         _ => tree.clone(),
     }
@@ -132,7 +132,7 @@ fn outside(tree: &TreePath) -> TreePath {
 
 fn object(checksum: &str, kind: &str) -> TreePath {
     let (fan, rest) = checksum.split_at(2);
-    TreePath::known(format!("{OBJECTS}/{fan}/{rest}.{kind}"))
+    TreePath::from_trusted(format!("{OBJECTS}/{fan}/{rest}.{kind}"))
 }
 
 fn directory(path: TreePath, mode: u32) -> Entry {

@@ -130,7 +130,7 @@ impl OverlayError {
             Self::NoSdk { .. } | Self::NotAnSdk { .. } | Self::NoLabels { .. } => {
                 ErrorKind::InvalidInput
             }
-            Self::Partial { .. } => ErrorKind::Drift,
+            Self::Partial { .. } => ErrorKind::Damaged,
             Self::Arch { .. } => ErrorKind::Mismatch,
             Self::Conflict { .. } | Self::TwoEtc { .. } => ErrorKind::LayerConflict,
             Self::Path { .. } => ErrorKind::UnsafeContent,

@@ -73,7 +73,7 @@ pub(super) fn write(
         let repo = transaction.repo().clone();
         (repo, sdk_repo.clone(), store::writer(transaction))
     };
-    let results = parallel::each(files, state, |(repo, sdk_repo, writer), (path, file)| {
+    let results = parallel::map(files, state, |(repo, sdk_repo, writer), (path, file)| {
         if progress.is_cancelled() {
             return Err(OverlayError::Cancelled);
         }

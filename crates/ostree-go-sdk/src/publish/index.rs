@@ -1,4 +1,5 @@
-//! `index.json` and `index.html`: what the repository has, for programs and for people.
+//! Writes `index.json` and `index.html`, which list the content of the repository for programs and
+//! for people.
 
 use super::{Publish, PublishError, page};
 use crate::arch::Arch;
@@ -9,22 +10,22 @@ use crate::sign;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// The version of `index.json`'s shape. Fields may be added without raising it.
+/// The version of the schema of `index.json`. It stays the same when fields are added.
 const SCHEMA: u32 = 1;
 
-/// What `index.json` holds.
+/// The content of `index.json`.
 #[derive(Debug, Serialize)]
 pub(super) struct Index {
     pub(super) schema: u32,
-    /// Seconds since 1970.
+    /// In seconds since 1970.
     pub(super) published: u64,
     pub(super) releases: Vec<Entry>,
     pub(super) channels: Vec<Entry>,
-    /// Files of public keys, beside the index.
+    /// The names of key files in the same folder.
     pub(super) keys: Vec<String>,
 }
 
-/// A release or a channel.
+/// A release or channel.
 #[derive(Debug, Serialize)]
 pub(super) struct Entry {
     #[serde(rename = "ref")]
@@ -34,13 +35,13 @@ pub(super) struct Entry {
     pub(super) commit: String,
     pub(super) bytes: u64,
     pub(super) files: u64,
-    /// Seconds since 1970.
+    /// In seconds since 1970.
     pub(super) timestamp: u64,
     /// The fingerprints of the keys that signed it.
     pub(super) signed_by: Vec<String>,
 }
 
-/// Writes both files, and copies the public keys beside them.
+/// Writes both files, and copies the public keys to the same folder.
 pub(super) fn write(publish: &Publish, repo: &Repo) -> Result<(), PublishError> {
     let mut index = Index {
         schema: SCHEMA,
@@ -66,7 +67,7 @@ pub(super) fn write(publish: &Publish, repo: &Repo) -> Result<(), PublishError> 
             signed_by: sign::signers(repo, commit.id)?,
         });
     }
-    // The newest first: it is what people come for.
+    // The newest release is first.
     let version = |entry: &Entry| entry.version.parse::<crate::version::GoVersion>().ok();
     index.releases.sort_by(|a, b| {
         version(b)

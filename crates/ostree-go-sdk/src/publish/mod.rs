@@ -1,9 +1,9 @@
-//! Publishing: static deltas, the summary, and a page that says what there is.
+//! Publishing: writes static deltas, the summary, and a page that lists the content.
 //!
-//! Afterwards any static web server can serve the repository's folder. A publish writes, in this
-//! order: deltas that are missing, the page (`index.json`, `index.html`), indexes of deltas, the
-//! summary and its signatures; then it removes superseded deltas. A client that reads in between
-//! finds the old summary, which names nothing that is not there.
+//! Afterwards, any static web server can serve the repository's folder. A publish writes the
+//! missing deltas, the page (`index.json`, `index.html`), the indexes of deltas, and the summary
+//! and its signatures, in this order; then it removes superseded deltas. A client that reads during
+//! a publish finds the old summary, which only refers to existing files.
 
 mod index;
 mod page;
@@ -22,7 +22,7 @@ use crate::sign::{SignError, SigningKey};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// How to publish a repository.
+/// Options of a publish.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Publish {
@@ -63,28 +63,30 @@ impl std::fmt::Debug for Publish {
 }
 
 impl Publish {
-    /// The defaults.
+    /// Creates the default options.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// From how many previous commits of each channel there is a delta to its newest. Default: 2.
+    /// Sets the number of previous commits of each channel from which there is a delta to its
+    /// newest commit. Default: 2.
     #[must_use]
     pub fn history(mut self, commits: usize) -> Self {
         self.history = commits;
         self
     }
 
-    /// How hard to compress new deltas. Those that are there stay. Default: [`DeltaPreset::Fast`].
+    /// Sets the compression of new deltas. Existing deltas are not changed. Default:
+    /// [`DeltaPreset::Fast`].
     #[must_use]
     pub fn delta_preset(mut self, preset: DeltaPreset) -> Self {
         self.preset = preset;
         self
     }
 
-    /// Has libostree make each new delta as well, and keeps the smaller one. That takes the
-    /// minutes that libostree takes. Default: no.
+    /// Also generates each new delta with libostree, which takes minutes, and keeps the smaller
+    /// one. Default: no.
     #[must_use]
     pub fn compare_deltas(mut self, compare: bool) -> Self {
         self.compare_deltas = compare;
@@ -96,26 +98,27 @@ impl Publish {
         sign_with;
     }
 
-    /// Puts the signatures of those keys that are Ed25519's around the deltas too. Clients that
-    /// apply a folder (`ostree static-delta apply-offline`) and this library's pull read such
-    /// deltas; `ostree pull` of libostree, up to 2026.3 at least, fails at them. Default: no, and
-    /// signatures that are there are taken off.
+    /// Also signs the deltas with those keys that are Ed25519 keys. Only clients that apply a
+    /// folder (`ostree static-delta apply-offline`) and this library's pull can read such deltas;
+    /// `ostree pull` of libostree, up to at least 2026.3, fails to read them. Default: no, and
+    /// existing signatures are removed.
     #[must_use]
     pub fn sign_deltas(mut self, sign: bool) -> Self {
         self.sign_deltas = sign;
         self
     }
 
-    /// Files of public keys, which are copied beside the page so that people can fetch them.
-    /// Default: none.
+    /// Sets files of public keys, which are copied to the folder of the page for download. Default:
+    /// none.
     #[must_use]
     pub fn public_keys(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
         self.public_keys = files.into_iter().collect();
         self
     }
 
-    /// How many parts of a delta are made at once, each in up to 250 MB of memory, and 500 MB with
-    /// [`DeltaPreset::Best`]; less where less memory is free. Default: one per core.
+    /// Sets the number of parts of a delta that are generated in parallel. Each needs up to 250 MB
+    /// of memory, or 500 MB with [`DeltaPreset::Best`]; fewer parts are generated in parallel if
+    /// less memory is free. Default: one per core.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
@@ -123,62 +126,64 @@ impl Publish {
     }
 
     setters! {
-        /// The time that the page and new deltas say. Default: [`SystemClock`].
+        /// Sets the clock for the timestamps of the page and of new deltas. Default:
+        /// [`SystemClock`].
         clock;
-        /// Receives progress events. Default: [`NoProgress`].
+        /// Sets the receiver of progress events, which may cancel the operation. Default:
+        /// [`NoProgress`].
         progress;
     }
 
-    /// Looks which deltas are missing and which are superseded. Writes nothing.
+    /// Determines the missing and the superseded deltas. Writes nothing.
     ///
     /// # Errors
-    /// When the repository cannot be read.
+    /// Returns an error if the repository cannot be read.
     pub fn plan<'a>(&'a self, repo: &'a Repo) -> Result<PublishPlan<'a>, PublishError> {
         PublishPlan::new(self, repo)
     }
 }
 
-/// Why publishing failed.
+/// An error of publishing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The repository.
+    /// An error of the repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// Making a static delta.
+    /// A static delta could not be generated.
     #[error(transparent)]
     Delta(#[from] DeltaError),
-    /// Signing the summary.
+    /// The summary could not be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// Deltas are to be signed, and no key is one that can.
+    /// Deltas have to be signed, but there is no Ed25519 key.
     #[error("there is no Ed25519 key to sign the static deltas with")]
     NoDeltaKey,
-    /// A file beside the repository's own cannot be written.
+    /// A file in the repository's folder cannot be written.
     #[error("cannot write {}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// A file of public keys to offer cannot be read.
+    /// A file of public keys cannot be read.
     #[error("cannot read public keys from {}", path.display())]
     Keys {
         /// The file.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// The caller asked for a stop. Deltas that were made stay.
+    /// The operation was cancelled. Deltas that were generated are kept.
     #[error("stopped on request")]
     Cancelled,
 }
 
 impl PublishError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -192,7 +197,7 @@ impl PublishError {
     }
 }
 
-/// What a progress line calls a delta.
+/// Returns the item name of a delta in progress events.
 fn label(name: &DeltaName) -> String {
     let short = |id: crate::id::CommitId| id.to_string()[..12].to_owned();
     match name.from {

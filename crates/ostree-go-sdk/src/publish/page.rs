@@ -1,5 +1,5 @@
-//! The page a person sees who opens the repository's URL: one file, no script needed to read
-//! it, nothing fetched from elsewhere.
+//! The HTML page of a repository: a single file that is readable without scripts and refers to no
+//! other servers.
 
 use super::index::{Entry, Index};
 use crate::arch::Arch;
@@ -24,7 +24,7 @@ tr{border-bottom:1px solid var(--line);display:flex;flex-wrap:wrap;gap:0 .8rem;p
 tr:first-child{display:none}td{border:0;color:var(--text2);padding:0}\
 td:first-child{color:inherit;flex-basis:100%;font-weight:600}}";
 
-/// The whole page.
+/// Returns the page.
 pub(super) fn html(index: &Index) -> String {
     let mut page = String::new();
     let newest = index.releases.first();
@@ -51,13 +51,13 @@ pub(super) fn html(index: &Index) -> String {
     page
 }
 
-/// Commands that work as they are, once the page's own URL is in them.
+/// Writes the commands that install an SDK. They are complete except for the URL of the page.
 fn install(page: &mut String, index: &Index) {
     let Some(entry) = featured(index) else {
-        page.push_str("<p>There is nothing here yet.</p>\n");
+        page.push_str("<p>This repository has no releases yet.</p>\n");
         return;
     };
-    // The folder's own URL is known to the browser alone; without script a word stands for it.
+    // Only the browser knows the URL of the page; without scripts, a placeholder is shown.
     const URL: &str = "<span class=\"url\">THIS-URL</span>";
     let name = escape(&entry.name);
     let short = name.strip_prefix(&format!("go-sdk/{}/", entry.arch));
@@ -67,9 +67,9 @@ fn install(page: &mut String, index: &Index) {
         Some(key) => format!("curl -fO {URL}/{key}\n"),
         None => String::new(),
     };
-    // A key that is not offered here comes from elsewhere.
+    // If no key is published here, users have to obtain it elsewhere.
     let key = key.or_else(|| (!entry.signed_by.is_empty()).then(|| "KEY-FILE".to_owned()));
-    page.push_str("<h2>Get it</h2>\n");
+    page.push_str("<h2>Installation</h2>\n");
     if let Some(key) = &key {
         let _ = write!(
             page,
@@ -84,7 +84,7 @@ fn install(page: &mut String, index: &Index) {
     };
     let _ = write!(
         page,
-        "<p>With the stock <code>ostree</code>:</p>\n\
+        "<p>With <code>ostree</code>:</p>\n\
          <pre id=\"ostree\">{fetch}ostree --repo=go-repo init --mode=bare-user-only\n\
          ostree --repo=go-repo remote add {trust} go {URL}\n\
          ostree --repo=go-repo pull go {name}\n\
@@ -94,8 +94,8 @@ fn install(page: &mut String, index: &Index) {
     );
 }
 
-/// What most people come for: the newest of the channels, `stable` before others, and the
-/// commonest machine's.
+/// Returns the release that most users need: the newest of the channels, with preference for
+/// `stable` and then for the most common architecture.
 fn featured(index: &Index) -> Option<&Entry> {
     let version = |entry: &Entry| entry.version.parse::<GoVersion>().ok();
     let rank = |entry: &&Entry| {
@@ -155,7 +155,7 @@ fn keys(page: &mut String, index: &Index) {
     }
     page.push_str("<h2>Keys</h2>\n");
     if !fingerprints.is_empty() {
-        page.push_str("<p>The signatures are by these keys; compare the fingerprints with what the publisher says elsewhere:</p>\n");
+        page.push_str("<p>The signatures are by these keys; compare the fingerprints with those that the publisher states elsewhere:</p>\n");
     }
     for fingerprint in fingerprints {
         let _ = writeln!(page, "<p><code>{}</code></p>", escape(fingerprint));

@@ -1,4 +1,4 @@
-//! Which deltas there should be, and making them.
+//! The plan of a publish: the required deltas and their generation.
 
 use super::{Publish, PublishError, index, label, summary};
 use crate::catalog::{self, CommitInfo, CommitKind};
@@ -9,7 +9,7 @@ use crate::repo::Repo;
 use crate::sign::SigningKey;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a publish would do.
+/// The planned changes of a publish.
 #[derive(Debug)]
 pub struct PublishPlan<'a> {
     publish: &'a Publish,
@@ -18,45 +18,51 @@ pub struct PublishPlan<'a> {
     superseded: Vec<DeltaName>,
 }
 
-/// A delta that there should be.
+/// A required delta.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedDelta {
-    /// Between which commits.
+    /// The commits of the delta.
     pub name: DeltaName,
-    /// The refs whose commit it gives.
+    /// The refs that point to the commit that it results in.
     pub refs: Vec<RefName>,
-    /// Whether it is there already.
+    /// True if the delta exists.
     pub exists: bool,
 }
 
-/// What a publish has done.
+/// The result of a publish.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Published {
-    /// Every delta there is now.
+    /// All existing deltas.
     pub deltas: Vec<DeltaInfo>,
-    /// The deltas that were made now.
+    /// The deltas that were generated.
     pub made: Vec<DeltaName>,
-    /// What libostree's own took, of those that were [compared](Publish::compare_deltas).
+    /// The comparison with libostree's deltas, for deltas that were
+    /// [compared](Publish::compare_deltas).
     pub compared: Vec<ComparedDelta>,
     /// The deltas that were removed.
     pub removed: Vec<DeltaName>,
-    /// Refs in the summary.
+    /// The number of refs in the summary.
     pub refs: usize,
 }
 
-/// The trees that a delta is between; what its parts depend on.
+/// The trees of a delta, which determine its parts.
 type Trees = (Option<ContentId>, ContentId);
 
-/// The trees that channels have had of late; of a repository without channels, those of all
-/// releases. A delta from nothing to each release that ever was would outgrow the objects.
-fn recent(
+/// Returns the trees in the recent history of channels; in a repository without channels, those of
+/// all releases. Deltas from scratch to all releases that ever existed would be larger than the
+/// objects.
+fn recent_trees(
     publish: &Publish,
     repo: &Repo,
-    listed: &[(RefName, CommitInfo)],
+    commits: &[(RefName, CommitInfo)],
 ) -> Result<BTreeSet<ContentId>, PublishError> {
-    let of = |kind| listed.iter().filter(move |(_, commit)| commit.kind == kind);
+    let of = |kind| {
+        commits
+            .iter()
+            .filter(move |(_, commit)| commit.kind == kind)
+    };
     let mut trees = BTreeSet::new();
     for (_, channel) in of(CommitKind::Channel) {
         let history = catalog::log(repo, channel.id)?;
@@ -71,48 +77,49 @@ fn recent(
 
 impl<'a> PublishPlan<'a> {
     pub(super) fn new(publish: &'a Publish, repo: &'a Repo) -> Result<Self, PublishError> {
-        let can = |key: &SigningKey| matches!(key, SigningKey::Ed25519 { .. });
-        if publish.sign_deltas && !publish.keys.iter().any(can) {
+        let is_ed25519 = |key: &SigningKey| matches!(key, SigningKey::Ed25519 { .. });
+        if publish.sign_deltas && !publish.keys.iter().any(is_ed25519) {
             return Err(PublishError::NoDeltaKey);
         }
-        let listed = catalog::list(repo)?;
-        let recent = recent(publish, repo, &listed)?;
-        let mut wanted: BTreeMap<DeltaName, Vec<RefName>> = BTreeMap::new();
-        for (ref_name, commit) in listed {
-            let mut want = |from| {
+        let commits = catalog::list(repo)?;
+        let recent = recent_trees(publish, repo, &commits)?;
+        let mut required: BTreeMap<DeltaName, Vec<RefName>> = BTreeMap::new();
+        for (ref_name, commit) in commits {
+            let mut require = |from| {
                 let name = DeltaName {
                     from,
                     to: commit.id,
                 };
-                wanted.entry(name).or_default().push(ref_name.clone());
+                required.entry(name).or_default().push(ref_name.clone());
             };
             match commit.kind {
                 CommitKind::Release if !recent.contains(&commit.content) => {}
-                CommitKind::Release => want(None),
+                CommitKind::Release => require(None),
                 CommitKind::Channel => {
-                    want(None);
+                    require(None);
                     let history = catalog::log(repo, commit.id)?;
                     let previous = history.iter().skip(1).take(publish.history);
-                    previous.for_each(|commit| want(Some(commit.id)));
+                    previous.for_each(|commit| require(Some(commit.id)));
                 }
                 CommitKind::Layer | CommitKind::Image | CommitKind::Other => {}
             }
         }
-        let there: BTreeSet<DeltaName> = deltas(repo)?.into_iter().map(|d| d.name).collect();
-        // Deltas to commits that are nobody's newest any more; others' own are left alone.
-        let ours = |id: CommitId| {
+        let existing: BTreeSet<DeltaName> = deltas(repo)?.into_iter().map(|d| d.name).collect();
+        // Deltas to SDK commits that are not required any more are superseded; deltas of other
+        // commits are not changed.
+        let is_sdk = |id: CommitId| {
             CommitInfo::read(repo, id)
                 .is_ok_and(|c| matches!(c.kind, CommitKind::Release | CommitKind::Channel))
         };
-        let superseded = there
+        let superseded = existing
             .iter()
-            .filter(|name| !wanted.contains_key(name) && ours(name.to))
+            .filter(|name| !required.contains_key(name) && is_sdk(name.to))
             .copied()
             .collect();
-        let deltas = wanted
+        let deltas = required
             .into_iter()
             .map(|(name, refs)| PlannedDelta {
-                exists: there.contains(&name),
+                exists: existing.contains(&name),
                 name,
                 refs,
             })
@@ -125,7 +132,7 @@ impl<'a> PublishPlan<'a> {
         })
     }
 
-    /// The deltas there should be, ordered by name.
+    /// Returns the required deltas, sorted by name.
     #[must_use]
     pub fn deltas(&self) -> &[PlannedDelta] {
         &self.deltas
@@ -137,16 +144,16 @@ impl<'a> PublishPlan<'a> {
         &self.superseded
     }
 
-    /// Executes the plan, which is made anew under the repository's lock. At every moment, and after
-    /// a crash at any, `summary.sig` has valid signatures of `summary`. Neither file is touched where
-    /// nothing has changed.
+    /// Executes the plan, which is recomputed while the repository's lock is held. At any time,
+    /// also after a crash, `summary.sig` contains valid signatures of `summary`. Unchanged files
+    /// are not written.
     ///
     /// # Errors
-    /// When the repository cannot be written, or the summary cannot be signed. The old summary is
-    /// then still there; deltas that were made stay and are not made again.
+    /// Returns an error if the repository cannot be written, or the summary cannot be signed. The
+    /// old summary still exists then; deltas that were generated are kept and not generated again.
     pub fn execute(self) -> Result<Published, PublishError> {
         let _lock = self.repo.lock(self.publish.progress.as_ref())?;
-        // What the lock was waited for may have moved refs.
+        // Another process may have moved refs before the lock was acquired.
         let plan = Self::new(self.publish, self.repo)?;
         delta::sweep(plan.repo)?;
         let (made, compared) = plan.make_deltas()?;
@@ -166,7 +173,8 @@ impl<'a> PublishPlan<'a> {
         })
     }
 
-    /// Makes what is missing: one delta per pair of trees, and the others out of that.
+    /// Generates the missing deltas: one delta for each pair of trees, from which the others are
+    /// derived.
     fn make_deltas(&self) -> Result<(Vec<DeltaName>, Vec<ComparedDelta>), PublishError> {
         let mut by_trees: BTreeMap<Trees, Vec<&PlannedDelta>> = BTreeMap::new();
         for planned in &self.deltas {
@@ -195,7 +203,7 @@ impl<'a> PublishPlan<'a> {
         Ok((made, compared))
     }
 
-    /// Gives every delta that there should be the signatures that it should have.
+    /// Adds or removes the signatures of all required deltas.
     fn sign_deltas(&self) -> Result<(), PublishError> {
         let keys: &[SigningKey] = match self.publish.sign_deltas {
             true => &self.publish.keys,
@@ -207,7 +215,7 @@ impl<'a> PublishPlan<'a> {
         Ok(())
     }
 
-    /// Makes deltas one after the other: the cores share the parts of each.
+    /// Generates deltas one after the other, because the parts of each use all cores.
     fn generate_all(&self, names: &[DeltaName]) -> Result<Vec<ComparedDelta>, PublishError> {
         let publish = self.publish;
         let time = publish.clock.now();

@@ -1,21 +1,21 @@
-//! The summary, its signatures and the indexes of static deltas: what a client reads first.
+//! Writes the summary, its signatures and the indexes of static deltas.
 //!
-//! libostree writes a summary in place, removes its signatures and then signs it anew, so that a
-//! reader or a crash in between finds an unsigned summary. Here libostree writes summary and
-//! indexes into a scratch repository that shares objects, refs and deltas with the real one, and
-//! they replace the published files in this order:
+//! libostree replaces the summary, removes its signatures and then signs it again, so that a
+//! reader, or a crash in between, finds an unsigned summary. Here libostree writes summary and
+//! indexes to a scratch repository that shares objects, refs and deltas with the original, and they
+//! replace the published files in this order:
 //!
 //! 1. `summary.sig` with the signatures of the old and of the new summary,
 //! 2. `summary`,
 //! 3. `summary.sig` with the signatures of the new summary alone.
 //!
-//! Step 1 is durable before step 2. Both files of steps 2 and 3 are written and synced before, so
-//! that nothing but two renames is left. In each state one signature is valid, which is enough for
-//! this library and for libostree's Ed25519 signatures. GnuPG, as libostree runs it (`--batch`),
-//! stops at the first bad signature, so that such a client refuses the state between the two
-//! renames. A client that fetched `summary.sig` before step 1 and `summary` after step 2 has an old
-//! signature and a new summary, which two files cannot prevent. In both cases the next try finds a
-//! valid pair.
+//! Step 1 is durable before step 2. The files of steps 2 and 3 are written and synced before step
+//! 2, so that only two renames remain. In each state, one signature is valid, which is sufficient
+//! for this library and for libostree's Ed25519 signatures. GnuPG, as libostree runs it
+//! (`--batch`), stops at the first bad signature, so such a client refuses the state between the
+//! two renames. A client that fetched `summary.sig` before step 1 and `summary` after step 2 has an
+//! old signature and a new summary, which cannot be prevented with two files. In both cases the
+//! next attempt finds a valid pair.
 
 use super::PublishError;
 use crate::delta::DeltaName;
@@ -35,7 +35,7 @@ use tempfile::TempDir;
 
 const SUMMARY: &str = "summary";
 const SIGNATURES: &str = "summary.sig";
-/// Indexes of the deltas to a commit, in folders of two characters (`ostree-core.c`,
+/// Folder of the delta indexes of commits, in subfolders of two characters (`ostree-core.c`,
 /// `_ostree_get_relative_static_delta_index_path`).
 const INDEXES: &str = "delta-indexes";
 const SCRATCH: &str = "ostree-go-summary-";
@@ -44,36 +44,38 @@ const FORMAT: &str = "(a(s(taya{sv}))a{sv})";
 /// `OSTREE_SUMMARY_LAST_MODIFIED`.
 const LAST_MODIFIED: &str = "ostree.summary.last-modified";
 
-/// Publishes the summary, which names all refs and deltas but those in `superseded`. Nothing is
-/// written where it would say and be signed as it was before. Returns how many refs there are. To
-/// be called with the repository's lock held.
+/// Publishes the summary, which contains all refs and all deltas except `superseded`. Nothing is
+/// written if its content and signatures would stay the same. Returns the number of refs. The
+/// repository's lock must be held.
 ///
 /// # Errors
-/// When the repository cannot be written, or a key cannot be used. The old summary is then still
-/// there, and valid.
+/// Returns an error if the repository cannot be written, or a key cannot be used. The old summary
+/// still exists then and is valid.
 pub(super) fn write(
     repo: &Repo,
     keys: &[SigningKey],
     superseded: &[DeltaName],
 ) -> Result<usize, PublishError> {
-    let made = Scratch::new(repo, superseded)?;
+    let scratch = ScratchRepo::new(repo, superseded)?;
     let (path, signatures) = (repo.path().join(SUMMARY), repo.path().join(SIGNATURES));
     let old = read(&path)?;
-    let mut new = read(&made.folder.path().join(SUMMARY))?.unwrap_or_default();
+    let mut new = read(&scratch.folder.path().join(SUMMARY))?.unwrap_or_default();
     let old_signatures = metadata(&read(&signatures)?.unwrap_or_default());
-    let is_same = old.as_ref().is_some_and(|old| says(old) == says(&new));
+    let is_same = old
+        .as_ref()
+        .is_some_and(|old| content_of(old) == content_of(&new));
     if let Some(old) = old.as_ref().filter(|_| is_same) {
         new.clone_from(old);
     }
-    made.install_indexes(repo)?;
+    scratch.install_indexes(repo)?;
     let is_signed = match keys {
         [] => !signatures.exists(),
-        keys => is_same && sign::holds_exactly(&new, &old_signatures, keys)?,
+        keys => is_same && sign::has_exactly_signatures_of(&new, &old_signatures, keys)?,
     };
     if !(is_same && is_signed) {
         replace(repo, (old.as_deref(), &old_signatures), &new, keys)?;
     }
-    made.remove_indexes(repo)?;
+    scratch.remove_indexes(repo)?;
     Ok(repo.refs()?.len())
 }
 
@@ -85,56 +87,57 @@ fn replace(
 ) -> Result<(), PublishError> {
     let (path, signatures) = (repo.path().join(SUMMARY), repo.path().join(SIGNATURES));
     if keys.is_empty() {
-        // Signatures by keys that sign no more would be of another summary.
+        // The old signatures would not be valid for the new summary.
         remove(&signatures)?;
         return put(&path, new);
     }
     let new_signatures = sign::sign_summary(new, keys)?;
     if let Some(old) = old.filter(|old| *old != new) {
-        let both = sign::merged(old, old_signatures, &new_signatures, keys)?;
+        let both = sign::merge_signatures(old, old_signatures, &new_signatures, keys)?;
         put(&signatures, sorted_dict(&both).data())?;
         failpoint::hit("publish.both-signed");
-        let summary = written(&path, new)?;
-        let signed = written(&signatures, sorted_dict(&new_signatures).data())?;
-        summary.show().map_err(failed(&path))?;
+        let summary = write_pending(&path, new)?;
+        let signed = write_pending(&signatures, sorted_dict(&new_signatures).data())?;
+        summary.persist_unsynced().map_err(failed(&path))?;
         failpoint::hit("publish.summary-written");
-        signed.show().map_err(failed(&signatures))?;
+        signed.persist_unsynced().map_err(failed(&signatures))?;
         return atomic::sync_directory(path.parent()).map_err(failed(&path));
     }
     if old.is_none() {
-        // Nobody can verify what is not there; the summary comes with its signatures in place.
+        // There is no old summary that clients could verify; its signatures have to exist before
+        // the new summary.
         put(&signatures, sorted_dict(&new_signatures).data())?;
         return put(&path, new);
     }
     put(&signatures, sorted_dict(&new_signatures).data())
 }
 
-/// A repository in the real one's `tmp` that shares its refs and objects by symlinks.
-struct Scratch {
+/// A repository in the `tmp` of the original, which shares refs and objects by symlinks.
+struct ScratchRepo {
     folder: TempDir,
 }
 
-impl Scratch {
+impl ScratchRepo {
     fn new(repo: &Repo, superseded: &[DeltaName]) -> Result<Self, PublishError> {
         let parent = repo.path().join("tmp");
         let io = |source| PublishError::Write {
             path: parent.clone(),
             source,
         };
-        sweep(&parent).map_err(io)?;
-        index_deltas(repo)?;
+        remove_leftovers(&parent).map_err(io)?;
+        enable_indexed_deltas(repo)?;
         let folder = tempfile::Builder::new()
             .prefix(SCRATCH)
             .tempdir_in(&parent)
             .map_err(io)?;
-        let made = Self { folder };
-        made.fill(repo, superseded).map_err(io)?;
-        let scratch = Repo::open(made.folder.path())?;
-        scratch
+        let scratch = Self { folder };
+        scratch.fill(repo, superseded).map_err(io)?;
+        let repo_in_scratch = Repo::open(scratch.folder.path())?;
+        repo_in_scratch
             .as_ostree()
             .regenerate_summary(None, gio::Cancellable::NONE)
             .map_err(|source| repo.failed("write the summary", source))?;
-        Ok(made)
+        Ok(scratch)
     }
 
     fn fill(&self, repo: &Repo, superseded: &[DeltaName]) -> io::Result<()> {
@@ -145,8 +148,8 @@ impl Scratch {
         fs::copy(real.join("config"), own.join("config"))?;
         fs::create_dir(own.join("tmp"))?;
         let superseded: Vec<PathBuf> = superseded.iter().map(|d| d.path().into()).collect();
-        // libostree takes no symlink for a delta; it reads the superblock alone.
-        for (path, delta) in two_levels(&real, "deltas")? {
+        // libostree ignores symlinks to deltas; it only reads the superblock.
+        for (path, delta) in list_two_levels(&real, "deltas")? {
             let superblock = delta.join("superblock");
             if !superseded.contains(&path) && superblock.exists() {
                 fs::create_dir_all(own.join(&path))?;
@@ -156,7 +159,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Puts indexes that are new or have changed into place.
+    /// Installs new and changed indexes.
     fn install_indexes(&self, repo: &Repo) -> Result<(), PublishError> {
         for (path, from) in self.indexes(self.folder.path())? {
             let to = repo.path().join(path);
@@ -170,7 +173,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Removes indexes of commits to which there is no delta any more.
+    /// Removes indexes of commits without deltas.
     fn remove_indexes(&self, repo: &Repo) -> Result<(), PublishError> {
         for (path, index) in self.indexes(repo.path())? {
             if !self.folder.path().join(path).exists() {
@@ -181,14 +184,17 @@ impl Scratch {
     }
 
     fn indexes(&self, repo: &Path) -> Result<Vec<(PathBuf, PathBuf)>, PublishError> {
-        let mut found = two_levels(repo, INDEXES).map_err(failed(&repo.join(INDEXES)))?;
-        found.retain(|(path, _)| path.extension().is_some_and(|ending| ending == "index"));
+        let mut found = list_two_levels(repo, INDEXES).map_err(failed(&repo.join(INDEXES)))?;
+        found.retain(|(path, _)| {
+            path.extension()
+                .is_some_and(|extension| extension == "index")
+        });
         Ok(found)
     }
 }
 
-/// Records in the configuration, as libostree does, that there are indexes of static deltas.
-fn index_deltas(repo: &Repo) -> Result<(), RepoError> {
+/// Sets the option for indexes of static deltas in the configuration, as libostree does.
+fn enable_indexed_deltas(repo: &Repo) -> Result<(), RepoError> {
     const OPTION: (&str, &str) = ("core", "indexed-deltas");
     let failed = |source| repo.failed("write the configuration", source);
     let ostree = repo.as_ostree();
@@ -202,8 +208,8 @@ fn index_deltas(repo: &Repo) -> Result<(), RepoError> {
     repo.sync()
 }
 
-/// Removes what runs that were killed have left.
-fn sweep(tmp: &Path) -> io::Result<()> {
+/// Removes the scratch repositories of killed processes.
+fn remove_leftovers(tmp: &Path) -> io::Result<()> {
     for entry in fs::read_dir(tmp)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(SCRATCH) {
@@ -213,8 +219,9 @@ fn sweep(tmp: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What is in the folders of a folder, by the path below `top` and the whole path.
-fn two_levels(top: &Path, folder: &str) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+/// Returns the entries of the subfolders of a folder: their paths relative to `top` and their full
+/// paths.
+fn list_two_levels(top: &Path, folder: &str) -> io::Result<Vec<(PathBuf, PathBuf)>> {
     let list = |path: &Path| match fs::read_dir(path) {
         Ok(entries) => entries.collect::<io::Result<Vec<_>>>(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -235,9 +242,9 @@ fn two_levels(top: &Path, folder: &str) -> io::Result<Vec<(PathBuf, PathBuf)>> {
     Ok(found)
 }
 
-/// The contents of a summary without its time, in an order of their own; `None` when it is not
-/// well-formed.
-fn says(summary: &[u8]) -> Option<(glib::Variant, BTreeMap<String, Value>)> {
+/// Returns the content of a summary without its timestamp, in canonical order; `None` if it is
+/// malformed.
+fn content_of(summary: &[u8]) -> Option<(glib::Variant, BTreeMap<String, Value>)> {
     let summary = variant(summary, FORMAT)?;
     let mut more = entries(&summary.child_value(1))?;
     more.remove(LAST_MODIFIED);
@@ -251,7 +258,7 @@ fn says(summary: &[u8]) -> Option<(glib::Variant, BTreeMap<String, Value>)> {
     Some((summary.child_value(0), values.collect()))
 }
 
-/// A value of a dictionary. libostree writes dictionaries in no certain order.
+/// A value of a dictionary. libostree writes dictionaries in arbitrary order.
 #[derive(Debug, PartialEq)]
 enum Value {
     One(glib::Variant),
@@ -269,7 +276,7 @@ fn entries(dict: &glib::Variant) -> Option<Metadata> {
         .collect()
 }
 
-/// The entries of a file of signatures; none when it is not well-formed.
+/// Returns the entries of a signature file; none if it is malformed.
 fn metadata(bytes: &[u8]) -> Metadata {
     let dict = variant(bytes, "a{sv}");
     dict.and_then(|dict| entries(&dict)).unwrap_or_default()
@@ -294,8 +301,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, PublishError> {
     }
 }
 
-/// Writes a file that is to replace the one at `path`, and syncs it.
-fn written<'p>(path: &'p Path, bytes: &[u8]) -> Result<Pending<'p>, PublishError> {
+/// Writes the replacement for the file at `path`, and syncs it.
+fn write_pending<'p>(path: &'p Path, bytes: &[u8]) -> Result<Pending<'p>, PublishError> {
     let write = || {
         let mut pending = Pending::new(path)?;
         pending.file.write_all(bytes)?;

@@ -10,7 +10,7 @@ use crate::http::Body;
 use crate::id::{FileId, Sha256};
 use crate::object::{AnyHeader, DirTree, FileHasher, parse_archived};
 use crate::repo::{Repo, RepoError, Transaction};
-use crate::store::{self, Content, ObjectWriter, Share, StoreError};
+use crate::store::{self, BudgetGuard, Content, ObjectWriter, StoreError};
 use gio::prelude::*;
 use sha2::Digest;
 use std::io::{self, ErrorKind, Read};
@@ -109,7 +109,7 @@ impl<'b> Receiver<'b> {
         }
         bounds.file(size).map_err(Rejected::Unsafe)?;
         // As it is, and compressed again for an archive.
-        let _share = bounds.memory.take(2 * Content::most_in_memory(size));
+        let _share = bounds.memory.take(2 * Content::max_memory(size));
         let inflate = Stoppable {
             input: flate2::read::DeflateDecoder::new(input),
             bounds,
@@ -294,7 +294,7 @@ pub(super) fn file(made: FileObject<'_>) -> (AnyHeader, Content) {
 /// A file that a patch is applied to.
 struct Source<'b> {
     bytes: Vec<u8>,
-    _share: Share<'b>,
+    _share: BudgetGuard<'b>,
 }
 
 impl AsRef<[u8]> for Source<'_> {

@@ -480,7 +480,7 @@ impl<'a> Walk<'a> {
         }
         let (repo, id) = (self.contents.transaction.repo(), key.checksum.to_string());
         // Most of a tree is here after an upgrade's delta; libostree takes several times as long.
-        if key.kind == ObjectKind::File && self.contents.transaction.has_bare(&id) {
+        if key.kind == ObjectKind::File && self.contents.transaction.has_uncompressed_file(&id) {
             return Ok(true);
         }
         repo.as_ostree()

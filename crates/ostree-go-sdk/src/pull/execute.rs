@@ -57,7 +57,7 @@ impl Preflight<'_> {
         if let Err(error) = &fetched
             && matches!(error.kind(), ErrorKind::Network | ErrorKind::Cancelled)
         {
-            transaction.keep();
+            transaction.keep_staged_objects();
         }
         let fetched = fetched?;
         failpoint::hit("pull.fetched");
@@ -96,7 +96,7 @@ impl Preflight<'_> {
             }
         }
         for commit in &torn {
-            self.repo.clear_damage(*commit)?;
+            self.repo.delete_damaged_objects_of(*commit)?;
         }
         self.repo.mark_partial(torn, Partial::Unfinished)?;
         Ok(missing)
@@ -217,7 +217,7 @@ impl Preflight<'_> {
         request.subpaths = &self.pull.subpaths;
         request.verify = self.remote.verification == Verification::Signed;
         for commit in missing {
-            self.repo.remove_damaged(*commit)?;
+            self.repo.delete_damaged_commit(*commit)?;
         }
         let stats = libostree::run(self.pull, self.repo, &request)?;
         Ok(Fetched {
@@ -287,7 +287,7 @@ impl Preflight<'_> {
         }
         let whole = !only_commits && self.pull.subpaths.is_empty();
         if !whole {
-            transaction.leave_partial();
+            transaction.keep_partial_marks();
         }
         transaction.commit()?;
         failpoint::hit("pull.committed");

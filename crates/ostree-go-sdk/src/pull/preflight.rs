@@ -50,7 +50,7 @@ impl Origin {
     fn of(pull: &Pull, repo: &Repo, remote: &Remote) -> Result<Self, PullError> {
         let place = match &pull.place {
             Some(place) => Some(place.clone()),
-            None => remote::place(repo, &remote.name)?,
+            None => remote::image_source(repo, &remote.name)?,
         };
         let Some(place) = place else {
             if let Some(pin) = pull.pins.values().next() {
@@ -461,7 +461,7 @@ fn scratch(repo: &Repo, remote: &Remote, progress: &dyn Progress) -> Result<Scra
     };
     let scratch = Repo::create_temporary(&folder.path().join("repo"), RepoMode::BareUserOnly)?;
     let name = &remote.name;
-    if !remote::is_set_up(repo, name) {
+    if !remote::exists(repo, name) {
         return Ok(Scratch {
             repo: scratch,
             _folder: folder,

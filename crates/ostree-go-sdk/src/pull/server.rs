@@ -385,7 +385,7 @@ pub(super) fn client(pull: &Pull, repo: &Repo, remote: &Remote) -> Result<HttpCl
 
 /// An option of a remote; `None` when it is not set, or there is no such remote.
 fn option(repo: &Repo, remote: &str, key: &str) -> Result<Option<String>, RepoError> {
-    if !remote::is_set_up(repo, remote) {
+    if !remote::exists(repo, remote) {
         return Ok(None);
     }
     let value = repo.as_ostree().remote_option(remote, key, None);

@@ -68,7 +68,7 @@ impl RegistryAuth {
             server: server.to_owned(),
             source,
         };
-        let output = process::ask(&program, Command::new(&program).arg("get"), server);
+        let output = process::run_with_input(&program, Command::new(&program).arg("get"), server);
         let output = output.map_err(failed)?;
         if output.status.success() {
             let answer = serde_json::from_slice::<Answer>(&output.stdout);
@@ -85,7 +85,10 @@ impl RegistryAuth {
         let said = said.into_iter().find(|text| !text.is_empty());
         match said.unwrap_or_else(|| "it said nothing".to_owned()) {
             said if said == UNKNOWN => Ok(None),
-            said => Err(failed(ProcessError::Failed { program, said })),
+            said => Err(failed(ProcessError::Failed {
+                program,
+                stderr: said,
+            })),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where a remote is: a URL, or a place with images.
+//! The address of a remote: a URL, or a source of images.
 
 use super::{NewRemote, RemoteError, get};
 use crate::http::url::Url;
@@ -8,7 +8,8 @@ use crate::registry::ImageReference;
 use crate::repo::{Repo, RepoError};
 use std::path::PathBuf;
 
-/// The URL as it is kept. Images have to be in a registry or a folder, whichever the tag is.
+/// Validates the URL of a new remote. Images must be in a registry or at an absolute path, without
+/// a tag.
 pub(super) fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
     let name = &new.name;
     if !ImageSource::has_image_scheme(&new.url) {
@@ -20,17 +21,18 @@ pub(super) fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
             }),
         };
     }
-    let place = ImageSource::parse(&new.url).map_err(|source| RemoteError::InvalidImageSource {
-        name: name.clone(),
-        source,
-    })?;
-    if place.location.tag().is_some() {
+    let source =
+        ImageSource::parse(&new.url).map_err(|source| RemoteError::InvalidImageSource {
+            name: name.clone(),
+            source,
+        })?;
+    if source.location.tag().is_some() {
         return Err(RemoteError::Tagged {
             name: name.clone(),
-            url: place.to_string(),
+            url: source.to_string(),
         });
     }
-    let is_relative = match &place.location {
+    let is_relative = match &source.location {
         ImageLocation::Layout { path, .. } | ImageLocation::Archive { path, .. } => {
             !path.is_absolute()
         }
@@ -47,15 +49,15 @@ pub(super) fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
     Ok(new.url.clone())
 }
 
-/// A remote's URL without credentials.
-pub(super) fn shown(url: &str) -> String {
+/// Returns a remote's URL without credentials.
+pub(super) fn without_credentials(url: &str) -> String {
     match ImageSource::parse(url) {
-        Ok(place) if ImageSource::has_image_scheme(url) => place.to_string(),
+        Ok(source) if ImageSource::has_image_scheme(url) => source.to_string(),
         _ => Url::parse(url).map_or_else(|error| error.found, |url| url.to_string()),
     }
 }
 
-/// A remote's URL with its credentials.
+/// Returns a remote's URL with its credentials.
 pub(crate) fn full_url(repo: &Repo, name: &str) -> Result<String, RepoError> {
     let url = repo.as_ostree().remote_get_url(name);
     let url = url.map_err(|source| repo.failed(&format!("read remote `{name}`"), source))?;
@@ -71,13 +73,13 @@ pub(crate) fn full_url(repo: &Repo, name: &str) -> Result<String, RepoError> {
     }
 }
 
-/// The file with the credentials of a remote's URL, as they stand in it. Everybody may read a
-/// repository's `config`; only its owner reads this.
+/// Returns the path of the file with the credentials of a remote's URL, in the form in which they
+/// appear in a URL. All users may read a repository's `config`; only the owner can read this file.
 pub(super) fn credentials_path(repo: &Repo, name: &str) -> PathBuf {
     repo.path().join(format!("{name}.credentials"))
 }
 
-/// A URL without credentials, and these.
+/// Splits a URL into the URL without credentials and the credentials.
 pub(super) fn split_credentials(url: &str) -> (String, Option<&str>) {
     let Some((scheme, rest)) = url.split_once("://") else {
         return (url.to_owned(), None);
@@ -92,34 +94,34 @@ pub(super) fn split_credentials(url: &str) -> (String, Option<&str>) {
 
 fn with_credentials(url: &str, credentials: &str) -> String {
     match split_credentials(url) {
-        // What `ostree remote add` has put into the URL itself comes first.
+        // Credentials that `ostree remote add` stored in the URL take precedence.
         (_, Some(_)) => url.to_owned(),
         (_, None) => url.replacen("://", &format!("://{credentials}@"), 1),
     }
 }
 
-/// Where a remote's images are, if it has images.
-pub(crate) fn place(repo: &Repo, name: &str) -> Result<Option<ImageSource>, RemoteError> {
+/// Returns the source of a remote's images; `None` if the remote is not a source of images.
+pub(crate) fn image_source(repo: &Repo, name: &str) -> Result<Option<ImageSource>, RemoteError> {
     let url = full_url(repo, name)?;
     if !ImageSource::has_image_scheme(&url) {
         return Ok(None);
     }
-    let place = ImageSource::parse(&url).map_err(|source| RemoteError::InvalidImageSource {
+    let source = ImageSource::parse(&url).map_err(|source| RemoteError::InvalidImageSource {
         name: name.to_owned(),
         source,
     })?;
-    Ok(Some(place))
+    Ok(Some(source))
 }
 
-/// The repository of a registry that a remote is, if credentials for it are to be found
-/// elsewhere than in its URL.
+/// Returns the repository of a remote in a registry, if its URL does not contain credentials, so
+/// that the caller has to find them elsewhere.
 ///
 /// # Errors
-/// When there is no such remote.
+/// Returns an error if there is no remote with this name.
 pub fn registry(repo: &Repo, name: &str) -> Result<Option<ImageReference>, RemoteError> {
     get(repo, name)?;
-    let place = place(repo, name)?;
-    Ok(place.and_then(|place| place.unknown_registry().cloned()))
+    let source = image_source(repo, name)?;
+    Ok(source.and_then(|source| source.unknown_registry().cloned()))
 }
 
 #[cfg(test)]
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_taken_off_and_put_back() {
+    fn credentials_are_split_off_and_restored() {
         for (whole, bare, credentials) in [
             (
                 "https://me:s@x.example/r",

@@ -1,4 +1,4 @@
-//! Whether commits have every object that they are made of.
+//! Checks that commits have all objects that they consist of.
 
 use super::objects::{Next, Object, ObjectKind, Objects};
 use super::{Partial, Repo, RepoError};
@@ -6,16 +6,16 @@ use crate::id::CommitId;
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-/// Looks for every object of commits. That the commit is there, and not marked as partial, says
-/// little: a process that was killed while it deleted objects may have left it so.
+/// Looks for all objects of commits. It is not sufficient that a commit exists and is not marked as
+/// partial: a process that was killed while it deleted objects may have left it in this state.
 ///
-/// Directories that were found complete are not entered again, for the next commit either. Keep
-/// it for one step of an operation, or for as long as a transaction keeps objects from being
-/// deleted.
+/// Directories that were found to be complete are not visited again, also for other commits. Use an
+/// instance only for one step of an operation, or while a transaction prevents the deletion of
+/// objects.
 #[derive(Debug)]
 pub(crate) struct Completeness<'r> {
     objects: Objects<'r>,
-    /// Directories with all that is below them, and their metadata.
+    /// Directories that are complete with all their contents, and directory metadata.
     complete: RefCell<HashSet<Object>>,
 }
 
@@ -27,14 +27,14 @@ impl<'r> Completeness<'r> {
         })
     }
 
-    /// Whether a commit is there, undamaged, not marked as partial, and every object that it is
-    /// made of is there.
+    /// Returns true if a commit exists, is undamaged and not marked as partial, and all its objects
+    /// exist.
     pub(crate) fn is_complete(&self, id: CommitId) -> Result<bool, RepoError> {
         Ok(self.objects.repo().partial(id)?.is_none() && self.has_all(id)?)
     }
 
-    /// The same, whether the commit is marked or not. Of one that is marked as damaged, every
-    /// object is read.
+    /// Returns true if a commit with the given mark exists, is undamaged, and all its objects
+    /// exist. If it is marked as damaged, all its objects are read and verified.
     pub(super) fn has_all_marked(&self, id: CommitId, mark: Partial) -> Result<bool, RepoError> {
         if !self.has_all(id)? {
             return Ok(false);
@@ -59,14 +59,15 @@ impl<'r> Completeness<'r> {
         }
         let mut found = HashSet::new();
         let walked = self.objects.walk(id, &mut |object| {
-            let once = object.kind != ObjectKind::File;
-            if once && (found.contains(&object) || self.complete.borrow().contains(&object)) {
+            let is_metadata = object.kind != ObjectKind::File;
+            if is_metadata && (found.contains(&object) || self.complete.borrow().contains(&object))
+            {
                 return Ok(Next::Skip);
             }
             if !self.objects.has(object)? {
                 return Ok(Next::Stop);
             }
-            if once {
+            if is_metadata {
                 found.insert(object);
             }
             Ok(Next::Enter)

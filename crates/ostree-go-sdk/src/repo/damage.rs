@@ -8,34 +8,34 @@ use std::collections::HashSet;
 use std::io;
 
 impl Repo {
-    /// Whether a commit is there, undamaged, not marked as partial, and every object that it is
-    /// made of is there. See [`Completeness`] for more than one commit.
+    /// Returns true if a commit exists, is undamaged and not marked as partial, and all its objects
+    /// exist. Use [`Completeness`] to check several commits.
     pub(crate) fn is_complete(&self, id: CommitId) -> Result<bool, RepoError> {
         Completeness::of(self)?.is_complete(id)
     }
 
-    /// Deletes objects that are damaged, by names such as `00ff….file`, so that a pull fetches them
-    /// anew. Commits that need one of them are first marked as damaged, durably. Commit objects
-    /// are left alone: without it nothing would tell that a commit is partial.
+    /// Deletes damaged objects, given by names such as `00ff….file`, so that a pull fetches them
+    /// again. Commits that need one of them are first marked as damaged, durably. Commit objects
+    /// are not deleted: without them there would be no indication that a commit is partial.
     ///
     /// # Errors
-    /// When a commit cannot be marked, or an object not be deleted.
+    /// Returns an error if a commit cannot be marked, or an object cannot be deleted.
     pub(crate) fn delete_damaged<'n>(
         &self,
         names: impl IntoIterator<Item = &'n str>,
     ) -> Result<(), RepoError> {
         let damaged = names.into_iter().filter_map(Object::parse);
         let damaged = damaged.filter(|object| object.kind != ObjectKind::Commit);
-        self.delete_marked(&Objects::of(self)?, &damaged.collect())
+        self.mark_and_delete(&Objects::of(self)?, &damaged.collect())
     }
 
-    /// Deletes the damaged objects of a commit that lacks objects, in the same way, because writers
-    /// keep objects that are there. Reads the directories of the commit, and all of its objects if
-    /// it is marked as damaged.
+    /// Deletes the damaged objects of a commit that lacks objects, in the same way as
+    /// [`Repo::delete_damaged`], because writers do not replace existing objects. Reads the
+    /// directories of the commit, and all its objects if it is marked as damaged.
     ///
     /// # Errors
-    /// When a commit cannot be marked, or an object not be deleted.
-    pub(crate) fn clear_damage(&self, id: CommitId) -> Result<(), RepoError> {
+    /// Returns an error if a commit cannot be marked, or an object cannot be deleted.
+    pub(crate) fn delete_damaged_objects_of(&self, id: CommitId) -> Result<(), RepoError> {
         if !self.has_commit(id)? || self.is_damaged(id)? {
             return Ok(());
         }
@@ -53,15 +53,15 @@ impl Repo {
             damaged.insert(object);
             Ok(Next::Skip)
         })?;
-        self.delete_marked(&objects, &damaged)
+        self.mark_and_delete(&objects, &damaged)
     }
 
-    /// Removes the marks of commits that are marked as damaged and are whole now: an object that
-    /// several commits share may have been fetched again for one of them. Reads every object of
-    /// such commits.
+    /// Removes the marks of commits that are marked as damaged and are complete now: an object that
+    /// several commits share may have been fetched again for one of them. Reads all objects of
+    /// these commits.
     ///
     /// # Errors
-    /// When an object cannot be read, or a mark cannot be removed.
+    /// Returns an error if an object cannot be read, or a mark cannot be removed.
     pub(crate) fn unmark_repaired(&self) -> Result<(), RepoError> {
         let complete = Completeness::of(self)?;
         let mut repaired = Vec::new();
@@ -75,8 +75,8 @@ impl Repo {
         self.unmark_partial(repaired)
     }
 
-    /// Marks the commits that need one of the objects, and deletes these.
-    fn delete_marked(
+    /// Marks the commits that need one of the objects, and deletes the objects.
+    fn mark_and_delete(
         &self,
         objects: &Objects<'_>,
         damaged: &HashSet<Object>,
@@ -97,33 +97,33 @@ impl Repo {
             .try_for_each(|object| objects.delete(*object))
     }
 
-    /// Removes the object of a commit that is there and damaged: whoever writes objects leaves
-    /// those that are there.
-    pub(crate) fn remove_damaged(&self, id: CommitId) -> Result<(), RepoError> {
+    /// Deletes the commit object of an existing commit if it is damaged, because writers do not
+    /// replace existing objects.
+    pub(crate) fn delete_damaged_commit(&self, id: CommitId) -> Result<(), RepoError> {
         if !self.has_commit(id)? || !self.is_damaged(id)? {
             return Ok(());
         }
         self.mark_partial([id], Partial::Damaged)?;
-        // libostree's own call would take the signatures away as well.
+        // The function of libostree would also delete the signatures.
         Objects::of(self)?.delete(Object::commit(id))
     }
 
-    /// Returns whether the object of a commit that is there is not well-formed, or has another
+    /// Returns true if the commit object of an existing commit is malformed or does not match its
     /// checksum.
     pub(super) fn is_damaged(&self, id: CommitId) -> Result<bool, RepoError> {
         let kind = ostree::ObjectType::Commit;
-        let bytes = self.examine(kind, &id.to_string(), || self.commit_bytes(id))?;
+        let bytes = self.check_object(kind, &id.to_string(), || self.commit_bytes(id))?;
         Ok(bytes.map_or(true, |bytes| {
             Sha256(sha2::Sha256::digest(&bytes).into()).to_string() != id.to_string()
         }))
     }
 
-    /// Runs a check of an object and tells damage from a system that fails: libostree's errors have
-    /// the same code for both. The inner error is what the check says of the object.
+    /// Runs a check of an object and distinguishes damage from a failure of the system, for which
+    /// libostree returns the same error code. The inner error is the result of the check.
     ///
     /// # Errors
-    /// When the object's file is there and the system cannot read it.
-    pub(crate) fn examine<T>(
+    /// Returns an error if the object's file exists and the system cannot read it.
+    pub(crate) fn check_object<T>(
         &self,
         kind: ostree::ObjectType,
         id: &str,
@@ -140,7 +140,7 @@ impl Repo {
             path.set_extension("filez");
         }
         let read = match path.symlink_metadata() {
-            // `bare` repositories have symlinks as symlinks.
+            // `bare` repositories store symlinks as symlinks.
             Ok(found) if found.is_file() => std::fs::File::open(&path)
                 .and_then(|mut file| io::copy(&mut file, &mut io::sink()).map(drop)),
             found => found.map(drop),
@@ -152,13 +152,13 @@ impl Repo {
                 path,
                 source,
             }),
-            // What failed may have passed.
+            // The failure may have been temporary.
             Ok(()) => Ok(check()),
         }
     }
 }
 
-/// Whether a commit needs one of the objects, as far as its directories can be read.
+/// Returns true if a commit needs one of the objects, as far as its directories can be read.
 fn needs(objects: &Objects<'_>, commit: CommitId, damaged: &HashSet<Object>) -> bool {
     let mut seen = HashSet::new();
     let walked = objects.walk(commit, &mut |object| {
@@ -169,6 +169,6 @@ fn needs(objects: &Objects<'_>, commit: CommitId, damaged: &HashSet<Object>) -> 
             true => Next::Enter,
         })
     });
-    // One that cannot be read to its end is damaged, too.
+    // A commit that cannot be walked completely is damaged too.
     !matches!(walked, Ok(true))
 }

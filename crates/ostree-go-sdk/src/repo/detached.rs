@@ -1,5 +1,5 @@
-//! Detached metadata of commits: signatures, and where an SDK came from. A file beside the commit
-//! object, `objects/XX/YY….commitmeta` (`_ostree_loose_path` and
+//! Detached metadata of commits: signatures, and the provenance of an SDK. It is a file beside the
+//! commit object, `objects/XX/YY….commitmeta` (`_ostree_loose_path` and
 //! `OSTREE_OBJECT_TYPE_COMMIT_META` of libostree).
 
 use super::{Repo, RepoError};
@@ -10,9 +10,9 @@ use std::fs::File;
 use std::io;
 
 impl Repo {
-    /// Returns a commit's detached metadata, if it has any. A file that is not well-formed, as a
-    /// power cut can leave one, counts as absent: it has no signature that could be valid, and
-    /// the next operation that describes or signs the commit replaces it.
+    /// Returns a commit's detached metadata, if it has any. A malformed file, which a power failure
+    /// may leave, counts as absent: it cannot contain a valid signature, and the next operation
+    /// that describes or signs the commit replaces it.
     pub(crate) fn detached_variant(
         &self,
         id: CommitId,
@@ -21,15 +21,15 @@ impl Repo {
             .inner
             .read_commit_detached_metadata(&id.to_string(), gio::Cancellable::NONE)
             .map_err(|source| self.failed(&format!("read the metadata of {id}"), source))?;
-        // libostree marks the variant as well-formed without checking it, and reading another
-        // one aborts the process.
+        // libostree marks the variant as well-formed without checking it, and reading a malformed
+        // variant that is marked so aborts the process.
         let checked = trusted.map(|trusted| {
             glib::Variant::from_bytes_with_type(&trusted.data_as_bytes(), trusted.type_())
         });
         Ok(checked.filter(glib::Variant::is_normal_form))
     }
 
-    /// Returns a commit's detached metadata by key; empty when it has none.
+    /// Returns a commit's detached metadata by key; empty if it has none.
     pub(crate) fn detached(
         &self,
         id: CommitId,
@@ -43,8 +43,8 @@ impl Repo {
             .collect())
     }
 
-    /// Replaces a commit's detached metadata: durably when this returns, or within a transaction,
-    /// when that is committed.
+    /// Replaces a commit's detached metadata. The change is durable when this returns, or within a
+    /// transaction, when the transaction is committed.
     pub(crate) fn write_detached(
         &self,
         id: CommitId,
@@ -56,10 +56,10 @@ impl Repo {
         self.sync_detached(id)
     }
 
-    /// Makes a file of detached metadata durable. Within a transaction there may be none yet: what
-    /// the transaction has written is synced when it is committed.
+    /// Makes the file of detached metadata durable. Within a transaction the file may not exist
+    /// yet: files that a transaction writes are synced when it is committed.
     fn sync_detached(&self, id: CommitId) -> Result<(), RepoError> {
-        if !self.syncs() {
+        if !self.is_sync_enabled() {
             return Ok(());
         }
         let checksum = id.to_string();

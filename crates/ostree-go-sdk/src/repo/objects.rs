@@ -1,4 +1,4 @@
-//! Loose objects: their files below `objects/`, and which of them a commit needs.
+//! Loose objects: their files below `objects/`, and the objects that a commit needs.
 
 use super::{Repo, RepoError};
 use crate::id::{CommitId, DirMetaId, DirTreeId, FileId, Sha256};
@@ -12,7 +12,7 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum ObjectKind {
     File,
-    /// A symlink by the checksum of a file's content to the file's object.
+    /// A symlink to the object of a file, named by the checksum of the file's content.
     PayloadLink,
     DirTree,
     DirMeta,
@@ -20,7 +20,7 @@ pub(super) enum ObjectKind {
 }
 
 impl ObjectKind {
-    /// Every type, the parts before what is made of them: the order of deletion.
+    /// All types, in the order of deletion: objects come after the objects that they refer to.
     pub(super) const ALL: [Self; 5] = [
         Self::File,
         Self::PayloadLink,
@@ -29,8 +29,8 @@ impl ObjectKind {
         Self::Commit,
     ];
 
-    /// The ending of the object's file. Source: `_ostree_loose_path`.
-    const fn ending(self, mode: ostree::RepoMode) -> &'static str {
+    /// Returns the file name extension of an object. Source: `_ostree_loose_path`.
+    const fn extension(self, mode: ostree::RepoMode) -> &'static str {
         match (self, mode) {
             (Self::File, ostree::RepoMode::Archive) => "filez",
             (Self::File, _) => "file",
@@ -52,7 +52,7 @@ impl ObjectKind {
     }
 }
 
-/// An object: its type and checksum.
+/// The type and checksum of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Object {
     pub(super) kind: ObjectKind,
@@ -81,31 +81,32 @@ impl Object {
         Self { kind, checksum }
     }
 
-    /// Reads `00ff….dirtree`, where a file's ending is `file` whatever the repository's mode.
+    /// Parses a name such as `00ff….dirtree`. The extension of a file object is `file` in every
+    /// mode of the repository.
     pub(super) fn parse(name: &str) -> Option<Self> {
-        let (checksum, ending) = name.split_once('.')?;
+        let (checksum, extension) = name.split_once('.')?;
         let bare = ostree::RepoMode::Bare;
         let mut kinds = ObjectKind::ALL.into_iter();
         Some(Self {
-            kind: kinds.find(|kind| kind.ending(bare) == ending)?,
+            kind: kinds.find(|kind| kind.extension(bare) == extension)?,
             checksum: checksum.parse().ok()?,
         })
     }
 
-    /// The object's file, below `objects/`.
+    /// Returns the path of the object's file, relative to `objects/`.
     pub(super) fn loose_path(self, mode: ostree::RepoMode) -> String {
         let checksum = self.checksum.to_string();
         let (folder, name) = checksum.split_at(2);
-        format!("{folder}/{name}.{}", self.kind.ending(mode))
+        format!("{folder}/{name}.{}", self.kind.extension(mode))
     }
 }
 
-/// What a walk over a commit's objects is to do next.
+/// The next step of a walk over a commit's objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Go on, and down if the object is a directory.
+    /// Continue, and enter the object if it is a directory.
     Enter,
-    /// Go on, and not down.
+    /// Continue without entering the object.
     Skip,
     /// End the walk.
     Stop,
@@ -116,7 +117,7 @@ pub(super) enum Next {
 pub(super) struct Objects<'r> {
     repo: &'r Repo,
     folder: OwnedFd,
-    /// Whether objects may be in another repository (`core.parent`).
+    /// True if objects may be in another repository (`core.parent`).
     has_parent: bool,
 }
 
@@ -136,8 +137,8 @@ impl<'r> Objects<'r> {
         self.repo
     }
 
-    /// Bytes of the object's file; `None` when it is not in this repository. What is staged in a
-    /// transaction is not.
+    /// Returns the size of the object's file in bytes; `None` if it is not in this repository.
+    /// Objects that are staged in a transaction are not in the repository.
     pub(super) fn size(&self, object: Object) -> Result<Option<u64>, RepoError> {
         let path = object.loose_path(self.repo.inner.mode());
         match rustix::fs::statat(&self.folder, &path, AtFlags::SYMLINK_NOFOLLOW) {
@@ -150,7 +151,7 @@ impl<'r> Objects<'r> {
         }
     }
 
-    /// Whether the object is in this repository, or its parent.
+    /// Returns true if the object is in this repository or its parent.
     pub(super) fn has(&self, object: Object) -> Result<bool, RepoError> {
         if self.size(object)?.is_some() {
             return Ok(true);
@@ -167,14 +168,14 @@ impl<'r> Objects<'r> {
         has.map_err(|e| self.repo.failed(&format!("look for object {checksum}"), e))
     }
 
-    /// Whether the object's content has its checksum. Reads all of it.
+    /// Returns true if the object's content matches its checksum. Reads all of it.
     pub(super) fn is_intact(&self, object: Object) -> bool {
         let (kind, checksum) = (object.kind.to_ostree(), object.checksum.to_string());
         let none = gio::Cancellable::NONE;
         self.repo.inner.fsck_object(kind, &checksum, none).is_ok()
     }
 
-    /// Deletes the file of an object. That it is not there is no error.
+    /// Deletes the file of an object. It is not an error if the file does not exist.
     pub(super) fn delete(&self, object: Object) -> Result<(), RepoError> {
         let path = object.loose_path(self.repo.inner.mode());
         match rustix::fs::unlinkat(&self.folder, &path, AtFlags::empty()) {
@@ -186,18 +187,18 @@ impl<'r> Objects<'r> {
         }
     }
 
-    /// Every object in this repository, in no order.
+    /// Returns all objects in this repository, in arbitrary order.
     pub(super) fn list(&self) -> Result<Vec<Object>, RepoError> {
         let mode = self.repo.inner.mode();
         let top = self.repo.path.join("objects");
         let mut objects = Vec::new();
         for (folder, path) in folders(&top)? {
             for name in names(&path)? {
-                let Some((rest, ending)) = name.split_once('.') else {
+                let Some((rest, extension)) = name.split_once('.') else {
                     continue;
                 };
                 let mut kinds = ObjectKind::ALL.into_iter();
-                if let Some(kind) = kinds.find(|kind| kind.ending(mode) == ending)
+                if let Some(kind) = kinds.find(|kind| kind.extension(mode) == extension)
                     && let Ok(checksum) = format!("{folder}{rest}").parse()
                 {
                     objects.push(Object { kind, checksum });
@@ -207,12 +208,12 @@ impl<'r> Objects<'r> {
         Ok(objects)
     }
 
-    /// Calls `visit` for all that a commit is made of, but for the commit itself. A directory
-    /// that is not there cannot be entered; what it would lead to is left out. Returns whether
-    /// the walk came to its end.
+    /// Calls `visit` for all objects that a commit consists of, except the commit itself. A missing
+    /// directory cannot be entered, so the objects below it are left out. Returns true unless
+    /// `visit` ended the walk.
     ///
     /// # Errors
-    /// When an object that is there cannot be read, or is not well-formed.
+    /// Returns an error if an existing object cannot be read or is malformed, or if `visit` fails.
     pub(super) fn walk(
         &self,
         commit: CommitId,
@@ -241,7 +242,8 @@ impl<'r> Objects<'r> {
     }
 }
 
-/// The folders of objects by the first byte of their checksums: their names and paths.
+/// Returns the names and paths of the folders of objects, which are named by the first byte of the
+/// checksums.
 pub(super) fn folders(top: &Path) -> Result<Vec<(String, std::path::PathBuf)>, RepoError> {
     let two_digits = |name: &String| name.len() == 2 && u8::from_str_radix(name, 16).is_ok();
     let folders = names(top)?.into_iter().filter(two_digits);
@@ -253,7 +255,7 @@ pub(super) fn folders(top: &Path) -> Result<Vec<(String, std::path::PathBuf)>, R
         .collect())
 }
 
-/// The names in a folder that are UTF-8, as those of objects are.
+/// Returns the names in a folder that are valid UTF-8; names of objects always are.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, RepoError> {
     let read = || -> std::io::Result<Vec<String>> {
         let mut names = Vec::new();

@@ -1,10 +1,10 @@
 //! Marks of partial commits: `state/ID.commitpartial`.
 //!
-//! libostree has them for commits that are being pulled, and for those that `ostree fsck` has
-//! found damaged. Here they also tell that a commit is being moved into place or deleted: the
-//! mark is durable before the first object appears or disappears, and is removed when the last
-//! one has. A process that is killed, or a power cut, thus leaves no commit that looks complete
-//! and is not.
+//! libostree marks commits that are being pulled, and commits that `ostree fsck` found to be
+//! damaged. Here a mark also means that a commit is being moved into place or deleted: the mark is
+//! durable before the first object appears or disappears, and is removed after the last one.
+//! Therefore a killed process or a power failure never leaves an incomplete commit that looks
+//! complete.
 
 use super::{Repo, RepoError};
 use crate::ffi;
@@ -14,20 +14,20 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-/// The ending of a mark's name. Source: `_ostree_get_commitpartial_path`.
-const ENDING: &str = ".commitpartial";
+/// The extension of a mark's file name. Source: `_ostree_get_commitpartial_path`.
+const EXTENSION: &str = ".commitpartial";
 
-/// Why a commit is marked as partial.
+/// The reason why a commit is marked as partial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Partial {
-    /// Its objects are being written or deleted, or were never all fetched.
+    /// The objects of the commit are being written or deleted, or some were never fetched.
     Unfinished,
-    /// An object of it was found damaged.
+    /// An object of the commit was found to be damaged.
     Damaged,
 }
 
 impl Repo {
-    /// Marks commits as partial, durably. A commit that is marked already keeps its mark.
+    /// Marks commits as partial, durably. An existing mark is not changed.
     pub(crate) fn mark_partial(
         &self,
         commits: impl IntoIterator<Item = CommitId>,
@@ -41,7 +41,7 @@ impl Repo {
         let mut marked = false;
         for id in commits {
             if !marked {
-                // Repositories by old versions of libostree have no such folder.
+                // Repositories of old versions of libostree do not have this folder.
                 fs::create_dir_all(self.state()).map_err(|e| self.state_failed(e))?;
             }
             ffi::mark_commit_partial(&self.inner, &id.to_string(), true, state)
@@ -79,7 +79,7 @@ impl Repo {
         }
     }
 
-    /// The reason why a commit is marked as partial; `None` when it is not.
+    /// Returns the reason why a commit is marked as partial; `None` if it is not marked.
     pub(crate) fn partial(&self, id: CommitId) -> Result<Option<Partial>, RepoError> {
         match fs::read(self.mark(id)) {
             // Source: `ostree_repo_mark_commit_partial_reason`.
@@ -94,7 +94,7 @@ impl Repo {
         }
     }
 
-    /// Every commit that is marked as partial, be it there or not.
+    /// Returns all commits that are marked as partial, whether they exist or not.
     pub(super) fn marked_partial(&self) -> Result<Vec<CommitId>, RepoError> {
         let entries = match fs::read_dir(self.state()) {
             Ok(entries) => entries,
@@ -105,7 +105,7 @@ impl Repo {
         for entry in entries {
             let name = entry.map_err(|e| self.state_failed(e))?.file_name();
             let name = name.to_string_lossy();
-            if let Some(id) = name.strip_suffix(ENDING) {
+            if let Some(id) = name.strip_suffix(EXTENSION) {
                 marked.extend(id.parse::<CommitId>());
             }
         }
@@ -113,10 +113,10 @@ impl Repo {
     }
 
     fn mark(&self, id: CommitId) -> PathBuf {
-        self.state().join(format!("{id}{ENDING}"))
+        self.state().join(format!("{id}{EXTENSION}"))
     }
 
-    /// The folder of what is neither an object nor a ref.
+    /// Returns the folder `state/`.
     pub(super) fn state(&self) -> PathBuf {
         self.path.join("state")
     }
@@ -129,19 +129,19 @@ impl Repo {
         }
     }
 
-    /// Makes what was created and removed in `state/` durable.
+    /// Makes the entries of `state/` durable.
     pub(super) fn sync_state(&self) -> Result<(), RepoError> {
-        if !self.syncs() {
+        if !self.is_sync_enabled() {
             return Ok(());
         }
         atomic::sync_directory(Some(&self.state())).map_err(|e| self.state_failed(e))
     }
 
-    /// Makes everything durable that was written to the repository's file system, by this process
-    /// or by another, unless `core.fsync` is off. For changes that touch several files and are
-    /// rare, such as the configuration of a remote.
+    /// Makes all writes to the repository's file system durable, of this process and of others,
+    /// unless `core.fsync` is off. Intended for rare changes to several files, such as the
+    /// configuration of a remote.
     pub(crate) fn sync(&self) -> Result<(), RepoError> {
-        if !self.syncs() {
+        if !self.is_sync_enabled() {
             return Ok(());
         }
         fs::File::open(&self.path)
@@ -153,9 +153,9 @@ impl Repo {
             })
     }
 
-    /// Returns whether the repository wants what is written to be synced: `core.fsync`, and not a
-    /// temporary repository.
-    pub(super) fn syncs(&self) -> bool {
+    /// Returns true if writes have to be synced: `core.fsync` is on, and the repository is not
+    /// temporary.
+    pub(super) fn is_sync_enabled(&self) -> bool {
         if self.inner.is_disable_fsync() {
             return false;
         }

@@ -1,4 +1,4 @@
-//! Deleting the objects that no ref reaches.
+//! Deletes the objects that are not reachable from a ref.
 
 use super::objects::{Next, Object, ObjectKind, Objects};
 use super::{Partial, Repo, RepoError};
@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Holds libostree's own lock on a repository's objects until it is dropped.
+/// A guard that holds libostree's lock on a repository's objects until it is dropped.
 #[derive(Debug)]
 pub(crate) struct ObjectsLock<'r> {
     repo: &'r Repo,
@@ -19,28 +19,28 @@ pub(crate) struct ObjectsLock<'r> {
 
 impl Drop for ObjectsLock<'_> {
     fn drop(&mut self) {
-        // The kernel releases it at the latest when the process ends.
+        // If this fails, the kernel releases the lock when the process ends.
         let _ = ffi::lock_pop(&self.repo.inner, self.kind);
     }
 }
 
-/// What a prune has deleted.
+/// The number and size of deleted objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Deleted {
     pub(crate) objects: u64,
-    /// Bytes of their files.
+    /// The size of their files in bytes.
     pub(crate) bytes: u64,
 }
 
 impl Repo {
-    /// Keeps other processes from deleting objects.
-    pub(super) fn keep_objects(&self) -> Result<ObjectsLock<'_>, RepoError> {
+    /// Prevents other processes from deleting objects.
+    pub(super) fn lock_objects_shared(&self) -> Result<ObjectsLock<'_>, RepoError> {
         self.lock_objects(LockType::Shared)
     }
 
-    /// Waits until no transaction is open, for as long as the repository's
-    /// `core.lock-timeout-secs` says, and keeps others from beginning one.
-    pub(crate) fn lock_out_writers(&self) -> Result<ObjectsLock<'_>, RepoError> {
+    /// Waits until no transaction is open, at most for the repository's `core.lock-timeout-secs`,
+    /// and prevents other processes from beginning one.
+    pub(crate) fn lock_objects_exclusive(&self) -> Result<ObjectsLock<'_>, RepoError> {
         self.lock_objects(LockType::Exclusive)
     }
 
@@ -49,41 +49,42 @@ impl Repo {
         Ok(ObjectsLock { repo: self, kind })
     }
 
-    /// Deletes every object that no ref reaches: of each ref, the commit and `depth` commits
-    /// before it stay. Numbers are those of `ostree prune --refs-only`.
+    /// Deletes all objects that are not reachable from a ref. For each ref, its commit and the
+    /// `depth` commits before it are kept. The returned numbers are those of `ostree prune
+    /// --refs-only`.
     ///
-    /// Commits are marked as partial, durably, before an object of theirs is deleted. They go
-    /// after all that they are made of, and their marks last. Whenever this ends early, the
-    /// commits that are left are complete or marked.
+    /// Commits are marked as partial, durably, before one of their objects is deleted. They are
+    /// deleted after all objects that they consist of, and their marks are removed last. If this is
+    /// interrupted at any point, the remaining commits are complete or marked.
     ///
     /// # Errors
-    /// When a transaction stays open, or an object cannot be read or deleted. Nothing is deleted
-    /// when a commit or directory that a ref reaches is not well-formed.
+    /// Returns an error if a transaction stays open, or an object cannot be read or deleted.
+    /// Nothing is deleted if a commit or directory that is reachable from a ref is malformed.
     pub(crate) fn prune_objects(&self, depth: usize) -> Result<Deleted, RepoError> {
-        let _lock = self.lock_out_writers()?;
+        let _lock = self.lock_objects_exclusive()?;
         let objects = Objects::of(self)?;
         let reachable = reachable(&objects, depth)?;
         let all = objects.list()?;
-        let mut doomed = Vec::new();
+        let mut unreachable = Vec::new();
         for object in all {
             if !reachable.contains(&object) && !self.links_to(object, &reachable)? {
-                doomed.push(object);
+                unreachable.push(object);
             }
         }
-        doomed.sort_unstable();
+        unreachable.sort_unstable();
         let mut deleted = Deleted::default();
-        for object in &doomed {
+        for object in &unreachable {
             deleted.objects += 1;
             deleted.bytes += objects.size(*object)?.unwrap_or(0);
         }
-        self.delete(&objects, &doomed)?;
+        self.delete(&objects, &unreachable)?;
         Ok(deleted)
     }
 
-    /// Deletes objects in the order of their kinds.
-    fn delete(&self, objects: &Objects<'_>, doomed: &[Object]) -> Result<(), RepoError> {
-        let first_commit = doomed.partition_point(|object| object.kind != ObjectKind::Commit);
-        let (parts, commits) = doomed.split_at(first_commit);
+    /// Deletes objects in the order of [`ObjectKind::ALL`].
+    fn delete(&self, objects: &Objects<'_>, unreachable: &[Object]) -> Result<(), RepoError> {
+        let first_commit = unreachable.partition_point(|object| object.kind != ObjectKind::Commit);
+        let (parts, commits) = unreachable.split_at(first_commit);
         let ids = || commits.iter().map(|commit| CommitId::from(commit.checksum));
         self.mark_partial(ids(), Partial::Unfinished)?;
         failpoint::hit("prune.marked");
@@ -92,17 +93,18 @@ impl Repo {
             failpoint::hit("prune.object-deleted");
         }
         for id in ids() {
-            // Takes the signatures too, and leaves a tombstone where the repository wants one.
+            // This also deletes the signatures, and writes a tombstone if the repository is
+            // configured to.
             let kind = ostree::ObjectType::Commit;
             self.inner
                 .delete_object(kind, &id.to_string(), gio::Cancellable::NONE)
                 .map_err(|source| self.failed(&format!("delete commit {id}"), source))?;
             failpoint::hit("prune.commit-deleted");
         }
-        self.sync_folders(doomed)?;
+        self.sync_folders(unreachable)?;
         failpoint::hit("prune.synced");
-        // No transaction is open: a mark without a commit is that of one that was just deleted,
-        // or what a killed process has left.
+        // No transaction is open, so a mark without a commit belongs to a commit that was just
+        // deleted, or was left by a killed process.
         let mut stale = Vec::new();
         for id in self.marked_partial()? {
             if !objects.has(Object::commit(id))? {
@@ -112,9 +114,9 @@ impl Repo {
         self.unmark_partial(stale)
     }
 
-    /// Makes the names in the folders of objects durable.
+    /// Makes the directory entries of objects durable.
     fn sync_folders(&self, objects: &[Object]) -> Result<(), RepoError> {
-        if !self.syncs() {
+        if !self.is_sync_enabled() {
             return Ok(());
         }
         let folders: BTreeSet<u8> = objects.iter().map(|object| object.checksum.0[0]).collect();
@@ -129,7 +131,7 @@ impl Repo {
         Ok(())
     }
 
-    /// Whether an object is a link to one of `reachable`.
+    /// Returns true if an object is a payload link to one of the `reachable` objects.
     fn links_to(&self, object: Object, reachable: &HashSet<Object>) -> Result<bool, RepoError> {
         if object.kind != ObjectKind::PayloadLink {
             return Ok(false);
@@ -156,8 +158,9 @@ impl Repo {
         Ok(checksum.is_some_and(|id| reachable.contains(&Object::file(id.into()))))
     }
 
-    /// Every commit that a ref names, remotes' and mirrored collections' included.
-    fn heads(&self) -> Result<BTreeSet<CommitId>, RepoError> {
+    /// Returns all commits that refs point to, including the refs of remotes and of mirrored
+    /// collections.
+    fn ref_targets(&self) -> Result<BTreeSet<CommitId>, RepoError> {
         let flags = ostree::RepoListRefsExtFlags::NONE;
         let refs = self
             .inner
@@ -165,9 +168,9 @@ impl Repo {
         let refs = refs.map_err(|source| self.failed("list refs", source))?;
         let mut commits = BTreeSet::new();
         for (name, commit) in refs {
-            commits.insert(self.head(&name, &commit)?);
+            commits.insert(self.parse_ref_target(&name, &commit)?);
         }
-        // libostree lists these by a call that has no binding.
+        // The function of libostree that lists these has no Rust binding.
         let mirrors = self.path.join("refs/mirrors");
         for path in files(&mirrors).map_err(|source| RepoError::Io {
             action: "read",
@@ -180,13 +183,14 @@ impl Repo {
                 path: path.clone(),
                 source,
             })?;
-            commits.insert(self.head(&path.to_string_lossy(), commit.trim())?);
+            commits.insert(self.parse_ref_target(&path.to_string_lossy(), commit.trim())?);
         }
         Ok(commits)
     }
 
-    /// Without knowing all that refs name, nothing may be deleted.
-    fn head(&self, name: &str, commit: &str) -> Result<CommitId, RepoError> {
+    /// Parses the checksum in a ref. An invalid ref is an error, because nothing may be deleted
+    /// unless all commits that refs point to are known.
+    fn parse_ref_target(&self, name: &str, commit: &str) -> Result<CommitId, RepoError> {
         commit.parse().map_err(|invalid| {
             let invalid: InvalidChecksum = invalid;
             let invalid = glib::Error::new(gio::IOErrorEnum::InvalidData, &invalid.to_string());
@@ -195,7 +199,7 @@ impl Repo {
     }
 }
 
-/// Every file below a folder, which need not be there.
+/// Returns all files below a folder, which may be missing.
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -215,12 +219,12 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Every object that a ref reaches.
+/// Returns all objects that are reachable from a ref.
 fn reachable(objects: &Objects<'_>, depth: usize) -> Result<HashSet<Object>, RepoError> {
     let repo = objects.repo();
     let mut reached = HashSet::new();
-    for head in repo.heads()? {
-        let mut next = Some(head);
+    for target in repo.ref_targets()? {
+        let mut next = Some(target);
         let mut left = depth;
         while let Some(id) = next
             && objects.has(Object::commit(id))?

@@ -1,8 +1,8 @@
-//! Moving refs: in order, all or none, and durable.
+//! Moves refs in order, atomically and durably.
 //!
-//! A single ref moves by one rename. When several move, they are first recorded in
-//! `state/ostree-go.refs`, which is removed when all of them have moved and are durable. Whoever
-//! takes the repository's lock next finishes what a killed process has begun.
+//! A single ref is moved by one rename. If several refs move, the moves are first recorded in
+//! `state/ostree-go.refs`, which is removed after all refs have been moved durably. The next
+//! process that takes the repository's lock completes the moves of a killed process.
 
 use super::{Repo, RepoError};
 use crate::failpoint;
@@ -15,19 +15,19 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A ref, and the commit that it is to name.
+/// A ref, and the commit that it will point to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RefMove {
-    /// The remote that the ref is of; `None` for a local one.
+    /// The remote of the ref; `None` for a local ref.
     pub(crate) remote: Option<String>,
-    /// The ref's name, without the remote's.
+    /// The name of the ref, without the remote.
     pub(crate) name: String,
-    /// `None` removes the ref.
+    /// The commit; `None` removes the ref.
     pub(crate) to: Option<CommitId>,
 }
 
 impl RefMove {
-    /// Moves a local ref.
+    /// Returns the move of a local ref.
     pub(crate) fn local(name: &RefName, to: Option<CommitId>) -> Self {
         Self {
             remote: None,
@@ -36,7 +36,7 @@ impl RefMove {
         }
     }
 
-    /// `remote:name`, or `name`.
+    /// Returns `remote:name`, or `name` for a local ref.
     fn refspec(&self) -> String {
         match &self.remote {
             Some(remote) => format!("{remote}:{}", self.name),
@@ -44,7 +44,8 @@ impl RefMove {
         }
     }
 
-    /// The ref's file, below the repository. Source: `_ostree_repo_write_ref`.
+    /// Returns the path of the ref's file, relative to the repository. Source:
+    /// `_ostree_repo_write_ref`.
     fn path(&self) -> PathBuf {
         let folder = match &self.remote {
             Some(remote) => Path::new("refs/remotes").join(remote),
@@ -54,9 +55,9 @@ impl RefMove {
     }
 }
 
-/// A move with the commit that the ref names before.
+/// A move, with the commit that the ref pointed to before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Recorded {
+struct RecordedMove {
     from: Option<CommitId>,
     moved: RefMove,
 }
@@ -64,26 +65,26 @@ struct Recorded {
 /// The first line of a record.
 const HEADER: &str = "ostree-go refs 1";
 
-/// How a record says that there is no ref.
+/// The text for a ref that does not exist.
 const NONE: &str = "-";
 
 impl Repo {
-    /// Moves refs in the given order, durably. To be called with the [lock](Repo::lock) held.
+    /// Moves refs in the given order, durably. The [lock](Repo::lock) must be held.
     ///
-    /// After an error the refs that had moved are back where they were. Where that fails as well,
-    /// and after a crash, whoever takes the lock next moves the others.
+    /// If an error occurs, the refs that were already moved are moved back. If this fails too, and
+    /// after a crash, the next process that takes the lock moves the remaining refs.
     pub(crate) fn move_refs(&self, moves: &[RefMove]) -> Result<(), RepoError> {
-        let mut recorded: Vec<Recorded> = Vec::new();
+        let mut recorded: Vec<RecordedMove> = Vec::new();
         for moved in moves {
             let from = self.find_any(moved)?;
-            // A ref that is set twice keeps its place, unless it is set to something else.
-            let is_same = |other: &Recorded| {
+            // A ref that is set twice keeps its position, unless the commit differs.
+            let is_same = |other: &RecordedMove| {
                 other.moved.remote == moved.remote && other.moved.name == moved.name
             };
             recorded.retain(|other| !is_same(other) || other.moved.to == moved.to);
             if from != moved.to && !recorded.iter().any(is_same) {
                 let moved = moved.clone();
-                recorded.push(Recorded { from, moved });
+                recorded.push(RecordedMove { from, moved });
             }
         }
         match recorded.as_slice() {
@@ -93,11 +94,11 @@ impl Repo {
         }
         failpoint::hit("refs.recorded");
         let mut done = self.move_all(&recorded);
-        if done.is_err() && self.move_back(&recorded).is_err() {
-            // The record stays for whoever can write again.
+        if done.is_err() && self.revert_moves(&recorded).is_err() {
+            // The record is kept for the next process that can write.
             return done;
         }
-        if let Err(error) = self.forget_record() {
+        if let Err(error) = self.remove_record() {
             done = done.and(Err(error));
         }
         done
@@ -109,12 +110,12 @@ impl Repo {
         self.sync_refs([moved])
     }
 
-    /// Finishes the moves that another process has recorded and begun. A ref that has been moved
-    /// to another commit since, and one whose commit is gone, stays where it is. To be called
-    /// with the lock held.
+    /// Completes the moves that another process has recorded and begun. A ref that has been moved
+    /// to a third commit since, or whose new commit no longer exists, is not moved. The lock must
+    /// be held.
     pub(super) fn finish_moves(&self) -> Result<(), RepoError> {
         let path = self.record_path();
-        // A process that was killed while it wrote a record has moved nothing.
+        // A process that was killed while it wrote the record has not moved any refs.
         let _ = fs::remove_file(self.new_record_path());
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -132,7 +133,7 @@ impl Repo {
                 source: io::Error::new(io::ErrorKind::InvalidData, what),
             }
         })?;
-        for Recorded { from, moved } in &recorded {
+        for RecordedMove { from, moved } in &recorded {
             let is_there = match moved.to {
                 Some(commit) => self.has_commit(commit)?,
                 None => true,
@@ -142,25 +143,25 @@ impl Repo {
             }
         }
         self.sync_refs(recorded.iter().map(|recorded| &recorded.moved))?;
-        self.forget_record()
+        self.remove_record()
     }
 
-    fn move_all(&self, recorded: &[Recorded]) -> Result<(), RepoError> {
-        for Recorded { moved, .. } in recorded {
+    fn move_all(&self, recorded: &[RecordedMove]) -> Result<(), RepoError> {
+        for RecordedMove { moved, .. } in recorded {
             self.set(moved)?;
             failpoint::hit("transaction.ref-moved");
         }
         self.sync_refs(recorded.iter().map(|recorded| &recorded.moved))
     }
 
-    fn move_back(&self, recorded: &[Recorded]) -> Result<(), RepoError> {
-        for Recorded { from, moved } in recorded.iter().rev() {
-            let back = RefMove {
+    fn revert_moves(&self, recorded: &[RecordedMove]) -> Result<(), RepoError> {
+        for RecordedMove { from, moved } in recorded.iter().rev() {
+            let reverse = RefMove {
                 to: *from,
                 ..moved.clone()
             };
-            if self.find_any(&back)? != back.to {
-                self.set(&back)?;
+            if self.find_any(&reverse)? != reverse.to {
+                self.set(&reverse)?;
             }
         }
         self.sync_refs(recorded.iter().map(|recorded| &recorded.moved))
@@ -196,9 +197,10 @@ impl Repo {
         }
     }
 
-    /// Replaces the file of a ref by one rename, from the repository's `tmp/`: libostree's own call
-    /// has its temporary file beside the ref, where it is listed as another ref after a kill. What
-    /// a kill leaves in `tmp/` is removed by libostree, a day later, when a transaction begins.
+    /// Replaces the file of a ref by renaming a file from the repository's `tmp/`. The function of
+    /// libostree creates its temporary file beside the ref, where it would be listed as a ref if
+    /// the process were killed. libostree removes files in `tmp/` that are older than a day when a
+    /// transaction begins.
     fn write_ref(&self, path: &Path, commit: CommitId) -> io::Result<()> {
         fs::create_dir_all(atomic::folder_of(path))?;
         let mut file = tempfile::Builder::new()
@@ -207,11 +209,12 @@ impl Repo {
             .tempfile_in(self.path.join("tmp"))?;
         // Source: `_ostree_repo_write_ref`.
         writeln!(file, "{commit}")?;
-        if self.syncs() {
+        if self.is_sync_enabled() {
             file.as_file().sync_all()?;
         }
         file.persist(path)?;
-        // Programs that watch a repository see that it has changed (`_ostree_repo_update_mtime`).
+        // Programs that watch the repository detect the change by its modification time
+        // (`_ostree_repo_update_mtime`).
         let now = rustix::fs::Timespec {
             tv_sec: 0,
             tv_nsec: rustix::fs::UTIME_NOW,
@@ -224,14 +227,14 @@ impl Repo {
         Ok(())
     }
 
-    /// Makes the names of refs durable. Their files are synced before.
+    /// Makes the directory entries of refs durable. Their files have been synced before.
     fn sync_refs<'m>(&self, moves: impl IntoIterator<Item = &'m RefMove>) -> Result<(), RepoError> {
-        if !self.syncs() {
+        if !self.is_sync_enabled() {
             return Ok(());
         }
         let mut folders = BTreeSet::new();
         for moved in moves {
-            // Those above may be new, too.
+            // Parent folders may be new too.
             let path = moved.path();
             let above = path.ancestors().skip(1);
             folders.extend(
@@ -243,7 +246,7 @@ impl Repo {
         for folder in folders.iter().rev() {
             let path = self.path.join(folder);
             match atomic::sync_directory(Some(&path)) {
-                // The ref was to be removed, and was never there.
+                // The ref to remove did not exist.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 synced => synced.map_err(|source| RepoError::Io {
                     action: "sync",
@@ -259,15 +262,14 @@ impl Repo {
         self.state().join("ostree-go.refs")
     }
 
-    /// The path of a record while it is written.
+    /// Returns the path of a record while it is being written.
     fn new_record_path(&self) -> PathBuf {
         self.record_path().with_extension("refs.new")
     }
 
-    fn record(&self, recorded: &[Recorded]) -> Result<(), RepoError> {
+    fn record(&self, recorded: &[RecordedMove]) -> Result<(), RepoError> {
         let path = self.record_path();
-        // Written with the lock held, so that the name is free, but for what a killed process
-        // has left.
+        // The lock is held, so only a killed process may have left a file with this name.
         let new = self.new_record_path();
         let write = || {
             fs::create_dir_all(self.state())?;
@@ -286,30 +288,30 @@ impl Repo {
         })
     }
 
-    fn forget_record(&self) -> Result<(), RepoError> {
+    fn remove_record(&self) -> Result<(), RepoError> {
         let path = self.record_path();
         fs::remove_file(&path).map_err(|source| RepoError::Io {
             action: "remove",
             path,
             source,
         })?;
-        // One that came back after a power cut would undo later moves.
+        // A record that reappeared after a power failure would revert later moves.
         self.sync_state()
     }
 }
 
-fn render(recorded: &[Recorded]) -> String {
+fn render(recorded: &[RecordedMove]) -> String {
     let text = |commit: Option<CommitId>| match commit {
         Some(commit) => commit.to_string(),
         None => NONE.to_owned(),
     };
-    let lines = recorded.iter().map(|Recorded { from, moved }| {
+    let lines = recorded.iter().map(|RecordedMove { from, moved }| {
         format!("{} {} {}\n", text(*from), text(moved.to), moved.refspec())
     });
     format!("{HEADER}\n{}", lines.collect::<String>())
 }
 
-fn parse(text: &str) -> Option<Vec<Recorded>> {
+fn parse(text: &str) -> Option<Vec<RecordedMove>> {
     let commit = |text: &str| match text {
         NONE => Some(None),
         text => text.parse().ok().map(Some),
@@ -325,7 +327,7 @@ fn parse(text: &str) -> Option<Vec<Recorded>> {
             Some((remote, name)) => (Some(remote.to_owned()), name),
             None => (None, refspec),
         };
-        Some(Recorded {
+        Some(RecordedMove {
             from: commit(from)?,
             moved: RefMove {
                 remote,

@@ -1,4 +1,4 @@
-//! Temporary folders in a repository that are removed once their owner is gone.
+//! Temporary folders in a repository, which are removed after their owner has ended.
 
 use super::{Repo, RepoError};
 use crate::fs::lock::{Lock, LockError};
@@ -8,18 +8,18 @@ use std::io;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// The names of the folders, below `tmp`, begin with this.
+/// The prefix of the names of the folders, which are in `tmp`.
 const PREFIX: &str = "ostree-go-pull-";
-/// Held for as long as a folder is made or removed.
-const GATE: &str = ".ostree-go-pull.lock";
-/// Held by the owner of a folder, in the folder. The kernel lets go of it when the owner dies.
-const OWNER: &str = "owner.lock";
+/// Name of the lock in `tmp` that is held while a folder is created or removed.
+const TMP_LOCK: &str = ".ostree-go-pull.lock";
+/// Name of the lock in a folder that its owner holds. The kernel releases it when the owner ends.
+const OWNER_LOCK: &str = "owner.lock";
 
-/// A temporary folder of one process. It is removed when this is dropped, and when the process
-/// was killed, by [`Repo::clean_scratch`].
+/// A temporary folder of one process. It is removed when this is dropped or, if the process was
+/// killed, by [`Repo::clean_scratch`].
 #[derive(Debug)]
 pub(crate) struct ScratchFolder {
-    // Declared first, so that the folder is gone before somebody else may have the lock.
+    // Declared first, so that the folder is removed before the lock is released.
     folder: TempDir,
     _owner: Lock,
 }
@@ -31,7 +31,7 @@ impl ScratchFolder {
 }
 
 impl Repo {
-    /// Makes a temporary folder, and removes those whose owners are gone.
+    /// Creates a temporary folder, and removes those whose owners have ended.
     pub(crate) fn scratch_folder(
         &self,
         progress: &dyn Progress,
@@ -42,11 +42,11 @@ impl Repo {
             path: tmp.clone(),
             source,
         };
-        let _gate = self.gate(progress)?;
+        let _lock = self.lock_tmp(progress)?;
         clean(&tmp).map_err(failed)?;
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&tmp);
         let folder = folder.map_err(failed)?;
-        let owner = Lock::try_exclusive(&folder.path().join(OWNER)).map_err(failed)?;
+        let owner = Lock::try_exclusive(&folder.path().join(OWNER_LOCK)).map_err(failed)?;
         let owner = owner.ok_or_else(|| failed(io::ErrorKind::WouldBlock.into()))?;
         Ok(ScratchFolder {
             folder,
@@ -54,10 +54,10 @@ impl Repo {
         })
     }
 
-    /// Removes the temporary folders whose owners are gone, however long that is ago.
+    /// Removes the temporary folders whose owners have ended, regardless of their age.
     pub(crate) fn clean_scratch(&self, progress: &dyn Progress) -> Result<(), RepoError> {
         let tmp = self.path().join("tmp");
-        let _gate = self.gate(progress)?;
+        let _lock = self.lock_tmp(progress)?;
         clean(&tmp).map_err(|source| RepoError::Io {
             action: "clean",
             path: tmp,
@@ -65,8 +65,8 @@ impl Repo {
         })
     }
 
-    fn gate(&self, progress: &dyn Progress) -> Result<Lock, RepoError> {
-        let path = self.path().join("tmp").join(GATE);
+    fn lock_tmp(&self, progress: &dyn Progress) -> Result<Lock, RepoError> {
+        let path = self.path().join("tmp").join(TMP_LOCK);
         Lock::exclusive(&path, progress).map_err(|error| match error {
             LockError::Cancelled => RepoError::Cancelled,
             LockError::Io(source) => RepoError::Io {
@@ -78,19 +78,19 @@ impl Repo {
     }
 }
 
-/// Removes the folders in `tmp` that no living process owns. To be called with the gate held: a
-/// folder that is being made has no owner yet.
+/// Removes the folders in `tmp` whose owners have ended. The lock on `tmp` must be held, because a
+/// folder that is being created has no owner yet.
 fn clean(tmp: &Path) -> io::Result<()> {
     for entry in fs::read_dir(tmp)? {
         let entry = entry?;
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        // No links are followed.
+        // Symlinks are not followed.
         if !is_ours || !entry.file_type()?.is_dir() {
             continue;
         }
         let path = entry.path();
-        let owner = match Lock::try_exclusive(&path.join(OWNER)) {
-            // Its owner has just removed it.
+        let owner = match Lock::try_exclusive(&path.join(OWNER_LOCK)) {
+            // The owner has just removed the folder.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             owner => owner?,
         };
@@ -111,7 +111,7 @@ mod tests {
     use crate::repo::RepoMode;
 
     #[test]
-    fn folders_live_as_long_as_their_owners() {
+    fn folders_of_ended_owners_are_removed() {
         let temporary = tempfile::tempdir().unwrap();
         let repo = Repo::create(temporary.path(), RepoMode::BareUserOnly).unwrap();
         let tmp = temporary.path().join("tmp");
@@ -121,9 +121,9 @@ mod tests {
             names.filter(|name| name.starts_with(PREFIX)).count()
         };
         let living = repo.scratch_folder(&NoProgress).unwrap();
-        // What a killed process leaves: the lock's file, and nobody who holds it.
+        // A killed process leaves the lock file, which no process holds.
         fs::create_dir(tmp.join("ostree-go-pull-dead")).unwrap();
-        fs::write(tmp.join("ostree-go-pull-dead").join(OWNER), "").unwrap();
+        fs::write(tmp.join("ostree-go-pull-dead").join(OWNER_LOCK), "").unwrap();
         fs::create_dir(tmp.join("ostree-go-pull-deader")).unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(elsewhere.path(), tmp.join("ostree-go-pull-link")).unwrap();

@@ -1,4 +1,4 @@
-//! Where an open transaction has its objects.
+//! The staging folder of an open transaction.
 
 use super::{Repo, RepoError, objects};
 use crate::id::CommitId;
@@ -11,51 +11,54 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The folder `tmp/staging-…` of an open transaction. It has the layout of `objects/`;
-/// libostree syncs the file system and moves into `objects/` whatever lies here in a folder of
-/// two characters, no matter who wrote it (`rename_pending_loose_objects`), then removes the
-/// rest. Until then it keeps the folder locked.
+/// The folder `tmp/staging-…` of an open transaction. It has the layout of `objects/`. When the
+/// transaction is committed, libostree syncs the file system, moves everything in subfolders with
+/// names of two characters to `objects/`, whichever process wrote it
+/// (`rename_pending_loose_objects`), and removes the rest. It keeps the folder locked until then.
 #[derive(Debug)]
 pub(crate) struct Staging {
     path: PathBuf,
     folder: OwnedFd,
     objects: OwnedFd,
-    room: Option<Room>,
+    space: Option<FreeSpace>,
 }
 
-/// How many folders, of 256, have to be new before it is worth another sync to move them whole.
-const ENOUGH_FOLDERS: usize = 128;
+/// Minimum number of new folders (of 256) for which moving whole folders is faster, although it
+/// needs another sync.
+const MIN_NEW_FOLDERS: usize = 128;
 
-/// What content objects may still take.
+/// The free space for content objects.
 #[derive(Debug)]
-struct Room {
+struct FreeSpace {
     free: Mutex<u64>,
-    /// Bytes that stay free whatever comes.
+    /// The number of bytes that must stay free.
     reserve: u64,
     block: u64,
 }
 
-/// More was asked for than there is. All are bytes.
+/// An error for an object that exceeds the free space. All values are in bytes.
 #[derive(Debug)]
-pub(crate) struct NoRoom {
+pub(crate) struct InsufficientSpace {
     pub(crate) needed: u64,
     pub(crate) free: u64,
     pub(crate) reserve: u64,
 }
 
 impl Staging {
-    /// Begins a transaction and says where it stages its objects. Only libostree knows the
-    /// folder's name, but it keeps it open: it is the one that has come.
+    /// Begins a transaction and finds its staging folder. Only libostree knows the name of the
+    /// folder, but it keeps the folder open, so it is the one folder that this process has newly
+    /// opened.
     ///
-    /// `None` if there is no telling: without `/proc`, or when somebody begins another
-    /// transaction of this repository in this process, past this library, at the same time.
+    /// Returns `None` if the folder cannot be determined: if there is no `/proc`, or if other code
+    /// in this process begins a transaction of this repository without this library at the same
+    /// time.
     pub(super) fn of(
         repo: &Repo,
         begin: impl FnOnce() -> Result<(), RepoError>,
     ) -> Result<Option<Self>, RepoError> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let (before, after) = {
-            let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+            let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
             let tmp = repo.path().join("tmp");
             let before = open_folders(&tmp);
             begin()?;
@@ -80,14 +83,14 @@ impl Staging {
         let staging = Self {
             folder: open(path)?,
             objects: open(&repo.path().join("objects"))?,
-            room: Room::in_repo(repo)?,
+            space: FreeSpace::in_repo(repo)?,
             path: path.to_owned(),
         };
         staging.drop_commits()?;
         Ok(staging)
     }
 
-    /// The commits that are staged.
+    /// Returns the commits that are staged.
     pub(super) fn commits(&self) -> Result<Vec<CommitId>, RepoError> {
         let mut commits = Vec::new();
         for (folder, path) in objects::folders(&self.path)? {
@@ -100,8 +103,8 @@ impl Staging {
         Ok(commits)
     }
 
-    /// Removes the commits of a process that was killed, whose folder libostree goes on with. What
-    /// they are made of may have been pruned since.
+    /// Removes the commits of a killed process, whose folder libostree reuses. Objects that these
+    /// commits consist of may have been pruned since.
     fn drop_commits(&self) -> Result<(), RepoError> {
         for (_, path) in objects::folders(&self.path)? {
             for name in objects::names(&path)? {
@@ -126,16 +129,16 @@ impl Staging {
         self.folder.as_fd()
     }
 
-    /// The objects that are in the repository already.
+    /// Returns the folder of the objects that are already in the repository.
     pub(crate) fn objects(&self) -> BorrowedFd<'_> {
         self.objects.as_fd()
     }
 
-    /// Moves whole folders of objects into a repository that has none by their names: one rename
-    /// for some fifty objects, where libostree has one for each. What stays here it moves itself.
-    /// As it does it, the file system is synced first, so that no object is seen that is not
-    /// whole after a crash.
-    pub(super) fn move_folders(&self, syncs: bool) -> io::Result<()> {
+    /// Moves whole folders of objects to the repository if it does not have folders with their
+    /// names: one rename for about fifty objects, whereas libostree needs one per object. libostree
+    /// moves the remaining objects. As libostree does, this syncs the file system first, so that no
+    /// object is visible that may be incomplete after a crash.
+    pub(super) fn move_folders(&self, is_sync_enabled: bool) -> io::Result<()> {
         let has = |folder: BorrowedFd<'_>, name: &String| {
             rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
         };
@@ -143,16 +146,17 @@ impl Staging {
         let new: Vec<String> = names
             .filter(|name| has(self.folder(), name) && !has(self.objects(), name))
             .collect();
-        if new.len() < ENOUGH_FOLDERS {
+        if new.len() < MIN_NEW_FOLDERS {
             return Ok(());
         }
-        if syncs {
+        if is_sync_enabled {
             rustix::fs::syncfs(&self.folder)?;
         }
         for name in new {
             let (from, to) = (&self.folder, &self.objects);
             match rustix::fs::renameat_with(from, &name, to, &name, RenameFlags::NOREPLACE) {
-                // Another process has made it, or the file system cannot tell.
+                // Another process has created the folder, or the file system does not support the
+                // flag.
                 Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY | Errno::INVAL | Errno::NOSYS) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -160,18 +164,20 @@ impl Staging {
         Ok(())
     }
 
-    /// Takes the room for an object of so many bytes, as libostree does for those that it
-    /// writes itself (`write_content_object`): content objects alone, by the blocks of what
-    /// they hold, compressed or not.
-    pub(crate) fn take_room(&self, bytes: u64) -> Result<(), NoRoom> {
-        self.room.as_ref().map_or(Ok(()), |room| room.take(bytes))
+    /// Reserves space for an object of the given size, as libostree does for objects that it writes
+    /// itself (`write_content_object`): only for content objects, rounded up to blocks, by their
+    /// uncompressed size.
+    pub(crate) fn reserve_space(&self, bytes: u64) -> Result<(), InsufficientSpace> {
+        self.space
+            .as_ref()
+            .map_or(Ok(()), |space| space.take(bytes))
     }
 }
 
-impl Room {
-    /// `None` where the repository keeps nothing free.
+impl FreeSpace {
+    /// Returns the free space; `None` if the repository has no limit on free space.
     ///
-    /// Source: `ostree_repo_prepare_transaction`: root may use what is set aside for it.
+    /// Source: `ostree_repo_prepare_transaction`. Root may use the blocks that are reserved for it.
     fn in_repo(repo: &Repo) -> Result<Option<Self>, RepoError> {
         let reserve = repo.inner.min_free_space_bytes();
         let reserve = reserve.map_err(|e| repo.failed("read min-free-space", e))?;
@@ -196,10 +202,10 @@ impl Room {
         }))
     }
 
-    fn take(&self, bytes: u64) -> Result<(), NoRoom> {
+    fn take(&self, bytes: u64) -> Result<(), InsufficientSpace> {
         let needed = (bytes / self.block + 1) * self.block;
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        *free = free.checked_sub(needed).ok_or(NoRoom {
+        *free = free.checked_sub(needed).ok_or(InsufficientSpace {
             needed,
             free: *free,
             reserve: self.reserve,
@@ -208,7 +214,7 @@ impl Room {
     }
 }
 
-/// The staging folders below `tmp` that this process has open.
+/// Returns the staging folders below `tmp` that this process has open.
 fn open_folders(tmp: &Path) -> HashSet<PathBuf> {
     let list = || -> io::Result<HashSet<PathBuf>> {
         let tmp = tmp.canonicalize()?;

@@ -1,4 +1,4 @@
-//! Commits that lack objects, and refs that move together.
+//! Tests of incomplete commits, pruning, and atomic moves of refs.
 
 use super::objects::{Object, Objects};
 use super::*;
@@ -17,7 +17,7 @@ impl Fixture {
         Self { folder, repo }
     }
 
-    /// Commits files by libostree, with no ref.
+    /// Commits files with libostree, without a ref.
     fn commit(&self, files: &[(&str, &str)]) -> CommitId {
         let top = self.folder.path().join("tree");
         for (name, content) in files {
@@ -45,7 +45,7 @@ impl Fixture {
         self.repo.path().join("objects").join(path)
     }
 
-    /// Every object of a commit but itself.
+    /// Returns all objects of a commit except the commit object.
     fn parts(&self, commit: CommitId) -> Vec<Object> {
         let mut parts = Vec::new();
         let objects = Objects::of(&self.repo).unwrap();
@@ -101,7 +101,7 @@ fn a_directory_that_is_not_well_formed_makes_a_commit_incomplete() {
 }
 
 #[test]
-fn commits_share_what_was_found_complete() {
+fn completeness_of_shared_directories_is_cached() {
     let fixture = Fixture::new(RepoMode::Archive);
     let one = fixture.commit(&[("d/a", "1"), ("e/b", "2")]);
     let other = fixture.commit(&[("d/a", "1"), ("e/b", "3")]);
@@ -142,7 +142,7 @@ fn damage_marks_every_commit_that_needs_the_object() {
 }
 
 #[test]
-fn a_prune_deletes_what_the_stock_one_would() {
+fn a_prune_deletes_the_same_objects_as_libostree() {
     for (mode, depth) in MODES.into_iter().zip([0, 1]) {
         let fixture = Fixture::new(mode);
         let kept = fixture.commit(&[("a", "same"), ("d/b", "1")]);
@@ -188,7 +188,7 @@ fn refs_move_all_or_none() {
     let (old, new) = (fixture.commit(&[("a", "1")]), fixture.commit(&[("a", "2")]));
     repo.move_ref(&local("one", Some(old))).unwrap();
     let before = repo.refs().unwrap();
-    // The last one cannot move: there is a ref where its folder would be.
+    // The last move fails, because its folder has the name of an existing ref.
     let moves = [
         local("one", Some(new)),
         local("new/two", Some(new)),
@@ -210,7 +210,7 @@ fn refs_move_all_or_none() {
 }
 
 #[test]
-fn moves_that_were_begun_are_finished_with_the_next_lock() {
+fn interrupted_moves_are_completed_by_the_next_lock() {
     let fixture = Fixture::new(RepoMode::Archive);
     let repo = &fixture.repo;
     let (old, new) = (fixture.commit(&[("a", "1")]), fixture.commit(&[("a", "2")]));
@@ -232,14 +232,14 @@ fn moves_that_were_begun_are_finished_with_the_next_lock() {
     assert_eq!(refs, expected.map(|(at, id)| (name(at), id)).into());
     let made = repo.as_ostree().resolve_rev("acme:made", false).unwrap();
     assert_eq!(made.unwrap(), new.to_string());
-    // One that nobody understands is not ignored.
+    // A record with an unknown version is not ignored.
     fs::write(&path, "ostree-go refs 2\n").unwrap();
     let error = repo.lock(&NoProgress).unwrap_err().to_string();
     assert!(error.contains("state/ostree-go.refs"), "{error}");
 }
 
 #[test]
-fn a_transaction_leaves_commits_of_a_killed_one_behind() {
+fn a_transaction_drops_commits_that_a_killed_process_staged() {
     let fixture = Fixture::new(RepoMode::Archive);
     let commit = fixture.commit(&[("a", "1")]);
     let transaction = fixture.repo.begin().unwrap();
@@ -249,7 +249,7 @@ fn a_transaction_leaves_commits_of_a_killed_one_behind() {
     fs::create_dir_all(&folder).unwrap();
     let object = folder.join(format!("{}.commit", &hex[2..]));
     fs::rename(fixture.path(Object::commit(commit)), &object).unwrap();
-    transaction.keep();
+    transaction.keep_staged_objects();
     drop(transaction);
     assert!(object.exists(), "what a killed process has left");
     let next = fixture.repo.begin().unwrap();
@@ -259,7 +259,7 @@ fn a_transaction_leaves_commits_of_a_killed_one_behind() {
 }
 
 #[test]
-fn a_stale_mark_goes_when_the_commit_is_written_again() {
+fn an_outdated_mark_is_removed_when_the_commit_is_written_again() {
     for reason in [Partial::Unfinished, Partial::Damaged] {
         let fixture = Fixture::new(RepoMode::Archive);
         let repo = &fixture.repo;
@@ -274,7 +274,7 @@ fn a_stale_mark_goes_when_the_commit_is_written_again() {
         repo.mark_partial([commit], reason).unwrap();
         write();
         assert!(repo.is_complete(commit).unwrap(), "{reason:?}");
-        // It stays where something is missing, or known to be damaged.
+        // The mark stays if an object is missing or known to be damaged.
         repo.mark_partial([commit], reason).unwrap();
         let parts = fixture.parts(commit);
         let file = parts

@@ -1,4 +1,4 @@
-//! Changes to a repository that are all there or not at all.
+//! Transactions: changes to a repository that take effect completely or not at all.
 
 use super::objects::{Object, Objects};
 use super::{Completeness, Partial, RefMove, Repo, RepoError, Staging};
@@ -12,23 +12,24 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// What is written through it is invisible until [`Transaction::commit`]: objects stay in a
-/// staging folder and refs where they were. Dropped without, it leaves nothing behind.
+/// A transaction, whose changes are invisible until [`Transaction::commit`]: objects are in a
+/// staging folder, and refs have not been moved. A transaction that is dropped before leaves
+/// nothing behind.
 #[derive(Debug)]
 pub(crate) struct Transaction<'r> {
     repo: &'r Repo,
-    /// Where its objects are until it is committed; `None` if that could not be found out.
+    /// The folder of its objects until it is committed; `None` if it could not be determined.
     staging: Option<Arc<Staging>>,
     /// The refs to move, in order.
     refs: RefCell<Vec<RefMove>>,
-    /// Commits that were written, be they new or not.
+    /// The commits that were written, whether they are new or not.
     commits: RefCell<BTreeSet<CommitId>>,
-    /// Whether the commits are to stay marked as partial.
+    /// True if the commits have to stay marked as partial.
     partial: Cell<bool>,
-    /// Metadata objects that were written, and those of them that were new.
+    /// The number of metadata objects that were written, and the number of those that were new.
     metadata: Cell<(u64, u64)>,
     open: bool,
-    kept: Cell<bool>,
+    keeps_staged_objects: Cell<bool>,
 }
 
 impl<'r> Transaction<'r> {
@@ -51,7 +52,7 @@ impl<'r> Transaction<'r> {
             partial: Cell::new(false),
             metadata: Cell::default(),
             open: true,
-            kept: Cell::new(false),
+            keeps_staged_objects: Cell::new(false),
         })
     }
 
@@ -59,20 +60,21 @@ impl<'r> Transaction<'r> {
         self.repo
     }
 
-    /// Where whoever writes objects without libostree puts them.
+    /// Returns the folder for objects that are written without libostree.
     pub(crate) fn staging(&self) -> Option<&Arc<Staging>> {
         self.staging.as_ref()
     }
 
-    /// Whether a file object lies in the repository uncompressed. It may also be elsewhere.
-    pub(crate) fn has_bare(&self, id: &str) -> bool {
+    /// Returns true if a file object is in the repository, uncompressed. It may also be in the
+    /// staging folder or in a parent repository.
+    pub(crate) fn has_uncompressed_file(&self, id: &str) -> bool {
         let path = format!("{}/{}.file", &id[..2], &id[2..]);
         self.staging.as_ref().is_some_and(|staging| {
             rustix::fs::statat(staging.objects(), path, AtFlags::SYMLINK_NOFOLLOW).is_ok()
         })
     }
 
-    /// Writes a metadata object unless it is there; says whether it was new.
+    /// Writes a metadata object unless it exists; returns true if it was new.
     pub(crate) fn write<Id: fmt::Display>(
         &self,
         kind: ostree::ObjectType,
@@ -101,26 +103,28 @@ impl<'r> Transaction<'r> {
             .map_err(|source| self.repo.failed(&format!("write object {id}"), source))
     }
 
-    /// How many metadata objects were written up to now, and how many of them were new.
+    /// Returns the number of metadata objects that were written so far, and the number of those
+    /// that were new.
     pub(crate) fn metadata_objects(&self) -> (u64, u64) {
         self.metadata.get()
     }
 
-    /// Writes a commit object that another repository has, unless it is there and undamaged.
+    /// Copies a commit object from another repository, unless it exists and is undamaged.
     pub(crate) fn copy_commit(&self, from: &Repo, id: CommitId) -> Result<(), RepoError> {
         let kind = ostree::ObjectType::Commit;
         let variant = from.metadata_object(kind, &id.to_string())?;
-        self.repo.remove_damaged(id)?;
+        self.repo.delete_damaged_commit(id)?;
         self.write(kind, &MetadataObject { id, variant })?;
         Ok(())
     }
 
-    /// Counts a commit that is there among those written, so that a stale mark of it goes.
-    pub(crate) fn keep_commit(&self, id: CommitId) {
+    /// Adds an existing commit to those that were written, so that an outdated mark of it is
+    /// removed.
+    pub(crate) fn add_existing_commit(&self, id: CommitId) {
         self.commits.borrow_mut().insert(id);
     }
 
-    /// The commit a local ref names, or will name.
+    /// Returns the commit that a local ref points to, or will point to after the transaction.
     pub(crate) fn find(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
         let refs = self.refs.borrow();
         let mut moves = refs.iter().rev();
@@ -140,36 +144,36 @@ impl<'r> Transaction<'r> {
         self.refs.borrow_mut().push(moved);
     }
 
-    /// Leaves the commits marked as partial: not all that they are made of was written.
-    pub(crate) fn leave_partial(&self) {
+    /// Keeps the commits marked as partial, because not all their objects were written.
+    pub(crate) fn keep_partial_marks(&self) {
         self.partial.set(true);
     }
 
-    /// Leaves what has been written for the next transaction to go on with, if this one is not
-    /// committed.
-    pub(crate) fn keep(&self) {
-        self.kept.set(true);
+    /// Keeps the written objects for the next transaction, if this one is not committed.
+    pub(crate) fn keep_staged_objects(&self) {
+        self.keeps_staged_objects.set(true);
     }
 
-    /// Makes everything durable, then visible. To be called with the repository's
-    /// [lock](Repo::lock) held when refs move.
+    /// Makes everything durable, then visible. If refs move, the repository's [lock](Repo::lock)
+    /// must be held.
     ///
-    /// 1. Commits that are new are marked as partial, durably.
-    /// 2. libostree syncs the file system, moves the objects into place, in no order, and syncs
-    ///    their folders. In a new repository whole folders of objects are moved before, after a
-    ///    sync of their own.
-    /// 3. The marks are removed, durably. A mark that a commit had before is removed if all that
-    ///    the commit is made of is there, and so are marks of damage that the objects repair.
-    /// 4. The refs move, in the order in which they were set, [all or none](Repo::move_refs);
-    ///    libostree's own transaction would move them in no order.
+    /// 1. New commits are marked as partial, durably.
+    /// 2. libostree syncs the file system, moves the objects into place in arbitrary order, and
+    ///    syncs their folders. In a new repository, whole folders of objects are moved before,
+    ///    after a separate sync.
+    /// 3. The marks are removed, durably. A mark that a commit had before is removed if all objects
+    ///    of the commit exist, and so are marks of damage that the new objects repair.
+    /// 4. The refs are moved in the order in which they were set, [atomically](Repo::move_refs);
+    ///    libostree's own transaction would move them in arbitrary order.
     ///
-    /// Everything is durable when this returns. Whenever it ends early, refs are where they were,
-    /// or are moved on by whoever takes the lock next, and every commit is complete or marked.
+    /// Everything is durable when this returns. If it is interrupted at any point, the refs have
+    /// not moved or the next process that takes the lock completes their moves, and every commit is
+    /// complete or marked.
     pub(crate) fn commit(mut self) -> Result<(), RepoError> {
         let repo = self.repo;
-        // libostree's own ends with the second step. No ref names the objects by then.
-        let _kept = repo.keep_objects()?;
-        let marks = Marks::set(repo, self.all_commits()?)?;
+        // libostree's lock ends with the second step, when no ref points to the objects yet.
+        let _kept = repo.lock_objects_shared()?;
+        let marks = PartialMarks::set(repo, self.all_commits()?)?;
         failpoint::hit("transaction.marked");
         if let Err(error) = self.move_objects() {
             marks.remove_absent();
@@ -185,11 +189,11 @@ impl<'r> Transaction<'r> {
         repo.move_refs(&self.refs.take())
     }
 
-    /// The commits that are to appear, and those that were found present.
+    /// Returns the commits that will appear, and those that existed before.
     fn all_commits(&self) -> Result<BTreeSet<CommitId>, RepoError> {
         let mut commits = self.commits.take();
         if let Some(staging) = &self.staging {
-            // libostree writes some without telling.
+            // libostree also writes commits that this transaction does not record.
             commits.extend(staging.commits()?);
         }
         Ok(commits)
@@ -198,7 +202,7 @@ impl<'r> Transaction<'r> {
     fn move_objects(&self) -> Result<(), RepoError> {
         if let Some(staging) = &self.staging {
             staging
-                .move_folders(self.repo.syncs())
+                .move_folders(self.repo.is_sync_enabled())
                 .map_err(|source| RepoError::Io {
                     action: "move objects from",
                     path: staging.path().to_owned(),
@@ -212,17 +216,17 @@ impl<'r> Transaction<'r> {
     }
 }
 
-/// The marks of commits whose objects are being moved into place.
-struct Marks<'r> {
+/// The partial marks of commits whose objects are being moved into place.
+struct PartialMarks<'r> {
     repo: &'r Repo,
-    /// Commits that were not there.
+    /// The commits that did not exist.
     new: Vec<CommitId>,
-    /// Commits that were marked before.
+    /// The commits that were marked before.
     before: Vec<(CommitId, Partial)>,
 }
 
-impl<'r> Marks<'r> {
-    /// Marks those commits that are not there yet.
+impl<'r> PartialMarks<'r> {
+    /// Marks the commits that do not exist yet.
     fn set(repo: &'r Repo, commits: BTreeSet<CommitId>) -> Result<Self, RepoError> {
         let objects = Objects::of(repo)?;
         let (mut new, mut before) = (Vec::new(), Vec::new());
@@ -244,20 +248,20 @@ impl<'r> Marks<'r> {
         }
     }
 
-    /// Removes the marks of what is complete now.
+    /// Removes the marks of commits that are complete now.
     fn remove(self) -> Result<(), RepoError> {
         let complete = Completeness::of(self.repo)?;
-        let mut whole = self.new;
+        let mut complete_commits = self.new;
         for (id, mark) in self.before {
             if complete.has_all_marked(id, mark)? {
-                whole.push(id);
+                complete_commits.push(id);
             }
         }
-        self.repo.unmark_partial(whole)
+        self.repo.unmark_partial(complete_commits)
     }
 
-    /// Removes the marks of commits that did not get into place. The error that came before is
-    /// the one to report, and a mark without a commit does no harm.
+    /// Removes the marks of commits that were not moved into place. Errors are ignored: the earlier
+    /// error is the one to report, and a mark without a commit does no harm.
     fn remove_absent(&self) {
         let is_absent = |id: &CommitId| {
             let objects = Objects::of(self.repo);
@@ -271,9 +275,14 @@ impl<'r> Marks<'r> {
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.open {
-            // libostree keeps the objects for the next transaction. They may be what was refused,
-            // or what filled the disk. It has the folder locked as long as the transaction is open.
-            if let Some(staging) = self.staging.as_ref().filter(|_| !self.kept.get()) {
+            // libostree keeps the objects for the next transaction, but they may be refused
+            // objects, or the ones that filled the disk. The folder is locked until the transaction
+            // is aborted.
+            if let Some(staging) = self
+                .staging
+                .as_ref()
+                .filter(|_| !self.keeps_staged_objects.get())
+            {
                 let _ = std::fs::remove_dir_all(staging.path());
             }
             let _ = self.repo.inner.abort_transaction(gio::Cancellable::NONE);

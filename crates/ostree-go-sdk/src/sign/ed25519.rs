@@ -1,9 +1,9 @@
-//! Ed25519 signatures as libostree keeps them, so that `ostree sign` reads and writes the same.
+//! Ed25519 signatures in the format of libostree, so that `ostree sign` reads and writes the same.
 //!
-//! Made here and not by libostree, which may be built without them (Debian 12's is). Source of
-//! the format: `ostree-sign-ed25519.c`: detached metadata `ostree.sign.ed25519`, type `aay`,
-//! 64 bytes each, over the commit object's bytes; around a static delta's superblock the same. A
-//! secret key is the 32 bytes of the seed and then the 32 of the public key.
+//! They are implemented here because libostree may be built without them (as in Debian 12). Source
+//! of the format: `ostree-sign-ed25519.c`: detached metadata `ostree.sign.ed25519`, type `aay`, 64
+//! bytes each, for the bytes of the commit object; the same for a static delta's superblock. A
+//! secret key consists of the 32 bytes of the seed and the 32 bytes of the public key.
 
 use super::{SignError, Signature, SignatureStatus, commit_bytes, packets};
 use crate::id::CommitId;
@@ -18,7 +18,7 @@ use glib::prelude::*;
 /// The key of the signatures in detached metadata.
 pub(super) const KEY: &str = "ostree.sign.ed25519";
 
-/// Makes a key pair from 32 random bytes: the secret and the public key, each in base64.
+/// Creates a key pair from 32 random bytes, and returns the secret and the public key in base64.
 pub(crate) fn key_pair(seed: &[u8; 32]) -> (String, String) {
     let key = SigningKey::from_bytes(seed);
     let public = key.verifying_key();
@@ -64,15 +64,15 @@ pub(super) fn signatures(
     )
 }
 
-/// The signature of bytes by a key.
+/// Signs bytes with a key.
 pub(super) fn sign_bytes(data: &[u8], secret: &str) -> Result<Vec<u8>, SignError> {
     Ok(signing_key(secret)?.sign(data).to_bytes().to_vec())
 }
 
-/// Checks the signatures in metadata, which are over `data`. Repeated ones are checked once.
+/// Verifies the signatures of `data` in metadata. Repeated signatures are verified once.
 ///
 /// # Errors
-/// When a key is not well-formed, or there are too many different signatures.
+/// Returns an error if a key is malformed, or there are too many different signatures.
 pub(super) fn check(
     data: &[u8],
     signatures: &Metadata,
@@ -89,7 +89,7 @@ pub(super) fn check(
                 .find(|(_, key)| key.verify_strict(data, &signature).is_ok())
         });
         Signature {
-            // A signature by another key and one over another content look the same.
+            // A signature by another key cannot be distinguished from one for other content.
             status: by.map_or(SignatureStatus::UnknownKey, |_| SignatureStatus::Valid),
             kind: "ed25519",
             key: by.map_or_else(String::new, |(text, _)| text.trim().to_owned()),
@@ -100,11 +100,11 @@ pub(super) fn check(
             key_expires: None,
         }
     };
-    let distinct = packets::distinct(stored(signatures))?;
+    let distinct = packets::deduplicated(stored(signatures))?;
     Ok(distinct.into_iter().map(check).collect())
 }
 
-/// The signatures in metadata.
+/// Returns the signatures in metadata.
 pub(super) fn stored(detached: &Metadata) -> Vec<Vec<u8>> {
     detached
         .get(KEY)

@@ -1,4 +1,4 @@
-//! New keys, for people who have none.
+//! Generation of signing keys.
 
 use super::{SignError, ed25519};
 use crate::fs::atomic;
@@ -9,27 +9,29 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A key pair that was made, and where it is.
+/// A generated key pair and its location.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GeneratedKey {
     /// The GPG fingerprint, or the Ed25519 public key in base64.
     pub key: String,
-    /// What to sign with: the GnuPG home, or the file with the Ed25519 secret key. Readable by
-    /// its owner alone.
+    /// The secret key: the GnuPG home directory, or the file with the Ed25519 secret key. Only its
+    /// owner can read it.
     pub secret: PathBuf,
-    /// What to give to those who verify: the armoured GPG key, or the Ed25519 public key.
+    /// The public key for verification: the file with the armoured GPG key or the Ed25519 public
+    /// key.
     pub public: PathBuf,
 }
 
-/// Makes a GPG key that signs without a passphrase (Ed25519, in GnuPG's default form) in a GnuPG
-/// home `gnupg` in `folder`, and exports its public part to `public.asc` there. A folder that is made
-/// has mode 0700.
+/// Generates a GPG key without a passphrase (Ed25519, in GnuPG's default format) in the GnuPG home
+/// directory `gnupg` in `folder`, and exports its public part to `public.asc` in `folder`. New
+/// folders have mode 0700.
 ///
-/// `user` is `NAME <MAIL>`; `expires` in GnuPG's words (`2y`, `never`).
+/// `user` has the form `NAME <MAIL>`, and `expires` is an expiry time in GnuPG's syntax (`2y`,
+/// `never`).
 ///
 /// # Errors
-/// When there is no `gpg` command, it fails, or the folder has a key already.
+/// Returns an error if the `gpg` command is missing or fails, or the folder already has a key.
 pub fn generate_gpg_key(
     folder: &Path,
     user: &str,
@@ -40,7 +42,7 @@ pub fn generate_gpg_key(
         .and_then(|()| fs::DirBuilder::new().mode(0o700).create(&home))
         .map_err(|source| not_written(&home, source))?;
     let made = gpg_key(&home, user, expires);
-    // The agent would live on, with the home as its folder.
+    // Otherwise the agent would keep running in the home directory.
     let mut stop = Command::new("gpgconf");
     let _ = process::run(
         "gpgconf",
@@ -56,7 +58,7 @@ pub fn generate_gpg_key(
     })
 }
 
-/// The fingerprint and the armoured public key of a new key.
+/// Generates a key, and returns its fingerprint and armoured public key.
 fn gpg_key(home: &Path, user: &str, expires: &str) -> Result<(String, String), ProcessError> {
     let gpg = |args: &[&str]| {
         let mut command = Command::new("gpg");
@@ -88,15 +90,16 @@ fn gpg_key(home: &Path, user: &str, expires: &str) -> Result<(String, String), P
     Ok((fingerprint, armoured))
 }
 
-/// Makes an Ed25519 key pair: `secret.ed25519` and `public.ed25519` in `folder`, in base64.
+/// Generates an Ed25519 key pair: the files `secret.ed25519` and `public.ed25519` in `folder`, in
+/// base64.
 ///
 /// # Errors
-/// When the folder cannot be written or has a key already.
+/// Returns an error if the folder cannot be written or already has a key.
 pub fn generate_ed25519_key(folder: &Path) -> Result<GeneratedKey, SignError> {
     let (secret, public) = (folder.join("secret.ed25519"), folder.join("public.ed25519"));
     make_private(folder).map_err(|source| not_written(folder, source))?;
     let mut seed = [0; 32];
-    // 32 bytes come whole or not at all (getrandom(2): up to 256 do).
+    // getrandom(2) never returns fewer bytes for requests of up to 256.
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())
         .map_err(|errno| not_written(&secret, errno.into()))?;
     let (secret_key, key) = ed25519::key_pair(&seed);
@@ -119,8 +122,8 @@ pub fn generate_ed25519_key(folder: &Path) -> Result<GeneratedKey, SignError> {
     })
 }
 
-/// Makes a folder, and those above it, that nobody but their owner can enter. One that is there
-/// stays as it is.
+/// Creates a folder and its missing parents, which only their owner can access. An existing folder
+/// is not changed.
 fn make_private(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .mode(0o700)

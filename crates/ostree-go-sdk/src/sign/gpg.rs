@@ -1,13 +1,13 @@
-//! GnuPG, run as a program of its own.
+//! GnuPG, run as a separate program.
 //!
-//! The library that libostree uses for it (GPGME) aborts the process when it cannot make a pipe or
-//! a child, and reports a full disk as a bad signature. Here a failure of `gpg` itself is an error
-//! of its own kind, and never one of verification.
+//! The library that libostree uses (GPGME) aborts the process if it cannot create a pipe or a child
+//! process, and reports a full disk as a bad signature. Here a failure of `gpg` is a separate
+//! error, never a failed verification.
 //!
-//! Each [`Keyring`] is a GnuPG home in a temporary folder with one keyring and no options, so that
-//! no key and no setting of the system or the user counts. Source of the status lines and of the
-//! listing: `doc/DETAILS` of GnuPG, "Format of the --status-fd output" and "Format of the colon
-//! listings".
+//! Each [`Keyring`] is a GnuPG home directory in a temporary folder with a single keyring and
+//! without options, so that no keys or settings of the system or the user are used. Source of the
+//! status lines and listings: `doc/DETAILS` of GnuPG, "Format of the --status-fd output" and
+//! "Format of the colon listings".
 
 use super::packets;
 use super::{SignError, Signature, SignatureStatus};
@@ -21,68 +21,69 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 const PROGRAM: &str = "gpg";
-/// The keyring's name in the temporary home.
-const KEYS: &str = "keys.gpg";
-/// What a status line starts with.
-const STATUS: &str = "[GNUPG:] ";
-/// Errors of the system in GnuPG's numbering (`gpg-error.h`, `GPG_ERR_SYSTEM_ERROR`).
+/// The file name of the keyring in the temporary home directory.
+const KEYRING_FILE: &str = "keys.gpg";
+/// The prefix of status lines.
+const STATUS_PREFIX: &str = "[GNUPG:] ";
+/// The flag for errors of the system in GnuPG's error codes (`gpg-error.h`,
+/// `GPG_ERR_SYSTEM_ERROR`).
 const SYSTEM_ERROR: u32 = 1 << 15;
 
-/// Public keys in a GnuPG home of their own, which is removed when this is dropped.
+/// Public keys in a separate GnuPG home directory, which is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     home: TempDir,
 }
 
-/// A public key, as GnuPG lists it.
+/// A public key in a listing of GnuPG.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PublicKey {
-    /// Fingerprints: the primary key's, then those of its subkeys. Never empty.
+    /// The fingerprints of the primary key and then of its subkeys. Never empty.
     pub(crate) fingerprints: Vec<String>,
     pub(crate) users: Vec<String>,
     /// Seconds since 1970.
     pub(crate) created: u64,
-    /// When the primary key ends to be valid, in seconds since 1970.
+    /// The expiry time of the primary key, in seconds since 1970; `None` if it does not expire.
     pub(crate) expires: Option<u64>,
-    /// The same of each of `fingerprints`.
-    each_expires: Vec<Option<u64>>,
+    /// The expiry times of the keys in `fingerprints`.
+    expires_by_key: Vec<Option<u64>>,
     pub(crate) revoked: bool,
     pub(crate) expired: bool,
 }
 
 impl Keyring {
-    /// An empty keyring.
+    /// Creates an empty keyring.
     ///
     /// # Errors
-    /// When the temporary folder cannot be written.
+    /// Returns an error if the temporary folder cannot be written.
     pub(crate) fn new() -> Result<Self, SignError> {
-        // Only its owner can read and write it (tempfile).
+        // Only the owner can access the folder (tempfile).
         let folder = std::env::temp_dir();
         let home = tempfile::Builder::new().prefix("ostree-go-gpg-").tempdir();
-        let home = home.map_err(|source| SignError::Scratch {
+        let home = home.map_err(|source| SignError::TemporaryFile {
             path: folder,
             source,
         })?;
         let keyring = Self { home };
-        keyring.write(KEYS, &[])?;
+        keyring.write(KEYRING_FILE, &[])?;
         Ok(keyring)
     }
 
-    /// A keyring with the bytes of one in OpenPGP's binary form.
+    /// Creates a keyring from the bytes of a keyring in the binary format of OpenPGP.
     ///
     /// # Errors
-    /// When the temporary folder cannot be written.
+    /// Returns an error if the temporary folder cannot be written.
     pub(crate) fn of(bytes: &[u8]) -> Result<Self, SignError> {
         let keyring = Self::new()?;
-        keyring.write(KEYS, bytes)?;
+        keyring.write(KEYRING_FILE, bytes)?;
         Ok(keyring)
     }
 
-    /// Adds the keys in a file's content, armoured or not, and what is new of those that are there.
-    /// Returns how many keys the content has; what is no key is passed over.
+    /// Adds the keys in a file's content, armoured or binary, and updates existing keys. Returns
+    /// the number of keys in the content; everything else in it is ignored.
     ///
     /// # Errors
-    /// When the temporary folder cannot be written or GnuPG cannot be run.
+    /// Returns an error if the temporary folder cannot be written or GnuPG cannot be run.
     pub(crate) fn import(&self, content: &[u8]) -> Result<u64, SignError> {
         let file = self.write("import", content)?;
         let out = self.run(&["--import".as_ref(), file.as_os_str()])?;
@@ -90,7 +91,7 @@ impl Keyring {
         // `IMPORT_RES <count> <no_user_id> …`; without keys there is none, or `NODATA`.
         let count = lines(&status).find_map(|line| line.strip_prefix("IMPORT_RES "));
         match count.and_then(|counts| counts.split(' ').next()?.parse().ok()) {
-            // A key that could not be written does not count either.
+            // GnuPG does not count keys that it could not write.
             Some(0) if failed(&out).kind() == ErrorKind::DiskFull => Err(failed(&out).into()),
             Some(count) => Ok(count),
             None if lines(&status).any(|line| line.starts_with("NODATA")) => Ok(0),
@@ -98,32 +99,32 @@ impl Keyring {
         }
     }
 
-    /// The keyring's bytes, in OpenPGP's binary form.
+    /// Returns the bytes of the keyring, in the binary format of OpenPGP.
     ///
     /// # Errors
-    /// When the temporary folder cannot be read.
+    /// Returns an error if the temporary folder cannot be read.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, SignError> {
-        let path = self.path(KEYS);
-        fs::read(&path).map_err(|source| SignError::Scratch { path, source })
+        let path = self.path(KEYRING_FILE);
+        fs::read(&path).map_err(|source| SignError::TemporaryFile { path, source })
     }
 
-    /// Every key.
+    /// Returns all keys.
     ///
     /// # Errors
-    /// When GnuPG cannot be run.
+    /// Returns an error if GnuPG cannot be run.
     pub(crate) fn keys(&self) -> Result<Vec<PublicKey>, SignError> {
         let out = self.run(&["--with-colons".as_ref(), "--list-keys".as_ref()])?;
         if !out.status.success() || keyring_failed(&String::from_utf8_lossy(&out.stdout)) {
             return Err(failed(&out).into());
         }
-        Ok(listed(&String::from_utf8_lossy(&out.stdout)))
+        Ok(parse_key_listing(&String::from_utf8_lossy(&out.stdout)))
     }
 
-    /// Checks signatures of `data`, each an OpenPGP packet, and returns one result for each.
+    /// Verifies signatures of `data`, one OpenPGP packet each, and returns the result for each.
     ///
     /// # Errors
-    /// When the temporary folder cannot be written or GnuPG cannot be run, but not for what is
-    /// wrong with a signature.
+    /// Returns an error if the temporary folder cannot be written or GnuPG cannot be run. Invalid
+    /// signatures are not errors.
     pub(crate) fn verify(
         &self,
         data: &[u8],
@@ -138,21 +139,22 @@ impl Keyring {
             let file = self.write("signature", packet)?;
             let args = ["--verify".as_ref(), file.as_os_str(), data.as_os_str()];
             let out = self.run(&args)?;
-            let found = result(&String::from_utf8_lossy(&out.stdout));
-            // GnuPG ends with success where all signatures are good, and only there.
+            let found = parse_status(&String::from_utf8_lossy(&out.stdout));
+            // GnuPG exits with success only if all signatures are valid.
             let found = found.filter(|found| {
                 out.status.code().is_some()
                     && (found.status != SignatureStatus::Valid || out.status.success())
             });
             let mut found = found.ok_or_else(|| failed(&out))?;
             if found.key.len() < 40 {
-                // The key's id, of 16 digits; a signature of these days has the fingerprint.
+                // GnuPG printed the key ID of 16 digits; current signatures also contain the
+                // fingerprint.
                 let issuer = packets::issuer(packet);
                 found.key = issuer
                     .filter(|id| id.ends_with(&found.key))
                     .unwrap_or(found.key);
             }
-            found.complete(&keys);
+            found.add_key_details(&keys);
             Ok(found)
         };
         signatures.iter().map(check).collect()
@@ -166,13 +168,13 @@ impl Keyring {
         let path = self.path(name);
         match fs::write(&path, bytes) {
             Ok(()) => Ok(path),
-            Err(source) => Err(SignError::Scratch { path, source }),
+            Err(source) => Err(SignError::TemporaryFile { path, source }),
         }
     }
 
     fn run(&self, args: &[&std::ffi::OsStr]) -> Result<Output, ProcessError> {
         let mut ring = std::ffi::OsString::from("gnupg-ring:");
-        ring.push(self.path(KEYS));
+        ring.push(self.path(KEYRING_FILE));
         let mut command = gpg(Some(self.home.path()));
         command
             .args([
@@ -189,15 +191,15 @@ impl Keyring {
             .arg(ring)
             .args(["--status-fd", "1"])
             .args(args)
-            // A stop from the terminal is the caller's to handle, and no failed verification.
+            // The caller handles Ctrl-C. It must not look like a failed verification.
             .process_group(0);
         process::output(PROGRAM, &mut command)
     }
 }
 
 impl Signature {
-    /// Adds what the key that made it says.
-    fn complete(&mut self, keys: &[PublicKey]) {
+    /// Adds the details of the signing key.
+    fn add_key_details(&mut self, keys: &[PublicKey]) {
         let made = |key: &&PublicKey| key.fingerprints.contains(&self.key);
         let Some(key) = keys.iter().find(made) else {
             return;
@@ -205,16 +207,16 @@ impl Signature {
         let index = key.fingerprints.iter().position(|id| *id == self.key);
         self.key_expires = key
             .expires
-            .or_else(|| *key.each_expires.get(index.unwrap_or(0))?);
+            .or_else(|| *key.expires_by_key.get(index.unwrap_or(0))?);
         let primary = key.fingerprints.first();
         self.primary_key = primary.filter(|primary| **primary != self.key).cloned();
     }
 }
 
-/// Signs `data` with a secret key, given by id, fingerprint or user. Returns the packet.
+/// Signs `data` with a secret key, given by ID, fingerprint or user ID. Returns the packet.
 ///
 /// # Errors
-/// When there is no such key, or GnuPG cannot use it.
+/// Returns an error if GnuPG does not have the key or cannot use it.
 pub(super) fn sign(data: &[u8], key: &str, home: Option<&Path>) -> Result<Vec<u8>, SignError> {
     let folder = Keyring::new()?;
     let file = folder.write("data", data)?;
@@ -229,22 +231,23 @@ pub(super) fn sign(data: &[u8], key: &str, home: Option<&Path>) -> Result<Vec<u8
     }
 }
 
-/// The fingerprints of a secret key and its subkeys, given by id, fingerprint or user.
+/// Returns the fingerprints of a secret key and its subkeys; the key is given by ID, fingerprint or
+/// user ID.
 ///
 /// # Errors
-/// When there is no such key, or GnuPG cannot be run.
+/// Returns an error if there is no such key, or GnuPG cannot be run.
 pub(super) fn fingerprints(key: &str, home: Option<&Path>) -> Result<Vec<String>, SignError> {
     let mut command = gpg(home);
     command.args(["--with-colons", "--list-secret-keys", "--", key]);
     let out = process::output(PROGRAM, &mut command)?;
-    let mut keys = listed(&String::from_utf8_lossy(&out.stdout));
+    let mut keys = parse_key_listing(&String::from_utf8_lossy(&out.stdout));
     match (out.status.success(), keys.pop()) {
         (true, Some(key)) => Ok(key.fingerprints),
         _ => Err(failed(&out).into()),
     }
 }
 
-/// The public part of a secret key, as a keyring's bytes.
+/// Returns the public part of a secret key as the bytes of a keyring.
 pub(super) fn export(key: &str, home: Option<&Path>) -> Result<Vec<u8>, SignError> {
     let mut command = gpg(home);
     command.args(["--export", "--", key]);
@@ -255,7 +258,7 @@ pub(super) fn export(key: &str, home: Option<&Path>) -> Result<Vec<u8>, SignErro
     }
 }
 
-/// The command, in the C locale, with a home or the user's own.
+/// Returns the command in the C locale, with the given home directory or the user's default.
 fn gpg(home: Option<&Path>) -> Command {
     let mut command = Command::new(PROGRAM);
     command.env("LC_ALL", "C").args(["--batch", "--no-tty"]);
@@ -266,27 +269,29 @@ fn gpg(home: Option<&Path>) -> Command {
 }
 
 fn failed(out: &Output) -> ProcessError {
-    process::failed(PROGRAM, out)
+    process::failure(PROGRAM, out)
 }
 
 fn lines(status: &str) -> impl Iterator<Item = &str> {
-    status.lines().filter_map(|line| line.strip_prefix(STATUS))
+    status
+        .lines()
+        .filter_map(|line| line.strip_prefix(STATUS_PREFIX))
 }
 
-/// Whether GnuPG could not read the keyring: it then calls every key unknown.
+/// Returns true if GnuPG could not read the keyring. It then reports all keys as unknown.
 fn keyring_failed(status: &str) -> bool {
     lines(status).any(|line| {
         let mut words = line.split(' ');
         words.next() == Some("ERROR")
-            && words.next().is_some_and(|place| {
-                place.starts_with("add_keyblock_resource") || place.starts_with("keydb")
+            && words.next().is_some_and(|location| {
+                location.starts_with("add_keyblock_resource") || location.starts_with("keydb")
             })
     })
 }
 
-/// What GnuPG's status lines say of the one signature that it was given; `None` where it has not
-/// come to a result, or to more than one.
-pub(super) fn result(status: &str) -> Option<Signature> {
+/// Parses the status lines of GnuPG for a single signature. Returns `None` if there is no result,
+/// or more than one.
+pub(super) fn parse_status(status: &str) -> Option<Signature> {
     if keyring_failed(status) {
         return None;
     }
@@ -300,7 +305,7 @@ pub(super) fn result(status: &str) -> Option<Signature> {
             "EXPKEYSIG" => SignatureStatus::KeyExpired,
             "REVKEYSIG" => SignatureStatus::KeyRevoked,
             "BADSIG" => SignatureStatus::Bad,
-            "ERRSIG" => match error(rest)? {
+            "ERRSIG" => match error_code(rest)? {
                 NO_PUBLIC_KEY => SignatureStatus::UnknownKey,
                 _ => SignatureStatus::Bad,
             },
@@ -334,22 +339,22 @@ pub(super) fn result(status: &str) -> Option<Signature> {
         found.created = time(words.nth(1));
         found.expires = time(words.next());
     }
-    // A good signature is one that both lines are about.
+    // A valid signature requires both lines.
     (valid.is_some() || found.status != SignatureStatus::Valid).then_some(found)
 }
 
 /// `GPG_ERR_NO_PUBKEY` (`gpg-error.h`).
 const NO_PUBLIC_KEY: u32 = 9;
 
-/// The error in `ERRSIG <keyid> <pkalgo> <hashalgo> <sig_class> <time> <rc> <fpr>`; `None` where it
-/// is the system's, which says nothing of the signature.
-fn error(line: &str) -> Option<u32> {
+/// Returns the error code in `ERRSIG <keyid> <pkalgo> <hashalgo> <sig_class> <time> <rc> <fpr>`;
+/// `None` for an error of the system, which says nothing about the signature.
+fn error_code(line: &str) -> Option<u32> {
     let code: u32 = line.split(' ').nth(5)?.parse().ok()?;
     (code & SYSTEM_ERROR == 0).then_some(code)
 }
 
-/// Reads a listing.
-fn listed(text: &str) -> Vec<PublicKey> {
+/// Parses a listing of keys.
+fn parse_key_listing(text: &str) -> Vec<PublicKey> {
     let mut keys: Vec<PublicKey> = Vec::new();
     let mut expires = None;
     for line in text.lines() {
@@ -371,7 +376,7 @@ fn listed(text: &str) -> Vec<PublicKey> {
             "fpr" => {
                 if let Some(key) = keys.last_mut() {
                     key.fingerprints.push(field(9).to_owned());
-                    key.each_expires.push(expires);
+                    key.expires_by_key.push(expires);
                 }
             }
             "uid" => {
@@ -386,25 +391,25 @@ fn listed(text: &str) -> Vec<PublicKey> {
     keys
 }
 
-/// Text in which GnuPG has written some bytes in hexadecimal, behind `%` in status lines and behind
-/// `\x` in listings. Control characters stay as they are written.
+/// Decodes text in which GnuPG wrote some bytes in hexadecimal, after `%` in status lines and after
+/// `\x` in listings. Control characters stay encoded.
 fn unescaped(text: &str, mark: char) -> String {
     let prefix = if mark == '%' { "%" } else { "\\x" };
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once(prefix) {
+    while let Some((before, after)) = rest.split_once(prefix) {
         bytes.extend(before.as_bytes());
-        let byte = behind
+        let byte = after
             .get(..2)
             .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match byte.filter(|byte| !byte.is_ascii_control()) {
             Some(byte) => {
                 bytes.push(byte);
-                rest = &behind[2..];
+                rest = &after[2..];
             }
             None => {
                 bytes.extend(prefix.as_bytes());
-                rest = behind;
+                rest = after;
             }
         }
     }
@@ -412,7 +417,7 @@ fn unescaped(text: &str, mark: char) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Reads a file of keys.
+/// Reads a key file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, SignError> {
     let keys = |source: io::Error| SignError::Keys {
         path: path.to_owned(),
@@ -433,17 +438,17 @@ mod tests {
         [GNUPG:] TRUST_ULTIMATE 0 always\n";
 
     #[test]
-    fn a_good_signature_needs_both_lines_once() {
-        let found = result(GOOD).unwrap();
+    fn a_valid_signature_requires_both_lines_exactly_once() {
+        let found = parse_status(GOOD).unwrap();
         assert_eq!(found.status, SignatureStatus::Valid);
         assert_eq!(found.key, "0102030405060708090A0B0C0D0E0F1011121314");
         assert_eq!(found.user.as_deref(), Some("A B: <a@b>"));
         assert_eq!((found.created, found.expires), (Some(1_767_312_000), None));
-        assert_eq!(result(&GOOD.replace("VALIDSIG", "X")), None);
-        assert_eq!(result(&GOOD.replace("GOODSIG", "X")), None);
-        assert_eq!(result(&format!("{GOOD}{GOOD}")), None);
+        assert_eq!(parse_status(&GOOD.replace("VALIDSIG", "X")), None);
+        assert_eq!(parse_status(&GOOD.replace("GOODSIG", "X")), None);
+        assert_eq!(parse_status(&format!("{GOOD}{GOOD}")), None);
         let ring = "[GNUPG:] ERROR add_keyblock_resource 33554433\n";
-        assert_eq!(result(&format!("{ring}{GOOD}")), None);
+        assert_eq!(parse_status(&format!("{ring}{GOOD}")), None);
     }
 
     #[test]
@@ -460,8 +465,8 @@ mod tests {
     }
 
     #[test]
-    fn every_other_result_is_told_apart_from_a_failure() {
-        let of = |line: &str| result(&format!("[GNUPG:] {line}\n")).map(|found| found.status);
+    fn invalid_signatures_are_distinguished_from_failures() {
+        let of = |line: &str| parse_status(&format!("[GNUPG:] {line}\n")).map(|found| found.status);
         assert_eq!(of("EXPSIG 1 a"), Some(SignatureStatus::Expired));
         assert_eq!(of("EXPKEYSIG 1 a"), Some(SignatureStatus::KeyExpired));
         assert_eq!(of("REVKEYSIG 1 a"), Some(SignatureStatus::KeyRevoked));
@@ -472,22 +477,22 @@ mod tests {
         // ENOSPC.
         assert_eq!(error(SYSTEM_ERROR + 86), None);
         assert_eq!(of("NEWSIG"), None);
-        assert_eq!(result(""), None);
+        assert_eq!(parse_status(""), None);
     }
 
     #[test]
-    fn a_listing_is_read() {
+    fn key_listings_are_parsed() {
         let text = "tru:o:0:1:1:3:1:5\n\
             pub:e:255:22:0D0E:1700000000:1800000000::-:::sc::::::23::0:\n\
             fpr:::::::::AA:\n\
             uid:e::::1700000000::BB::a\\x3ab <a@b>::::::::::0:\n\
             sub:e:255:18:0102:1700000000:1790000000:::::e::::::23:\n\
             fpr:::::::::CC:\n";
-        let keys = listed(text);
+        let keys = parse_key_listing(text);
         assert_eq!(keys.len(), 1);
         assert_eq!(keys[0].fingerprints, ["AA", "CC"]);
         assert_eq!(
-            keys[0].each_expires,
+            keys[0].expires_by_key,
             [Some(1_800_000_000), Some(1_790_000_000)]
         );
         assert_eq!(keys[0].users, ["a:b <a@b>"]);
@@ -496,9 +501,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_a_panic(text: String) {
-            result(&text);
-            listed(&text);
+        fn arbitrary_text_does_not_panic(text: String) {
+            parse_status(&text);
+            parse_key_listing(&text);
             unescaped(&text, '%');
             unescaped(&text, '\\');
         }

@@ -1,8 +1,8 @@
-//! Making and checking signatures.
+//! Creation and verification of signatures.
 //!
-//! GPG signatures are made and checked by the program `gpg` ([`gpg`]); Ed25519 signatures by this
-//! library, in the form of `ostree sign` (secret key 64 bytes, public key 32, in base64). Both
-//! kinds are kept in a commit's detached metadata, side by side.
+//! GPG signatures are created and verified by the program `gpg` ([`gpg`]). Ed25519 signatures are
+//! created and verified by this library, in the format of `ostree sign` (secret key of 64 bytes,
+//! public key of 32 bytes, both in base64). Both kinds are stored in a commit's detached metadata.
 
 mod ed25519;
 #[cfg(feature = "fuzzing")]
@@ -14,7 +14,7 @@ mod summary;
 mod verified;
 
 pub use generate::{GeneratedKey, generate_ed25519_key, generate_gpg_key};
-pub(crate) use summary::{holds_exactly, merged, sign_summary};
+pub(crate) use summary::{has_exactly_signatures_of, merge_signatures, sign_summary};
 pub use verified::{Proof, Verified};
 
 use crate::id::CommitId;
@@ -28,25 +28,25 @@ use gpg::Keyring;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A key to sign with.
+/// A secret key for signing.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum SigningKey {
-    /// A GPG secret key, by id or fingerprint.
+    /// A GPG secret key, given by key ID or fingerprint.
     Gpg {
-        /// Its id or fingerprint.
+        /// The key ID or fingerprint.
         id: String,
-        /// The GnuPG home that holds it; GnuPG's default without.
+        /// The GnuPG home directory of the key; `None` for GnuPG's default.
         homedir: Option<PathBuf>,
     },
-    /// An Ed25519 secret key: 64 bytes in base64, as libostree's `ostree sign` takes it.
+    /// An Ed25519 secret key: 64 bytes in base64, as for `ostree sign`.
     Ed25519 {
         /// The key.
         secret: String,
     },
 }
 
-/// Without the secret.
+/// Formats the key without the secret.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -56,11 +56,11 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Keys to check signatures against.
+/// Public keys for the verification of signatures.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum TrustedKeys {
-    /// The GPG keyring of a remote, and nothing of the system's.
+    /// The GPG keyring of a remote, without the keyrings of the system.
     Remote(String),
     /// The public GPG keys in a file.
     GpgFile(PathBuf),
@@ -72,46 +72,46 @@ pub enum TrustedKeys {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Signature {
-    /// What checking it said.
+    /// The result of the verification.
     pub status: SignatureStatus,
-    /// `gpg` or `ed25519`.
+    /// The kind of signature: `gpg` or `ed25519`.
     pub kind: &'static str,
-    /// The fingerprint of the key that made it, or an Ed25519 public key in base64.
+    /// The fingerprint of the signing key, or an Ed25519 public key in base64.
     pub key: String,
-    /// The fingerprint of the primary key, where a subkey signed.
+    /// The fingerprint of the primary key, if a subkey signed.
     pub primary_key: Option<String>,
-    /// The name and address of the key's owner.
+    /// The user ID of the key: name and e-mail address of its owner.
     pub user: Option<String>,
-    /// When it was made, in seconds since 1970.
+    /// The creation time of the signature, in seconds since 1970.
     pub created: Option<u64>,
-    /// When it ends to be valid, if it does.
+    /// The expiry time of the signature, in seconds since 1970; `None` if it does not expire.
     pub expires: Option<u64>,
-    /// When the key ends to be valid, if it does.
+    /// The expiry time of the key, in seconds since 1970; `None` if it does not expire.
     pub key_expires: Option<u64>,
 }
 
-/// What checking a signature said.
+/// The result of the verification of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SignatureStatus {
-    /// Good, by a trusted key.
+    /// The signature is valid and was made by a trusted key.
     Valid,
-    /// Made by a key that is not among the trusted ones.
+    /// The signature was made by a key that is not trusted.
     UnknownKey,
-    /// Made by a key that has expired.
+    /// The signature was made by a key that has expired.
     KeyExpired,
-    /// Made by a key that was revoked.
+    /// The signature was made by a key that was revoked.
     KeyRevoked,
-    /// It has expired itself.
+    /// The signature has expired.
     Expired,
-    /// It is over something else.
+    /// The signature was made for other content.
     Bad,
-    /// It is not a well-formed signature.
+    /// The signature is malformed.
     Malformed,
 }
 
 impl SignatureStatus {
-    /// A stable lower-case word.
+    /// Returns a stable lower-case word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -126,11 +126,11 @@ impl SignatureStatus {
     }
 }
 
-/// Why signing or checking failed.
+/// An error of signing or of verifying signatures.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignError {
-    /// The repository.
+    /// An error of the repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
     /// A commit cannot be signed.
@@ -138,28 +138,28 @@ pub enum SignError {
     Sign {
         /// The commit.
         commit: CommitId,
-        /// The key's id.
+        /// The ID of the key.
         key: String,
-        /// GnuPG's error.
+        /// The error of GnuPG.
         #[source]
         source: Box<Self>,
     },
     /// The summary cannot be signed.
     #[error("cannot sign the summary with GPG key {key}")]
     SignSummary {
-        /// The key's id.
+        /// The ID of the key.
         key: String,
-        /// GnuPG's error.
+        /// The error of GnuPG.
         #[source]
         source: Box<Self>,
     },
-    /// An Ed25519 secret key is not well-formed. It is not shown.
+    /// An Ed25519 secret key is malformed. The error does not contain the key.
     #[error("the Ed25519 secret key is not well-formed, expected 64 bytes in base64")]
     InvalidEd25519Secret,
-    /// An Ed25519 public key is not well-formed.
+    /// An Ed25519 public key is malformed.
     #[error("`{found}` is not an Ed25519 public key, expected 32 bytes in base64")]
     InvalidEd25519Key {
-        /// The key as given.
+        /// The text that was found.
         found: String,
     },
     /// A new key cannot be written.
@@ -167,52 +167,52 @@ pub enum SignError {
     Generate {
         /// The file or folder.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// GnuPG cannot be run or failed. This says nothing about any signature.
+    /// GnuPG cannot be run or failed. This does not imply that a signature is invalid.
     #[error("cannot use GnuPG")]
     Gpg(#[from] ProcessError),
-    /// A temporary file for GnuPG cannot be used.
+    /// A temporary file for GnuPG cannot be read or written.
     #[error("cannot use temporary file {}", path.display())]
-    Scratch {
+    TemporaryFile {
         /// The file or folder.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// A file of keys cannot be used.
+    /// A key file cannot be read.
     #[error("cannot read public keys from {}", path.display())]
     Keys {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
         source: std::io::Error,
     },
-    /// A file has no public keys in it.
+    /// A key file contains no public GPG keys.
     #[error("there are no public GPG keys in {}", path.display())]
     NoKeys {
         /// The file.
         path: PathBuf,
     },
-    /// There are more different signatures than are checked. None was checked.
+    /// There are more different signatures than the limit. None was verified.
     #[error("there are {found} different signatures, at most {limit} are checked")]
     TooMany {
-        /// How many there are.
+        /// The number of different signatures.
         found: usize,
-        /// How many are checked.
+        /// The maximum number that is verified.
         limit: usize,
     },
-    /// A commit has no signature at all.
+    /// A commit has no signatures.
     #[error("commit {commit} is not signed")]
     Unsigned {
         /// The commit.
         commit: CommitId,
     },
-    /// No signature on a commit is good.
+    /// A commit has no valid signature by a trusted key.
     #[error(
         "commit {commit} has no valid signature by a trusted key: {}",
         statuses(found)
@@ -220,18 +220,18 @@ pub enum SignError {
     Refused {
         /// The commit.
         commit: CommitId,
-        /// The signatures it has.
+        /// The signatures of the commit.
         found: Vec<Signature>,
     },
 }
 
 impl SignError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
-            // A key that GnuPG does not have, or may not use.
+            // GnuPG does not have the key or cannot use it.
             Self::Sign { source, .. } | Self::SignSummary { source, .. } => match source.kind() {
                 ErrorKind::Io => ErrorKind::InvalidInput,
                 kind => kind,
@@ -241,7 +241,7 @@ impl SignError {
             }
             Self::Keys { source, .. }
             | Self::Generate { source, .. }
-            | Self::Scratch { source, .. } => ErrorKind::of_io(source),
+            | Self::TemporaryFile { source, .. } => ErrorKind::of_io(source),
             Self::Gpg(error) => error.kind(),
             Self::Unsigned { .. } | Self::Refused { .. } | Self::TooMany { .. } => {
                 ErrorKind::Mismatch
@@ -250,7 +250,7 @@ impl SignError {
     }
 }
 
-/// What is said of signatures of which none is good.
+/// Describes signatures of which none is valid.
 pub(crate) fn statuses(found: &[Signature]) -> String {
     let each = found.iter().map(|signature| {
         let words = match signature.status {
@@ -259,10 +259,10 @@ pub(crate) fn statuses(found: &[Signature]) -> String {
             SignatureStatus::KeyExpired => "made by an expired key",
             SignatureStatus::KeyRevoked => "made by a revoked key",
             SignatureStatus::Expired => "expired",
-            SignatureStatus::Bad => "over another content",
+            SignatureStatus::Bad => "made for other content",
             SignatureStatus::Malformed => "malformed",
         };
-        // Who made one by Ed25519 is not known unless it is checked with the key.
+        // The key of an Ed25519 signature is only known if the signature is valid.
         let by = [signature.kind, &signature.key, words];
         let by: Vec<&str> = by.into_iter().filter(|word| !word.is_empty()).collect();
         by.join(" ")
@@ -270,11 +270,11 @@ pub(crate) fn statuses(found: &[Signature]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Adds a signature to a commit. One by the same key that is there already is kept, and that is
-/// no error. Returns whether a signature was added.
+/// Adds a signature to a commit, unless it has a signature by the same key. Returns true if a
+/// signature was added.
 ///
 /// # Errors
-/// When the key cannot be used, or the repository cannot be written.
+/// Returns an error if the key cannot be used, or the repository cannot be written.
 pub fn sign(repo: &Repo, commit: CommitId, key: &SigningKey) -> Result<bool, SignError> {
     match key {
         SigningKey::Gpg { id, homedir } => {
@@ -285,8 +285,8 @@ pub fn sign(repo: &Repo, commit: CommitId, key: &SigningKey) -> Result<bool, Sig
             };
             let home = homedir.as_deref();
             let fingerprints = gpg::fingerprints(id, home).map_err(failed)?;
-            // The id of a key is the end of its fingerprint.
-            let is_ours = |issuer: &String| fingerprints.iter().any(|own| own.ends_with(issuer));
+            // The ID of a key is the end of its fingerprint.
+            let is_ours = |issuer: &String| fingerprints.iter().any(|f| f.ends_with(issuer));
             if signers(repo, commit)?.iter().any(is_ours) {
                 return Ok(false);
             }
@@ -302,8 +302,8 @@ pub fn sign(repo: &Repo, commit: CommitId, key: &SigningKey) -> Result<bool, Sig
     }
 }
 
-/// Signs a static delta's superblock with those keys that are Ed25519's: libostree knows no GPG
-/// signatures there.
+/// Signs a static delta's superblock with the Ed25519 keys among `keys`: libostree does not support
+/// GPG signatures there.
 pub(crate) fn sign_superblock(bytes: &[u8], keys: &[SigningKey]) -> Result<Metadata, SignError> {
     let mut signatures = Vec::new();
     for key in keys {
@@ -320,7 +320,7 @@ pub(crate) fn sign_superblock(bytes: &[u8], keys: &[SigningKey]) -> Result<Metad
 #[cfg(test)]
 pub(crate) use ed25519::key_pair as ed25519_key_pair;
 
-/// Checks the Ed25519 signatures around a static delta's superblock.
+/// Verifies the Ed25519 signatures of a static delta's superblock.
 pub(crate) fn superblock_signatures(
     bytes: &[u8],
     found: &Metadata,
@@ -329,27 +329,27 @@ pub(crate) fn superblock_signatures(
     ed25519::check(bytes, found, public)
 }
 
-/// The keys whose signatures a commit has, good or not: GPG fingerprints, or key ids where the
-/// signature has no more. No more than are [checked](signatures).
+/// Returns the keys of a commit's GPG signatures, valid or not: fingerprints, or key IDs if a
+/// signature contains no fingerprint. Returns at most as many as are [verified](signatures).
 pub(crate) fn signers(repo: &Repo, commit: CommitId) -> Result<Vec<String>, SignError> {
     let mut found: Vec<String> = Vec::new();
     for issuer in gpg_packets(&repo.detached(commit)?)
         .iter()
         .flat_map(|bytes| packets::issuers(bytes))
     {
-        if !found.contains(&issuer) && found.len() < packets::MOST {
+        if !found.contains(&issuer) && found.len() < packets::MAX_SIGNATURES {
             found.push(issuer);
         }
     }
     Ok(found)
 }
 
-/// Checks the signatures of a commit and returns the result for each. Repeated signatures are
-/// checked once.
+/// Verifies the signatures of a commit and returns the result for each. Repeated signatures are
+/// verified once.
 ///
 /// # Errors
-/// When the keys or the commit cannot be read, GnuPG cannot be run, or there are more than 64
-/// different signatures; signatures that are not good are in the result.
+/// Returns an error if the keys or the commit cannot be read, GnuPG cannot be run, or there are
+/// more than 64 different signatures. Invalid signatures are not errors but part of the result.
 pub fn signatures(
     repo: &Repo,
     commit: CommitId,
@@ -367,7 +367,8 @@ pub fn signatures(
 /// Checks that a commit has a valid signature by a trusted key.
 ///
 /// # Errors
-/// When it has not, with what it has instead.
+/// Returns [`SignError::Unsigned`] if it has no signatures, [`SignError::Refused`] with the
+/// signatures if none is valid, and the errors of [`signatures`].
 pub fn verify(
     repo: &Repo,
     commit: CommitId,
@@ -383,11 +384,11 @@ pub fn verify(
     Err(SignError::Refused { commit, found })
 }
 
-/// Checks OpenPGP signatures of bytes that are no commit against the keys of files, and returns the
-/// result for each.
+/// Verifies OpenPGP signatures of arbitrary bytes with the keys in files, and returns the result
+/// for each.
 ///
 /// # Errors
-/// As [`signatures`] does.
+/// Returns the errors of [`signatures`].
 pub(crate) fn signatures_of_bytes(
     bytes: &[u8],
     signatures: &[u8],
@@ -397,7 +398,7 @@ pub(crate) fn signatures_of_bytes(
     check(&keyring(&paths)?, bytes, &[signatures.to_vec()])
 }
 
-/// The keys of files.
+/// Returns a keyring with the keys in files.
 fn keyring(paths: &[&Path]) -> Result<Keyring, SignError> {
     let keyring = Keyring::new()?;
     for path in paths {
@@ -410,7 +411,8 @@ fn keyring(paths: &[&Path]) -> Result<Keyring, SignError> {
     Ok(keyring)
 }
 
-/// Checks what stands for GPG signatures of `data`.
+/// Verifies GPG signatures of `data`. Each item of `found` contains OpenPGP packets; if any is not
+/// a signature, the result includes a malformed one.
 fn check(keyring: &Keyring, data: &[u8], found: &[Vec<u8>]) -> Result<Vec<Signature>, SignError> {
     let mut all = Vec::new();
     let mut has_others = false;
@@ -419,7 +421,7 @@ fn check(keyring: &Keyring, data: &[u8], found: &[Vec<u8>]) -> Result<Vec<Signat
         has_others |= split.has_others || bytes.is_empty();
         all.extend(split.packets);
     }
-    let mut results = keyring.verify(data, &packets::distinct(all)?)?;
+    let mut results = keyring.verify(data, &packets::deduplicated(all)?)?;
     if has_others {
         results.push(Signature {
             status: SignatureStatus::Malformed,
@@ -435,22 +437,22 @@ fn check(keyring: &Keyring, data: &[u8], found: &[Vec<u8>]) -> Result<Vec<Signat
     Ok(results)
 }
 
-/// The keyring of a remote (`ostree-remote.c`: `NAME.trustedkeys.gpg`).
+/// Returns the path of a remote's keyring (`ostree-remote.c`: `NAME.trustedkeys.gpg`).
 pub(crate) fn remote_keyring(repo: &Repo, remote: &str) -> PathBuf {
     repo.path().join(format!("{remote}.trustedkeys.gpg"))
 }
 
-/// A commit object's bytes: what signatures are over.
+/// Reads the bytes of a commit object, which are the data that signatures sign.
 fn commit_bytes(repo: &Repo, commit: CommitId) -> Result<Vec<u8>, RepoError> {
     let bytes = repo.commit_bytes(commit);
     bytes.map_err(|source| repo.failed(&format!("read commit {commit}"), source))
 }
 
-/// Where libostree keeps GPG signatures in detached metadata: `aay`, a packet each.
-/// Source: `ostree-repo-private.h`, `_OSTREE_METADATA_GPGSIGS_NAME`.
+/// The key of GPG signatures in detached metadata: type `aay`, one OpenPGP packet each. Source:
+/// `ostree-repo-private.h`, `_OSTREE_METADATA_GPGSIGS_NAME`.
 const GPG_SIGNATURES: &str = "ostree.gpgsigs";
 
-/// The GPG signatures in detached metadata or a summary's signature file.
+/// Returns the GPG signatures in detached metadata or in a summary's signature file.
 fn gpg_packets(metadata: &Metadata) -> Vec<Vec<u8>> {
     let packets = metadata.get(GPG_SIGNATURES);
     packets.and_then(glib::Variant::get).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! OpenPGP signature packets: parser for untrusted input, which needs no GnuPG and no key.
+//! A parser for OpenPGP signature packets in untrusted input. It needs neither GnuPG nor a key.
 //!
 //! Source: RFC 4880, sections 4.2 (packets), 5.2.2 and 5.2.3 (signatures), and RFC 9580,
 //! section 5.2.3.35 (the issuer's fingerprint).
@@ -13,66 +13,69 @@ const ISSUER_KEY_ID: u8 = 16;
 /// The subpacket with the key's version and fingerprint.
 const ISSUER_FINGERPRINT: u8 = 33;
 
-/// The most different signatures of one kind that are checked of a commit, a summary, a static
-/// delta or a package. Each takes GnuPG some 10 ms, and whoever serves a commit can add any number
-/// to it. Publishers sign with one key, and with two while they replace one.
-pub(super) const MOST: usize = 64;
-/// The largest signature packet that GnuPG is given, in bytes. One by an RSA key of 16,384 bits
-/// takes 2,100.
-const LARGEST: usize = 64 << 10;
+/// The maximum number of different signatures of one kind that are verified for a commit, summary,
+/// static delta or package. GnuPG needs about 10 ms for each, and a server can add any number to a
+/// commit. Publishers sign with one key, or with two while they replace one.
+pub(super) const MAX_SIGNATURES: usize = 64;
+/// The maximum size of a signature packet that is passed to GnuPG, in bytes. One by an RSA key of
+/// 16,384 bits has 2,100 bytes.
+const MAX_PACKET_SIZE: usize = 64 << 10;
 
-/// What a string of OpenPGP packets holds.
+/// The signatures in a string of OpenPGP packets.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Packets<'a> {
     /// The signatures, each with its header.
     pub(super) packets: Vec<&'a [u8]>,
-    /// Whether anything is not a well-formed signature.
+    /// True if anything is not a well-formed signature.
     pub(super) has_others: bool,
 }
 
-/// Splits a string of packets. Only signatures that are well-formed are returned, so that GnuPG is
-/// never given anything else: compressed packets, documents, keys.
+/// Splits a string of packets. Only well-formed signatures are returned, so that nothing else is
+/// passed to GnuPG, such as compressed packets, documents or keys.
 pub(super) fn split(bytes: &[u8]) -> Packets<'_> {
     let mut found = Packets::default();
     let mut rest = bytes;
     while !rest.is_empty() {
-        let Some((tag, body, behind)) = packet(rest) else {
+        let Some((tag, body, after)) = packet(rest) else {
             found.has_others = true;
             break;
         };
-        let whole = &rest[..rest.len() - behind.len()];
-        if tag == SIGNATURE && whole.len() <= LARGEST && issuer_of(body).is_some() {
-            found.packets.push(whole);
+        let packet_bytes = &rest[..rest.len() - after.len()];
+        if tag == SIGNATURE && packet_bytes.len() <= MAX_PACKET_SIZE && issuer_of(body).is_some() {
+            found.packets.push(packet_bytes);
         } else {
             found.has_others = true;
         }
-        rest = behind;
+        rest = after;
     }
     found
 }
 
-/// Drops repeated signatures.
+/// Removes repeated signatures.
 ///
 /// # Errors
-/// When there are more than [`MOST`] different ones.
-pub(super) fn distinct<T: std::hash::Hash + Eq + Clone>(
+/// Returns an error if there are more than [`MAX_SIGNATURES`] different ones.
+pub(super) fn deduplicated<T: std::hash::Hash + Eq + Clone>(
     signatures: impl IntoIterator<Item = T>,
 ) -> Result<Vec<T>, SignError> {
-    let mut seen = HashSet::new();
+    let mut known = HashSet::new();
     let mut kept = Vec::new();
     for signature in signatures {
-        if seen.insert(signature.clone()) {
+        if known.insert(signature.clone()) {
             kept.push(signature);
         }
     }
     match kept.len() {
-        ..=MOST => Ok(kept),
-        found => Err(SignError::TooMany { found, limit: MOST }),
+        ..=MAX_SIGNATURES => Ok(kept),
+        found => Err(SignError::TooMany {
+            found,
+            limit: MAX_SIGNATURES,
+        }),
     }
 }
 
-/// The fingerprint of the key that made the first signature in `packets`, in upper-case
-/// hexadecimal; the key id where the signature has no more.
+/// Returns the fingerprint of the key of the first signature in `packets`, in upper-case
+/// hexadecimal, or the key ID if the signature contains no fingerprint.
 pub(super) fn issuer(packets: &[u8]) -> Option<String> {
     match packet(packets)? {
         (SIGNATURE, body, _) => issuer_of(body).map(hex),
@@ -80,7 +83,7 @@ pub(super) fn issuer(packets: &[u8]) -> Option<String> {
     }
 }
 
-/// The same of every signature in `packets`. Whatever is no signature is passed over.
+/// Returns the same for all signatures in `packets`. Other packets are ignored.
 pub(super) fn issuers(packets: &[u8]) -> Vec<String> {
     split(packets)
         .packets
@@ -89,7 +92,7 @@ pub(super) fn issuers(packets: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// The tag and the body of the first packet, and the bytes behind it.
+/// Returns the tag and body of the first packet, and the remaining bytes.
 fn packet(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     let (tag, (length, rest)) = match first {
@@ -103,18 +106,18 @@ fn packet(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         }
         _ => return None,
     };
-    let (body, behind) = rest.split_at_checked(length)?;
-    Some((tag, body, behind))
+    let (body, after) = rest.split_at_checked(length)?;
+    Some((tag, body, after))
 }
 
-/// The key that the body of a signature packet names.
+/// Returns the fingerprint or key ID in the body of a signature packet.
 fn issuer_of(body: &[u8]) -> Option<&[u8]> {
     match *body.first()? {
         3 => body.get(7..15),
         4 => {
-            let (hashed, rest) = counted(body.get(4..)?)?;
-            let (unhashed, _) = counted(rest)?;
-            // A signature covers the first ones; so what they say comes first.
+            let (hashed, rest) = length_prefixed(body.get(4..)?)?;
+            let (unhashed, _) = length_prefixed(rest)?;
+            // The signature covers only the hashed subpackets, so they take precedence.
             let in_both = |kind, from| {
                 [hashed, unhashed]
                     .into_iter()
@@ -126,27 +129,27 @@ fn issuer_of(body: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A field of bytes behind its length in two bytes.
-fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Splits off a field that is preceded by its length in two bytes.
+fn length_prefixed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = big_endian(bytes, 2)?;
     rest.split_at_checked(length)
 }
 
-/// The data of the first subpacket of a kind.
+/// Returns the data of the first subpacket of a kind.
 fn subpacket(mut area: &[u8], kind: u8) -> Option<&[u8]> {
     loop {
         let (length, rest) = length(area, 0xFF)?;
-        let (subpacket, behind) = rest.split_at_checked(length)?;
+        let (subpacket, after) = rest.split_at_checked(length)?;
         let (&first, data) = subpacket.split_first()?;
-        // The highest bit says that a reader has to know it.
+        // The highest bit marks a critical subpacket.
         if first & 0x7F == kind {
             return Some(data);
         }
-        area = behind;
+        area = after;
     }
 }
 
-/// A length in one, two or five bytes; two up to the first byte `end`.
+/// Parses a length of one, two or five bytes; first bytes below `end` start a length of two bytes.
 fn length(bytes: &[u8], end: u8) -> Option<(usize, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     match first {
@@ -178,8 +181,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The start of what `gpg --detach-sign` of GnuPG 2.2 writes for an Ed25519 key: old packet
-    /// format, version 4, the fingerprint and the time hashed, the key id not hashed.
+    /// Returns the start of an Ed25519 signature by `gpg --detach-sign` of GnuPG 2.2: old packet
+    /// format, version 4, hashed fingerprint and time, unhashed key ID.
     fn signature() -> Vec<u8> {
         let mut body = vec![4, 0, 22, 8, 0, 29];
         body.extend([22, 33, 4]);
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_id_is_read_where_there_is_no_fingerprint() {
+    fn the_key_id_is_read_if_there_is_no_fingerprint() {
         let mut bytes = signature();
         bytes[9] = 100;
         assert_eq!(issuers(&bytes), ["0D0E0F1011121314"]);
@@ -208,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn only_well_formed_signatures_are_split_off() {
+    fn only_well_formed_signatures_are_returned() {
         let one = signature();
         let literal = [0xCB, 3, b'b', 0, 0];
         let bytes = [&one[..], &literal, &one, b"rest"].concat();
@@ -228,15 +231,15 @@ mod tests {
 
     #[test]
     fn repeated_signatures_count_once_and_too_many_are_refused() {
-        assert_eq!(distinct(vec![1; 100_000]).unwrap(), [1]);
-        assert_eq!(distinct(0..64).unwrap().len(), MOST);
-        let error = distinct(0..65).unwrap_err();
+        assert_eq!(deduplicated(vec![1; 100_000]).unwrap(), [1]);
+        assert_eq!(deduplicated(0..64).unwrap().len(), MAX_SIGNATURES);
+        let error = deduplicated(0..65).unwrap_err();
         assert_eq!(error.kind(), crate::kind::ErrorKind::Mismatch);
     }
 
     proptest! {
         #[test]
-        fn garbage_is_no_panic(bytes: Vec<u8>, at in 0usize..60, with: u8) {
+        fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>, at in 0usize..60, with: u8) {
             issuers(&bytes);
             split(&bytes);
             let mut damaged = signature();

@@ -1,4 +1,4 @@
-//! Signatures of a summary: the file `summary.sig`, an `a{sv}` of the same keys as a commit's
+//! Signatures of a summary. The file `summary.sig` is an `a{sv}` with the same keys as a commit's
 //! detached metadata.
 //!
 //! Source: `ostree_repo_add_gpg_signature_summary` and `ostree_sign_summary` of libostree.
@@ -13,7 +13,7 @@ use glib::prelude::*;
 /// Signs a summary with each of the keys.
 ///
 /// # Errors
-/// When a key cannot be used.
+/// Returns an error if a key cannot be used.
 pub(crate) fn sign_summary(summary: &[u8], keys: &[SigningKey]) -> Result<Metadata, SignError> {
     let (mut gpg, mut ed25519) = (Vec::new(), Vec::new());
     for key in keys {
@@ -28,11 +28,12 @@ pub(crate) fn sign_summary(summary: &[u8], keys: &[SigningKey]) -> Result<Metada
     Ok(metadata(&gpg, &ed25519))
 }
 
-/// Whether `found` has one valid signature of a summary by each of the keys, and no other.
+/// Returns true if `found` has exactly one valid signature of a summary by each of the keys, and no
+/// other.
 ///
 /// # Errors
-/// When a key cannot be used.
-pub(crate) fn holds_exactly(
+/// Returns an error if a key cannot be used.
+pub(crate) fn has_exactly_signatures_of(
     summary: &[u8],
     found: &Metadata,
     keys: &[SigningKey],
@@ -43,7 +44,7 @@ pub(crate) fn holds_exactly(
     }
     for key in keys {
         let holds = match key {
-            SigningKey::Gpg { .. } => valid(summary, &gpg, key)?.contains(&true),
+            SigningKey::Gpg { .. } => valid_by(summary, &gpg, key)?.contains(&true),
             SigningKey::Ed25519 { secret } => {
                 ed25519.contains(&ed25519::sign_bytes(summary, secret)?)
             }
@@ -55,43 +56,48 @@ pub(crate) fn holds_exactly(
     Ok(true)
 }
 
-/// The signatures of two summaries, so that whoever has either of them finds a valid one. Of the
-/// old file, only those signatures are kept that are valid for the old summary by one of the keys,
-/// or that are by none of the keys: what an interrupted run has left goes.
+/// Merges the signatures of two summaries, so that both summaries can be verified. Signatures of
+/// the old file are kept if they are valid for the old summary, or were not made by any of the
+/// keys; others were left by an interrupted run.
 ///
 /// # Errors
-/// When a key cannot be used.
-pub(crate) fn merged(
+/// Returns an error if a key cannot be used.
+pub(crate) fn merge_signatures(
     old_summary: &[u8],
     old: &Metadata,
     new: &Metadata,
     keys: &[SigningKey],
 ) -> Result<Metadata, SignError> {
-    let of_old = packets::distinct(gpg_packets(old)).unwrap_or_default();
-    let mut keeps = vec![true; of_old.len()];
+    let old_packets = packets::deduplicated(gpg_packets(old)).unwrap_or_default();
+    let mut is_kept = vec![true; old_packets.len()];
     for key in keys {
         let SigningKey::Gpg { id, homedir } = key else {
             continue;
         };
-        let own = gpg::fingerprints(id, homedir.as_deref());
-        let own = own.map_err(|source| failed(id, source))?;
-        let valid = valid(old_summary, &of_old, key)?;
-        for (index, packet) in of_old.iter().enumerate() {
+        let fingerprints = gpg::fingerprints(id, homedir.as_deref());
+        let fingerprints = fingerprints.map_err(|source| failed(id, source))?;
+        let valid = valid_by(old_summary, &old_packets, key)?;
+        for (index, packet) in old_packets.iter().enumerate() {
             let issuer = packets::issuer(packet).unwrap_or_default();
-            let is_ours = own.iter().any(|fingerprint| fingerprint.ends_with(&issuer));
-            keeps[index] &= !is_ours || valid[index];
+            let is_by_key = fingerprints
+                .iter()
+                .any(|fingerprint| fingerprint.ends_with(&issuer));
+            is_kept[index] &= !is_by_key || valid[index];
         }
     }
-    let kept = of_old.into_iter().zip(keeps).filter(|(_, keeps)| *keeps);
+    let kept = old_packets
+        .into_iter()
+        .zip(is_kept)
+        .filter(|(_, is_kept)| *is_kept);
     let mut gpg: Vec<Vec<u8>> = kept.map(|(packet, _)| packet).collect();
     gpg.extend(gpg_packets(new));
-    let mut ed25519 = packets::distinct(ed25519::stored(old)).unwrap_or_default();
+    let mut ed25519 = packets::deduplicated(ed25519::stored(old)).unwrap_or_default();
     ed25519.extend(ed25519::stored(new));
     Ok(metadata(&gpg, &ed25519))
 }
 
-/// Which of some packets are valid signatures of a summary by a GPG key.
-fn valid(summary: &[u8], found: &[Vec<u8>], key: &SigningKey) -> Result<Vec<bool>, SignError> {
+/// Returns for each packet whether it is a valid signature of a summary by a GPG key.
+fn valid_by(summary: &[u8], found: &[Vec<u8>], key: &SigningKey) -> Result<Vec<bool>, SignError> {
     let SigningKey::Gpg { id, homedir } = key else {
         return Ok(vec![false; found.len()]);
     };

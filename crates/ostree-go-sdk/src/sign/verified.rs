@@ -1,41 +1,42 @@
-//! The proof that something was checked, carried in its type.
+//! A type for values whose signatures were verified, with the proof of the verification.
 
 use super::Signature;
 
-/// A value whose origin was checked. Only this library's checks make one.
+/// A verified value. Only the verification functions of this library create one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified<T> {
     value: T,
     proof: Proof,
 }
 
-/// How something was checked.
+/// The proof of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proof {
-    /// The remote it came from.
+    /// The remote that the value was fetched from.
     pub remote: String,
-    /// The signatures it had then, good and bad; at least one is valid, unless the remote is
-    /// [unsigned](Proof::unsigned).
+    /// All signatures at the time of verification, valid and invalid; at least one is valid, unless
+    /// the remote is [unsigned](Proof::unsigned).
     pub signatures: Vec<Signature>,
-    /// Whether the remote was set up not to need signatures.
+    /// True if the remote does not require signatures.
     pub unsigned: bool,
-    /// When it was checked, in seconds since 1970.
+    /// The time of verification, in seconds since 1970.
     pub at: u64,
 }
 
 impl<T> Verified<T> {
-    /// To be called only by what has just checked `value`, or reads back what was recorded then.
+    /// Creates a verified value. Must only be called after a verification of `value`, or to restore
+    /// a recorded proof.
     pub(crate) fn new(value: T, proof: Proof) -> Self {
         Self { value, proof }
     }
 
-    /// What was checked.
+    /// Returns the value.
     pub const fn value(&self) -> &T {
         &self.value
     }
 
-    /// How it was checked.
+    /// Returns the proof of the verification.
     pub const fn proof(&self) -> &Proof {
         &self.proof
     }

@@ -252,7 +252,7 @@ impl Opener<'_> {
             file,
         })?;
         if let (true, None, Some(cache)) = (is_new, url.local_path(), self.ctx.cache) {
-            cache.remember_url(&url.key(), sha256, size)?;
+            cache.record_url(&url.key(), sha256, size)?;
         }
         Ok(source)
     }

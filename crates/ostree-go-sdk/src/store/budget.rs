@@ -1,8 +1,8 @@
-//! A bound on the bytes that are in memory at once.
+//! A limit for the number of bytes that are in memory at the same time.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Hands out bytes up to a limit; whoever asks for more waits.
+/// A budget of bytes. A thread that needs more than is free waits.
 #[derive(Debug)]
 pub(crate) struct Budget {
     free: Mutex<u64>,
@@ -19,8 +19,8 @@ impl Budget {
         }
     }
 
-    /// Takes `bytes` (at most the limit), waiting until they are free.
-    pub(crate) fn take(&self, bytes: u64) -> Share<'_> {
+    /// Reserves `bytes` (at most the limit), and waits until they are free.
+    pub(crate) fn take(&self, bytes: u64) -> BudgetGuard<'_> {
         let bytes = bytes.min(self.limit);
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         while *free < bytes {
@@ -30,21 +30,21 @@ impl Budget {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         *free -= bytes;
-        Share {
+        BudgetGuard {
             budget: self,
             bytes,
         }
     }
 }
 
-/// Bytes taken from a [`Budget`]; given back when dropped.
+/// A guard for bytes that were reserved from a [`Budget`], which returns them when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share<'b> {
+pub(crate) struct BudgetGuard<'b> {
     budget: &'b Budget,
     bytes: u64,
 }
 
-impl Drop for Share<'_> {
+impl Drop for BudgetGuard<'_> {
     fn drop(&mut self) {
         let budget = self.budget;
         *budget.free.lock().unwrap_or_else(PoisonError::into_inner) += self.bytes;

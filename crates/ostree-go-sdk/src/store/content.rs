@@ -1,14 +1,14 @@
-//! A file's bytes on their way into the repository.
+//! The content of a file that is being written to the repository.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
-/// Up to this many bytes a file is held in memory; a larger one goes through a nameless
-/// temporary file. The largest file of Go 1.26 has 25 MB.
+/// The size in bytes from which a file is kept in an unnamed temporary file instead of memory. The
+/// largest file of Go 1.26 has 25 MB.
 const IN_MEMORY: u64 = 32 << 20;
 
-/// A file's bytes, to be read any number of times.
+/// The content of a file, which can be read any number of times.
 #[derive(Debug)]
 pub(crate) enum Content {
     Memory(glib::Bytes),
@@ -16,15 +16,15 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// Reads everything `input` has. `size` is how much that should be, and only a hint.
+    /// Reads `input` to its end. `size` is the expected size in bytes, which is only a hint.
     pub(crate) fn read(input: &mut dyn Read, size: u64, spool_in: &Path) -> io::Result<Self> {
-        let most = usize::try_from(Self::most_in_memory(size));
-        let mut start = Vec::with_capacity(most.unwrap_or(0));
+        let capacity = usize::try_from(Self::max_memory(size));
+        let mut start = Vec::with_capacity(capacity.unwrap_or(0));
         input.take(IN_MEMORY).read_to_end(&mut start)?;
         if (start.len() as u64) < IN_MEMORY {
             return Ok(Self::Memory(glib::Bytes::from_owned(start)));
         }
-        let mut file = nameless_file(spool_in)?;
+        let mut file = unnamed_file(spool_in)?;
         io::Write::write_all(&mut file, &start)?;
         drop(start);
         let rest = io::copy(input, &mut file)?;
@@ -38,20 +38,20 @@ impl Content {
         }
     }
 
-    /// The most memory that reading and holding so many bytes takes.
-    pub(crate) fn most_in_memory(size: u64) -> u64 {
+    /// Returns the maximum memory for a file of this size, in bytes.
+    pub(crate) fn max_memory(size: u64) -> u64 {
         size.min(IN_MEMORY)
     }
 
-    /// The memory it holds.
-    pub(super) fn in_memory(&self) -> u64 {
+    /// Returns the memory that the content uses, in bytes.
+    pub(super) fn memory(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::Spooled(..) => 0,
         }
     }
 
-    /// Hands all bytes to `use_bytes`, piece by piece.
+    /// Passes the content to `use_bytes` in pieces.
     pub(crate) fn for_each(
         &self,
         mut use_bytes: impl FnMut(&[u8]) -> io::Result<()>,
@@ -80,7 +80,7 @@ impl From<Vec<u8>> for Content {
     }
 }
 
-fn nameless_file(folder: &Path) -> io::Result<File> {
+fn unnamed_file(folder: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     Ok(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?.into())
@@ -98,15 +98,15 @@ mod tests {
             let content = Content::read(&mut input, len, folder.path()).unwrap();
             assert_eq!(content.len(), len);
             for _ in 0..2 {
-                let mut seen = 0;
+                let mut read = 0;
                 content
                     .for_each(|bytes| {
                         assert!(bytes.iter().all(|b| *b == 7));
-                        seen += bytes.len() as u64;
+                        read += bytes.len() as u64;
                         Ok(())
                     })
                     .unwrap();
-                assert_eq!(seen, len);
+                assert_eq!(read, len);
             }
         }
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);

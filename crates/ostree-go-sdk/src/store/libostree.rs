@@ -1,4 +1,4 @@
-//! The object writer that leaves everything to libostree. It knows every repository mode.
+//! An object writer that uses libostree. It supports all repository modes.
 
 use super::{Content, ObjectWriter, StoreError};
 use crate::id::FileId;
@@ -7,9 +7,9 @@ use crate::repo::{Repo, Transaction};
 use gio::prelude::*;
 use std::io::Seek;
 
-/// Writes through `ostree_repo_write_content`. Several threads may do so within one
-/// transaction, each with its own clone of the repository (libostree,
-/// `ostree_repo_prepare_transaction`: "Multithreading").
+/// Writes with `ostree_repo_write_content`. Several threads may use it in one transaction if each
+/// has its own clone of the repository (libostree, `ostree_repo_prepare_transaction`:
+/// "Multithreading").
 #[derive(Debug)]
 pub(crate) struct LibostreeWriter {
     repo: Repo,

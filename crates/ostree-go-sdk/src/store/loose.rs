@@ -1,14 +1,15 @@
-//! Our own object writer: the same objects as libostree's, hashed once and compressed faster.
+//! An object writer that writes the same objects as libostree, but hashes only once and compresses
+//! faster.
 //!
-//! It knows regular files, with xattrs where the repository does not keep these in the file system's
-//! own; symlinks, of which an SDK has a handful, are left to libostree.
-//! Source of everything here: libostree `src/libostree/ostree-repo-commit.c`,
-//! `write_content_object` and `commit_loose_regfile_object`, the same from 2022.7 to 2026.4.
+//! It writes regular files, including those with xattrs if the repository mode does not store these
+//! in the file system. Symlinks, of which an SDK has only a few, are written by libostree. Source
+//! of all details: libostree `src/libostree/ostree-repo-commit.c`, `write_content_object` and
+//! `commit_loose_regfile_object`, unchanged from 2022.7 to 2026.4.
 
 use super::{Content, LibostreeWriter, ObjectWriter, StoreError};
 use crate::id::FileId;
 use crate::object::{AnyHeader, FILE_MODE, FileHeader, ROOT};
-use crate::repo::{NoRoom, Repo, Staging, Transaction};
+use crate::repo::{InsufficientSpace, Repo, Staging, Transaction};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use libdeflater::{CompressionLvl, Compressor};
@@ -21,22 +22,24 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use tempfile::NamedTempFile;
 
-/// libdeflate's level. Over all files of Go 1.26, level 5 comes to the size of libostree's zlib
-/// at level 6 (67.8 against 67.9 MB) in a third of the time; level 4 is 2.1 % larger.
+/// The compression level of libdeflate. For all files of Go 1.26, level 5 achieves the size of
+/// libostree's zlib at level 6 (67.8 versus 67.9 MB) in a third of the time; level 4 is 2.1 %
+/// larger.
 const LEVEL: i32 = 5;
 
-/// The level for files too large to be compressed in one piece; libostree's default.
+/// The compression level for files that are too large to compress in one piece; libostree's
+/// default.
 const STREAMED_LEVEL: u32 = 6;
 
-/// Every bare file has this time of change. Source: `OSTREE_TIMESTAMP`.
+/// The modification time of all uncompressed file objects. Source: `OSTREE_TIMESTAMP`.
 const MTIME: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 0,
 };
 
-/// What in a repository's configuration makes libostree write objects in another way, or look
-/// for them at another place.
-const OPTIONS: &[(&str, &str)] = &[
+/// The configuration options that make libostree write objects in another way, or look for them in
+/// another place.
+const UNSUPPORTED_OPTIONS: &[(&str, &str)] = &[
     ("core", "parent"),
     ("core", "per-object-fsync"),
     ("core", "disable-xattrs"),
@@ -44,37 +47,38 @@ const OPTIONS: &[(&str, &str)] = &[
     ("archive", "zlib-level"),
 ];
 
-/// The groups of options that ask for fs-verity.
-const VERITY: &[&str] = &["ex-integrity", "ex-fsverity"];
+/// The groups of options that enable fs-verity.
+const FSVERITY_GROUPS: &[&str] = &["ex-integrity", "ex-fsverity"];
 
-/// Writes regular files itself.
+/// A writer that writes regular files without libostree.
 pub(super) struct LooseWriter {
     repo: Repo,
     staging: Arc<Staging>,
     mode: RepoMode,
     compressor: Compressor,
-    others: LibostreeWriter,
-    /// Whether the file system is first asked for a file without a name.
-    nameless: bool,
-    /// Whether such a file is first asked to be linked by its descriptor.
+    libostree: LibostreeWriter,
+    /// True if unnamed files are tried first.
+    unnamed: bool,
+    /// True if linking an unnamed file by its descriptor is tried first.
     by_descriptor: bool,
-    /// Which of the staging folder's folders are there, by the first byte of the checksums.
+    /// The existing subfolders of the staging folder, by the first byte of the checksums.
     folders: [bool; 256],
 }
 
 impl LooseWriter {
-    /// `None` where only libostree knows how.
+    /// Returns `None` if only libostree supports the repository's mode or configuration.
     pub(super) fn new(transaction: &Transaction<'_>) -> Option<Self> {
         let repo = transaction.repo();
         let mode = repo.as_ostree().mode();
-        let known = matches!(
+        let is_known = matches!(
             mode,
             RepoMode::Archive | RepoMode::BareUser | RepoMode::BareUserOnly | RepoMode::Bare
         );
         let config = repo.as_ostree().config();
         let has = |(group, key): &(&str, &str)| config.has_key(group, key).unwrap_or(false);
-        let special = OPTIONS.iter().any(has) || VERITY.iter().any(|group| config.has_group(group));
-        if !known || special {
+        let is_special = UNSUPPORTED_OPTIONS.iter().any(has)
+            || FSVERITY_GROUPS.iter().any(|group| config.has_group(group));
+        if !is_known || is_special {
             return None;
         }
         Some(Self {
@@ -82,16 +86,16 @@ impl LooseWriter {
             staging: transaction.staging()?.clone(),
             mode,
             compressor: Compressor::new(CompressionLvl::new(LEVEL).ok()?),
-            others: LibostreeWriter::new(transaction),
-            nameless: true,
+            libostree: LibostreeWriter::new(transaction),
+            unnamed: true,
             by_descriptor: true,
             folders: [false; 256],
         })
     }
 
     #[cfg(test)]
-    pub(super) fn without_nameless_files(mut self) -> Self {
-        self.nameless = false;
+    pub(super) fn without_unnamed_files(mut self) -> Self {
+        self.unnamed = false;
         self
     }
 
@@ -104,7 +108,7 @@ impl LooseWriter {
         }
     }
 
-    /// Where an object lies below `objects/`. Source: `_ostree_loose_path`.
+    /// Returns the path of an object, relative to `objects/`. Source: `_ostree_loose_path`.
     fn loose_path(&self, id: FileId) -> String {
         let extension = match self.mode {
             RepoMode::Archive => "filez",
@@ -122,13 +126,15 @@ impl LooseWriter {
         content: &Content,
     ) -> io::Result<()> {
         let path = self.loose_path(id);
-        let new = NewFile::create(&self.staging, self.nameless)?;
+        let new = NewFile::create(&self.staging, self.unnamed)?;
         match self.mode {
             RepoMode::Archive => self.write_archived(new.file(), metadata, content)?,
             _ => self.write_bare(new.file(), mode, &metadata, content)?,
         }
         if self.mode == RepoMode::BareUser {
-            self.repo.seen().add(&rustix::fs::fstat(new.file())?, id);
+            self.repo
+                .known_files()
+                .add(&rustix::fs::fstat(new.file())?, id);
         }
         let folder = &mut self.folders[usize::from(id.as_bytes()[0])];
         if !*folder {
@@ -138,10 +144,11 @@ impl LooseWriter {
                 _ => *folder = true,
             }
         }
-        new.show_as(&self.staging, &path, &mut self.by_descriptor)
+        new.link_as(&self.staging, &path, &mut self.by_descriptor)
     }
 
-    /// A framed header, then raw deflate. The level counts for no checksum.
+    /// Writes a framed header and the content as a raw deflate stream. The compression level does
+    /// not affect any checksum.
     fn write_archived(
         &mut self,
         mut file: &File,
@@ -150,12 +157,14 @@ impl LooseWriter {
     ) -> io::Result<()> {
         if let Content::Memory(bytes) = content {
             let start = object.len();
-            // Zeros straight from the system: only those that are written over take memory.
-            let mut whole = vec![0; start + self.compressor.deflate_compress_bound(bytes.len())];
-            whole[..start].copy_from_slice(&object);
-            let compressed = self.compressor.deflate_compress(bytes, &mut whole[start..]);
-            whole.truncate(start + compressed.map_err(io::Error::other)?);
-            object = whole;
+            // The system provides zeroed pages lazily: only pages that are written to use memory.
+            let mut buffer = vec![0; start + self.compressor.deflate_compress_bound(bytes.len())];
+            buffer[..start].copy_from_slice(&object);
+            let compressed = self
+                .compressor
+                .deflate_compress(bytes, &mut buffer[start..]);
+            buffer.truncate(start + compressed.map_err(io::Error::other)?);
+            object = buffer;
             file.write_all(&object)?;
         } else {
             file.write_all(&object)?;
@@ -166,7 +175,7 @@ impl LooseWriter {
         Ok(rustix::fs::fchmod(file, permissions(FILE_MODE))?)
     }
 
-    /// The bytes themselves; what the mode knows of owner and permissions.
+    /// Writes the content, and the owner and permissions that the repository mode stores.
     fn write_bare(
         &self,
         mut file: &File,
@@ -221,7 +230,7 @@ impl ObjectWriter for LooseWriter {
         content: &Content,
     ) -> Result<(), StoreError> {
         if let FileHeader::Symlink { .. } = header {
-            return self.others.write(id, header, content);
+            return self.libostree.write(id, header, content);
         }
         let metadata = match self.mode {
             RepoMode::Archive => header.framed_with_size(content.len()),
@@ -242,14 +251,14 @@ impl ObjectWriter for LooseWriter {
                 header.framed_with_size(content.len())
             }
             (RepoMode::BareUser, Some(FileHeader::Regular { .. })) => header.user_metadata(),
-            _ => return self.others.write_any(id, header, content),
+            _ => return self.libostree.write_any(id, header, content),
         };
         self.write_regular(id, header.mode, metadata, content)
     }
 }
 
 impl LooseWriter {
-    /// Writes a regular file with what the repository's mode keeps of its header.
+    /// Writes a regular file, with the part of its header that the repository mode stores.
     fn write_regular(
         &mut self,
         id: FileId,
@@ -257,12 +266,12 @@ impl LooseWriter {
         metadata: Vec<u8>,
         content: &Content,
     ) -> Result<(), StoreError> {
-        self.staging.take_room(content.len()).map_err(
-            |NoRoom {
+        self.staging.reserve_space(content.len()).map_err(
+            |InsufficientSpace {
                  needed,
                  free,
                  reserve,
-             }| StoreError::NoRoom {
+             }| StoreError::InsufficientSpace {
                 id,
                 path: self.repo.path().to_owned(),
                 needed,
@@ -275,22 +284,22 @@ impl LooseWriter {
     }
 }
 
-/// A file in the staging folder that is no object yet. Dropped, or after a crash, it never
-/// becomes one.
+/// A file in the staging folder that is not an object yet. If it is dropped, or after a crash, it
+/// never becomes an object.
 enum NewFile {
-    Nameless(File),
-    /// With a name that is no object's, where the file system knows no nameless files.
+    Unnamed(File),
+    /// A file with a temporary name, for file systems without unnamed files.
     Named(NamedTempFile),
 }
 
 impl NewFile {
-    fn create(staging: &Staging, nameless: bool) -> io::Result<Self> {
-        if nameless {
+    fn create(staging: &Staging, unnamed: bool) -> io::Result<Self> {
+        if unnamed {
             let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
             match rustix::fs::openat(staging.folder(), ".", flags, Mode::RUSR | Mode::WUSR) {
                 // Source: open(2) and `glnx_open_tmpfile_linkable_at`.
                 Err(Errno::NOSYS | Errno::ISDIR | Errno::OPNOTSUPP) => {}
-                file => return Ok(Self::Nameless(file?.into())),
+                file => return Ok(Self::Unnamed(file?.into())),
             }
         }
         NamedTempFile::new_in(staging.path()).map(Self::Named)
@@ -298,30 +307,30 @@ impl NewFile {
 
     fn file(&self) -> &File {
         match self {
-            Self::Nameless(file) => file,
+            Self::Unnamed(file) => file,
             Self::Named(file) => file.as_file(),
         }
     }
 
-    /// Gives it an object's place in the staging folder. If the object is there already, it
-    /// stays.
-    fn show_as(self, staging: &Staging, path: &str, by_descriptor: &mut bool) -> io::Result<()> {
-        let shown = match self {
-            Self::Nameless(file) => link(&file, staging, path, by_descriptor),
+    /// Gives the file the name of an object in the staging folder. An existing object is not
+    /// replaced.
+    fn link_as(self, staging: &Staging, path: &str, by_descriptor: &mut bool) -> io::Result<()> {
+        let linked = match self {
+            Self::Unnamed(file) => link(&file, staging, path, by_descriptor),
             Self::Named(file) => file
                 .persist_noclobber(staging.path().join(path))
                 .map(drop)
                 .map_err(|failed| failed.error),
         };
-        match shown {
+        match linked {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            shown => shown,
+            linked => linked,
         }
     }
 }
 
-/// Gives a nameless file its name. By the descriptor that takes half the time, and privileges
-/// before Linux 6.10 (linkat(2), `AT_EMPTY_PATH`): without them it is "not found".
+/// Links an unnamed file under a name. Linking by the descriptor takes half the time, but needs
+/// privileges before Linux 6.10 (linkat(2), `AT_EMPTY_PATH`): without them it fails with `ENOENT`.
 fn link(file: &File, staging: &Staging, path: &str, by_descriptor: &mut bool) -> io::Result<()> {
     let folder = staging.folder();
     if *by_descriptor {

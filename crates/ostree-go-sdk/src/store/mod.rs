@@ -1,8 +1,8 @@
-//! Writing file objects, many at a time.
+//! Writes file objects in parallel.
 //!
-//! A producer hands files to [`write_files`]; workers hash them and write those the
-//! repository does not have. What writes one object is behind [`ObjectWriter`]: our own
-//! writer where it knows how, else libostree.
+//! A producer passes files to [`write_files`]. Workers hash them and write those that the
+//! repository does not have, through an [`ObjectWriter`]: [`LooseWriter`] if it supports the
+//! repository, otherwise [`LibostreeWriter`].
 
 mod budget;
 mod content;
@@ -12,7 +12,7 @@ mod pipeline;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use budget::{Budget, Share};
+pub(crate) use budget::{Budget, BudgetGuard};
 pub(crate) use content::Content;
 pub(crate) use pipeline::{Bytes, Incoming, Sink, Written, write_files};
 
@@ -25,12 +25,12 @@ use loose::LooseWriter;
 use std::io;
 use std::path::PathBuf;
 
-/// Writes single file objects into an open transaction. Each worker has its own.
+/// A writer of file objects into an open transaction. Each worker has its own.
 pub(crate) trait ObjectWriter: Send {
-    /// Whether the repository or the transaction has the object already.
+    /// Returns true if the repository or the transaction already has the object.
     fn has(&self, id: FileId) -> Result<bool, StoreError>;
 
-    /// Writes an object whose checksum is known. Writing one that is there is no error.
+    /// Writes an object whose checksum is known. It is not an error if the object exists.
     fn write(
         &mut self,
         id: FileId,
@@ -38,7 +38,8 @@ pub(crate) trait ObjectWriter: Send {
         content: &Content,
     ) -> Result<(), StoreError>;
 
-    /// The same for an object with any header, which no composed tree has.
+    /// Writes an object with any header. Composed trees only have headers of the type
+    /// [`FileHeader`].
     fn write_any(
         &mut self,
         id: FileId,
@@ -71,12 +72,12 @@ impl ObjectWriter for Box<dyn ObjectWriter> {
     }
 }
 
-/// Writers for so many threads, at least one.
+/// Returns a writer for each thread, at least one.
 pub(crate) fn writers(transaction: &Transaction<'_>, threads: usize) -> Vec<Box<dyn ObjectWriter>> {
     (0..threads.max(1)).map(|_| writer(transaction)).collect()
 }
 
-/// Our own writer where it knows how, else libostree's.
+/// Returns a [`LooseWriter`] if it supports the repository, otherwise a [`LibostreeWriter`].
 pub(crate) fn writer(transaction: &Transaction<'_>) -> Box<dyn ObjectWriter> {
     match LooseWriter::new(transaction) {
         Some(writer) => Box::new(writer),
@@ -84,63 +85,64 @@ pub(crate) fn writer(transaction: &Transaction<'_>) -> Box<dyn ObjectWriter> {
     }
 }
 
-/// Why file objects could not be written.
+/// An error of writing file objects.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The repository refused.
+    /// An error of the repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// A large file could not be set aside.
+    /// A large file could not be written to a temporary file.
     #[error("cannot buffer a large file in {}", path.display())]
     Spool {
-        /// The folder for it.
+        /// The folder of the temporary file.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The system refused something.
+    /// A system call failed.
     #[error("cannot {action} object {id} in repository {}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed, as an infinitive.
         action: &'static str,
-        /// The object's checksum.
+        /// The checksum of the object.
         id: FileId,
         /// The repository.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The file system would be fuller than the repository allows.
+    /// The file system would have less free space than the repository requires.
     #[error(
         "cannot write object {id} in repository {}: it needs {needed} bytes, \
          and {free} are left beside the {reserve} that `min-free-space` keeps free",
         path.display()
     )]
-    NoRoom {
-        /// The object's checksum.
+    InsufficientSpace {
+        /// The checksum of the object.
         id: FileId,
         /// The repository.
         path: PathBuf,
-        /// Bytes that the object needs.
+        /// The number of bytes that the object needs.
         needed: u64,
-        /// Bytes that the transaction may still write.
+        /// The number of bytes that the transaction may still write.
         free: u64,
-        /// Bytes that stay free, by the repository's `min-free-space-percent` or `-size`.
+        /// The number of bytes that must stay free, by the repository's `min-free-space-percent` or
+        /// `-size`.
         reserve: u64,
     },
 }
 
 impl StoreError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
             Self::Spool { source, .. } | Self::Io { source, .. } => ErrorKind::of_io(source),
-            Self::NoRoom { .. } => ErrorKind::DiskFull,
+            Self::InsufficientSpace { .. } => ErrorKind::DiskFull,
         }
     }
 }

@@ -1,6 +1,6 @@
-//! From files, one after the other, to durable objects, on every core.
+//! Hashes and writes a sequence of files on all cores.
 
-use super::budget::{Budget, Share};
+use super::budget::{Budget, BudgetGuard};
 use super::{Content, ObjectWriter, StoreError};
 use crate::failpoint;
 use crate::id::{FileId, Sha256};
@@ -14,56 +14,56 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes of files that wait for or are with a worker.
+/// Maximum number of bytes of files in the queue and with workers.
 const IN_FLIGHT: u64 = 64 << 20;
-/// Files that wait for a worker.
+/// Maximum number of files in the queue.
 const QUEUE: usize = 256;
 
-/// A file for the pipeline. `tag` is the producer's own and comes back with the result.
+/// A file for the pipeline. `tag` is a value of the producer that is returned with the result.
 pub(crate) struct Incoming<'p, T, E> {
     pub(crate) tag: T,
     pub(crate) header: FileHeader,
     pub(crate) content: Bytes<'p, E>,
-    /// Whether it belongs in the repository; if not it is only hashed.
+    /// True if the file has to be written to the repository; otherwise it is only hashed.
     pub(crate) store: bool,
 }
 
-/// The bytes of a file for the pipeline.
+/// The content of a file for the pipeline.
 pub(crate) enum Bytes<'p, E> {
-    /// They are here.
-    Read(Content),
-    /// The worker reads them.
-    Unread {
-        /// How many there are; what [`Content::read`] is told.
+    /// Content that was read.
+    Ready(Content),
+    /// Content that the worker reads.
+    Deferred {
+        /// The size in bytes, as for [`Content::read`].
         size: u64,
         read: Box<dyn FnOnce() -> Result<Content, E> + Send + 'p>,
     },
 }
 
 impl<E> Bytes<'_, E> {
-    /// The memory they take until they are written.
-    fn in_memory(&self) -> u64 {
+    /// Returns the memory that the content uses until it is written, in bytes.
+    fn memory(&self) -> u64 {
         match self {
-            Self::Read(content) => content.in_memory(),
-            Self::Unread { size, .. } => Content::most_in_memory(*size),
+            Self::Ready(content) => content.memory(),
+            Self::Deferred { size, .. } => Content::max_memory(*size),
         }
     }
 }
 
-/// A file that went through the pipeline.
+/// The result for a file.
 #[derive(Debug)]
 pub(crate) struct Written<T> {
     pub(crate) tag: T,
     pub(crate) header: FileHeader,
     pub(crate) id: FileId,
-    /// SHA-256 of the content alone.
+    /// The SHA-256 digest of the content without the header.
     pub(crate) sha256: Sha256,
     pub(crate) size: u64,
-    /// Whether the repository did not have the object before.
+    /// True if the repository did not have the object before.
     pub(crate) new: bool,
 }
 
-/// Where the producer puts files.
+/// The input of the pipeline.
 pub(crate) struct Sink<'p, 'b, T, E> {
     jobs: SyncSender<Job<'p, 'b, T, E>>,
     count: Cell<u64>,
@@ -72,17 +72,17 @@ pub(crate) struct Sink<'p, 'b, T, E> {
 }
 
 struct Job<'p, 'b, T, E> {
-    /// How many came before it.
+    /// The number of files before this one.
     number: u64,
     file: Incoming<'p, T, E>,
-    _share: Share<'b>,
+    _share: BudgetGuard<'b>,
 }
 
 impl<'p, T, E> Sink<'p, '_, T, E> {
-    /// Hands a file on, waiting while too much is under way. Says `false` once a worker has
-    /// failed: whatever else is put is then thrown away, and the producer should return.
+    /// Passes a file to the workers, and waits while the limits are exceeded. Returns false after a
+    /// worker has failed: the producer should then return, because all further files are dropped.
     pub(crate) fn put(&self, file: Incoming<'p, T, E>) -> bool {
-        let share = self.budget.take(file.content.in_memory());
+        let share = self.budget.take(file.content.memory());
         let number = self.count.get();
         self.count.set(number + 1);
         let sent = self.jobs.send(Job {
@@ -94,12 +94,12 @@ impl<'p, T, E> Sink<'p, '_, T, E> {
     }
 }
 
-/// Runs `produce` on this thread and a worker per writer beside it. The results come in no
-/// particular order.
+/// Runs `produce` on this thread, and one worker thread per writer. Returns the results in
+/// arbitrary order.
 ///
 /// # Errors
-/// The error of the first file that a worker failed at, as the producer put them, whichever
-/// worker came first; else the producer's.
+/// Returns the error of the first failed file in the order of the producer, regardless of the order
+/// in which workers failed; otherwise the error of the producer.
 pub(crate) fn write_files<'p, T, W, E>(
     writers: Vec<W>,
     produce: impl FnOnce(&Sink<'p, '_, T, E>) -> Result<(), E>,
@@ -147,9 +147,9 @@ where
     })
 }
 
-/// Takes files until there are no more. After a failure, here or elsewhere, it goes on taking
-/// and dropping them, so that the producer never waits for room that nobody makes. All files
-/// before one that failed are done: they were taken earlier.
+/// Processes files until there are no more. After a failure of any worker, it continues to take
+/// files and drops them, so that the producer does not block on the budget. All files before a
+/// failed one are processed, because they were taken earlier.
 fn work<T, W: ObjectWriter, E: From<StoreError>>(
     mut writer: W,
     queue: &Mutex<Receiver<Job<'_, '_, T, E>>>,
@@ -177,8 +177,8 @@ fn work<T, W: ObjectWriter, E: From<StoreError>>(
     written
 }
 
-/// The objects that some worker has taken on. Two files of one content are one object, written
-/// and counted once.
+/// The objects that a worker is writing or has written. Two files with the same content are one
+/// object, which is written and counted once.
 type Claimed = Mutex<HashSet<FileId>>;
 
 fn store<T, W: ObjectWriter, E: From<StoreError>>(
@@ -187,8 +187,8 @@ fn store<T, W: ObjectWriter, E: From<StoreError>>(
     claimed: &Claimed,
 ) -> Result<Written<T>, E> {
     let content = match file.content {
-        Bytes::Read(content) => content,
-        Bytes::Unread { read, .. } => read()?,
+        Bytes::Ready(content) => content,
+        Bytes::Deferred { read, .. } => read()?,
     };
     let mut object = FileHasher::new(&file.header);
     let mut plain = sha2::Sha256::new();
@@ -230,21 +230,21 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::AtomicU64;
 
-    struct Fake {
+    struct FakeWriter {
         fails_on: Option<FileId>,
-        seen: Arc<Mutex<Vec<FileId>>>,
+        written: Arc<Mutex<Vec<FileId>>>,
     }
 
-    impl ObjectWriter for Fake {
+    impl ObjectWriter for FakeWriter {
         fn has(&self, id: FileId) -> Result<bool, StoreError> {
-            Ok(self.seen.lock().unwrap().contains(&id))
+            Ok(self.written.lock().unwrap().contains(&id))
         }
 
         fn write(&mut self, id: FileId, _: &FileHeader, _: &Content) -> Result<(), StoreError> {
             if self.fails_on == Some(id) {
                 return Err(broken());
             }
-            self.seen.lock().unwrap().push(id);
+            self.written.lock().unwrap().push(id);
             Ok(())
         }
 
@@ -264,16 +264,16 @@ mod tests {
         Incoming {
             tag,
             header: FileHeader::Regular { executable: false },
-            content: Bytes::Read((tag % 1500).to_be_bytes().to_vec().into()),
+            content: Bytes::Ready((tag % 1500).to_be_bytes().to_vec().into()),
             store: tag.is_multiple_of(2),
         }
     }
 
     fn run(fails_on: Option<FileId>) -> (Result<Vec<Written<u32>>, StoreError>, usize) {
-        let seen = Arc::<Mutex<Vec<FileId>>>::default();
-        let writer = || Fake {
+        let written = Arc::<Mutex<Vec<FileId>>>::default();
+        let writer = || FakeWriter {
             fails_on,
-            seen: seen.clone(),
+            written: written.clone(),
         };
         let result = write_files(vec![writer(), writer(), writer()], |sink| {
             for tag in 0..2000 {
@@ -283,17 +283,17 @@ mod tests {
             }
             Ok(())
         });
-        let seen = seen.lock().unwrap().len();
-        (result, seen)
+        let written = written.lock().unwrap().len();
+        (result, written)
     }
 
     #[test]
-    fn every_file_comes_back_once_and_only_the_wanted_are_stored() {
+    fn every_file_is_returned_once_and_only_requested_files_are_stored() {
         let (written, stored) = run(None);
         let mut tags: Vec<u32> = written.unwrap().iter().map(|w| w.tag).collect();
         tags.sort_unstable();
         assert_eq!(tags, (0..2000).collect::<Vec<_>>());
-        // Of the even ones, 1500 to 1998 have the content of 0 to 498.
+        // Of the even tags, those from 1500 to 1998 have the content of 0 to 498.
         assert_eq!(stored, 750);
     }
 
@@ -306,38 +306,38 @@ mod tests {
     }
 
     #[test]
-    fn the_first_error_counts_whichever_worker_came_first() {
+    fn the_error_of_the_first_file_is_returned() {
         for _ in 0..50 {
-            let writer = || Fake {
+            let writer = || FakeWriter {
                 fails_on: None,
-                seen: Arc::default(),
+                written: Arc::default(),
             };
             let failing = |tag| Incoming {
-                content: Bytes::Unread {
+                content: Bytes::Deferred {
                     size: 1,
                     read: Box::new(move || match tag {
                         0..7 => Ok(vec![1].into()),
-                        // The first is the last to fail.
+                        // The first file is the last one to fail.
                         7 => {
                             std::thread::yield_now();
-                            Err(unread(7))
+                            Err(read_error(7))
                         }
-                        _ => Err(unread(tag)),
+                        _ => Err(read_error(tag)),
                     }),
                 },
                 ..file(tag)
             };
             let result = write_files(vec![writer(), writer(), writer()], |sink| {
-                let all_went = (0..2000).all(|tag| sink.put(failing(tag)));
-                assert!(!all_went, "the producer hears of it");
-                Err(unread(2000))
+                let all_accepted = (0..2000).all(|tag| sink.put(failing(tag)));
+                assert!(!all_accepted, "the producer is told of the failure");
+                Err(read_error(2000))
             });
-            assert_eq!(result.unwrap_err().to_string(), unread(7).to_string());
+            assert_eq!(result.unwrap_err().to_string(), read_error(7).to_string());
         }
     }
 
-    /// Says which file could not be read.
-    fn unread(tag: u32) -> StoreError {
+    /// Returns an error with the number of the file.
+    fn read_error(tag: u32) -> StoreError {
         StoreError::Spool {
             path: tag.to_string().into(),
             source: std::io::Error::other("broken"),
@@ -345,25 +345,25 @@ mod tests {
     }
 
     #[test]
-    fn files_that_workers_read_are_bounded_too() {
-        let writer = Fake {
+    fn files_that_workers_read_count_towards_the_limit() {
+        let writer = FakeWriter {
             fails_on: None,
-            seen: Arc::default(),
+            written: Arc::default(),
         };
-        let (come, most) = (AtomicU64::new(0), AtomicU64::new(0));
-        let (come, most) = (&come, &most);
+        let (received, max_ahead) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (received, max_ahead) = (&received, &max_ahead);
         let written = write_files(vec![writer], |sink| {
             for tag in 0..20 {
-                come.fetch_add(1, Ordering::Relaxed);
+                received.fetch_add(1, Ordering::Relaxed);
                 let read = move || {
-                    // Time enough for a producer that nothing holds up.
+                    // Leaves enough time for a producer that is not limited.
                     std::thread::sleep(std::time::Duration::from_millis(5));
-                    let ahead = come.load(Ordering::Relaxed) - u64::from(tag);
-                    most.fetch_max(ahead, Ordering::Relaxed);
+                    let ahead = received.load(Ordering::Relaxed) - u64::from(tag);
+                    max_ahead.fetch_max(ahead, Ordering::Relaxed);
                     Ok(Vec::new().into())
                 };
                 sink.put(Incoming {
-                    content: Bytes::Unread {
+                    content: Bytes::Deferred {
                         size: IN_FLIGHT / 4,
                         read: Box::new(read),
                     },
@@ -373,8 +373,8 @@ mod tests {
             Ok::<_, StoreError>(())
         });
         assert_eq!(written.unwrap().len(), 20);
-        // Four have room, and one waits for it.
-        let most = most.load(Ordering::Relaxed);
-        assert!((1..=5).contains(&most), "{most} files at once");
+        // Four files fit into the budget, and one is waiting.
+        let max_ahead = max_ahead.load(Ordering::Relaxed);
+        assert!((1..=5).contains(&max_ahead), "{max_ahead} files at once");
     }
 }

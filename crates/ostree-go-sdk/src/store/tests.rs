@@ -1,4 +1,4 @@
-//! Our writer beside libostree's.
+//! Compares the objects of the two writers.
 
 use super::*;
 use crate::object::FileHasher;
@@ -10,7 +10,7 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What a file is made from. A large one is longer than what is held in memory.
+/// A test file. A large one exceeds the limit for memory.
 #[derive(Debug, Clone)]
 enum Sample {
     File { content: Vec<u8>, executable: bool },
@@ -32,7 +32,7 @@ impl Sample {
         }
     }
 
-    /// The header of one that no composed tree has.
+    /// Returns the header of a file with an SELinux label, which composed trees do not have.
     fn any_header(&self) -> Option<AnyHeader> {
         let Self::Labelled { label, .. } = self else {
             return None;
@@ -77,7 +77,7 @@ fn samples() -> impl Strategy<Value = Vec<Sample>> {
     proptest::collection::vec(prop_oneof![9 => file, 1 => symlink], 1..20)
 }
 
-/// Every mode that can be tested by who runs the tests.
+/// Returns the modes that can be tested with the privileges of the current user.
 fn modes() -> Vec<RepoMode> {
     let mut modes = vec![
         RepoMode::Archive,
@@ -90,7 +90,7 @@ fn modes() -> Vec<RepoMode> {
     modes
 }
 
-/// Writes samples into a new repository, each twice; libostree checks every object.
+/// Writes each sample twice into a new repository; libostree verifies all objects.
 fn write<W: ObjectWriter>(
     mode: RepoMode,
     samples: &[Sample],
@@ -145,14 +145,14 @@ fn write<W: ObjectWriter>(
     objects(mode, &folder.path().join("objects"))
 }
 
-/// All that a file object is on disk. Of an archived one, the content is the header and what
-/// the deflate stream holds.
+/// The attributes of a file object on disk. The content of an archived object is its header and the
+/// decompressed content.
 #[derive(Debug, PartialEq)]
 struct Object {
     mode: u32,
     owner: (u32, u32),
     links: u64,
-    /// In bare repositories, where libostree sets it.
+    /// Only for uncompressed files, for which libostree sets it.
     mtime: Option<i64>,
     metadata: Option<Vec<u8>>,
     content: Vec<u8>,
@@ -197,7 +197,7 @@ fn objects(mode: RepoMode, folder: &Path) -> BTreeMap<String, Object> {
     found
 }
 
-/// The header of an archived file, and its content as zlib unpacks it.
+/// Returns the header of an archived file and its content as decompressed by zlib.
 fn unarchived(object: &[u8]) -> Vec<u8> {
     let len = 8 + u32::from_be_bytes(object[..4].try_into().unwrap()) as usize;
     let (header, deflated) = object.split_at(len);
@@ -212,12 +212,12 @@ fn unarchived(object: &[u8]) -> Vec<u8> {
 
 fn assert_same_objects(mode: RepoMode, samples: &[Sample]) {
     let libostree = write(mode, samples, LibostreeWriter::new);
-    let ours = write(mode, samples, |t| LooseWriter::new(t).unwrap());
-    assert_eq!(ours, libostree, "{mode}");
+    let loose = write(mode, samples, |t| LooseWriter::new(t).unwrap());
+    assert_eq!(loose, libostree, "{mode}");
     let named = write(mode, samples, |t| {
-        LooseWriter::new(t).unwrap().without_nameless_files()
+        LooseWriter::new(t).unwrap().without_unnamed_files()
     });
-    assert_eq!(named, libostree, "{mode}, without nameless files");
+    assert_eq!(named, libostree, "{mode}, without unnamed files");
 }
 
 proptest! {
@@ -235,7 +235,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
-    fn labelled_files_are_the_same_objects_too(
+    fn both_writers_write_the_same_labelled_files(
         content in proptest::collection::vec(any::<u8>(), 0..3000), label: Vec<u8>,
     ) {
         for mode in [RepoMode::Archive, RepoMode::BareUser] {
@@ -246,13 +246,13 @@ proptest! {
 }
 
 #[test]
-fn files_too_large_for_memory_are_the_same_objects_too() {
+fn both_writers_write_the_same_large_files() {
     for mode in [RepoMode::Archive, RepoMode::BareUser] {
         assert_same_objects(mode, &[Sample::Large { seed: 77 }]);
     }
 }
 
-/// A repository whose configuration has more lines.
+/// Creates a repository with additional lines in its configuration.
 fn configured(folder: &Path, lines: &str) -> Repo {
     Repo::create(folder, RepoMode::Archive).unwrap();
     let path = folder.join("config");
@@ -263,41 +263,44 @@ fn configured(folder: &Path, lines: &str) -> Repo {
 }
 
 #[test]
-fn what_only_libostree_knows_is_left_to_it() {
+fn unsupported_configurations_are_left_to_libostree() {
     let parent = tempfile::tempdir().unwrap();
     Repo::create(parent.path(), RepoMode::Archive).unwrap();
-    let is_ours = |lines: &str| {
+    let is_supported = |lines: &str| {
         let folder = tempfile::tempdir().unwrap();
         let repo = configured(folder.path(), lines);
         LooseWriter::new(&repo.begin().unwrap()).is_some()
     };
-    assert!(is_ours(""));
-    assert!(is_ours("fsync=false\nmin-free-space-size=1MB\n"));
-    assert!(!is_ours("per-object-fsync=true\n"));
-    assert!(!is_ours("payload-link-threshold=1\n"));
-    assert!(!is_ours("disable-xattrs=true\n"));
-    assert!(!is_ours(&format!("parent={}\n", parent.path().display())));
-    assert!(!is_ours("[archive]\nzlib-level=9\n"));
-    assert!(!is_ours("[ex-integrity]\nfsverity=maybe\n"));
-    assert!(!is_ours("[ex-fsverity]\nopportunistic=true\n"));
+    assert!(is_supported(""));
+    assert!(is_supported("fsync=false\nmin-free-space-size=1MB\n"));
+    assert!(!is_supported("per-object-fsync=true\n"));
+    assert!(!is_supported("payload-link-threshold=1\n"));
+    assert!(!is_supported("disable-xattrs=true\n"));
+    assert!(!is_supported(&format!(
+        "parent={}\n",
+        parent.path().display()
+    )));
+    assert!(!is_supported("[archive]\nzlib-level=9\n"));
+    assert!(!is_supported("[ex-integrity]\nfsverity=maybe\n"));
+    assert!(!is_supported("[ex-fsverity]\nopportunistic=true\n"));
 }
 
 #[test]
-fn what_the_repository_keeps_free_is_not_written_to() {
+fn the_reserve_of_free_space_is_respected() {
     let folder = tempfile::tempdir().unwrap();
     let system = rustix::fs::statvfs(folder.path()).unwrap();
-    // All that is free but 64 MB or so, which other writers may take or give meanwhile.
+    // The free space except about 64 MB, to tolerate other writers.
     let reserve = ((system.f_bfree * system.f_frsize) >> 20).saturating_sub(64);
     let repo = configured(folder.path(), &format!("min-free-space-size={reserve}MB\n"));
     let transaction = repo.begin().unwrap();
     let header = FileHeader::Regular { executable: false };
-    // As large as ten times what is left. Nothing is asked of the content but its size.
+    // Ten times the remaining space. Only the size of the content is used.
     let file = tempfile::tempfile().unwrap();
     let large = Content::Spooled(file, 640 << 20);
     let id = FileId::from([1; 32]);
     let mut writer = LooseWriter::new(&transaction).unwrap();
     let refused = writer.write(id, &header, &large).unwrap_err();
-    assert!(matches!(refused, StoreError::NoRoom { needed, .. } if needed > 640 << 20));
+    assert!(matches!(refused, StoreError::InsufficientSpace { needed, .. } if needed > 640 << 20));
     assert_eq!(refused.kind(), ErrorKind::DiskFull);
     assert!(!writer.has(id).unwrap());
     let libostree = LibostreeWriter::new(&transaction).write(id, &header, &large);
@@ -305,7 +308,7 @@ fn what_the_repository_keeps_free_is_not_written_to() {
 }
 
 #[test]
-fn a_new_repository_gets_whole_folders() {
+fn whole_folders_are_moved_to_a_new_repository() {
     let written = |pieces: &[(u32, u32)]| {
         let folder = tempfile::tempdir().unwrap();
         let repo = Repo::create(folder.path(), RepoMode::BareUser).unwrap();
@@ -334,13 +337,13 @@ fn a_new_repository_gets_whole_folders() {
             .collect();
         (objects(RepoMode::BareUser, &inside), modes)
     };
-    // So few that libostree moves them, and makes the folders.
+    // So few objects that libostree moves them and creates the folders.
     let (few, by_libostree) = written(&[(0, 20)]);
     assert_eq!(few.len(), 20);
     let (at_once, modes) = written(&[(0, 3000)]);
     assert_eq!((at_once.len(), modes.len()), (3000, 256));
     assert!(modes.iter().all(|mode| *mode == by_libostree[0]));
-    // Into folders that are there, libostree moves the rest.
+    // libostree moves objects to folders that exist.
     assert_eq!(written(&[(0, 1500), (1000, 3000)]).0, at_once);
     assert_eq!(written(&[(0, 20), (20, 3000)]).0, at_once);
 }

@@ -234,7 +234,7 @@ fn check(options: &BootOptions) -> Result<(), BootError> {
         let name = remote.name.clone();
         return Err(RemoteError::NoKeys { name }.into());
     }
-    remote::check(remote)?;
+    remote::validate(remote)?;
     let invalid = |what, found: &str, problem| BootError::InvalidWord {
         what,
         found: found.to_owned(),

@@ -103,7 +103,7 @@ impl OciError {
         match self {
             Self::Export(error) => error.kind(),
             Self::NoLayer { .. } => ErrorKind::NotFound,
-            Self::NotItsLayers { .. } => ErrorKind::Drift,
+            Self::NotItsLayers { .. } => ErrorKind::Damaged,
             Self::SameArch { .. } | Self::Nothing | Self::Tag { .. } => ErrorKind::InvalidInput,
             Self::Owned { .. } | Self::Encapsulated { .. } => ErrorKind::UnsafeContent,
             Self::NoLayout { .. } => ErrorKind::Corrupt,

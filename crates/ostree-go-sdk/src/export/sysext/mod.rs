@@ -323,7 +323,7 @@ impl Job<'_> {
             .args(["-mkfs-time", &time, "-all-time", &time])
             // mksquashfs rejects the variable in addition to the option.
             .env_remove("SOURCE_DATE_EPOCH");
-        let fed = process::feed("mksquashfs", &mut command, |out| {
+        let fed = process::run_with_writer("mksquashfs", &mut command, |out| {
             write_archive(
                 self.repo,
                 self.commit,

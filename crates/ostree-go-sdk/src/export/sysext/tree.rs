@@ -6,7 +6,7 @@ use crate::export::tree::{Leaf, Node, Tree, read_leaf};
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId};
 use crate::object::AnyHeader;
-use crate::process::Fed;
+use crate::process::InputError;
 use crate::progress::{Event, Phase, Progress};
 use crate::repo::Repo;
 use ::tar::{Builder, EntryType, Header};
@@ -147,7 +147,7 @@ fn is_directory(leaf: &Leaf) -> bool {
     leaf.header.mode & 0o170_000 == DIRECTORY & 0o170_000
 }
 
-impl From<ExportError> for Fed<ExportError> {
+impl From<ExportError> for InputError<ExportError> {
     fn from(error: ExportError) -> Self {
         Self::Source(error)
     }
@@ -161,7 +161,7 @@ pub(super) fn write_archive(
     time: u64,
     out: &mut dyn Write,
     progress: &dyn Progress,
-) -> Result<(), Fed<ExportError>> {
+) -> Result<(), InputError<ExportError>> {
     let mut tar = Builder::new(out);
     parts.each(repo, commit, progress, |path, leaf| {
         let mut header = Header::new_ustar();
@@ -180,7 +180,7 @@ pub(super) fn write_archive(
             header.set_entry_type(EntryType::Regular);
             tar.append_data(&mut header, path.as_str(), leaf.content.as_slice())?;
         }
-        Ok::<_, Fed<ExportError>>(())
+        Ok::<_, InputError<ExportError>>(())
     })?;
     Ok(tar.finish()?)
 }

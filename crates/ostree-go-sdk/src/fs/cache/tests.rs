@@ -25,7 +25,7 @@ fn keeps_by_digest_and_by_url() {
             .is_none()
     );
     cache
-        .remember_url("https://x/y", kept.sha256, kept.size)
+        .record_url("https://x/y", kept.sha256, kept.size)
         .unwrap();
     let found = cache
         .get_by_url("https://x/y", &NoProgress)
@@ -44,7 +44,7 @@ fn a_damaged_file_is_removed() {
     let cache = Cache::new(dir.path());
     let kept = keep(&cache, "https://x/y", b"go");
     cache
-        .remember_url("https://x/y", kept.sha256, kept.size)
+        .record_url("https://x/y", kept.sha256, kept.size)
         .unwrap();
     fs::write(&kept.path, b"gg").unwrap();
     assert!(
@@ -89,11 +89,11 @@ fn a_partial_file_is_resumed_only_with_a_validator() {
 }
 
 #[derive(Default)]
-struct Stop {
+struct CancelWhileWaiting {
     waited: AtomicBool,
 }
 
-impl Progress for Stop {
+impl Progress for CancelWhileWaiting {
     fn event(&self, event: &Event<'_>) {
         if matches!(event, Event::Waiting { .. }) {
             self.waited.store(true, Ordering::Relaxed);
@@ -110,14 +110,16 @@ fn waits_for_another_writer() {
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::new(dir.path());
     let mut held = cache.partial("u", false, &NoProgress).unwrap();
-    let stopped = cache.partial("u", false, &Stop::default()).unwrap_err();
+    let stopped = cache
+        .partial("u", false, &CancelWhileWaiting::default())
+        .unwrap_err();
     assert_eq!(stopped.kind(), ErrorKind::Cancelled);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| cache.partial("u", true, &NoProgress).unwrap().len());
         std::thread::sleep(POLL);
         held.append(b"go").unwrap();
         let kept = held.finish().unwrap();
-        // Neither the finished file nor its bytes are taken for a partial one.
+        // Neither the complete file nor its bytes are used as a partial download.
         assert_eq!(waiting.join().unwrap(), 0);
         assert_eq!(fs::read(kept.path).unwrap(), b"go");
     });

@@ -15,7 +15,7 @@ use crate::progress::Progress;
 use crate::pull::PullError;
 use crate::pull::fetchers::next;
 use crate::repo::{RepoError, Transaction};
-use crate::store::{self, Budget, Content, ObjectWriter, Share, StoreError};
+use crate::store::{self, Budget, BudgetGuard, Content, ObjectWriter, StoreError};
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ struct Job<'b> {
     path: TreePath,
     header: FileHeader,
     content: Content,
-    _share: Share<'b>,
+    _share: BudgetGuard<'b>,
 }
 
 /// What a worker has done.
@@ -233,7 +233,7 @@ fn cut<'b>(
             Entry::File(path, header, size) => (path, header, size),
             Entry::Symlink(path, header) => (path, header, 0),
         };
-        let share = shared.budget.take(Content::most_in_memory(size));
+        let share = shared.budget.take(Content::max_memory(size));
         let mut content = archive.content(size);
         let content = Content::read(&mut content, size, &shared.spool_in)?;
         if content.len() != size {

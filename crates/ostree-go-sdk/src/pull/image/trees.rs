@@ -85,7 +85,7 @@ pub(super) fn made(trees: &[&Tree]) -> Vec<Made> {
         })?;
         Ok::<_, Infallible>((*index, Made { objects, root }))
     };
-    let Ok(mut made) = parallel::each(&trees, || (), make);
+    let Ok(mut made) = parallel::map(&trees, || (), make);
     made.sort_by_key(|(index, _)| *index);
     made.into_iter().map(|(_, made)| made).collect()
 }

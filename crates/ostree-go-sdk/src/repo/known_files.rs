@@ -1,4 +1,4 @@
-//! Files that were found to be certain objects a moment ago.
+//! Files that are known to have the content of an object.
 
 use crate::fs::tree::WRITE;
 use crate::id::FileId;
@@ -6,23 +6,23 @@ use rustix::fs::Stat;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// What this process has hashed: files that it has read, and objects that it has written. Their
-/// inodes need not be read again as long as nobody touched them, under whatever name they are
-/// found: an upgrade checks the old tree and the new one, and most of their files are the same.
+/// Files that this process has hashed, and objects that it has written. Their inodes do not have to
+/// be read again while they are unchanged, regardless of the path: an upgrade checks the old and
+/// the new tree, and most of their files are the same.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(Mutex<HashMap<(u64, u64), (FileId, Identity)>>);
+pub(crate) struct KnownFiles(Mutex<HashMap<(u64, u64), (FileId, FileState)>>);
 
-/// What changes when a file does. The time of its inode's change is not of it: a new link to
-/// the file changes that, too.
+/// Attributes that change when a file is changed. The status change time (`ctime`) is not included,
+/// because a new hard link to the file changes it too.
 #[derive(Debug, PartialEq, Eq)]
-struct Identity {
+struct FileState {
     size: i64,
     modified: (i64, i64),
     mode: u32,
 }
 
-impl Identity {
-    // The kernel's types differ from one machine to another.
+impl FileState {
+    // The types of these fields differ between architectures.
     #[allow(clippy::unnecessary_cast, clippy::cast_possible_wrap)]
     fn of(file: &Stat) -> Self {
         Self {
@@ -33,18 +33,18 @@ impl Identity {
     }
 }
 
-impl Seen {
-    /// Whether a file is known to be an object.
-    pub(crate) fn is(&self, file: &Stat, id: FileId) -> bool {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = seen.get(&(file.st_dev, file.st_ino));
-        known.is_some_and(|(known, at)| *known == id && *at == Identity::of(file))
+impl KnownFiles {
+    /// Returns true if a file is known to have the content of an object.
+    pub(crate) fn contains(&self, file: &Stat, id: FileId) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get(&(file.st_dev, file.st_ino));
+        known.is_some_and(|(known, at)| *known == id && *at == FileState::of(file))
     }
 
-    /// Remembers a file that was hashed.
+    /// Adds a file that was hashed.
     pub(crate) fn add(&self, file: &Stat, id: FileId) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert((file.st_dev, file.st_ino), (id, Identity::of(file)));
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert((file.st_dev, file.st_ino), (id, FileState::of(file)));
     }
 }
 
@@ -55,17 +55,17 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_link_is_known_until_somebody_touches_the_file() {
+    fn a_hard_link_is_known_until_the_file_is_changed() {
         let dir = tempfile::tempdir().unwrap();
         let (one, other) = (dir.path().join("one"), dir.path().join("other"));
         let id = FileId::from([1; 32]);
-        let seen = Seen::default();
-        let is = |id| seen.is(&rustix::fs::lstat(&other).unwrap(), id);
+        let known = KnownFiles::default();
+        let is = |id| known.contains(&rustix::fs::lstat(&other).unwrap(), id);
         fs::write(&one, "x").unwrap();
         fs::set_permissions(&one, Permissions::from_mode(0o644)).unwrap();
         fs::hard_link(&one, &other).unwrap();
         assert!(!is(id));
-        seen.add(&rustix::fs::lstat(&one).unwrap(), id);
+        known.add(&rustix::fs::lstat(&one).unwrap(), id);
         assert!(is(id) && !is(FileId::from([2; 32])));
         fs::set_permissions(&one, Permissions::from_mode(0o444)).unwrap();
         assert!(is(id), "sealed");
