@@ -209,7 +209,7 @@ pub fn time(seconds: u64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |t| t.to_string())
 }
 
-/// `go 1.26.5`, with its architecture where that is not this machine's.
+/// Returns `go 1.26.5`, with the architecture if it is not that of this machine.
 pub fn title(version: &str, arch: Arch) -> String {
     match Some(arch) == Arch::host() {
         true => format!("go {version}"),
@@ -217,7 +217,7 @@ pub fn title(version: &str, arch: Arch) -> String {
     }
 }
 
-/// The line about what a pull has brought.
+/// Formats the amount, duration and kind of a download.
 pub fn downloaded(amount: u64, elapsed: Duration, used_delta: bool) -> String {
     format!(
         "{} downloaded in {:.1} s{}",

@@ -1,4 +1,4 @@
-//! What the verbs about deployments share.
+//! Functions that the commands about deployments have in common.
 
 use super::{Context, signature_json};
 use crate::error::CliError;
@@ -8,12 +8,12 @@ use ostree_go_sdk::{Arch, DamagedFile, DeployError, Deployment, Root};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// The root the command is about, which must be there.
+/// Opens the root directory, which must exist.
 pub fn open(context: &Context<'_>) -> Result<Root, CliError> {
     Ok(Root::open(path(context)?)?)
 }
 
-/// The root the command is about, made where there is none.
+/// Opens the root directory, and creates it if it does not exist.
 pub fn open_or_create(context: &Context<'_>) -> Result<Root, CliError> {
     Ok(Root::create(path(context)?)?)
 }
@@ -30,15 +30,16 @@ fn path(context: &Context<'_>) -> Result<PathBuf, CliError> {
     }
 }
 
-/// The architecture to install for: the one named, else this machine's.
+/// Returns the given architecture, or else that of this machine.
 pub fn arch(named: Option<Arch>) -> Result<Arch, CliError> {
     named.or_else(Arch::host).ok_or_else(|| CliError::Usage {
         message: format!("no Go SDKs are composed for {}", std::env::consts::ARCH),
-        hint: Some("name another machine's with --arch".to_owned()),
+        hint: Some("select another architecture with --arch".to_owned()),
     })
 }
 
-/// An error of a plan: one about a remote is an error of the deployment, others are of the root.
+/// Converts an error of a plan. An error about a remote counts as an error of the deployment;
+/// others are errors of the root.
 pub fn not_planned(root: &Root, error: DeployError) -> CliError {
     match error {
         DeployError::SeveralRemotes { names, .. } => CliError::Usage {
@@ -50,21 +51,22 @@ pub fn not_planned(root: &Root, error: DeployError) -> CliError {
     }
 }
 
-/// An error of a deployment, with what stays active.
+/// Converts an error of a deployment, and adds the version that stays active.
 pub fn not_deployed(root: &Root, error: DeployError) -> CliError {
     match error {
         DeployError::NoImage { .. } => CliError::usage(error.to_string()),
-        // The deployment itself was made.
+        // The SDK was deployed.
         DeployError::NotActivated { .. } => error.into(),
         error => CliError::NotDeployed {
-            // What cannot be read is left out: the error is the news.
+            // If the active version cannot be read, it is left out, because the original error is
+            // the one to report.
             active: root.active().ok().flatten().map(|d| d.version),
             error: Box::new(error.into()),
         },
     }
 }
 
-/// A deployment in JSON.
+/// Formats a deployment as JSON.
 pub fn json(deployment: &Deployment) -> Value {
     let proof = &deployment.proof;
     json!({
@@ -82,7 +84,7 @@ pub fn json(deployment: &Deployment) -> Value {
     })
 }
 
-/// Damaged files in JSON.
+/// Formats damaged files as JSON.
 pub fn damaged_json(files: &[DamagedFile]) -> Value {
     let files = files
         .iter()
@@ -90,7 +92,7 @@ pub fn damaged_json(files: &[DamagedFile]) -> Value {
     files.collect()
 }
 
-/// `go 1.26.5`, with its architecture where that is not this machine's.
+/// Returns `go 1.26.5`, with the architecture if it is not that of this machine.
 pub fn title(deployment: &Deployment) -> String {
     crate::output::title(&deployment.version, deployment.arch)
 }

@@ -12,18 +12,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Install an SDK and make it the active one
+/// Install SDKs and activate the last one
 ///
-/// Every file is checked before anything changes; whatever goes wrong, what is active stays
-/// active. An SDK for another machine is installed beside the others and not activated.
+/// All files are verified before anything changes. After an error, the active SDK is unchanged. An
+/// SDK for another architecture is installed but not activated.
 #[derive(Debug, clap::Args)]
 pub struct InstallArgs {
-    /// A version, a channel or a ref; `@sha256:DIGEST` behind it says which image of a registry it
-    /// is to be
+    /// Version, channel or ref, optionally followed by `@sha256:DIGEST` to require an image in a
+    /// registry
     #[arg(value_name = "CHANNEL-or-VERSION", required = true)]
     names: Vec<String>,
 
-    /// Only install; what is active stays active
+    /// Install without activating
     #[arg(long)]
     no_activate: bool,
 
@@ -31,14 +31,14 @@ pub struct InstallArgs {
     from: FromArgs,
 }
 
-/// Where SDKs come from and what they have to be.
+/// Source of the SDKs and requirements for them.
 #[derive(Debug, Clone, clap::Args)]
 pub struct FromArgs {
-    /// The machine the SDK is for
+    /// Architecture of the SDK
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<Arch>,
 
-    /// The remote to take it from, where the root has several
+    /// Name of the remote, required if the root has several remotes
     #[arg(long, value_name = "NAME", conflicts_with = "from_repo")]
     pub remote: Option<String>,
 
@@ -50,7 +50,7 @@ pub struct FromArgs {
     #[arg(long, value_name = "FILE", requires = "from_repo")]
     pub gpg_keys: Option<PathBuf>,
 
-    /// Take a commit that is older than the deployed one of the same channel
+    /// Accept a commit that is older than the deployed one of the same channel
     #[arg(long)]
     pub allow_downgrade: bool,
 
@@ -59,7 +59,7 @@ pub struct FromArgs {
 }
 
 impl FromArgs {
-    /// The place that the options name.
+    /// Returns the source that the options select.
     pub fn source(&self) -> InstallSource {
         match (&self.from_repo, &self.remote) {
             (Some(path), _) => InstallSource::Repo {
@@ -96,7 +96,7 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<ExitCode, CliErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// Carries a plan out, with the credentials that it needs.
+/// Executes a plan, with the credentials that it needs.
 pub fn execute(
     context: &Context<'_>,
     root: &Root,
@@ -109,22 +109,21 @@ pub fn execute(
     plan.execute().map_err(|error| not_deployed(root, error))
 }
 
-/// Prints what was deployed.
+/// Prints the result of an installation or upgrade.
 pub fn report(context: &Context<'_>, root: &Root, installed: &Installed) -> Result<(), CliError> {
     let active = installed.active.as_ref();
     for one in &installed.deployed {
         let d = &one.deployment;
         let mut line = title(d);
-        line.push_str(match one.outcome {
-            Outcome::New => " is installed",
-            Outcome::Repaired => " is repaired",
-            _ => " was installed already",
-        });
         let is_active = active.is_some_and(|active| active.commit == d.commit);
-        line.push_str(match (is_active, installed.activated) {
-            (true, true) => " and active",
-            (true, false) => " and active already",
-            _ => "",
+        line.push_str(match (one.outcome, is_active) {
+            (Outcome::New, false) => " is installed",
+            (Outcome::New, true) => " is installed and active",
+            (Outcome::Repaired, false) => " is repaired",
+            (Outcome::Repaired, true) => " is repaired and active",
+            (_, false) => " is already installed",
+            (_, true) if installed.activated => " is already installed, and is now active",
+            (_, true) => " is up to date",
         });
         if d.proof.unsigned {
             line.push_str(" (unsigned)");

@@ -8,38 +8,38 @@ use ostree_go_sdk::{Check, DeploymentStatus, Status, Verify};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// Show what is installed, and which SDK is active
+/// Show the installed SDKs and the active one
 ///
-/// `*` marks the active SDK, `<` the one that a rollback goes to, `+` a pinned one. Every file of the active one
-/// is checked; exits with 4 if any is damaged.
+/// `*` marks the active SDK, `<` the target of a rollback, `+` a pinned SDK. All files of the
+/// active SDK are verified; the exit code is 4 if any file is damaged.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
-    /// Which SDKs to check file by file
+    /// SDKs whose files are verified
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
-    verify: Which,
+    verify: VerifyArg,
 
-    /// What was active and when, too
+    /// Also show the history of activations
     #[arg(long)]
     history: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Which {
-    /// None, which is quick
+enum VerifyArg {
+    /// None (fast)
     None,
-    /// The active one
+    /// The active SDK
     #[default]
     Active,
-    /// Every one
+    /// All SDKs
     All,
 }
 
 pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<ExitCode, CliError> {
     let root = deployments::open(context)?;
     let verify = match args.verify {
-        Which::None => Verify::None,
-        Which::Active => Verify::Active,
-        Which::All => Verify::All,
+        VerifyArg::None => Verify::None,
+        VerifyArg::Active => Verify::Active,
+        VerifyArg::All => Verify::All,
     };
     let status = root.status(verify, &Terminal::new(&context.global))?;
     context

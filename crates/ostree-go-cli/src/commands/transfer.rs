@@ -1,9 +1,9 @@
-//! The flags that every command with a download has.
+//! Options that all commands with downloads have.
 
 use ostree_go_sdk::HttpOptions;
 use std::time::Duration;
 
-/// Retries and timeouts of downloads.
+/// Options for retries and timeouts of downloads.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TransferArgs {
     /// Number of retries after a failure of the network or the server
@@ -20,7 +20,7 @@ pub struct TransferArgs {
 }
 
 impl TransferArgs {
-    /// Applies the flags to what the environment says.
+    /// Applies the options to those from the environment.
     pub fn http(&self, options: HttpOptions) -> HttpOptions {
         options
             .retries(self.retries)

@@ -7,22 +7,22 @@ use ostree_go_sdk::{Outcome, Upgrade};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Move to the newest SDK of the active one's channel, or of others
+/// Upgrade the active SDK, or others, to the newest of its channel
 ///
-/// The new SDK becomes active where the old one was; one of another channel is installed beside
-/// it. All are installed, or none. Each is looked for where the old one came from: its remote,
-/// or the repository on this machine.
+/// If the old SDK was active, the new one is activated; otherwise it is only installed. Either all
+/// SDKs are upgraded or none. The source of each is that of the old SDK: its remote, or the
+/// repository on this machine.
 #[derive(Debug, clap::Args)]
 pub struct UpgradeArgs {
-    /// Installed channels, in place of the active one
+    /// Installed channels to upgrade (default: that of the active SDK)
     #[arg(value_name = "CHANNEL", conflicts_with = "all")]
     channels: Vec<String>,
 
-    /// Every channel that is installed
+    /// Upgrade all installed channels
     #[arg(long)]
     all: bool,
 
-    /// Exit with 77 if there was nothing to do
+    /// Exit with 77 if nothing changed
     #[arg(long)]
     unchanged_exit_77: bool,
 
