@@ -63,11 +63,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ("proxy", "list", "https://proxy.golang.org,direct|off"),
     ("tree_path", "link", "usr/bin/go../lib/go"),
     (
-        "place",
+        "image_source",
         "registry",
         "docker://registry.example/team/go-sdk:1",
     ),
-    ("place", "layout", "oci:/var/lib/image:tag"),
+    ("image_source", "layout", "oci:/var/lib/image:tag"),
 ];
 
 fn main() {

@@ -39,7 +39,8 @@ impl Promote {
     }
 
     /// Allows the channel to move to an older version. Default: no; the channel is not moved then.
-    /// Hosts refuse such a downgrade unless they are told to accept it.
+    /// Hosts follow such a move, because they compare the timestamps of commits, and that of a
+    /// channel never decreases.
     #[must_use]
     pub fn allow_downgrade(mut self, allow: bool) -> Self {
         self.allow_downgrade = allow;
