@@ -324,13 +324,13 @@ fn pull_hint(error: &PullError) -> Option<String> {
         PullError::NoSummary { .. } => {
             "name the refs, or ask the publisher to run `ostree-go publish`"
         }
-        PullError::ImagesOnly {
-            what: "summary", ..
+        PullError::UnsupportedByImages {
+            feature: "summary", ..
         } => "name the refs",
         PullError::SeveralImages { .. } => "select one by its tag, for example oci:DIRECTORY:TAG",
         PullError::NoSuchPlatform { .. } => "select another architecture with --arch",
-        PullError::Registry { source, .. } if source.is_distrust() => CERTIFICATE_HINT,
-        PullError::Http { source, .. } if source.is_distrust() => CERTIFICATE_HINT,
+        PullError::Registry { source, .. } if source.is_certificate_error() => CERTIFICATE_HINT,
+        PullError::Http { source, .. } if source.is_certificate_error() => CERTIFICATE_HINT,
         PullError::Encapsulated { .. } => {
             "pull it with `ostree container unencapsulate` or `ostree container image pull`, \
              or export the image without --encapsulate"
@@ -398,7 +398,7 @@ fn oci_hint(error: &OciError) -> Option<String> {
         OciError::Registry(RegistryError::Refused {
             status: 401 | 403, ..
         }) => "log in with `podman login`, or name a credentials file with --authfile",
-        OciError::Registry(error) if error.is_distrust() => {
+        OciError::Registry(error) if error.is_certificate_error() => {
             "to use your own certificate authority, put its `*.crt` file into a directory and name that with --cert-dir"
         }
         OciError::Registry(RegistryError::Unreachable { .. }) => {

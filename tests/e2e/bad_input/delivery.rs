@@ -216,7 +216,7 @@ fn pulls() {
     fixture.server.fault("/summary", Fault::Status(404));
     assert_snapshot!(said("pull --mirror acme"), @"
     1 not-found
-    error: remote `acme` at [url] has no summary, so that nobody knows its refs
+    error: remote `acme` at [url] has no summary, which is needed to find all refs
     hint: name the refs, or ask the publisher to run `ostree-go publish`
     ");
     assert_snapshot!(said("pull acme a..b"), @"
@@ -261,7 +261,7 @@ fn pulls() {
     fixture.server.fault(&object, Fault::Status(404));
     assert_snapshot!(said(&quick), @"
     1 not-found
-    error: remote `acme` does not have object [sha256].file, which go-sdk/x86_64/1.99 (commit [sha256]) needs: [url]/objects/[object].filez is not there; the commit was removed meanwhile, or is not whole
+    error: remote `acme` does not have object [sha256].file, which go-sdk/x86_64/1.99 (commit [sha256]) needs: [url]/objects/[object].filez does not exist; the commit was deleted in the meantime, or is incomplete
     hint: try again later; the publisher can update the summary with `ostree-go publish`
     ");
     fixture.server.fault(&object, Fault::Flip);
@@ -276,7 +276,7 @@ fn pulls() {
     fixture.summary();
     assert_snapshot!(said(&quick), @"
     3 mismatch
-    error: ref go-sdk/x86_64/1.99 is refused: commit [sha256] is from 2025-01-01T00:00:00Z, older than [sha256], which is there and from 2026-01-01T00:00:00Z
+    error: ref go-sdk/x86_64/1.99 is refused: commit [sha256] from 2025-01-01T00:00:00Z is older than the current commit [sha256] from 2026-01-01T00:00:00Z
     hint: use --allow-downgrade to accept it
     ");
     drop(bad);
@@ -292,7 +292,7 @@ fn pulls() {
         .ok();
     assert_snapshot!(said("pull --mirror images"), @"
     1 invalid-input
-    error: remote `images` has images, and those have no summary
+    error: remote `images` is an image source, which has no summary
     hint: name the refs
     ");
     assert_snapshot!(said("pull --mirror"), @"

@@ -49,7 +49,7 @@ pub fn run(context: &Context<'_>, args: &ImportArgs) -> Result<ExitCode, CliErro
     let repo = context.client_repo()?;
     let pull = Pull::image(&args.image).map_err(|error| CliError::usage(error.to_string()))?;
     let auth = context.registry_auth(pull.registry())?;
-    let shown = pull.place();
+    let source = pull.image_source();
     let pull = match &args.remote {
         Some(remote) => pull.verified_by(remote),
         None => pull,
@@ -72,7 +72,7 @@ pub fn run(context: &Context<'_>, args: &ImportArgs) -> Result<ExitCode, CliErro
             layers.collect::<Value>()
         });
         json!({
-            "image": shown,
+            "image": source,
             "dry_run": args.dry_run,
             "verified": args.remote.is_some() && plan.iter().all(|one| one["signed"] == true),
             "commits": plan,

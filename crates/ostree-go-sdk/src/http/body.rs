@@ -1,11 +1,11 @@
-//! The body of an answer, in memory or in a temporary file.
+//! The body of a response, in memory or in a temporary file.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// A body that is larger than this goes into a temporary file.
-const IN_MEMORY: u64 = 1 << 20;
+/// Maximum size of a body in memory, in bytes, if a folder for temporary files is given.
+const MAX_IN_MEMORY: u64 = 1 << 20;
 
 /// The bytes of one body.
 #[derive(Debug, Default)]
@@ -18,8 +18,8 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// An empty body. With a folder, at most 1 MiB of it is ever held in memory; the rest is in
-    /// a file without a name, which is gone when the body is dropped.
+    /// Creates an empty body. If a folder is given, at most 1 MiB is held in memory; a larger body
+    /// is stored in an unnamed temporary file, which disappears when the body is dropped.
     pub(super) fn new(spool_in: Option<&Path>) -> Self {
         Self {
             spool_in: spool_in.map(Path::to_owned),
@@ -27,7 +27,7 @@ impl Body {
         }
     }
 
-    /// Its length in bytes.
+    /// Returns the length in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.length
     }
@@ -42,7 +42,7 @@ impl Body {
         let length = self.length + bytes.len() as u64;
         match (&mut self.file, &self.spool_in) {
             (Some(file), _) => file.write_all(bytes)?,
-            (None, Some(folder)) if length > IN_MEMORY => {
+            (None, Some(folder)) if length > MAX_IN_MEMORY => {
                 let mut file = tempfile::tempfile_in(folder)?;
                 file.write_all(&self.memory)?;
                 file.write_all(bytes)?;
@@ -55,7 +55,7 @@ impl Body {
         Ok(())
     }
 
-    /// Reads it from its start.
+    /// Returns a reader from the start of the body.
     pub(crate) fn reader(&mut self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match &mut self.file {
             Some(file) => {
@@ -66,7 +66,7 @@ impl Body {
         })
     }
 
-    /// All of it, in memory.
+    /// Reads the whole body into memory.
     pub(crate) fn into_bytes(mut self) -> io::Result<Vec<u8>> {
         if self.file.is_none() {
             return Ok(self.memory);
@@ -77,7 +77,7 @@ impl Body {
         Ok(bytes)
     }
 
-    /// The bytes, where they are in memory.
+    /// Returns the bytes if they are in memory.
     #[cfg(test)]
     pub(crate) fn in_memory(&self) -> Option<&[u8]> {
         self.file.is_none().then_some(&self.memory)

@@ -1,4 +1,4 @@
-//! One file, over as many requests as it takes.
+//! Downloads of files into the cache, with as many requests as necessary.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -13,13 +13,13 @@ use crate::fs::digest;
 use crate::id::Sha256;
 use crate::progress::{Event, Phase, Progress};
 
-/// A download that has got on by this much has earned a new count of retries.
-pub(crate) const HEADWAY: u64 = 1 << 20;
+/// The number of bytes by which a download has to grow for the count of retries to start again.
+pub(crate) const PROGRESS_THRESHOLD: u64 = 1 << 20;
 
 impl HttpClient {
-    /// Downloads a file into the cache, unless a file with the expected digest is there. The
-    /// file of a `file` URL stays where it is. Either way its content has been checked
-    /// against `expected` when this returns.
+    /// Downloads a file into the cache, unless the cache has a file with the expected digest. The
+    /// file of a `file` URL is used where it is. In both cases the content has been checked against
+    /// `expected`.
     pub(crate) fn download(
         &self,
         url: &Url,
@@ -35,7 +35,7 @@ impl HttpClient {
             return Ok(file);
         }
         let partial = cache.partial(&url.key(), expected.is_some(), progress)?;
-        // Another process may have finished the same download meanwhile.
+        // Another process may have finished the same download in the meantime.
         if let Some(file) = cached()? {
             partial.discard()?;
             return Ok(file);
@@ -98,7 +98,7 @@ struct Download<'a> {
     expected: Option<Sha256>,
     partial: Partial,
     progress: &'a dyn Progress,
-    /// Whether the file was put together from more than one answer.
+    /// Set if the file consists of parts of more than one response.
     resumed: bool,
 }
 
@@ -106,23 +106,23 @@ impl Download<'_> {
     fn run(mut self) -> Result<VerifiedFile, HttpError> {
         self.resumed = self.partial.len() > 0;
         let mut retry = Retry::new(self.client, self.url, self.progress);
-        let mut headway = self.partial.len();
-        let mut began_anew = false;
+        let mut last_progress = self.partial.len();
+        let mut restarted = false;
         loop {
             let is_complete =
                 self.partial.len() > 0 && self.expected == Some(self.partial.sha256());
             if !is_complete && let Err(error) = self.transfer() {
-                if self.partial.len() >= headway.saturating_add(HEADWAY) {
-                    headway = self.partial.len();
+                if self.partial.len() >= last_progress.saturating_add(PROGRESS_THRESHOLD) {
+                    last_progress = self.partial.len();
                     retry.reset();
                 }
-                retry.after(error)?;
+                retry.wait_after(error)?;
                 continue;
             }
             let found = self.partial.sha256();
             match self.expected {
                 Some(expected) if expected != found => {
-                    if !self.resumed || began_anew {
+                    if !self.resumed || restarted {
                         self.partial.discard()?;
                         return Err(HttpError::Mismatch {
                             url: self.url.to_string(),
@@ -130,9 +130,9 @@ impl Download<'_> {
                             found,
                         });
                     }
-                    // The parts may not have belonged together. Once: a server that sends other
-                    // parts each time would be asked for ever.
-                    began_anew = true;
+                    // The parts may belong to different files. This is done only once, because a
+                    // server that sends different parts each time would be asked forever.
+                    restarted = true;
                     self.resumed = false;
                     self.partial.restart(None)?;
                 }
@@ -141,26 +141,26 @@ impl Download<'_> {
         }
     }
 
-    /// Makes one request for what is missing, and appends what arrives.
+    /// Makes one request for the missing part, and appends the response.
     fn transfer(&mut self) -> Result<(), HttpError> {
         let start = match self.partial.validator() {
             Some(_) => self.partial.len(),
             None => 0,
         };
-        let mut headers = Vec::new();
+        let mut request_headers = Vec::new();
         if let (1.., Some(validator)) = (start, self.partial.validator()) {
-            headers.push(("Range", format!("bytes={start}-")));
-            headers.push(("If-Range", validator.to_owned()));
+            request_headers.push(("Range", format!("bytes={start}-")));
+            request_headers.push(("If-Range", validator.to_owned()));
         }
-        let response = self.client.request(self.url, &headers)?;
+        let response = self.client.request(self.url, &request_headers)?;
         let status = response.status().as_u16();
-        let answer = response.headers();
+        let headers = response.headers();
         let total = match status {
             200 => {
-                self.partial.restart(validator(answer).as_deref())?;
-                content_length(answer)
+                self.partial.restart(validator(headers).as_deref())?;
+                content_length(headers)
             }
-            206 if start > 0 => match content_range(answer) {
+            206 if start > 0 => match content_range(headers) {
                 Some((first, total)) if first == start => {
                     self.resumed = true;
                     Some(total)
@@ -170,8 +170,8 @@ impl Download<'_> {
             416 if start > 0 => return self.start_over(start),
             _ => return Err(status_error(self.url, status)),
         };
-        let has_an_end = total.is_some() || answer.contains_key(header::TRANSFER_ENCODING);
-        if !has_an_end && self.expected.is_none() {
+        let has_known_end = total.is_some() || headers.contains_key(header::TRANSFER_ENCODING);
+        if !has_known_end && self.expected.is_none() {
             return Err(HttpError::NoLength {
                 url: self.url.to_string(),
             });
@@ -183,12 +183,12 @@ impl Download<'_> {
     fn copy(&mut self, body: &mut dyn Read, total: Option<u64>) -> Result<(), HttpError> {
         let item = self.url.to_string();
         let mut buffer = vec![0; digest::CHUNK];
-        let mut pace = self.client.pace();
+        let mut rate_check = self.client.rate_check();
         loop {
             if self.progress.is_cancelled() {
                 return Err(HttpError::Cancelled { url: item });
             }
-            let read = match pace.read(body, &mut buffer, self.url)? {
+            let read = match rate_check.read(body, &mut buffer, self.url)? {
                 Ok(read) => read,
                 Err(error) => return Err(read_error(self.url, error, total, self.partial.len())),
             };
@@ -226,7 +226,7 @@ impl Download<'_> {
         Ok(())
     }
 
-    /// The server cannot go on from `start`: the next request asks for everything.
+    /// Handles a server that cannot continue from `start`: the next request is for the whole file.
     fn start_over(&mut self, start: u64) -> Result<(), HttpError> {
         self.partial.restart(None)?;
         Err(HttpError::Range {
@@ -236,7 +236,7 @@ impl Download<'_> {
     }
 }
 
-/// Why an answer could not be read to its end.
+/// Returns the error for a response that could not be read completely.
 pub(crate) fn read_error(
     url: &Url,
     error: std::io::Error,
@@ -263,8 +263,8 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// What a later request can name this very content by: a strong ETag, else the date
-/// (RFC 9110, 13.1.5: weak ETags are no good for ranges).
+/// Returns the validator by which a later request can refer to the same content: a strong ETag,
+/// else the date (RFC 9110, 13.1.5: weak ETags must not be used for ranges).
 pub(super) fn validator(headers: &HeaderMap) -> Option<String> {
     text(headers, header::ETAG)
         .filter(|etag| !etag.starts_with("W/"))
@@ -276,7 +276,7 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     text(headers, header::CONTENT_LENGTH)?.trim().parse().ok()
 }
 
-/// The first byte and the whole size of `Content-Range: bytes 5-9/10` (RFC 9110, 14.4).
+/// Parses the first byte and the total size in `Content-Range: bytes 5-9/10` (RFC 9110, 14.4).
 pub(crate) fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
     let (range, total) = text(headers, header::CONTENT_RANGE)?
         .strip_prefix("bytes ")?

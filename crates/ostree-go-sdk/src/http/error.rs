@@ -1,4 +1,4 @@
-//! What can go wrong in a download.
+//! Errors of HTTP requests.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,96 +8,97 @@ use crate::fs::cache::CacheError;
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
 
-/// Why something could not be downloaded. URLs are given without credentials.
+/// An error of an HTTP request or download. URLs are shown without credentials.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The URL cannot be used.
+    /// The URL is invalid.
     #[error(transparent)]
     Url(#[from] InvalidUrl),
-    /// The proxy that all requests go through is no URL.
+    /// The URL of the proxy is invalid.
     #[error("the HTTP proxy is not a valid URL, expected http://host:port")]
     Proxy,
-    /// A certificate or key for TLS cannot be read.
+    /// A certificate or key for TLS is not in PEM.
     #[error("the {what} is not in PEM")]
     Pem {
-        /// Which one.
+        /// The certificate or key.
         what: &'static str,
     },
     /// The server could not be reached, or the connection failed.
     #[error("cannot download {url}")]
     Request {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What happened.
+        /// The underlying error.
         source: ureq::Error,
     },
-    /// The server's answer is not the file.
+    /// The server answered with another status than success.
     #[error("cannot download {url}: the server answered with status {status}")]
     Status {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// The HTTP status.
         status: u16,
     },
-    /// An `https` URL leads to one without encryption.
+    /// An `https` URL redirects to an unencrypted one.
     #[error("cannot download {url}: it redirects to an unencrypted address")]
     InsecureRedirect {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
     },
     /// The connection ended early.
     #[error("cannot download {url}: the connection ended after {found} of {expected} bytes")]
     Truncated {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// The size the server announced.
+        /// The size in bytes that the server announced.
         expected: u64,
-        /// How much arrived.
+        /// The number of bytes that were received.
         found: u64,
     },
-    /// The server has sent too little for too long.
+    /// The server sent data below the minimum rate.
     #[error(
-        "cannot download {url}: {found} bytes came in {seconds} seconds, expected at least {expected} a second"
+        "cannot download {url}: {found} bytes were received in {seconds} seconds, expected at least {expected} per second"
     )]
     TooSlow {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// Bytes that came, by all requests that ran at the time.
+        /// The number of bytes that all concurrent requests received.
         found: u64,
-        /// In how many seconds.
+        /// The time in seconds.
         seconds: u64,
-        /// The least rate in bytes a second.
+        /// The minimum rate in bytes per second.
         expected: u64,
     },
     /// The download cannot be buffered on the disk.
     #[error("cannot buffer the download of {url} on the disk")]
     Spool {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What happened.
+        /// The underlying error.
         source: io::Error,
     },
-    /// The end of the file cannot be told from a broken connection, and no digest is known.
-    #[error("cannot download {url}: the server does not say how large it is")]
+    /// The server announced no size, so that a broken connection could not be detected, and no
+    /// digest is known.
+    #[error("cannot download {url}: the server does not announce its size")]
     NoLength {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
     },
-    /// The server sent another part of the file than the one asked for.
+    /// The server sent another part of the file than the requested one.
     #[error(
-        "cannot download {url}: the server sent another range than the one from byte {expected}"
+        "cannot download {url}: the server sent a range that does not start at byte {expected}"
     )]
     Range {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// The first byte asked for.
+        /// The first requested byte.
         expected: u64,
     },
     /// The file is larger than allowed.
     #[error("cannot download {url}: it is larger than {limit} bytes")]
     TooLarge {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// The limit in bytes.
         limit: u64,
@@ -105,34 +106,34 @@ pub enum HttpError {
     /// The file has another digest.
     #[error("{url} has the SHA-256 {found}, expected {expected}")]
     Mismatch {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// The digest it should have.
+        /// The expected digest.
         expected: Sha256,
-        /// The digest it has.
+        /// The actual digest.
         found: Sha256,
     },
-    /// A `file` URL's file cannot be read.
+    /// The file of a `file` URL cannot be read.
     #[error("cannot read {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The underlying error.
         source: io::Error,
     },
     /// The cache cannot be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// The caller asked for a stop.
+    /// The caller cancelled the download.
     #[error("stopped while downloading {url}")]
     Cancelled {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
     },
 }
 
 impl HttpError {
-    /// What kind of error this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -140,8 +141,9 @@ impl HttpError {
             Self::Status {
                 status: 404 | 410, ..
             } => ErrorKind::NotFound,
-            // The request itself is refused, for lack of a certificate say; but for "too slow",
-            // "too early" and "too many", the same one is refused again.
+            // The server refuses the request itself, for example without a client certificate. 408,
+            // 425 and 429 ("too slow", "too early" and "too many") are excluded, because the same
+            // request may succeed later.
             Self::Status {
                 status: 400..=407 | 409..=424 | 426..=428 | 430..=499,
                 ..
@@ -161,7 +163,7 @@ impl HttpError {
         }
     }
 
-    /// Whether the server has sent nothing for too long.
+    /// Returns true if the server sent nothing for too long.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(
             self,
@@ -172,36 +174,36 @@ impl HttpError {
         )
     }
 
-    /// Whether the server's certificate is not believed.
+    /// Returns true if the server's certificate is not trusted.
     #[must_use]
-    pub fn is_distrust(&self) -> bool {
-        matches!(self, Self::Request { source, .. } if distrusts(source))
+    pub fn is_certificate_error(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if is_certificate_error(source))
     }
 
-    /// Whether the same request may succeed a moment later.
-    pub(crate) fn is_worth_a_retry(&self) -> bool {
+    /// Returns true if the same request may succeed when it is repeated.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Status { status, .. } => status_passes(*status),
+            Self::Status { status, .. } => is_transient_status(*status),
             Self::Truncated { .. } | Self::TooSlow { .. } | Self::Range { .. } => true,
-            Self::Request { source, .. } => transport_passes(source),
+            Self::Request { source, .. } => is_transient_transport_error(source),
             _ => false,
         }
     }
 }
 
-/// Whether a server that answers so may answer otherwise a moment later.
-pub(crate) fn status_passes(status: u16) -> bool {
+/// Returns true if a request with this status may succeed when it is repeated.
+pub(crate) fn is_transient_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
 }
 
-/// Whether a connection failed because the server's certificate is not believed. (`rustls` is
-/// behind `ureq`, which has its errors as text.)
-pub(crate) fn distrusts(error: &ureq::Error) -> bool {
+/// Returns true if the connection failed because the server's certificate is not trusted. The
+/// message is matched because `ureq` does not expose the errors of `rustls`.
+pub(crate) fn is_certificate_error(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Io(error) if error.to_string().contains("peer certificate"))
 }
 
-/// Whether a connection that failed so may hold a moment later.
-pub(crate) fn transport_passes(error: &ureq::Error) -> bool {
+/// Returns true if a connection that failed with this error may succeed when it is repeated.
+pub(crate) fn is_transient_transport_error(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Timeout(_) => true,
         ureq::Error::Io(error) => matches!(

@@ -1,23 +1,23 @@
-//! One document or object, over as many requests as it takes.
+//! Fetches a document or object, with as many requests as necessary.
 
 use std::path::Path;
 
-use super::download::{HEADWAY, content_length, content_range, read_error, validator};
+use super::download::{PROGRESS_THRESHOLD, content_length, content_range, read_error, validator};
 use super::url::Url;
 use super::{Body, HttpClient, HttpError, Retry, status_error};
 use crate::progress::Progress;
 
-/// Bytes that are read at once.
-const PIECE: usize = 64 << 10;
+/// The size of the read buffer in bytes.
+const BUFFER_SIZE: usize = 64 << 10;
 
 /// A body that is being fetched.
 struct Fetch<'a> {
     client: &'a HttpClient,
     url: &'a Url,
     limit: u64,
-    arrived: &'a dyn Fn(u64) -> bool,
+    on_bytes: &'a dyn Fn(u64) -> bool,
     body: Body,
-    /// Identifies this very content in a request for the rest of it.
+    /// Identifies the content in a request for the rest of it.
     validator: Option<String>,
 }
 
@@ -29,46 +29,47 @@ impl HttpClient {
         limit: u64,
         progress: &dyn Progress,
     ) -> Result<Vec<u8>, HttpError> {
-        let goes_on = |_| !progress.is_cancelled();
-        let body = self.fetch(url, limit, None, progress, &goes_on)?;
+        let on_bytes = |_| !progress.is_cancelled();
+        let body = self.fetch(url, limit, None, progress, &on_bytes)?;
         body.into_bytes().map_err(|source| spool_error(url, source))
     }
 
-    /// Fetches a body of at most `limit` bytes; what does not fit into a small buffer goes into a
-    /// temporary file in the folder `spool_in`. `arrived` is called with the length of every
-    /// piece, and ends the download by returning `false`; it is called with 0 before each try.
+    /// Fetches a body of at most `limit` bytes. A body that exceeds a small buffer is stored in a
+    /// temporary file in the folder `spool_in`. `on_bytes` is called with the length of every
+    /// piece, and stops the download by returning false; before each attempt it is called with 0.
     ///
-    /// A request that failed is made again as often as the client's options say. That count
-    /// begins anew only where the server has gone on by at least [`HEADWAY`] bytes from where it
-    /// was: a server that begins again and again does not keep it going.
+    /// A failed request is repeated as often as the client's options allow. The count starts again
+    /// only if the server continued the download by at least [`PROGRESS_THRESHOLD`] bytes beyond
+    /// the previous maximum, so that a server which always starts over cannot keep the request
+    /// alive.
     pub(crate) fn fetch(
         &self,
         url: &Url,
         limit: u64,
         spool_in: Option<&Path>,
         progress: &dyn Progress,
-        arrived: &dyn Fn(u64) -> bool,
+        on_bytes: &dyn Fn(u64) -> bool,
     ) -> Result<Body, HttpError> {
         let mut retry = Retry::new(self, url, progress);
         let mut fetch = Fetch {
             client: self,
             url,
             limit,
-            arrived,
+            on_bytes,
             body: Body::new(spool_in),
             validator: None,
         };
-        let mut most = 0;
+        let mut max_length = 0;
         loop {
             match fetch.request() {
                 Ok(()) => return Ok(fetch.body),
-                Err((error, went_on)) => {
+                Err((error, continued)) => {
                     let length = fetch.body.len();
-                    if went_on && length >= most + HEADWAY {
+                    if continued && length >= max_length + PROGRESS_THRESHOLD {
                         retry.reset();
                     }
-                    most = most.max(length);
-                    retry.after(error)?;
+                    max_length = max_length.max(length);
+                    retry.wait_after(error)?;
                 }
             }
         }
@@ -76,10 +77,10 @@ impl HttpClient {
 }
 
 impl Fetch<'_> {
-    /// Makes one request for what is missing. An error comes with whether the answer went on
-    /// where the one before it ended.
+    /// Makes one request for the missing part. An error comes with a flag that is true if the
+    /// response continued where the previous one ended.
     fn request(&mut self) -> Result<(), (HttpError, bool)> {
-        let fresh = |error| (error, false);
+        let not_continued = |error| (error, false);
         let mut headers = Vec::new();
         match &self.validator {
             Some(validator) if self.body.len() > 0 => {
@@ -89,26 +90,30 @@ impl Fetch<'_> {
             _ => self.body.clear(),
         }
         let start = self.body.len();
-        (self.arrived)(0);
-        let response = self.client.request(self.url, &headers).map_err(fresh)?;
-        let answer = response.headers();
-        let (total, went_on) = match response.status().as_u16() {
+        (self.on_bytes)(0);
+        let response = self
+            .client
+            .request(self.url, &headers)
+            .map_err(not_continued)?;
+        let response_headers = response.headers();
+        let (total, continued) = match response.status().as_u16() {
             200 => {
                 self.body.clear();
-                self.validator = validator(answer);
-                (content_length(answer), start == 0)
+                self.validator = validator(response_headers);
+                (content_length(response_headers), start == 0)
             }
-            206 if start > 0 => match content_range(answer) {
+            206 if start > 0 => match content_range(response_headers) {
                 Some((first, total)) if first == start => (Some(total), true),
-                _ => return Err(fresh(self.start_over(start))),
+                _ => return Err(not_continued(self.start_over(start))),
             },
-            416 if start > 0 => return Err(fresh(self.start_over(start))),
-            status => return Err(fresh(status_error(self.url, status))),
+            416 if start > 0 => return Err(not_continued(self.start_over(start))),
+            status => return Err(not_continued(status_error(self.url, status))),
         };
         if total.is_some_and(|total| total > self.limit) {
-            return Err(fresh(self.too_large()));
+            return Err(not_continued(self.too_large()));
         }
-        self.copy(response, total).map_err(|error| (error, went_on))
+        self.copy(response, total)
+            .map_err(|error| (error, continued))
     }
 
     fn copy(
@@ -118,12 +123,12 @@ impl Fetch<'_> {
     ) -> Result<(), HttpError> {
         let url = self.url;
         let mut input = response.into_body().into_reader();
-        let mut pace = self.client.pace();
-        let mut buffer = [0; PIECE];
+        let mut rate_check = self.client.rate_check();
+        let mut buffer = [0; BUFFER_SIZE];
         loop {
-            let read = pace.read(&mut input, &mut buffer, url)?;
+            let read = rate_check.read(&mut input, &mut buffer, url)?;
             let read = read.map_err(|error| read_error(url, error, total, self.body.len()))?;
-            if !(self.arrived)(read as u64) {
+            if !(self.on_bytes)(read as u64) {
                 let url = url.to_string();
                 return Err(HttpError::Cancelled { url });
             }
@@ -147,7 +152,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// The server cannot go on from `start`: the next request asks for everything.
+    /// Handles a server that cannot continue from `start`: the next request is for the whole file.
     fn start_over(&mut self, start: u64) -> HttpError {
         self.body.clear();
         self.validator = None;

@@ -3,7 +3,7 @@
 use super::download::{content_length, content_range, validator};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Parses the headers of an answer: one `Name: value` a line.
+/// Parses the headers of a response: one `Name: value` per line.
 pub fn http_headers(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|byte| *byte == b'\n') {

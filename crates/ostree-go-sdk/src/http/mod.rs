@@ -1,4 +1,4 @@
-//! Downloads over HTTP: retried, resumed, and checked before anyone may use them.
+//! HTTP requests and downloads, which are retried, resumed, and verified before they are returned.
 
 mod body;
 mod download;
@@ -6,7 +6,7 @@ mod error;
 mod fetch;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
-mod pace;
+mod rate;
 mod send;
 #[cfg(test)]
 pub(crate) mod test_server;
@@ -22,19 +22,19 @@ use ureq::{Agent, Proxy, http::Response};
 
 pub(crate) use body::Body;
 pub(crate) use download::read_local;
-pub(crate) use download::{HEADWAY, content_length, content_range, read_error};
+pub(crate) use download::{PROGRESS_THRESHOLD, content_length, content_range, read_error};
 pub use error::HttpError;
-pub(crate) use error::{distrusts, status_passes, transport_passes};
-pub(crate) use send::{Outgoing, Request};
+pub(crate) use error::{is_certificate_error, is_transient_status, is_transient_transport_error};
+pub(crate) use send::{Request, RequestBody};
 pub use url::InvalidUrl;
 use url::Url;
 
 use crate::progress::{Event, Progress};
 
-/// Connections to one server that are kept for the next requests.
+/// Maximum number of idle connections per server that are kept for further requests.
 const IDLE_CONNECTIONS: usize = 16;
 
-/// How requests are made. No environment variable is read for any of it.
+/// Options for HTTP requests. They are never read from environment variables.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HttpOptions {
@@ -51,12 +51,12 @@ pub struct HttpOptions {
     tls: TlsOptions,
 }
 
-/// What a server's certificate is checked against, and what the client shows.
+/// The TLS options: trusted certificate authorities and the client's certificate.
 #[derive(Clone, Default)]
 struct TlsOptions {
     roots: Option<Vec<u8>>,
     client: Option<(Vec<u8>, Vec<u8>)>,
-    permissive: bool,
+    accept_any: bool,
 }
 
 impl Default for HttpOptions {
@@ -78,7 +78,7 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// The defaults.
+    /// Returns the default options.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -104,7 +104,7 @@ impl HttpOptions {
         self
     }
 
-    /// Goes to these hosts, and those below them, without the proxy; `*` stands for all.
+    /// Connects to these hosts and their subdomains without the proxy; `*` stands for all hosts.
     /// Default: none.
     #[must_use]
     pub fn no_proxy(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -112,100 +112,100 @@ impl HttpOptions {
         self
     }
 
-    /// What requests say they come from. Default: `ostree-go/<version>`.
+    /// Sets the `User-Agent` header. Default: `ostree-go/<version>`.
     #[must_use]
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = user_agent.into();
         self
     }
 
-    /// How often a request that failed for a passing reason is made again before that is
-    /// an error. Counted anew while a download gets on. Default: 5.
+    /// Sets the maximum number of retries after transient failures. The count starts again when a
+    /// download makes progress. Default: 5.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// How long to wait before the first retry; twice as long before each further one.
-    /// Default: half a second.
+    /// Sets the delay before the first retry. It doubles with each further retry, up to 64 times
+    /// the first delay. Default: half a second.
     #[must_use]
     pub fn retry_delay(mut self, delay: Duration) -> Self {
         self.retry_delay = delay;
         self
     }
 
-    /// How long a connection may take to be made. Default: 30 seconds.
+    /// Sets the timeout for establishing a connection. Default: 30 seconds.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a server may send nothing. Default: 60 seconds.
+    /// Sets the maximum time in which a server may send nothing. Default: 60 seconds.
     #[must_use]
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;
         self
     }
 
-    /// The least rate, in bytes a second, at which bodies have to arrive, all requests of a client
-    /// together, on the average of each [`read_timeout`](HttpOptions::read_timeout). A request
-    /// that is slower fails for a passing reason. 0 is no bound. Default: 1000, as libostree's
-    /// `low-speed-limit-bytes`.
+    /// Sets the minimum rate in bytes per second at which bodies have to be received, by all
+    /// requests of a client together, averaged over each
+    /// [`read_timeout`](HttpOptions::read_timeout). A lower rate is a transient failure. 0 disables
+    /// the limit. Default: 1000, the same as libostree's `low-speed-limit-bytes`.
     #[must_use]
     pub fn min_rate(mut self, bytes_per_second: u64) -> Self {
         self.min_rate = bytes_per_second;
         self
     }
 
-    /// Believes these certificate authorities, in PEM, and no other. Default: those of the
-    /// operating system.
+    /// Trusts only these certificate authorities, given in PEM. Default: those of the operating
+    /// system.
     #[must_use]
     pub fn root_certificates(mut self, pem: Option<Vec<u8>>) -> Self {
         self.tls.roots = pem;
         self
     }
 
-    /// Shows a certificate to servers that ask for one: the chain and its private key, in PEM.
-    /// Default: none.
+    /// Sets the client certificate: the certificate chain and its private key, in PEM. Default:
+    /// none.
     #[must_use]
     pub fn client_certificate(mut self, chain_and_key: Option<(Vec<u8>, Vec<u8>)>) -> Self {
         self.tls.client = chain_and_key;
         self
     }
 
-    /// Takes any certificate for good. What is fetched is then only as safe as its checksums
-    /// and signatures make it. Default: no.
+    /// Accepts any server certificate. The fetched content is then protected only by its checksums
+    /// and signatures. Default: no.
     #[must_use]
     pub fn any_certificate(mut self, any: bool) -> Self {
-        self.tls.permissive = any;
+        self.tls.accept_any = any;
         self
     }
 
-    /// How often a request is made at most.
-    pub(crate) fn tries(&self) -> u32 {
+    /// Returns the maximum number of attempts of a request.
+    pub(crate) fn max_attempts(&self) -> u32 {
         self.retries.saturating_add(1)
     }
 
-    /// How long a server may send nothing.
-    pub(crate) fn silence(&self) -> Duration {
+    /// Returns the maximum time in which a server may send nothing.
+    pub(crate) fn configured_read_timeout(&self) -> Duration {
         self.read_timeout
     }
 
-    /// The longest time from one try of a request to the next, or to its failure, when nothing
-    /// comes.
-    pub(crate) fn patience(&self) -> Duration {
+    /// Returns the maximum time from one attempt of a request to the next, or to its failure, if
+    /// nothing is received.
+    pub(crate) fn stall_timeout(&self) -> Duration {
         let waits = self.connect_timeout * 2 + self.read_timeout * 2;
         waits.saturating_add(self.delay(self.retries))
     }
 
-    /// How long to wait after so many failures before the last one.
+    /// Returns the delay after a failure that `failed` failures preceded.
     fn delay(&self, failed: u32) -> Duration {
         self.retry_delay.saturating_mul(2u32.pow(failed.min(6)))
     }
 
-    /// The largest download in bytes. Default: 2 GiB.
+    /// Sets the maximum size of a download in bytes. Default: 2 GiB.
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.max_size = bytes;
@@ -213,7 +213,7 @@ impl HttpOptions {
     }
 }
 
-/// Without the proxy's URL, which may hold a password.
+/// Omits the proxy's URL, which may contain a password.
 impl fmt::Debug for HttpOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpOptions")
@@ -223,21 +223,22 @@ impl fmt::Debug for HttpOptions {
     }
 }
 
-/// Makes requests. Certificates are checked against the operating system's store.
+/// A client for HTTP requests. By default, certificates are checked against the operating system's
+/// store.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     agent: Agent,
     http_proxy: Option<Proxy>,
     https_proxy: Option<Proxy>,
     options: HttpOptions,
-    received: pace::Received,
+    received: rate::Received,
 }
 
 impl HttpClient {
-    /// A client; no connection is made yet.
+    /// Creates a client, without connecting to a server.
     ///
     /// # Errors
-    /// When the proxy is no URL, or a certificate or key is not in PEM.
+    /// If the proxy is not a valid URL, or a certificate or key is not in PEM.
     pub fn new(options: &HttpOptions) -> Result<Self, HttpError> {
         let proxy = |url: &Option<String>| {
             let proxy = url.as_deref().map(|url| proxy_for(url, &options.no_proxy));
@@ -248,11 +249,11 @@ impl HttpClient {
             .tls_config(tls)
             .proxy(None)
             .user_agent(options.user_agent.as_str())
-            // Archives are compressed already, and a length is only good for bytes as sent.
+            // Archives are compressed already, and lengths and ranges refer to bytes as sent.
             .accept_encoding("identity")
             .http_status_as_error(false)
-            // A timeout of name resolution would need a thread, and `ureq` panics when the system
-            // makes none. The resolver has timeouts of its own (resolv.conf(5)).
+            // `ureq` implements a timeout of name resolution with a thread, and panics if none can
+            // be created. The resolver has its own timeouts (resolv.conf(5)).
             .timeout_connect(Some(options.connect_timeout))
             .timeout_recv_response(Some(options.read_timeout))
             .timeout_per_read(Some(options.read_timeout))
@@ -263,7 +264,7 @@ impl HttpClient {
             http_proxy: proxy(&options.http_proxy)?,
             https_proxy: proxy(&options.https_proxy)?,
             options: options.clone(),
-            received: pace::Received::default(),
+            received: rate::Received::default(),
         })
     }
 
@@ -276,7 +277,7 @@ impl HttpClient {
             method: "GET",
             url,
             headers: headers.to_vec(),
-            body: Outgoing::Nothing,
+            body: RequestBody::Empty,
         })
     }
 }
@@ -285,15 +286,15 @@ fn request_error(url: &Url, error: ureq::Error) -> HttpError {
     let url = url.to_string();
     match error {
         ureq::Error::RequireHttpsOnly(_) => HttpError::InsecureRedirect { url },
-        // Its text would show the URL with its credentials.
+        // The text of this error contains the URL with its credentials.
         ureq::Error::BadUri(_) => HttpError::Url(InvalidUrl { found: url }),
         source => HttpError::Request { url, source },
     }
 }
 
-fn proxy_for(url: &str, direct: &[String]) -> Result<Proxy, ureq::Error> {
+fn proxy_for(url: &str, excluded_hosts: &[String]) -> Result<Proxy, ureq::Error> {
     let parsed = Proxy::new(url)?;
-    if direct.is_empty() {
+    if excluded_hosts.is_empty() {
         return Ok(parsed);
     }
     let mut proxy = Proxy::builder(parsed.protocol())
@@ -305,11 +306,11 @@ fn proxy_for(url: &str, direct: &[String]) -> Result<Proxy, ureq::Error> {
     if let Some(password) = parsed.password() {
         proxy = proxy.password(password);
     }
-    for host in direct {
+    for host in excluded_hosts {
         let host = host.trim_start_matches('.');
         proxy = match host {
             "*" => proxy.no_proxy("*"),
-            // As curl and the go command read it: a host, and all below it.
+            // As in curl and the go command, an entry matches a host and its subdomains.
             host => proxy.no_proxy(host).no_proxy(&format!(".{host}")),
         };
     }
@@ -323,7 +324,7 @@ fn status_error(url: &Url, status: u16) -> HttpError {
     }
 }
 
-/// Counts the tries of one request, and waits between them.
+/// Counts the attempts of one request, and waits between them.
 pub(crate) struct Retry<'a> {
     options: &'a HttpOptions,
     url: String,
@@ -341,15 +342,16 @@ impl<'a> Retry<'a> {
         }
     }
 
-    /// Returns when it is time to try again, or with `error` when there is no point.
-    fn after(&mut self, error: HttpError) -> Result<(), HttpError> {
-        if !error.is_worth_a_retry() || !self.wait(&error)? {
+    /// Waits before the next attempt, or returns `error` if the failure is permanent or no retries
+    /// are left.
+    fn wait_after(&mut self, error: HttpError) -> Result<(), HttpError> {
+        if !error.is_transient() || !self.wait(&error)? {
             return Err(error);
         }
         Ok(())
     }
 
-    /// Returns when it is time to try again, which `false` says it is not any more.
+    /// Waits before the next attempt; returns false if no retries are left.
     pub(crate) fn wait(&mut self, reason: &dyn std::error::Error) -> Result<bool, HttpError> {
         if self.failed >= self.options.retries {
             return Ok(false);
@@ -363,9 +365,9 @@ impl<'a> Retry<'a> {
         let mut left = self.options.delay(self.failed - 1);
         while !left.is_zero() {
             self.check_cancelled()?;
-            let nap = left.min(Duration::from_millis(50));
-            std::thread::sleep(nap);
-            left -= nap;
+            let pause = left.min(Duration::from_millis(50));
+            std::thread::sleep(pause);
+            left -= pause;
         }
         self.check_cancelled()?;
         Ok(true)
@@ -380,7 +382,7 @@ impl<'a> Retry<'a> {
         Ok(())
     }
 
-    /// The request gets on: what failed before counts no more.
+    /// Resets the count of retries, after the request made progress.
     pub(crate) fn reset(&mut self) {
         self.failed = 0;
     }

@@ -1,4 +1,4 @@
-//! Requests that are more than a download.
+//! Requests with any method, headers and body.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -15,21 +15,21 @@ pub(crate) struct Request<'a> {
     pub(crate) method: &'static str,
     pub(crate) url: &'a Url,
     pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Outgoing<'a>,
+    pub(crate) body: RequestBody<'a>,
 }
 
-/// What is sent.
+/// The body of a request.
 #[derive(Clone, Copy)]
-pub(crate) enum Outgoing<'a> {
-    Nothing,
+pub(crate) enum RequestBody<'a> {
+    Empty,
     Bytes(&'a [u8]),
-    /// A file from its start. The function hears how many bytes have gone, and ends the request
-    /// by `false`.
+    /// A file, from its start, and its size. The callback receives the number of bytes sent so far,
+    /// and cancels the request by returning false.
     File(&'a File, u64, &'a dyn Fn(u64) -> bool),
 }
 
 impl HttpClient {
-    /// Makes one request. An answer with any status is an answer.
+    /// Makes one request. Responses with any status are returned, without an error.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Response<Body>, HttpError> {
         let url = request.url;
         let mut built = http::Request::builder()
@@ -39,17 +39,17 @@ impl HttpClient {
             built = built.header(*name, value);
         }
         match request.body {
-            Outgoing::Nothing => self.run(url, built.body(())),
-            Outgoing::Bytes(bytes) => self.run(url, built.body(bytes)),
-            Outgoing::File(mut file, size, hears) => {
+            RequestBody::Empty => self.run(url, built.body(())),
+            RequestBody::Bytes(bytes) => self.run(url, built.body(bytes)),
+            RequestBody::File(mut file, size, on_sent) => {
                 file.rewind().map_err(|source| HttpError::Request {
                     url: url.to_string(),
                     source: source.into(),
                 })?;
-                let mut body = Tracked {
+                let mut body = ReportingReader {
                     file,
-                    gone: 0,
-                    hears,
+                    sent: 0,
+                    on_sent,
                 };
                 let built = built.header(header::CONTENT_LENGTH, size);
                 self.run(url, built.body(SendBody::from_reader(&mut body)))
@@ -62,7 +62,7 @@ impl HttpClient {
         url: &Url,
         request: Result<http::Request<impl AsSendBody>, http::Error>,
     ) -> Result<Response<Body>, HttpError> {
-        // A header that is none: there is nothing else in a request that can be wrong here.
+        // This can only be an invalid header, because everything else in a request was checked.
         let request = request.map_err(|_| {
             HttpError::Url(InvalidUrl {
                 found: url.to_string(),
@@ -83,18 +83,18 @@ impl HttpClient {
     }
 }
 
-/// Tells how much of a file has gone.
-struct Tracked<'a> {
+/// A reader that reports how much of a file was sent.
+struct ReportingReader<'a> {
     file: &'a File,
-    gone: u64,
-    hears: &'a dyn Fn(u64) -> bool,
+    sent: u64,
+    on_sent: &'a dyn Fn(u64) -> bool,
 }
 
-impl Read for Tracked<'_> {
+impl Read for ReportingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
-        self.gone += read as u64;
-        match (self.hears)(self.gone) {
+        self.sent += read as u64;
+        match (self.on_sent)(self.sent) {
             true => Ok(read),
             false => Err(io::Error::other("stopped")),
         }

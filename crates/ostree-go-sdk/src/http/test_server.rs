@@ -1,10 +1,10 @@
-//! A web server on loopback that does what a test tells it.
+//! A web server on the loopback interface whose responses a test defines.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// What a client asked for: the path, and header lines in lower case.
+/// A received request: the path, and header lines in lower case.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub path: String,
@@ -18,7 +18,7 @@ impl Request {
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    /// The first byte asked for by a range.
+    /// Returns the first byte of the requested range.
     pub fn range(&self) -> Option<usize> {
         let range = self.header("range")?.strip_prefix("bytes=")?;
         range.strip_suffix('-')?.parse().ok()
@@ -31,7 +31,7 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Answers the n-th request (from 1) by what `answer` writes, then closes the connection.
+    /// Answers the n-th request (from 1) with the output of `answer`, then closes the connection.
     pub fn start(answer: impl Fn(usize, &Request, &mut TcpStream) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -72,20 +72,20 @@ impl TestServer {
     }
 }
 
-/// Answers with a status, headers (each with its line end) and a body.
+/// Writes a response with a status, headers (each with its line ending) and a body.
 pub fn respond(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
     let head = format!("HTTP/1.1 {status}\r\n{headers}connection: close\r\n\r\n");
-    // A client that has seen enough may have gone.
+    // The client may have closed the connection early.
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(body);
 }
 
-/// Answers as a file server does, ranges included.
+/// Answers like a file server, with support for ranges.
 pub fn serve(request: &Request, stream: &mut TcpStream, body: &[u8]) {
     serve_part(request, stream, body, body.len());
 }
 
-/// As [`serve`], but the connection ends before byte `end` of the file.
+/// Answers like [`serve`], but closes the connection before byte `end` of the file.
 pub fn serve_part(request: &Request, stream: &mut TcpStream, body: &[u8], end: usize) {
     let total = body.len();
     let fresh = request
@@ -112,7 +112,7 @@ pub fn serve_part(request: &Request, stream: &mut TcpStream, body: &[u8], end: u
     }
 }
 
-/// Ends the connection so that the client sees a reset, not an end.
+/// Makes the connection end with a reset instead of a regular end.
 pub fn reset(stream: &TcpStream) {
     rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO)).unwrap();
 }

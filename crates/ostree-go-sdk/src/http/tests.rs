@@ -57,7 +57,7 @@ impl Setup {
             .download(&self.url(), self.expected, &self.cache(), &NoProgress)
     }
 
-    /// Downloads, and gives the ranges that were asked for.
+    /// Downloads the file, and returns the requested ranges.
     fn ranges(&self) -> Vec<Option<usize>> {
         let mut file = self.run().unwrap();
         let mut bytes = Vec::new();
@@ -67,7 +67,7 @@ impl Setup {
         self.server.requests().iter().map(Request::range).collect()
     }
 
-    /// The error of a download, with everything that differs between runs replaced.
+    /// Returns the error of a download, with everything that differs between runs replaced.
     fn error(&self) -> String {
         let error = self.run().unwrap_err();
         let mut text = error.to_string();
@@ -131,8 +131,8 @@ fn resets_and_server_errors_are_retried() {
 }
 
 #[test]
-fn a_changed_file_is_not_glued_to_the_old_one() {
-    // The server has another file by now and heeds If-Range.
+fn a_changed_file_is_not_appended_to_the_old_one() {
+    // The file on the server was replaced, and the server supports If-Range.
     let setup = setup(|n, request, stream| match n {
         1 => {
             let headers = "etag: \"v0\"\r\ncontent-length: 300000\r\n";
@@ -144,8 +144,8 @@ fn a_changed_file_is_not_glued_to_the_old_one() {
 }
 
 #[test]
-fn parts_that_do_not_belong_together_are_fetched_anew() {
-    // The server gives the new file the old ETag.
+fn a_mismatch_after_resuming_restarts_the_download() {
+    // The server uses the old ETag for the new file.
     let setup = setup(|n, request, stream| match n {
         1 => serve_part(request, stream, &[7; 300_000], 5000),
         _ => serve(request, stream, &content()),
@@ -154,7 +154,7 @@ fn parts_that_do_not_belong_together_are_fetched_anew() {
 }
 
 #[test]
-fn a_lying_range_is_not_believed() {
+fn an_unexpected_range_restarts_the_download() {
     let setup = setup(|n, request, stream| match n {
         1 => serve_part(request, stream, &content(), 5000),
         2 => {
@@ -170,7 +170,7 @@ fn a_lying_range_is_not_believed() {
 }
 
 #[test]
-fn without_a_validator_nothing_is_resumed() {
+fn without_a_validator_downloads_are_not_resumed() {
     let setup = setup(|n, _, stream| {
         let end = if n == 1 { 5000 } else { 300_000 };
         let headers = "etag: W/\"v1\"\r\ncontent-length: 300000\r\n";
@@ -180,7 +180,7 @@ fn without_a_validator_nothing_is_resumed() {
 }
 
 #[test]
-fn the_next_run_resumes_where_a_digest_will_tell() {
+fn the_next_run_resumes_if_a_digest_is_known() {
     let answer = |n: usize, request: &Request, stream: &mut TcpStream| {
         let end = if n < 3 { 5000 } else { 300_000 };
         serve_part(request, stream, &content(), end);
@@ -201,7 +201,7 @@ fn the_next_run_resumes_where_a_digest_will_tell() {
 }
 
 #[test]
-fn a_download_that_only_lacks_its_name_is_not_asked_for_again() {
+fn a_complete_partial_file_is_not_downloaded_again() {
     let setup = setup(|_, request, stream| serve(request, stream, &content()));
     let mut partial = setup
         .cache()
@@ -214,7 +214,7 @@ fn a_download_that_only_lacks_its_name_is_not_asked_for_again() {
 }
 
 #[test]
-fn errors_name_the_url_without_its_secrets() {
+fn errors_show_the_url_without_credentials() {
     let not_found = |_: usize, _: &Request, stream: &mut TcpStream| {
         respond(stream, "404 No", "content-length: 0\r\n", b"");
     };
@@ -254,7 +254,7 @@ fn errors_name_the_url_without_its_secrets() {
     let mut unmeasured = setup(|_, _, stream| respond(stream, "200 OK", "", &content()));
     assert!(unmeasured.run().is_ok(), "the digest says that it is whole");
     unmeasured.expected = None;
-    insta::assert_snapshot!(unmeasured.error(), @"cannot download http://host/go.tar.gz: the server does not say how large it is");
+    insta::assert_snapshot!(unmeasured.error(), @"cannot download http://host/go.tar.gz: the server does not announce its size");
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn unreachable_and_silent_servers_are_network_errors() {
     let url = Url::parse(&server.url).unwrap();
     let error = client.get(&url, 10, &NoProgress).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
-    assert!(error.is_worth_a_retry(), "{error:?}");
+    assert!(error.is_transient(), "{error:?}");
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn documents_are_fetched_with_a_limit() {
 }
 
 #[test]
-fn a_document_that_broke_off_goes_on_where_it_was() {
+fn a_truncated_document_is_resumed() {
     let server = TestServer::start(|n, request, stream| match n {
         1 => serve_part(request, stream, &content(), 70_000),
         _ => serve(request, stream, &content()),
@@ -316,8 +316,8 @@ fn a_document_that_broke_off_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_server_that_never_gets_on_is_asked_as_often_as_retries_say() {
-    // Each answer has more than what earns a new count of retries, and then everything is lost.
+fn a_server_without_progress_exhausts_the_retries() {
+    // Each response is larger than the progress threshold, and then everything is lost.
     let long = vec![7; 3 << 20];
     let server = TestServer::start(move |n, request, stream| match n % 2 {
         1 => serve_part(request, stream, &long, 2 << 20),
@@ -327,9 +327,9 @@ fn a_server_that_never_gets_on_is_asked_as_often_as_retries_say() {
     let url = Url::parse(&server.url).unwrap();
     let error = client.fetch(&url, 1 << 30, None, &NoProgress, &|_| true);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Network);
-    // The first answer gets on by two mebibytes.
+    // The first response makes progress of two mebibytes.
     assert!(server.requests().len() <= 5, "{:?}", server.requests());
-    // A server that knows no ranges and breaks off a little later each time.
+    // A server without ranges that closes the connection a little later each time.
     let long = vec![7; 64 << 20];
     let server = TestServer::start(move |n, _, stream| {
         let headers = format!("etag: \"v1\"\r\ncontent-length: {}\r\n", long.len());
@@ -342,7 +342,7 @@ fn a_server_that_never_gets_on_is_asked_as_often_as_retries_say() {
 }
 
 #[test]
-fn a_server_that_drips_is_too_slow() {
+fn a_server_below_the_minimum_rate_is_too_slow() {
     let server = TestServer::start(|_, _, stream| {
         let _ = std::io::Write::write_all(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n");
         for _ in 0..60 {
@@ -359,7 +359,7 @@ fn a_server_that_drips_is_too_slow() {
 }
 
 #[test]
-fn certificates_have_to_be_in_pem() {
+fn certificates_must_be_in_pem() {
     let none = |options: HttpOptions| HttpClient::new(&options).unwrap_err().to_string();
     let junk = b"-----BEGIN JUNK-----".to_vec();
     insta::assert_snapshot!(none(options().root_certificates(Some(junk.clone()))), @"the file of certificate authorities is not in PEM");
@@ -377,7 +377,7 @@ fn redirects_are_followed_without_the_credentials() {
 }
 
 #[test]
-fn files_are_read_where_they_are() {
+fn files_are_read_in_place() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a b.tar.gz");
     fs::write(&path, content()).unwrap();
@@ -393,7 +393,7 @@ fn files_are_read_where_they_are() {
     assert_eq!(missing.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
-/// Stops once this many bytes have arrived.
+/// Cancels after this many bytes were received.
 struct StopAfter(u64, AtomicU64);
 
 impl Progress for StopAfter {
@@ -409,7 +409,7 @@ impl Progress for StopAfter {
 }
 
 #[test]
-fn a_stop_is_heard_and_the_rest_fetched_later() {
+fn a_cancelled_download_is_resumed_later() {
     let setup = setup(|_, request, stream| serve(request, stream, &content()));
     let stop = StopAfter(1, AtomicU64::new(0));
     let stopped = setup
@@ -421,7 +421,7 @@ fn a_stop_is_heard_and_the_rest_fetched_later() {
 }
 
 #[test]
-fn several_at_once_fetch_it_once() {
+fn concurrent_downloads_fetch_a_file_once() {
     let setup = setup(|_, request, stream| {
         std::thread::sleep(Duration::from_millis(100));
         serve(request, stream, &content());
@@ -435,21 +435,21 @@ fn several_at_once_fetch_it_once() {
 }
 
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+struct RecordedEvents(Mutex<Vec<String>>);
 
-impl Progress for Heard {
+impl Progress for RecordedEvents {
     fn event(&self, event: &Event<'_>) {
-        let mut heard = self.0.lock().unwrap();
+        let mut events = self.0.lock().unwrap();
         match event {
-            Event::Retrying { url, attempt, .. } => heard.push(format!("retry {attempt} {url}")),
-            Event::Finished { phase, item } => heard.push(format!("{} {item}", phase.as_str())),
+            Event::Retrying { url, attempt, .. } => events.push(format!("retry {attempt} {url}")),
+            Event::Finished { phase, item } => events.push(format!("{} {item}", phase.as_str())),
             _ => {}
         }
     }
 }
 
 #[test]
-fn progress_names_the_url_without_its_secrets() {
+fn progress_shows_the_url_without_credentials() {
     let setup = setup(|n, request, stream| {
         serve_part(
             request,
@@ -458,21 +458,21 @@ fn progress_names_the_url_without_its_secrets() {
             if n == 1 { 9 } else { 300_000 },
         );
     });
-    let heard = Arc::new(Heard::default());
+    let events = Arc::new(RecordedEvents::default());
     setup
         .client
-        .download(&setup.url(), setup.expected, &setup.cache(), &*heard)
+        .download(&setup.url(), setup.expected, &setup.cache(), &*events)
         .unwrap();
     let url = format!("{}/go.tar.gz", setup.server.url);
-    let heard = heard.0.lock().unwrap();
+    let events = events.0.lock().unwrap();
     assert_eq!(
-        *heard,
+        *events,
         [format!("retry 1 {url}"), format!("download {url}")]
     );
 }
 
 #[test]
-fn the_proxy_is_used_and_must_be_a_url() {
+fn a_proxy_is_used_and_must_be_a_url() {
     let server = TestServer::start(|_, request, stream| {
         assert!(request.path.contains("nowhere.invalid"));
         respond(stream, "200 OK", "content-length: 2\r\n", b"ok");

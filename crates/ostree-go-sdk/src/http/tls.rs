@@ -1,4 +1,4 @@
-//! Certificates.
+//! The TLS configuration.
 
 use ureq::tls::{
     Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem,
@@ -25,11 +25,11 @@ pub(super) fn config(options: &TlsOptions) -> Result<TlsConfig, HttpError> {
         .provider(TlsProvider::Rustls)
         .root_certs(roots)
         .client_cert(client)
-        .disable_verification(options.permissive)
+        .disable_verification(options.accept_any)
         .build())
 }
 
-/// Every certificate of a file; an error when there is none.
+/// Returns the certificates of a PEM file. A file without certificates is an error.
 fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<Certificate<'static>>, HttpError> {
     let mut found = Vec::new();
     for item in parse_pem(pem) {

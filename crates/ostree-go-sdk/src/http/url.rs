@@ -1,11 +1,11 @@
-//! URLs that downloads come from.
+//! URLs of downloads.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use ureq::http::Uri;
 
-/// An `http`, `https` or `file` URL. It is shown without what may be secret in it: the
+/// An `http`, `https` or `file` URL. Its text output omits parts that may be secret: the
 /// credentials before the host, the query and the fragment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
@@ -20,7 +20,7 @@ enum Scheme {
     File,
 }
 
-/// Why a text is no URL that can be downloaded.
+/// The error for a text that is not a supported URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a URL to download from, expected http://, https:// or file:///", found.escape_debug())]
 pub struct InvalidUrl {
@@ -29,7 +29,7 @@ pub struct InvalidUrl {
 }
 
 impl Url {
-    /// Reads a URL.
+    /// Parses a URL.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
         let invalid = || InvalidUrl {
             found: public_part(text),
@@ -43,7 +43,7 @@ impl Url {
         };
         let is_valid = match scheme {
             Scheme::File => rest.starts_with('/') && !rest.contains(['\0', '?', '#']),
-            // The authority must be there, and HTTP has no other characters than these.
+            // The authority is required, and HTTP allows no other characters than these.
             _ => {
                 rest.bytes().all(|b| b.is_ascii_graphic())
                     && text
@@ -59,33 +59,33 @@ impl Url {
             .ok_or_else(invalid)
     }
 
-    /// This URL's folder with `name` in it.
+    /// Appends a path component to this URL.
     pub fn join(&self, name: &str) -> Result<Self, InvalidUrl> {
         Self::parse(&format!("{}/{name}", self.text.trim_end_matches('/')))
     }
 
-    /// The whole URL, with its credentials.
+    /// Returns the whole URL, with credentials.
     pub fn secret(&self) -> &str {
         &self.text
     }
 
-    /// The URL without its credentials, with its query: what tells its content apart.
+    /// Returns the URL with its query but without credentials. It identifies the content.
     pub fn key(&self) -> String {
         without_credentials(&self.text)
     }
 
-    /// Whether only encrypted connections may be used for it.
+    /// Returns true if only encrypted connections may be used.
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::Https
     }
 
-    /// The last component of its path.
+    /// Returns the last component of the path.
     pub fn file_name(&self) -> String {
         let shown = self.to_string();
         shown.rsplit('/').next().unwrap_or_default().to_owned()
     }
 
-    /// The local path of a `file` URL.
+    /// Returns the local path of a `file` URL.
     pub fn local_path(&self) -> Option<PathBuf> {
         if self.scheme != Scheme::File {
             return None;
@@ -108,13 +108,13 @@ impl fmt::Debug for Url {
     }
 }
 
-/// A URL's text up to its query, without credentials.
+/// Returns a URL's text up to its query, without credentials.
 pub(crate) fn public_part(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     without_credentials(&url[..end])
 }
 
-/// A URL's text without what stands before an `@` in its authority.
+/// Returns a URL's text without the part before an `@` in its authority.
 fn without_credentials(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..]
@@ -126,7 +126,7 @@ fn without_credentials(url: &str) -> String {
     }
 }
 
-/// Undoes percent-encoding (RFC 3986, 2.1). A `%` without two digits stays.
+/// Decodes percent-encoding (RFC 3986, 2.1). A `%` without two digits is kept.
 fn percent_decode(text: &[u8]) -> Vec<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|&b| char::from(b).to_digit(16));
     let mut decoded = Vec::with_capacity(text.len());

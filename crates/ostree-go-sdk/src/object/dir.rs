@@ -97,7 +97,7 @@ impl DirTree {
 
     /// The first name that is not behind the one before it, or that a file and a directory share.
     /// A name is looked for by bisection, so that readers of such a tree would disagree.
-    pub(crate) fn misplaced(&self) -> Option<&str> {
+    pub(crate) fn misordered_name(&self) -> Option<&str> {
         let files: Vec<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
         let dirs: Vec<&str> = self.dirs.iter().map(|(name, ..)| name.as_str()).collect();
         let unsorted = |names: &[&'_ str]| names.windows(2).position(|pair| pair[0] >= pair[1]);
@@ -174,11 +174,11 @@ mod tests {
                 dirs: dirs.collect(),
             }
         };
-        assert_eq!(tree(&["A", "a", "b"], &["B", "c"]).misplaced(), None);
-        assert_eq!(tree(&["b", "a"], &[]).misplaced(), Some("a"));
-        assert_eq!(tree(&["a", "a"], &[]).misplaced(), Some("a"));
-        assert_eq!(tree(&[], &["d", "c"]).misplaced(), Some("c"));
-        assert_eq!(tree(&["a", "c"], &["b", "c"]).misplaced(), Some("c"));
+        assert_eq!(tree(&["A", "a", "b"], &["B", "c"]).misordered_name(), None);
+        assert_eq!(tree(&["b", "a"], &[]).misordered_name(), Some("a"));
+        assert_eq!(tree(&["a", "a"], &[]).misordered_name(), Some("a"));
+        assert_eq!(tree(&[], &["d", "c"]).misordered_name(), Some("c"));
+        assert_eq!(tree(&["a", "c"], &["b", "c"]).misordered_name(), Some("c"));
     }
 
     proptest! {

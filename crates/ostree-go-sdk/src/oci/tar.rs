@@ -68,7 +68,7 @@ pub(crate) enum Entry {
 pub(crate) enum LayerReadError {
     /// The stream failed or ended early.
     Read(io::Error),
-    /// The archive contains something that is not quota in a layer.
+    /// The archive contains something that is not allowed in a layer.
     Refused(String),
 }
 

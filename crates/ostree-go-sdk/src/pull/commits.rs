@@ -1,10 +1,10 @@
-//! Fetching commits and their signatures from a server, and nothing of what they are made of.
+//! Fetches commits and their signatures from a server, without their content.
 
-use super::bounds::COMMITS;
+use super::bounds::MAX_COMMITS;
 use super::delta::Delta;
-use super::fetchers::{AT_ONCE, Request};
+use super::fetchers::{MAX_REQUESTS, Request};
 use super::image::Image;
-use super::server::{SUPERBLOCK, Server, Summary};
+use super::server::{MAX_SUPERBLOCK, Server, Summary};
 use super::{Pull, PullError};
 use crate::http::Body;
 use crate::id::{CommitId, RefName};
@@ -12,19 +12,19 @@ use crate::remote;
 use crate::repo::{Completeness, Repo, RepoError};
 use std::collections::HashSet;
 
-/// What a server has for a ref.
-pub(super) struct Found {
+/// A commit that a server has for a ref.
+pub(super) struct FoundCommit {
     pub(super) commit: CommitId,
-    /// The commits before it, as far as they are wanted and there; newest first.
+    /// Its parent commits, as far as they are requested and available; newest first.
     pub(super) history: Vec<CommitId>,
-    /// The delta that leads to it, unless all of it is here.
+    /// The static delta to this commit, unless the commit is complete in the repository.
     pub(super) delta: Option<Delta>,
-    /// The image that has it.
+    /// The image that contains it.
     pub(super) image: Option<Box<Image>>,
 }
 
-impl Found {
-    pub(super) fn commit(commit: CommitId) -> Self {
+impl FoundCommit {
+    pub(super) fn new(commit: CommitId) -> Self {
         Self {
             commit,
             history: Vec::new(),
@@ -34,38 +34,40 @@ impl Found {
     }
 }
 
-/// Fetches the commits on a pull's refs, and those before them, into a scratch repository. They
-/// are what their checksums say; their signatures are not checked yet. Returns what was found for
-/// which ref.
+/// Fetches the commits of a pull's refs, and their history, into a scratch repository. Their
+/// checksums have been checked, but their signatures have not. Returns the refs with their commits.
 pub(super) fn fetch(
     server: &Server,
     pull: &Pull,
     repo: &Repo,
     scratch: &Repo,
-) -> Result<Vec<(RefName, Found)>, PullError> {
+) -> Result<Vec<(RefName, FoundCommit)>, PullError> {
     let summary = server.summary(pull)?;
-    let names = match pull.takes_all() {
+    let names = match pull.pulls_all_refs() {
         true => server.all_refs(pull, summary.as_ref(), scratch)?,
         false => pull.refs.clone(),
     };
-    if names.len() > COMMITS {
-        return Err(too_many(server, names.len()));
+    if names.len() > MAX_COMMITS {
+        return Err(too_many_commits(server, names.len()));
     }
     let mut found = Vec::new();
     for name in &names {
         let commit = match &summary {
             Some(summary) => summary.refs.get(name.as_str()).copied(),
-            None => server.lookup(pull, name)?,
+            None => server.commit_of_ref(pull, name)?,
         };
         let commit = commit.ok_or_else(|| PullError::NoSuchRef {
             name: name.clone(),
             url: server.url(),
         })?;
-        found.push(Found::commit(commit));
+        found.push(FoundCommit::new(commit));
     }
     let complete = Completeness::of(repo)?;
-    for (names, found) in names.chunks(AT_ONCE).zip(found.chunks_mut(AT_ONCE)) {
-        some(
+    for (names, found) in names
+        .chunks(MAX_REQUESTS)
+        .zip(found.chunks_mut(MAX_REQUESTS))
+    {
+        fetch_batch(
             server,
             pull,
             (repo, scratch, &complete),
@@ -74,8 +76,8 @@ pub(super) fn fetch(
             found,
         )?;
     }
-    // What is known of a delta stays in memory until it is used.
-    let mut left = SUPERBLOCK;
+    // Superblocks stay in memory until the deltas are used, so that their total size is limited.
+    let mut left = MAX_SUPERBLOCK;
     for found in &mut found {
         let size = found.delta.as_ref().map_or(0, Delta::size);
         match left.checked_sub(size) {
@@ -83,22 +85,22 @@ pub(super) fn fetch(
             None => found.delta = None,
         }
     }
-    history(server, pull, scratch, &mut found)?;
+    fetch_history(server, pull, scratch, &mut found)?;
     Ok(names.into_iter().zip(found).collect())
 }
 
-/// Fetches some commits, their detached metadata and the superblocks of their deltas.
-fn some(
+/// Fetches a batch of commits, their detached metadata and the superblocks of their deltas.
+fn fetch_batch(
     server: &Server,
     pull: &Pull,
     (repo, scratch, complete): (&Repo, &Repo, &Completeness<'_>),
     summary: Option<&Summary>,
     names: &[RefName],
-    found: &mut [Found],
+    found: &mut [FoundCommit],
 ) -> Result<(), PullError> {
     let deltas: Vec<Option<Delta>> = found
         .iter()
-        .map(|found| choose(pull, repo, complete, summary, found.commit))
+        .map(|found| choose_delta(pull, repo, complete, summary, found.commit))
         .collect::<Result<_, _>>()?;
     let mut requests = Vec::new();
     for commit in found.iter() {
@@ -107,21 +109,21 @@ fn some(
     for delta in deltas.iter().flatten() {
         requests.push(server.superblock(&delta.name)?);
     }
-    let mut answers = server.get(pull, &requests)?.into_iter();
+    let mut responses = server.get_all(pull, &requests)?.into_iter();
     for (index, (commit, name)) in found.iter().zip(names).enumerate() {
-        let (object, detached) = (answers.next().flatten(), answers.next().flatten());
+        let (object, detached) = (responses.next().flatten(), responses.next().flatten());
         let request = &requests[2 * index];
         let object = object.ok_or_else(|| PullError::NoSuchCommit {
             name: name.clone(),
             commit: commit.commit,
             url: server.url(),
         })?;
-        take(server, scratch, commit.commit, request, object, detached)?;
+        store_response(server, scratch, commit.commit, request, object, detached)?;
     }
     let trust = remote::delta_trust(repo, &pull.remote)?;
     for (found, delta) in found.iter_mut().zip(deltas) {
         if let Some(mut delta) = delta
-            && let Some(superblock) = answers.next().flatten()
+            && let Some(superblock) = responses.next().flatten()
         {
             let read = delta.read(&server.bytes(superblock)?, &trust);
             let read = read.map_err(|source| PullError::Delta {
@@ -134,15 +136,17 @@ fn some(
     Ok(())
 }
 
-fn too_many(server: &Server, found: usize) -> PullError {
+fn too_many_commits(server: &Server, found: usize) -> PullError {
     PullError::Unsafe {
         remote: server.remote().to_owned(),
         url: server.url(),
-        problem: format!("it has {found} commits or more, at most {COMMITS} are fetched at a time"),
+        problem: format!(
+            "it has {found} commits or more, at most {MAX_COMMITS} are fetched at a time"
+        ),
     }
 }
 
-/// A commit's object and its detached metadata.
+/// Returns the requests for a commit object and its detached metadata.
 fn commit_requests(server: &Server, commit: CommitId) -> Result<[Request; 2], PullError> {
     Ok([
         server.metadata(commit, "commit")?,
@@ -150,9 +154,10 @@ fn commit_requests(server: &Server, commit: CommitId) -> Result<[Request; 2], Pu
     ])
 }
 
-/// The delta to a commit from the newest commit that is here whole, else from nothing:
-/// libostree's own choice. None for a commit that is here, and where deltas are not wanted.
-fn choose(
+/// Returns the delta to a commit from the newest complete commit in the repository, else from the
+/// empty commit, as libostree chooses. Returns `None` if the commit is complete, or if deltas are
+/// disabled.
+fn choose_delta(
     pull: &Pull,
     repo: &Repo,
     complete: &Completeness<'_>,
@@ -162,7 +167,7 @@ fn choose(
     let Some(summary) = summary else {
         return Ok(None);
     };
-    // Deltas make whole trees.
+    // Deltas contain whole trees.
     if !pull.deltas || !pull.subpaths.is_empty() || complete.is_complete(commit)? {
         return Ok(None);
     }
@@ -178,8 +183,8 @@ fn choose(
     Ok(best.map(|(_, name)| Delta::named(name)))
 }
 
-/// Puts a commit that has its checksum, and its signatures, into the scratch repository.
-fn take(
+/// Checks a received commit, and writes it with its signatures into the scratch repository.
+fn store_response(
     server: &Server,
     scratch: &Repo,
     commit: CommitId,
@@ -189,20 +194,21 @@ fn take(
 ) -> Result<(), PullError> {
     let object = server.bytes(object)?;
     let detached = detached.map(|body| server.bytes(body)).transpose()?;
-    server.check(request, &object, commit)?;
-    put(scratch, commit, &object, detached.as_deref())?
+    server.check_checksum(request, &object, commit)?;
+    store_commit(scratch, commit, &object, detached.as_deref())?
         .map_err(|problem| server.refused(request, problem))
 }
 
-/// The same for bytes whose checksum was compared. The inner error is what is wrong with them.
-pub(super) fn put(
+/// Writes a commit, whose checksum was checked, into the scratch repository. The inner error
+/// describes invalid bytes.
+pub(super) fn store_commit(
     scratch: &Repo,
     commit: CommitId,
     object: &[u8],
     detached: Option<&[u8]>,
 ) -> Result<Result<(), String>, RepoError> {
-    let Some(object) = variant(object, "(a{sv}aya(say)sstayay)") else {
-        return Ok(Err("it is no commit object".to_owned()));
+    let Some(object) = parse_variant(object, "(a{sv}aya(say)sstayay)") else {
+        return Ok(Err("it is not a valid commit object".to_owned()));
     };
     scratch
         .as_ostree()
@@ -214,7 +220,7 @@ pub(super) fn put(
         )
         .map_err(|source| scratch.failed(&format!("write commit {commit}"), source))?;
     if let Some(bytes) = detached {
-        let Some(detached) = variant(bytes, "a{sv}") else {
+        let Some(detached) = parse_variant(bytes, "a{sv}") else {
             let problem = format!("the detached metadata of {commit} is not well-formed");
             return Ok(Err(problem));
         };
@@ -223,20 +229,19 @@ pub(super) fn put(
     Ok(Ok(()))
 }
 
-/// Bytes as a variant of a type, if they are one.
-pub(super) fn variant(bytes: &[u8], format: &str) -> Option<glib::Variant> {
+/// Parses bytes as a variant of the given type in normal form.
+pub(super) fn parse_variant(bytes: &[u8], format: &str) -> Option<glib::Variant> {
     let format = glib::VariantTy::new(format).ok()?;
     let variant = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
     variant.is_normal_form().then_some(variant)
 }
 
-/// Fetches the commits before those that were found, as far back as [`Pull::depth`] says, or as
-/// the server has them.
-fn history(
+/// Fetches the parents of the commits, as far as [`Pull::depth`] requests and the server has them.
+fn fetch_history(
     server: &Server,
     pull: &Pull,
     scratch: &Repo,
-    found: &mut [Found],
+    found: &mut [FoundCommit],
 ) -> Result<(), PullError> {
     let mut count = found.len();
     for found in found {
@@ -249,16 +254,16 @@ fn history(
         {
             left -= 1;
             count += 1;
-            if count > COMMITS {
-                return Err(too_many(server, count));
+            if count > MAX_COMMITS {
+                return Err(too_many_commits(server, count));
             }
             let requests = commit_requests(server, parent)?;
-            let mut answers = server.get(pull, &requests)?.into_iter();
-            let (Some(object), detached) = (answers.next().flatten(), answers.next().flatten())
+            let mut responses = server.get_all(pull, &requests)?.into_iter();
+            let (Some(object), detached) = (responses.next().flatten(), responses.next().flatten())
             else {
                 break;
             };
-            take(server, scratch, parent, &requests[0], object, detached)?;
+            store_response(server, scratch, parent, &requests[0], object, detached)?;
             found.history.push(parent);
             last = parent;
         }

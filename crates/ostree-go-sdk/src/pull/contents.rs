@@ -1,17 +1,17 @@
-//! Fetching what commits are made of.
+//! Fetches the content of commits.
 //!
-//! The calling thread knows what is still to be fetched, and reads directories as they come.
-//! Requests are made by [`Fetchers`]; what arrives is unpacked, checked and written by a worker
-//! on each core. What is under way at a time is bounded, and so is the memory for it.
+//! The calling thread keeps the list of objects to fetch, and reads directories as they are
+//! received. [`Fetchers`] make the requests. Workers, one per core, unpack, check and write what is
+//! received. The number of concurrent tasks and their memory are limited.
 //!
-//! A static delta comes first. Then the trees are walked, and what is missing still is fetched
-//! object by object: a delta that lacks something, or has gone from the server, does no harm.
+//! Static deltas are applied first. Then the trees are walked, and missing objects are fetched one
+//! by one. A delta that is incomplete or was deleted from the server therefore does no harm.
 
-use super::arrive::{self, Receiver, Rejected};
-use super::bounds::{Bounds, OBJECTS as MOST_OBJECTS, PART, PARTS as MOST_PARTS};
+use super::bounds::{Bounds, MAX_OBJECTS, MAX_PART, MAX_PARTS};
 use super::delta::Delta;
-use super::fetchers::{AT_ONCE, Fetchers, Request, next};
-use super::server::{Server, TICK, Watch};
+use super::fetchers::{Fetchers, MAX_REQUESTS, Request, next_job};
+use super::receive::{self, ObjectReceiver, Rejected};
+use super::server::{POLL_INTERVAL, Server, StallWatch};
 use super::{Pull, PullError, sweep};
 use crate::delta::format::{ObjectKey, ObjectKind, PartHeader};
 use crate::http::{Body, HttpError};
@@ -26,67 +26,68 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender, channel};
 
-/// Objects that are asked for or being written at a time.
-const OBJECTS: usize = 3 * AT_ONCE;
-/// Parts of deltas, beside one for each worker. They take more memory.
-const PARTS: usize = 2;
+/// Maximum number of objects that are being requested or written.
+const ACTIVE_OBJECTS: usize = 3 * MAX_REQUESTS;
+/// Maximum number of delta parts in progress, in addition to one per worker. They need more memory
+/// than objects.
+const EXTRA_PARTS: usize = 2;
 
-/// Something to fetch.
+/// An item to fetch.
 #[derive(Debug, Clone)]
 enum Task<'a> {
-    /// An object. A directory has the path to it, that ends in `/`, where paths matter.
+    /// An object. For a directory, the path to it with a trailing `/`, if paths matter.
     Object(ObjectKey, Box<str>),
     Part(&'a Delta, usize),
 }
 
-/// The longest path in a tree: Linux opens no longer one (`PATH_MAX`).
-const LONGEST_PATH: usize = 4096;
+/// Maximum length of a path in a tree in bytes. Linux cannot open longer ones (`PATH_MAX`).
+const MAX_PATH_LENGTH: usize = 4096;
 
-/// A task's number: what other threads know of it.
-type Ticket = usize;
+/// The number of a task, by which other threads refer to it.
+type TaskId = usize;
 
-enum Happened {
-    Fetched(Ticket, Result<Body, HttpError>),
-    Stored(Ticket, Result<(), Rejected>),
+enum FetchEvent {
+    Fetched(TaskId, Result<Body, HttpError>),
+    Stored(TaskId, Result<(), Rejected>),
 }
 
-/// What a worker gets.
-struct Arrived<'a> {
-    ticket: Ticket,
-    what: What<'a>,
+/// A response body to be stored by a worker.
+struct StoreJob<'a> {
+    task_id: TaskId,
+    payload: Payload<'a>,
     body: Body,
 }
 
-enum What<'a> {
+enum Payload<'a> {
     File(Sha256),
     Part(&'a PartHeader),
 }
 
-/// Fetches what is missing of commits that are checked, into a transaction.
+/// Fetches the missing content of verified commits into a transaction.
 pub(super) struct Contents<'a> {
     pub(super) pull: &'a Pull,
     pub(super) server: &'a Server,
     pub(super) transaction: &'a Transaction<'a>,
-    /// What progress is told about.
+    /// The item named in progress events.
     pub(super) item: &'a str,
-    /// Bytes to fetch, where that is known.
+    /// The number of bytes to fetch, if known.
     pub(super) total: Option<u64>,
-    /// What the content may come to.
+    /// The limits for the content.
     pub(super) bounds: &'a Bounds,
-    /// The refs and commits whose content it is, for messages.
-    pub(super) of: Vec<String>,
+    /// The refs and commits that need the content, for messages.
+    pub(super) needed_by: Vec<String>,
 }
 
-/// What has come.
+/// Statistics about fetched content.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Come {
-    /// Objects, and parts of deltas.
+pub(super) struct FetchStats {
+    /// The number of objects and of delta parts that were fetched.
     pub(super) objects: u64,
-    /// Parts of deltas that were applied.
+    /// The number of delta parts that were applied.
     pub(super) parts: u64,
 }
 
-/// Where a commit's tree begins.
+/// The root of a commit's tree.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommitTree {
     pub(super) tree: DirTreeId,
@@ -94,38 +95,44 @@ pub(super) struct CommitTree {
 }
 
 impl Contents<'_> {
-    /// Fetches the trees of commits, as far as [`Pull::subpaths`] wants them. What came beside
-    /// them is removed from the transaction.
-    pub(super) fn fetch(&self, deltas: &[&Delta], trees: &[CommitTree]) -> Result<Come, PullError> {
+    /// Fetches the trees of commits, or the parts of them that [`Pull::subpaths`] selects. Objects
+    /// that were received without being needed are removed from the transaction.
+    pub(super) fn fetch(
+        &self,
+        deltas: &[&Delta],
+        trees: &[CommitTree],
+    ) -> Result<FetchStats, PullError> {
         let staging = self.transaction.staging();
         if let Some(staging) = staging {
-            sweep::bound(staging, self.bounds.most_downloads())?;
+            sweep::clear_if_larger(staging, self.bounds.max_total_download())?;
         }
-        // Without knowing where objects are, those that nobody needs could not be removed.
+        // Without a staging folder, objects that are not needed could not be removed.
         let deltas = if staging.is_some() { deltas } else { &[] };
-        self.server.meter.allow(self.bounds.most_downloads());
-        let (happens, happened) = channel();
-        let (work, queue) = channel::<Arrived<'_>>();
+        self.server
+            .meter
+            .set_bound(self.bounds.max_total_download());
+        let (event_sender, events) = channel();
+        let (work, queue) = channel::<StoreJob<'_>>();
         let queue = Mutex::new(queue);
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let receivers = Receiver::several(self.transaction, self.bounds, workers);
+        let receivers = ObjectReceiver::create_many(self.transaction, self.bounds, workers);
         std::thread::scope(|scope| {
             let bodies = receivers.into_iter().map(|mut receiver| {
-                let (happens, queue) = (happens.clone(), &queue);
+                let (event_sender, queue) = (event_sender.clone(), &queue);
                 move || {
-                    while let Some(mut arrived) = next(queue) {
-                        let body = &mut arrived.body;
-                        let done = match arrived.what {
-                            What::File(id) => receiver.archived(id.into(), body),
-                            What::Part(header) => receiver.part(header, body),
+                    while let Some(mut job) = next_job(queue) {
+                        let body = &mut job.body;
+                        let done = match job.payload {
+                            Payload::File(id) => receiver.receive_file(id.into(), body),
+                            Payload::Part(header) => receiver.receive_part(header, body),
                         };
-                        let _ = happens.send(Happened::Stored(arrived.ticket, done));
+                        let _ = event_sender.send(FetchEvent::Stored(job.task_id, done));
                     }
                 }
             });
             parallel::spawn_workers(scope, bodies).map_err(RepoError::Thread)?;
-            let deliver = move |ticket, answer| {
-                let _ = happens.send(Happened::Fetched(ticket, answer));
+            let deliver = move |task_id, response| {
+                let _ = event_sender.send(FetchEvent::Fetched(task_id, response));
             };
             let server = self.server;
             let fetchers = Fetchers::start(
@@ -135,22 +142,22 @@ impl Contents<'_> {
                 &self.pull.progress,
                 deliver,
             )?;
-            let walk = Walk {
+            let walk = TreeWalk {
                 contents: self,
                 fetchers,
                 work,
                 tasks: HashMap::new(),
-                tickets: 0,
-                todo: VecDeque::new(),
+                next_id: 0,
+                pending: VecDeque::new(),
                 seen: HashSet::new(),
-                opened: HashSet::new(),
-                passed: HashSet::new(),
-                stored: HashSet::new(),
-                unpacking: 0,
-                come: Come::default(),
+                partial_paths: HashSet::new(),
+                partial_directories: HashSet::new(),
+                stored_by_parts: HashSet::new(),
+                unpacking_count: 0,
+                stats: FetchStats::default(),
             };
-            let done = walk.all(&happened, deltas, trees, workers);
-            // The workers are waited for: what they are at comes to nothing after an error.
+            let done = walk.run_all(&events, deltas, trees, workers);
+            // The scope waits for the workers; after an error, their work is useless.
             if done.is_err() {
                 self.bounds.stop();
             }
@@ -158,7 +165,7 @@ impl Contents<'_> {
         })
     }
 
-    fn tell(&self) {
+    fn report_progress(&self) {
         let done = self.server.meter.bytes();
         self.pull.progress.event(&Event::Advanced {
             phase: Phase::Pull,
@@ -169,108 +176,113 @@ impl Contents<'_> {
     }
 }
 
-struct Walk<'a> {
+struct TreeWalk<'a> {
     contents: &'a Contents<'a>,
-    fetchers: Fetchers<Ticket>,
-    work: Sender<Arrived<'a>>,
-    /// Those under way, by their tickets.
-    tasks: HashMap<Ticket, Task<'a>>,
-    /// How many tickets there have been.
-    tickets: Ticket,
-    todo: VecDeque<Task<'a>>,
-    /// Objects that the commits need: they are here, or asked for.
+    fetchers: Fetchers<TaskId>,
+    work: Sender<StoreJob<'a>>,
+    /// Active tasks by number.
+    tasks: HashMap<TaskId, Task<'a>>,
+    /// The number of the next task.
+    next_id: TaskId,
+    pending: VecDeque<Task<'a>>,
+    /// Objects that the commits need, whether stored already or requested.
     seen: HashSet<ObjectKey>,
-    /// Directories on the way to subpaths, of which only some entries are needed, by their paths.
-    opened: HashSet<(ObjectKey, String)>,
-    /// The same without their paths.
-    passed: HashSet<ObjectKey>,
-    /// Objects that parts have brought.
-    stored: HashSet<ObjectKey>,
-    /// How many tasks are with the workers.
-    unpacking: usize,
-    come: Come,
+    /// Ancestor directories of subpaths, of which only some entries are needed, with their paths.
+    partial_paths: HashSet<(ObjectKey, String)>,
+    /// The same without paths.
+    partial_directories: HashSet<ObjectKey>,
+    /// Objects that were stored from delta parts.
+    stored_by_parts: HashSet<ObjectKey>,
+    /// The number of tasks that workers are processing.
+    unpacking_count: usize,
+    stats: FetchStats,
 }
 
-impl<'a> Walk<'a> {
-    fn all(
+impl<'a> TreeWalk<'a> {
+    fn run_all(
         mut self,
-        happened: &mpsc::Receiver<Happened>,
+        events: &mpsc::Receiver<FetchEvent>,
         deltas: &'a [&'a Delta],
         trees: &[CommitTree],
         workers: usize,
-    ) -> Result<Come, PullError> {
+    ) -> Result<FetchStats, PullError> {
         for delta in deltas {
-            self.delta(delta)?;
+            self.request_delta_parts(delta)?;
         }
-        self.run(happened, workers + PARTS)?;
+        self.run(events, workers + EXTRA_PARTS)?;
         for tree in trees {
-            self.need(key(ObjectKind::DirMeta, tree.meta.as_bytes()))?;
-            if self.opens(tree.tree, "/")? {
-                self.entries(tree.tree, "/".to_owned())?;
+            self.request_if_missing(key(ObjectKind::DirMeta, tree.meta.as_bytes()))?;
+            if self.open_directory(tree.tree, "/")? {
+                self.walk_directory(tree.tree, "/".to_owned())?;
             }
         }
-        self.run(happened, OBJECTS)?;
+        self.run(events, ACTIVE_OBJECTS)?;
         if let Some(staging) = self.contents.transaction.staging() {
-            let is_needed = |key: &ObjectKey| self.seen.contains(key) || self.passed.contains(key);
+            let is_needed =
+                |key: &ObjectKey| self.seen.contains(key) || self.partial_directories.contains(key);
             sweep::sweep(staging, is_needed)?;
         }
-        Ok(self.come)
+        Ok(self.stats)
     }
 
-    /// Does what there is to do, and what that leads to, with so much under way at a time.
-    fn run(&mut self, happened: &mpsc::Receiver<Happened>, most: usize) -> Result<(), PullError> {
-        let mut under_way = 0;
-        let mut watch = Watch::new(self.contents.server);
+    /// Processes all pending tasks and those that they add, with at most `max_active` at a time.
+    fn run(
+        &mut self,
+        events: &mpsc::Receiver<FetchEvent>,
+        max_active: usize,
+    ) -> Result<(), PullError> {
+        let mut active = 0;
+        let mut watch = StallWatch::new(self.contents.server);
         loop {
-            while under_way < most
-                && let Some(task) = self.todo.pop_front()
+            while active < max_active
+                && let Some(task) = self.pending.pop_front()
             {
-                let ticket = self.tickets;
-                self.tickets += 1;
-                self.tasks.insert(ticket, task.clone());
-                under_way += 1;
-                match inline(&task) {
+                let task_id = self.next_id;
+                self.next_id += 1;
+                self.tasks.insert(task_id, task.clone());
+                active += 1;
+                match inline_part(&task) {
                     Some(part) => {
-                        self.arrived(ticket, Ok(part.into()))?;
+                        self.handle_response(task_id, Ok(part.into()))?;
                     }
-                    None => self.fetchers.ask(ticket, self.request(&task)?),
+                    None => self.fetchers.request(task_id, self.request(&task)?),
                 }
             }
-            if under_way == 0 {
+            if active == 0 {
                 return Ok(());
             }
             if self.contents.pull.progress.is_cancelled() {
                 return Err(PullError::Cancelled);
             }
-            let is_downloading = under_way > self.unpacking;
+            let is_downloading = active > self.unpacking_count;
             watch.check(self.contents.server, is_downloading)?;
-            match happened.recv_timeout(TICK) {
-                Ok(Happened::Fetched(ticket, answer)) => {
-                    if !self.arrived(ticket, answer)? {
-                        self.tasks.remove(&ticket);
-                        under_way -= 1;
+            match events.recv_timeout(POLL_INTERVAL) {
+                Ok(FetchEvent::Fetched(task_id, response)) => {
+                    if !self.handle_response(task_id, response)? {
+                        self.tasks.remove(&task_id);
+                        active -= 1;
                     }
                 }
-                Ok(Happened::Stored(ticket, done)) => {
-                    self.unpacking -= 1;
-                    under_way -= 1;
-                    let Some(task) = self.tasks.remove(&ticket) else {
+                Ok(FetchEvent::Stored(task_id, done)) => {
+                    self.unpacking_count -= 1;
+                    active -= 1;
+                    let Some(task) = self.tasks.remove(&task_id) else {
                         continue;
                     };
                     match (done, &task) {
                         (Ok(()), Task::Part(delta, index)) => {
-                            self.come.parts += 1;
-                            self.stored.extend(&delta.parts()[*index].objects);
+                            self.stats.parts += 1;
+                            self.stored_by_parts.extend(&delta.parts()[*index].objects);
                         }
-                        // The walk finds what it would have brought.
+                        // The tree walk fetches the objects of this part one by one.
                         (Ok(()), Task::Object(..)) | (Err(Rejected::TooLarge), Task::Part(..)) => {}
-                        (Err(why), task) => return Err(self.rejected(task, why)),
+                        (Err(reason), task) => return Err(self.rejection(task, reason)),
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            self.contents.tell();
+            self.contents.report_progress();
         }
     }
 
@@ -281,25 +293,25 @@ impl<'a> Walk<'a> {
                 server.part(&delta.name, *index, delta.parts()[*index].size)
             }
             Task::Object(key, _) if key.kind == ObjectKind::File => {
-                server.file(key.checksum, self.contents.bounds.largest_download())
+                server.file(key.checksum, self.contents.bounds.max_object_download())
             }
             Task::Object(key, _) => server.metadata(key.checksum, key.kind.as_str()),
         }
     }
 
-    /// Takes what has come; says whether a worker has it now.
-    fn arrived(
+    /// Handles a response. Returns true if it was passed to a worker.
+    fn handle_response(
         &mut self,
-        ticket: Ticket,
-        answer: Result<Body, HttpError>,
+        task_id: TaskId,
+        response: Result<Body, HttpError>,
     ) -> Result<bool, PullError> {
-        let Some(task) = self.tasks.get(&ticket).cloned() else {
+        let Some(task) = self.tasks.get(&task_id).cloned() else {
             return Ok(false);
         };
         let server = self.contents.server;
-        let body = match (answer, &task) {
+        let body = match (response, &task) {
             (Ok(body), _) => body,
-            // The publisher may have made a newer one. The objects are still there.
+            // The publisher may have replaced the delta. The objects still exist.
             (Err(error), Task::Part(..)) if error.kind() == ErrorKind::NotFound => {
                 return Ok(false);
             }
@@ -307,35 +319,39 @@ impl<'a> Walk<'a> {
                 return Err(PullError::MissingObject {
                     remote: server.remote().to_owned(),
                     object: key.to_string(),
-                    of: self.contents.of.clone(),
+                    needed_by: self.contents.needed_by.clone(),
                     url: self.request(&task)?.url.to_string(),
                 });
             }
-            (Err(error), _) => return Err(server.failed(error)),
+            (Err(error), _) => return Err(server.http_error(error)),
         };
-        self.come.objects += 1;
-        let what = match task {
-            Task::Part(delta, index) => What::Part(&delta.parts()[index]),
-            Task::Object(key, _) if key.kind == ObjectKind::File => What::File(key.checksum),
+        self.stats.objects += 1;
+        let payload = match task {
+            Task::Part(delta, index) => Payload::Part(&delta.parts()[index]),
+            Task::Object(key, _) if key.kind == ObjectKind::File => Payload::File(key.checksum),
             Task::Object(key, ref path) => {
                 let (repo, bounds) = (self.contents.transaction.repo(), self.contents.bounds);
-                let taken = arrive::metadata(repo, &key, &server.bytes(body)?, bounds);
-                taken.map_err(|why| self.rejected(&task, why))?;
+                let stored = receive::store_metadata(repo, &key, &server.bytes(body)?, bounds);
+                stored.map_err(|reason| self.rejection(&task, reason))?;
                 if key.kind == ObjectKind::DirTree {
-                    self.entries(key.checksum.into(), path.to_string())?;
+                    self.walk_directory(key.checksum.into(), path.to_string())?;
                 }
                 return Ok(false);
             }
         };
-        self.unpacking += 1;
-        // The workers end after this does.
-        let _ = self.work.send(Arrived { ticket, what, body });
+        self.unpacking_count += 1;
+        // Sending cannot fail: the workers end only after this struct is dropped.
+        let _ = self.work.send(StoreJob {
+            task_id,
+            payload,
+            body,
+        });
         Ok(true)
     }
 
-    fn rejected(&self, task: &Task<'_>, why: Rejected) -> PullError {
+    fn rejection(&self, task: &Task<'_>, reason: Rejected) -> PullError {
         let server = self.contents.server;
-        match why {
+        match reason {
             Rejected::Content(problem) => match self.request(task) {
                 Ok(request) => server.refused(&request, problem),
                 Err(error) => error,
@@ -350,19 +366,20 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Asks for the parts of a delta that make something new. The largest come first: at the end no
-    /// core waits long for another. What the delta leaves out, the walk finds.
-    fn delta(&mut self, delta: &'a Delta) -> Result<(), PullError> {
+    /// Adds tasks for the parts of a delta that contain missing objects. The largest parts come
+    /// first, so that at the end no core waits long for another. The tree walk fetches objects that
+    /// no part contains.
+    fn request_delta_parts(&mut self, delta: &'a Delta) -> Result<(), PullError> {
         let (server, bounds) = (self.contents.server, self.contents.bounds);
         let count = delta.parts().len();
-        if count > MOST_PARTS {
+        if count > MAX_PARTS {
             let problem =
-                format!("the static delta has {count} parts, at most {MOST_PARTS} are read");
+                format!("the static delta has {count} parts, at most {MAX_PARTS} are read");
             return Err(server.unsafe_content(&server.superblock(&delta.name)?, problem));
         }
         let mut parts: Vec<_> = delta.parts().iter().enumerate().collect();
-        // Those would take more memory than there should be.
-        parts.retain(|(_, part)| part.uncompressed <= PART && part.size <= 2 * PART);
+        // Larger parts would need too much memory.
+        parts.retain(|(_, part)| part.uncompressed <= MAX_PART && part.size <= 2 * MAX_PART);
         let mut bytes = 0u64;
         parts.sort_by_key(|(_, part)| Reverse(part.uncompressed));
         for (index, part) in parts {
@@ -370,15 +387,15 @@ impl<'a> Walk<'a> {
             for object in &part.objects {
                 missing += u64::from(!self.has(object)?);
             }
-            // What few are missing, the walk fetches one by one. A patch needs its old file, and
-            // is far smaller than an object.
-            let few = delta.name.from.is_none() && is_few(missing, part);
-            if missing > 0 && !few {
+            // If few objects of a part are missing, the tree walk fetches them one by one. This
+            // does not apply to patches, which are far smaller than the objects.
+            let by_object = delta.name.from.is_none() && is_cheaper_by_object(missing, part);
+            if missing > 0 && !by_object {
                 bytes = bytes.saturating_add(part.size);
-                self.todo.push_back(Task::Part(delta, index));
+                self.pending.push_back(Task::Part(delta, index));
             }
         }
-        if bytes > bounds.most_downloads() {
+        if bytes > bounds.max_total_download() {
             let problem = format!(
                 "the parts of the static delta have {bytes} bytes, and the commits allow {} for all files",
                 bounds.total
@@ -388,58 +405,58 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Takes on a directory. Says whether it is here and is to be read now; it is asked for
-    /// otherwise.
-    fn opens(&mut self, tree: DirTreeId, path: &str) -> Result<bool, PullError> {
+    /// Marks a directory as needed. Returns true if it is stored and has to be read now; otherwise
+    /// a task to fetch it is added.
+    fn open_directory(&mut self, tree: DirTreeId, path: &str) -> Result<bool, PullError> {
         let key = key(ObjectKind::DirTree, tree.as_bytes());
-        // A directory counts once, or once for each path where the path decides.
-        let is_new = match self.wants(path) {
-            true => self.takes(key)?,
+        // A directory is read once, or once per path if its path decides which entries are needed.
+        let is_new = match self.is_requested(path) {
+            true => self.mark_needed(key)?,
             false => {
-                self.passed.insert(key);
-                self.opened.insert((key, path.to_owned()))
+                self.partial_directories.insert(key);
+                self.partial_paths.insert((key, path.to_owned()))
             }
         };
         if !is_new {
             return Ok(false);
         }
-        if self.opened.len() > MOST_OBJECTS {
-            return Err(self.too_many());
+        if self.partial_paths.len() > MAX_OBJECTS {
+            return Err(self.too_many_objects());
         }
-        let is_here = self.has(&key)?;
-        if !is_here {
-            self.todo.push_front(Task::Object(key, path.into()));
+        let is_stored = self.has(&key)?;
+        if !is_stored {
+            self.pending.push_front(Task::Object(key, path.into()));
         }
-        Ok(is_here)
+        Ok(is_stored)
     }
 
-    /// Goes through a directory that is here, and all that is below it and here.
-    fn entries(&mut self, tree: DirTreeId, path: String) -> Result<(), PullError> {
+    /// Walks a stored directory and all stored directories below it.
+    fn walk_directory(&mut self, tree: DirTreeId, path: String) -> Result<(), PullError> {
         let mut open = vec![(tree, path)];
-        let by_path = !self.contents.pull.subpaths.is_empty();
+        let paths_matter = !self.contents.pull.subpaths.is_empty();
         while let Some((tree, path)) = open.pop() {
             if self.contents.pull.progress.is_cancelled() {
                 return Err(PullError::Cancelled);
             }
             let entries = self.contents.transaction.repo().dirtree(tree)?;
             for (name, file) in entries.files {
-                if !by_path || self.wants(&format!("{path}{name}")) {
-                    self.need(key(ObjectKind::File, file.as_bytes()))?;
+                if !paths_matter || self.is_requested(&format!("{path}{name}")) {
+                    self.request_if_missing(key(ObjectKind::File, file.as_bytes()))?;
                 }
             }
             for (name, tree, meta) in entries.dirs {
-                let path = match by_path {
+                let path = match paths_matter {
                     true => format!("{path}{name}/"),
                     false => String::new(),
                 };
-                if path.len() > LONGEST_PATH {
-                    return Err(self.too_many());
+                if path.len() > MAX_PATH_LENGTH {
+                    return Err(self.too_many_objects());
                 }
-                if !self.wants(&path) && !self.leads(&path) {
+                if !self.is_requested(&path) && !self.leads_to_requested(&path) {
                     continue;
                 }
-                self.need(key(ObjectKind::DirMeta, meta.as_bytes()))?;
-                if self.opens(tree, &path)? {
+                self.request_if_missing(key(ObjectKind::DirMeta, meta.as_bytes()))?;
+                if self.open_directory(tree, &path)? {
                     open.push((tree, path));
                 }
             }
@@ -447,39 +464,40 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Asks for an object unless it is here.
-    fn need(&mut self, key: ObjectKey) -> Result<(), PullError> {
-        if self.takes(key)? && !self.has(&key)? {
-            self.todo.push_back(Task::Object(key, Box::default()));
+    /// Marks an object as needed, and adds a task to fetch it unless it is stored.
+    fn request_if_missing(&mut self, key: ObjectKey) -> Result<(), PullError> {
+        if self.mark_needed(key)? && !self.has(&key)? {
+            self.pending.push_back(Task::Object(key, Box::default()));
         }
         Ok(())
     }
 
-    /// Remembers that an object is needed; says whether that is new.
-    fn takes(&mut self, key: ObjectKey) -> Result<bool, PullError> {
+    /// Marks an object as needed. Returns true if it was not marked before.
+    fn mark_needed(&mut self, key: ObjectKey) -> Result<bool, PullError> {
         let is_new = self.seen.insert(key);
-        if self.seen.len() > MOST_OBJECTS {
-            return Err(self.too_many());
+        if self.seen.len() > MAX_OBJECTS {
+            return Err(self.too_many_objects());
         }
         Ok(is_new)
     }
 
-    fn too_many(&self) -> PullError {
+    fn too_many_objects(&self) -> PullError {
         PullError::Unsafe {
             remote: self.contents.server.remote().to_owned(),
             url: self.contents.server.url(),
             problem: format!(
-                "the trees of the commits have more than {MOST_OBJECTS} objects, or paths of more than {LONGEST_PATH} bytes"
+                "the trees of the commits have more than {MAX_OBJECTS} objects, or paths of more than {MAX_PATH_LENGTH} bytes"
             ),
         }
     }
 
     fn has(&self, key: &ObjectKey) -> Result<bool, RepoError> {
-        if self.stored.contains(key) {
+        if self.stored_by_parts.contains(key) {
             return Ok(true);
         }
         let (repo, id) = (self.contents.transaction.repo(), key.checksum.to_string());
-        // Most of a tree is here after an upgrade's delta; libostree takes several times as long.
+        // After an upgrade by a delta, most objects of a tree are stored. libostree's check takes
+        // several times as long.
         if key.kind == ObjectKind::File && self.contents.transaction.has_uncompressed_file(&id) {
             return Ok(true);
         }
@@ -488,24 +506,26 @@ impl<'a> Walk<'a> {
             .map_err(|source| repo.failed(&format!("look for object {key}"), source))
     }
 
-    /// Whether a path is a subpath that is wanted, or below one.
-    fn wants(&self, path: &str) -> bool {
+    /// Returns true if a path is a requested subpath, or below one.
+    fn is_requested(&self, path: &str) -> bool {
         let subpaths = &self.contents.pull.subpaths;
-        subpaths.is_empty() || subpaths.iter().any(|wanted| is_within(path, wanted))
+        subpaths.is_empty() || subpaths.iter().any(|requested| is_within(path, requested))
     }
 
-    /// Whether a directory, with `/` at its end, is on the way to a subpath that is wanted.
-    fn leads(&self, directory: &str) -> bool {
+    /// Returns true if a directory, with a trailing `/`, is an ancestor of a requested subpath.
+    fn leads_to_requested(&self, directory: &str) -> bool {
         let subpaths = &self.contents.pull.subpaths;
-        subpaths.iter().any(|wanted| wanted.starts_with(directory))
+        subpaths
+            .iter()
+            .any(|requested| requested.starts_with(directory))
     }
 }
 
-/// Whether so many missing objects are clearly cheaper to fetch one by one than by their part. How
-/// large each is nobody says, so they count as much as the others; alone they compress worse, and
-/// each takes a request.
-fn is_few(missing: u64, part: &PartHeader) -> bool {
-    /// What a request costs, in bytes that could come instead.
+/// Returns true if it is clearly cheaper to fetch `missing` objects one by one than with their
+/// part. The sizes of the individual objects are unknown, so that the average is used. Fetched
+/// individually, objects compress worse, and each needs a request.
+fn is_cheaper_by_object(missing: u64, part: &PartHeader) -> bool {
+    /// The cost of a request, as the number of bytes that could be transferred in the same time.
     const REQUEST: u64 = 8 << 10;
     let all = part.objects.len() as u64;
     let share = part.size / all.max(1);
@@ -513,8 +533,8 @@ fn is_few(missing: u64, part: &PartHeader) -> bool {
     missing.saturating_mul(each) < part.size / 2
 }
 
-/// A part that stands in the superblock itself.
-fn inline(task: &Task<'_>) -> Option<Vec<u8>> {
+/// Returns a part that is contained in the superblock itself.
+fn inline_part(task: &Task<'_>) -> Option<Vec<u8>> {
     match task {
         Task::Part(delta, index) => delta.superblock()?.inline_part(*index),
         Task::Object(..) => None,
@@ -528,7 +548,7 @@ fn key(kind: ObjectKind, checksum: &[u8; 32]) -> ObjectKey {
     }
 }
 
-/// Whether a path is another or below it.
+/// Returns true if `path` is equal to `other` or below it.
 fn is_within(path: &str, other: &str) -> bool {
     path.strip_prefix(other.trim_end_matches('/'))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -1,10 +1,10 @@
-//! The static delta that a commit is fetched by.
+//! The static delta that is used to fetch a commit.
 
 use super::preflight::Download;
 use crate::delta::format::{PartHeader, Superblock};
 use crate::delta::{DeltaError, DeltaName, DeltaTrust};
 
-/// A delta, and once it has been read, its superblock. Nothing of it is believed: parts are
+/// A static delta with its superblock, once this was read. Its data is not trusted: parts are
 /// checked against the superblock, and objects against their checksums.
 #[derive(Debug)]
 pub(super) struct Delta {
@@ -22,8 +22,8 @@ impl Delta {
         }
     }
 
-    /// Reads a superblock's file; says whether it is one of this delta. One that has not the
-    /// signature that it should have is an error.
+    /// Reads the file of a superblock, and returns true if it is a valid superblock of this delta.
+    /// A missing or invalid signature is an error if the trust settings require one.
     pub(super) fn read(&mut self, bytes: &[u8], trust: &DeltaTrust) -> Result<bool, DeltaError> {
         self.size = bytes.len() as u64;
         let inner = trust.unwrap(&self.name, bytes)?;
@@ -32,7 +32,7 @@ impl Delta {
         Ok(self.superblock.is_some())
     }
 
-    /// Bytes of its superblock.
+    /// Returns the size of the superblock's file in bytes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
@@ -46,7 +46,8 @@ impl Delta {
             .map_or(&[], |superblock| &superblock.parts)
     }
 
-    /// Adds up the parts and the objects that are left out of them.
+    /// Returns the total size of the parts and of the fallback objects, which are not contained in
+    /// parts.
     pub(super) fn download(&self) -> Download {
         let (mut bytes, mut unpacked) = (0u64, 0u64);
         let mut add = |size: u64, uncompressed: u64| {

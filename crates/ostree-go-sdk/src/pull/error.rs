@@ -1,4 +1,4 @@
-//! Why a pull failed.
+//! Errors of a pull.
 
 use crate::arch::Arch;
 use crate::clock::rfc3339;
@@ -13,31 +13,31 @@ use crate::sign::SignError;
 use crate::store::StoreError;
 use std::path::PathBuf;
 
-/// Why a pull failed.
+/// An error of a pull.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PullError {
-    /// The repository.
+    /// The repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// The remote is not set up.
+    /// The remote is not configured.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// No ref was asked for.
+    /// No ref was requested.
     #[error("no ref to pull from remote `{remote}`")]
     NoRefs {
         /// The remote.
         remote: String,
     },
-    /// All refs are wanted of a remote that does not say which ones it has.
-    #[error("remote `{remote}` at {url} has no summary, so that nobody knows its refs")]
+    /// All refs were requested from a remote without a summary.
+    #[error("remote `{remote}` at {url} has no summary, which is needed to find all refs")]
     NoSummary {
         /// The remote.
         remote: String,
         /// Its URL.
         url: String,
     },
-    /// The remote has no such ref.
+    /// The remote does not have the ref.
     #[error("no ref `{name}` at {url}")]
     NoSuchRef {
         /// The ref.
@@ -45,42 +45,42 @@ pub enum PullError {
         /// The remote's URL.
         url: String,
     },
-    /// A commit has no good signature by a key of the remote.
+    /// A commit has no valid signature by a key of the remote.
     #[error("ref {name} of remote `{remote}` is refused")]
     Signature {
         /// The ref.
         name: RefName,
         /// The remote.
         remote: String,
-        /// What is wrong with its signatures.
+        /// The verification error.
         #[source]
         source: Box<SignError>,
     },
-    /// A static delta has not the signature that it should have.
+    /// A static delta does not have the required signature.
     #[error("remote `{remote}` is refused")]
     Delta {
         /// The remote.
         remote: String,
-        /// What is wrong with its signatures.
+        /// The verification error.
         #[source]
         source: Box<DeltaError>,
     },
-    /// A commit is on a ref that it is not bound to.
+    /// The remote's ref points to a commit that is not bound to this ref.
     #[error(
         "ref {name} of remote `{remote}` is refused: commit {commit} is bound to {}, expected {name}",
         if found.is_empty() { "no ref".to_owned() } else { found.join(", ") }
     )]
     RefBinding {
-        /// The ref that was asked for.
+        /// The requested ref.
         name: RefName,
         /// The remote.
         remote: String,
-        /// The commit the remote has on it.
+        /// The commit that the remote's ref points to.
         commit: CommitId,
-        /// The refs the commit is bound to.
+        /// The refs that the commit is bound to.
         found: Vec<String>,
     },
-    /// A commit is for another machine.
+    /// A commit is for another architecture.
     #[error(
         "ref {name} of remote `{remote}` is refused: commit {commit} is for {}, expected {expected}",
         found.as_deref().unwrap_or("no architecture")
@@ -92,64 +92,64 @@ pub enum PullError {
         remote: String,
         /// The commit.
         commit: CommitId,
-        /// What the commit says it is for.
+        /// The architecture in the commit's metadata.
         found: Option<String>,
-        /// What was expected.
+        /// The expected architecture.
         expected: Arch,
     },
-    /// A commit is older than the one that is there.
+    /// A commit is older than the current commit of the ref.
     #[error(
-        "ref {name} is refused: commit {commit} is from {}, older than {current}, which is there and from {}",
+        "ref {name} is refused: commit {commit} from {} is older than the current commit {current} from {}",
         rfc3339(*found),
         rfc3339(*expected)
     )]
     Older {
         /// The ref.
         name: RefName,
-        /// The commit the remote has.
+        /// The remote's commit.
         commit: CommitId,
-        /// Its time, in seconds since 1970.
+        /// Its timestamp, in seconds since 1970.
         found: u64,
-        /// The commit that is there.
+        /// The current commit of the local ref.
         current: CommitId,
-        /// Its time.
+        /// Its timestamp.
         expected: u64,
     },
-    /// There is more to download than allowed.
+    /// The download is larger than allowed.
     #[error(
         "pulling from remote `{remote}` takes {found} bytes or more, at most {limit} are allowed"
     )]
     TooLarge {
         /// The remote.
         remote: String,
-        /// Bytes to download, or downloaded so far.
+        /// The number of bytes to download, or downloaded so far.
         found: u64,
-        /// The most that is allowed.
+        /// The maximum number of bytes.
         limit: u64,
     },
-    /// There is not enough room on the disk.
+    /// There is not enough space on the disk.
     #[error("{} has {available} bytes free, pulling needs {needed}", path.display())]
     NoSpace {
         /// The repository.
         path: PathBuf,
-        /// Bytes that are free.
+        /// Free space in bytes.
         available: u64,
-        /// Bytes that are needed.
+        /// Required space in bytes.
         needed: u64,
     },
-    /// The server sent something other than what was asked for.
+    /// The server sent invalid content, or other content than was requested.
     #[error("remote `{remote}` is refused: {url}: {problem}")]
     Refused {
         /// The remote.
         remote: String,
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What is wrong with what came.
+        /// The problem with the content.
         problem: String,
     },
-    /// A ref names a commit that the server does not have.
+    /// A ref points to a commit that the server does not have.
     #[error(
-        "ref {name} at {url} names commit {commit}, which is not there: it was removed, or the summary is out of date"
+        "ref {name} at {url} names commit {commit}, which the server does not have: it was deleted, or the summary is out of date"
     )]
     NoSuchCommit {
         /// The ref.
@@ -161,147 +161,150 @@ pub enum PullError {
     },
     /// The server does not have an object that a commit needs.
     #[error(
-        "remote `{remote}` does not have object {object}, which {} needs: {url} is not there; the commit was removed meanwhile, or is not whole",
-        of.join(", ")
+        "remote `{remote}` does not have object {object}, which {} needs: {url} does not exist; the commit was deleted in the meantime, or is incomplete",
+        needed_by.join(", ")
     )]
     MissingObject {
         /// The remote.
         remote: String,
         /// The object's checksum and type.
         object: String,
-        /// The refs and commits that are fetched; one of them needs it.
-        of: Vec<String>,
+        /// The refs and commits that are being fetched, one of which needs the object.
+        needed_by: Vec<String>,
         /// The object's URL.
         url: String,
     },
-    /// What the server sent would take more memory or disk than the commits allow.
+    /// The content from the server would need more memory or disk space than the commits allow.
     #[error("remote `{remote}` is refused: {url}: {problem}")]
     Unsafe {
         /// The remote.
         remote: String,
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What is too large.
+        /// The limit that is exceeded.
         problem: String,
     },
-    /// The layers of an image are those of ostree-ext: objects, and no trees of an SDK.
+    /// The image is encapsulated by ostree-ext: its layers contain OSTree objects instead of the
+    /// trees of an SDK.
     #[error("the image at {url} is encapsulated, expected one whose layers are those of an SDK")]
     Encapsulated {
-        /// Its manifest.
+        /// The location of its manifest.
         url: String,
     },
-    /// There is no such image where the remote's are.
-    #[error("no image `{tag}` at {url}{}", there_is(found))]
+    /// The image does not exist at the image source.
+    #[error("no image `{tag}` at {url}{}", list_of_available(found))]
     NoSuchImage {
         /// The tag or digest.
         tag: String,
-        /// Where it was looked for.
+        /// The image source that was searched.
         url: String,
-        /// The tags there are, as far as that is known.
+        /// The existing tags, as far as known.
         found: Vec<String>,
     },
-    /// There are several images, and none was named.
+    /// There are several images, and no tag was given.
     #[error("{url} has {} images, expected a tag: {}", found.len(), found.join(", "))]
     SeveralImages {
-        /// Where they are.
+        /// The image source.
         url: String,
         /// Their tags.
         found: Vec<String>,
     },
-    /// There is no image for the machine.
-    #[error("no image for {expected} at {url}{}", there_is(found))]
+    /// There is no image for the platform.
+    #[error("no image for {expected} at {url}{}", list_of_available(found))]
     NoSuchPlatform {
-        /// Where it was looked for.
+        /// The image source that was searched.
         url: String,
-        /// The platform, in OCI's words.
+        /// The expected platform in OCI's notation, for example `linux/amd64`.
         expected: String,
-        /// Those there are.
+        /// The existing platforms.
         found: Vec<String>,
     },
-    /// A ref that no image can be found by.
+    /// The ref does not have the form from which the name of an image is derived.
     #[error(
-        "ref {name} is nothing that an image has, expected `PREFIX/ARCHITECTURE/TAG`, as `go-sdk/x86_64/1.26`"
+        "ref {name} cannot name an image, expected `PREFIX/ARCHITECTURE/TAG`, for example `go-sdk/x86_64/1.26`"
     )]
     NoImageRef {
         /// The ref.
         name: RefName,
     },
-    /// Something is asked of an image that only a repository can do.
-    #[error("remote `{remote}` has images, and those have no {what}")]
-    ImagesOnly {
+    /// An option was requested that images do not support, only repositories.
+    #[error("remote `{remote}` is an image source, which has no {feature}")]
+    UnsupportedByImages {
         /// The remote.
         remote: String,
-        /// What they do not have.
-        what: &'static str,
+        /// The unsupported feature.
+        feature: &'static str,
     },
-    /// A digest is given for what has none.
-    #[error("remote `{remote}` has no images, so that {pin} names nothing there")]
-    NoImages {
+    /// A digest was given, but the remote is not an image source.
+    #[error(
+        "remote `{remote}` is not an image source, so that the digest {pin} cannot be selected"
+    )]
+    NotAnImageSource {
         /// The remote.
         remote: String,
-        /// The digest as given.
+        /// The given digest.
         pin: String,
     },
     /// A file of an image cannot be read.
-    #[error("cannot read {place}")]
+    #[error("cannot read {location}")]
     Read {
         /// The file.
-        place: String,
+        location: String,
         /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The server could not be reached, or does not have what a commit is made of.
+    /// A request to the server failed.
     #[error("cannot pull from remote `{remote}`")]
     Http {
         /// The remote.
         remote: String,
-        /// What happened.
+        /// The underlying error.
         #[source]
         source: Box<HttpError>,
     },
-    /// The registry could not be reached, or it refused.
+    /// A request to the registry failed.
     #[error("cannot pull from remote `{remote}`")]
     Registry {
         /// The remote.
         remote: String,
-        /// What happened.
+        /// The underlying error.
         #[source]
         source: Box<RegistryError>,
     },
-    /// What came could not be written.
+    /// The received content could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// libostree's own fetching failed, or it refused what came.
+    /// A pull by libostree failed, or libostree refused the content.
     #[error("cannot pull from remote `{remote}` at {url}")]
     Transfer {
         /// The remote.
         remote: String,
         /// Its URL.
         url: String,
-        /// The kind, as libostree's message tells it.
+        /// The kind of the error, derived from libostree's error.
         kind: ErrorKind,
         /// libostree's error.
         #[source]
         source: glib::Error,
     },
-    /// The server has sent nothing for too long.
+    /// The server sent nothing for too long.
     #[error("remote `{remote}` at {url} has sent nothing for {seconds} seconds")]
     Stalled {
         /// The remote.
         remote: String,
         /// Its URL.
         url: String,
-        /// How long.
+        /// The timeout in seconds.
         seconds: u64,
     },
-    /// The caller asked for a stop.
+    /// The caller cancelled the pull.
     #[error("stopped on request")]
     Cancelled,
 }
 
 impl PullError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -311,8 +314,8 @@ impl PullError {
             | Self::SeveralImages { .. }
             | Self::Encapsulated { .. }
             | Self::NoImageRef { .. }
-            | Self::ImagesOnly { .. }
-            | Self::NoImages { .. } => ErrorKind::InvalidInput,
+            | Self::UnsupportedByImages { .. }
+            | Self::NotAnImageSource { .. } => ErrorKind::InvalidInput,
             Self::NoSummary { .. }
             | Self::NoSuchRef { .. }
             | Self::NoSuchCommit { .. }
@@ -338,7 +341,7 @@ impl PullError {
     }
 }
 
-fn there_is(found: &[String]) -> String {
+fn list_of_available(found: &[String]) -> String {
     match found {
         [] => String::new(),
         found => format!(", there is {}", found.join(", ")),

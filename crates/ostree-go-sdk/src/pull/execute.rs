@@ -1,11 +1,11 @@
-//! Fetching what was found good, and making it seen.
+//! Fetches the content of checked commits, and updates the refs.
 
 use super::bounds::Bounds;
 use super::contents::{CommitTree, Contents};
 use super::image::Images;
-use super::libostree::{self, checksums, item};
+use super::libostree::{self, checksums};
 use super::limits;
-use super::preflight::{Origin, PlannedRef, Preflight, current};
+use super::preflight::{Origin, PlannedRef, Preflight, current_commit};
 use super::server::{SIGNATURE_FILE, SUMMARY_FILE, Server};
 use super::{PullError, Pulled};
 use crate::catalog::{CommitInfo, CommitKind};
@@ -21,28 +21,28 @@ use crate::sign::Verified;
 use std::collections::HashSet;
 use std::{fs, io};
 
-/// What was fetched.
+/// The result of fetching.
 #[derive(Default)]
 struct Fetched {
     objects: u64,
     used_delta: bool,
-    /// The commits that are new: those that were missing, and those of layers.
+    /// The new commits: those of refs that were missing, and those of layers.
     commits: Vec<CommitId>,
-    /// The refs of layers.
+    /// The refs of the layers.
     layers: Vec<(RefName, CommitId)>,
 }
 
 impl Preflight<'_> {
-    /// Fetches what is missing, checks it, and moves the refs.
+    /// Fetches the missing content, checks it, and updates the refs.
     ///
-    /// Everything is in one transaction: after an error or a crash refs are as they were, or are
-    /// all moved by the next operation that locks the repository. What was fetched until then is
-    /// kept, and the next pull continues from there. Other pulls and composes may run at the same
-    /// time.
+    /// All changes are made in one transaction. After an error the refs are unchanged. After a
+    /// crash they are either unchanged, or the next operation that locks the repository updates all
+    /// of them. Content that was fetched before a network error or a cancellation is kept, and the
+    /// next pull continues from there. Other pulls and composes may run at the same time.
     ///
     /// # Errors
-    /// When there is no room, the server fails for longer than the retries last, what it sends is
-    /// not what the commits are made of, or the repository cannot be written.
+    /// If there is not enough disk space, the server fails for longer than the retries last, the
+    /// content does not match the commits, or the repository cannot be written.
     pub fn execute(self) -> Result<Pulled, PullError> {
         if !self.pull.commit_metadata_only {
             self.check_limits()?;
@@ -52,7 +52,7 @@ impl Preflight<'_> {
         let fetched = match &self.origin {
             Origin::Server(server) => self.fetch(server, &transaction, &missing),
             Origin::Images(images) => self.fetch_layers(images, &transaction, &missing),
-            Origin::Libostree => self.fetch_by_libostree(&missing),
+            Origin::Libostree => self.fetch_with_libostree(&missing),
         };
         if let Err(error) = &fetched
             && matches!(error.kind(), ErrorKind::Network | ErrorKind::Cancelled)
@@ -62,15 +62,15 @@ impl Preflight<'_> {
         let fetched = fetched?;
         failpoint::hit("pull.fetched");
         let commits = self.verify(&transaction)?;
-        let item = item(self.pull);
+        let item = libostree::progress_item(self.pull);
         self.pull.progress.event(&Event::Finished {
             phase: Phase::Pull,
             item: &item,
         });
-        self.show(transaction, &fetched)?;
+        self.commit_transaction(transaction, &fetched)?;
         Ok(Pulled {
             commits,
-            bytes: self.arrived(),
+            bytes: self.bytes_received(),
             layers: fetched.layers,
             objects: fetched.objects,
             used_delta: fetched.used_delta,
@@ -78,27 +78,28 @@ impl Preflight<'_> {
         })
     }
 
-    /// The commits that are not here whole: those on the refs, and those before them. One that is
-    /// here, and lacks objects, is marked as partial, and what is damaged of it goes.
+    /// Returns the commits of the refs and of their history that are not complete in the
+    /// repository. A commit that is stored but lacks objects is marked as partial, and its damaged
+    /// objects are deleted.
     fn missing(&self) -> Result<Vec<CommitId>, RepoError> {
         let complete = Completeness::of(self.repo)?;
         let mut seen = HashSet::new();
         let mut missing = Vec::new();
-        let mut torn = Vec::new();
+        let mut incomplete = Vec::new();
         for planned in &self.refs {
             for commit in std::iter::once(planned.verified.value()).chain(&planned.history) {
                 if seen.insert(*commit) && !complete.is_complete(*commit)? {
                     missing.push(*commit);
                     if self.repo.has_commit(*commit)? {
-                        torn.push(*commit);
+                        incomplete.push(*commit);
                     }
                 }
             }
         }
-        for commit in &torn {
+        for commit in &incomplete {
             self.repo.delete_damaged_objects_of(*commit)?;
         }
-        self.repo.mark_partial(torn, Partial::Unfinished)?;
+        self.repo.mark_partial(incomplete, Partial::Unfinished)?;
         Ok(missing)
     }
 
@@ -114,7 +115,7 @@ impl Preflight<'_> {
         }
         let scratch = &self.scratch.repo;
         if !self.pull.commit_metadata_only {
-            let deltas = limits::once(&self.refs).into_iter();
+            let deltas = limits::deduplicated(&self.refs).into_iter();
             let deltas: Vec<_> = deltas.filter_map(|p| p.delta.as_ref()).collect();
             let (mut trees, mut sizes) = (Vec::new(), Vec::new());
             for commit in missing {
@@ -130,22 +131,22 @@ impl Preflight<'_> {
                 pull: self.pull,
                 server,
                 transaction,
-                item: &item(self.pull),
+                item: &libostree::progress_item(self.pull),
                 total: self.bytes(),
                 bounds: &bounds,
-                of: self.named(missing),
+                needed_by: self.describe_refs(missing),
             };
-            let come = contents.fetch(&deltas, &trees)?;
-            fetched.objects = come.objects;
-            fetched.used_delta = come.parts > 0;
+            let stats = contents.fetch(&deltas, &trees)?;
+            fetched.objects = stats.objects;
+            fetched.used_delta = stats.parts > 0;
         }
         fetched.commits = missing.to_vec();
-        self.take_commits(transaction, missing)?;
+        self.copy_commits(transaction, missing)?;
         Ok(fetched)
     }
 
-    /// The refs that lead to missing commits, with these, for messages.
-    fn named(&self, missing: &[CommitId]) -> Vec<String> {
+    /// Returns up to three refs that point to missing commits, with these commits, for messages.
+    fn describe_refs(&self, missing: &[CommitId]) -> Vec<String> {
         let planned = self.refs.iter();
         let planned = planned.map(|planned| (&planned.name, *planned.verified.value()));
         planned
@@ -155,7 +156,7 @@ impl Preflight<'_> {
             .collect()
     }
 
-    /// Fetches the layers that are missing of images.
+    /// Fetches the missing layers of images.
     fn fetch_layers(
         &self,
         images: &Images,
@@ -170,15 +171,22 @@ impl Preflight<'_> {
             let is_missing = |planned: &&PlannedRef| missing.contains(planned.verified.value());
             let wanted = self.refs.iter().filter(is_missing);
             let wanted: Vec<_> = wanted.filter_map(|p| p.image.as_deref()).collect();
-            let told = (&*item(self.pull), self.bytes());
-            let come = images.fetch(self.pull, transaction, &self.scratch.repo, &wanted, told)?;
-            fetched.objects = come.objects;
-            // Layers before releases: a release never stands without them.
-            fetched.commits.splice(0..0, come.layers);
+            let progress_item = (&*libostree::progress_item(self.pull), self.bytes());
+            let stats = images.fetch(
+                self.pull,
+                transaction,
+                &self.scratch.repo,
+                &wanted,
+                progress_item,
+            )?;
+            fetched.objects = stats.objects;
+            // Layers come before releases, so that a release never exists without its layers.
+            fetched.commits.splice(0..0, stats.layers);
         }
-        self.take_commits(transaction, &fetched.commits)?;
+        self.copy_commits(transaction, &fetched.commits)?;
         if !self.pull.commit_metadata_only {
-            // Of all of them: what a killed pull has left is here, and has no refs.
+            // Includes layers that were complete before: a pull that was killed may have stored
+            // them without refs.
             let images = self.refs.iter().filter_map(|p| p.image.as_deref());
             let (repo, images) = (transaction.repo(), images.collect::<Vec<_>>());
             fetched.layers = Images::layer_refs(repo, &images, &fetched.commits)?;
@@ -186,8 +194,8 @@ impl Preflight<'_> {
         Ok(fetched)
     }
 
-    /// Brings commits and their detached metadata from the scratch repository.
-    fn take_commits(
+    /// Copies commits and their detached metadata from the scratch repository.
+    fn copy_commits(
         &self,
         transaction: &Transaction<'_>,
         commits: &[CommitId],
@@ -202,7 +210,7 @@ impl Preflight<'_> {
         Ok(())
     }
 
-    fn fetch_by_libostree(&self, missing: &[CommitId]) -> Result<Fetched, PullError> {
+    fn fetch_with_libostree(&self, missing: &[CommitId]) -> Result<Fetched, PullError> {
         let commit_only = self.pull.commit_metadata_only;
         let with_history = self.pull.depth != 0;
         let wanted = self.refs.iter().map(|planned| *planned.verified.value());
@@ -227,7 +235,7 @@ impl Preflight<'_> {
         })
     }
 
-    /// Checks the signatures of what is in the repository now.
+    /// Verifies the signatures of the commits that are now in the repository.
     fn verify(
         &self,
         transaction: &Transaction<'_>,
@@ -236,27 +244,27 @@ impl Preflight<'_> {
         let mut commits = Vec::new();
         for planned in &self.refs {
             let commit = *planned.verified.value();
-            if self.is_as_checked(repo, planned)? {
+            if self.matches_preflight(repo, planned)? {
                 commits.push((planned.name.clone(), planned.verified.clone()));
                 continue;
             }
             let proof = match self.proof(repo, commit) {
-                // Signatures that were there before, by keys that are believed no more.
+                // The repository may hold older signatures, by keys that are no longer trusted.
                 Err(_) => {
                     repo.write_detached(commit, &planned.detached)?;
                     self.proof(repo, commit)
                 }
                 proof => proof,
             };
-            let proof = proof.map_err(|source| self.refused(&planned.name, source))?;
+            let proof = proof.map_err(|source| self.signature_error(&planned.name, source))?;
             commits.push((planned.name.clone(), Verified::new(commit, proof)));
         }
         Ok(commits)
     }
 
-    /// Whether the repository has, byte for byte, the commit and the signatures that were
-    /// checked before the fetch.
-    fn is_as_checked(&self, repo: &Repo, planned: &PlannedRef) -> Result<bool, RepoError> {
+    /// Returns true if commit and signatures in the repository are byte for byte those that were
+    /// checked before the content was fetched.
+    fn matches_preflight(&self, repo: &Repo, planned: &PlannedRef) -> Result<bool, RepoError> {
         let commit = *planned.verified.value();
         let bytes = |repo: &Repo| {
             let bytes = repo.commit_bytes(commit);
@@ -266,39 +274,43 @@ impl Preflight<'_> {
         Ok(same && sorted_dict(&repo.detached(commit)?) == planned.detached)
     }
 
-    /// Commits the transaction and moves the refs.
-    fn show(&self, transaction: Transaction<'_>, fetched: &Fetched) -> Result<(), PullError> {
-        let only_commits = self.pull.commit_metadata_only;
+    /// Commits the transaction and updates the refs.
+    fn commit_transaction(
+        &self,
+        transaction: Transaction<'_>,
+        fetched: &Fetched,
+    ) -> Result<(), PullError> {
+        let metadata_only = self.pull.commit_metadata_only;
         let _lock = self.repo.lock(self.pull.progress.as_ref())?;
         failpoint::hit("pull.locked");
         for (name, commit) in &fetched.layers {
-            // Such a ref never moves.
-            if current(self.repo, &self.pull.local_name(name))?.is_none() {
-                transaction.move_ref(self.moved(name, *commit));
+            // The ref of a layer never changes once it exists.
+            if current_commit(self.repo, &self.pull.local_name(name))?.is_none() {
+                transaction.move_ref(self.ref_update(name, *commit));
             }
         }
-        let mut refs: Vec<&PlannedRef> = self.refs.iter().filter(|_| !only_commits).collect();
-        refs.sort_by_key(|planned| rank(planned.info.kind));
+        let mut refs: Vec<&PlannedRef> = self.refs.iter().filter(|_| !metadata_only).collect();
+        refs.sort_by_key(|planned| update_order(planned.info.kind));
         for planned in refs {
-            // Another pull may have been faster.
-            let current = current(self.repo, &self.pull.local_name(&planned.name))?;
+            // Another pull may have updated the ref in the meantime.
+            let current = current_commit(self.repo, &self.pull.local_name(&planned.name))?;
             self.check_age(planned, current)?;
-            transaction.move_ref(self.moved(&planned.name, *planned.verified.value()));
+            transaction.move_ref(self.ref_update(&planned.name, *planned.verified.value()));
         }
-        let whole = !only_commits && self.pull.subpaths.is_empty();
-        if !whole {
+        let complete_trees = !metadata_only && self.pull.subpaths.is_empty();
+        if !complete_trees {
             transaction.keep_partial_marks();
         }
         transaction.commit()?;
         failpoint::hit("pull.committed");
-        if whole && self.pull.takes_all() {
+        if complete_trees && self.pull.pulls_all_refs() {
             self.copy_summary()?;
         }
         Ok(())
     }
 
-    /// The move of a ref of the remote, or of a local one where it is mirrored.
-    fn moved(&self, name: &RefName, commit: CommitId) -> RefMove {
+    /// Returns the update of a ref of the remote, or of a local ref when mirroring.
+    fn ref_update(&self, name: &RefName, commit: CommitId) -> RefMove {
         RefMove {
             remote: (!self.pull.mirror).then(|| self.remote.name.clone()),
             name: name.to_string(),
@@ -306,15 +318,15 @@ impl Preflight<'_> {
         }
     }
 
-    /// Makes the summary that named the refs the repository's own: whoever is served by a mirror
-    /// finds what the publisher has signed.
+    /// Copies the summary that named the refs into the repository, so that clients of the mirror
+    /// get the summary that the publisher signed.
     fn copy_summary(&self) -> Result<(), RepoError> {
         for name in [SIGNATURE_FILE, SUMMARY_FILE] {
             let (from, to) = (self.scratch.repo.path(), self.repo.path().join(name));
             let copied = match fs::read(from.join(name)) {
                 Ok(bytes) => atomic::write(&to, &bytes),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                // One that is there would be of another summary.
+                // An existing signature would belong to another summary.
                 Err(_) => match fs::remove_file(&to) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                     _ => Ok(()),
@@ -330,9 +342,9 @@ impl Preflight<'_> {
     }
 }
 
-/// The order in which refs move: a release never stands without its layers, nor a channel without
-/// its release.
-const fn rank(kind: CommitKind) -> u8 {
+/// Returns the position in the order of ref updates: a release never exists without its layers, nor
+/// a channel without its release.
+const fn update_order(kind: CommitKind) -> u8 {
     match kind {
         CommitKind::Layer => 0,
         CommitKind::Release => 1,

@@ -1,7 +1,7 @@
-//! Requests on threads of their own.
+//! Threads that make requests.
 //!
-//! A request that hangs ends by the client's timeout, which may be a minute away. Its thread has
-//! nothing but the client, so that a caller who wants to stop leaves it behind.
+//! A request that hangs ends with the client's timeout, which may be a minute later. The thread
+//! shares only the client with its caller, so that a caller that is cancelled can abandon it.
 
 use crate::http::url::Url;
 use crate::http::{Body, HttpClient, HttpError};
@@ -13,19 +13,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Requests to a server at a time, as libostree makes them (`ostree-repo-private.h`,
-/// `_OSTREE_MAX_OUTSTANDING_FETCHER_REQUESTS`).
-pub(super) const AT_ONCE: usize = 8;
+/// Maximum number of concurrent requests to a server, the same as in libostree
+/// (`ostree-repo-private.h`, `_OSTREE_MAX_OUTSTANDING_FETCHER_REQUESTS`).
+pub(super) const MAX_REQUESTS: usize = 8;
 
-/// Counts what arrives, and bounds it.
+/// Counts received bytes and limits them.
 #[derive(Debug)]
 pub(super) struct Meter {
     bytes: AtomicU64,
-    /// How often something has happened, be it a piece that came or another try.
-    beats: AtomicU64,
+    /// The number of events so far: pieces that were received, and attempts of requests.
+    activity: AtomicU64,
     /// The caller's limit.
     limit: Option<u64>,
-    /// The most bytes that the commits allow, once they are known.
+    /// The maximum number of bytes according to the commits, once these are known.
     bound: AtomicU64,
 }
 
@@ -33,65 +33,66 @@ impl Meter {
     pub(super) fn new(limit: Option<u64>) -> Self {
         Self {
             bytes: AtomicU64::new(0),
-            beats: AtomicU64::new(0),
+            activity: AtomicU64::new(0),
             limit,
             bound: AtomicU64::new(u64::MAX),
         }
     }
 
-    /// Bytes that have come so far.
+    /// Returns the number of bytes received so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// How often something has happened.
-    pub(super) fn beats(&self) -> u64 {
-        self.beats.load(Ordering::Relaxed)
+    /// Returns the number of events so far; an unchanged value means that nothing was received.
+    pub(super) fn activity(&self) -> u64 {
+        self.activity.load(Ordering::Relaxed)
     }
 
-    /// The limit, if more than that has come.
+    /// Returns the caller's limit if it is exceeded.
     pub(super) fn exceeded(&self) -> Option<u64> {
         self.limit.filter(|limit| self.bytes() > *limit)
     }
 
-    /// Allows so many more bytes to come.
-    pub(super) fn allow(&self, bytes: u64) {
+    /// Sets the bound to `bytes` more than were received so far.
+    pub(super) fn set_bound(&self, bytes: u64) {
         let bound = self.bytes().saturating_add(bytes);
         self.bound.store(bound, Ordering::Relaxed);
     }
 
-    /// Whether more has come than the commits allow.
-    pub(super) fn is_too_much(&self) -> bool {
+    /// Returns true if more bytes were received than the commits allow.
+    pub(super) fn exceeds_bound(&self) -> bool {
         self.bytes() > self.bound.load(Ordering::Relaxed)
     }
 
-    /// Counts; says whether more may come.
-    pub(super) fn arrived(&self, bytes: u64) -> bool {
+    /// Counts received bytes, and returns true if more may be received.
+    pub(super) fn count(&self, bytes: u64) -> bool {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.beats.fetch_add(1, Ordering::Relaxed);
-        self.exceeded().is_none() && !self.is_too_much()
+        self.activity.fetch_add(1, Ordering::Relaxed);
+        self.exceeded().is_none() && !self.exceeds_bound()
     }
 }
 
-/// A request: its address, and the most bytes that are taken.
+/// A URL to request, and the maximum size of the response in bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) url: Url,
     pub(super) limit: u64,
 }
 
-/// Threads that make requests until they are dropped.
+/// A pool of threads that make requests until it is dropped.
 pub(super) struct Fetchers<T> {
     jobs: Sender<(T, Request)>,
     stopped: Arc<AtomicBool>,
 }
 
 impl<T: Send + 'static> Fetchers<T> {
-    /// Starts [`AT_ONCE`] threads, or as many as the system makes. `deliver` gets every answer, on
-    /// the thread that had it; large bodies are in temporary files in the folder `spool_in`.
+    /// Starts [`MAX_REQUESTS`] threads, or as many as the system allows. `deliver` is called with
+    /// every response, on the thread that received it. Large bodies are stored in temporary files
+    /// in the folder `spool_in`.
     ///
     /// # Errors
-    /// When the system makes not even one thread.
+    /// If not even one thread can be created.
     pub(super) fn start(
         http: &HttpClient,
         meter: &Arc<Meter>,
@@ -102,20 +103,20 @@ impl<T: Send + 'static> Fetchers<T> {
         let (jobs, queue) = channel::<(T, Request)>();
         let queue = Arc::new(Mutex::new(queue));
         let stopped = Arc::new(AtomicBool::new(false));
-        for started in 0..AT_ONCE {
+        for started in 0..MAX_REQUESTS {
             let (http, meter, progress) = (http.clone(), meter.clone(), progress.clone());
             let (queue, stopped, deliver) = (queue.clone(), stopped.clone(), deliver.clone());
             let spool_in = spool_in.to_owned();
             let spawned = parallel::spawn_detached(move || {
-                let goes_on = |bytes| meter.arrived(bytes) && !stopped.load(Ordering::Relaxed);
-                while let Some((tag, request)) = next(&queue) {
+                let count_piece = |bytes| meter.count(bytes) && !stopped.load(Ordering::Relaxed);
+                while let Some((tag, request)) = next_job(&queue) {
                     if stopped.load(Ordering::Relaxed) {
                         return;
                     }
                     let (url, limit) = (&request.url, request.limit);
-                    let answer =
-                        http.fetch(url, limit, Some(&spool_in), progress.as_ref(), &goes_on);
-                    deliver(tag, answer);
+                    let response =
+                        http.fetch(url, limit, Some(&spool_in), progress.as_ref(), &count_piece);
+                    deliver(tag, response);
                 }
             });
             match spawned {
@@ -127,8 +128,8 @@ impl<T: Send + 'static> Fetchers<T> {
         Ok(Self { jobs, stopped })
     }
 
-    pub(super) fn ask(&self, tag: T, request: Request) {
-        // The threads end after this does.
+    pub(super) fn request(&self, tag: T, request: Request) {
+        // Sending cannot fail: the threads end only after this struct is dropped.
         let _ = self.jobs.send((tag, request));
     }
 }
@@ -139,8 +140,9 @@ impl<T> Drop for Fetchers<T> {
     }
 }
 
-/// The next of a queue that several threads share; `None` when nothing comes any more.
-pub(super) fn next<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
+/// Receives the next job from a queue that several threads share; `None` if all senders are
+/// dropped.
+pub(super) fn next_job<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
     let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
     queue.recv().ok()
 }

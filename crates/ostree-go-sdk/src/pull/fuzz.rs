@@ -1,7 +1,7 @@
 //! Entry points of the fuzz targets `delta_apply`, `image` and `summary`.
 
-use super::arrive::{self, Receiver};
 use super::bounds::Bounds;
+use super::receive::{self, ObjectReceiver};
 use super::server::Summary;
 use crate::delta::format::{
     DeltaFormatError, Object, ObjectKey, Part, PartHeader, Superblock, apply, unwrap_signed,
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 pub use super::image::fuzz::image;
 
-/// Largest part, in bytes, so that a run takes no time.
+/// Maximum size of a part in bytes, to keep runs short.
 const LIMIT: u64 = 1 << 20;
 
 /// Parses a summary.
@@ -35,10 +35,12 @@ thread_local! {
     };
 }
 
-/// Applies a part of a static delta to a repository, and asserts that no more bytes of files are written than the commit allows.
+/// Applies a part of a static delta to a repository, and asserts that no more bytes of files are
+/// written than the commit allows.
 ///
-/// The input is the length of the superblock (two bytes, little-endian), the superblock, and a part. The names of the objects are
-/// replaced by the right ones: checksums that do not match would end nearly every run before anything is written.
+/// The input is the length of the superblock (two bytes, little-endian), the superblock, and a
+/// part. The names of the objects are replaced by the correct ones, because wrong checksums would
+/// end nearly every run before anything is written.
 pub fn delta_apply(bytes: &[u8]) {
     let Some((length, bytes)) = bytes.split_first_chunk::<2>() else {
         return;
@@ -46,7 +48,7 @@ pub fn delta_apply(bytes: &[u8]) {
     let middle = usize::from(u16::from_le_bytes(*length)).min(bytes.len());
     let (superblock, part) = bytes.split_at(middle);
     let superblock = unwrap_signed(superblock).and_then(|(inner, _)| Superblock::read(&inner));
-    let Some((made, header)) = superblock
+    let Some((file_bytes, header)) = superblock
         .ok()
         .and_then(|superblock| renamed(superblock.parts.first()?, part))
     else {
@@ -54,8 +56,8 @@ pub fn delta_apply(bytes: &[u8]) {
     };
     REPO.with(|shared| {
         let Some((_, repo)) = shared else { return };
-        // Less than there is, just enough, and plenty.
-        for allowed in [made / 2, made, LIMIT] {
+        // Less than needed, exactly enough, and more than enough.
+        for allowed in [file_bytes / 2, file_bytes, LIMIT] {
             let written = receive(repo, &header, part, allowed).unwrap_or(0);
             assert!(
                 written <= allowed,
@@ -65,16 +67,16 @@ pub fn delta_apply(bytes: &[u8]) {
     });
 }
 
-/// Returns how many bytes of files a part makes, and its header with the right names of its objects.
+/// Returns the size of the files in a part, and its header with the correct names of the objects.
 fn renamed(header: &PartHeader, bytes: &[u8]) -> Option<(u64, PartHeader)> {
     let part = Part::read(bytes, LIMIT).ok()?;
-    let (mut objects, mut made) = (Vec::new(), 0_u64);
+    let (mut objects, mut file_bytes) = (Vec::new(), 0_u64);
     let mut sink = |key: &ObjectKey, object: Object<'_>| {
         let checksum = match object {
             Object::Metadata(bytes) => Sha256(sha2::Sha256::digest(bytes).into()),
             Object::File(file) => {
-                let (header, content) = arrive::file(file);
-                made += content.len();
+                let (header, content) = receive::file_object(file);
+                file_bytes += content.len();
                 let mut hasher = match header.ours() {
                     Some(ours) => FileHasher::new(&ours),
                     None => FileHasher::framed(&header.framed()),
@@ -99,29 +101,30 @@ fn renamed(header: &PartHeader, bytes: &[u8]) -> Option<(u64, PartHeader)> {
         uncompressed: header.uncompressed.min(LIMIT),
         objects,
     };
-    Some((made, header))
+    Some((file_bytes, header))
 }
 
-/// Receives a part into a transaction that is aborted, and returns how many bytes of files it wrote.
+/// Stores a part in a transaction that is aborted, and returns the number of bytes of files that
+/// were written.
 fn receive(repo: &Repo, header: &PartHeader, part: &[u8], allowed: u64) -> Option<u64> {
     let progress: Arc<dyn Progress> = Arc::new(NoProgress);
     let bounds = Bounds::new([Some(allowed)], &progress);
     let transaction = repo.begin().ok()?;
-    let mut receiver = Receiver::several(&transaction, &bounds, 1).pop()?;
+    let mut receiver = ObjectReceiver::create_many(&transaction, &bounds, 1).pop()?;
     // An error is an expected result.
-    let _ = receiver.part(header, &mut part.to_vec().into());
+    let _ = receiver.receive_part(header, &mut part.to_vec().into());
     drop(receiver);
-    Some(files(&repo.path().join("tmp")) + files(&repo.path().join("objects")))
+    Some(total_file_size(&repo.path().join("tmp")) + total_file_size(&repo.path().join("objects")))
 }
 
 /// Adds up the sizes of the file objects below a folder.
-fn files(folder: &Path) -> u64 {
+fn total_file_size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|entry| {
             let path = entry.path();
             match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => files(&path),
+                Ok(metadata) if metadata.is_dir() => total_file_size(&path),
                 Ok(metadata) if path.extension().is_some_and(|kind| kind == "file") => {
                     metadata.len()
                 }

@@ -1,7 +1,7 @@
-//! Fetching by libostree itself: from repositories on this machine, which it links, and from
-//! remotes with options that only it knows.
+//! Pulls with libostree itself: from repositories on this machine, whose objects it hard-links, and
+//! from remotes with options that only libostree supports.
 
-use super::message;
+use super::libostree_error;
 use super::{Pull, PullError};
 use crate::ffi;
 use crate::id::CommitId;
@@ -14,62 +14,67 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How often libostree says how far it is, in milliseconds, and how often a stop is looked for.
-const TICK_MS: u32 = 50;
-/// `OSTREE_REPO_PULL_FLAGS_MIRROR`, `_COMMIT_ONLY` and `_UNTRUSTED`. The last one is about `file`
-/// URLs only: objects are checked there as well.
+/// The interval in milliseconds at which libostree reports progress, and at which cancellation is
+/// checked.
+const POLL_MS: u32 = 50;
+/// `OSTREE_REPO_PULL_FLAGS_MIRROR`, `_COMMIT_ONLY` and `_UNTRUSTED`. The last one only affects
+/// `file` URLs, and makes libostree check the objects from there as well.
 const MIRROR: i32 = 1;
 const COMMIT_ONLY: i32 = 2;
 const UNTRUSTED: i32 = 4;
 
-/// What is fetched.
+/// The parameters of a pull with libostree.
 pub(super) struct Request<'a> {
     pub(super) remote: &'a str,
-    /// The remote's URL, as it may be shown.
+    /// The remote's URL for messages, without credentials.
     pub(super) url: &'a str,
-    /// What progress is told about.
+    /// The item named in progress events.
     pub(super) item: String,
-    /// Refs or commits; none for every ref of a remote, as local ones, and its summary.
-    pub(super) what: Vec<String>,
+    /// Refs or commits. If empty, every ref of the remote is pulled as a local ref, with its
+    /// summary.
+    pub(super) targets: Vec<String>,
     pub(super) commit_only: bool,
-    /// Whether the caller has begun a transaction. What arrives shows when it is committed.
+    /// Set if the caller has begun a transaction. The content becomes visible when that is
+    /// committed.
     pub(super) in_transaction: bool,
     pub(super) depth: i32,
     pub(super) subpaths: &'a [String],
-    /// Whether libostree checks signatures too.
+    /// Set if libostree verifies signatures as well.
     pub(super) verify: bool,
-    /// Bytes that came before.
-    pub(super) before: u64,
+    /// Bytes that were received before this call.
+    pub(super) bytes_before: u64,
 }
 
-/// How far it got.
+/// Statistics of a pull with libostree.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Stats {
     pub(super) bytes: u64,
     pub(super) objects: u64,
 }
 
-/// What the watching thread has to know.
+/// State shared with the watching thread.
 #[derive(Default)]
-struct Watch {
+struct WatchState {
     bytes: AtomicU64,
     done: AtomicBool,
-    /// The limit was passed.
+    /// The limit, if it was exceeded.
     exceeded: Mutex<Option<u64>>,
 }
 
-/// Fetches. libostree tries again by itself.
+/// Runs a pull. libostree makes the retries itself.
 pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Stats, PullError> {
-    let watch = Arc::new(Watch::default());
-    // A context of its own: what a program that embeds this has in its default context does not
-    // run within this call.
+    let watch = Arc::new(WatchState::default());
+    // A separate main context is used, so that sources in the default context of the embedding
+    // program are not dispatched during this call.
     let called = glib::MainContext::new().with_thread_default(|| {
         let progress = ostree::AsyncProgress::new();
-        listen(&progress, pull, request, &watch);
+        forward_progress(&progress, pull, request, &watch);
         let cancellable = gio::Cancellable::new();
         let result = std::thread::scope(|scope| {
-            let guard = || guard(pull, &watch, &cancellable, request.before);
-            let watcher = parallel::spawn_scoped(scope, guard).map_err(RepoError::Thread)?;
+            let watch_for_cancel =
+                || watch_for_cancel(pull, &watch, &cancellable, request.bytes_before);
+            let watcher =
+                parallel::spawn_scoped(scope, watch_for_cancel).map_err(RepoError::Thread)?;
             let result = ffi::pull_with_options(
                 repo.as_ostree(),
                 request.remote,
@@ -90,13 +95,14 @@ pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Sta
         (Stats::default(), Ok(Err(error)))
     });
     let result = result?;
-    // What came in one go was not seen in time. Nothing of it shows yet.
-    let found = request.before + stats.bytes;
-    let stopped = *watch
+    // The watching thread may not have noticed a fast transfer in time. Nothing of it is visible
+    // yet.
+    let found = request.bytes_before + stats.bytes;
+    let exceeded = *watch
         .exceeded
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    if let Some(limit) = stopped.or(pull.max_bytes.filter(|limit| found > *limit)) {
+    if let Some(limit) = exceeded.or(pull.max_bytes.filter(|limit| found > *limit)) {
         return Err(PullError::TooLarge {
             remote: request.remote.to_owned(),
             found,
@@ -105,7 +111,7 @@ pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Sta
     }
     match result {
         Ok(()) => Ok(stats),
-        Err(source) => Err(match message::kind(&source) {
+        Err(source) => Err(match libostree_error::classify(&source) {
             ErrorKind::Cancelled => PullError::Cancelled,
             kind => PullError::Transfer {
                 remote: request.remote.to_owned(),
@@ -117,34 +123,39 @@ pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Sta
     }
 }
 
-/// Hears libostree and tells the caller.
-fn listen(
+/// Forwards libostree's progress to the caller.
+fn forward_progress(
     progress: &ostree::AsyncProgress,
     pull: &Pull,
     request: &Request<'_>,
-    watch: &Arc<Watch>,
+    watch: &Arc<WatchState>,
 ) {
-    let (watch, hears) = (watch.clone(), pull.progress.clone());
-    let (item, before) = (request.item.clone(), request.before);
-    let tells = !request.commit_only;
+    let (watch, listener) = (watch.clone(), pull.progress.clone());
+    let (item, bytes_before) = (request.item.clone(), request.bytes_before);
+    let reports = !request.commit_only;
     progress.connect_changed(move |progress| {
         let bytes = progress.uint64("bytes-transferred");
         watch.bytes.store(bytes, Ordering::Relaxed);
-        if tells {
-            hears.event(&Event::Advanced {
+        if reports {
+            listener.event(&Event::Advanced {
                 phase: Phase::Pull,
                 item: &item,
-                done: before + bytes,
+                done: bytes_before + bytes,
                 total: None,
             });
         }
     });
 }
 
-/// Ends the call when the caller wants that, and at the limit.
-fn guard(pull: &Pull, watch: &Watch, cancellable: &gio::Cancellable, before: u64) {
+/// Cancels the call when the caller requests it, or when the limit is exceeded.
+fn watch_for_cancel(
+    pull: &Pull,
+    watch: &WatchState,
+    cancellable: &gio::Cancellable,
+    bytes_before: u64,
+) {
     while !watch.done.load(Ordering::Relaxed) {
-        let bytes = before + watch.bytes.load(Ordering::Relaxed);
+        let bytes = bytes_before + watch.bytes.load(Ordering::Relaxed);
         let exceeded = pull.max_bytes.filter(|limit| bytes > *limit);
         if exceeded.is_some() || pull.progress.is_cancelled() {
             *watch
@@ -154,7 +165,7 @@ fn guard(pull: &Pull, watch: &Watch, cancellable: &gio::Cancellable, before: u64
             cancellable.cancel();
             return;
         }
-        std::thread::park_timeout(Duration::from_millis(TICK_MS.into()));
+        std::thread::park_timeout(Duration::from_millis(POLL_MS.into()));
     }
 }
 
@@ -163,24 +174,24 @@ fn options(pull: &Pull, request: &Request<'_>) -> glib::Variant {
     if request.commit_only {
         flags |= COMMIT_ONLY;
     }
-    if request.what.is_empty() {
+    if request.targets.is_empty() {
         flags |= MIRROR;
     }
     let options = glib::VariantDict::new(None);
-    if !request.what.is_empty() {
-        options.insert("refs", &request.what);
+    if !request.targets.is_empty() {
+        options.insert("refs", &request.targets);
     }
     options.insert("flags", flags);
     options.insert("depth", request.depth);
-    options.insert("n-network-retries", pull.http.tries());
-    options.insert("update-frequency", TICK_MS);
-    // See `remote::add` for why the summary's signature is not asked for.
+    options.insert("n-network-retries", pull.http.max_attempts());
+    options.insert("update-frequency", POLL_MS);
+    // See `remote::add` for the reason why the summary's signature is not required.
     options.insert("gpg-verify-summary", false);
     options.insert("gpg-verify", request.verify);
     options.insert("disable-verify-bindings", true);
     options.insert("inherit-transaction", request.in_transaction);
-    // libostree 2022.7 calls a commit complete when it has what its delta lists, even if the
-    // commit had been there before and what the delta takes for granted had not.
+    // libostree 2022.7 marks a commit as complete when all objects in its delta are stored, even if
+    // the commit existed before, and objects that the delta requires are missing.
     options.insert("disable-static-deltas", true);
     if !request.subpaths.is_empty() {
         options.insert("subdirs", request.subpaths);
@@ -198,8 +209,8 @@ fn stats(progress: &ostree::AsyncProgress) -> Stats {
     }
 }
 
-/// What progress is told a request is about.
-pub(super) fn item(pull: &Pull) -> String {
+/// Returns the item named in progress events of a pull.
+pub(super) fn progress_item(pull: &Pull) -> String {
     match pull.refs.as_slice() {
         [name] => name.to_string(),
         [] => pull.remote.clone(),
@@ -207,7 +218,7 @@ pub(super) fn item(pull: &Pull) -> String {
     }
 }
 
-/// Commits as libostree takes them.
+/// Returns the checksums of commits as libostree expects them.
 pub(super) fn checksums(commits: impl IntoIterator<Item = CommitId>) -> Vec<String> {
     commits.into_iter().map(|id| id.to_string()).collect()
 }

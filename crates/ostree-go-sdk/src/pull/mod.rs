@@ -1,12 +1,12 @@
 //! Pulling commits from a remote.
 //!
-//! First the commits alone are fetched, into a repository of the moment, and everything that can
-//! be said of them is checked there: the signature, the ref each is bound to, the architecture,
-//! the age. Then the content is fetched for exactly these commits, in one transaction of the
-//! repository, and checked once more before the transaction shows anything. What the server
-//! says in between, or a summary that somebody else wrote, decides nothing.
+//! The commits are fetched first, without their content, into a temporary repository. Everything
+//! that can be checked on a commit alone is checked there: its signature, the ref that it is bound
+//! to, its architecture and its age. Then the content of exactly these commits is fetched in one
+//! transaction of the repository, and checked against the commits before the transaction is
+//! committed. No decision depends on other data from the server, for example on an unsigned
+//! summary.
 
-mod arrive;
 mod bounds;
 mod commits;
 mod contents;
@@ -18,9 +18,10 @@ mod fetchers;
 pub(crate) mod fuzz;
 mod image;
 mod libostree;
+mod libostree_error;
 mod limits;
-mod message;
 mod preflight;
+mod receive;
 mod server;
 mod sweep;
 
@@ -43,13 +44,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A pull of refs from a remote: which ones, and what has to hold.
+/// A pull of refs from a remote, with the conditions that the commits have to meet.
 #[derive(Clone)]
 pub struct Pull {
     remote: String,
     refs: Vec<RefName>,
-    /// Images that are no remote's.
-    place: Option<ImageSource>,
+    /// The image source of [`Pull::image`]; `None` for a configured remote.
+    image_source: Option<ImageSource>,
     pins: BTreeMap<RefName, Sha256>,
     expect_arch: Option<Arch>,
     allow_downgrade: bool,
@@ -74,28 +75,29 @@ impl fmt::Debug for Pull {
     }
 }
 
-/// What a pull did.
+/// The result of a pull.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Pulled {
-    /// The refs and the commits they name now, in the order they were asked for.
+    /// The refs with the commits that they point to now, in the order in which the refs were
+    /// requested.
     pub commits: Vec<(RefName, Verified<CommitId>)>,
-    /// Bytes that came over the network. Nothing is counted for `file` URLs.
+    /// Bytes received over the network. Transfers from `file` URLs are not counted.
     pub bytes: u64,
-    /// The refs of the layers that images have, and the commits they name.
+    /// The refs of the images' layers, with the commits that they point to.
     pub layers: Vec<(RefName, CommitId)>,
-    /// Objects that were fetched or imported one by one, and parts of deltas; of images, objects
-    /// that were not here.
+    /// The number of objects that were fetched or imported one by one, plus the number of delta
+    /// parts. For images, the number of objects that were not in the repository before.
     pub objects: u64,
-    /// Whether any part of a static delta was used.
+    /// Set if at least one part of a static delta was applied.
     pub used_delta: bool,
-    /// How long it took.
+    /// The duration of the pull, from preflight to commit.
     pub elapsed: Duration,
 }
 
 impl Pull {
-    /// A pull of refs from a remote, by the remote's name. Without refs there is nothing to pull,
-    /// unless it is a [mirror](Pull::mirror).
+    /// Creates a pull of refs from the named remote. Duplicate refs are ignored. An empty list is
+    /// an error in [`Pull::preflight`], except for a [mirror](Pull::mirror).
     #[must_use]
     pub fn new(remote: impl Into<String>, refs: impl IntoIterator<Item = RefName>) -> Self {
         let mut refs: Vec<RefName> = refs.into_iter().collect();
@@ -104,7 +106,7 @@ impl Pull {
         Self {
             remote: remote.into(),
             refs,
-            place: None,
+            image_source: None,
             pins: BTreeMap::new(),
             expect_arch: None,
             allow_downgrade: false,
@@ -121,24 +123,25 @@ impl Pull {
         }
     }
 
-    /// A pull of what an image has, or the images of an index: `oci:FOLDER[:TAG]`,
-    /// `oci-archive:FILE[:TAG]`, `docker://REGISTRY/NAME[:TAG][@sha256:DIGEST]`, or the same with
-    /// `oci+https://`, or `oci+http://` where the way is safe.
+    /// Creates a pull of the commits in an image, or in all images of an index. The source is
+    /// written as `oci:FOLDER[:TAG]`, `oci-archive:FILE[:TAG]`,
+    /// `docker://REGISTRY/NAME[:TAG][@sha256:DIGEST]`, or the last form with `oci+https://` instead
+    /// of `docker://`, or `oci+http://` for an unencrypted connection over a trusted network.
     ///
-    /// The refs are those that the images name, and become local ones; nobody's signature is
-    /// asked for. Both is otherwise after [`Pull::verified_by`].
+    /// The refs are taken from the images' annotations and are stored as local refs. Signatures are
+    /// not verified. [`Pull::verified_by`] changes both.
     ///
     /// # Errors
-    /// When the text names no image.
-    pub fn image(place: &str) -> Result<Self, InvalidImageSource> {
-        let place = ImageSource::parse(place)?;
-        let mut pull = Self::new(place.to_string(), []).mirror(true);
-        pull.place = Some(place);
+    /// If the text is not a valid image source.
+    pub fn image(source: &str) -> Result<Self, InvalidImageSource> {
+        let source = ImageSource::parse(source)?;
+        let mut pull = Self::new(source.to_string(), []).mirror(true);
+        pull.image_source = Some(source);
         Ok(pull)
     }
 
-    /// Takes what an [image](Pull::image) has as if it came from a remote: signatures by the
-    /// remote's keys are needed, and the refs become the remote's.
+    /// Verifies the commits of an [image](Pull::image) with the keys of a remote, and stores the
+    /// refs as refs of that remote.
     #[must_use]
     pub fn verified_by(mut self, remote: impl Into<String>) -> Self {
         self.remote = remote.into();
@@ -146,40 +149,40 @@ impl Pull {
         self
     }
 
-    /// Takes the image with this digest for a ref, whatever its tag leads to. Default: the tag
-    /// decides.
+    /// Pulls the image with this digest for a ref, even if its tag points to another image.
+    /// Default: the image that the tag points to.
     #[must_use]
     pub fn pin(mut self, name: RefName, digest: Sha256) -> Self {
         self.pins.insert(name, digest);
         self
     }
 
-    /// Refuses commits that are not for this architecture. Default: any will do.
+    /// Refuses commits that are not for this architecture. Default: every architecture is accepted.
     #[must_use]
     pub fn expect_arch(mut self, arch: Option<Arch>) -> Self {
         self.expect_arch = arch;
         self
     }
 
-    /// Takes a commit that is older than the one the ref names here. Default: no.
+    /// Accepts a commit that is older than the one that the local ref points to. Default: no.
     #[must_use]
     pub fn allow_downgrade(mut self, allow: bool) -> Self {
         self.allow_downgrade = allow;
         self
     }
 
-    /// How many commits before each one to fetch too; -1 for all of them. Default: 0.
+    /// Sets how many parents of each commit to fetch as well; -1 for all. Default: 0.
     #[must_use]
     pub fn depth(mut self, depth: i32) -> Self {
         self.depth = depth.max(-1);
         self
     }
 
-    /// Only these paths of the tree, and what is below them. The commits stay partial: they
-    /// cannot be checked out as a whole. Default: everything.
+    /// Fetches only these paths of the tree and everything below them. The commits stay partial and
+    /// cannot be checked out as a whole. Default: the whole tree.
     #[must_use]
     pub fn subpaths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
-        // libostree wants them from the root.
+        // libostree expects absolute paths.
         self.subpaths = paths
             .into_iter()
             .map(|path| format!("/{}", path.trim_matches('/')))
@@ -187,88 +190,90 @@ impl Pull {
         self
     }
 
-    /// Moves local refs, as a mirror has them, instead of the remote's. If no ref was named it takes
-    /// every one that the remote's summary has, and that summary, with its signature, becomes the
-    /// repository's own. Refs that the remote has no more stay. Default: no.
+    /// Updates local refs instead of the remote's refs, as for a mirror. If no ref was given, every
+    /// ref in the remote's summary is pulled, and the summary and its signature are copied into the
+    /// repository. Refs that were deleted on the remote are kept locally. Default: no.
     #[must_use]
     pub fn mirror(mut self, mirror: bool) -> Self {
         self.mirror = mirror;
         self
     }
 
-    /// Fetches the commits and their signatures only, and moves no ref. Default: no.
+    /// Fetches only the commits and their signatures, and updates no refs. Default: no.
     #[must_use]
     pub fn commit_metadata_only(mut self, only: bool) -> Self {
         self.commit_metadata_only = only;
         self
     }
 
-    /// Whether to use static deltas where there are any. Default: yes.
+    /// Enables the use of static deltas. Default: yes.
     #[must_use]
     pub fn deltas(mut self, deltas: bool) -> Self {
         self.deltas = deltas;
         self
     }
 
-    /// The most bytes to download. Where deltas or layers say how large they are, more is an error
-    /// before it starts; what several refs share comes once and counts once. Else the pull ends
-    /// when that many have come. Default: no limit.
+    /// Sets the maximum number of bytes to download. If the sizes are known from static deltas or
+    /// image layers, a larger download fails before it starts; content that several refs share is
+    /// counted once. Otherwise the pull fails as soon as the limit is exceeded. Default: no limit.
     #[must_use]
     pub fn max_bytes(mut self, bytes: Option<u64>) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// How requests are made. What the remote's own options say about proxy and certificates
-    /// (`proxy`, `tls-ca-path`, `tls-client-cert-path`, `tls-client-key-path`, `tls-permissive`)
-    /// comes before. Default: [`HttpOptions::new`].
+    /// Sets the HTTP options. The remote's own options for proxy and certificates (`proxy`,
+    /// `tls-ca-path`, `tls-client-cert-path`, `tls-client-key-path`, `tls-permissive`) take
+    /// precedence. Default: [`HttpOptions::new`].
     #[must_use]
     pub fn http(mut self, options: HttpOptions) -> Self {
         self.http = options;
         self
     }
 
-    /// What a registry knows one by, where the URL does not say it. Default: nothing.
+    /// Sets the registry credentials, which are used if the URL contains none. Default: anonymous
+    /// access.
     #[must_use]
     pub fn auth(mut self, auth: RegistryAuth) -> Self {
         self.auth = auth;
         self
     }
 
-    /// The repository of a registry that it is an [image](Pull::image) of, if credentials for it
-    /// are to be found elsewhere than in the text.
+    /// Returns the registry repository of an [image](Pull::image) for which credentials have to be
+    /// provided with [`Pull::auth`]; `None` if there is no registry, or if the image source
+    /// contains credentials.
     #[must_use]
     pub fn registry(&self) -> Option<&ImageReference> {
-        self.place.as_ref()?.unknown_registry()
+        self.image_source.as_ref()?.unknown_registry()
     }
 
-    /// The place of an [image](Pull::image), without credentials.
+    /// Returns the source of an [image](Pull::image), without credentials.
     #[must_use]
-    pub fn place(&self) -> Option<String> {
-        self.place.as_ref().map(ToString::to_string)
+    pub fn image_source(&self) -> Option<String> {
+        self.image_source.as_ref().map(ToString::to_string)
     }
 
     setters! {
-        /// The time that a [proof](crate::Proof) bears. Default: [`SystemClock`].
+        /// Provides the time that is recorded in a [proof](crate::Proof). Default: [`SystemClock`].
         clock;
         /// Receives progress events. Default: [`NoProgress`].
         progress;
     }
 
-    /// Fetches the commits and checks them; writes nothing into the repository.
+    /// Fetches the commits and checks them. Nothing is written into the repository.
     ///
     /// # Errors
-    /// When the remote is not set up, cannot be reached or has no such ref, or a commit is
-    /// refused: it is not signed by a trusted key, is not bound to the ref, is for another
-    /// architecture, or is older than the one that is there.
+    /// If the remote is not configured, cannot be reached or does not have a requested ref, or if a
+    /// commit is refused: because it is not signed by a trusted key, is not bound to the ref, is
+    /// for another architecture, or is older than the current commit of the ref.
     pub fn preflight<'a>(&'a self, repo: &'a Repo) -> Result<Preflight<'a>, PullError> {
         Preflight::new(self, repo)
     }
 
-    /// The remote that is asked, or what stands for one.
+    /// Returns the configured remote, or an unsigned one that represents the image source.
     fn remote(&self, repo: &Repo) -> Result<Remote, RemoteError> {
-        match &self.place {
-            Some(place) if place.to_string() == self.remote => Ok(Remote {
+        match &self.image_source {
+            Some(source) if source.to_string() == self.remote => Ok(Remote {
                 name: self.remote.clone(),
                 url: self.remote.clone(),
                 verification: Verification::Unsigned,
@@ -277,12 +282,12 @@ impl Pull {
         }
     }
 
-    /// Whether it takes every ref that the remote has.
-    fn takes_all(&self) -> bool {
-        self.mirror && self.refs.is_empty() && self.place.is_none()
+    /// Returns true if every ref of the remote is to be pulled.
+    fn pulls_all_refs(&self) -> bool {
+        self.mirror && self.refs.is_empty() && self.image_source.is_none()
     }
 
-    /// The name a ref has here.
+    /// Returns the local name of a ref.
     fn local_name(&self, name: &RefName) -> String {
         if self.mirror {
             name.to_string()

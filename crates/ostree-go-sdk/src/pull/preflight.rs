@@ -1,10 +1,10 @@
-//! What is checked before anything is fetched but the commits.
+//! Checks of the commits, before their content is fetched.
 
 use super::bounds;
-use super::commits::{self, Found};
+use super::commits::{self, FoundCommit};
 use super::delta::Delta;
 use super::image::{Image, Images};
-use super::libostree::{self, item};
+use super::libostree;
 use super::limits::Cost;
 use super::server::Server;
 use super::{Pull, PullError};
@@ -19,7 +19,7 @@ use crate::repo::{Completeness, Repo, RepoError, RepoMode, ScratchFolder};
 use crate::sign::{self, Proof, TrustedKeys, Verified};
 use std::time::Instant;
 
-/// What a pull would fetch; checked, and not fetched yet.
+/// A pull whose commits are checked, and whose content is not fetched yet.
 #[derive(Debug)]
 pub struct Preflight<'a> {
     pub(super) pull: &'a Pull,
@@ -29,32 +29,32 @@ pub struct Preflight<'a> {
     pub(super) started: Instant,
     pub(super) origin: Origin,
     pub(super) cost: Cost,
-    /// Bytes that libostree has fetched.
+    /// The number of bytes that libostree has fetched.
     pub(super) bytes: u64,
-    /// The commits, as they came.
+    /// The commits as received.
     pub(super) scratch: Scratch,
 }
 
-/// What a remote is, and who fetches from it.
+/// The kind of a remote, which determines how it is fetched from.
 #[derive(Debug)]
 pub(super) enum Origin {
     /// A repository on a web server.
     Server(Server),
     /// Images in a registry or on this machine.
     Images(Images),
-    /// A repository on this machine, or one that only libostree knows the way to.
+    /// A repository on this machine, or one that only libostree can access.
     Libostree,
 }
 
 impl Origin {
     fn of(pull: &Pull, repo: &Repo, remote: &Remote) -> Result<Self, PullError> {
-        let place = match &pull.place {
-            Some(place) => Some(place.clone()),
+        let source = match &pull.image_source {
+            Some(source) => Some(source.clone()),
             None => remote::image_source(repo, &remote.name)?,
         };
-        let Some(place) = place else {
+        let Some(source) = source else {
             if let Some(pin) = pull.pins.values().next() {
-                return Err(PullError::NoImages {
+                return Err(PullError::NotAnImageSource {
                     remote: remote.name.clone(),
                     pin: crate::oci::format::digest(*pin),
                 });
@@ -62,76 +62,76 @@ impl Origin {
             let server = Server::of(pull, repo, remote)?;
             return Ok(server.map_or(Self::Libostree, Self::Server));
         };
-        let lacks = [
+        let unsupported = [
             (!pull.subpaths.is_empty(), "subpaths"),
-            (pull.takes_all(), "summary"),
+            (pull.pulls_all_refs(), "summary"),
         ];
-        if let Some((_, what)) = lacks.into_iter().find(|(asked, _)| *asked) {
+        if let Some((_, feature)) = unsupported.into_iter().find(|(requested, _)| *requested) {
             let remote = remote.name.clone();
-            return Err(PullError::ImagesOnly { remote, what });
+            return Err(PullError::UnsupportedByImages { remote, feature });
         }
-        Images::at(pull, repo, remote, place).map(Self::Images)
+        Images::open(pull, repo, remote, source).map(Self::Images)
     }
 }
 
-/// A temporary repository, with the remote's address and keys.
+/// A temporary repository with the remote's URL and keys.
 #[derive(Debug)]
 pub(super) struct Scratch {
     pub(super) repo: Repo,
     _folder: ScratchFolder,
 }
 
-/// One ref of a pull.
+/// A ref of a pull.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PlannedRef {
-    /// The ref, as the remote has it.
+    /// The ref's name on the remote.
     pub name: RefName,
-    /// The commit on it, checked.
+    /// The verified commit that the remote's ref points to.
     pub verified: Verified<CommitId>,
-    /// What the commit says.
+    /// Information from the commit's metadata.
     pub info: CommitInfo,
-    /// The commit that the ref names here now.
+    /// The commit that the local ref points to now.
     pub current: Option<CommitId>,
-    /// What is left to download.
+    /// The content that has to be downloaded.
     pub download: Download,
     pub(super) detached: glib::Variant,
-    /// The commits before it that are wanted too, checked, newest first.
+    /// The verified parent commits that are pulled too, newest first.
     pub(super) history: Vec<CommitId>,
     pub(super) delta: Option<Delta>,
     pub(super) image: Option<Box<Image>>,
 }
 
-/// How much there is to download for a ref.
+/// The download for a ref.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Download {
-    /// Nothing: the whole commit is there.
+    /// Nothing: the commit is complete.
     Nothing,
     /// A static delta.
     Delta {
-        /// Bytes over the network.
+        /// The number of bytes to download.
         bytes: u64,
-        /// Bytes of new content on the disk.
+        /// The size of the new content on disk in bytes.
         unpacked: u64,
     },
-    /// The layers of an image that are not there.
+    /// The missing layers of an image.
     Layers {
-        /// Bytes over the network.
+        /// The number of bytes to download.
         bytes: u64,
-        /// Bytes of their content, of which some may be there.
+        /// The size of their content in bytes, some of which may exist in the repository.
         unpacked: u64,
     },
-    /// The objects that are not there, one by one.
+    /// The missing objects, one by one.
     Objects {
-        /// Bytes of the whole tree, as the commit says; the download is compressed and leaves
-        /// out what is there already.
+        /// The size of the whole tree in bytes, if the commit declares it. The download is smaller,
+        /// because it is compressed and excludes existing objects.
         tree: Option<u64>,
     },
 }
 
 impl Download {
-    /// Bytes over the network, as far as that is known before.
+    /// Returns the number of bytes to download, if known in advance.
     #[must_use]
     pub const fn bytes(self) -> Option<u64> {
         match self {
@@ -141,7 +141,7 @@ impl Download {
         }
     }
 
-    /// Bytes that may be needed on the disk, as far as that is known before.
+    /// Returns the maximum disk space that is needed in bytes, if known in advance.
     #[must_use]
     pub const fn unpacked(self) -> Option<u64> {
         match self {
@@ -156,18 +156,18 @@ impl<'a> Preflight<'a> {
     pub(super) fn new(pull: &'a Pull, repo: &'a Repo) -> Result<Self, PullError> {
         let started = Instant::now();
         let remote = pull.remote(repo)?;
-        if pull.refs.is_empty() && pull.place.is_none() && !pull.takes_all() {
+        if pull.refs.is_empty() && pull.image_source.is_none() && !pull.pulls_all_refs() {
             return Err(PullError::NoRefs {
                 remote: remote.name,
             });
         }
-        let keyed = remote::has_keyring(repo, &remote.name);
-        if remote.verification == Verification::Signed && !keyed {
+        let has_keys = remote::has_keyring(repo, &remote.name);
+        if remote.verification == Verification::Signed && !has_keys {
             return Err(RemoteError::NoKeys { name: remote.name }.into());
         }
         let origin = Origin::of(pull, repo, &remote)?;
         let mut preflight = Self {
-            scratch: scratch(repo, &remote, pull.progress.as_ref())?,
+            scratch: create_scratch(repo, &remote, pull.progress.as_ref())?,
             pull,
             repo,
             remote,
@@ -180,27 +180,27 @@ impl<'a> Preflight<'a> {
         let found = preflight.fetch_commits()?;
         let complete = Completeness::of(repo)?;
         for (name, found) in found {
-            let planned = preflight.look(&name, found, &complete)?;
+            let planned = preflight.check_commit(&name, found, &complete)?;
             preflight.refs.push(planned);
         }
         preflight.cost = Cost::of(&complete, &preflight.refs)?;
         Ok(preflight)
     }
 
-    /// The refs, in the order they were asked for.
+    /// Returns the refs in the order in which they were requested.
     #[must_use]
     pub fn refs(&self) -> &[PlannedRef] {
         &self.refs
     }
 
-    /// The remote.
+    /// Returns the remote.
     #[must_use]
     pub fn remote(&self) -> &Remote {
         &self.remote
     }
 
-    /// Bytes that have come so far.
-    pub(super) fn arrived(&self) -> u64 {
+    /// Returns the number of bytes received so far.
+    pub(super) fn bytes_received(&self) -> u64 {
         match &self.origin {
             Origin::Server(server) => server.meter.bytes(),
             Origin::Images(images) => images.meter.bytes(),
@@ -208,75 +208,75 @@ impl<'a> Preflight<'a> {
         }
     }
 
-    pub(super) fn request(&self, what: Vec<String>) -> libostree::Request<'_> {
+    pub(super) fn request(&self, targets: Vec<String>) -> libostree::Request<'_> {
         libostree::Request {
             remote: &self.remote.name,
             url: &self.remote.url,
-            item: item(self.pull),
-            what,
+            item: libostree::progress_item(self.pull),
+            targets,
             commit_only: false,
             in_transaction: false,
             depth: 0,
             subpaths: &[],
             verify: false,
-            before: self.bytes,
+            bytes_before: self.bytes,
         }
     }
 
-    /// Fetches the commits on the refs into the scratch repository.
-    fn fetch_commits(&mut self) -> Result<Vec<(RefName, Found)>, PullError> {
+    /// Fetches the commits of the refs into the scratch repository.
+    fn fetch_commits(&mut self) -> Result<Vec<(RefName, FoundCommit)>, PullError> {
         let (pull, scratch) = (self.pull, &self.scratch.repo);
         match &self.origin {
             Origin::Server(server) => commits::fetch(server, pull, self.repo, scratch),
-            Origin::Images(images) if pull.place.is_some() => images.all(pull, scratch),
+            Origin::Images(images) if pull.image_source.is_some() => images.find_all(pull, scratch),
             Origin::Images(images) => {
                 let names = pull.refs.iter();
                 let found = names.map(|name| Ok((name.clone(), images.find(pull, name, scratch)?)));
                 found.collect()
             }
-            Origin::Libostree => self.commits_by_libostree(),
+            Origin::Libostree => self.commits_with_libostree(),
         }
     }
 
-    fn commits_by_libostree(&mut self) -> Result<Vec<(RefName, Found)>, PullError> {
+    fn commits_with_libostree(&mut self) -> Result<Vec<(RefName, FoundCommit)>, PullError> {
         let names = self.pull.refs.iter().map(ToString::to_string).collect();
         let mut request = self.request(names);
         request.commit_only = true;
         let fetched = libostree::run(self.pull, &self.scratch.repo, &request);
-        let no_such = |name: &RefName| PullError::NoSuchRef {
+        let no_such_ref = |name: &RefName| PullError::NoSuchRef {
             name: name.clone(),
             url: self.remote.url.clone(),
         };
         let stats = fetched.map_err(|error| match &error {
             PullError::Transfer { source, .. } => {
-                let said = source.message();
-                if self.pull.takes_all() && said.contains("does not have a summary") {
+                let message = source.message();
+                if self.pull.pulls_all_refs() && message.contains("does not have a summary") {
                     return PullError::NoSummary {
                         remote: self.remote.name.clone(),
                         url: self.remote.url.clone(),
                     };
                 }
                 let missing = self.pull.refs.iter().find(|name| {
-                    said.contains(&format!("No such branch '{name}'"))
+                    message.contains(&format!("No such branch '{name}'"))
                         || (error.kind() == ErrorKind::NotFound
-                            && said.contains(&format!("/refs/heads/{name}:")))
-                        || said.contains(&format!("Refspec '{name}' not found"))
+                            && message.contains(&format!("/refs/heads/{name}:")))
+                        || message.contains(&format!("Refspec '{name}' not found"))
                 });
-                missing.map_or(error, no_such)
+                missing.map_or(error, no_such_ref)
             }
             _ => error,
         })?;
         let scratch = &self.scratch.repo;
-        let found = if self.pull.takes_all() {
+        let found = if self.pull.pulls_all_refs() {
             let found = scratch.refs()?.into_iter();
             found
-                .map(|(name, commit)| (name, Found::commit(commit)))
+                .map(|(name, commit)| (name, FoundCommit::new(commit)))
                 .collect()
         } else {
             let found = self.pull.refs.iter().map(|name| {
                 let fetched = format!("{}:{name}", self.remote.name);
-                let commit = current(scratch, &fetched)?.ok_or_else(|| no_such(name))?;
-                Ok((name.clone(), Found::commit(commit)))
+                let commit = current_commit(scratch, &fetched)?.ok_or_else(|| no_such_ref(name))?;
+                Ok((name.clone(), FoundCommit::new(commit)))
             });
             found.collect::<Result<_, PullError>>()?
         };
@@ -284,20 +284,20 @@ impl<'a> Preflight<'a> {
         Ok(found)
     }
 
-    /// Checks everything a commit can be checked for before its content is there.
-    fn look(
+    /// Makes all checks of a commit that are possible without its content.
+    fn check_commit(
         &self,
         name: &RefName,
-        found: Found,
+        found: FoundCommit,
         complete: &Completeness<'_>,
     ) -> Result<PlannedRef, PullError> {
         let (commit, scratch) = (found.commit, &self.scratch.repo);
         let proof = self
             .proof(scratch, commit)
-            .map_err(|source| self.refused(name, source))?;
-        for before in &found.history {
-            self.proof(scratch, *before)
-                .map_err(|source| self.refused(name, source))?;
+            .map_err(|source| self.signature_error(name, source))?;
+        for parent in &found.history {
+            self.proof(scratch, *parent)
+                .map_err(|source| self.signature_error(name, source))?;
         }
         let parsed = scratch.commit(commit)?;
         let metadata = &parsed.metadata;
@@ -318,9 +318,9 @@ impl<'a> Preflight<'a> {
             let found = metadata
                 .get(keys::OSTREE_ARCHITECTURE)
                 .and_then(glib::Variant::get::<String>);
-            // A layer that is for every architecture says none.
-            let any = found.is_none() && info.kind == CommitKind::Layer;
-            if !any && found.as_deref() != Some(expected.basearch()) {
+            // A layer for all architectures declares none.
+            let is_any_arch = found.is_none() && info.kind == CommitKind::Layer;
+            if !is_any_arch && found.as_deref() != Some(expected.basearch()) {
                 return Err(PullError::Arch {
                     name: name.clone(),
                     remote: self.remote.name.clone(),
@@ -333,8 +333,8 @@ impl<'a> Preflight<'a> {
         let planned = PlannedRef {
             name: name.clone(),
             verified: Verified::new(commit, proof),
-            current: current(self.repo, &self.pull.local_name(name))?,
-            download: self.measure(&info, &found, complete)?,
+            current: current_commit(self.repo, &self.pull.local_name(name))?,
+            download: self.download_of(&info, &found, complete)?,
             detached: sorted_dict(&scratch.detached(commit)?),
             history: found.history,
             delta: found.delta,
@@ -370,26 +370,28 @@ impl<'a> Preflight<'a> {
         })
     }
 
-    /// Returns how much there is to download of a commit.
-    fn measure(
+    /// Returns the download for a commit.
+    fn download_of(
         &self,
         info: &CommitInfo,
-        found: &Found,
+        found: &FoundCommit,
         complete: &Completeness<'_>,
     ) -> Result<Download, PullError> {
         if complete.is_complete(info.id)? {
             return Ok(Download::Nothing);
         }
         if let Some(image) = &found.image {
-            let (bytes, unpacked) = Images::missing(complete, [&**image])?;
-            // A header and padding for each file: a small one takes more than its own size.
-            let allowed = bounds::allowed(info.bytes.map(|size| size.saturating_add(size / 2)));
+            let (bytes, unpacked) = Images::missing_bytes(complete, [&**image])?;
+            // An archive has a header and padding for each file, so that small files need more than
+            // their size.
+            let allowed =
+                bounds::max_unpacked(info.bytes.map(|size| size.saturating_add(size / 2)));
             if unpacked > allowed {
                 return Err(PullError::Unsafe {
                     remote: self.remote.name.clone(),
                     url: self.remote.url.clone(),
                     problem: format!(
-                        "its layers make {unpacked} bytes, and commit {} allows {allowed}",
+                        "its layers have {unpacked} bytes unpacked, but commit {} allows {allowed}",
                         info.id
                     ),
                 });
@@ -400,13 +402,13 @@ impl<'a> Preflight<'a> {
             return Ok(Download::Objects { tree: info.bytes });
         };
         let download = delta.download();
-        let (allowed, found) = (bounds::allowed(info.bytes), download.unpacked());
+        let (allowed, found) = (bounds::max_unpacked(info.bytes), download.unpacked());
         match found {
             Some(found) if found > allowed => Err(PullError::Unsafe {
                 remote: self.remote.name.clone(),
                 url: self.remote.url.clone(),
                 problem: format!(
-                    "the static delta {} makes {found} bytes, and commit {} allows {allowed}",
+                    "the static delta {} has {found} bytes unpacked, but commit {} allows {allowed}",
                     delta.name, info.id
                 ),
             }),
@@ -430,7 +432,7 @@ impl<'a> Preflight<'a> {
         })
     }
 
-    pub(super) fn refused(&self, name: &RefName, source: sign::SignError) -> PullError {
+    pub(super) fn signature_error(&self, name: &RefName, source: sign::SignError) -> PullError {
         match source {
             sign::SignError::Repo(error) => error.into(),
             source => PullError::Signature {
@@ -442,8 +444,8 @@ impl<'a> Preflight<'a> {
     }
 }
 
-/// The commit that a ref or `REMOTE:REF` names.
-pub(super) fn current(repo: &Repo, name: &str) -> Result<Option<CommitId>, RepoError> {
+/// Returns the commit that a ref or `REMOTE:REF` points to.
+pub(super) fn current_commit(repo: &Repo, name: &str) -> Result<Option<CommitId>, RepoError> {
     let found = repo
         .as_ostree()
         .resolve_rev_ext(name, true, ostree::RepoResolveRevExtFlags::LOCAL_ONLY)
@@ -451,11 +453,15 @@ pub(super) fn current(repo: &Repo, name: &str) -> Result<Option<CommitId>, RepoE
     Ok(found.and_then(|checksum| checksum.parse().ok()))
 }
 
-/// Makes a temporary repository with the remote's address and keys.
-fn scratch(repo: &Repo, remote: &Remote, progress: &dyn Progress) -> Result<Scratch, PullError> {
+/// Creates a temporary repository with the remote's URL and keys.
+fn create_scratch(
+    repo: &Repo,
+    remote: &Remote,
+    progress: &dyn Progress,
+) -> Result<Scratch, PullError> {
     let folder = repo.scratch_folder(progress)?;
     let io = |source| RepoError::Io {
-        action: "make a folder in",
+        action: "create a folder in",
         path: folder.path().to_owned(),
         source,
     };
@@ -469,7 +475,7 @@ fn scratch(repo: &Repo, remote: &Remote, progress: &dyn Progress) -> Result<Scra
     }
     let options = glib::VariantDict::new(None);
     options.insert("gpg-verify", false);
-    // What `ostree remote add --set` may have set about the way there.
+    // Connection options that `ostree remote add --set` may have set.
     for key in [
         "proxy",
         "tls-permissive",

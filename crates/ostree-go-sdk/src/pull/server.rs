@@ -1,4 +1,4 @@
-//! A repository on a web server: what is where in it, and asking for it.
+//! A repository on a web server: the URLs of its files, and requests for them.
 //!
 //! Source: `ostree-repo-pull.c`, `docs/repo.md` and `docs/formats.md` of libostree.
 
@@ -20,122 +20,122 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// The largest metadata object that is read (`OSTREE_MAX_METADATA_SIZE` of libostree 2022.7).
-const METADATA: u64 = 10 << 20;
-/// The largest summary that is read: some 150,000 refs.
-const SUMMARY_SIZE: u64 = 16 << 20;
-/// The largest superblock that is read: some 400,000 objects.
-pub(super) const SUPERBLOCK: u64 = 16 << 20;
-/// The largest file with a ref that is read; it has a checksum of 64 digits.
-const REF: u64 = 4 << 10;
+/// Maximum size of a metadata object in bytes (`OSTREE_MAX_METADATA_SIZE` of libostree 2022.7).
+const MAX_METADATA: u64 = 10 << 20;
+/// Maximum size of a summary in bytes: about 150,000 refs.
+const MAX_SUMMARY: u64 = 16 << 20;
+/// Maximum size of a superblock in bytes: about 400,000 objects.
+pub(super) const MAX_SUPERBLOCK: u64 = 16 << 20;
+/// Maximum size of a ref's file in bytes; it contains a checksum of 64 digits.
+const MAX_REF: u64 = 4 << 10;
 /// `OSTREE_SUMMARY_GVARIANT_FORMAT`.
-const SUMMARY: &str = "(a(s(taya{sv}))a{sv})";
-/// A repository's summary, and the signatures of it.
+const SUMMARY_FORMAT: &str = "(a(s(taya{sv}))a{sv})";
+/// The names of the summary and of the file with its signatures.
 pub(super) const SUMMARY_FILE: &str = "summary";
 pub(super) const SIGNATURE_FILE: &str = "summary.sig";
-/// How often a stop is looked for.
-pub(super) const TICK: Duration = Duration::from_millis(50);
+/// The interval at which cancellation is checked.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Options of a remote about which only libostree knows what to do.
-const LIBOSTREES_OWN: &[&str] = &["metalink", "contenturl"];
+/// Options of a remote that only libostree supports.
+const LIBOSTREE_ONLY_OPTIONS: &[&str] = &["metalink", "contenturl"];
 
 /// A repository on a web server.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) http: HttpClient,
     pub(super) meter: Arc<Meter>,
-    /// The folder for large answers.
+    /// The folder for large responses.
     pub(super) spool_in: PathBuf,
     url: Url,
     remote: String,
-    silence: Duration,
-    /// How long requests may be under way without a byte that comes.
-    patience: Duration,
+    read_timeout: Duration,
+    /// The maximum time that active requests may take without receiving a byte.
+    stall_timeout: Duration,
 }
 
-/// What a server's summary says.
+/// The parsed summary of a server.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     pub(super) bytes: Vec<u8>,
     pub(super) refs: BTreeMap<String, CommitId>,
-    /// Deltas, by the commit that they lead to.
+    /// The static deltas by their target commit.
     pub(super) deltas: HashMap<CommitId, Vec<DeltaName>>,
 }
 
 impl Server {
-    /// The server of a remote; `None` when libostree has to talk to it.
+    /// Returns the server of a remote; `None` if only libostree can access it.
     pub(super) fn of(pull: &Pull, repo: &Repo, remote: &Remote) -> Result<Option<Self>, PullError> {
-        let option = |key: &str| option(repo, &remote.name, key);
+        let option = |key: &str| remote_option(repo, &remote.name, key);
         let cookies = repo.path().join(format!("{}.cookies.txt", remote.name));
-        let mut ours = !cookies.exists();
-        for key in LIBOSTREES_OWN {
-            ours &= option(key)?.is_none();
+        let mut is_supported = !cookies.exists();
+        for key in LIBOSTREE_ONLY_OPTIONS {
+            is_supported &= option(key)?.is_none();
         }
         let Some(url) = Url::parse(&remote::full_url(repo, &remote.name)?)
             .ok()
-            .filter(|url| ours && url.local_path().is_none())
+            .filter(|url| is_supported && url.local_path().is_none())
         else {
             return Ok(None);
         };
-        let http = client(pull, repo, remote)?;
+        let http = http_client(pull, repo, remote)?;
         Ok(Some(Self {
             http,
             meter: Arc::new(Meter::new(pull.max_bytes)),
             spool_in: repo.path().join("tmp"),
             url,
             remote: remote.name.clone(),
-            silence: pull.http.silence(),
-            patience: pull.http.patience(),
+            read_timeout: pull.http.configured_read_timeout(),
+            stall_timeout: pull.http.stall_timeout(),
         }))
     }
 
-    /// An object that is no file, by the ending of its name.
+    /// Returns the request for a metadata object with the given file extension.
     pub(super) fn metadata(&self, id: impl ToString, ending: &str) -> Result<Request, PullError> {
         let id = id.to_string();
         let (folder, rest) = id.split_at(2);
-        self.at(&format!("objects/{folder}/{rest}.{ending}"), METADATA)
+        self.request(&format!("objects/{folder}/{rest}.{ending}"), MAX_METADATA)
     }
 
-    /// A file object of at most `limit` bytes as it is sent.
+    /// Returns the request for a file object of at most `limit` bytes as sent.
     pub(super) fn file(&self, id: impl ToString, limit: u64) -> Result<Request, PullError> {
         let mut request = self.metadata(id, "filez")?;
         request.limit = limit;
         Ok(request)
     }
 
-    /// A delta's superblock.
+    /// Returns the request for a delta's superblock.
     pub(super) fn superblock(&self, name: &DeltaName) -> Result<Request, PullError> {
-        self.at(&format!("{}/superblock", name.path()), SUPERBLOCK)
+        self.request(&format!("{}/superblock", name.path()), MAX_SUPERBLOCK)
     }
 
-    /// A delta's part, of so many bytes.
+    /// Returns the request for a delta's part of `size` bytes.
     pub(super) fn part(
         &self,
         name: &DeltaName,
         index: usize,
         size: u64,
     ) -> Result<Request, PullError> {
-        self.at(&format!("{}/{index}", name.path()), size)
+        self.request(&format!("{}/{index}", name.path()), size)
     }
 
-    fn at(&self, path: &str, limit: u64) -> Result<Request, PullError> {
+    fn request(&self, path: &str, limit: u64) -> Result<Request, PullError> {
         let url = self.url.join(path);
-        let url = url.map_err(|error| self.failed(error.into()))?;
+        let url = url.map_err(|error| self.http_error(error.into()))?;
         Ok(Request { url, limit })
     }
 
-    /// The remote's name.
+    /// Returns the remote's name.
     pub(super) fn remote(&self) -> &str {
         &self.remote
     }
 
-    /// Its URL, as it may be shown.
+    /// Returns the URL without credentials.
     pub(super) fn url(&self) -> String {
         self.url.to_string()
     }
 
-    /// What went wrong, in the words of a pull.
-    pub(super) fn failed(&self, source: HttpError) -> PullError {
+    /// Converts an HTTP error to the error of the pull.
+    pub(super) fn http_error(&self, source: HttpError) -> PullError {
         let remote = self.remote.clone();
         match (self.meter.exceeded(), &source) {
             (Some(limit), HttpError::Cancelled { .. }) => PullError::TooLarge {
@@ -143,19 +143,21 @@ impl Server {
                 found: self.meter.bytes(),
                 limit,
             },
-            (None, HttpError::Cancelled { .. }) if self.meter.is_too_much() => PullError::Unsafe {
-                remote,
-                url: self.url.to_string(),
-                problem: format!(
-                    "it has sent {} bytes, more than the content of the commits can take",
-                    self.meter.bytes()
-                ),
-            },
+            (None, HttpError::Cancelled { .. }) if self.meter.exceeds_bound() => {
+                PullError::Unsafe {
+                    remote,
+                    url: self.url.to_string(),
+                    problem: format!(
+                        "it has sent {} bytes, which is more than the content of the commits can have",
+                        self.meter.bytes()
+                    ),
+                }
+            }
             (_, HttpError::Cancelled { .. }) => PullError::Cancelled,
             _ if source.is_timeout() => PullError::Stalled {
                 remote,
                 url: self.url.to_string(),
-                seconds: self.silence.as_secs(),
+                seconds: self.read_timeout.as_secs(),
             },
             _ => PullError::Http {
                 remote,
@@ -164,7 +166,7 @@ impl Server {
         }
     }
 
-    /// Something came that is not what it should be.
+    /// Returns the error for invalid content.
     pub(super) fn refused(&self, request: &Request, problem: String) -> PullError {
         PullError::Refused {
             remote: self.remote.clone(),
@@ -173,8 +175,8 @@ impl Server {
         }
     }
 
-    /// Checks that bytes have the checksum they are asked for by.
-    pub(super) fn check(
+    /// Checks that bytes have the expected SHA-256.
+    pub(super) fn check_checksum(
         &self,
         request: &Request,
         bytes: &[u8],
@@ -185,10 +187,10 @@ impl Server {
         if found == expected {
             return Ok(());
         }
-        Err(self.refused(request, differs(&found, &expected)))
+        Err(self.refused(request, checksum_mismatch(&found, &expected)))
     }
 
-    /// The refusal of content that would take more memory or disk than it may.
+    /// Returns the error for content that would need too much memory or disk space.
     pub(super) fn unsafe_content(&self, request: &Request, problem: String) -> PullError {
         PullError::Unsafe {
             remote: self.remote.clone(),
@@ -197,52 +199,53 @@ impl Server {
         }
     }
 
-    /// All of an answer, in memory.
-    pub(super) fn bytes(&self, answer: Body) -> Result<Vec<u8>, PullError> {
-        answer.into_bytes().map_err(|source| {
+    /// Reads a whole body into memory.
+    pub(super) fn bytes(&self, response: Body) -> Result<Vec<u8>, PullError> {
+        response.into_bytes().map_err(|source| {
             let path = self.spool_in.clone();
             StoreError::Spool { path, source }.into()
         })
     }
 
-    /// Makes one request; `None` for what is not there.
-    fn one(&self, pull: &Pull, request: &Request) -> Result<Option<Vec<u8>>, PullError> {
-        let answer = self.get(pull, std::slice::from_ref(request))?.pop();
-        answer.flatten().map(|body| self.bytes(body)).transpose()
+    /// Makes one request; `None` if the file does not exist.
+    fn get_document(&self, pull: &Pull, request: &Request) -> Result<Option<Vec<u8>>, PullError> {
+        let response = self.get_all(pull, std::slice::from_ref(request))?.pop();
+        response.flatten().map(|body| self.bytes(body)).transpose()
     }
 
-    /// The answers to several requests, in their order; `None` for what is not there.
-    pub(super) fn get(
+    /// Makes several requests, and returns the responses in the same order; `None` for files that
+    /// do not exist.
+    pub(super) fn get_all(
         &self,
         pull: &Pull,
         requests: &[Request],
     ) -> Result<Vec<Option<Body>>, PullError> {
-        let (answers, arrived) = channel();
+        let (responses, response_queue) = channel();
         let fetchers = Fetchers::start(
             &self.http,
             &self.meter,
             &self.spool_in,
             &pull.progress,
-            move |index, answer| {
-                // Nobody may be waiting any more.
-                let _ = answers.send((index, answer));
+            move |index, response| {
+                // The caller may have stopped waiting.
+                let _ = responses.send((index, response));
             },
         )?;
         for (index, request) in requests.iter().enumerate() {
-            fetchers.ask(index, request.clone());
+            fetchers.request(index, request.clone());
         }
         let mut found: Vec<Option<Body>> = requests.iter().map(|_| None).collect();
         let mut waiting = requests.len();
-        let mut watch = Watch::new(self);
+        let mut watch = StallWatch::new(self);
         while waiting > 0 {
             watch.check(self, true)?;
             if pull.progress.is_cancelled() {
                 return Err(PullError::Cancelled);
             }
-            match arrived.recv_timeout(TICK) {
+            match response_queue.recv_timeout(POLL_INTERVAL) {
                 Ok((index, Ok(body))) => found[index] = Some(body),
                 Ok((_, Err(error))) if error.kind() == ErrorKind::NotFound => {}
-                Ok((_, Err(error))) => return Err(self.failed(error)),
+                Ok((_, Err(error))) => return Err(self.http_error(error)),
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -251,19 +254,21 @@ impl Server {
         Ok(found)
     }
 
-    /// The summary, if there is one. Nothing in it is believed; the commits it names are checked.
+    /// Returns the summary, if there is one. It is not trusted: the commits that it names are
+    /// checked.
     pub(super) fn summary(&self, pull: &Pull) -> Result<Option<Summary>, PullError> {
-        let request = self.at(SUMMARY_FILE, SUMMARY_SIZE)?;
-        let Some(bytes) = self.one(pull, &request)? else {
+        let request = self.request(SUMMARY_FILE, MAX_SUMMARY)?;
+        let Some(bytes) = self.get_document(pull, &request)? else {
             return Ok(None);
         };
         match Summary::parse(&bytes) {
             Some(summary) => Ok(Some(summary)),
-            None => Err(self.refused(&request, "it is no summary".to_owned())),
+            None => Err(self.refused(&request, "it is not a valid summary".to_owned())),
         }
     }
 
-    /// Every ref that the summary has, which is kept beside the commits, with its signature.
+    /// Returns all refs of the summary, and stores the summary and its signature in the scratch
+    /// repository.
     pub(super) fn all_refs(
         &self,
         pull: &Pull,
@@ -274,8 +279,8 @@ impl Server {
             remote: self.remote.clone(),
             url: self.url(),
         })?;
-        let signature = self.one(pull, &self.at(SIGNATURE_FILE, METADATA)?)?;
-        let keep = |name: &str, bytes: &[u8]| {
+        let signature = self.get_document(pull, &self.request(SIGNATURE_FILE, MAX_METADATA)?)?;
+        let store = |name: &str, bytes: &[u8]| {
             let path = scratch.path().join(name);
             std::fs::write(&path, bytes).map_err(|source| RepoError::Io {
                 action: "write",
@@ -283,11 +288,11 @@ impl Server {
                 source,
             })
         };
-        keep(SUMMARY_FILE, &summary.bytes)?;
+        store(SUMMARY_FILE, &summary.bytes)?;
         if let Some(signature) = signature {
-            keep(SIGNATURE_FILE, &signature)?;
+            store(SIGNATURE_FILE, &signature)?;
         }
-        let request = self.at(SUMMARY_FILE, SUMMARY_SIZE)?;
+        let request = self.request(SUMMARY_FILE, MAX_SUMMARY)?;
         let names = summary.refs.keys().map(|name| {
             name.parse::<RefName>()
                 .map_err(|error| self.refused(&request, error.to_string()))
@@ -295,64 +300,72 @@ impl Server {
         names.collect()
     }
 
-    /// The commit on a ref of a server that has no summary.
-    pub(super) fn lookup(
+    /// Returns the commit of a ref on a server without a summary; `None` if the ref does not exist.
+    pub(super) fn commit_of_ref(
         &self,
         pull: &Pull,
         name: &RefName,
     ) -> Result<Option<CommitId>, PullError> {
-        let request = self.at(&format!("refs/heads/{name}"), REF)?;
-        let Some(bytes) = self.one(pull, &request)? else {
+        let request = self.request(&format!("refs/heads/{name}"), MAX_REF)?;
+        let Some(bytes) = self.get_document(pull, &request)? else {
             return Ok(None);
         };
         let text = String::from_utf8_lossy(&bytes);
         match text.trim_end().parse() {
             Ok(commit) => Ok(Some(commit)),
-            Err(_) => Err(self.refused(&request, "it is no checksum".to_owned())),
+            Err(_) => Err(self.refused(
+                &request,
+                "it is not a checksum of 64 hexadecimal digits".to_owned(),
+            )),
         }
     }
 }
 
-/// Notices that nothing happens although requests are under way: a server may keep a connection
-/// busy with what is no content, such as trailers of chunks, and then no request ever ends.
-pub(super) struct Watch {
-    beats: u64,
+/// Detects that nothing is received although requests are active: a server may keep a connection
+/// busy with data other than content, such as trailers of chunks, so that a request never ends.
+pub(super) struct StallWatch {
+    activity: u64,
     since: Instant,
 }
 
-impl Watch {
+impl StallWatch {
     pub(super) fn new(server: &Server) -> Self {
         Self {
-            beats: server.meter.beats(),
+            activity: server.meter.activity(),
             since: Instant::now(),
         }
     }
 
-    /// Looks whether something has happened since the last time. `is_waiting` is whether requests
-    /// are under way.
+    /// Checks that something was received since the last call. `is_waiting` is true while requests
+    /// are active.
     ///
     /// # Errors
-    /// When nothing has for longer than one try of a request takes.
+    /// If nothing was received for longer than one attempt of a request may take.
     pub(super) fn check(&mut self, server: &Server, is_waiting: bool) -> Result<(), PullError> {
-        let beats = server.meter.beats();
-        if beats != self.beats || !is_waiting {
-            self.beats = beats;
+        let activity = server.meter.activity();
+        if activity != self.activity || !is_waiting {
+            self.activity = activity;
             self.since = Instant::now();
         }
-        if self.since.elapsed() < server.patience {
+        if self.since.elapsed() < server.stall_timeout {
             return Ok(());
         }
         Err(PullError::Stalled {
             remote: server.remote.clone(),
             url: server.url(),
-            seconds: server.patience.as_secs(),
+            seconds: server.stall_timeout.as_secs(),
         })
     }
 }
 
-/// What makes a remote's requests, with what its own options say about the way there.
-pub(super) fn client(pull: &Pull, repo: &Repo, remote: &Remote) -> Result<HttpClient, PullError> {
-    let option = |key: &str| option(repo, &remote.name, key);
+/// Creates the client for requests to a remote, with the remote's own options for proxy and
+/// certificates.
+pub(super) fn http_client(
+    pull: &Pull,
+    repo: &Repo,
+    remote: &Remote,
+) -> Result<HttpClient, PullError> {
+    let option = |key: &str| remote_option(repo, &remote.name, key);
     let read = |path: String| {
         let path = Path::new(&path);
         std::fs::read(path).map_err(|source| RepoError::Io {
@@ -383,8 +396,8 @@ pub(super) fn client(pull: &Pull, repo: &Repo, remote: &Remote) -> Result<HttpCl
     })
 }
 
-/// An option of a remote; `None` when it is not set, or there is no such remote.
-fn option(repo: &Repo, remote: &str, key: &str) -> Result<Option<String>, RepoError> {
+/// Returns an option of a remote; `None` if it is not set, or if the remote does not exist.
+fn remote_option(repo: &Repo, remote: &str, key: &str) -> Result<Option<String>, RepoError> {
     if !remote::exists(repo, remote) {
         return Ok(None);
     }
@@ -393,15 +406,16 @@ fn option(repo: &Repo, remote: &str, key: &str) -> Result<Option<String>, RepoEr
     Ok(value.map(Into::into))
 }
 
-/// What bytes with another checksum are refused for.
-pub(super) fn differs(found: &str, expected: &str) -> String {
+/// Returns the message for content with another checksum.
+pub(super) fn checksum_mismatch(found: &str, expected: &str) -> String {
     format!("it has the checksum {found}, expected {expected}")
 }
 
 impl Summary {
-    /// `None` when it is not well-formed. Refs and deltas with names that cannot be are left out.
+    /// Parses a summary; `None` if it is not well-formed. Refs and deltas with invalid names are
+    /// ignored.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let format = VariantTy::new(SUMMARY).ok()?;
+        let format = VariantTy::new(SUMMARY_FORMAT).ok()?;
         let summary = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
         if !summary.is_normal_form() {
             return None;

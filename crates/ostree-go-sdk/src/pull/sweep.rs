@@ -1,4 +1,4 @@
-//! Removing from a transaction what no commit of the pull needs.
+//! Removal of objects from a transaction that no commit of the pull needs.
 
 use crate::delta::format::{ObjectKey, ObjectKind};
 use crate::id::Sha256;
@@ -7,8 +7,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Removes every object from a transaction's staging folder that `is_needed` does not know. A
-/// static delta may have brought it, or a pull that was cut short and was never gone on with.
+/// Removes every object from a transaction's staging folder for which `is_needed` returns false. A
+/// static delta may contain such objects, and an interrupted pull that was never resumed may have
+/// left them.
 pub(super) fn sweep(
     staging: &Staging,
     is_needed: impl Fn(&ObjectKey) -> bool,
@@ -17,14 +18,14 @@ pub(super) fn sweep(
         true => Ok(()),
         false => fs::remove_file(path),
     };
-    each(staging, &mut remove)
+    for_each_object(staging, &mut remove)
 }
 
-/// Removes all objects from a staging folder if they have more than `limit` bytes: pulls that are
-/// cut short again and again would fill the disk otherwise.
-pub(super) fn bound(staging: &Staging, limit: u64) -> Result<(), RepoError> {
+/// Removes all objects from a staging folder if their total size exceeds `limit` bytes. Otherwise
+/// repeatedly interrupted pulls could fill the disk.
+pub(super) fn clear_if_larger(staging: &Staging, limit: u64) -> Result<(), RepoError> {
     let mut bytes = 0u64;
-    each(staging, &mut |path, _| {
+    for_each_object(staging, &mut |path, _| {
         bytes = bytes.saturating_add(fs::symlink_metadata(path)?.len());
         Ok(())
     })?;
@@ -34,8 +35,8 @@ pub(super) fn bound(staging: &Staging, limit: u64) -> Result<(), RepoError> {
     }
 }
 
-/// Visits the objects of a staging folder.
-fn each(
+/// Calls `visit` with each object of a staging folder.
+fn for_each_object(
     staging: &Staging,
     visit: &mut dyn FnMut(&Path, &ObjectKey) -> io::Result<()>,
 ) -> Result<(), RepoError> {
@@ -57,7 +58,7 @@ fn each(
         for entry in entries {
             let name = entry.map_err(failed(&folder))?.file_name();
             let path = folder.join(&name);
-            if let Some(key) = name.to_str().and_then(|name| key(&first, name)) {
+            if let Some(key) = name.to_str().and_then(|name| object_key(&first, name)) {
                 visit(&path, &key).map_err(failed(&path))?;
             }
         }
@@ -65,8 +66,8 @@ fn each(
     Ok(())
 }
 
-/// The object of a file, by the loose name that libostree gives it. Source: `_ostree_loose_path`.
-fn key(first: &str, name: &str) -> Option<ObjectKey> {
+/// Parses the name of a loose object's file. Source: `_ostree_loose_path` of libostree.
+fn object_key(first: &str, name: &str) -> Option<ObjectKey> {
     let (rest, ending) = name.split_once('.')?;
     let kind = match ending {
         "file" | "filez" => ObjectKind::File,

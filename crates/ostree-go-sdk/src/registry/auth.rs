@@ -1,4 +1,4 @@
-//! Who asks: basic authentication and bearer tokens.
+//! Authentication with basic credentials and bearer tokens.
 //!
 //! Source: RFC 7617, and `docs/content/spec/auth/token.md` of `distribution`.
 
@@ -7,25 +7,25 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::fmt;
 
-/// What a registry knows one by.
+/// Registry credentials.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistryAuth {
-    /// Nothing.
+    /// No credentials.
     #[default]
     Anonymous,
-    /// A name and a password.
+    /// A user name and a password.
     Basic {
-        /// The name.
+        /// The user name.
         user: String,
-        /// The password, or a token in place of it.
+        /// The password, or a token that is used as a password.
         password: String,
     },
-    /// An identity token, which is exchanged for others.
+    /// An identity token, which is exchanged for bearer tokens.
     IdentityToken(String),
 }
 
-/// Without what is secret.
+/// Omits secrets.
 impl fmt::Debug for RegistryAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -37,7 +37,8 @@ impl fmt::Debug for RegistryAuth {
 }
 
 impl RegistryAuth {
-    /// A name and a password in base64 with a `:` between, as `auth.json` files have them.
+    /// Decodes a user name and a password, separated by `:` and encoded in base64, as in
+    /// `auth.json` files. Returns `None` if the text is malformed.
     #[must_use]
     pub fn from_encoded(text: &str) -> Option<Self> {
         let text = String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?;
@@ -48,7 +49,7 @@ impl RegistryAuth {
         })
     }
 
-    /// The value of `Authorization` for basic authentication.
+    /// Returns the value of `Authorization` for basic authentication; `None` for other credentials.
     pub(super) fn basic(&self) -> Option<String> {
         match self {
             Self::Basic { user, password } => {
@@ -60,7 +61,7 @@ impl RegistryAuth {
     }
 }
 
-/// What an answer with status 401 asks for: `WWW-Authenticate`.
+/// The authentication that a response with status 401 requests with `WWW-Authenticate`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
     Basic,
@@ -86,7 +87,7 @@ impl Challenge {
     }
 }
 
-/// The value of `name="value"` among others.
+/// Returns the value of a parameter in a list of `name="value"`.
 fn parameter(text: &str, name: &str) -> Option<String> {
     let mut rest = text;
     while let Some((key, after)) = rest.split_once('=') {
@@ -107,16 +108,20 @@ fn parameter(text: &str, name: &str) -> Option<String> {
     None
 }
 
-/// The address that a token for an image comes from.
+/// Returns the URL for requesting a token.
 pub(super) fn token_url(realm: &str, service: Option<&str>, scope: &str) -> Option<Url> {
-    let mark = if realm.contains('?') { '&' } else { '?' };
+    let separator = if realm.contains('?') { '&' } else { '?' };
     let service = service.map_or(String::new(), |service| {
         format!("service={}&", encoded(service))
     });
-    Url::parse(&format!("{realm}{mark}{service}scope={}", encoded(scope))).ok()
+    Url::parse(&format!(
+        "{realm}{separator}{service}scope={}",
+        encoded(scope)
+    ))
+    .ok()
 }
 
-/// The form by which an identity token is exchanged (RFC 6749, 6).
+/// Returns the form for exchanging an identity token (RFC 6749, 6).
 pub(super) fn refresh_form(token: &str, service: Option<&str>, scope: &str) -> String {
     format!(
         "grant_type=refresh_token&client_id=ostree-go&service={}&scope={}&refresh_token={}",
@@ -126,7 +131,7 @@ pub(super) fn refresh_form(token: &str, service: Option<&str>, scope: &str) -> S
     )
 }
 
-/// Percent-encodes what may not stand in a query (RFC 3986, 2.3).
+/// Percent-encodes all characters that are not unreserved (RFC 3986, 2.3).
 pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -146,7 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn challenges_are_read() {
+    fn challenges_are_parsed() {
         let bearer = "Bearer realm=\"https://a.example/t\",service=\"r.example\", scope=\"repository:a:pull,push\"";
         let Some(Challenge::Bearer { realm, service }) = Challenge::parse(bearer) else {
             panic!("a bearer challenge")

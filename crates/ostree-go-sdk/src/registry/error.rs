@@ -1,66 +1,68 @@
-//! Why a registry did not do what it was asked.
+//! Errors of requests to registries.
 
 use super::ImageReference;
-use crate::http::{HttpError, distrusts, status_passes, transport_passes};
+use crate::http::{
+    HttpError, is_certificate_error, is_transient_status, is_transient_transport_error,
+};
 use crate::kind::ErrorKind;
 
-/// Why a registry did not do what it was asked.
+/// An error of a request to a registry.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// It could not be reached, or the connection broke.
+    /// The registry could not be reached, or the connection failed.
     #[error("cannot {action} {image}: no answer from {url}")]
     Unreachable {
-        /// What was tried.
+        /// The action: `pull` or `push`.
         action: &'static str,
         /// The image.
         image: Box<ImageReference>,
-        /// What was asked, without credentials.
+        /// The requested URL, without credentials.
         url: String,
-        /// What happened.
+        /// The underlying error.
         source: ureq::Error,
     },
-    /// It answered that it will not, or cannot.
+    /// The registry answered with an error status.
     #[error("cannot {action} {image}: the registry answered with status {status}{message}")]
     Refused {
-        /// What was tried.
+        /// The action: `pull` or `push`.
         action: &'static str,
         /// The image.
         image: Box<ImageReference>,
         /// The HTTP status.
         status: u16,
-        /// The errors in its answer, each after `: `.
+        /// The errors in its response, each after `: `.
         message: String,
     },
-    /// Its answer is not what the protocol has.
+    /// The response does not follow the protocol.
     #[error("cannot {action} {image}: the registry's answer has no {missing}")]
     Protocol {
-        /// What was tried.
+        /// The action: `pull` or `push`.
         action: &'static str,
         /// The image.
         image: Box<ImageReference>,
-        /// What was expected in it.
+        /// The missing element.
         missing: &'static str,
     },
-    /// It has something else than what was sent.
+    /// The registry stored other content than was sent.
     #[error("cannot {action} {image}: the registry has the digest {found}, expected {expected}")]
     Digest {
-        /// What was tried.
+        /// The action: `pull` or `push`.
         action: &'static str,
         /// The image.
         image: Box<ImageReference>,
         /// The digest that was sent.
         expected: String,
-        /// The digest that the registry says.
+        /// The digest according to the registry.
         found: String,
     },
-    /// Something about the request itself.
+    /// The request itself failed.
     #[error(transparent)]
     Http(#[from] HttpError),
 }
 
 impl RegistryError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -75,17 +77,17 @@ impl RegistryError {
         }
     }
 
-    /// Whether the registry's certificate is not believed.
+    /// Returns true if the registry's certificate is not trusted.
     #[must_use]
-    pub fn is_distrust(&self) -> bool {
+    pub fn is_certificate_error(&self) -> bool {
         match self {
-            Self::Unreachable { source, .. } => distrusts(source),
-            Self::Http(error) => error.is_distrust(),
+            Self::Unreachable { source, .. } => is_certificate_error(source),
+            Self::Http(error) => error.is_certificate_error(),
             _ => false,
         }
     }
 
-    /// Whether the registry has sent nothing for too long.
+    /// Returns true if the registry sent nothing for too long.
     pub(crate) fn is_timeout(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => matches!(source, ureq::Error::Timeout(_)),
@@ -94,12 +96,12 @@ impl RegistryError {
         }
     }
 
-    /// Whether the same request may succeed a moment later.
-    pub(super) fn is_worth_a_retry(&self) -> bool {
+    /// Returns true if the same request may succeed when it is repeated.
+    pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { source, .. } => transport_passes(source),
-            Self::Refused { status, .. } => status_passes(*status),
-            Self::Http(error) => error.is_worth_a_retry(),
+            Self::Unreachable { source, .. } => is_transient_transport_error(source),
+            Self::Refused { status, .. } => is_transient_status(*status),
+            Self::Http(error) => error.is_transient(),
             _ => false,
         }
     }

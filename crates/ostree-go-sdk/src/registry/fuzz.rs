@@ -1,7 +1,7 @@
 //! Entry points of the fuzz targets `challenge` and `credentials`.
 
 use super::auth::{Challenge, RegistryAuth, token_url};
-use super::helper::Answer;
+use super::helper::HelperOutput;
 
 /// Parses a `WWW-Authenticate` header and builds the URL of the token.
 pub fn challenge(bytes: &[u8]) {
@@ -13,6 +13,6 @@ pub fn challenge(bytes: &[u8]) {
 
 /// Parses the output of a credential helper, and credentials in base64.
 pub fn credentials(bytes: &[u8]) {
-    let _ = serde_json::from_slice::<Answer>(bytes).map(Answer::auth);
+    let _ = serde_json::from_slice::<HelperOutput>(bytes).map(HelperOutput::auth);
     let _ = RegistryAuth::from_encoded(&String::from_utf8_lossy(bytes));
 }

@@ -1,4 +1,4 @@
-//! Credentials from programs that keep them: `docker-credential-NAME`.
+//! Credentials from credential helpers: `docker-credential-NAME`.
 //!
 //! Source: `docker/docker-credential-helpers`, README and `credentials/error.go`.
 
@@ -8,60 +8,61 @@ use crate::process::{self, ProcessError};
 use serde::Deserialize;
 use std::process::Command;
 
-/// What a helper says of a registry that it does not know (`errCredentialsNotFoundMessage`).
+/// The message of a helper that has no credentials for a registry
+/// (`errCredentialsNotFoundMessage`).
 const UNKNOWN: &str = "credentials not found in native keychain";
-/// The name that stands before an identity token.
+/// The user name that marks the secret as an identity token.
 const TOKEN: &str = "<token>";
 
-/// Why a helper did not give credentials.
+/// An error of a credential helper.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
-    /// It cannot be run, or failed.
+    /// The helper cannot be run, or failed.
     #[error("cannot get credentials for {server}")]
     Helper {
         /// The registry.
         server: String,
-        /// What happened.
+        /// The underlying error.
         source: ProcessError,
     },
-    /// It answered with something else.
+    /// The output of the helper is not in the expected format.
     #[error(
         "cannot get credentials for {server}: the answer of `{program}` has no `Username` and `Secret`"
     )]
-    Answer {
+    HelperOutput {
         /// The registry.
         server: String,
-        /// The helper.
+        /// The name of the helper.
         program: String,
     },
 }
 
 impl CredentialError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Helper { source, .. } => source.kind(),
-            Self::Answer { .. } => ErrorKind::InvalidInput,
+            Self::HelperOutput { .. } => ErrorKind::InvalidInput,
         }
     }
 }
 
-/// An answer that is one.
+/// The output of a helper.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Answer {
+pub(super) struct HelperOutput {
     username: String,
     secret: String,
 }
 
 impl RegistryAuth {
-    /// Asks `docker-credential-NAME`, which is searched in `PATH`, what a registry knows one by;
-    /// `None` when it does not know.
+    /// Gets the credentials for a registry from `docker-credential-NAME`, which is searched in
+    /// `PATH`; `None` if it has none.
     ///
     /// # Errors
-    /// When it cannot be run, fails, or gives another answer.
+    /// If the helper cannot be run, fails, or its output is not in the expected format.
     pub fn from_helper(name: &str, server: &str) -> Result<Option<Self>, CredentialError> {
         let program = format!("docker-credential-{name}");
         let failed = |source| CredentialError::Helper {
@@ -71,29 +72,29 @@ impl RegistryAuth {
         let output = process::run_with_input(&program, Command::new(&program).arg("get"), server);
         let output = output.map_err(failed)?;
         if output.status.success() {
-            let answer = serde_json::from_slice::<Answer>(&output.stdout);
-            // What is wrong with it is not told, for that may show what is in it.
-            let answer = answer.map_err(|_| CredentialError::Answer {
+            let parsed = serde_json::from_slice::<HelperOutput>(&output.stdout);
+            // The parser's error is dropped, because it may show parts of the secret.
+            let parsed = parsed.map_err(|_| CredentialError::HelperOutput {
                 server: server.to_owned(),
                 program,
             })?;
-            return Ok(answer.auth());
+            return Ok(parsed.auth());
         }
-        // Errors stand on the standard output.
+        // Helpers write errors to the standard output.
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        let said = [text(&output.stdout), text(&output.stderr)];
-        let said = said.into_iter().find(|text| !text.is_empty());
-        match said.unwrap_or_else(|| "it said nothing".to_owned()) {
-            said if said == UNKNOWN => Ok(None),
-            said => Err(failed(ProcessError::Failed {
+        let message = [text(&output.stdout), text(&output.stderr)];
+        let message = message.into_iter().find(|text| !text.is_empty());
+        match message.unwrap_or_else(|| "it printed nothing".to_owned()) {
+            message if message == UNKNOWN => Ok(None),
+            message => Err(failed(ProcessError::Failed {
                 program,
-                stderr: said,
+                stderr: message,
             })),
         }
     }
 }
 
-impl Answer {
+impl HelperOutput {
     pub(super) fn auth(self) -> Option<RegistryAuth> {
         let (user, secret) = (self.username, self.secret);
         match user.as_str() {

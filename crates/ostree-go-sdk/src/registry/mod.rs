@@ -1,7 +1,7 @@
-//! A registry of images, as the OCI distribution specification has it.
+//! A client for image registries, as defined by the OCI distribution specification.
 //!
-//! A client of our own over [`HttpClient`], because the client crates bring a second TLS stack
-//! that asks the whole process for its provider of cryptography.
+//! It is implemented on top of [`HttpClient`], because existing client crates use a second TLS
+//! stack that sets the cryptography provider of the whole process.
 
 mod auth;
 mod error;
@@ -17,20 +17,20 @@ mod tests;
 pub use auth::RegistryAuth;
 pub use error::RegistryError;
 pub use helper::CredentialError;
-pub(crate) use pull::Streamed;
-pub(crate) use push::aside;
+pub(crate) use pull::BlobDownload;
+pub(crate) use push::run_abandonable;
 pub(crate) use reference::is_tag;
 pub use reference::{ImageReference, InvalidReference};
 
 use crate::http::url::Url;
-use crate::http::{HttpClient, HttpError, HttpOptions, Outgoing, Request, Retry};
+use crate::http::{HttpClient, HttpError, HttpOptions, Request, RequestBody, Retry};
 use crate::progress::Progress;
 use auth::Challenge;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use ureq::Body;
 use ureq::http::{Response, header};
 
-/// How a registry is spoken to.
+/// Options for connections to a registry.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RegistryOptions {
@@ -47,14 +47,14 @@ impl RegistryOptions {
         self
     }
 
-    /// What the registry knows one by. Default: nothing.
+    /// Sets the credentials. Default: anonymous access.
     #[must_use]
     pub fn auth(mut self, auth: RegistryAuth) -> Self {
         self.auth = auth;
         self
     }
 
-    /// Takes any certificate for good, and a registry without encryption. Default: no.
+    /// Accepts any server certificate, and falls back to an unencrypted connection. Default: no.
     #[must_use]
     pub fn insecure(mut self, insecure: bool) -> Self {
         self.insecure = insecure;
@@ -62,7 +62,7 @@ impl RegistryOptions {
     }
 }
 
-/// What is asked of a registry: it decides the scope of a token.
+/// The access that is requested from a registry, which determines the scope of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Pull,
@@ -70,7 +70,7 @@ pub(crate) enum Access {
 }
 
 impl Access {
-    /// For messages.
+    /// Returns the action for messages.
     const fn action(self) -> &'static str {
         match self {
             Self::Pull => "pull",
@@ -78,7 +78,7 @@ impl Access {
         }
     }
 
-    /// Of a token. Source: `docs/content/spec/auth/scope.md` of `distribution`.
+    /// Returns the scope of a token. Source: `docs/content/spec/auth/scope.md` of `distribution`.
     const fn scope(self) -> &'static str {
         match self {
             Self::Pull => "pull",
@@ -87,24 +87,24 @@ impl Access {
     }
 }
 
-/// The most that an answer which is no blob may have, in bytes.
+/// Maximum size in bytes of responses other than blobs and manifests.
 const DOCUMENT: u64 = 1 << 20;
 
-/// One image's place in a registry. Usable from several threads at once.
+/// A client for one image's repository in a registry. It may be used from several threads at once.
 #[derive(Debug)]
 pub(crate) struct Registry {
     client: HttpClient,
     image: ImageReference,
     access: Access,
     auth: RegistryAuth,
-    /// `https://registry.example`
+    /// The base URL, like `https://registry.example`.
     base: String,
-    /// The value of `Authorization` that the registry has asked for.
+    /// The current value of the `Authorization` header, once the registry requested one.
     authorization: Mutex<Option<String>>,
 }
 
 impl Registry {
-    /// Finds out how the registry speaks, and whether it answers.
+    /// Connects to a registry, and determines whether it uses encryption.
     pub(crate) fn open(
         image: &ImageReference,
         access: Access,
@@ -125,13 +125,13 @@ impl Registry {
                 registry.base = format!("http://{}", image.api_host());
                 registry.ping(progress)?;
             }
-            answered => answered?,
+            result => result?,
         }
         Ok(registry)
     }
 
-    /// The registry that an URL names, to be pulled from. Nothing is asked yet.
-    pub(crate) fn at(
+    /// Creates a client for pulling. No request is made yet.
+    pub(crate) fn new(
         image: &ImageReference,
         is_encrypted: bool,
         client: HttpClient,
@@ -148,19 +148,19 @@ impl Registry {
         }
     }
 
-    /// `GET /v2/`: any answer that is no failure of the server's will do.
+    /// Requests `/v2/`. Any response other than 429 and server errors is accepted.
     fn ping(&self, progress: &dyn Progress) -> Result<(), RegistryError> {
         let url = self.url("")?;
         self.retrying(&url, progress, || {
-            let answer = self.call("GET", &url, &[], Outgoing::Nothing)?;
-            match answer.status().as_u16() {
-                500.. | 429 => Err(self.refused(answer)),
+            let response = self.call("GET", &url, &[], RequestBody::Empty)?;
+            match response.status().as_u16() {
+                500.. | 429 => Err(self.refused(response)),
                 _ => Ok(()),
             }
         })
     }
 
-    /// The address of something in the API: `""`, or what follows the image's name.
+    /// Returns a URL of the API: `/v2/` for an empty path, else a path below the image's name.
     pub(crate) fn url(&self, path: &str) -> Result<Url, RegistryError> {
         let url = match path {
             "" => format!("{}/v2/", self.base),
@@ -169,30 +169,33 @@ impl Registry {
         Ok(Url::parse(&url).map_err(HttpError::from)?)
     }
 
-    /// Makes one request, and once more with what the registry asks for when it says 401. Any
-    /// other status is an answer.
+    /// Makes a request, and repeats it with the requested authentication if the registry answers
+    /// with 401. Responses with other statuses are returned, without an error.
     pub(crate) fn call(
         &self,
         method: &'static str,
         url: &Url,
         headers: &[(&'static str, String)],
-        body: Outgoing<'_>,
+        body: RequestBody<'_>,
     ) -> Result<Response<Body>, RegistryError> {
-        let sent = self.known().clone().filter(|_| self.is_ours(url));
-        let answer = self.try_call(method, url, headers, body, &sent)?;
-        if answer.status() != 401 || !self.is_ours(url) {
-            return Ok(answer);
+        let sent = self
+            .lock_authorization()
+            .clone()
+            .filter(|_| self.is_own_url(url));
+        let response = self.try_call(method, url, headers, body, &sent)?;
+        if response.status() != 401 || !self.is_own_url(url) {
+            return Ok(response);
         }
-        match self.authenticate(&answer, &sent)? {
-            None => Ok(answer),
+        match self.authenticate(&response, &sent)? {
+            None => Ok(response),
             new => self.try_call(method, url, headers, body, &new),
         }
     }
 
-    /// What the registry has asked for up to now.
-    fn known(&self) -> MutexGuard<'_, Option<String>> {
-        let known = self.authorization.lock();
-        known.unwrap_or_else(PoisonError::into_inner)
+    /// Locks and returns the current value of `Authorization`.
+    fn lock_authorization(&self) -> MutexGuard<'_, Option<String>> {
+        let current = self.authorization.lock();
+        current.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_call(
@@ -200,7 +203,7 @@ impl Registry {
         method: &'static str,
         url: &Url,
         headers: &[(&'static str, String)],
-        body: Outgoing<'_>,
+        body: RequestBody<'_>,
         authorization: &Option<String>,
     ) -> Result<Response<Body>, RegistryError> {
         let mut headers = headers.to_vec();
@@ -226,25 +229,25 @@ impl Registry {
         })
     }
 
-    /// Whether an address is the registry's own. Credentials go nowhere else.
-    fn is_ours(&self, url: &Url) -> bool {
+    /// Returns true if a URL belongs to the registry. Credentials are sent nowhere else.
+    fn is_own_url(&self, url: &Url) -> bool {
         url.secret()
             .strip_prefix(&self.base)
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// Gets what the registry asks for in place of what was sent; `None` when that is not to be
-    /// had. Whoever else is refused meanwhile waits for it.
+    /// Obtains the authorization that the registry requests, to replace the one that was sent;
+    /// `None` if it cannot be obtained. Concurrent requests that are refused wait for the result.
     fn authenticate(
         &self,
-        answer: &Response<Body>,
+        response: &Response<Body>,
         sent: &Option<String>,
     ) -> Result<Option<String>, RegistryError> {
-        let mut known = self.known();
-        if *known != *sent {
-            return Ok(known.clone());
+        let mut current = self.lock_authorization();
+        if *current != *sent {
+            return Ok(current.clone());
         }
-        let challenges = answer.headers().get_all(header::WWW_AUTHENTICATE);
+        let challenges = response.headers().get_all(header::WWW_AUTHENTICATE);
         let challenge = challenges
             .iter()
             .find_map(|value| Challenge::parse(value.to_str().ok()?));
@@ -253,18 +256,19 @@ impl Registry {
             Some(Challenge::Basic) => self.auth.basic(),
             Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref())?,
         };
-        // What it has refused once it refuses again.
+        // The registry would refuse the same value again.
         if authorization.is_none() || authorization == *sent {
             return Ok(None);
         }
-        known.clone_from(&authorization);
+        current.clone_from(&authorization);
         Ok(authorization)
     }
 
-    /// A bearer token for this image.
+    /// Requests a bearer token for this image.
     fn token(&self, realm: &str, service: Option<&str>) -> Result<Option<String>, RegistryError> {
         let scope = format!("repository:{}:{}", self.image.name(), self.access.scope());
-        // A password goes over an encrypted connection only, unless the registry itself has none.
+        // Passwords are only sent over encrypted connections, unless the registry itself is
+        // unencrypted.
         if realm.starts_with("http:") && self.base.starts_with("https:") {
             return Ok(None);
         }
@@ -278,7 +282,7 @@ impl Registry {
                     method: "POST",
                     url: &url,
                     headers: vec![("Content-Type", kind)],
-                    body: Outgoing::Bytes(form.as_bytes()),
+                    body: RequestBody::Bytes(form.as_bytes()),
                 }
             }
             other => {
@@ -291,15 +295,15 @@ impl Registry {
                     method: "GET",
                     url: &url,
                     headers: basic.into_iter().collect(),
-                    body: Outgoing::Nothing,
+                    body: RequestBody::Empty,
                 }
             }
         };
-        let answer = self.send(&request)?;
-        if answer.status() != 200 {
-            return Err(self.refused(answer));
+        let response = self.send(&request)?;
+        if response.status() != 200 {
+            return Err(self.refused(response));
         }
-        let document = self.document(answer)?;
+        let document = self.document(response)?;
         let token = ["token", "access_token"]
             .iter()
             .find_map(|name| document[*name].as_str().filter(|token| !token.is_empty()));
@@ -310,8 +314,8 @@ impl Registry {
     }
 
     /// The JSON document in an answer.
-    fn document(&self, answer: Response<Body>) -> Result<serde_json::Value, RegistryError> {
-        let text = answer
+    fn document(&self, response: Response<Body>) -> Result<serde_json::Value, RegistryError> {
+        let text = response
             .into_body()
             .into_with_config()
             .limit(DOCUMENT)
@@ -320,10 +324,10 @@ impl Registry {
         serde_json::from_slice(&text).map_err(|_| self.protocol("JSON document"))
     }
 
-    /// The error for an answer that is a refusal.
-    pub(crate) fn refused(&self, answer: Response<Body>) -> RegistryError {
-        let status = answer.status().as_u16();
-        let document = self.document(answer).unwrap_or_default();
+    /// Returns the error for a response with an error status.
+    pub(crate) fn refused(&self, response: Response<Body>) -> RegistryError {
+        let status = response.status().as_u16();
+        let document = self.document(response).unwrap_or_default();
         let message = |error: &serde_json::Value| {
             let text = error["message"]
                 .as_str()
@@ -342,7 +346,7 @@ impl Registry {
         }
     }
 
-    /// The error for an answer that lacks something.
+    /// Returns the error for a response that lacks something.
     pub(crate) fn protocol(&self, missing: &'static str) -> RegistryError {
         RegistryError::Protocol {
             action: self.access.action(),
@@ -351,7 +355,7 @@ impl Registry {
         }
     }
 
-    /// Does `attempt` until it works, or fails for a reason that does not pass.
+    /// Repeats `attempt` until it succeeds, fails permanently, or no retries are left.
     pub(crate) fn retrying<T>(
         &self,
         url: &Url,
@@ -362,7 +366,7 @@ impl Registry {
         loop {
             match attempt() {
                 Ok(done) => return Ok(done),
-                Err(error) if error.is_worth_a_retry() && retry.wait(&error)? => {}
+                Err(error) if error.is_transient() && retry.wait(&error)? => {}
                 Err(error) => return Err(error),
             }
         }

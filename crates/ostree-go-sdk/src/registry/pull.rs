@@ -1,65 +1,67 @@
-//! Manifests and blobs from a registry.
+//! Pulls manifests and blobs from a registry.
 //!
 //! Source: the OCI distribution specification, "Pull".
 
 use super::{Registry, RegistryError};
 use crate::http::url::Url;
-use crate::http::{HEADWAY, HttpError, Outgoing, Retry, content_length, content_range, read_error};
+use crate::http::{
+    HttpError, PROGRESS_THRESHOLD, RequestBody, Retry, content_length, content_range, read_error,
+};
 use crate::progress::Progress;
 use std::io::Read;
 
-/// Bytes that are read at once.
-const PIECE: usize = 256 << 10;
+/// The size of the read buffer in bytes.
+const BUFFER_SIZE: usize = 256 << 10;
 
-/// A blob that is asked for, and how far it has come. What is under its name never changes, so
-/// that the rest may be asked for without saying of what.
-pub(crate) struct Streamed<'a> {
+/// A blob that is being downloaded. The content of a digest never changes, so that the rest can be
+/// requested without a validator.
+pub(crate) struct BlobDownload<'a> {
     pub(crate) digest: &'a str,
-    /// How many bytes there are.
+    /// The size of the blob in bytes.
     pub(crate) size: u64,
-    /// How many have been handed on.
+    /// The number of bytes that were passed to the caller.
     pub(crate) done: u64,
 }
 
 impl Registry {
-    /// Where a manifest is.
+    /// Returns the URL of a manifest.
     pub(crate) fn manifest_url(&self, reference: &str) -> Result<Url, RegistryError> {
         self.url(&format!("manifests/{reference}"))
     }
 
-    /// Where a blob is.
+    /// Returns the URL of a blob.
     pub(crate) fn blob_url(&self, digest: &str) -> Result<Url, RegistryError> {
         self.url(&format!("blobs/{digest}"))
     }
 
-    /// The document of one of some media types, of at most `limit` bytes, under a tag or a
-    /// digest; `None` when there is none. `arrived` hears of every piece, by its length, and
-    /// ends the download by `false`.
+    /// Fetches the document with a tag or a digest, with one of the given media types and of at
+    /// most `limit` bytes; `None` if it does not exist. `on_bytes` is called with the length of
+    /// every piece, and cancels the download by returning false.
     pub(crate) fn manifest(
         &self,
         reference: &str,
         types: &[&str],
         limit: u64,
         progress: &dyn Progress,
-        arrived: &dyn Fn(u64) -> bool,
+        on_bytes: &dyn Fn(u64) -> bool,
     ) -> Result<Option<Vec<u8>>, RegistryError> {
         let url = self.manifest_url(reference)?;
         let accept = [("Accept", types.join(", "))];
         self.retrying(&url, progress, || {
-            let answer = self.call("GET", &url, &accept, Outgoing::Nothing)?;
-            match answer.status().as_u16() {
+            let response = self.call("GET", &url, &accept, RequestBody::Empty)?;
+            match response.status().as_u16() {
                 200 => {}
                 404 => return Ok(None),
-                _ => return Err(self.refused(answer)),
+                _ => return Err(self.refused(response)),
             }
-            let total = content_length(answer.headers());
+            let total = content_length(response.headers());
             let mut bytes = Vec::new();
-            let mut take = |piece: &[u8]| {
+            let mut consume = |piece: &[u8]| {
                 bytes.extend_from_slice(piece);
-                arrived(piece.len() as u64)
+                on_bytes(piece.len() as u64)
             };
-            let body = answer.into_body().into_reader();
-            let found = self.copy(&url, body, (0, limit), total, &mut take)?;
+            let body = response.into_body().into_reader();
+            let found = self.copy(&url, body, (0, limit), total, &mut consume)?;
             match total {
                 Some(expected) if expected != found => Err(HttpError::Truncated {
                     url: url.to_string(),
@@ -72,48 +74,48 @@ impl Registry {
         })
     }
 
-    /// Hands a blob's bytes to `take`, which ends it all by `false`, as they come. Where the
-    /// connection breaks, what is missing is asked for.
+    /// Passes a blob's bytes to `consume` as they are received; it cancels the download by
+    /// returning false. After a broken connection, the missing part is requested.
     pub(crate) fn blob(
         &self,
-        blob: &mut Streamed<'_>,
+        blob: &mut BlobDownload<'_>,
         progress: &dyn Progress,
-        take: &mut dyn FnMut(&[u8]) -> bool,
+        consume: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<(), RegistryError> {
         let url = self.blob_url(blob.digest)?;
         let mut retry = Retry::new(&self.client, &url, progress);
         loop {
             let before = blob.done;
-            let mut went_on = true;
-            let Err(error) = self.blob_once(&url, blob, &mut went_on, take) else {
+            let mut continued = true;
+            let Err(error) = self.blob_once(&url, blob, &mut continued, consume) else {
                 return Ok(());
             };
-            // A server that sends again what has come would be asked a number of times that grows
-            // with the blob.
-            if went_on && blob.done >= before + HEADWAY {
+            // Skipped bytes are not progress. Otherwise a server without ranges could be asked a
+            // number of times that grows with the size of the blob.
+            if continued && blob.done >= before + PROGRESS_THRESHOLD {
                 retry.reset();
             }
-            if !error.is_worth_a_retry() || !retry.wait(&error)? {
+            if !error.is_transient() || !retry.wait(&error)? {
                 return Err(error);
             }
         }
     }
 
-    /// Makes one request for what is missing. `went_on` is whether the answer begins where the one
-    /// before it ended.
+    /// Makes one request for the missing part. Sets `continued` to whether the response starts
+    /// where the previous one ended.
     fn blob_once(
         &self,
         url: &Url,
-        blob: &mut Streamed<'_>,
-        went_on: &mut bool,
-        take: &mut dyn FnMut(&[u8]) -> bool,
+        blob: &mut BlobDownload<'_>,
+        continued: &mut bool,
+        consume: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<(), RegistryError> {
         let start = blob.done;
         let range = (start > 0).then(|| ("Range", format!("bytes={start}-")));
-        let answer = self.call("GET", url, range.as_slice(), Outgoing::Nothing)?;
-        let headers = answer.headers();
-        // A server that knows no ranges begins anew.
-        let (skip, total) = match answer.status().as_u16() {
+        let response = self.call("GET", url, range.as_slice(), RequestBody::Empty)?;
+        let headers = response.headers();
+        // A server without support for ranges starts from the beginning.
+        let (skip, total) = match response.status().as_u16() {
             200 => (start, content_length(headers)),
             206 if start > 0 => match content_range(headers) {
                 Some((first, total)) if first == start => (0, Some(total)),
@@ -125,23 +127,23 @@ impl Registry {
                     .into());
                 }
             },
-            _ => return Err(self.refused(answer)),
+            _ => return Err(self.refused(response)),
         };
-        *went_on = skip == 0;
-        let body = answer.into_body().into_reader();
+        *continued = skip == 0;
+        let body = response.into_body().into_reader();
         let (size, done) = (blob.size, &mut blob.done);
         let limit = match skip {
             0 => size - start,
             _ => size,
         };
-        let mut hand_on = |piece: &[u8]| {
+        let mut pass_on = |piece: &[u8]| {
             *done += piece.len() as u64;
-            take(piece)
+            consume(piece)
         };
         if total.is_some_and(|total| total > size) {
             return Err(too_large(url, size));
         }
-        self.copy(url, body, (skip, limit), total, &mut hand_on)?;
+        self.copy(url, body, (skip, limit), total, &mut pass_on)?;
         if *done < size {
             return Err(HttpError::Truncated {
                 url: url.to_string(),
@@ -153,21 +155,21 @@ impl Registry {
         Ok(())
     }
 
-    /// Hands a body on, but for its first bytes; returns how many it had. More than the limit are
-    /// an error.
+    /// Passes a body to `consume`, except for the first `skip` bytes, and returns its length. A
+    /// body of more than `limit` bytes is an error.
     fn copy(
         &self,
         url: &Url,
         mut body: impl Read,
         (mut skip, limit): (u64, u64),
         total: Option<u64>,
-        take: &mut dyn FnMut(&[u8]) -> bool,
+        consume: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<u64, RegistryError> {
-        let mut buffer = vec![0; PIECE];
-        let mut pace = self.client.pace();
+        let mut buffer = vec![0; BUFFER_SIZE];
+        let mut rate_check = self.client.rate_check();
         let mut found = 0;
         loop {
-            let read = pace.read(&mut body, &mut buffer, url)?;
+            let read = rate_check.read(&mut body, &mut buffer, url)?;
             let read = read.map_err(|error| read_error(url, error, total, found))?;
             if read == 0 {
                 return Ok(found);
@@ -176,10 +178,10 @@ impl Registry {
             if found > limit {
                 return Err(too_large(url, limit));
             }
-            let passed = usize::try_from(skip).map_or(read, |skip| skip.min(read));
-            skip -= passed as u64;
-            let piece = &buffer[passed..read];
-            if !piece.is_empty() && !take(piece) {
+            let skipped = usize::try_from(skip).map_or(read, |skip| skip.min(read));
+            skip -= skipped as u64;
+            let piece = &buffer[skipped..read];
+            if !piece.is_empty() && !consume(piece) {
                 let url = url.to_string();
                 return Err(HttpError::Cancelled { url }.into());
             }
@@ -212,17 +214,17 @@ mod tests {
         let options = HttpOptions::new().retry_delay(Duration::from_millis(1));
         let host = server.url.trim_start_matches("http://");
         let image = ImageReference::in_url(&format!("{host}/a/b")).unwrap();
-        Registry::at(&image, false, HttpClient::new(&options).unwrap(), auth)
+        Registry::new(&image, false, HttpClient::new(&options).unwrap(), auth)
     }
 
-    /// Streams what the server has; the bytes, and the ranges that were asked for.
-    fn streamed(
-        answer: impl Fn(usize, &Request, &mut TcpStream) + Send + 'static,
+    /// Downloads a blob, and returns its bytes and the requested ranges.
+    fn download(
+        response: impl Fn(usize, &Request, &mut TcpStream) + Send + 'static,
     ) -> (Result<Vec<u8>, RegistryError>, Vec<Option<usize>>) {
-        let server = TestServer::start(answer);
+        let server = TestServer::start(response);
         let mut bytes = Vec::new();
         let done = registry(&server, RegistryAuth::Anonymous).blob(
-            &mut Streamed {
+            &mut BlobDownload {
                 digest: "sha256:00",
                 size: content().len() as u64,
                 done: 0,
@@ -238,16 +240,16 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_goes_on_where_it_broke_off() {
-        let (bytes, ranges) = streamed(|number, request, stream| match number {
+    fn a_truncated_blob_is_resumed() {
+        let (bytes, ranges) = download(|number, request, stream| match number {
             1 => serve_part(request, stream, &content(), 100_000),
             2 => respond(stream, "503 Busy", "", b""),
             _ => serve(request, stream, &content()),
         });
         assert_eq!(bytes.unwrap(), content());
         assert_eq!(ranges, [None, Some(100_000), Some(100_000)]);
-        // A server that knows no ranges sends again what has come.
-        let (bytes, _) = streamed(|number, _, stream| {
+        // A server without support for ranges sends the first part again.
+        let (bytes, _) = download(|number, _, stream| {
             let end = if number == 1 {
                 100_000
             } else {
@@ -260,15 +262,15 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_has_its_size_and_no_other() {
+    fn a_blob_of_another_size_is_refused() {
         let longer = [content(), vec![0]].concat();
-        let (bytes, _) = streamed(move |_, request, stream| serve(request, stream, &longer));
+        let (bytes, _) = download(move |_, request, stream| serve(request, stream, &longer));
         let error = bytes.unwrap_err();
         assert!(
             matches!(error, RegistryError::Http(HttpError::TooLarge { .. })),
             "{error}"
         );
-        let (bytes, _) = streamed(|_, request, stream| serve(request, stream, &content()[..1000]));
+        let (bytes, _) = download(|_, request, stream| serve(request, stream, &content()[..1000]));
         let error = bytes.unwrap_err();
         assert!(
             matches!(error, RegistryError::Http(HttpError::Truncated { .. })),
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_asked_for_and_shown() {
+    fn a_token_is_requested_and_sent() {
         let server = TestServer::start(|_, request, stream| {
             let host = request.header("host").unwrap_or_default();
             match request.header("authorization") {
@@ -286,16 +288,16 @@ mod tests {
                 }
                 Some("Bearer t") => respond(stream, "200 OK", "content-length: 2\r\n", b"{}"),
                 _ => {
-                    let ask = format!(
+                    let challenge = format!(
                         "www-authenticate: Bearer realm=\"http://{host}/token\",service=\"s\"\r\n"
                     );
-                    respond(stream, "401 Unauthorized", &ask, b"");
+                    respond(stream, "401 Unauthorized", &challenge, b"");
                 }
             }
         });
         let registry = registry(&server, RegistryAuth::Anonymous);
-        let goes_on = |_| true;
-        let found = registry.manifest("1.26", &["x/y"], 10, &NoProgress, &goes_on);
+        let on_bytes = |_| true;
+        let found = registry.manifest("1.26", &["x/y"], 10, &NoProgress, &on_bytes);
         assert_eq!(found.unwrap().unwrap(), b"{}");
         let requests = server.requests();
         let paths: Vec<&str> = requests.iter().map(|r| r.path.as_str()).collect();

@@ -1,4 +1,4 @@
-//! Blobs and manifests into a registry.
+//! Pushes blobs and manifests to a registry.
 //!
 //! Source: the OCI distribution specification, "Pushing a blob monolithically" (POST, then PUT)
 //! and "Pushing manifests".
@@ -6,7 +6,7 @@
 use super::auth::encoded;
 use super::{Registry, RegistryError};
 use crate::http::url::Url;
-use crate::http::{HttpError, Outgoing};
+use crate::http::{HttpError, RequestBody};
 use crate::parallel;
 use crate::progress::{Event, Phase, Progress};
 use std::fs::File;
@@ -16,29 +16,29 @@ use std::time::Duration;
 use ureq::Body;
 use ureq::http::{Response, header};
 
-/// The header in which a registry says what it has taken.
+/// The header with the digest of the content that the registry stored.
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
-/// How often a stop is looked for.
-const TICK: Duration = Duration::from_millis(50);
+/// The interval at which cancellation is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Does `work`, which errors call `name`, on a thread that is left behind when the caller wants to
-/// stop, so that a silent registry delays no one. When the system makes no more threads the calling
-/// thread does it, and `work` itself looks for a stop.
-pub(crate) fn aside<T: Send + 'static>(
+/// Runs `work` on a thread that is abandoned if the caller cancels, so that an unresponsive
+/// registry delays nothing. `name` is used in errors. If no thread can be created, `work` runs on
+/// the calling thread and has to check for cancellation itself.
+pub(crate) fn run_abandonable<T: Send + 'static>(
     name: &str,
     progress: &Arc<dyn Progress>,
     work: impl FnOnce(&dyn Progress) -> Result<T, RegistryError> + Send + 'static,
 ) -> Result<T, RegistryError> {
-    let (answers, arrived) = channel();
-    let hears = progress.clone();
+    let (sender, receiver) = channel();
+    let report_sent = progress.clone();
     parallel::run_detached(move || {
-        // Nobody may be waiting any more.
-        let _ = answers.send(work(hears.as_ref()));
+        // The caller may have stopped waiting.
+        let _ = sender.send(work(report_sent.as_ref()));
     });
     while !progress.is_cancelled() {
-        match arrived.recv_timeout(TICK) {
-            Ok(answer) => return answer,
+        match receiver.recv_timeout(POLL_INTERVAL) {
+            Ok(response) => return response,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -48,7 +48,7 @@ pub(crate) fn aside<T: Send + 'static>(
 }
 
 impl Registry {
-    /// Whether the registry has a blob, of this size.
+    /// Returns true if the registry has a blob with this digest and size.
     pub(crate) fn has_blob(
         &self,
         digest: &str,
@@ -57,19 +57,19 @@ impl Registry {
     ) -> Result<bool, RegistryError> {
         let url = self.url(&format!("blobs/{digest}"))?;
         self.retrying(&url, progress, || {
-            let answer = self.call("HEAD", &url, &[], Outgoing::Nothing)?;
-            match answer.status().as_u16() {
+            let response = self.call("HEAD", &url, &[], RequestBody::Empty)?;
+            match response.status().as_u16() {
                 200 => {
-                    let length = text(&answer, header::CONTENT_LENGTH.as_str());
+                    let length = header_text(&response, header::CONTENT_LENGTH.as_str());
                     Ok(length.is_none_or(|length| length.parse() == Ok(size)))
                 }
                 404 => Ok(false),
-                _ => Err(self.refused(answer)),
+                _ => Err(self.refused(response)),
             }
         })
     }
 
-    /// Sends a file as a blob, unless the registry has it. Says whether it was sent.
+    /// Pushes a file as a blob, unless the registry has it. Returns true if it was pushed.
     pub(crate) fn push_blob(
         &self,
         digest: &str,
@@ -80,7 +80,7 @@ impl Registry {
         if self.has_blob(digest, size, progress)? {
             return Ok(false);
         }
-        let hears = |done| {
+        let report_sent = |done| {
             progress.event(&Event::Advanced {
                 phase: Phase::Push,
                 item: digest,
@@ -93,14 +93,19 @@ impl Registry {
         let pushed = self.retrying(&uploads, progress, || {
             let url = self.upload(&uploads, digest)?;
             let kind = ("Content-Type", "application/octet-stream".to_owned());
-            let answer = self.call("PUT", &url, &[kind], Outgoing::File(file, size, &hears));
+            let response = self.call(
+                "PUT",
+                &url,
+                &[kind],
+                RequestBody::File(file, size, &report_sent),
+            );
             if progress.is_cancelled() {
                 return Err(HttpError::Cancelled {
                     url: url.to_string(),
                 }
                 .into());
             }
-            self.taken(answer?, digest)
+            self.check_stored(response?, digest)
         });
         progress.event(&Event::Finished {
             phase: Phase::Push,
@@ -109,7 +114,7 @@ impl Registry {
         pushed.map(|()| true)
     }
 
-    /// Sends a manifest or an index under a tag or its own digest.
+    /// Pushes a manifest or an index with a tag or its own digest.
     pub(crate) fn push_manifest(
         &self,
         reference: &str,
@@ -121,38 +126,41 @@ impl Registry {
         let url = self.url(&format!("manifests/{reference}"))?;
         self.retrying(&url, progress, || {
             let kind = ("Content-Type", media_type.to_owned());
-            let answer = self.call("PUT", &url, &[kind], Outgoing::Bytes(bytes))?;
-            self.taken(answer, digest)
+            let response = self.call("PUT", &url, &[kind], RequestBody::Bytes(bytes))?;
+            self.check_stored(response, digest)
         })
     }
 
-    /// Begins an upload, and returns where it goes.
+    /// Starts an upload, and returns its URL.
     fn upload(&self, uploads: &Url, digest: &str) -> Result<Url, RegistryError> {
-        let answer = self.call("POST", uploads, &[], Outgoing::Bytes(b""))?;
-        if answer.status() != 202 {
-            return Err(self.refused(answer));
+        let response = self.call("POST", uploads, &[], RequestBody::Bytes(b""))?;
+        if response.status() != 202 {
+            return Err(self.refused(response));
         }
-        let missing = || self.protocol("place to upload to");
-        let place = text(&answer, header::LOCATION.as_str()).ok_or_else(missing)?;
-        let mark = if place.contains('?') { '&' } else { '?' };
-        let base = if place.starts_with('/') {
+        let missing = || self.protocol("upload location");
+        let location = header_text(&response, header::LOCATION.as_str()).ok_or_else(missing)?;
+        let separator = if location.contains('?') { '&' } else { '?' };
+        let base = if location.starts_with('/') {
             self.base.as_str()
         } else {
             ""
         };
-        let url = Url::parse(&format!("{base}{place}{mark}digest={}", encoded(digest)));
-        // What is sent encrypted to the registry goes encrypted to wherever that leads.
+        let url = Url::parse(&format!(
+            "{base}{location}{separator}digest={}",
+            encoded(digest)
+        ));
+        // If the registry uses encryption, the upload must use it as well.
         url.ok()
             .filter(|url| url.is_https() || self.base.starts_with("http:"))
             .ok_or_else(missing)
     }
 
-    /// Whether an answer says that all was taken as it was sent.
-    fn taken(&self, answer: Response<Body>, digest: &str) -> Result<(), RegistryError> {
-        if answer.status() != 201 {
-            return Err(self.refused(answer));
+    /// Checks that the registry stored the content with the expected digest.
+    fn check_stored(&self, response: Response<Body>, digest: &str) -> Result<(), RegistryError> {
+        if response.status() != 201 {
+            return Err(self.refused(response));
         }
-        match text(&answer, CONTENT_DIGEST) {
+        match header_text(&response, CONTENT_DIGEST) {
             Some(found) if found != digest => Err(RegistryError::Digest {
                 action: self.access.action(),
                 image: self.image.clone().into(),
@@ -164,6 +172,6 @@ impl Registry {
     }
 }
 
-fn text(answer: &Response<Body>, name: &str) -> Option<String> {
-    Some(answer.headers().get(name)?.to_str().ok()?.to_owned())
+fn header_text(response: &Response<Body>, name: &str) -> Option<String> {
+    Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }

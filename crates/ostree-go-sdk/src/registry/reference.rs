@@ -15,43 +15,43 @@ pub struct ImageReference {
     digest: Option<String>,
 }
 
-/// A text that names no image.
+/// The error for a text that is not an image reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` names no image, expected REGISTRY/NAME[:TAG] or REGISTRY/NAME@sha256:DIGEST", found.escape_debug())]
 pub struct InvalidReference {
-    /// The text.
+    /// The invalid text.
     pub found: String,
 }
 
 impl ImageReference {
-    /// The registry's host, and its port if it is not the usual one.
+    /// Returns the registry's host, with the port if one is given.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The image's name in the registry.
+    /// Returns the image's name in the registry.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The tag.
+    /// Returns the tag.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// The digest of the manifest: `sha256:…`.
+    /// Returns the digest of the manifest: `sha256:…`.
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
 
-    /// The same image by another tag.
+    /// Returns a reference to the same image with another tag.
     ///
     /// # Errors
-    /// When it cannot be a tag.
+    /// If the text is not a valid tag.
     pub fn with_tag(&self, tag: &str) -> Result<Self, InvalidReference> {
         let found = || format!("{}/{}:{tag}", self.host, self.name);
         is_tag(tag)
@@ -63,35 +63,35 @@ impl ImageReference {
             .ok_or_else(|| InvalidReference { found: found() })
     }
 
-    /// The host that answers requests.
+    /// Returns the host for API requests.
     pub(super) fn api_host(&self) -> &str {
         match self.host.as_str() {
-            // Docker Hub has its registry beside its pages.
+            // Docker Hub's registry has another host than its website.
             HUB => "registry-1.docker.io",
             host => host,
         }
     }
 }
 
-/// Docker Hub, and the folder of the names in it that have none.
+/// Docker Hub, and its namespace for names without one.
 const HUB: &str = "docker.io";
-const HUB_FOLDER: &str = "library";
+const HUB_NAMESPACE: &str = "library";
 
 impl FromStr for ImageReference {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
-        Self::read(text, false)
+        Self::parse(text, false)
     }
 }
 
 impl ImageReference {
-    /// Reads one as it stands behind `://`: what is first is a registry, whatever it looks like.
+    /// Parses a reference in a URL after `://`. The first component is always the registry.
     pub(crate) fn in_url(text: &str) -> Result<Self, InvalidReference> {
-        Self::read(text, true)
+        Self::parse(text, true)
     }
 
-    fn read(text: &str, in_url: bool) -> Result<Self, InvalidReference> {
+    fn parse(text: &str, in_url: bool) -> Result<Self, InvalidReference> {
         let invalid = || InvalidReference {
             found: text.to_owned(),
         };
@@ -108,7 +108,7 @@ impl ImageReference {
             Some((host, name)) if in_url || is_host(host) => (host.to_owned(), name.to_owned()),
             Some(_) => (HUB.to_owned(), path.to_owned()),
             None if in_url => return Err(invalid()),
-            None => (HUB.to_owned(), format!("{HUB_FOLDER}/{path}")),
+            None => (HUB.to_owned(), format!("{HUB_NAMESPACE}/{path}")),
         };
         let is_valid = is_authority(&host)
             && !name.is_empty()

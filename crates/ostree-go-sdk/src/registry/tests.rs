@@ -30,7 +30,7 @@ fn basic() -> RegistryAuth {
 }
 
 #[test]
-fn a_registry_that_is_down_for_a_moment_is_asked_again() {
+fn transient_failures_are_retried() {
     let server = TestServer::start(|number, _, stream| match number {
         1 => respond(stream, "503 Unavailable", "content-length: 0\r\n", b""),
         _ => respond(stream, "200 OK", "content-length: 5\r\n", b""),
@@ -48,7 +48,7 @@ fn a_registry_that_is_down_for_a_moment_is_asked_again() {
     assert_eq!(server.requests().len(), 3);
 }
 
-/// A registry that wants a token, which its own address gives to who knows the password.
+/// A registry that requires a token, and issues one to clients with the password.
 fn with_token(_: usize, request: &Seen, stream: &mut std::net::TcpStream) {
     let host = request.header("host").unwrap_or_default();
     if request.path.starts_with("/token") {
@@ -60,16 +60,16 @@ fn with_token(_: usize, request: &Seen, stream: &mut std::net::TcpStream) {
     match request.header("authorization") {
         Some("Bearer t1") => respond(stream, "404 Not Found", "content-length: 0\r\n", b""),
         _ => {
-            let ask = format!(
+            let challenge = format!(
                 "www-authenticate: Bearer realm=\"http://{host}/token\",service=\"acme\"\r\ncontent-length: 0\r\n"
             );
-            respond(stream, "401 Unauthorized", &ask, b"");
+            respond(stream, "401 Unauthorized", &challenge, b"");
         }
     }
 }
 
 #[test]
-fn a_token_is_fetched_once_and_used_again() {
+fn a_token_is_fetched_once_and_reused() {
     let server = TestServer::start(with_token);
     let registry = registry(&server, basic());
     assert!(!has_blob(&registry).unwrap());
@@ -81,7 +81,7 @@ fn a_token_is_fetched_once_and_used_again() {
 }
 
 #[test]
-fn a_token_that_has_expired_is_renewed_once_for_all() {
+fn an_expired_token_is_renewed_once() {
     let server = TestServer::start(|number, request, stream| {
         let host = request.header("host").unwrap_or_default();
         let old = request.header("authorization") == Some("Bearer t1") && number > 4;
@@ -93,10 +93,10 @@ fn a_token_that_has_expired_is_renewed_once_for_all() {
         if request.header("authorization").is_some() && !old {
             return respond(stream, "404 Not Found", "content-length: 0\r\n", b"");
         }
-        let ask = format!(
+        let challenge = format!(
             "www-authenticate: Bearer realm=\"http://{host}/token\"\r\ncontent-length: 0\r\n"
         );
-        respond(stream, "401 Unauthorized", &ask, b"");
+        respond(stream, "401 Unauthorized", &challenge, b"");
     });
     let registry = registry(&server, RegistryAuth::Anonymous);
     let tokens = || {
@@ -110,17 +110,17 @@ fn a_token_that_has_expired_is_renewed_once_for_all() {
         assert!(!has_blob(&registry).unwrap());
         assert_eq!(tokens(), expected);
     }
-    // Who was refused for the old one meanwhile takes the new one.
+    // A concurrent request that was refused with the old token uses the new one.
     let old = Some("Bearer t1".to_owned());
     let url = registry.url("blobs/x").unwrap();
-    let refused = registry.try_call("GET", &url, &[], Outgoing::Nothing, &old);
+    let refused = registry.try_call("GET", &url, &[], RequestBody::Empty, &old);
     let new = registry.authenticate(&refused.unwrap(), &old).unwrap();
     assert_eq!(new.as_deref(), Some("Bearer t2"));
     assert_eq!(tokens(), 2);
 }
 
 #[test]
-fn who_is_not_known_is_refused_once() {
+fn anonymous_access_is_refused_without_retries() {
     let server = TestServer::start(with_token);
     let registry = registry(&server, RegistryAuth::Anonymous);
     let error = has_blob(&registry).unwrap_err();
@@ -129,8 +129,8 @@ fn who_is_not_known_is_refused_once() {
 }
 
 #[test]
-fn credentials_go_to_the_registry_alone() {
-    let elsewhere = TestServer::start(|_, _, stream| respond(stream, "404 Not Found", "", b""));
+fn credentials_are_sent_only_to_the_registry() {
+    let other_server = TestServer::start(|_, _, stream| respond(stream, "404 Not Found", "", b""));
     let server = TestServer::start(|_, _, stream| {
         respond(
             stream,
@@ -141,8 +141,8 @@ fn credentials_go_to_the_registry_alone() {
     });
     let registry = registry(&server, basic());
     assert!(has_blob(&registry).is_err());
-    let url = Url::parse(&format!("{}/v2/x", elsewhere.url)).unwrap();
-    registry.call("GET", &url, &[], Outgoing::Nothing).unwrap();
+    let url = Url::parse(&format!("{}/v2/x", other_server.url)).unwrap();
+    registry.call("GET", &url, &[], RequestBody::Empty).unwrap();
     let with = |server: &TestServer| {
         server
             .requests()
@@ -150,5 +150,5 @@ fn credentials_go_to_the_registry_alone() {
             .filter(|r| r.header("authorization").is_some())
             .count()
     };
-    assert_eq!((with(&server), with(&elsewhere)), (1, 0));
+    assert_eq!((with(&server), with(&other_server)), (1, 0));
 }

@@ -27,7 +27,7 @@ impl Push {
         progress: &Arc<dyn Progress>,
     ) -> Result<Self, OciError> {
         let (name, image, options) = (image.to_string(), image.clone(), options.clone());
-        let registry = registry::aside(&name, progress, move |progress| {
+        let registry = registry::run_abandonable(&name, progress, move |progress| {
             let registry = Registry::open(&image, Access::Push, &options, progress)?;
             // Detects missing permissions before anything is compressed.
             registry.has_blob(&format::digest_of(b""), 0, progress)?;
@@ -46,7 +46,7 @@ impl Push {
         work: impl FnOnce(&Registry, &dyn Progress) -> Result<T, RegistryError> + Send + 'static,
     ) -> Result<T, RegistryError> {
         let registry = self.registry.clone();
-        registry::aside(&self.name, &self.progress, move |progress| {
+        registry::run_abandonable(&self.name, &self.progress, move |progress| {
             work(&registry, progress)
         })
     }

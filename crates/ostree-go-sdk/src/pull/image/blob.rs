@@ -1,4 +1,4 @@
-//! A layer's bytes as they come: digested, decoded, bounded.
+//! Reads a layer's blob while it is received, and checks its digest and size.
 
 use super::manifest::{Compression, Layer};
 use crate::id::Sha256;
@@ -13,39 +13,39 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// How much is decoded at once.
-const PIECE: usize = 256 << 10;
-/// The largest window of zstd, 8 MiB: what a decoder should support (RFC 8878, 3.1.1.1.2). The
-/// decoder has it in memory, once for each layer that comes.
+/// The size of buffers in bytes.
+const BUFFER_SIZE: usize = 256 << 10;
+/// Maximum window size of zstd: 8 MiB, which every decoder should support (RFC 8878, 3.1.1.1.2).
+/// Each decoder, one per layer in progress, keeps its window in memory.
 const WINDOW_LOG: u32 = 23;
-/// How often a stop is looked for while nothing comes.
-const TICK: Duration = Duration::from_millis(50);
+/// The interval at which cancellation is checked while nothing is received.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A blob that is being read.
 pub(super) struct Blob<'a> {
-    input: BufReader<Digested<'a>>,
+    input: BufReader<HashingReader<'a>>,
     remote: String,
-    /// What errors call it.
-    place: String,
+    /// The location for errors.
+    location: String,
     expected: Sha256,
     size: u64,
 }
 
-/// Digests what is read.
-struct Digested<'a> {
+/// A reader that hashes the bytes that are read.
+struct HashingReader<'a> {
     input: Input<'a>,
     sha256: sha2::Sha256,
     read: u64,
-    /// Hears of bytes that have come, and says whether to go on.
-    counts: Box<dyn Fn(u64) -> bool + 'a>,
-    /// Why there is no going on.
-    failed: Option<PullError>,
+    /// Called with the number of bytes read; returns false to stop.
+    on_read: Box<dyn Fn(u64) -> bool + 'a>,
+    /// The error that ended reading.
+    error: Option<PullError>,
 }
 
-/// Where the bytes come from.
+/// The source of a blob's bytes.
 pub(super) enum Input<'a> {
-    /// A thread that has a request.
-    Arriving(Arriving),
+    /// A request on another thread.
+    Stream(BlobStream),
     /// A file.
     File(Box<dyn Read + 'a>),
 }
@@ -53,29 +53,29 @@ pub(super) enum Input<'a> {
 impl<'a> Blob<'a> {
     pub(super) fn new(
         input: Input<'a>,
-        (remote, place): (&str, String),
+        (remote, location): (&str, String),
         layer: &Layer,
-        counts: impl Fn(u64) -> bool + 'a,
+        on_read: impl Fn(u64) -> bool + 'a,
     ) -> Self {
-        let input = Digested {
+        let input = HashingReader {
             input,
             sha256: sha2::Sha256::new(),
             read: 0,
-            counts: Box::new(counts),
-            failed: None,
+            on_read: Box::new(on_read),
+            error: None,
         };
         Self {
-            input: BufReader::with_capacity(PIECE, input),
+            input: BufReader::with_capacity(BUFFER_SIZE, input),
             remote: remote.to_owned(),
-            place,
+            location,
             expected: layer.digest,
             size: layer.size,
         }
     }
 
-    /// The archive in it: exactly as many bytes as the layer says.
-    /// `is_stopped` is asked often, and ends it with an error.
-    pub(super) fn decoded<'b>(
+    /// Returns a reader of the uncompressed archive, which must have exactly the size that the
+    /// layer declares. `is_stopped` is called often; if it returns true, reading fails.
+    pub(super) fn decode<'b>(
         &'b mut self,
         layer: &Layer,
         is_stopped: &'b dyn Fn() -> bool,
@@ -88,10 +88,10 @@ impl<'a> Blob<'a> {
                 Box::new(decoder)
             }
         };
-        // Decoding in large pieces is faster than in as many bytes as a header has.
+        // Decoding in large pieces is faster than in pieces of the size of a tar header.
         Ok(BufReader::with_capacity(
-            PIECE,
-            Sized {
+            BUFFER_SIZE,
+            ExactSize {
                 input: decoder,
                 left: layer.unpacked,
                 is_stopped,
@@ -99,9 +99,9 @@ impl<'a> Blob<'a> {
         ))
     }
 
-    /// Checks the digest, when everything has been read.
+    /// Reads the rest of the blob, and checks its size and digest.
     pub(super) fn finish(&mut self) -> Result<(), PullError> {
-        self.drain().map_err(|error| self.failed(error))?;
+        self.drain().map_err(|error| self.input_error(error))?;
         let found = Sha256(self.input.get_ref().sha256.clone().finalize().into());
         let read = self.input.get_ref().read;
         if read != self.size {
@@ -115,26 +115,26 @@ impl<'a> Blob<'a> {
         Ok(())
     }
 
-    /// Why reading it ended. A blob that is not the one that was asked for is that first of all,
-    /// whatever was wrong in it.
-    pub(super) fn explain(&mut self, stop: LayerReadError) -> PullError {
-        let stop = match stop {
+    /// Returns the error for a failed read. If the blob itself does not have the expected digest,
+    /// this takes precedence over errors in its content.
+    pub(super) fn read_failure(&mut self, error: LayerReadError) -> PullError {
+        let error = match error {
             LayerReadError::Read(error) if self.is_failure_of_input(&error) => {
-                return self.failed(error);
+                return self.input_error(error);
             }
-            stop => stop,
+            error => error,
         };
         if let Err(error) = self.finish() {
             return error;
         }
-        let problem = match stop {
+        let problem = match error {
             LayerReadError::Refused(problem) => problem,
             LayerReadError::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 "its archive is cut short".to_owned()
             }
             LayerReadError::Read(error) => {
-                match error.get_ref().and_then(|e| e.downcast_ref::<TooMuch>()) {
-                    Some(_) => "its archive is larger than it says".to_owned(),
+                match error.get_ref().and_then(|e| e.downcast_ref::<TooLarge>()) {
+                    Some(_) => "its archive is larger than declared".to_owned(),
                     None => format!("it cannot be decompressed: {error}"),
                 }
             }
@@ -143,16 +143,16 @@ impl<'a> Blob<'a> {
     }
 
     fn is_failure_of_input(&self, error: &io::Error) -> bool {
-        // A decoder hands the error of what it reads on.
-        error.raw_os_error().is_some() || self.input.get_ref().failed.is_some()
+        // Decoders pass on the errors of their input.
+        error.raw_os_error().is_some() || self.input.get_ref().error.is_some()
     }
 
-    fn failed(&mut self, error: io::Error) -> PullError {
-        if let Some(error) = self.input.get_mut().failed.take() {
+    fn input_error(&mut self, error: io::Error) -> PullError {
+        if let Some(error) = self.input.get_mut().error.take() {
             return error;
         }
         PullError::Read {
-            place: self.place.clone(),
+            location: self.location.clone(),
             source: error,
         }
     }
@@ -160,7 +160,7 @@ impl<'a> Blob<'a> {
     fn refused(&self, problem: String) -> PullError {
         PullError::Refused {
             remote: self.remote.clone(),
-            url: self.place.clone(),
+            url: self.location.clone(),
             problem,
         }
     }
@@ -168,7 +168,7 @@ impl<'a> Blob<'a> {
     fn drain(&mut self) -> io::Result<()> {
         loop {
             let filled = self.input.fill_buf()?.len();
-            // One byte more than there should be shows that there is more.
+            // Reading one byte more than expected detects a blob that is too large.
             if filled == 0 || self.input.get_ref().read > self.size {
                 return Ok(());
             }
@@ -177,13 +177,13 @@ impl<'a> Blob<'a> {
     }
 }
 
-impl Read for Digested<'_> {
+impl Read for HashingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.input {
-            Input::Arriving(arriving) => arriving.read(buffer),
+            Input::Stream(stream) => stream.read(buffer),
             Input::File(file) => Ok(file.read(buffer)?),
         };
-        let counted = read.and_then(|read| match (self.counts)(read as u64) {
+        let counted = read.and_then(|read| match (self.on_read)(read as u64) {
             true => Ok(read),
             false => Err(PullError::Cancelled),
         });
@@ -194,28 +194,28 @@ impl Read for Digested<'_> {
                 Ok(read)
             }
             Err(error) => {
-                self.failed = Some(error);
-                Err(io::Error::other(Failed))
+                self.error = Some(error);
+                Err(io::Error::other(InputFailed))
             }
         }
     }
 }
 
-/// Lets so many bytes through, neither more nor less.
-struct Sized<'b, R> {
+/// A reader that fails unless its input has exactly the expected size.
+struct ExactSize<'b, R> {
     input: R,
     left: u64,
     is_stopped: &'b dyn Fn() -> bool,
 }
 
-/// Says that there were more.
+/// Marks an input that is larger than expected.
 #[derive(Debug, thiserror::Error)]
 #[error("there is more than expected")]
-struct TooMuch;
+struct TooLarge;
 
-impl<R: Read> Read for Sized<'_, R> {
+impl<R: Read> Read for ExactSize<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Few bytes that come may become very many.
+        // A few compressed bytes may decompress to very many.
         if (self.is_stopped)() {
             return Err(io::Error::other("stopped"));
         }
@@ -225,35 +225,35 @@ impl<R: Read> Read for Sized<'_, R> {
         }
         match self.left.checked_sub(read as u64) {
             Some(left) => self.left = left,
-            None => return Err(io::Error::other(TooMuch)),
+            None => return Err(io::Error::other(TooLarge)),
         }
         Ok(read)
     }
 }
 
-/// Says that there is no going on; why is kept beside.
+/// Marks a failed input; the error itself is in [`HashingReader::error`].
 #[derive(Debug, thiserror::Error)]
 #[error("the download failed")]
-struct Failed;
+struct InputFailed;
 
-/// Bytes that another thread fetches, which a caller who wants to stop leaves behind.
-pub(super) struct Arriving {
+/// Bytes that another thread fetches. A caller that is cancelled abandons the thread.
+pub(super) struct BlobStream {
     pieces: Receiver<Result<Vec<u8>, RegistryError>>,
     progress: Arc<dyn Progress>,
-    explain: Box<dyn Fn(RegistryError) -> PullError + Send>,
+    convert_error: Box<dyn Fn(RegistryError) -> PullError + Send>,
     current: io::Cursor<Vec<u8>>,
 }
 
-impl Arriving {
+impl BlobStream {
     pub(super) fn new(
         pieces: Receiver<Result<Vec<u8>, RegistryError>>,
         progress: Arc<dyn Progress>,
-        explain: impl Fn(RegistryError) -> PullError + Send + 'static,
+        convert_error: impl Fn(RegistryError) -> PullError + Send + 'static,
     ) -> Self {
         Self {
             pieces,
             progress,
-            explain: Box::new(explain),
+            convert_error: Box::new(convert_error),
             current: io::Cursor::default(),
         }
     }
@@ -266,9 +266,9 @@ impl Arriving {
             if self.progress.is_cancelled() {
                 return Err(PullError::Cancelled);
             }
-            match self.pieces.recv_timeout(TICK) {
+            match self.pieces.recv_timeout(POLL_INTERVAL) {
                 Ok(Ok(piece)) => self.current = io::Cursor::new(piece),
-                Ok(Err(error)) => return Err((self.explain)(error)),
+                Ok(Err(error)) => return Err((self.convert_error)(error)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(0),
             }

@@ -1,8 +1,8 @@
-//! What the fuzz target `image` does.
+//! The entry point of the fuzz target `image`.
 
 use super::manifest::Document;
 
-/// Reads a manifest or an index, with the commits in its annotations.
+/// Parses a manifest or an index, with the commits in its annotations.
 pub fn image(bytes: &[u8]) {
     match Document::parse(bytes) {
         Ok(Document::Index(entries)) => {

@@ -1,26 +1,26 @@
-//! What an image's documents say.
+//! Parses an image's manifest and index.
 
 use crate::arch::Arch;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::metadata as keys;
 use crate::object::Commit;
 use crate::oci::{encapsulated, format};
-use crate::pull::commits::variant;
+use crate::pull::commits::parse_variant;
 use serde::Deserialize;
 use sha2::Digest;
 use std::collections::BTreeMap;
 
-/// The most bytes that the layers of an image may make, each by its own word. Go 1.26 has 0.25.
-const UNPACKED: u64 = 4 << 30;
-/// The most bytes of the layers as they are.
-const PACKED: u64 = 2 << 30;
-/// How many layers an image may have.
-const LAYERS: usize = 100;
+/// Maximum uncompressed size of all layers of an image in bytes, as declared. Go 1.26 has 0.25 GiB.
+const MAX_UNPACKED: u64 = 4 << 30;
+/// Maximum compressed size of all layers of an image in bytes.
+const MAX_COMPRESSED: u64 = 2 << 30;
+/// Maximum number of layers of an image.
+const MAX_LAYERS: usize = 100;
 
-/// A manifest, an index or a layout's `index.json`, as far as it is read.
+/// The fields that are used of a manifest, an index or a layout's `index.json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Raw {
+struct RawDocument {
     #[serde(default)]
     manifests: Option<Vec<Descriptor>>,
     #[serde(default)]
@@ -29,7 +29,7 @@ struct Raw {
     annotations: BTreeMap<String, String>,
 }
 
-/// What leads from one document to the next, or to a layer.
+/// A reference to another document or to a layer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Descriptor {
@@ -43,7 +43,7 @@ pub(super) struct Descriptor {
     annotations: BTreeMap<String, String>,
 }
 
-/// The machine that an image is for.
+/// The platform of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Platform {
     architecture: String,
@@ -66,34 +66,34 @@ impl std::fmt::Display for Platform {
 }
 
 impl Descriptor {
-    /// The digest. Another algorithm is an error.
+    /// Returns the digest. Other algorithms than SHA-256 are an error.
     pub(super) fn sha256(&self) -> Result<Sha256, String> {
         format::parse_digest(&self.digest).ok_or_else(|| {
             let found = self.digest.escape_debug();
-            format!("it names `{found}`, expected `sha256:` and 64 hexadecimal digits")
+            format!("it has the digest `{found}`, expected `sha256:` and 64 hexadecimal digits")
         })
     }
 
-    /// The tag that a layout gives it.
+    /// Returns the tag in a layout.
     pub(super) fn tag(&self) -> Option<&str> {
         self.annotations.get(format::REF_NAME).map(String::as_str)
     }
 }
 
-/// A document.
+/// A parsed document.
 #[derive(Debug)]
 pub(super) enum Document {
-    /// Images for several machines, or those of a layout.
+    /// The images for several platforms, or those of a layout.
     Index(Vec<Descriptor>),
     /// One image.
     Image(Box<Image>),
 }
 
-/// A release as its image has it. All that is said of commits is what their checksums say.
+/// A release in an image. The checksums of its commits have been checked.
 #[derive(Debug)]
 pub(in crate::pull) struct Image {
-    pub(super) commit: PackedCommit,
-    /// The ref it was exported from.
+    pub(super) commit: EmbeddedCommit,
+    /// The ref that it was exported from.
     pub(super) name: Option<RefName>,
     /// Lowest first.
     pub(super) layers: Vec<Layer>,
@@ -101,57 +101,57 @@ pub(in crate::pull) struct Image {
 
 /// A commit object and its detached metadata.
 #[derive(Debug, Clone)]
-pub(super) struct PackedCommit {
+pub(super) struct EmbeddedCommit {
     pub(super) id: CommitId,
     pub(super) object: Vec<u8>,
     pub(super) detached: Option<Vec<u8>>,
 }
 
-/// A layer and the blob that has its tree.
+/// A layer and the blob with its tree.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
     pub(super) name: String,
-    pub(super) packed: PackedCommit,
+    pub(super) embedded: EmbeddedCommit,
     pub(super) commit: Commit,
     pub(super) digest: Sha256,
     pub(super) compression: Compression,
-    /// Bytes of the blob.
+    /// The size of the blob in bytes.
     pub(super) size: u64,
-    /// Bytes of the archive in it.
+    /// The declared size of the uncompressed archive in bytes.
     pub(super) unpacked: u64,
 }
 
-/// How a blob is compressed.
+/// The compression of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     Gzip,
     Zstd,
 }
 
-/// Why a document is not taken.
+/// The reason why a document is refused.
 #[derive(Debug)]
-pub(super) enum Problem {
-    /// It is an image of ostree-ext's form.
+pub(super) enum DocumentProblem {
+    /// It is an image encapsulated by ostree-ext.
     Encapsulated,
-    /// What is wrong with it.
+    /// It is invalid.
     Invalid(String),
 }
 
-impl From<String> for Problem {
+impl From<String> for DocumentProblem {
     fn from(problem: String) -> Self {
         Self::Invalid(problem)
     }
 }
 
 impl Document {
-    /// Reads one.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
-        let raw: Raw =
-            serde_json::from_slice(bytes).map_err(|error| format!("it is no manifest: {error}"))?;
+    /// Parses a document.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, DocumentProblem> {
+        let raw: RawDocument = serde_json::from_slice(bytes)
+            .map_err(|error| format!("it is not a valid manifest: {error}"))?;
         match (raw.manifests, raw.layers) {
             (Some(manifests), None) => Ok(Self::Index(manifests)),
             (None, Some(_)) if raw.annotations.contains_key(encapsulated::FINAL_DIFFID) => {
-                Err(Problem::Encapsulated)
+                Err(DocumentProblem::Encapsulated)
             }
             (None, Some(layers)) => {
                 let image = Image::read(&raw.annotations, &layers)?;
@@ -164,16 +164,19 @@ impl Document {
 
 impl Image {
     fn read(annotations: &Annotations, layers: &[Descriptor]) -> Result<Self, String> {
-        let (packed, commit) = PackedCommit::read(annotations, format::COMMIT, format::COMMITMETA)
-            .map_err(|problem| format!("it is no release: {problem}"))?;
+        let (embedded, commit) =
+            EmbeddedCommit::read(annotations, format::COMMIT, format::COMMITMETA)
+                .map_err(|problem| format!("it does not contain a release: {problem}"))?;
         let expected: Vec<(String, String)> = commit
             .metadata
             .get(keys::SDK_LAYERS)
             .and_then(glib::Variant::get)
             .unwrap_or_default();
-        if layers.len() > LAYERS {
+        if layers.len() > MAX_LAYERS {
             let found = layers.len();
-            return Err(format!("it has {found} layers, at most {LAYERS} are read"));
+            return Err(format!(
+                "it has {found} layers, at most {MAX_LAYERS} are read"
+            ));
         }
         let layers = layers
             .iter()
@@ -181,37 +184,37 @@ impl Image {
             .collect::<Result<Vec<_>, String>>()?;
         let found = layers.iter();
         let found: Vec<(String, String)> = found
-            .map(|layer| (layer.name.clone(), layer.packed.id.to_string()))
+            .map(|layer| (layer.name.clone(), layer.embedded.id.to_string()))
             .collect();
         if found != expected {
             return Err(format!(
                 "its layers are {}, expected those of commit {}: {}",
-                listed(&found),
-                packed.id,
-                listed(&expected)
+                format_layers(&found),
+                embedded.id,
+                format_layers(&expected)
             ));
         }
         let sum = |of: fn(&Layer) -> u64| layers.iter().map(of).fold(0, u64::saturating_add);
-        for (what, sum, limit) in [
-            ("have", sum(|layer| layer.size), PACKED),
-            ("make", sum(|layer| layer.unpacked), UNPACKED),
+        for (suffix, sum, limit) in [
+            ("", sum(|layer| layer.size), MAX_COMPRESSED),
+            (" uncompressed", sum(|layer| layer.unpacked), MAX_UNPACKED),
         ] {
             if sum > limit {
                 return Err(format!(
-                    "its layers {what} {sum} bytes, at most {limit} are read"
+                    "its layers have {sum} bytes{suffix}, at most {limit} are read"
                 ));
             }
         }
         let name = annotations.get(format::REF);
         Ok(Self {
-            commit: packed,
+            commit: embedded,
             name: name.and_then(|name| name.parse().ok()),
             layers,
         })
     }
 }
 
-fn listed(layers: &[(String, String)]) -> String {
+fn format_layers(layers: &[(String, String)]) -> String {
     if layers.is_empty() {
         return "none".to_owned();
     }
@@ -224,9 +227,9 @@ impl Layer {
     fn read(descriptor: &Descriptor) -> Result<Self, String> {
         let annotations = &descriptor.annotations;
         let digest = descriptor.sha256()?;
-        let of = |problem: String| format!("its layer {} is none: {problem}", descriptor.digest);
-        let (packed, commit) =
-            PackedCommit::read(annotations, format::LAYER_COMMIT, format::LAYER_COMMITMETA)
+        let of = |problem: String| format!("its layer {} is invalid: {problem}", descriptor.digest);
+        let (embedded, commit) =
+            EmbeddedCommit::read(annotations, format::LAYER_COMMIT, format::LAYER_COMMITMETA)
                 .map_err(of)?;
         let compression = match descriptor.media_type.as_str() {
             format::LAYER_ZSTD => Compression::Zstd,
@@ -240,13 +243,18 @@ impl Layer {
                 )));
             }
         };
-        let unpacked = text(annotations, format::LAYER_SIZE).map_err(of)?;
-        let unpacked = unpacked
-            .parse()
-            .map_err(|_| of(format!("`{}` is no size", unpacked.escape_debug())))?;
+        let unpacked = annotation(annotations, format::LAYER_SIZE).map_err(of)?;
+        let unpacked = unpacked.parse().map_err(|_| {
+            of(format!(
+                "the size `{}` is not a number of bytes",
+                unpacked.escape_debug()
+            ))
+        })?;
         Ok(Self {
-            name: text(annotations, format::LAYER).map_err(of)?.to_owned(),
-            packed,
+            name: annotation(annotations, format::LAYER)
+                .map_err(of)?
+                .to_owned(),
+            embedded,
             commit,
             digest,
             compression,
@@ -255,8 +263,8 @@ impl Layer {
         })
     }
 
-    /// The ref that it says it may be found on, if that has the checksum of what is in it: such
-    /// a ref never moves.
+    /// Returns the ref that the layer is bound to, if it contains the checksum of the layer's
+    /// content: such a ref never changes.
     pub(super) fn ref_name(&self) -> Option<RefName> {
         let bound = self.commit.metadata.get(keys::OSTREE_REF_BINDING)?;
         let content = self.commit.content_id().to_string();
@@ -268,15 +276,15 @@ impl Layer {
 
 type Annotations = BTreeMap<String, String>;
 
-impl PackedCommit {
+impl EmbeddedCommit {
     fn read(
         annotations: &Annotations,
         object: &str,
         detached: &str,
     ) -> Result<(Self, Commit), String> {
-        let bytes = decoded(annotations, object)?
+        let bytes = decode_annotation(annotations, object)?
             .ok_or_else(|| format!("it has no annotation `{object}`"))?;
-        let expected = text(annotations, format::OSTREE_COMMIT)?;
+        let expected = annotation(annotations, format::OSTREE_COMMIT)?;
         let found = Sha256(sha2::Sha256::digest(&bytes).into()).to_string();
         if found != expected {
             return Err(format!(
@@ -284,31 +292,31 @@ impl PackedCommit {
                 expected.escape_debug()
             ));
         }
-        let commit = variant(&bytes, "(a{sv}aya(say)sstayay)");
+        let commit = parse_variant(&bytes, "(a{sv}aya(say)sstayay)");
         let commit = commit.and_then(|commit| Commit::parse(&commit));
-        let commit = commit.ok_or_else(|| format!("`{object}` is no commit object"))?;
-        let detached_bytes = decoded(annotations, detached)?;
+        let commit = commit.ok_or_else(|| format!("`{object}` is not a valid commit object"))?;
+        let detached_bytes = decode_annotation(annotations, detached)?;
         if let Some(bytes) = &detached_bytes
-            && variant(bytes, "a{sv}").is_none()
+            && parse_variant(bytes, "a{sv}").is_none()
         {
-            return Err(format!("`{detached}` is no metadata"));
+            return Err(format!("`{detached}` is not valid detached metadata"));
         }
         let id = Sha256(sha2::Sha256::digest(&bytes).into()).into();
-        let packed = Self {
+        let embedded = Self {
             id,
             object: bytes,
             detached: detached_bytes,
         };
-        Ok((packed, commit))
+        Ok((embedded, commit))
     }
 }
 
-fn text<'a>(annotations: &'a Annotations, key: &str) -> Result<&'a str, String> {
+fn annotation<'a>(annotations: &'a Annotations, key: &str) -> Result<&'a str, String> {
     let found = annotations.get(key).map(String::as_str);
     found.ok_or_else(|| format!("it has no annotation `{key}`"))
 }
 
-fn decoded(annotations: &Annotations, key: &str) -> Result<Option<Vec<u8>>, String> {
+fn decode_annotation(annotations: &Annotations, key: &str) -> Result<Option<Vec<u8>>, String> {
     let Some(text) = annotations.get(key) else {
         return Ok(None);
     };

@@ -1,14 +1,14 @@
-//! Images: commits in annotations, trees in layers.
+//! Pulls from images, which have commits in annotations and trees in layers.
 //!
-//! A registry, a folder or an archive has images by tags. The manifest of one has the release's
-//! commit, its signatures and the layers' commits, so that everything that is checked of a
-//! commit is checked before a layer comes. The layers' archives are cut into objects as they
-//! come; the trees that they make must be those of the commits.
+//! A registry, a folder or an archive contains images, named by tags. The manifest of an image
+//! contains the release's commit, its signatures and the commits of its layers, so that all checks
+//! of commits are made before a layer is fetched. The layers' archives are split into objects while
+//! they are received. The resulting trees must be those of the commits.
 
 mod blob;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
-mod land;
+mod ingest;
 mod layout;
 mod manifest;
 mod registry;
@@ -16,8 +16,8 @@ mod trees;
 
 pub(super) use self::manifest::Image;
 
-use self::manifest::{Descriptor, Document, Layer, Platform, Problem};
-use super::commits::{self, Found};
+use self::manifest::{Descriptor, Document, DocumentProblem, Layer, Platform};
+use super::commits::{self, FoundCommit};
 use super::fetchers::Meter;
 use super::{Pull, PullError};
 use crate::arch::Arch;
@@ -37,12 +37,12 @@ use sha2::Digest;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use trees::Made;
+use trees::BuiltTree;
 
 /// The images of a remote.
 #[derive(Debug)]
 pub(super) struct Images {
-    place: ImageSource,
+    source: ImageSource,
     store: Store,
     remote: String,
     pub(super) meter: Arc<Meter>,
@@ -54,7 +54,7 @@ enum Store {
     Registry(Registry),
 }
 
-/// What has come of images.
+/// The result of fetching images.
 pub(super) struct Fetched {
     pub(super) objects: u64,
     /// The commits of layers that are new in the repository.
@@ -62,168 +62,174 @@ pub(super) struct Fetched {
 }
 
 impl Images {
-    /// Those at a place.
-    pub(super) fn at(
+    /// Opens an image source. Nothing is requested yet from a registry; the entries of an archive
+    /// are listed.
+    pub(super) fn open(
         pull: &Pull,
         repo: &Repo,
         remote: &Remote,
-        place: ImageSource,
+        source: ImageSource,
     ) -> Result<Self, PullError> {
         let meter = Arc::new(Meter::new(pull.max_bytes));
-        let store = match &place.location {
+        let store = match &source.location {
             ImageLocation::Layout { path, .. } => Store::Layout(Layout::folder(path)),
             ImageLocation::Archive { path, .. } => Store::Layout(Layout::archive(path)?),
             ImageLocation::Registry(image) => {
-                let auth = match &place.auth {
+                let auth = match &source.auth {
                     RegistryAuth::Anonymous => pull.auth.clone(),
-                    own => own.clone(),
+                    source_auth => source_auth.clone(),
                 };
-                let http = super::server::client(pull, repo, remote)?;
-                let client = crate::registry::Registry::at(image, place.is_encrypted, http, auth);
-                let called = (&*remote.name, place.to_string());
-                Store::Registry(Registry::new(pull, client, called, &meter))
+                let http = super::server::http_client(pull, repo, remote)?;
+                let client = crate::registry::Registry::new(image, source.is_encrypted, http, auth);
+                let labels = (&*remote.name, source.to_string());
+                Store::Registry(Registry::new(pull, client, labels, &meter))
             }
         };
         Ok(Self {
-            place,
+            source,
             store,
             remote: remote.name.clone(),
             meter,
         })
     }
 
-    /// The image on a ref, with its commit in the scratch repository.
+    /// Returns the image for a ref, after storing its commits in the scratch repository.
     pub(super) fn find(
         &self,
         pull: &Pull,
         name: &RefName,
         scratch: &Repo,
-    ) -> Result<Found, PullError> {
-        let (arch, tag) = tag_of(name)?;
-        let (place, document) = self.top(pull, Some(tag), pull.pins.get(name).copied())?;
-        let images = self.images(pull, place, document, Some(arch))?;
+    ) -> Result<FoundCommit, PullError> {
+        let (arch, tag) = arch_and_tag(name)?;
+        let (location, document) = self.resolve(pull, Some(tag), pull.pins.get(name).copied())?;
+        let images = self.read_images(pull, location, document, Some(arch))?;
         let image = images.into_iter().next();
-        let (_, image) = image.ok_or_else(|| self.no_such(tag))?;
-        self.found(image, scratch)
+        let (_, image) = image.ok_or_else(|| self.no_such_image(tag))?;
+        self.store_commits(image, scratch)
     }
 
-    /// Every image under the place's tag, with its ref.
-    pub(super) fn all(
+    /// Returns all images under the image source's tag, with their refs.
+    pub(super) fn find_all(
         &self,
         pull: &Pull,
         scratch: &Repo,
-    ) -> Result<Vec<(RefName, Found)>, PullError> {
-        let (place, document) = self.top(pull, self.place.location.tag(), None)?;
-        let images = self.images(pull, place, document, pull.expect_arch)?;
-        let named = images.into_iter().map(|(place, image)| {
+    ) -> Result<Vec<(RefName, FoundCommit)>, PullError> {
+        let (location, document) = self.resolve(pull, self.source.location.tag(), None)?;
+        let images = self.read_images(pull, location, document, pull.expect_arch)?;
+        let named = images.into_iter().map(|(location, image)| {
             let name = image.name.clone().ok_or_else(|| {
                 let problem = format!("it has no annotation `{}` with a ref", format::REF);
-                self.refused(place, problem)
+                self.refused(location, problem)
             })?;
-            Ok((name, self.found(image, scratch)?))
+            Ok((name, self.store_commits(image, scratch)?))
         });
         named.collect()
     }
 
-    /// Puts an image's commits into the scratch repository.
-    fn found(&self, image: Box<Image>, scratch: &Repo) -> Result<Found, PullError> {
-        let layers = image.layers.iter().map(|layer| &layer.packed);
-        for packed in layers.chain([&image.commit]) {
-            let detached = packed.detached.as_deref();
-            commits::put(scratch, packed.id, &packed.object, detached)?
-                .map_err(|problem| self.refused(self.place.to_string(), problem))?;
+    /// Stores an image's commits in the scratch repository.
+    fn store_commits(&self, image: Box<Image>, scratch: &Repo) -> Result<FoundCommit, PullError> {
+        let layers = image.layers.iter().map(|layer| &layer.embedded);
+        for embedded in layers.chain([&image.commit]) {
+            let detached = embedded.detached.as_deref();
+            commits::store_commit(scratch, embedded.id, &embedded.object, detached)?
+                .map_err(|problem| self.refused(self.source.to_string(), problem))?;
         }
-        let mut found = Found::commit(image.commit.id);
+        let mut found = FoundCommit::new(image.commit.id);
         found.image = Some(image);
         Ok(found)
     }
 
-    /// The document that a tag, or a digest, names, and what errors call it.
-    fn top(
+    /// Returns the document that a tag or a digest names, and its location for errors.
+    fn resolve(
         &self,
         pull: &Pull,
         tag: Option<&str>,
         pin: Option<Sha256>,
     ) -> Result<(String, Document), PullError> {
-        let own = self.place.digest().and_then(format::parse_digest);
+        let own = self.source.digest().and_then(format::parse_digest);
         let pin = match (pin, own) {
             (Some(one), Some(other)) if one != other => {
                 let (one, other) = (format::digest(one), format::digest(other));
-                let problem = format!("{one} is asked for, and the remote has {other} only");
-                return Err(self.refused(self.place.to_string(), problem));
+                let problem = format!("{one} is requested, but the image source only has {other}");
+                return Err(self.refused(self.source.to_string(), problem));
             }
             (one, other) => one.or(other),
         };
         if let Some(pin) = pin {
-            return self.document(pull, pin, None);
+            return self.read_document(pull, pin, None);
         }
         match &self.store {
             Store::Registry(registry) => {
                 let tag = tag.unwrap_or("latest");
                 let bytes = registry.manifest(pull, tag)?;
-                let bytes = bytes.ok_or_else(|| self.no_such(tag))?;
-                let place = registry.manifest_place(tag);
-                let document = self.parsed(&place, &bytes)?;
-                Ok((place, document))
+                let bytes = bytes.ok_or_else(|| self.no_such_image(tag))?;
+                let location = registry.manifest_location(tag);
+                let document = self.parse_document(&location, &bytes)?;
+                Ok((location, document))
             }
             Store::Layout(layout) => {
-                let place = layout.place(INDEX);
-                let listed = match self.parsed(&place, &layout.read(INDEX)?)? {
-                    Document::Index(listed) => listed,
+                let location = layout.location(INDEX);
+                let entries = match self.parse_document(&location, &layout.read(INDEX)?)? {
+                    Document::Index(entries) => entries,
                     Document::Image(_) => {
-                        let problem = "it is no index".to_owned();
-                        return Err(self.refused(place, problem));
+                        let problem = "it is not an index".to_owned();
+                        return Err(self.refused(location, problem));
                     }
                 };
-                let found = self.listed(&listed, tag)?;
+                let found = self.select_entry(&entries, tag)?;
                 let digest = found.sha256();
-                let digest = digest.map_err(|problem| self.refused(place, problem))?;
-                self.document(pull, digest, Some(found.size))
+                let digest = digest.map_err(|problem| self.refused(location, problem))?;
+                self.read_document(pull, digest, Some(found.size))
             }
         }
     }
 
-    /// The entry of a layout that a tag names, or the only one.
-    fn listed<'d>(
+    /// Returns the entry of a layout with the given tag, or the only entry.
+    fn select_entry<'d>(
         &self,
-        listed: &'d [Descriptor],
+        entries: &'d [Descriptor],
         tag: Option<&str>,
     ) -> Result<&'d Descriptor, PullError> {
-        let tags = || listed.iter().filter_map(Descriptor::tag).map(str::to_owned);
-        match (tag, listed) {
+        let tags = || {
+            entries
+                .iter()
+                .filter_map(Descriptor::tag)
+                .map(str::to_owned)
+        };
+        match (tag, entries) {
             (Some(tag), _) => {
-                let found = listed.iter().find(|entry| entry.tag() == Some(tag));
+                let found = entries.iter().find(|entry| entry.tag() == Some(tag));
                 found.ok_or_else(|| PullError::NoSuchImage {
                     tag: tag.to_owned(),
-                    url: self.place.to_string(),
+                    url: self.source.to_string(),
                     found: tags().collect(),
                 })
             }
             (None, [only]) => Ok(only),
             (None, _) => Err(PullError::SeveralImages {
-                url: self.place.to_string(),
+                url: self.source.to_string(),
                 found: tags().collect(),
             }),
         }
     }
 
-    /// The document with a digest.
-    fn document(
+    /// Reads the document with a digest, and checks its digest and size.
+    fn read_document(
         &self,
         pull: &Pull,
         digest: Sha256,
         size: Option<u64>,
     ) -> Result<(String, Document), PullError> {
         let name = format::digest(digest);
-        let (place, bytes) = match &self.store {
+        let (location, bytes) = match &self.store {
             Store::Registry(registry) => {
                 let bytes = registry.manifest(pull, &name)?;
-                let bytes = bytes.ok_or_else(|| self.no_such(&name))?;
-                (registry.manifest_place(&name), bytes)
+                let bytes = bytes.ok_or_else(|| self.no_such_image(&name))?;
+                (registry.manifest_location(&name), bytes)
             }
             Store::Layout(layout) => {
                 let file = Layout::blob(digest);
-                (layout.place(&file), layout.read(&file)?)
+                (layout.location(&file), layout.read(&file)?)
             }
         };
         let found = Sha256(sha2::Sha256::digest(&bytes).into());
@@ -233,83 +239,83 @@ impl Images {
                 false => format!("it has the SHA-256 {found}, expected {digest}"),
                 true => format!("it has {length} bytes, expected {}", size.unwrap_or(0)),
             };
-            return Err(self.refused(place, problem));
+            return Err(self.refused(location, problem));
         }
-        let document = self.parsed(&place, &bytes)?;
-        Ok((place, document))
+        let document = self.parse_document(&location, &bytes)?;
+        Ok((location, document))
     }
 
-    fn parsed(&self, place: &str, bytes: &[u8]) -> Result<Document, PullError> {
+    fn parse_document(&self, location: &str, bytes: &[u8]) -> Result<Document, PullError> {
         Document::parse(bytes).map_err(|problem| match problem {
-            Problem::Encapsulated => PullError::Encapsulated {
-                url: place.to_owned(),
+            DocumentProblem::Encapsulated => PullError::Encapsulated {
+                url: location.to_owned(),
             },
-            Problem::Invalid(problem) => self.refused(place.to_owned(), problem),
+            DocumentProblem::Invalid(problem) => self.refused(location.to_owned(), problem),
         })
     }
 
-    /// The images that a document leads to: all, or that of an architecture.
-    fn images(
+    /// Returns the images that a document refers to: all, or the one for an architecture.
+    fn read_images(
         &self,
         pull: &Pull,
-        place: String,
+        location: String,
         document: Document,
         arch: Option<Arch>,
     ) -> Result<Vec<(String, Box<Image>)>, PullError> {
-        let listed = match document {
-            Document::Image(image) => return Ok(vec![(place, image)]),
-            Document::Index(listed) => listed,
+        let entries = match document {
+            Document::Image(image) => return Ok(vec![(location, image)]),
+            Document::Index(entries) => entries,
         };
         let wanted = arch.map(Platform::of);
         let is_wanted = |entry: &&Descriptor| {
             let platform = entry.platform.as_ref();
             wanted.is_none() || platform == wanted.as_ref()
         };
-        let count = listed.iter().filter(is_wanted).count();
-        if count > IMAGES {
-            let problem =
-                format!("it has {count} images for the machine, at most {IMAGES} are read");
+        let count = entries.iter().filter(is_wanted).count();
+        if count > MAX_IMAGES {
+            let problem = format!("it has {count} matching images, at most {MAX_IMAGES} are read");
             return Err(PullError::Unsafe {
                 remote: self.remote.clone(),
-                url: place,
+                url: location,
                 problem,
             });
         }
         let mut images = Vec::new();
-        for entry in listed.iter().filter(is_wanted) {
+        for entry in entries.iter().filter(is_wanted) {
             let digest = entry.sha256();
-            let digest = digest.map_err(|problem| self.refused(place.clone(), problem))?;
-            match self.document(pull, digest, Some(entry.size))? {
-                (place, Document::Image(image)) => images.push((place, image)),
-                (place, Document::Index(_)) => {
+            let digest = digest.map_err(|problem| self.refused(location.clone(), problem))?;
+            match self.read_document(pull, digest, Some(entry.size))? {
+                (location, Document::Image(image)) => images.push((location, image)),
+                (location, Document::Index(_)) => {
                     let problem = "it is an index, expected an image".to_owned();
-                    return Err(self.refused(place, problem));
+                    return Err(self.refused(location, problem));
                 }
             }
         }
         if images.is_empty() {
-            let platforms = listed.iter().filter_map(|entry| entry.platform.as_ref());
+            let platforms = entries.iter().filter_map(|entry| entry.platform.as_ref());
             return Err(PullError::NoSuchPlatform {
-                url: place,
-                expected: wanted.map_or_else(|| "any machine".to_owned(), |w| w.to_string()),
+                url: location,
+                expected: wanted.map_or_else(|| "any platform".to_owned(), |w| w.to_string()),
                 found: platforms.map(ToString::to_string).collect(),
             });
         }
         Ok(images)
     }
 
-    /// The refs of the layers that are here whole, or have `come` now, and what they name.
+    /// Returns the refs of the layers that are complete in the repository, or in `new_layers`, and
+    /// their commits.
     pub(super) fn layer_refs(
         repo: &Repo,
         images: &[&Image],
-        come: &[CommitId],
+        new_layers: &[CommitId],
     ) -> Result<Vec<(RefName, CommitId)>, PullError> {
         let complete = Completeness::of(repo)?;
         let mut refs = Vec::new();
         for layer in images.iter().flat_map(|image| &image.layers) {
-            let id = layer.packed.id;
+            let id = layer.embedded.id;
             if let Some(name) = layer.ref_name()
-                && (come.contains(&id) || complete.is_complete(id)?)
+                && (new_layers.contains(&id) || complete.is_complete(id)?)
             {
                 refs.push((name, id));
             }
@@ -317,16 +323,16 @@ impl Images {
         Ok(refs)
     }
 
-    /// Bytes that the layers take which the repository does not have: as they come, and as they
-    /// become. A layer that several images have counts once.
-    pub(super) fn missing<'i>(
+    /// Returns the compressed and the uncompressed size in bytes of the layers that are missing in
+    /// the repository. A layer that several images share counts once.
+    pub(super) fn missing_bytes<'i>(
         complete: &Completeness<'_>,
         images: impl IntoIterator<Item = &'i Image>,
     ) -> Result<(u64, u64), RepoError> {
         let mut seen = HashSet::new();
         let mut sum = (0, 0);
         for layer in images.into_iter().flat_map(|image| &image.layers) {
-            let id = layer.packed.id;
+            let id = layer.embedded.id;
             if seen.insert(id) && !complete.is_complete(id)? {
                 sum = (sum.0 + layer.size, sum.1 + layer.unpacked);
             }
@@ -334,7 +340,7 @@ impl Images {
         Ok(sum)
     }
 
-    /// Brings the trees of images, and the commits of their layers, into a transaction.
+    /// Fetches the trees of images, and the commits of their layers, into a transaction.
     pub(super) fn fetch(
         &self,
         pull: &Pull,
@@ -345,14 +351,14 @@ impl Images {
     ) -> Result<Fetched, PullError> {
         let mut trees = HashMap::new();
         let mut missing: Vec<&Layer> = Vec::new();
-        let looker = store::writer(transaction);
+        let writer = store::writer(transaction);
         for layer in images.iter().flat_map(|image| &image.layers) {
-            let id = layer.packed.id;
-            if trees.contains_key(&id) || missing.iter().any(|other| other.packed.id == id) {
+            let id = layer.embedded.id;
+            if trees.contains_key(&id) || missing.iter().any(|other| other.embedded.id == id) {
                 continue;
             }
-            let stored = trees::stored(transaction, looker.as_ref(), root_of(layer));
-            match stored.map_err(of_store)? {
+            let stored = trees::load_stored(transaction, writer.as_ref(), expected_root(layer));
+            match stored.map_err(store_error)? {
                 Some(tree) => {
                     trees.insert(id, tree);
                 }
@@ -360,7 +366,7 @@ impl Images {
             }
         }
         let read = AtomicU64::new(0);
-        let tell = |bytes: u64| {
+        let report = |bytes: u64| {
             let done = read.fetch_add(bytes, Ordering::Relaxed) + bytes;
             pull.progress.event(&Event::Advanced {
                 phase: Phase::Pull,
@@ -370,45 +376,48 @@ impl Images {
             });
             !pull.progress.is_cancelled()
         };
-        let open = |layer: &Layer| self.open(pull, layer, &tell);
-        let landing = land::land(pull.progress.as_ref(), transaction, &missing, &open);
-        let mut come = Vec::new();
-        for (layer, tree) in missing.iter().zip(landing.trees) {
+        let open = |layer: &Layer| self.open_layer(pull, layer, &report);
+        let ingested = ingest::ingest_layers(pull.progress.as_ref(), transaction, &missing, &open);
+        let mut received = Vec::new();
+        for (layer, tree) in missing.iter().zip(ingested.trees) {
             if let Some(tree) = tree {
-                trees.insert(layer.packed.id, tree);
-                come.push(*layer);
+                trees.insert(layer.embedded.id, tree);
+                received.push(*layer);
             }
         }
-        let unions: Result<Vec<Tree>, String> = match landing.failed {
-            None => images.iter().map(|i| trees::union(i, &trees)).collect(),
+        let merged_trees: Result<Vec<Tree>, String> = match ingested.failed {
+            None => images
+                .iter()
+                .map(|i| trees::merge_layers(i, &trees))
+                .collect(),
             Some(_) => Ok(Vec::new()),
         };
-        let all: Vec<&Tree> = come
+        let all: Vec<&Tree> = received
             .iter()
-            .map(|layer| &trees[&layer.packed.id])
-            .chain(unions.iter().flatten())
+            .map(|layer| &trees[&layer.embedded.id])
+            .chain(merged_trees.iter().flatten())
             .collect();
-        let mut made = trees::made(&all).into_iter();
-        // What came whole is kept, whatever befell the others.
-        for (layer, made) in come.iter().zip(&mut made) {
-            self.settle(transaction, layer, &made)?;
+        let mut built = trees::build_all(&all).into_iter();
+        // Complete layers are kept even if others failed.
+        for (layer, built) in received.iter().zip(&mut built) {
+            self.store_layer_tree(transaction, layer, &built)?;
         }
-        if let Some(error) = landing.failed {
+        if let Some(error) = ingested.failed {
             return Err(error);
         }
-        if let Err(problem) = unions {
-            return Err(self.refused(self.place.to_string(), problem));
+        if let Err(problem) = merged_trees {
+            return Err(self.refused(self.source.to_string(), problem));
         }
-        for (image, union) in images.iter().zip(made) {
-            self.unite(transaction, scratch, image, &union)?;
+        for (image, merged) in images.iter().zip(built) {
+            self.store_merged_tree(transaction, scratch, image, &merged)?;
         }
         let mut fetched = Fetched {
-            objects: landing.objects,
+            objects: ingested.objects,
             layers: Vec::new(),
         };
         let complete = Completeness::of(transaction.repo())?;
         for layer in images.iter().flat_map(|image| &image.layers) {
-            let id = layer.packed.id;
+            let id = layer.embedded.id;
             if !fetched.layers.contains(&id) && !complete.is_complete(id)? {
                 fetched.layers.push(id);
             }
@@ -417,88 +426,89 @@ impl Images {
     }
 
     /// Checks a layer's tree against its commit, and writes its directories.
-    fn settle(
+    fn store_layer_tree(
         &self,
         transaction: &Transaction<'_>,
         layer: &Layer,
-        made: &Made,
+        built: &BuiltTree,
     ) -> Result<(), PullError> {
-        let expected = root_of(layer);
-        trees::write(transaction, made, expected)?.map_err(|found| {
-            let problem = trees::differs(found, expected);
+        let expected = expected_root(layer);
+        trees::write(transaction, built, expected)?.map_err(|found| {
+            let problem = trees::tree_mismatch(found, expected);
             let problem = format!("layer `{}`: {problem}", layer.name);
-            self.refused(self.blob_place(layer.digest), problem)
+            self.refused(self.blob_location(layer.digest), problem)
         })
     }
 
-    /// Checks that the layers make the release's tree, and writes its directories.
-    fn unite(
+    /// Checks that the merged layers have the release's tree, and writes its directories.
+    fn store_merged_tree(
         &self,
         transaction: &Transaction<'_>,
         scratch: &Repo,
         image: &Image,
-        union: &Made,
+        merged: &BuiltTree,
     ) -> Result<(), PullError> {
         let commit = scratch.commit(image.commit.id)?;
         let expected = Root {
             tree: commit.tree,
             meta: commit.meta,
         };
-        trees::write(transaction, union, expected)?.map_err(|found| {
-            let (id, problem) = (image.commit.id, trees::differs(found, expected));
-            let problem = format!("the union of the layers of {id}: {problem}");
-            self.refused(self.place.to_string(), problem)
+        trees::write(transaction, merged, expected)?.map_err(|found| {
+            let (id, problem) = (image.commit.id, trees::tree_mismatch(found, expected));
+            let problem = format!("the merged layers of {id}: {problem}");
+            self.refused(self.source.to_string(), problem)
         })
     }
 
-    /// Begins to read a layer.
-    fn open<'a>(
+    /// Opens a layer for reading.
+    fn open_layer<'a>(
         &'a self,
         pull: &Pull,
         layer: &Layer,
-        tell: &'a (dyn Fn(u64) -> bool + Sync),
+        report: &'a (dyn Fn(u64) -> bool + Sync),
     ) -> Result<Blob<'a>, PullError> {
         let input = match &self.store {
             Store::Layout(layout) => Input::File(layout.open(&Layout::blob(layer.digest))?),
             Store::Registry(registry) => {
-                Input::Arriving(registry.blob(pull, layer.digest, layer.size)?)
+                Input::Stream(registry.blob(pull, layer.digest, layer.size)?)
             }
         };
-        let place = self.blob_place(layer.digest);
-        Ok(Blob::new(input, (&self.remote, place), layer, tell))
+        let location = self.blob_location(layer.digest);
+        Ok(Blob::new(input, (&self.remote, location), layer, report))
     }
 
-    fn blob_place(&self, digest: Sha256) -> String {
+    fn blob_location(&self, digest: Sha256) -> String {
         match &self.store {
-            Store::Layout(layout) => layout.place(&Layout::blob(digest)),
-            Store::Registry(registry) => registry.blob_place(digest),
+            Store::Layout(layout) => layout.location(&Layout::blob(digest)),
+            Store::Registry(registry) => registry.blob_location(digest),
         }
     }
 
-    fn no_such(&self, tag: &str) -> PullError {
+    fn no_such_image(&self, tag: &str) -> PullError {
         PullError::NoSuchImage {
             tag: tag.to_owned(),
-            url: self.place.to_string(),
+            url: self.source.to_string(),
             found: Vec::new(),
         }
     }
 
-    fn refused(&self, place: String, problem: String) -> PullError {
+    fn refused(&self, location: String, problem: String) -> PullError {
         PullError::Refused {
             remote: self.remote.clone(),
-            url: place,
+            url: location,
             problem,
         }
     }
 }
 
-/// How many images of an index are read. Each stays in memory.
-const IMAGES: usize = 16;
-/// The file of a layout that says what is in it.
+/// Maximum number of images that are read from an index. Each one is kept in memory.
+const MAX_IMAGES: usize = 16;
+/// The name of a layout's index.
 const INDEX: &str = "index.json";
 
-/// The architecture and the tag of a ref: `go-sdk/x86_64/1.26` is `1.26` for `linux/amd64`.
-fn tag_of(name: &RefName) -> Result<(Arch, &str), PullError> {
+/// Returns the architecture and the tag of a ref: `go-sdk/x86_64/1.26` is tag `1.26` for
+/// `linux/amd64`.
+fn arch_and_tag(name: &RefName) -> Result<(Arch, &str), PullError> {
     let mut parts = name.as_str().rsplit('/');
     let (tag, arch, prefix) = (parts.next(), parts.next(), parts.next());
     let arch = arch.and_then(|arch| arch.parse::<Arch>().ok().filter(|a| a.basearch() == arch));
@@ -508,14 +518,14 @@ fn tag_of(name: &RefName) -> Result<(Arch, &str), PullError> {
     }
 }
 
-fn root_of(layer: &Layer) -> Root {
+fn expected_root(layer: &Layer) -> Root {
     Root {
         tree: layer.commit.tree,
         meta: layer.commit.meta,
     }
 }
 
-fn of_store(error: StoreError) -> PullError {
+fn store_error(error: StoreError) -> PullError {
     match error {
         StoreError::Repo(error) => error.into(),
         error => PullError::Store(error),

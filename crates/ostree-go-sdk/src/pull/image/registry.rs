@@ -1,24 +1,24 @@
-//! A repository of a registry, to pull from. Requests are made on threads that a caller who wants
-//! to stop leaves behind.
+//! Pulls from a repository of a registry. Requests are made on threads that are abandoned if the
+//! caller cancels.
 
-use super::blob::Arriving;
+use super::blob::BlobStream;
 use crate::http::HttpError;
 use crate::id::Sha256;
 use crate::oci::format;
 use crate::parallel;
 use crate::pull::fetchers::Meter;
-use crate::pull::server::TICK;
+use crate::pull::server::POLL_INTERVAL;
 use crate::pull::{Pull, PullError};
-use crate::registry::{self, RegistryError, Streamed};
+use crate::registry::{self, BlobDownload, RegistryError};
 use crate::repo::RepoError;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
 
-/// The largest manifest or index that is read: registries have to take 4 MiB (OCI distribution
+/// Maximum size of a manifest or index in bytes. Registries have to accept 4 MiB (OCI distribution
 /// specification, "Pushing Manifests").
-const MANIFEST: u64 = 4 << 20;
-/// Pieces of a blob that wait to be decoded.
-const PIECES: usize = 16;
+const MAX_MANIFEST: u64 = 4 << 20;
+/// Maximum number of pieces of a blob that wait to be decoded.
+const MAX_QUEUED_PIECES: usize = 16;
 
 /// A repository of a registry.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ pub(super) struct Registry {
     client: Arc<registry::Registry>,
     meter: Arc<Meter>,
     remote: String,
-    /// The remote's URL, as it may be shown.
+    /// The remote's URL without credentials.
     url: String,
-    silence: u64,
+    read_timeout: u64,
 }
 
 impl Registry {
@@ -43,23 +43,23 @@ impl Registry {
             meter: meter.clone(),
             remote: remote.to_owned(),
             url,
-            silence: pull.http.silence().as_secs(),
+            read_timeout: pull.http.configured_read_timeout().as_secs(),
         }
     }
 
-    /// What errors call a manifest.
-    pub(super) fn manifest_place(&self, reference: &str) -> String {
+    /// Returns the location of a manifest for errors.
+    pub(super) fn manifest_location(&self, reference: &str) -> String {
         let url = self.client.manifest_url(reference);
         url.map_or_else(|_| self.url.clone(), |url| url.to_string())
     }
 
-    /// What errors call a blob.
-    pub(super) fn blob_place(&self, digest: Sha256) -> String {
+    /// Returns the location of a blob for errors.
+    pub(super) fn blob_location(&self, digest: Sha256) -> String {
         let url = self.client.blob_url(&format::digest(digest));
         url.map_or_else(|_| self.url.clone(), |url| url.to_string())
     }
 
-    /// The manifest or index under a tag or a digest; `None` when there is none.
+    /// Fetches the manifest or index with a tag or a digest; `None` if it does not exist.
     pub(super) fn manifest(
         &self,
         pull: &Pull,
@@ -67,61 +67,67 @@ impl Registry {
     ) -> Result<Option<Vec<u8>>, PullError> {
         let (client, meter) = (self.client.clone(), self.meter.clone());
         let (progress, reference) = (pull.progress.clone(), reference.to_owned());
-        let (answers, arrived) = channel();
+        let (sender, received) = channel();
         parallel::run_detached(move || {
-            let goes_on = |bytes| meter.arrived(bytes);
+            let count_piece = |bytes| meter.count(bytes);
             let types = [format::INDEX, format::MANIFEST];
-            let answer = client.manifest(&reference, &types, MANIFEST, progress.as_ref(), &goes_on);
-            // Nobody may be waiting any more.
-            let _ = answers.send(answer);
+            let response = client.manifest(
+                &reference,
+                &types,
+                MAX_MANIFEST,
+                progress.as_ref(),
+                &count_piece,
+            );
+            // The caller may have stopped waiting.
+            let _ = sender.send(response);
         });
         loop {
             if pull.progress.is_cancelled() {
                 return Err(PullError::Cancelled);
             }
-            match arrived.recv_timeout(TICK) {
-                Ok(answer) => return answer.map_err(self.explain()),
+            match received.recv_timeout(POLL_INTERVAL) {
+                Ok(response) => return response.map_err(self.error_converter()),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
             }
         }
     }
 
-    /// Begins to fetch a blob.
+    /// Starts to fetch a blob.
     ///
     /// # Errors
-    /// When the system makes no thread for it.
+    /// If no thread can be created.
     pub(super) fn blob(
         &self,
         pull: &Pull,
         digest: Sha256,
         size: u64,
-    ) -> Result<Arriving, RepoError> {
+    ) -> Result<BlobStream, RepoError> {
         let (client, meter) = (self.client.clone(), self.meter.clone());
         let (progress, digest) = (pull.progress.clone(), format::digest(digest));
-        let (pieces, arrived) = sync_channel(PIECES);
+        let (pieces, received) = sync_channel(MAX_QUEUED_PIECES);
         let spawned = parallel::spawn_detached(move || {
-            let mut take = |piece: &[u8]| {
-                meter.arrived(piece.len() as u64) && pieces.send(Ok(piece.to_vec())).is_ok()
+            let mut send_piece = |piece: &[u8]| {
+                meter.count(piece.len() as u64) && pieces.send(Ok(piece.to_vec())).is_ok()
             };
-            let mut blob = Streamed {
+            let mut blob = BlobDownload {
                 digest: &digest,
                 size,
                 done: 0,
             };
-            if let Err(error) = client.blob(&mut blob, progress.as_ref(), &mut take) {
+            if let Err(error) = client.blob(&mut blob, progress.as_ref(), &mut send_piece) {
                 let _ = pieces.send(Err(error));
             }
         });
         spawned.map_err(RepoError::Thread)?;
         let progress = pull.progress.clone();
-        Ok(Arriving::new(arrived, progress, self.explain()))
+        Ok(BlobStream::new(received, progress, self.error_converter()))
     }
 
-    /// What went wrong, in the words of a pull.
-    fn explain(&self) -> impl Fn(RegistryError) -> PullError + Send + use<> {
+    /// Returns a function that converts a registry's error to the error of the pull.
+    fn error_converter(&self) -> impl Fn(RegistryError) -> PullError + Send + use<> {
         let (remote, url) = (self.remote.clone(), self.url.clone());
-        let (meter, seconds) = (self.meter.clone(), self.silence);
+        let (meter, seconds) = (self.meter.clone(), self.read_timeout);
         move |source| {
             let (remote, url) = (remote.clone(), url.clone());
             let is_stopped = matches!(source, RegistryError::Http(HttpError::Cancelled { .. }));

@@ -1,4 +1,4 @@
-//! Trees of layers, from what the repository has and from what has come.
+//! Trees of layers, from the repository and from received archives.
 
 use super::manifest::Image;
 use crate::id::{CommitId, DirTreeId};
@@ -9,9 +9,9 @@ use crate::store::{ObjectWriter, StoreError};
 use std::collections::HashMap;
 use std::convert::Infallible;
 
-/// The tree that a repository or an open transaction has whole; `None` when something of it is
-/// not there. Leaves have no sizes.
-pub(super) fn stored(
+/// Loads a tree that is complete in the repository or in the open transaction; `None` if any object
+/// is missing. The sizes of its leaves are not set.
+pub(super) fn load_stored(
     transaction: &Transaction<'_>,
     writer: &dyn ObjectWriter,
     root: Root,
@@ -20,10 +20,10 @@ pub(super) fn stored(
     if root.meta != dirmeta().id || !has_meta {
         return Ok(None);
     }
-    stored_directory(transaction, writer, root.tree)
+    load_directory(transaction, writer, root.tree)
 }
 
-fn stored_directory(
+fn load_directory(
     transaction: &Transaction<'_>,
     writer: &dyn ObjectWriter,
     id: DirTreeId,
@@ -48,7 +48,7 @@ fn stored_directory(
         if meta != dirmeta().id {
             return Ok(None);
         }
-        let Some(below) = stored_directory(transaction, writer, below)? else {
+        let Some(below) = load_directory(transaction, writer, below)? else {
             return Ok(None);
         };
         tree.entries.insert(name, Node::Directory(below));
@@ -68,14 +68,14 @@ fn has(
     found.map_err(|source| repo.failed(&format!("look for object {id}"), source))
 }
 
-/// A tree's directories as objects, and the root that they make.
-pub(super) struct Made {
+/// The directory objects of a tree, and its root.
+pub(super) struct BuiltTree {
     objects: Vec<MetadataObject<DirTreeId>>,
     root: Root,
 }
 
-/// Makes the directories of trees, in the order of these, on every core.
-pub(super) fn made(trees: &[&Tree]) -> Vec<Made> {
+/// Builds the directory objects of trees on all cores, in the order of the trees.
+pub(super) fn build_all(trees: &[&Tree]) -> Vec<BuiltTree> {
     let trees: Vec<_> = trees.iter().enumerate().collect();
     let make = |(): &mut (), (index, tree): &(usize, &&Tree)| {
         let mut objects = Vec::new();
@@ -83,50 +83,52 @@ pub(super) fn made(trees: &[&Tree]) -> Vec<Made> {
             objects.push(object.clone());
             Ok::<_, Infallible>(())
         })?;
-        Ok::<_, Infallible>((*index, Made { objects, root }))
+        Ok::<_, Infallible>((*index, BuiltTree { objects, root }))
     };
-    let Ok(mut made) = parallel::map(&trees, || (), make);
-    made.sort_by_key(|(index, _)| *index);
-    made.into_iter().map(|(_, made)| made).collect()
+    let Ok(mut built) = parallel::map(&trees, || (), make);
+    built.sort_by_key(|(index, _)| *index);
+    built.into_iter().map(|(_, built)| built).collect()
 }
 
-/// Writes a tree's directories if the tree is the one that is expected. The error is the root
+/// Writes a tree's directories if its root is the expected one. Otherwise the error is the root
 /// that it has.
 pub(super) fn write(
     transaction: &Transaction<'_>,
-    made: &Made,
+    built: &BuiltTree,
     expected: Root,
 ) -> Result<Result<(), Root>, RepoError> {
-    if made.root != expected {
-        return Ok(Err(made.root));
+    if built.root != expected {
+        return Ok(Err(built.root));
     }
     transaction.write(ostree::ObjectType::DirMeta, &dirmeta())?;
-    for object in &made.objects {
+    for object in &built.objects {
         transaction.write(ostree::ObjectType::DirTree, object)?;
     }
     Ok(Ok(()))
 }
 
-/// The union of an image's layers, the upper ones over the lower. The error is the path that a
-/// layer makes a directory and another does not.
-pub(super) fn union(image: &Image, trees: &HashMap<CommitId, Tree>) -> Result<Tree, String> {
-    let mut union = Tree::default();
+/// Merges an image's layers, the upper ones over the lower ones. The error describes a path that is
+/// a directory in only one of two layers.
+pub(super) fn merge_layers(image: &Image, trees: &HashMap<CommitId, Tree>) -> Result<Tree, String> {
+    let mut merged = Tree::default();
     for layer in &image.layers {
-        let Some(tree) = trees.get(&layer.packed.id) else {
-            return Err(format!("layer `{}` has not come", layer.name));
+        let Some(tree) = trees.get(&layer.embedded.id) else {
+            return Err(format!("layer `{}` was not received", layer.name));
         };
-        union.union(tree, &|_| true).map_err(|overlap| {
+        merged.union(tree, &|_| true).map_err(|overlap| {
             let (name, path) = (&layer.name, overlap.path);
-            format!("layer `{name}` makes `{path}` a directory, or no directory, against another")
+            format!(
+                "`{path}` is a directory in layer `{name}` but not in another layer, or the reverse"
+            )
         })?;
     }
-    Ok(union)
+    Ok(merged)
 }
 
-/// What is wrong with a tree.
-pub(super) fn differs(found: Root, expected: Root) -> String {
+/// Returns the message for a tree with another root than expected.
+pub(super) fn tree_mismatch(found: Root, expected: Root) -> String {
     format!(
-        "it makes the tree {}, expected {}",
+        "it has the tree {}, expected {}",
         content_id(found.tree, found.meta),
         content_id(expected.tree, expected.meta)
     )

@@ -1,13 +1,13 @@
-//! What kind of failure a message of libostree's is.
+//! Classifies the errors of libostree's pull.
 //!
-//! Most of its errors have the code `FAILED`, so the words have to tell. They are those of
-//! libostree 2022.7 (`ostree-repo-pull.c`, `ostree-fetcher-util.c`, `ostree-fetcher-curl.c`,
+//! Most of them have the code `FAILED`, so that their messages have to be matched. The patterns are
+//! from libostree 2022.7 (`ostree-repo-pull.c`, `ostree-fetcher-util.c`, `ostree-fetcher-curl.c`,
 //! `ostree-core.c`, `ostree-repo-static-delta-processing.c`).
 
 use crate::kind::ErrorKind;
 use crate::repo::kind_of_glib;
 
-/// Words of what arrived and was not what it should be.
+/// Patterns of messages about invalid content.
 const REFUSED: &[&str] = &[
     "Corrupted",
     "checksum expected",
@@ -34,7 +34,7 @@ const REFUSED: &[&str] = &[
     "Expected",
 ];
 
-/// Words of a network or a server in trouble.
+/// Patterns of messages about network or server failures.
 const NETWORK: &[&str] = &[
     "Server returned HTTP 5",
     "Server returned HTTP 408",
@@ -57,10 +57,10 @@ const NETWORK: &[&str] = &[
     "while reading from server",
 ];
 
-/// The kind of an error that a pull ended with.
-pub(super) fn kind(error: &glib::Error) -> ErrorKind {
+/// Returns the kind of an error of a pull.
+pub(super) fn classify(error: &glib::Error) -> ErrorKind {
     use gio::IOErrorEnum as Io;
-    if is_about_signatures(error) {
+    if is_signature_error(error) {
         return ErrorKind::Mismatch;
     }
     if error.is::<gio::ResolverError>() || error.is::<gio::TlsError>() {
@@ -84,18 +84,19 @@ pub(super) fn kind(error: &glib::Error) -> ErrorKind {
     {
         return ErrorKind::Network;
     }
-    let has = |words: &[&str]| words.iter().any(|word| error.message().contains(word));
-    if has(NETWORK) {
+    let contains_any = |words: &[&str]| words.iter().any(|word| error.message().contains(word));
+    if contains_any(NETWORK) {
         ErrorKind::Network
-    } else if error.matches(Io::InvalidData) || has(REFUSED) {
+    } else if error.matches(Io::InvalidData) || contains_any(REFUSED) {
         ErrorKind::Mismatch
     } else {
         ErrorKind::Io
     }
 }
 
-/// Whether libostree refused a signature (`OSTREE_GPG_ERROR`, which has no binding).
-fn is_about_signatures(error: &glib::Error) -> bool {
+/// Returns true if libostree refused a signature (`OSTREE_GPG_ERROR`, for which there is no
+/// binding).
+fn is_signature_error(error: &glib::Error) -> bool {
     error.domain().as_str() == "OstreeGpgError"
 }
 
@@ -105,10 +106,10 @@ mod tests {
     use gio::IOErrorEnum as Io;
 
     #[test]
-    fn messages_have_kinds() {
+    fn messages_are_classified() {
         let sum = "0".repeat(64);
-        // As libostree 2022.7 words them.
-        let said = [
+        // Messages of libostree 2022.7.
+        let cases = [
             (
                 Io::Failed,
                 format!("Corrupted metadata object; checksum expected='{sum}' actual='{sum}'"),
@@ -176,9 +177,9 @@ mod tests {
                 ErrorKind::Cancelled,
             ),
         ];
-        for (code, message, expected) in said {
+        for (code, message, expected) in cases {
             assert_eq!(
-                kind(&glib::Error::new(code, &message)),
+                classify(&glib::Error::new(code, &message)),
                 expected,
                 "{message}"
             );

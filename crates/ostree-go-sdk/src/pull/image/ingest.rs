@@ -1,8 +1,8 @@
-//! From the streams of layers to objects in the repository, on every core.
+//! Stores the files of layers as objects in the repository, on all cores.
 //!
-//! A thread for each layer that is under way reads its blob, decodes it and cuts it into files.
-//! Workers hash these and write those that the repository lacks. What waits between them is
-//! bounded, and so is the memory.
+//! One thread for each layer in progress reads its blob, decompresses it and splits it into files.
+//! Workers hash the files and write those that are missing in the repository. The queue between
+//! them and its memory are limited.
 
 use super::blob::Blob;
 use super::manifest::Layer;
@@ -13,7 +13,7 @@ use crate::oci::tar::{Entry, LayerQuota, LayerReadError, Reader};
 use crate::parallel;
 use crate::progress::Progress;
 use crate::pull::PullError;
-use crate::pull::fetchers::next;
+use crate::pull::fetchers::next_job;
 use crate::repo::{RepoError, Transaction};
 use crate::store::{self, Budget, BudgetGuard, Content, ObjectWriter, StoreError};
 use std::collections::HashSet;
@@ -23,25 +23,25 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes of files that wait for or are with a worker.
-const IN_FLIGHT: u64 = 64 << 20;
-/// Files that wait for a worker.
-const QUEUE: usize = 256;
-/// Layers that come at a time.
-const MOST_LAYERS: usize = 4;
+/// Memory for files that are queued or being written, in bytes.
+const FILE_MEMORY: u64 = 64 << 20;
+/// Maximum number of files in the queue.
+const MAX_QUEUED_FILES: usize = 256;
+/// Maximum number of layers that are read at the same time.
+const MAX_LAYERS: usize = 4;
 
-/// What has come.
-pub(super) struct Landing {
-    /// The trees of the layers that came whole, in their order. Nobody has compared them with
-    /// commits.
+/// The result of [`ingest_layers`].
+pub(super) struct IngestedLayers {
+    /// The trees of the layers that were read completely, in the order of the layers; `None` for
+    /// the others. They have not been compared with the commits.
     pub(super) trees: Vec<Option<Tree>>,
-    /// Objects that the repository did not have.
+    /// The number of objects that were missing in the repository.
     pub(super) objects: u64,
-    /// Why the others did not.
+    /// The first error, if a layer failed.
     pub(super) failed: Option<PullError>,
 }
 
-/// A file or symlink on its way.
+/// A file or symlink to be written.
 struct Job<'b> {
     layer: usize,
     path: TreePath,
@@ -50,34 +50,34 @@ struct Job<'b> {
     _share: BudgetGuard<'b>,
 }
 
-/// What a worker has done.
+/// The result of a worker.
 #[derive(Default)]
-struct Done {
+struct WorkerResult {
     leaves: Vec<(usize, TreePath, Leaf)>,
     new: u64,
 }
 
-/// What all threads share.
+/// State shared by all threads.
 struct Shared<'b> {
     budget: &'b Budget,
-    /// Whether something went wrong, so that nothing more is to be begun.
+    /// Set after an error, so that no further layers are started.
     failed: AtomicBool,
-    /// The objects that some worker has taken on.
+    /// The objects that a worker has written or is writing.
     claimed: Mutex<HashSet<FileId>>,
     spool_in: PathBuf,
-    /// What the archives of all layers may have together.
+    /// The limits for the archives of all layers together.
     quota: LayerQuota,
     progress: &'b dyn Progress,
 }
 
-/// Brings layers' files into a transaction. `open` begins to fetch one.
-pub(super) fn land<'o>(
+/// Reads layers and writes their files into a transaction. `open` starts to fetch a layer.
+pub(super) fn ingest_layers<'o>(
     progress: &dyn Progress,
     transaction: &Transaction<'_>,
     layers: &[&Layer],
     open: &(dyn Fn(&Layer) -> Result<Blob<'o>, PullError> + Sync),
-) -> Landing {
-    let budget = Budget::new(IN_FLIGHT);
+) -> IngestedLayers {
+    let budget = Budget::new(FILE_MEMORY);
     let shared = Shared {
         budget: &budget,
         failed: AtomicBool::new(false),
@@ -87,80 +87,80 @@ pub(super) fn land<'o>(
         progress,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (jobs, queue) = sync_channel(QUEUE);
+    let (jobs, queue) = sync_channel(MAX_QUEUED_FILES);
     let queue = Mutex::new(queue);
-    let taken = AtomicUsize::new(0);
+    let next_index = AtomicUsize::new(0);
     let writers = store::writers(transaction, cores);
     std::thread::scope(|scope| {
         let bodies = writers.into_iter().map(|writer| {
             let (queue, shared) = (&queue, &shared);
-            move || work(writer, queue, shared)
+            move || run_worker(writer, queue, shared)
         });
         let workers = match parallel::spawn_workers(scope, bodies) {
             Ok(workers) => workers,
-            Err(error) => return Landing::failed(layers, error),
+            Err(error) => return IngestedLayers::failed(layers, error),
         };
-        let bodies = (0..cores.clamp(2, MOST_LAYERS).min(layers.len())).map(|_| {
-            let (jobs, taken, shared) = (jobs.clone(), &taken, &shared);
+        let bodies = (0..cores.clamp(2, MAX_LAYERS).min(layers.len())).map(|_| {
+            let (jobs, next_index, shared) = (jobs.clone(), &next_index, &shared);
             move || {
-                let mut done = Vec::new();
-                while let Some((index, layer)) = take(layers, taken, shared) {
-                    let read = bring(index, layer, open, &jobs, shared);
+                let mut results = Vec::new();
+                while let Some((index, layer)) = next_layer(layers, next_index, shared) {
+                    let read = read_layer(index, layer, open, &jobs, shared);
                     if read.is_err() {
                         shared.failed.store(true, Ordering::Relaxed);
                     }
-                    done.push((index, read));
+                    results.push((index, read));
                 }
-                done
+                results
             }
         });
         let readers = parallel::spawn_workers(scope, bodies);
         drop(jobs);
         let readers = match readers {
             Ok(readers) => readers,
-            // The workers end, for nobody has a job for them.
-            Err(error) => return Landing::failed(layers, error),
+            // The workers end, because the sender of jobs is dropped.
+            Err(error) => return IngestedLayers::failed(layers, error),
         };
-        let mut landing = Landing {
+        let mut ingested = IngestedLayers {
             trees: layers.iter().map(|_| None).collect(),
             objects: 0,
             failed: None,
         };
         for reader in readers {
-            for (index, read) in joined(reader.join()) {
+            for (index, read) in join_result(reader.join()) {
                 match read {
-                    Ok(tree) => landing.trees[index] = tree,
-                    Err(error) => landing.failed = landing.failed.or(Some(error)),
+                    Ok(tree) => ingested.trees[index] = tree,
+                    Err(error) => ingested.failed = ingested.failed.or(Some(error)),
                 }
             }
         }
         for worker in workers {
-            match joined(worker.join()) {
-                Ok(done) => {
-                    landing.objects += done.new;
-                    for (layer, path, leaf) in done.leaves {
-                        if let Some(tree) = &mut landing.trees[layer] {
-                            // The reader let no path come twice.
+            match join_result(worker.join()) {
+                Ok(results) => {
+                    ingested.objects += results.new;
+                    for (layer, path, leaf) in results.leaves {
+                        if let Some(tree) = &mut ingested.trees[layer] {
+                            // The archive reader rejects duplicate paths.
                             let _ = tree.insert(&path, leaf);
                         }
                     }
                 }
-                // Some file of each layer may be missing.
+                // Files of any layer may be missing.
                 Err(error) => {
-                    landing.trees.fill_with(|| None);
-                    landing.failed = Some(match error {
+                    ingested.trees.fill_with(|| None);
+                    ingested.failed = Some(match error {
                         StoreError::Repo(error) => error.into(),
                         error => PullError::Store(error),
                     });
                 }
             }
         }
-        landing
+        ingested
     })
 }
 
-impl Landing {
-    /// Nothing has landed, for the system makes no threads.
+impl IngestedLayers {
+    /// Returns the result if the threads cannot be created.
     fn failed(layers: &[&Layer], error: io::Error) -> Self {
         Self {
             trees: layers.iter().map(|_| None).collect(),
@@ -170,26 +170,26 @@ impl Landing {
     }
 }
 
-fn joined<T>(joined: std::thread::Result<T>) -> T {
-    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+fn join_result<T>(join_result: std::thread::Result<T>) -> T {
+    join_result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// The next layer that nobody has begun.
-fn take<'l>(
+/// Returns the next layer that no thread has started.
+fn next_layer<'l>(
     layers: &[&'l Layer],
-    taken: &AtomicUsize,
+    next_index: &AtomicUsize,
     shared: &Shared<'_>,
 ) -> Option<(usize, &'l Layer)> {
     if shared.failed.load(Ordering::Relaxed) {
         return None;
     }
-    let index = taken.fetch_add(1, Ordering::Relaxed);
+    let index = next_index.fetch_add(1, Ordering::Relaxed);
     layers.get(index).map(|layer| (index, *layer))
 }
 
-/// Reads a layer to its end and hands its files on. Returns the tree of its directories; `None`
-/// when it was left because something else went wrong.
-fn bring<'b, 'o>(
+/// Reads a layer completely and queues its files. Returns the tree of its directories; `None` if
+/// reading was stopped because of another error.
+fn read_layer<'b, 'o>(
     index: usize,
     layer: &Layer,
     open: &(dyn Fn(&Layer) -> Result<Blob<'o>, PullError> + Sync),
@@ -198,25 +198,27 @@ fn bring<'b, 'o>(
 ) -> Result<Option<Tree>, PullError> {
     let mut blob = open(layer)?;
     let is_stopped = || shared.progress.is_cancelled() || shared.failed.load(Ordering::Relaxed);
-    let cut = blob
-        .decoded(layer, &is_stopped)
+    let tree = blob
+        .decode(layer, &is_stopped)
         .map_err(LayerReadError::Read)
-        .and_then(|decoded| cut(index, Reader::new(decoded, &shared.quota), jobs, shared));
+        .and_then(|decoded| {
+            split_archive(index, Reader::new(decoded, &shared.quota), jobs, shared)
+        });
     if shared.progress.is_cancelled() {
         return Err(PullError::Cancelled);
     }
-    if cut.is_err() && shared.failed.load(Ordering::Relaxed) {
+    if tree.is_err() && shared.failed.load(Ordering::Relaxed) {
         return Ok(None);
     }
-    match cut {
+    match tree {
         Ok(Some(tree)) => blob.finish().map(|()| Some(tree)),
         Ok(None) => Ok(None),
-        Err(stop) => Err(blob.explain(stop)),
+        Err(error) => Err(blob.read_failure(error)),
     }
 }
 
-/// Cuts an archive into files.
-fn cut<'b>(
+/// Splits an archive into files, and queues them.
+fn split_archive<'b>(
     layer: usize,
     mut archive: Reader<'_, impl std::io::Read>,
     jobs: &SyncSender<Job<'b>>,
@@ -226,7 +228,7 @@ fn cut<'b>(
     while let Some(entry) = archive.next()? {
         let (path, header, size) = match entry {
             Entry::Directory(path) => {
-                // Its place was checked.
+                // The archive reader has checked the path.
                 let _ = tree.insert_directory(&path);
                 continue;
             }
@@ -255,17 +257,17 @@ fn cut<'b>(
     Ok(Some(tree))
 }
 
-/// Takes files until there are no more. After a failure it goes on taking and dropping them, so
-/// that nobody waits for room that nobody makes.
-fn work<'b>(
+/// Writes queued files until the queue is closed. After an error, files are still received and
+/// dropped, so that readers do not wait forever for space in the queue or for memory.
+fn run_worker<'b>(
     mut writer: Box<dyn ObjectWriter>,
     queue: &Mutex<Receiver<Job<'b>>>,
     shared: &Shared<'b>,
-) -> Result<Done, StoreError> {
-    let mut result = Ok(Done::default());
-    while let Some(job) = next(queue) {
-        let Ok(done) = &mut result else { continue };
-        match put(writer.as_mut(), job, shared, done) {
+) -> Result<WorkerResult, StoreError> {
+    let mut result = Ok(WorkerResult::default());
+    while let Some(job) = next_job(queue) {
+        let Ok(results) = &mut result else { continue };
+        match store_file(writer.as_mut(), job, shared, results) {
             Ok(()) => {}
             Err(error) => {
                 shared.failed.store(true, Ordering::Relaxed);
@@ -276,12 +278,12 @@ fn work<'b>(
     result
 }
 
-/// Hashes a file, and writes it unless it is there.
-fn put(
+/// Hashes a file, and writes it unless the repository has it.
+fn store_file(
     writer: &mut dyn ObjectWriter,
     job: Job<'_>,
     shared: &Shared<'_>,
-    done: &mut Done,
+    results: &mut WorkerResult,
 ) -> Result<(), StoreError> {
     let mut hasher = FileHasher::new(&job.header);
     job.content
@@ -289,7 +291,7 @@ fn put(
             hasher.update(bytes);
             Ok(())
         })
-        .map_err(|source| spool(&shared.spool_in, source))?;
+        .map_err(|source| spool_error(&shared.spool_in, source))?;
     let id = hasher.finish();
     let is_first = {
         let mut claimed = shared
@@ -300,18 +302,18 @@ fn put(
     };
     if is_first && !writer.has(id)? {
         writer.write(id, &job.header, &job.content)?;
-        done.new += 1;
+        results.new += 1;
     }
     let leaf = Leaf {
         id,
         size: job.content.len(),
         kind: LeafKind::from(&job.header),
     };
-    done.leaves.push((job.layer, job.path, leaf));
+    results.leaves.push((job.layer, job.path, leaf));
     Ok(())
 }
 
-fn spool(path: &Path, source: std::io::Error) -> StoreError {
+fn spool_error(path: &Path, source: std::io::Error) -> StoreError {
     StoreError::Spool {
         path: path.to_owned(),
         source,

@@ -1,10 +1,10 @@
-//! Unpacking, checking and writing objects as they arrive.
+//! Unpacks, checks and writes objects as they are received.
 
-use super::bounds::{Bounds, PART, SOURCE};
-use super::server::differs;
+use super::bounds::{Bounds, MAX_PART, MAX_SOURCE};
+use super::server::checksum_mismatch;
 use crate::delta::format::{
-    Content as Made, DeltaFormatError, FileObject, Object, ObjectKey, ObjectKind, Part, PartHeader,
-    apply,
+    Content as DeltaContent, DeltaFormatError, FileObject, Object, ObjectKey, ObjectKind, Part,
+    PartHeader, apply,
 };
 use crate::http::Body;
 use crate::id::{FileId, Sha256};
@@ -16,22 +16,21 @@ use sha2::Digest;
 use std::io::{self, ErrorKind, Read};
 use std::path::PathBuf;
 
-/// The largest header of a file object, which has its extended attributes. Linux has at most
-/// 64 KiB of these a file.
-const HEADER: u64 = 1 << 20;
-/// A header up to this size counts for nothing.
-const PLAIN_HEADER: u64 = 4 << 10;
+/// Maximum size of the header of a file object in bytes. It contains the extended attributes, of
+/// which Linux allows at most 64 KiB per file.
+const MAX_HEADER: u64 = 1 << 20;
+/// Headers up to this size in bytes are not counted against the limit for metadata.
+const UNCOUNTED_HEADER: u64 = 4 << 10;
 
-/// Why content was not taken.
+/// The reason why content was not stored.
 pub(super) enum Rejected {
-    /// It is not what was asked for.
+    /// It is not the content that was requested.
     Content(String),
-    /// It is more than the commits allow.
+    /// It is larger than the commits allow.
     Unsafe(String),
-    /// A part of a delta would take more memory than there should be. Its objects are to be
-    /// fetched one by one.
+    /// A delta part would need too much memory. Its objects have to be fetched one by one.
     TooLarge,
-    /// The work was ended meanwhile.
+    /// The pull was stopped in the meantime.
     Stopped,
     /// It could not be written.
     Store(StoreError),
@@ -58,17 +57,17 @@ impl From<DeltaFormatError> for Rejected {
     }
 }
 
-/// Writes what has arrived into a transaction. Each worker has its own.
-pub(super) struct Receiver<'b> {
+/// Writes received objects into a transaction. Each worker has its own receiver.
+pub(super) struct ObjectReceiver<'b> {
     repo: Repo,
     writer: Box<dyn ObjectWriter>,
     spool_in: PathBuf,
     bounds: &'b Bounds,
 }
 
-impl<'b> Receiver<'b> {
-    /// So many, at least one.
-    pub(super) fn several(
+impl<'b> ObjectReceiver<'b> {
+    /// Creates `count` receivers, but at least one.
+    pub(super) fn create_many(
         transaction: &Transaction<'_>,
         bounds: &'b Bounds,
         count: usize,
@@ -85,36 +84,36 @@ impl<'b> Receiver<'b> {
             .collect()
     }
 
-    /// Takes a file object that came as a `.filez`.
-    pub(super) fn archived(&mut self, id: FileId, body: &mut Body) -> Result<(), Rejected> {
-        let malformed = || Rejected::Content("it is no compressed file object".to_owned());
+    /// Stores a file object that was received as a `.filez` file.
+    pub(super) fn receive_file(&mut self, id: FileId, body: &mut Body) -> Result<(), Rejected> {
+        let malformed = || Rejected::Content("it is not a valid compressed file object".to_owned());
         let (spool_in, bounds) = (self.spool_in.clone(), self.bounds);
-        let mut input = body.reader().map_err(|source| self.spool(source))?;
-        let mut head = Vec::new();
-        let read = (&mut input).take(8).read_to_end(&mut head);
-        read.map_err(|source| self.spool(source))?;
-        let length = head
+        let mut input = body.reader().map_err(|source| self.spool_error(source))?;
+        let mut header_bytes = Vec::new();
+        let read = (&mut input).take(8).read_to_end(&mut header_bytes);
+        read.map_err(|source| self.spool_error(source))?;
+        let length = header_bytes
             .first_chunk::<4>()
             .map(|length| u32::from_be_bytes(*length));
-        let length = length.map(u64::from).filter(|length| *length <= HEADER);
+        let length = length.map(u64::from).filter(|length| *length <= MAX_HEADER);
         let length = length.ok_or_else(malformed)?;
-        let read = (&mut input).take(length).read_to_end(&mut head);
-        read.map_err(|source| self.spool(source))?;
-        let (header, size, _) = parse_archived(&head).ok_or_else(malformed)?;
-        if length > PLAIN_HEADER {
-            bounds.metadata(length).map_err(Rejected::Unsafe)?;
+        let read = (&mut input).take(length).read_to_end(&mut header_bytes);
+        read.map_err(|source| self.spool_error(source))?;
+        let (header, size, _) = parse_archived(&header_bytes).ok_or_else(malformed)?;
+        if length > UNCOUNTED_HEADER {
+            bounds.reserve_metadata(length).map_err(Rejected::Unsafe)?;
         }
         if header.is_symlink() {
-            return self.file(id, &header, &Vec::new().into());
+            return self.store_file(id, &header, &Vec::new().into());
         }
-        bounds.file(size).map_err(Rejected::Unsafe)?;
-        // As it is, and compressed again for an archive.
+        bounds.reserve_file(size).map_err(Rejected::Unsafe)?;
+        // Once as is, and once compressed again for an `archive` repository.
         let _share = bounds.memory.take(2 * Content::max_memory(size));
         let inflate = Stoppable {
             input: flate2::read::DeflateDecoder::new(input),
             bounds,
         };
-        // One byte more than there should be shows that there is more.
+        // Reading one byte more than expected detects content that is too long.
         let mut inflate = inflate.take(size.saturating_add(1));
         let content = Content::read(&mut inflate, size, &spool_in);
         let content = content.map_err(|source| match source.kind() {
@@ -122,24 +121,28 @@ impl<'b> Receiver<'b> {
             ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
                 malformed()
             }
-            _ => self.spool(source).into(),
+            _ => self.spool_error(source).into(),
         })?;
         drop(inflate);
         if content.len() != size {
             return Err(malformed());
         }
-        self.file(id, &header, &content)
+        self.store_file(id, &header, &content)
     }
 
-    /// Takes all objects of a delta's part.
-    pub(super) fn part(&mut self, header: &PartHeader, body: &mut Body) -> Result<(), Rejected> {
+    /// Stores all objects of a delta part.
+    pub(super) fn receive_part(
+        &mut self,
+        header: &PartHeader,
+        body: &mut Body,
+    ) -> Result<(), Rejected> {
         let bounds = self.bounds;
-        // The part unpacked, what its decoder keeps of it, and the file that is made.
+        // The unpacked part, the buffers of its decoder, and the file that is created.
         let _share = bounds.memory.take(3 * header.uncompressed);
-        // A patch has the bytes of the new file, and some for each of its steps.
+        // A patch contains the bytes of the new file, and a few bytes for each of its steps.
         let limit = header.uncompressed + header.uncompressed / 2 + (1 << 20);
         let mut hasher = sha2::Sha256::new();
-        let mut input = body.reader().map_err(|source| self.spool(source))?;
+        let mut input = body.reader().map_err(|source| self.spool_error(source))?;
         let mut buffer = vec![0; 256 << 10];
         loop {
             if bounds.is_stopped() {
@@ -147,15 +150,15 @@ impl<'b> Receiver<'b> {
             }
             match input
                 .read(&mut buffer)
-                .map_err(|source| self.spool(source))?
+                .map_err(|source| self.spool_error(source))?
             {
                 0 => break,
                 read => hasher.update(&buffer[..read]),
             }
         }
         drop(input);
-        same(Sha256(hasher.finalize().into()), header.checksum)?;
-        let mut input = body.reader().map_err(|source| self.spool(source))?;
+        check_checksum(Sha256(hasher.finalize().into()), header.checksum)?;
+        let mut input = body.reader().map_err(|source| self.spool_error(source))?;
         let part = Part::decode(&mut input, limit, &|| bounds.is_stopped());
         drop(input);
         let part = match part {
@@ -163,46 +166,53 @@ impl<'b> Receiver<'b> {
             part => part?,
         };
         let repo = self.repo.clone();
-        let source = |id| content(&repo, id, bounds);
-        apply(&part, &header.objects, PART, source, |key, object| {
+        let source = |id| read_patch_source(&repo, id, bounds);
+        apply(&part, &header.objects, MAX_PART, source, |key, object| {
             if bounds.is_stopped() {
                 return Err(Rejected::Stopped);
             }
             match object {
-                Object::Metadata(bytes) => metadata(&repo, key, bytes, bounds),
-                Object::File(made) => {
-                    let (header, content) = file(made);
-                    bounds.file(content.len()).map_err(Rejected::Unsafe)?;
-                    self.file(key.checksum.into(), &header, &content)
+                Object::Metadata(bytes) => store_metadata(&repo, key, bytes, bounds),
+                Object::File(delta_file) => {
+                    let (header, content) = file_object(delta_file);
+                    bounds
+                        .reserve_file(content.len())
+                        .map_err(Rejected::Unsafe)?;
+                    self.store_file(key.checksum.into(), &header, &content)
                 }
             }
         })
     }
 
-    fn file(&mut self, id: FileId, header: &AnyHeader, content: &Content) -> Result<(), Rejected> {
-        let ours = header.ours();
-        let mut hasher = match &ours {
-            Some(ours) => FileHasher::new(ours),
+    fn store_file(
+        &mut self,
+        id: FileId,
+        header: &AnyHeader,
+        content: &Content,
+    ) -> Result<(), Rejected> {
+        let canonical = header.ours();
+        let mut hasher = match &canonical {
+            Some(canonical) => FileHasher::new(canonical),
             None => FileHasher::framed(&header.framed()),
         };
         let read = content.for_each(|bytes| {
             hasher.update(bytes);
             Ok(())
         });
-        read.map_err(|source| self.spool(source))?;
+        read.map_err(|source| self.spool_error(source))?;
         let found = hasher.finish();
         if found != id {
-            let problem = differs(&found.to_string(), &id.to_string());
+            let problem = checksum_mismatch(&found.to_string(), &id.to_string());
             return Err(Rejected::Content(problem));
         }
-        match ours {
-            Some(ours) => self.writer.write(id, &ours, content)?,
+        match canonical {
+            Some(canonical) => self.writer.write(id, &canonical, content)?,
             None => self.writer.write_any(id, header, content)?,
         }
         Ok(())
     }
 
-    fn spool(&self, source: std::io::Error) -> StoreError {
+    fn spool_error(&self, source: std::io::Error) -> StoreError {
         StoreError::Spool {
             path: self.spool_in.clone(),
             source,
@@ -210,7 +220,7 @@ impl<'b> Receiver<'b> {
     }
 }
 
-/// Ends reading when the work is ended.
+/// A reader that fails when the pull is stopped.
 struct Stoppable<'b, R> {
     input: R,
     bounds: &'b Bounds,
@@ -225,22 +235,22 @@ impl<R: Read> Read for Stoppable<'_, R> {
     }
 }
 
-/// Takes an object that is no file. Commits are left: those that are wanted have come
-/// already, and were checked further.
-pub(super) fn metadata(
+/// Stores a directory object. Commits are ignored, because the requested commits were received and
+/// checked before.
+pub(super) fn store_metadata(
     repo: &Repo,
     key: &ObjectKey,
     bytes: &[u8],
     bounds: &Bounds,
 ) -> Result<(), Rejected> {
-    same(Sha256(sha2::Sha256::digest(bytes).into()), key.checksum)?;
+    check_checksum(Sha256(sha2::Sha256::digest(bytes).into()), key.checksum)?;
     let format = match key.kind {
         ObjectKind::DirTree => "(a(say)a(sayay))",
         ObjectKind::DirMeta => "(uuua(ayay))",
         ObjectKind::Commit | ObjectKind::File => return Ok(()),
     };
     bounds
-        .metadata(bytes.len() as u64)
+        .reserve_metadata(bytes.len() as u64)
         .map_err(Rejected::Unsafe)?;
     let malformed = || Rejected::Content(format!("{key} is not well-formed"));
     let format = glib::VariantTy::new(format).map_err(|_| malformed())?;
@@ -250,7 +260,7 @@ pub(super) fn metadata(
     }
     if key.kind == ObjectKind::DirTree {
         let tree = DirTree::parse(&object).ok_or_else(malformed)?;
-        if let Some(name) = tree.misplaced() {
+        if let Some(name) = tree.misordered_name() {
             let name = name.escape_debug();
             let problem = format!("{key} has the name `{name}` twice or out of order");
             return Err(Rejected::Content(problem));
@@ -268,43 +278,47 @@ pub(super) fn metadata(
     Ok(())
 }
 
-fn same(found: Sha256, expected: Sha256) -> Result<(), Rejected> {
+fn check_checksum(found: Sha256, expected: Sha256) -> Result<(), Rejected> {
     if found == expected {
         return Ok(());
     }
-    let problem = differs(&found.to_string(), &expected.to_string());
+    let problem = checksum_mismatch(&found.to_string(), &expected.to_string());
     Err(Rejected::Content(problem))
 }
 
-pub(super) fn file(made: FileObject<'_>) -> (AnyHeader, Content) {
-    let (target, content) = match made.content {
-        Made::Regular(bytes) => (String::new(), Content::Memory(bytes)),
-        Made::Symlink(target) => (target.to_owned(), Vec::new().into()),
+pub(super) fn file_object(delta_file: FileObject<'_>) -> (AnyHeader, Content) {
+    let (target, content) = match delta_file.content {
+        DeltaContent::Regular(bytes) => (String::new(), Content::Memory(bytes)),
+        DeltaContent::Symlink(target) => (target.to_owned(), Vec::new().into()),
     };
     let header = AnyHeader {
-        uid: made.attributes.uid,
-        gid: made.attributes.gid,
-        mode: made.attributes.mode,
+        uid: delta_file.attributes.uid,
+        gid: delta_file.attributes.gid,
+        mode: delta_file.attributes.mode,
         target,
-        xattrs: made.xattrs.clone(),
+        xattrs: delta_file.xattrs.clone(),
     };
     (header, content)
 }
 
 /// A file that a patch is applied to.
-struct Source<'b> {
+struct PatchSource<'b> {
     bytes: Vec<u8>,
     _share: BudgetGuard<'b>,
 }
 
-impl AsRef<[u8]> for Source<'_> {
+impl AsRef<[u8]> for PatchSource<'_> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-/// The bytes of a file that is here.
-fn content<'b>(repo: &Repo, id: FileId, bounds: &'b Bounds) -> Result<Source<'b>, Rejected> {
+/// Reads a stored file that a patch is applied to.
+fn read_patch_source<'b>(
+    repo: &Repo,
+    id: FileId,
+    bounds: &'b Bounds,
+) -> Result<PatchSource<'b>, Rejected> {
     let failed = |source| repo.failed(&format!("read object {id}"), source);
     if bounds.is_stopped() {
         return Err(Rejected::Stopped);
@@ -314,22 +328,22 @@ fn content<'b>(repo: &Repo, id: FileId, bounds: &'b Bounds) -> Result<Source<'b>
         .load_file(&id.to_string(), gio::Cancellable::NONE);
     let (stream, info, _) = loaded.map_err(failed)?;
     let size = u64::try_from(info.size()).unwrap_or(0);
-    if size > SOURCE {
+    if size > MAX_SOURCE {
         return Err(Rejected::TooLarge);
     }
-    bounds.source(size.max(1)).map_err(Rejected::Unsafe)?;
+    bounds.count_source(size.max(1)).map_err(Rejected::Unsafe)?;
     let share = bounds.old_files.take(size);
     let mut bytes = Vec::new();
     if let Some(stream) = stream {
         bytes.reserve_exact(usize::try_from(size).unwrap_or(0));
-        let read = stream.into_read().take(SOURCE).read_to_end(&mut bytes);
+        let read = stream.into_read().take(MAX_SOURCE).read_to_end(&mut bytes);
         read.map_err(|source| RepoError::Io {
             action: "read an object of",
             path: repo.path().to_owned(),
             source,
         })?;
     }
-    Ok(Source {
+    Ok(PatchSource {
         bytes,
         _share: share,
     })
