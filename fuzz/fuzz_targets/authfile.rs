@@ -10,6 +10,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         format::AuthFile::parse(bytes),
         "registry.example/team/go-sdk:1".parse(),
     ) {
-        let _ = (file.helper(&image), file.of(&image));
+        let _ = (file.helper(&image), file.credentials_for(&image));
     }
 });

@@ -483,8 +483,8 @@ fn a_remote_is_added_once() {
         ])
     };
     insta::with_settings!({filters => [("[0-9A-F]{40}", "KEY")]}, {
-        insta::assert_snapshot!(add("https://a.example").ok().stderr, @"remote acme: its commits are to be signed by KEY");
-        insta::assert_snapshot!(add("https://a.example").ok().stderr, @"remote acme: its commits are to be signed by KEY");
+        insta::assert_snapshot!(add("https://a.example").ok().stderr, @"remote acme: its commits must be signed by KEY");
+        insta::assert_snapshot!(add("https://a.example").ok().stderr, @"remote acme: its commits must be signed by KEY");
         insta::assert_snapshot!(add("https://b.example").exits(1).stderr, @"
         error: remote `acme` already exists, with URL https://a.example
         hint: delete it with `ostree-go remote delete`, or add keys to it with `ostree-go remote import-key`

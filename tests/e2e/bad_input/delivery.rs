@@ -211,7 +211,7 @@ fn pulls() {
     assert_snapshot!(said("pull acme"), @"
     2 invalid-input
     error: no ref to pull from remote `acme`
-    hint: name one, as `1.26`; `--mirror` takes all
+    hint: name a ref, for example `1.26`, or use --mirror to pull all refs
     ");
     fixture.server.fault("/summary", Fault::Status(404));
     assert_snapshot!(said("pull --mirror acme"), @"

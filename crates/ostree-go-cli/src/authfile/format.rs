@@ -42,11 +42,11 @@ impl AuthFile {
 
     /// Returns the credential helper for the image's registry, and the name under which the helper knows the registry.
     pub fn helper<'a>(&'a self, image: &'a ImageReference) -> Option<(&'a str, &'a str)> {
-        let own = self
+        let registry_helper = self
             .cred_helpers
             .iter()
             .find(|(key, _)| *key == image.host() || is_hub(image.host()) && is_hub(host_of(key)));
-        match own {
+        match registry_helper {
             Some((key, name)) => Some((name, key)),
             None if self.creds_store.is_empty() => None,
             None if is_hub(image.host()) => Some((&self.creds_store, HUB)),
@@ -59,18 +59,18 @@ impl AuthFile {
     /// # Errors
     ///
     /// Returns an error when the entry does not hold a name and a password in base64.
-    pub fn of(&self, image: &ImageReference) -> Result<Option<RegistryAuth>, ()> {
+    pub fn credentials_for(&self, image: &ImageReference) -> Result<Option<RegistryAuth>, ()> {
         let mut key = format!("{}/{}", image.host(), image.name());
         loop {
             if let Some(entry) = self.auths.get(&key) {
                 return entry.auth();
             }
             match key.rsplit_once('/') {
-                Some((above, _)) => key.truncate(above.len()),
+                Some((parent, _)) => key.truncate(parent.len()),
                 None => break,
             }
         }
-        // Older files have whole addresses.
+        // Older files contain whole URLs.
         let old = self.auths.iter().find(|(key, _)| {
             let host = host_of(key);
             key.contains("://") && (host == image.host() || is_hub(host) && is_hub(image.host()))
@@ -82,7 +82,7 @@ impl AuthFile {
 /// The key of Docker Hub in credentials files.
 const HUB: &str = "https://index.docker.io/v1/";
 
-/// Returns the host in a registry's name or address.
+/// Returns the host in a registry's name or URL.
 fn host_of(key: &str) -> &str {
     let host = key.split_once("://").map_or(key, |(_, rest)| rest);
     host.split('/').next().unwrap_or(host)
@@ -112,11 +112,11 @@ mod tests {
 
     fn found(file: &str, image: &str) -> String {
         let file = AuthFile::parse(file.as_bytes()).unwrap();
-        format!("{:?}", file.of(&image.parse().unwrap()))
+        format!("{:?}", file.credentials_for(&image.parse().unwrap()))
     }
 
     #[test]
-    fn the_nearest_entry_counts() {
+    fn the_most_specific_entry_is_used() {
         // "team:x", "all:x", "hub:x"
         let file = r#"{"auths": {
             "r.example": {"auth": "YWxsOng="}, "r.example/team": {"auth": "dGVhbTp4"},
@@ -139,21 +139,24 @@ mod tests {
     }
 
     #[test]
-    fn a_registrys_own_helper_comes_before_that_of_all() {
-        let asked = |file: &str, image: &str| {
+    fn the_helper_of_a_registry_precedes_the_default_helper() {
+        let helper_of = |file: &str, image: &str| {
             let file = AuthFile::parse(file.as_bytes()).unwrap();
             let image = image.parse().unwrap();
             file.helper(&image)
                 .map(|(name, server)| format!("{name} {server}"))
         };
         let some = r#"{"credHelpers": {"r.example": "ecr", "docker.io": "hub"}}"#;
-        assert_eq!(asked(some, "r.example/team/a").unwrap(), "ecr r.example");
-        assert_eq!(asked(some, "acme/go-sdk").unwrap(), "hub docker.io");
-        assert_eq!(asked(some, "s.example/a"), None);
+        assert_eq!(
+            helper_of(some, "r.example/team/a").unwrap(),
+            "ecr r.example"
+        );
+        assert_eq!(helper_of(some, "acme/go-sdk").unwrap(), "hub docker.io");
+        assert_eq!(helper_of(some, "s.example/a"), None);
         let all = r#"{"credHelpers": {"r.example": "ecr"}, "credsStore": "pass"}"#;
-        assert_eq!(asked(all, "r.example/a").unwrap(), "ecr r.example");
-        assert_eq!(asked(all, "s.example/a").unwrap(), "pass s.example");
+        assert_eq!(helper_of(all, "r.example/a").unwrap(), "ecr r.example");
+        assert_eq!(helper_of(all, "s.example/a").unwrap(), "pass s.example");
         let hub = "pass https://index.docker.io/v1/";
-        assert_eq!(asked(all, "acme/go-sdk").unwrap(), hub);
+        assert_eq!(helper_of(all, "acme/go-sdk").unwrap(), hub);
     }
 }

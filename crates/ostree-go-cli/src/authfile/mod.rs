@@ -1,4 +1,4 @@
-//! Credentials for registries, where podman, buildah and skopeo keep them.
+//! Credentials for registries, in the files of podman, buildah and skopeo.
 
 mod format;
 
@@ -14,12 +14,12 @@ pub fn credentials(
     named: Option<&Path>,
     image: &ImageReference,
 ) -> Result<RegistryAuth, CliError> {
-    let usual;
+    let default_files;
     let (files, must_exist): (&[PathBuf], bool) = match named.or(settings.auth_file.as_deref()) {
         Some(path) => (&[path.to_owned()], true),
         None => {
-            usual = settings.auth_files();
-            (&usual, false)
+            default_files = settings.auth_files();
+            (&default_files, false)
         }
     };
     for path in files {
@@ -39,7 +39,7 @@ pub fn credentials(
         {
             return Ok(auth);
         }
-        if let Some(auth) = file.of(image).map_err(|()| {
+        if let Some(auth) = file.credentials_for(image).map_err(|()| {
             let problem = format!("the entry for {} is damaged", image.host());
             failed(std::io::Error::new(
                 std::io::ErrorKind::InvalidData,

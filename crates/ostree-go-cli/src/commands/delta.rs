@@ -123,10 +123,10 @@ fn details_json(details: &DeltaDetails) -> Value {
 }
 
 fn text(details: &DeltaDetails, signatures: &[Signature]) -> String {
-    let of = |counts: &BTreeMap<&'static str, u64>| {
+    let counts_text = |counts: &BTreeMap<&'static str, u64>| {
         let words = counts
             .iter()
-            .map(|(what, n)| format!("{} {what}", count(*n)));
+            .map(|(name, n)| format!("{} {name}", count(*n)));
         words.collect::<Vec<_>>().join(", ")
     };
     let mut rows: Vec<Vec<String>> = details
@@ -138,8 +138,8 @@ fn text(details: &DeltaDetails, signatures: &[Signature]) -> String {
                 index.to_string(),
                 bytes(part.bytes),
                 bytes(part.uncompressed),
-                of(&part.objects),
-                of(&part.operations),
+                counts_text(&part.objects),
+                counts_text(&part.operations),
             ]
         })
         .collect();

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Make keys to sign with
+/// Generate signing keys
 #[derive(Debug, clap::Args)]
 pub struct KeyArgs {
     #[command(subcommand)]
@@ -18,21 +18,21 @@ enum KeyCommand {
     Generate(GenerateArgs),
 }
 
-/// Make a signing key, and export its public part
+/// Generate a signing key, and export its public part
 ///
-/// The key has no passphrase: keep the folder where only the publisher can read it. Prints the
-/// fingerprint, or the Ed25519 public key.
+/// The key has no passphrase: make sure that only the publisher can read the directory. Prints the
+/// fingerprint of a GPG key, or the Ed25519 public key.
 #[derive(Debug, clap::Args)]
 struct GenerateArgs {
-    /// The folder for the key; made if it does not exist
+    /// Directory for the key; created if it does not exist
     #[arg(long, value_name = "DIR")]
     output_dir: PathBuf,
 
-    /// The kind of key
+    /// Type of the key
     #[arg(long, value_enum, default_value_t, value_name = "TYPE")]
     r#type: KeyType,
 
-    /// Whose key it is, of GPG keys
+    /// User ID of the GPG key
     #[arg(
         long,
         value_name = "NAME <MAIL>",
@@ -40,17 +40,17 @@ struct GenerateArgs {
     )]
     user: String,
 
-    /// When the key ends to be valid, of GPG keys: 2y, 18m, never
+    /// Time after which the GPG key expires: 2y, 18m, never
     #[arg(long, value_name = "TIME", default_value = "never")]
     expires: String,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum KeyType {
-    /// Checked by every OSTree client
+    /// Verified by every OSTree client
     #[default]
     Gpg,
-    /// Smaller; checked by clients that are set up for it
+    /// Smaller; verified by clients that are configured for it
     Ed25519,
 }
 

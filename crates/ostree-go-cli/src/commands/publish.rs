@@ -9,35 +9,36 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Make a repository ready to be served
+/// Prepare a repository for serving
 ///
-/// Makes the static deltas that are missing (to every release and channel from nothing, and to
-/// each channel from its previous commits), an index page, and the summary; removes deltas that
-/// are superseded. Any static web server can then serve the repository's folder.
+/// Generates the missing static deltas (to every release and channel from nothing, and to each
+/// channel from its previous commits), an index page, and the summary; deletes superseded deltas.
+/// Any static web server can then serve the repository's directory.
 #[derive(Debug, clap::Args)]
 pub struct PublishArgs {
-    /// From how many previous commits of each channel to make deltas
+    /// Number of previous commits of each channel from which to generate deltas
     #[arg(long, default_value_t = 2, value_name = "N")]
     history: usize,
 
-    /// Offer this file of public keys beside the index page; may be given more than once
+    /// Publish this file with public keys beside the index page (may be repeated)
     #[arg(long, value_name = "FILE")]
     public_key: Vec<PathBuf>,
 
-    /// How hard to compress new deltas: `best` makes them smaller in several times the time
+    /// Compression effort for new deltas: `best` makes them smaller, but takes several times as
+    /// long
     #[arg(long, value_enum, default_value_t = Preset::Fast, value_name = "PRESET")]
     delta_preset: Preset,
 
-    /// Have libostree make each new delta as well, and keep the smaller one; takes minutes
+    /// Generate each new delta with libostree as well, and keep the smaller one; takes minutes
     #[arg(long)]
     compare_deltas: bool,
 
-    /// Put the signatures by --sign-from-file around the deltas too, for `ostree static-delta
-    /// apply-offline` and ostree-go; the stock `ostree pull` cannot read such deltas
+    /// Sign the deltas as well, with the keys of --sign-from-file, for `ostree static-delta
+    /// apply-offline` and ostree-go; the stock `ostree pull` cannot read signed deltas
     #[arg(long, requires = "sign_from_file")]
     sign_deltas: bool,
 
-    /// Say what would be made and removed, and stop
+    /// Print which deltas would be generated and deleted, and change nothing
     #[arg(long)]
     dry_run: bool,
 
@@ -78,18 +79,19 @@ pub fn run(context: &Context<'_>, args: &PublishArgs) -> Result<ExitCode, CliErr
         .filter(|d| published.made.contains(&d.name))
     {
         let size = bytes(delta.bytes);
-        let mut line = format!("delta {}  {size}", between(&delta.name));
+        let mut line = format!("delta {}  {size}", name_text(&delta.name));
         if let Some(compared) = compared(&delta.name) {
-            line += &versus(compared);
+            line += &comparison(compared);
         }
         context.output.say(&line);
     }
     for name in &published.removed {
         context
             .output
-            .say(&format!("delta {}  removed", between(name)));
+            .say(&format!("delta {}  removed", name_text(name)));
     }
-    // Deltas of one tree share their parts: a sum of their sizes would say too much.
+    // Deltas of the same tree share their parts, so that the sum of their sizes would be
+    // misleading.
     context.output.say(&format!(
         "summary of {} refs, {} deltas",
         count(published.refs as u64),
@@ -131,28 +133,28 @@ fn dry_run(context: &Context<'_>, publish: &Publish, repo: &Repo) -> Result<Exit
     context.output.data(&document, || {
         let wanted = plan.deltas().iter().map(|planned| {
             let refs: Vec<String> = planned.refs.iter().map(ToString::to_string).collect();
-            let would = if planned.exists { "keep" } else { "make" };
-            vec![would.to_owned(), between(&planned.name), refs.join(", ")]
+            let action = if planned.exists { "keep" } else { "make" };
+            vec![action.to_owned(), name_text(&planned.name), refs.join(", ")]
         });
         let superseded = plan.superseded().iter();
         let removed =
-            superseded.map(|name| vec!["remove".to_owned(), between(name), String::new()]);
+            superseded.map(|name| vec!["remove".to_owned(), name_text(name), String::new()]);
         let rows: Vec<Vec<String>> = wanted.chain(removed).collect();
         table(&["WOULD", "DELTA", "FOR"], &rows)
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Which of two deltas was kept, and why.
-fn versus(compared: &ComparedDelta) -> String {
-    let theirs = bytes(compared.libostree);
+/// Returns which of two deltas was kept, and the size of the other one.
+fn comparison(compared: &ComparedDelta) -> String {
+    let libostree_size = bytes(compared.libostree);
     match compared.libostree < compared.ours {
         true => format!(", libostree's; ours has {}", bytes(compared.ours)),
-        false => format!(", libostree's has {theirs}"),
+        false => format!(", libostree's has {libostree_size}"),
     }
 }
 
-fn between(name: &DeltaName) -> String {
+fn name_text(name: &DeltaName) -> String {
     let from = name.from.map_or_else(|| "nothing".to_owned(), short);
     format!("{from} → {}", short(name.to))
 }

@@ -13,25 +13,27 @@ use std::sync::Arc;
 
 /// Fetch releases and channels from a remote
 ///
-/// Every commit is checked before anything else is fetched: its signature, the ref it is bound
-/// to, its age. Refs move when everything is there. A pull that was cut short goes on where it
-/// was.
+/// Each commit is checked before its content is fetched: its signature, the ref that it is bound
+/// to, and its age. Refs are updated when all content is complete. The next pull resumes an
+/// interrupted one.
 #[derive(Debug, clap::Args)]
 pub struct PullArgs {
-    /// The remote, unless there is only one, and refs; a version or channel means this machine's
-    /// architecture. `@sha256:DIGEST` behind one says which image of a registry it is to be
+    /// Remote, which may be omitted if there is only one, and refs; a version or channel means the
+    /// ref for this machine's architecture. `@sha256:DIGEST` after a ref selects an image of a
+    /// registry
     #[arg(value_name = "[REMOTE] REF", required_unless_present = "mirror")]
-    what: Vec<String>,
+    targets: Vec<String>,
 
-    /// Fetch the commits and their signatures only, say what there is to download, and move no ref
+    /// Fetch only the commits and their signatures, print the size of the download, and update no
+    /// refs
     #[arg(long)]
     commit_metadata_only: bool,
 
-    /// Only this path and what is below it (may be repeated)
+    /// Fetch only this path and everything below it (may be repeated)
     #[arg(long, value_name = "PATH")]
     subpath: Vec<String>,
 
-    /// Fetch this many commits before each one too; -1 for all
+    /// Fetch this many parents of each commit as well; -1 for all
     #[arg(
         long,
         value_name = "N",
@@ -40,12 +42,12 @@ pub struct PullArgs {
     )]
     depth: i32,
 
-    /// Move local refs instead of the remote's, to serve them on. Without REF, every ref that the
-    /// remote's summary has, and the summary as well
+    /// Update local refs instead of the remote's refs, to serve them to others; without REF, fetch
+    /// every ref in the remote's summary, and the summary itself
     #[arg(long)]
     mirror: bool,
 
-    /// Check, say what there is to download, and change nothing
+    /// Check the commits, print the size of the download, and change nothing
     #[arg(long, conflicts_with = "commit_metadata_only")]
     dry_run: bool,
 
@@ -57,11 +59,11 @@ pub struct PullArgs {
     #[arg(long, value_name = "ARCH")]
     arch: Option<Arch>,
 
-    /// Take a commit that is older than the one that is there
+    /// Accept a commit that is older than the current one
     #[arg(long)]
     allow_downgrade: bool,
 
-    /// Fetch objects one by one even if there is a delta
+    /// Fetch objects one by one even if there is a static delta
     #[arg(long)]
     no_deltas: bool,
 
@@ -71,7 +73,7 @@ pub struct PullArgs {
 
 pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError> {
     let repo = context.client_repo()?;
-    let (remote, names) = what(&repo, &args.what, args.mirror)?;
+    let (remote, names) = remote_and_refs(&repo, &args.targets, args.mirror)?;
     let refs = names
         .iter()
         .map(|name| pinned(name, Arch::host()))
@@ -124,38 +126,46 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says which images some refs are to be.
+/// Pins refs to image digests.
 pub fn with_pins(pull: Pull, refs: &[(RefName, Option<Sha256>)]) -> Pull {
     let pins = refs.iter();
     let pins = pins.filter_map(|(name, pin)| Some((name.clone(), (*pin)?)));
     pins.fold(pull, |pull, (name, pin)| pull.pin(name, pin))
 }
 
-/// The remote and the refs that the words mean; none are all of a mirror's.
-fn what(repo: &Repo, words: &[String], mirror: bool) -> Result<(String, Vec<String>), CliError> {
+/// Splits the arguments into the remote and the refs. No refs means all refs of a mirror.
+fn remote_and_refs(
+    repo: &Repo,
+    arguments: &[String],
+    mirror: bool,
+) -> Result<(String, Vec<String>), CliError> {
     let known: Vec<String> = remote::list(repo)?
         .into_iter()
         .map(|remote| remote.name)
         .collect();
-    let named = words.split_first();
+    let named = arguments.split_first();
     if let Some((first, rest)) = named.filter(|(first, _)| known.contains(first)) {
         if rest.is_empty() && !mirror {
             return Err(CliError::Usage {
                 message: format!("no ref to pull from remote `{first}`"),
-                hint: Some("name one, as `1.26`; `--mirror` takes all".to_owned()),
+                hint: Some(
+                    "name a ref, for example `1.26`, or use --mirror to pull all refs".to_owned(),
+                ),
             });
         }
         return Ok((first.clone(), rest.to_vec()));
     }
     match known.as_slice() {
-        [only] => Ok((only.clone(), words.to_vec())),
+        [only] => Ok((only.clone(), arguments.to_vec())),
         [] => Err(CliError::Usage {
             message: format!("no remote in repository {}", repo.path().display()),
-            hint: Some("`ostree-go remote add` adds one".to_owned()),
+            hint: Some("add a remote with `ostree-go remote add`".to_owned()),
         }),
         known => Err(CliError::Usage {
             message: match named {
-                Some((first, _)) => format!("`{first}` is no remote, and there are several"),
+                Some((first, _)) => {
+                    format!("`{first}` is not a remote, and there are several remotes")
+                }
                 None => "there are several remotes".to_owned(),
             },
             hint: Some(format!("name one of {}", known.join(", "))),

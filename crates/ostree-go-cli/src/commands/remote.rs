@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Say where commits come from, and whose signatures are believed
+/// Manage remotes and their trusted keys
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub struct RemoteArgs {
@@ -20,52 +20,52 @@ pub struct RemoteArgs {
 enum Action {
     /// Add a remote
     ///
-    /// Its commits have to be signed by one of the keys that are given here. Keyrings of the
-    /// system are not asked.
+    /// Its commits must be signed by one of the keys given here. The system's keyrings are not
+    /// used.
     Add {
-        /// The name to call it by
+        /// Name of the remote
         name: String,
-        /// Where it is: http://, https:// or file:///; for images oci+https://REGISTRY/NAME,
-        /// oci+http:// where the way is safe, or oci:/PATH
+        /// URL of the repository: http://, https:// or file:///; for images
+        /// oci+https://REGISTRY/NAME, oci+http:// for an unencrypted connection, or oci:/PATH
         url: String,
-        /// Believe the public GPG keys in this file (may be repeated)
+        /// Trust the public GPG keys in this file (may be repeated)
         #[arg(long, value_name = "FILE", required_unless_present = "no_gpg_verify")]
         gpg_import: Vec<PathBuf>,
-        /// Take commits as they come, signed or not
+        /// Accept commits without verifying signatures
         #[arg(long, conflicts_with = "gpg_import")]
         no_gpg_verify: bool,
-        /// Where there is such a remote with this URL, only give it the keys
+        /// If the remote exists with this URL, only import the keys
         #[arg(long)]
         if_not_exists: bool,
     },
     /// List the remotes
     List,
-    /// Show the keys whose signatures are believed
+    /// Show the trusted keys of a remote
     ShowKeys {
-        /// The remote
+        /// Name of the remote
         name: String,
     },
-    /// Add keys to a remote's keyring, or what is new about keys in it
+    /// Import keys into a remote's keyring, or update keys in it
     ///
-    /// To rotate a key: import the new one, publish commits signed by it, and then import the
-    /// old one again with its revocation.
+    /// To rotate a key, import the new key, publish commits signed with it, and then import the old
+    /// key again with its revocation.
     ImportKey {
-        /// The remote
+        /// Name of the remote
         name: String,
-        /// A file of public GPG keys
+        /// File with public GPG keys
         #[arg(required = true)]
         file: Vec<PathBuf>,
     },
-    /// Delete a remote, its keyring and its refs; what is installed from it stays
+    /// Delete a remote, its keyring and its refs; installed SDKs are kept
     Delete {
-        /// The remote
+        /// Name of the remote
         name: String,
     },
 }
 
 pub fn run(context: &Context<'_>, args: &RemoteArgs) -> Result<ExitCode, CliError> {
     let repo = match (&context.global.repo, &args.action) {
-        // The first remote is what a root begins with.
+        // Adding the first remote initializes a root.
         (None, Action::Add { .. }) => {
             let root = deployments::open_or_create(context)?;
             let progress = Terminal::new(&context.global);
@@ -90,12 +90,12 @@ pub fn run(context: &Context<'_>, args: &RemoteArgs) -> Result<ExitCode, CliErro
                 false => remote::add(&repo, &new)?,
             };
             let keys = remote::keys(&repo, name)?;
-            let says = match added.verification {
+            let trust = match added.verification {
                 Verification::Unsigned => "its commits need no signature".to_owned(),
-                _ => format!("its commits are to be signed by {}", fingerprints(&keys)),
+                _ => format!("its commits must be signed by {}", fingerprints(&keys)),
             };
-            let added_or_there = if *if_not_exists { "" } else { "added " };
-            let line = format!("{added_or_there}remote {name}: {says}");
+            let prefix = if *if_not_exists { "" } else { "added " };
+            let line = format!("{prefix}remote {name}: {trust}");
             context.output.say(&line);
             let mut document = remote_json(&added);
             document["keys"] = keys_json(&keys);

@@ -12,25 +12,27 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Say who signed a commit, and prove that it is Go's own
+/// Verify the signatures of a commit, and prove that its content is Go's own
 ///
-/// Exits with 3 if no signature is by a trusted key, or the content is not what Go's public checksum
-/// database has. No keyring of the system's is asked.
+/// Exits with 3 if there is no signature by a trusted key, or if the content differs from Go's
+/// public checksum database. The system's keyrings are not used.
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("what").required(true).multiple(true))]
+#[command(group = ArgGroup::new("checks").required(true).multiple(true))]
 pub struct VerifyArgs {
-    /// A ref, a commit, or a version or channel of this machine's architecture
+    /// Ref, commit, or version or channel of this machine's architecture
     #[arg(value_name = "REF")]
     rev: String,
 
     #[command(flatten)]
     keys: KeyArgs,
 
-    /// Prove by Go's checksum database, without trust in who composed it, that the content is Go's own
-    #[arg(long, group = "what")]
+    /// Prove with Go's checksum database that the content is Go's own, without trusting its
+    /// publisher
+    #[arg(long, group = "checks")]
     upstream: bool,
 
-    /// Where the database is: a mirror, or a module proxy's URL and /sumdb/sum.golang.org
+    /// URL of the checksum database: a mirror, or a module proxy's URL followed by
+    /// /sumdb/sum.golang.org
     #[arg(
         long,
         value_name = "URL",
@@ -44,19 +46,19 @@ pub struct VerifyArgs {
 #[group(multiple = false)]
 struct KeyArgs {
     /// Trust the public GPG keys in this file
-    #[arg(long, value_name = "FILE", group = "what")]
+    #[arg(long, value_name = "FILE", group = "checks")]
     gpg_keys: Option<PathBuf>,
 
     /// Trust the keys of this remote
-    #[arg(long, value_name = "NAME", group = "what")]
+    #[arg(long, value_name = "NAME", group = "checks")]
     remote: Option<String>,
 
-    /// Trust the Ed25519 public keys in this file, one a line, in base64
-    #[arg(long, value_name = "FILE", group = "what")]
+    /// Trust the Ed25519 public keys in this file, one per line, in base64
+    #[arg(long, value_name = "FILE", group = "checks")]
     ed25519_keys: Option<PathBuf>,
 }
 
-/// The Ed25519 public keys in a file.
+/// Reads the Ed25519 public keys in a file.
 pub fn ed25519_keys(path: &Path) -> Result<Vec<String>, CliError> {
     let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
         action: "read public keys from",
@@ -145,7 +147,7 @@ fn proof_text(proof: &UpstreamProof) -> String {
         count(proof.files),
         proof.prefix,
     );
-    // What is not Go's own has to be seen.
+    // Content that is not Go's own must be visible.
     for (key, value) in &proof.go_env {
         text += &format!("changed   /{}/go.env: {key}={value}\n", proof.prefix);
     }
