@@ -92,7 +92,7 @@ pub fn object(bytes: &[u8]) {
     if let Some(meta) = variant("(uuua(ayay))") {
         let _ = (dirmeta_mode(&meta), DirHeader::parse(&meta));
     }
-    let _ = parse_archived(bytes).map(|(header, ..)| (header.is_valid(), header.ours()));
+    let _ = parse_archived(bytes).map(|(header, ..)| (header.is_valid(), header.to_composed()));
 }
 
 /// Reads the tar archive of an image layer.

@@ -7,8 +7,8 @@ use crate::kind::ErrorKind;
 pub struct ProxyEntry {
     /// The proxy or keyword.
     pub target: ProxyTarget,
-    /// Whether the next entry is tried after any error (the separator is `|`). Otherwise it is
-    /// only tried if the module is not found (HTTP status 404 or 410).
+    /// Set if the next entry is tried after any error (the separator is `|`). Otherwise it is only
+    /// tried if the module is not found (HTTP status 404 or 410).
     pub on_any_error: bool,
 }
 

@@ -238,7 +238,7 @@ impl HttpClient {
     /// Creates a client, without connecting to a server.
     ///
     /// # Errors
-    /// If the proxy is not a valid URL, or a certificate or key is not in PEM.
+    /// Returns an error if the proxy is not a valid URL, or a certificate or key is not in PEM.
     pub fn new(options: &HttpOptions) -> Result<Self, HttpError> {
         let proxy = |url: &Option<String>| {
             let proxy = url.as_deref().map(|url| proxy_for(url, &options.no_proxy));

@@ -71,7 +71,7 @@ impl RateCheck {
     /// Reads once from a body. The inner error is the body's own error.
     ///
     /// # Errors
-    /// If the rate is below the minimum.
+    /// Returns an error if the rate is below the minimum.
     pub(crate) fn read(
         &mut self,
         body: &mut dyn Read,

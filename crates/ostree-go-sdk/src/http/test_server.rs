@@ -88,11 +88,11 @@ pub fn serve(request: &Request, stream: &mut TcpStream, body: &[u8]) {
 /// Answers like [`serve`], but closes the connection before byte `end` of the file.
 pub fn serve_part(request: &Request, stream: &mut TcpStream, body: &[u8], end: usize) {
     let total = body.len();
-    let fresh = request
+    let is_current = request
         .header("if-range")
         .is_none_or(|etag| etag == "\"v1\"");
     match request.range() {
-        Some(start) if fresh => {
+        Some(start) if is_current => {
             let headers = format!(
                 "etag: \"v1\"\r\ncontent-length: {}\r\ncontent-range: bytes {start}-{}/{total}\r\n",
                 total - start,

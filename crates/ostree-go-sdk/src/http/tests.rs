@@ -165,8 +165,8 @@ fn an_unexpected_range_restarts_the_download() {
         4 => respond(stream, "416 Range", "content-length: 0\r\n", b""),
         _ => serve(request, stream, &content()),
     });
-    let asked = [None, Some(5000), None, Some(6000), None];
-    assert_eq!(setup.ranges(), asked);
+    let requested = [None, Some(5000), None, Some(6000), None];
+    assert_eq!(setup.ranges(), requested);
 }
 
 #[test]

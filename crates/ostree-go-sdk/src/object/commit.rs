@@ -6,10 +6,10 @@ use glib::prelude::*;
 use sha2::Digest;
 use std::collections::BTreeMap;
 
-/// What a commit object says.
+/// The content of a commit object.
 #[derive(Debug, Clone)]
 pub(crate) struct Commit {
-    /// Sorted, so that one content has one checksum.
+    /// Sorted by key, so that equal content has equal checksums.
     pub(crate) metadata: BTreeMap<String, glib::Variant>,
     pub(crate) parent: Option<CommitId>,
     pub(crate) subject: String,
@@ -21,8 +21,9 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
-    /// `(a{sv}aya(say)sstayay)` = metadata, parent, related objects (unused), subject, body,
-    /// timestamp (big-endian), root dirtree, root dirmeta. Source: `OSTREE_COMMIT_GVARIANT_FORMAT`.
+    /// Returns the commit object: `(a{sv}aya(say)sstayay)` = metadata, parent, related objects
+    /// (unused), subject, body, timestamp (big-endian), root dirtree, root dirmeta. Source:
+    /// `OSTREE_COMMIT_GVARIANT_FORMAT`.
     pub(crate) fn object(&self) -> MetadataObject<CommitId> {
         let metadata = sorted_dict(&self.metadata);
         let parent = self.parent.map(|id| id.as_bytes().to_vec());
@@ -39,7 +40,7 @@ impl Commit {
         ]))
     }
 
-    /// Reads a commit's variant; `None` when it is not a well-formed one.
+    /// Parses a commit's variant; `None` if it is not well-formed.
     pub(crate) fn parse(variant: &glib::Variant) -> Option<Self> {
         if variant.type_().as_str() != "(a{sv}aya(say)sstayay)" {
             return None;
@@ -66,21 +67,21 @@ impl Commit {
         })
     }
 
-    /// The checksum of the commit's tree.
+    /// Returns the checksum of the commit's tree.
     pub(crate) fn content_id(&self) -> ContentId {
         content_id(self.tree, self.meta)
     }
 }
 
-/// SHA-256 over the root's dirtree and dirmeta checksums in binary.
-/// Source: `ostree_commit_get_content_checksum`.
+/// Returns the checksum of a tree: the SHA-256 of the root's dirtree and dirmeta checksums in
+/// binary. Source: `ostree_commit_get_content_checksum`.
 pub(crate) fn content_id(tree: DirTreeId, meta: DirMetaId) -> ContentId {
     let mut hasher = sha2::Sha256::new_with_prefix(tree.as_bytes());
     hasher.update(meta.as_bytes());
     Sha256(hasher.finalize().into()).into()
 }
 
-/// An `a{sv}` with its keys in order.
+/// Returns an `a{sv}` with sorted keys.
 pub(crate) fn sorted_dict(entries: &BTreeMap<String, glib::Variant>) -> glib::Variant {
     entries
         .iter()
@@ -95,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_commit_reads_back_and_libostree_agrees_on_its_content() {
+    fn a_commit_round_trips_with_the_content_checksum_of_libostree() {
         let commit = Commit {
             metadata: BTreeMap::from([("version".to_owned(), "1.26.5".to_variant())]),
             parent: Some([9; 32].into()),

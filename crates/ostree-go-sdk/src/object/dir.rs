@@ -6,7 +6,7 @@ use crate::id::{DirMetaId, DirTreeId, FileId};
 use glib::FixedSizeVariantArray;
 use glib::prelude::*;
 
-/// The `dirmeta` that every directory here shares: `(uuua(ayay))` = uid, gid, mode (all
+/// Returns the `dirmeta` of all directories in composed trees: `(uuua(ayay))` = uid, gid, mode (all
 /// big-endian), xattrs.
 pub(crate) fn dirmeta() -> MetadataObject<DirMetaId> {
     let no_xattrs = NoXattrs::new();
@@ -21,29 +21,28 @@ pub(crate) fn dirmeta() -> MetadataObject<DirMetaId> {
     )
 }
 
-/// The whole `st_mode` in a `dirmeta` that was read from a repository; `None` when it is not a
-/// well-formed one.
+/// Returns the `st_mode` with file type in a `dirmeta`; `None` if that is not well-formed.
 pub(crate) fn dirmeta_mode(variant: &glib::Variant) -> Option<u32> {
-    type Raw = (u32, u32, u32, NoXattrs);
-    let (_, _, mode, _): Raw = variant.get()?;
+    type Fields = (u32, u32, u32, NoXattrs);
+    let (_, _, mode, _): Fields = variant.get()?;
     Some(u32::from_be(mode))
 }
 
-/// Owner, mode and xattrs of a directory that somebody else has made.
+/// Owner, mode and xattrs of any directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DirHeader {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// The whole `st_mode`.
+    /// The `st_mode` with file type.
     pub(crate) mode: u32,
     pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl DirHeader {
-    /// Reads a `dirmeta`'s variant; `None` when it is not a well-formed one.
+    /// Parses a `dirmeta`'s variant; `None` if it is not well-formed.
     pub(crate) fn parse(variant: &glib::Variant) -> Option<Self> {
-        type Raw = (u32, u32, u32, Vec<(Vec<u8>, Vec<u8>)>);
-        let (uid, gid, mode, xattrs): Raw = variant.get()?;
+        type Fields = (u32, u32, u32, Vec<(Vec<u8>, Vec<u8>)>);
+        let (uid, gid, mode, xattrs): Fields = variant.get()?;
         Some(Self {
             uid: u32::from_be(uid),
             gid: u32::from_be(gid),
@@ -58,8 +57,8 @@ impl DirHeader {
     }
 }
 
-/// A `dirtree`: `(a(say)a(sayay))` = files (name, file checksum), directories (name,
-/// dirtree checksum, dirmeta checksum), each sorted by name's bytes.
+/// Returns a `dirtree`: `(a(say)a(sayay))` = files (name, file checksum), directories (name,
+/// dirtree checksum, dirmeta checksum). Both must be sorted by the bytes of their names.
 pub(crate) fn dirtree<'a>(
     files: impl Iterator<Item = (&'a str, FileId)>,
     dirs: impl Iterator<Item = (&'a str, DirTreeId, DirMetaId)>,
@@ -74,12 +73,13 @@ pub(crate) fn dirtree<'a>(
     MetadataObject::new((files, dirs).to_variant())
 }
 
-/// An `ay` made at once: a `Vec<u8>` would become a variant byte by byte.
+/// Returns an `ay` that is converted as a whole. A `Vec<u8>` would be converted to a variant byte
+/// by byte.
 fn checksum(bytes: &[u8; 32]) -> FixedSizeVariantArray<[u8; 32], u8> {
     (*bytes).into()
 }
 
-/// The entries of a `dirtree` that was read from a repository.
+/// The entries of a parsed `dirtree`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DirTree {
     pub(crate) files: Vec<(String, FileId)>,
@@ -87,7 +87,7 @@ pub(crate) struct DirTree {
 }
 
 impl DirTree {
-    /// Reads a `dirtree`'s variant; `None` when it is not a well-formed one.
+    /// Parses a `dirtree`'s variant; `None` if it is not well-formed.
     pub(crate) fn parse(variant: &glib::Variant) -> Option<Self> {
         if variant.type_().as_str() != "(a(say)a(sayay))" {
             return None;
@@ -95,8 +95,9 @@ impl DirTree {
         Self::read(variant.data())
     }
 
-    /// The first name that is not behind the one before it, or that a file and a directory share.
-    /// A name is looked for by bisection, so that readers of such a tree would disagree.
+    /// Returns the first name that does not sort after its predecessor, or that a file and a
+    /// directory have in common. Because libostree searches names by bisection, readers of such a
+    /// tree could disagree.
     pub(crate) fn misordered_name(&self) -> Option<&str> {
         let files: Vec<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
         let dirs: Vec<&str> = self.dirs.iter().map(|(name, ..)| name.as_str()).collect();
@@ -112,16 +113,17 @@ impl DirTree {
             .find(|name| files.binary_search(name).is_ok())
     }
 
-    /// Reads its bytes: through libglib that takes longer than all else of a checkout.
+    /// Parses the serialized bytes directly, because libglib's accessors would take longer than the
+    /// rest of a checkout.
     fn read(bytes: &[u8]) -> Option<Self> {
         let [files, dirs] = members(bytes)?;
         let file = |entry: &[u8]| {
             let [name, id] = members(entry)?;
-            Some((text(&entry[name])?, sum(&entry[id])?.into()))
+            Some((text(&entry[name])?, checksum_bytes(&entry[id])?.into()))
         };
         let dir = |entry: &[u8]| {
             let [name, tree, meta] = members(entry)?;
-            let (tree, meta) = (sum(&entry[tree])?, sum(&entry[meta])?);
+            let (tree, meta) = (checksum_bytes(&entry[tree])?, checksum_bytes(&entry[meta])?);
             Some((text(&entry[name])?, tree.into(), meta.into()))
         };
         let (files, dirs) = (elements(&bytes[files])?, elements(&bytes[dirs])?);
@@ -132,7 +134,7 @@ impl DirTree {
     }
 }
 
-/// A file's name: up to a zero byte, which is the last.
+/// Parses a file's name, which ends with a zero byte and contains no other.
 fn text(bytes: &[u8]) -> Option<String> {
     let name = std::ffi::CStr::from_bytes_with_nul(bytes).ok()?;
     let name = name.to_str().ok()?;
@@ -140,7 +142,7 @@ fn text(bytes: &[u8]) -> Option<String> {
     valid.then(|| name.to_owned())
 }
 
-fn sum(bytes: &[u8]) -> Option<[u8; 32]> {
+fn checksum_bytes(bytes: &[u8]) -> Option<[u8; 32]> {
     bytes.try_into().ok()
 }
 
@@ -150,7 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn dirmeta_is_libostrees() {
+    fn dirmeta_has_the_checksum_of_libostree() {
         let variant = dirmeta().variant;
         assert_eq!(variant.type_().as_str(), "(uuua(ayay))");
         assert_eq!(dirmeta_mode(&variant), Some(DIRECTORY_MODE));
@@ -183,7 +185,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_dirtree_reads_back(
+        fn a_dirtree_round_trips(
             files in proptest::collection::btree_map("[a-zö.]{3,8}", any::<[u8; 32]>(), 0..20),
             dirs in proptest::collection::btree_map("[a-z.]{3,8}", any::<[u8; 32]>(), 0..5),
         ) {

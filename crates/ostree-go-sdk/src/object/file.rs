@@ -6,7 +6,8 @@ use glib::prelude::*;
 use sha2::Digest;
 use std::sync::LazyLock;
 
-/// Everything about a file but its bytes. Owner is 0:0 and there are no xattrs.
+/// The type, mode and symlink target of a file in a composed tree. The owner is 0:0 and there are
+/// no xattrs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileHeader {
     Regular { executable: bool },
@@ -14,7 +15,7 @@ pub(crate) enum FileHeader {
 }
 
 impl FileHeader {
-    /// The whole `st_mode`.
+    /// Returns the `st_mode` with file type.
     pub(crate) fn mode(&self) -> u32 {
         match self {
             Self::Regular { executable: true } => EXECUTABLE_MODE,
@@ -23,8 +24,8 @@ impl FileHeader {
         }
     }
 
-    /// The framed header that is hashed before the bytes: `(uuuusa(ayay))` = uid, gid, mode,
-    /// rdev 0 (all big-endian), symlink target, xattrs.
+    /// Returns the framed header that is hashed before the content: `(uuuusa(ayay))` = uid, gid,
+    /// mode, rdev 0 (all big-endian), symlink target, xattrs.
     ///
     /// Source: `_ostree_file_header_new`, `_ostree_write_variant_with_size`.
     pub(crate) fn framed(&self) -> Vec<u8> {
@@ -33,8 +34,8 @@ impl FileHeader {
         frame(&(root, root, mode, 0u32, self.target(), no_xattrs).to_variant())
     }
 
-    /// The framed header that an archive repository has before the raw deflate stream:
-    /// `(tuuuusa(ayay))`, the same with the size of the content in front, in big-endian bytes.
+    /// Returns the framed header that precedes the raw deflate stream in an `archive` repository:
+    /// `(tuuuusa(ayay))`, the same with the size of the content (big-endian) in front.
     ///
     /// Source: `_ostree_zlib_file_header_new`.
     pub(crate) fn framed_with_size(&self, size: u64) -> Vec<u8> {
@@ -43,12 +44,12 @@ impl FileHeader {
         frame(&(size, root, root, mode, 0u32, self.target(), no_xattrs).to_variant())
     }
 
-    /// What a bare-user repository keeps in the xattr `user.ostreemeta`: `(uuua(ayay))` = uid,
-    /// gid, mode (all big-endian), xattrs.
+    /// Returns the value of the xattr `user.ostreemeta` in a `bare-user` repository: `(uuua(ayay))`
+    /// = uid, gid, mode (all big-endian), xattrs.
     ///
     /// Source: `create_file_metadata`, `_ostree_write_bareuser_metadata`.
     pub(crate) fn user_metadata(&self) -> Vec<u8> {
-        // No xattrs take no bytes.
+        // An empty array of xattrs has no bytes.
         let numbers = [ROOT, ROOT, self.mode()].map(u32::to_be_bytes);
         numbers.as_flattened().to_vec()
     }
@@ -61,7 +62,7 @@ impl FileHeader {
     }
 }
 
-/// A variant behind its length as u32 big-endian and four zero bytes.
+/// Returns a variant, preceded by its length as u32 big-endian and four zero bytes.
 ///
 /// Source: `variant_to_lenprefixed_buffer`.
 pub(super) fn frame(header: &glib::Variant) -> Vec<u8> {
@@ -81,18 +82,18 @@ pub(crate) struct FileHasher(sha2::Sha256);
 impl FileHasher {
     pub(crate) fn new(header: &FileHeader) -> Self {
         static REGULAR: LazyLock<[sha2::Sha256; 2]> = LazyLock::new(|| {
-            [false, true].map(|executable| begin(&FileHeader::Regular { executable }))
+            [false, true].map(|executable| hash_header(&FileHeader::Regular { executable }))
         });
-        fn begin(header: &FileHeader) -> sha2::Sha256 {
+        fn hash_header(header: &FileHeader) -> sha2::Sha256 {
             sha2::Sha256::new_with_prefix(header.framed())
         }
         Self(match header {
             FileHeader::Regular { executable } => REGULAR[usize::from(*executable)].clone(),
-            FileHeader::Symlink { .. } => begin(header),
+            FileHeader::Symlink { .. } => hash_header(header),
         })
     }
 
-    /// With a header that is [framed](FileHeader::framed) already.
+    /// Creates a hasher for a header that is [framed](FileHeader::framed) already.
     pub(crate) fn framed(header: &[u8]) -> Self {
         Self(sha2::Sha256::new_with_prefix(header))
     }
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn checksums_are_libostrees() {
+    fn checksums_are_those_of_libostree() {
         for (header, content) in [
             (FileHeader::Regular { executable: false }, &b""[..]),
             (FileHeader::Regular { executable: false }, b"hello\n"),

@@ -1,7 +1,7 @@
-//! OSTree's objects as bytes and checksums. Pure: no repository, no files.
+//! The serialized form and the checksums of OSTree's objects, without I/O.
 //!
-//! Source of every format here: libostree `src/libostree/ostree-core.c`, `ostree-core.h`
-//! (`OSTREE_DIRMETA_GVARIANT_FORMAT` and its siblings) and `docs/formats.md`.
+//! Source of all formats: libostree `src/libostree/ostree-core.c`, `ostree-core.h`
+//! (`OSTREE_DIRMETA_GVARIANT_FORMAT` and similar constants) and `docs/formats.md`.
 
 mod commit;
 mod dir;
@@ -18,7 +18,7 @@ pub(crate) use tree::{Leaf, LeafKind, Node, Overlap, Root, Tree, TreeSize};
 use crate::id::Sha256;
 use sha2::Digest;
 
-/// Owner and group of everything in a composed tree.
+/// Owner and group of all files and directories in a composed tree.
 pub(crate) const ROOT: u32 = 0;
 /// Mode of a directory: `drwxr-xr-x`.
 pub(crate) const DIRECTORY_MODE: u32 = 0o040_755;
@@ -29,7 +29,7 @@ pub(crate) const EXECUTABLE_MODE: u32 = 0o100_755;
 /// Mode of a symlink: `lrwxrwxrwx`.
 pub(crate) const SYMLINK_MODE: u32 = 0o120_777;
 
-/// A metadata object (anything but a file) with its checksum.
+/// A metadata object (any object except a file) with its checksum.
 #[derive(Debug, Clone)]
 pub(crate) struct MetadataObject<Id> {
     pub(crate) id: Id,
@@ -37,12 +37,12 @@ pub(crate) struct MetadataObject<Id> {
 }
 
 impl<Id: From<Sha256>> MetadataObject<Id> {
-    /// A metadata object's checksum is the SHA-256 of its serialised variant.
+    /// Creates a metadata object. Its checksum is the SHA-256 of its serialized variant.
     fn new(variant: glib::Variant) -> Self {
         let id = Sha256(sha2::Sha256::digest(variant.data()).into()).into();
         Self { id, variant }
     }
 }
 
-/// No xattrs: an empty `a(ayay)`.
+/// The type of empty xattrs: an empty `a(ayay)`.
 type NoXattrs = Vec<(Vec<u8>, Vec<u8>)>;

@@ -1,4 +1,4 @@
-//! A tree in memory, before it becomes directory objects.
+//! Trees in memory, from which directory objects are created.
 
 use super::{FileHeader, MetadataObject, dirmeta, dirtree};
 use crate::fs::path::TreePath;
@@ -22,12 +22,12 @@ pub(crate) enum Node {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Leaf {
     pub(crate) id: FileId,
-    /// Bytes of content; 0 for a symlink.
+    /// The size of the content in bytes; 0 for a symlink.
     pub(crate) size: u64,
     pub(crate) kind: LeafKind,
 }
 
-/// What a leaf is.
+/// The type of a leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeafKind {
     File,
@@ -45,17 +45,17 @@ impl From<&FileHeader> for LeafKind {
     }
 }
 
-/// Two trees hold this path with different content.
+/// The error for a path that two trees contain with different content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Overlap {
     pub(crate) path: TreePath,
 }
 
 impl Tree {
-    /// Adds a leaf, making the directories above it.
+    /// Adds a leaf and its parent directories.
     ///
     /// # Errors
-    /// When the path, or a path above it, is taken by something else.
+    /// Returns an error if the path, or one of its parents, exists as something else.
     pub(crate) fn insert(&mut self, path: &TreePath, leaf: Leaf) -> Result<(), Overlap> {
         let overlap = || Overlap { path: path.clone() };
         let mut directory = self;
@@ -76,10 +76,10 @@ impl Tree {
         Ok(())
     }
 
-    /// Adds a directory, making those above it.
+    /// Adds a directory and its parent directories.
     ///
     /// # Errors
-    /// When the path, or a path above it, is taken by something else.
+    /// Returns an error if the path, or one of its parents, exists as something else.
     pub(crate) fn insert_directory(&mut self, path: &TreePath) -> Result<(), Overlap> {
         let mut directory = self;
         for name in path.components() {
@@ -92,11 +92,11 @@ impl Tree {
         Ok(())
     }
 
-    /// Lays `upper` over this tree. Where both hold a path with different content, `upper`
-    /// wins if `may_override` says so for the path.
+    /// Merges `upper` into this tree. If both contain a path with different content, `upper` takes
+    /// precedence if `may_override` returns true for the path.
     ///
     /// # Errors
-    /// At the first path that may not be overridden; the tree is then half-merged.
+    /// Returns an error if a path must not be overridden; the tree is then partly merged.
     pub(crate) fn union(
         &mut self,
         upper: &Self,
@@ -129,7 +129,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Whether anything is at a path, or above it in a directory's place.
+    /// Returns true if a path exists, or if one of its parents exists as a leaf.
     pub(crate) fn contains(&self, path: &TreePath) -> bool {
         let mut directory = self;
         for name in path.components() {
@@ -142,7 +142,7 @@ impl Tree {
         true
     }
 
-    /// The leaf at a path.
+    /// Returns the leaf at a path.
     #[cfg(test)]
     pub(crate) fn get(&self, path: &TreePath) -> Option<&Leaf> {
         let mut directory = self;
@@ -157,7 +157,7 @@ impl Tree {
         found
     }
 
-    /// Every leaf with its path, in order.
+    /// Returns all leaves with their paths, sorted by path.
     pub(crate) fn leaves(&self) -> Vec<(TreePath, Leaf)> {
         fn collect(tree: &Tree, at: Option<&TreePath>, into: &mut Vec<(TreePath, Leaf)>) {
             for (name, node) in &tree.entries {
@@ -173,7 +173,7 @@ impl Tree {
         leaves
     }
 
-    /// The number of leaves and the bytes of their content.
+    /// Returns the number of leaves and the total size of their content.
     pub(crate) fn size(&self) -> TreeSize {
         let mut size = TreeSize::default();
         for node in self.entries.values() {
@@ -192,10 +192,10 @@ impl Tree {
         size
     }
 
-    /// Makes the directory objects bottom-up, handing each to `write`, and returns the root's.
+    /// Builds the directory objects bottom-up, passes each to `write`, and returns the root.
     ///
     /// # Errors
-    /// Those of `write`.
+    /// Returns the errors of `write`.
     pub(crate) fn objects<E>(
         &self,
         write: &mut dyn FnMut(&MetadataObject<DirTreeId>) -> Result<(), E>,
@@ -228,16 +228,16 @@ fn join(at: Option<&TreePath>, name: &str) -> Option<TreePath> {
     })
 }
 
-/// How much a tree holds.
+/// The size of a tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TreeSize {
-    /// Bytes of all files.
+    /// The total size of all files in bytes.
     pub(crate) bytes: u64,
-    /// Files and symlinks.
+    /// The number of files and symlinks.
     pub(crate) files: u64,
 }
 
-/// The two objects that name a whole tree.
+/// The two objects that identify a whole tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Root {
     pub(crate) tree: DirTreeId,
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn union_refuses_other_content_and_takes_equal_content() {
+    fn union_refuses_different_content_and_accepts_equal_content() {
         let lower = tree(&[("a/x", 1), ("a/y", 2)]);
         let never = |_: &TreePath| false;
         let mut union = lower.clone();
@@ -296,7 +296,7 @@ mod tests {
             .union(&tree(&[("a/y", 9)]), &|p| p.as_str() == "a/y")
             .unwrap();
         assert_eq!(overridden.get(&path("a/y")), Some(&leaf(9)));
-        // A file never takes a folder's place.
+        // A file never replaces a directory.
         assert!(lower.clone().union(&tree(&[("a", 9)]), &|_| true).is_err());
     }
 

@@ -41,8 +41,8 @@ impl Preflight<'_> {
     /// next pull continues from there. Other pulls and composes may run at the same time.
     ///
     /// # Errors
-    /// If there is not enough disk space, the server fails for longer than the retries last, the
-    /// content does not match the commits, or the repository cannot be written.
+    /// Returns an error if there is not enough disk space, the server fails for longer than the
+    /// retries last, the content does not match the commits, or the repository cannot be written.
     pub fn execute(self) -> Result<Pulled, PullError> {
         if !self.pull.commit_metadata_only {
             self.check_limits()?;

@@ -92,7 +92,7 @@ impl<T: Send + 'static> Fetchers<T> {
     /// in the folder `spool_in`.
     ///
     /// # Errors
-    /// If not even one thread can be created.
+    /// Returns an error if not even one thread can be created.
     pub(super) fn start(
         http: &HttpClient,
         meter: &Arc<Meter>,

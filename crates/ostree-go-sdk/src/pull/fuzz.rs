@@ -77,7 +77,7 @@ fn renamed(header: &PartHeader, bytes: &[u8]) -> Option<(u64, PartHeader)> {
             Object::File(file) => {
                 let (header, content) = receive::file_object(file);
                 file_bytes += content.len();
-                let mut hasher = match header.ours() {
+                let mut hasher = match header.to_composed() {
                     Some(ours) => FileHasher::new(&ours),
                     None => FileHasher::framed(&header.framed()),
                 };

@@ -79,7 +79,7 @@ impl Preflight<'_> {
     /// Checks the size of the download against the caller's limit and the free disk space.
     ///
     /// # Errors
-    /// If the size according to static deltas or image layers exceeds
+    /// Returns an error if the size according to static deltas or image layers exceeds
     /// [`Pull::max_bytes`](super::Pull::max_bytes), or the file system of the repository has less
     /// free space than the new content needs.
     pub fn check_limits(&self) -> Result<(), PullError> {

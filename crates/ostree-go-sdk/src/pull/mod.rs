@@ -132,7 +132,7 @@ impl Pull {
     /// not verified. [`Pull::verified_by`] changes both.
     ///
     /// # Errors
-    /// If the text is not a valid image source.
+    /// Returns an error if the text is not a valid image source.
     pub fn image(source: &str) -> Result<Self, InvalidImageSource> {
         let source = ImageSource::parse(source)?;
         let mut pull = Self::new(source.to_string(), []).mirror(true);
@@ -263,9 +263,10 @@ impl Pull {
     /// Fetches the commits and checks them. Nothing is written into the repository.
     ///
     /// # Errors
-    /// If the remote is not configured, cannot be reached or does not have a requested ref, or if a
-    /// commit is refused: because it is not signed by a trusted key, is not bound to the ref, is
-    /// for another architecture, or is older than the current commit of the ref.
+    /// Returns an error if the remote is not configured, cannot be reached or does not have a
+    /// requested ref, or if a commit is refused: because it is not signed by a trusted key, is not
+    /// bound to the ref, is for another architecture, or is older than the current commit of the
+    /// ref.
     pub fn preflight<'a>(&'a self, repo: &'a Repo) -> Result<Preflight<'a>, PullError> {
         Preflight::new(self, repo)
     }

@@ -190,7 +190,7 @@ impl<'b> ObjectReceiver<'b> {
         header: &AnyHeader,
         content: &Content,
     ) -> Result<(), Rejected> {
-        let canonical = header.ours();
+        let canonical = header.to_composed();
         let mut hasher = match &canonical {
             Some(canonical) => FileHasher::new(canonical),
             None => FileHasher::framed(&header.framed()),

@@ -340,7 +340,7 @@ impl StallWatch {
     /// are active.
     ///
     /// # Errors
-    /// If nothing was received for longer than one attempt of a request may take.
+    /// Returns an error if nothing was received for longer than one attempt of a request may take.
     pub(super) fn check(&mut self, server: &Server, is_waiting: bool) -> Result<(), PullError> {
         let activity = server.meter.activity();
         if activity != self.activity || !is_waiting {

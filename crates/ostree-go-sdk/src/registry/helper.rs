@@ -62,7 +62,8 @@ impl RegistryAuth {
     /// `PATH`; `None` if it has none.
     ///
     /// # Errors
-    /// If the helper cannot be run, fails, or its output is not in the expected format.
+    /// Returns an error if the helper cannot be run, fails, or its output is not in the expected
+    /// format.
     pub fn from_helper(name: &str, server: &str) -> Result<Option<Self>, CredentialError> {
         let program = format!("docker-credential-{name}");
         let failed = |source| CredentialError::Helper {

@@ -51,7 +51,7 @@ impl ImageReference {
     /// Returns a reference to the same image with another tag.
     ///
     /// # Errors
-    /// If the text is not a valid tag.
+    /// Returns an error if the text is not a valid tag.
     pub fn with_tag(&self, tag: &str) -> Result<Self, InvalidReference> {
         let found = || format!("{}/{}:{tag}", self.host, self.name);
         is_tag(tag)

@@ -100,8 +100,8 @@ fn an_expired_token_is_renewed_once() {
     });
     let registry = registry(&server, RegistryAuth::Anonymous);
     let tokens = || {
-        let asked = server.requests();
-        asked
+        let requested = server.requests();
+        requested
             .iter()
             .filter(|r| r.path.starts_with("/token"))
             .count()

@@ -48,7 +48,7 @@ pub(super) struct Node {
 pub(super) enum Value {
     Scalar {
         text: String,
-        /// Whether the scalar has no quotes and may therefore be a number, a boolean or null.
+        /// Set if the scalar has no quotes, and may therefore be a number, a boolean or null.
         plain: bool,
     },
     List(Vec<Node>),

@@ -145,7 +145,7 @@ pub struct Pin {
 pub struct LayerSpec {
     /// The name of the layer: lower-case letters, digits and `-`.
     pub name: String,
-    /// Whether the layer is the same for every architecture.
+    /// Set if the layer is the same for every architecture.
     pub noarch: bool,
     /// The files and folders of the layer, relative to the top of the SDK.
     pub include: Vec<TreePath>,
@@ -153,7 +153,7 @@ pub struct LayerSpec {
     pub add_files: Vec<AddFile>,
     /// Settings to write to `go.env`.
     pub go_env: BTreeMap<String, String>,
-    /// Whether files of this layer may replace those of lower layers.
+    /// Set if files of this layer may replace those of lower layers.
     pub may_override: bool,
 }
 
@@ -165,7 +165,7 @@ pub struct AddFile {
     pub path: TreePath,
     /// The content of the file.
     pub content: AddContent,
-    /// Whether the mode is 0755 instead of 0644.
+    /// Set if the mode is 0755 instead of 0644.
     pub executable: bool,
 }
 

@@ -146,8 +146,8 @@ impl Images {
         tag: Option<&str>,
         pin: Option<Sha256>,
     ) -> Result<(String, Document), PullError> {
-        let own = self.source.digest().and_then(format::parse_digest);
-        let pin = match (pin, own) {
+        let source_digest = self.source.digest().and_then(format::parse_digest);
+        let pin = match (pin, source_digest) {
             (Some(one), Some(other)) if one != other => {
                 let (one, other) = (format::digest(one), format::digest(other));
                 let problem = format!("{one} is requested, but the image source only has {other}");

@@ -96,7 +96,7 @@ impl Registry {
     /// Starts to fetch a blob.
     ///
     /// # Errors
-    /// If no thread can be created.
+    /// Returns an error if no thread can be created.
     pub(super) fn blob(
         &self,
         pull: &Pull,

@@ -15,7 +15,7 @@ use crate::fs::path::TreePath;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(in super::super) struct Layer {
-    /// Whether the layer is the same for every architecture.
+    /// Set if the layer is the same for every architecture.
     #[serde(default)]
     noarch: bool,
     /// The files and folders of the SDK in this layer.
@@ -29,7 +29,7 @@ pub(in super::super) struct Layer {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Scalar>")]
     go_env: BTreeMap<GoEnvName, GoEnvValue>,
-    /// Whether files of this layer may replace those of lower layers.
+    /// Set if files of this layer may replace those of lower layers.
     #[serde(default)]
     r#override: bool,
 }
@@ -73,7 +73,7 @@ struct AddFileKeys {
     content: Option<String>,
     /// The file to copy, relative to the folder of the treefile that names it.
     from: Option<LocalPath>,
-    /// Whether the file's mode is 0755 instead of 0644.
+    /// Set if the file's mode is 0755 instead of 0644.
     #[serde(default)]
     executable: bool,
 }
