@@ -27,9 +27,9 @@ pub(crate) fn keep_smaller(
     name: &DeltaName,
     time: u64,
 ) -> Result<ComparedDelta, DeltaError> {
-    let (ours, _) = read_superblock(repo, name)?;
-    let fresh = DeltaWriter::new(repo, name)?;
-    let path = fresh.path(SUPERBLOCK);
+    let (our_superblock, _) = read_superblock(repo, name)?;
+    let writer = DeltaWriter::new(repo, name)?;
+    let path = writer.path(SUPERBLOCK);
     generate(repo, name, &path).map_err(|source| repo.failed("make a static delta", source))?;
     let io = |source| RepoError::Io {
         action: "read static delta",
@@ -37,23 +37,23 @@ pub(crate) fn keep_smaller(
         source,
     };
     let bytes = std::fs::read(&path).map_err(io)?;
-    let theirs = Superblock::read(&bytes);
-    let mut theirs = theirs.map_err(|source| DeltaError::Format {
+    let libostree_superblock = Superblock::read(&bytes);
+    let mut libostree_superblock = libostree_superblock.map_err(|source| DeltaError::Format {
         path: path.clone(),
         source,
     })?;
     let compared = ComparedDelta {
         name: *name,
-        ours: ours.download(),
-        libostree: theirs.download(),
+        ours: our_superblock.download(),
+        libostree: libostree_superblock.download(),
     };
     if compared.libostree < compared.ours {
-        for index in 0..theirs.parts.len() {
-            let part = std::fs::File::open(fresh.path(index.to_string()));
+        for index in 0..libostree_superblock.parts.len() {
+            let part = std::fs::File::open(writer.path(index.to_string()));
             part.and_then(|part| part.sync_all()).map_err(io)?;
         }
-        theirs.timestamp = time;
-        fresh.publish(&theirs)?;
+        libostree_superblock.timestamp = time;
+        writer.publish(&libostree_superblock)?;
     }
     Ok(compared)
 }

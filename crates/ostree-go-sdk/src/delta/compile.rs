@@ -5,7 +5,7 @@
 //! programs are compressed with xz's filter for x86 code. No object has to be fetched separately,
 //! so that deltas can be applied offline.
 //!
-//! 1. [`reach`] lists the objects of both commits.
+//! 1. [`read_tree`] lists the objects of both commits.
 //! 2. [`pair`] finds the new objects and likely predecessors of files.
 //! 3. [`plan`] distributes objects over parts.
 //! 4. [`queue`] schedules parts within a memory limit.
@@ -16,12 +16,12 @@ mod build;
 mod pair;
 mod plan;
 mod queue;
-mod reach;
 mod recipe;
 #[cfg(test)]
 mod tests;
+mod tree;
 
-pub(super) use reach::reach;
+pub(super) use tree::read_tree;
 
 use super::folder::DeltaWriter;
 use super::format::{PartHeader, Superblock};
@@ -72,11 +72,11 @@ pub(crate) fn generate(
     name: &DeltaName,
     options: &GenerateOptions<'_>,
 ) -> Result<(), DeltaError> {
-    let new = reach(repo, name.to)?;
-    let old = name.from.map(|from| reach(repo, from)).transpose()?;
+    let new = read_tree(repo, name.to)?;
+    let old = name.from.map(|from| read_tree(repo, from)).transpose()?;
     let items = pair::items(repo, new, old.unwrap_or_default())?;
     let parts = plan::parts(items, options.preset);
-    let fresh = DeltaWriter::new(repo, name)?;
+    let writer = DeltaWriter::new(repo, name)?;
     let threads = options.threads.clamp(1, parts.len().max(1));
     let memory = MEMORY_PER_THREAD.saturating_mul(threads as u64);
     let memory = available_memory().map_or(MEMORY_PER_THREAD, |free| free.min(memory));
@@ -84,7 +84,7 @@ pub(crate) fn generate(
         name,
         queue: Queue::new(&parts, memory),
         parts: &parts,
-        fresh: &fresh,
+        writer: &writer,
         headers: Mutex::default(),
         done: AtomicU64::new(0),
         total: parts.iter().map(PartPlan::size).sum(),
@@ -100,7 +100,7 @@ pub(crate) fn generate(
         fallbacks: Vec::new(),
     };
     superblock.set_detached(&repo.detached(name.to)?);
-    fresh.publish(&superblock)?;
+    writer.publish(&superblock)?;
     trim_memory();
     Ok(())
 }
@@ -109,7 +109,7 @@ pub(crate) fn generate(
 struct Work<'a> {
     name: &'a DeltaName,
     parts: &'a [PartPlan],
-    fresh: &'a DeltaWriter,
+    writer: &'a DeltaWriter,
     queue: Queue<'a>,
     headers: Mutex<BTreeMap<usize, Result<PartHeader, DeltaError>>>,
     /// Progress in bytes of the objects.
@@ -141,14 +141,14 @@ impl Work<'_> {
 
     /// Builds parts until there are no more, or one fails.
     fn thread(&self, builder: &Builder) {
-        while let Some(turn) = self.queue.take() {
-            let header = self.part(builder, turn.index);
+        while let Some(reservation) = self.queue.take() {
+            let header = self.part(builder, reservation.index);
             if header.is_err() {
                 // The other threads finish their current part.
                 self.queue.end();
             }
             let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
-            headers.insert(turn.index, header);
+            headers.insert(reservation.index, header);
         }
     }
 
@@ -156,7 +156,7 @@ impl Work<'_> {
         let plan = &self.parts[index];
         let built = builder.build(plan)?;
         trim_memory();
-        let mut told = 0;
+        let mut reported = 0;
         let part = built.compress(plan.recipe, &mut |fraction| {
             if self.options.progress.is_cancelled() {
                 return Err(DeltaError::Cancelled);
@@ -165,14 +165,14 @@ impl Work<'_> {
             self.options.progress.event(&Event::Advanced {
                 phase: Phase::Delta,
                 item: self.options.label,
-                done: self.done.fetch_add(now - told, Ordering::Relaxed) + now - told,
+                done: self.done.fetch_add(now - reported, Ordering::Relaxed) + now - reported,
                 total: Some(self.total),
             });
-            told = now;
+            reported = now;
             Ok(())
         });
-        let part = part.map_err(|error| error.named(self.name))?;
-        self.fresh.write_part(index, &part)?;
+        let part = part.map_err(|error| error.into_delta_error(self.name))?;
+        self.writer.write_part(index, &part)?;
         Ok(built.header(&part))
     }
 }

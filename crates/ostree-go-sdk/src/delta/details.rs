@@ -1,6 +1,6 @@
 //! Inspection of static deltas.
 
-use super::compile::reach;
+use super::compile::read_tree;
 use super::format::{ObjectKey, Op, Ops, Part, PartHeader};
 use super::{DeltaError, DeltaName, folder, read_superblock};
 use crate::id::FileId;
@@ -75,7 +75,7 @@ pub struct PatchedFile {
 pub fn delta_details(repo: &Repo, name: &DeltaName) -> Result<DeltaDetails, DeltaError> {
     let (superblock, signatures) = read_superblock(repo, name)?;
     let paths: BTreeMap<FileId, String> = match repo.has_commit(name.to)? {
-        true => reach(repo, name.to)?
+        true => read_tree(repo, name.to)?
             .files
             .into_iter()
             .map(|(path, id)| (id, path))
@@ -141,11 +141,11 @@ fn inspect(
     for object in &header.objects {
         *details.objects.entry(object.kind.as_str()).or_default() += 1;
     }
-    let mut due = header.objects.iter();
+    let mut remaining = header.objects.iter();
     for op in Ops::new(part.ops(), &header.objects) {
         let name = match op? {
             Op::Metadata { .. } | Op::File { .. } => {
-                due.next();
+                remaining.next();
                 "whole"
             }
             Op::Open { .. } => "open",
@@ -153,13 +153,13 @@ fn inspect(
             Op::SetReadSource { .. } => "set-read-source",
             Op::UnsetReadSource => "unset-read-source",
             Op::BsPatch { size, .. } => {
-                if let Some(object) = due.clone().next() {
+                if let Some(object) = remaining.clone().next() {
                     patched(object, size);
                 }
                 "bspatch"
             }
             Op::Close => {
-                due.next();
+                remaining.next();
                 "close"
             }
         };

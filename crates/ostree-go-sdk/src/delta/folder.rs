@@ -1,7 +1,7 @@
 //! Writes a delta's folder atomically.
 
+use super::DeltaName;
 use super::format::Superblock;
-use super::{DeltaName, folder};
 use crate::failpoint;
 use crate::fs::atomic::{self, folder_of};
 use crate::repo::{Repo, RepoError};
@@ -27,10 +27,10 @@ impl DeltaWriter {
     pub(super) fn new(repo: &Repo, name: &DeltaName) -> Result<Self, RepoError> {
         // Not among the deltas, because libostree regards every folder there as a delta.
         let tmp = repo.path().join("tmp");
-        let fresh = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&tmp);
-        let fresh = fresh.map_err(|source| failed(&tmp, source))?;
-        let to = folder(repo, name);
-        Ok(Self { to, folder: fresh })
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&tmp);
+        let folder = folder.map_err(|source| failed(&tmp, source))?;
+        let to = super::folder(repo, name);
+        Ok(Self { to, folder })
     }
 
     /// Returns the temporary path of a file.
@@ -60,11 +60,11 @@ impl DeltaWriter {
         write().map_err(|source| failed(&to, source))?;
         failpoint::hit("delta.written");
         discard(folder_of(self.folder.path()), &to)?;
-        let fresh = self.folder.keep();
-        fs::rename(&fresh, &to)
+        let temporary = self.folder.keep();
+        fs::rename(&temporary, &to)
             .inspect_err(|_| {
                 // The first error is reported.
-                let _ = fs::remove_dir_all(&fresh);
+                let _ = fs::remove_dir_all(&temporary);
             })
             .and_then(|()| {
                 failpoint::hit("delta.shown");
@@ -75,9 +75,9 @@ impl DeltaWriter {
 
     /// Replaces the superblock of the existing delta, durably and by one rename.
     pub(super) fn replace_superblock(self, bytes: &[u8]) -> Result<(), RepoError> {
-        let (fresh, to) = (self.path(SUPERBLOCK), self.to.join(SUPERBLOCK));
-        atomic::write(&fresh, bytes)
-            .and_then(|()| fs::rename(&fresh, &to))
+        let (temporary, to) = (self.path(SUPERBLOCK), self.to.join(SUPERBLOCK));
+        atomic::write(&temporary, bytes)
+            .and_then(|()| fs::rename(&temporary, &to))
             .and_then(|()| atomic::sync_directory(Some(self.to.as_path())))
             .map_err(|source| failed(&to, source))
     }
@@ -97,8 +97,8 @@ pub(crate) fn sweep(repo: &Repo) -> Result<(), RepoError> {
     Ok(())
 }
 
-/// Removes a delta's folder, if it is there. It is moved to `tmp` first: one that has lost some of
-/// its parts must not be seen, as its commit may be made again.
+/// Removes a delta's folder, if it exists. It is moved to `tmp` first, so that an incomplete delta
+/// is never visible: a commit with the same checksum may be created again.
 pub(super) fn discard(tmp: &Path, folder: &Path) -> Result<(), RepoError> {
     let remove = || {
         if !folder.try_exists()? {

@@ -104,8 +104,8 @@ pub(crate) fn remove(repo: &Repo, name: &DeltaName) -> Result<(), RepoError> {
     folder::discard(&repo.path().join("tmp"), &folder(repo, name))
 }
 
-/// Removes the deltas to commits that are not in the repository, and what a killed process has
-/// left of others. To be called with the repository's lock held.
+/// Removes the deltas to commits that are not in the repository, and unfinished deltas of killed
+/// processes. The caller must hold the repository's lock.
 pub(crate) fn prune(repo: &Repo) -> Result<(), RepoError> {
     sweep(repo)?;
     let names = repo

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_reads_back_and_has_libostrees_path() {
+    fn a_name_round_trips_and_has_the_path_of_libostree() {
         let to = CommitId::from([0xff; 32]);
         let from = CommitId::from([0; 32]);
         let name = DeltaName {

@@ -10,12 +10,12 @@ use crate::repo::{Repo, RepoError};
 pub(crate) fn retarget(repo: &Repo, model: &DeltaName, name: &DeltaName) -> Result<(), DeltaError> {
     let superblock = superblock(repo, model, name)?;
     let from = folder(repo, model);
-    let fresh = DeltaWriter::new(repo, name)?;
+    let writer = DeltaWriter::new(repo, name)?;
     let link = || {
         for entry in std::fs::read_dir(&from)? {
             let file = entry?.file_name();
             if file != SUPERBLOCK {
-                std::fs::hard_link(from.join(&file), fresh.path(&file))?;
+                std::fs::hard_link(from.join(&file), writer.path(&file))?;
             }
         }
         Ok(())
@@ -25,7 +25,7 @@ pub(crate) fn retarget(repo: &Repo, model: &DeltaName, name: &DeltaName) -> Resu
         path: from.clone(),
         source,
     })?;
-    Ok(fresh.publish(&superblock)?)
+    Ok(writer.publish(&superblock)?)
 }
 
 fn superblock(repo: &Repo, model: &DeltaName, name: &DeltaName) -> Result<Superblock, DeltaError> {

@@ -12,8 +12,8 @@ use crate::sign::{self, Signature, SignatureStatus, SigningKey};
 /// Signs a delta with the Ed25519 keys among `keys` and removes all other signatures; without keys
 /// it becomes unsigned. Returns whether anything changed.
 pub(crate) fn sign(repo: &Repo, name: &DeltaName, keys: &[SigningKey]) -> Result<bool, DeltaError> {
-    let there = superblock_bytes(repo, name)?;
-    let (inner, _) = unwrap_signed(&there).map_err(|source| DeltaError::Format {
+    let current = superblock_bytes(repo, name)?;
+    let (inner, _) = unwrap_signed(&current).map_err(|source| DeltaError::Format {
         path: folder(repo, name).join(SUPERBLOCK),
         source,
     })?;
@@ -21,7 +21,7 @@ pub(crate) fn sign(repo: &Repo, name: &DeltaName, keys: &[SigningKey]) -> Result
         true => inner.to_vec(),
         false => wrap_signed(&inner, &sign::sign_superblock(&inner, keys)?),
     };
-    if wanted == there {
+    if wanted == current {
         return Ok(false);
     }
     DeltaWriter::new(repo, name)?.replace_superblock(&wanted)?;
@@ -55,7 +55,7 @@ pub fn verify_delta(
 pub(crate) struct DeltaTrust {
     /// Ed25519 public keys. If there are any, one of them must have made a signature.
     pub(crate) keys: Vec<String>,
-    /// Whether deltas must be signed.
+    /// Set if deltas must be signed.
     pub(crate) required: bool,
 }
 

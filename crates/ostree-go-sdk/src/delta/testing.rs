@@ -172,7 +172,7 @@ pub(super) fn check(
     for known in name.from.iter().flat_map(|from| fixture.objects(*from)) {
         expected.remove(&known);
     }
-    let mut made = BTreeSet::new();
+    let mut created = BTreeSet::new();
     let mut codes = BTreeMap::new();
     for (index, header) in superblock.parts.iter().enumerate() {
         let inline = superblock.inline_part(index);
@@ -198,7 +198,7 @@ pub(super) fn check(
             |id| Ok::<_, DeltaFormatError>(fixture.content(id)),
             |key, object| {
                 assert_eq!(checksum_of(&object), key.checksum);
-                assert!(made.insert(*key), "{key} is made twice");
+                assert!(created.insert(*key), "{key} is made twice");
                 Ok(())
             },
         )
@@ -211,9 +211,9 @@ pub(super) fn check(
         let path = format!("objects/{}/{}.filez", &path[..2], &path[2..]);
         let size = fixture.repo.path().join(path).metadata().unwrap().len();
         assert_eq!(fallback.size, size);
-        assert!(made.insert(fallback.object));
+        assert!(created.insert(fallback.object));
     }
-    assert_eq!(made, expected);
+    assert_eq!(created, expected);
     codes.insert("fallback", superblock.fallbacks.len());
     codes
 }

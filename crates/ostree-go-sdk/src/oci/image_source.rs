@@ -12,7 +12,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImageSource {
     pub(crate) location: ImageLocation,
-    /// Whether the connection to the registry is encrypted.
+    /// Set if the connection to the registry is encrypted.
     pub(crate) is_encrypted: bool,
     /// The credentials in the URL; anonymous if there are none.
     pub(crate) auth: RegistryAuth,

@@ -107,7 +107,7 @@ impl fmt::Display for ImageLocation {
     }
 }
 
-/// Returns whether a layout may name an image so. Source: the OCI image specification,
+/// Returns true if a layout may use this name for an image. Source: the OCI image specification,
 /// `annotations.md`, `org.opencontainers.image.ref.name`.
 pub(crate) fn is_name(name: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric();

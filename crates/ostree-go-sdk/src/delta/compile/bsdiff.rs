@@ -39,13 +39,13 @@ pub(super) fn diff(old: &[u8], new: &[u8], out: &mut Vec<u8>) {
         let candidate = candidate.unwrap_or(from + forward);
         let overlap = (last + forward + backward).saturating_sub(at);
         if overlap > 0 {
-            let keep = split(
+            let first_length = split(
                 &new[at - backward..][..overlap],
                 &old[from + forward - overlap..][..overlap],
                 &old[candidate - backward..][..overlap],
             );
-            forward = forward + keep - overlap;
-            backward -= keep;
+            forward = forward + first_length - overlap;
+            backward -= first_length;
         }
         let insert = &new[last + forward..at - backward];
         let seek = (candidate - backward) as i64 - (from + forward) as i64;
@@ -69,15 +69,15 @@ fn next_match(
     shift: usize,
 ) -> (usize, Option<usize>) {
     while scan + WORD <= new.len() {
-        let here = old.get(scan.wrapping_add(shift)..).unwrap_or_default();
-        let agree = common(here, &new[scan..]);
-        if agree >= WORD {
-            scan += agree;
+        let aligned = old.get(scan.wrapping_add(shift)..).unwrap_or_default();
+        let common_length = common(aligned, &new[scan..]);
+        if common_length >= WORD {
+            scan += common_length;
             continue;
         }
         let best = words.best(old, &new[scan..]);
         if let Some((candidate, len)) = best {
-            let score = agreeing(here, &new[scan..scan + len]);
+            let score = agreeing(aligned, &new[scan..scan + len]);
             if len > score + GAIN {
                 return (scan, Some(candidate));
             }
@@ -130,7 +130,7 @@ impl Words {
             }
             let at = entry as usize * STRIDE;
             let len = common(&old[at..], new);
-            if len >= WORD && best.is_none_or(|(_, most)| len > most) {
+            if len >= WORD && best.is_none_or(|(_, max_score)| len > max_score) {
                 best = Some((at, len));
             }
             entry = self.next[entry as usize];
@@ -177,11 +177,11 @@ fn backward(old: &[u8], new: &[u8]) -> usize {
 }
 
 fn longest<'a>(pairs: impl Iterator<Item = (&'a u8, &'a u8)>) -> usize {
-    let (mut score, mut most, mut length) = (0i64, 0, 0);
+    let (mut score, mut max_score, mut length) = (0i64, 0, 0);
     for (at, (old, new)) in pairs.enumerate() {
         score += if old == new { 1 } else { -1 };
-        if score > most {
-            (most, length) = (score, at + 1);
+        if score > max_score {
+            (max_score, length) = (score, at + 1);
         }
     }
     length
@@ -189,14 +189,14 @@ fn longest<'a>(pairs: impl Iterator<Item = (&'a u8, &'a u8)>) -> usize {
 
 /// Divides bytes that both neighbouring matches cover; returns the length for the first.
 fn split(new: &[u8], first: &[u8], second: &[u8]) -> usize {
-    let (mut score, mut most, mut keep) = (0i64, 0, 0);
+    let (mut score, mut max_score, mut first_length) = (0i64, 0, 0);
     for (at, ((new, first), second)) in new.iter().zip(first).zip(second).enumerate() {
         score += i64::from(new == first) - i64::from(new == second);
-        if score > most {
-            (most, keep) = (score, at + 1);
+        if score > max_score {
+            (max_score, first_length) = (score, at + 1);
         }
     }
-    keep
+    first_length
 }
 
 #[cfg(test)]
@@ -207,12 +207,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn round_trip(old: &[u8], new: &[u8]) -> Vec<u8> {
-        let mut made = Vec::new();
-        diff(old, new, &mut made);
+        let mut patch_bytes = Vec::new();
+        diff(old, new, &mut patch_bytes);
         let mut out = Vec::new();
-        patch(old, &made, new.len(), &mut out).unwrap();
-        assert!(out == new, "a patch makes something else");
-        made
+        patch(old, &patch_bytes, new.len(), &mut out).unwrap();
+        assert!(out == new, "the patch creates another file");
+        patch_bytes
     }
 
     /// Generates sequences of a few words, so that there are repetitions.
@@ -226,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_patch_makes_the_new_file(
+        fn a_patch_creates_the_new_file(
             old in text(),
             new in text(),
             edits in vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),

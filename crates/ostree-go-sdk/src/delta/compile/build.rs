@@ -21,7 +21,7 @@ pub(super) struct Builder {
 }
 
 /// An uncompressed part.
-pub(super) struct Built {
+pub(super) struct BuiltPart {
     bytes: PartBytes,
     objects: Vec<ObjectKey>,
     /// Size of the objects in bytes.
@@ -33,7 +33,7 @@ impl Builder {
         Self { repo }
     }
 
-    pub(super) fn build(&self, plan: &PartPlan) -> Result<Built, RepoError> {
+    pub(super) fn build(&self, plan: &PartPlan) -> Result<BuiltPart, RepoError> {
         let mut part = Writer::default();
         // Growing the buffer may double it. A patch can be slightly larger than its file.
         let size = plan.size() + plan.size() / 64;
@@ -42,10 +42,10 @@ impl Builder {
         for item in &plan.items {
             match item.key.kind {
                 ObjectKind::File => self.file(&mut part, item)?,
-                _ => part.metadata(&self.metadata(&item.key)?),
+                _ => part.write_metadata(&self.metadata(&item.key)?),
             }
         }
-        Ok(Built {
+        Ok(BuiltPart {
             bytes: part.tables.write(part.payload, &part.ops),
             objects: plan.items.iter().map(|item| item.key).collect(),
             uncompressed: part.uncompressed,
@@ -67,11 +67,11 @@ impl Builder {
         let file = self.load(item.key.checksum.into())?;
         if let Some(from) = item.from {
             let old = self.load(from)?;
-            if part.patch(from, &old.content, &file) {
+            if part.write_patch(from, &old.content, &file) {
                 return Ok(());
             }
         }
-        part.whole(&file);
+        part.write_file(&file);
         Ok(())
     }
 
@@ -140,13 +140,13 @@ impl Writer {
         (offset, bytes.len() as u64)
     }
 
-    fn metadata(&mut self, bytes: &[u8]) {
+    fn write_metadata(&mut self, bytes: &[u8]) {
         let (offset, size) = self.append(bytes);
         self.ops.push(Op::Metadata { size, offset });
         self.uncompressed += size;
     }
 
-    fn whole(&mut self, file: &File) {
+    fn write_file(&mut self, file: &File) {
         let (offset, size) = self.append(&file.content);
         self.ops.push(Op::File {
             mode: self.tables.mode(file.attributes),
@@ -158,7 +158,7 @@ impl Writer {
     }
 
     /// Writes a patch if it is worthwhile; returns whether it did.
-    fn patch(&mut self, from: FileId, old: &[u8], file: &File) -> bool {
+    fn write_patch(&mut self, from: FileId, old: &[u8], file: &File) -> bool {
         let start = self.payload.len();
         let (source, _) = self.append(from.as_bytes());
         let offset = self.payload.len();
@@ -194,7 +194,7 @@ pub(super) enum CompressError {
 }
 
 impl CompressError {
-    pub(super) fn named(self, name: &DeltaName) -> DeltaError {
+    pub(super) fn into_delta_error(self, name: &DeltaName) -> DeltaError {
         match self {
             Self::Stopped(error) => error,
             Self::Xz(source) => DeltaError::Compress {
@@ -211,7 +211,7 @@ impl From<liblzma::stream::Error> for CompressError {
     }
 }
 
-impl Built {
+impl BuiltPart {
     /// Compresses the part to the content of its file. `progress` receives the fraction done, and
     /// returns whether to continue.
     pub(super) fn compress(

@@ -1,6 +1,6 @@
 //! Finds new objects, and likely predecessors of new files.
 
-use super::reach::Tree;
+use super::tree::Tree;
 use crate::arch::Arch;
 use crate::delta::format::{ObjectKey, ObjectKind};
 use crate::golang::elf::elf_machine;
@@ -126,20 +126,20 @@ pub(super) fn load(repo: &Repo, id: FileId) -> Result<Loaded, RepoError> {
 /// Finds old files by path, else by name among files whose path no longer exists.
 struct Predecessors<'t> {
     by_path: &'t BTreeMap<String, FileId>,
-    gone: BTreeMap<&'t str, Vec<FileId>>,
+    removed: BTreeMap<&'t str, Vec<FileId>>,
 }
 
 impl<'t> Predecessors<'t> {
     fn new(old: &'t Tree, new: &Tree) -> Self {
-        let mut gone: BTreeMap<&str, Vec<FileId>> = BTreeMap::new();
+        let mut removed: BTreeMap<&str, Vec<FileId>> = BTreeMap::new();
         for (path, id) in &old.files {
             if !new.files.contains_key(path) {
-                gone.entry(basename(path)).or_default().push(*id);
+                removed.entry(basename(path)).or_default().push(*id);
             }
         }
         Self {
             by_path: &old.files,
-            gone,
+            removed,
         }
     }
 
@@ -153,7 +153,7 @@ impl<'t> Predecessors<'t> {
             return Ok(None);
         }
         let same = self.by_path.get(path);
-        let renamed = self.gone.get(basename(path)).into_iter().flatten();
+        let renamed = self.removed.get(basename(path)).into_iter().flatten();
         let mut best = None;
         for id in same.into_iter().chain(renamed.filter(|_| same.is_none())) {
             let old = FileProperties::of(repo, *id)?;

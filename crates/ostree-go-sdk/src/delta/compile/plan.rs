@@ -63,7 +63,7 @@ impl Class {
         }
     }
 
-    const fn full(self) -> u64 {
+    const fn max_part_size(self) -> u64 {
         match self {
             Self::Directory | Self::Other => PART_SIZE,
             Self::Patch | Self::Program => PROGRAM_PART_SIZE,
@@ -74,9 +74,9 @@ impl Class {
 /// Groups objects into parts: by class, then files by extension and path.
 pub(super) fn parts(mut items: Vec<Item>, preset: DeltaPreset) -> Vec<PartPlan> {
     items.sort_by(|a, b| order(a).cmp(&order(b)));
-    let whole = items.iter().filter(|item| item.from.is_none());
+    let unpatched = items.iter().filter(|item| item.from.is_none());
     let (mut bytes, mut large) = (0, 0);
-    for item in whole {
+    for item in unpatched {
         bytes += item.size;
         large += if item.size >= FALLBACK { item.size } else { 0 };
     }
@@ -87,9 +87,10 @@ pub(super) fn parts(mut items: Vec<Item>, preset: DeltaPreset) -> Vec<PartPlan> 
     let (mut size, mut class) = (0, Class::Directory);
     for item in items {
         let next = Class::of(&item);
-        let full = size + item.size > next.full() || (next != class && size >= SMALL_PART);
+        let is_full =
+            size + item.size > next.max_part_size() || (next != class && size >= SMALL_PART);
         match parts.last_mut() {
-            Some(part) if !full => {
+            Some(part) if !is_full => {
                 part.items.push(item.clone());
                 size += item.size;
             }
@@ -123,15 +124,17 @@ fn order(item: &Item) -> (Class, &str, &str) {
 /// Returns the compression for the majority of bytes in a part.
 fn recipe(items: &[Item], is_small: bool, preset: DeltaPreset) -> Recipe {
     let all: u64 = items.iter().map(|item| item.size).sum();
-    let most = |of: &dyn Fn(&Item) -> bool| {
-        let items = items.iter().filter(|item| of(item));
+    let is_majority = |is_kind: &dyn Fn(&Item) -> bool| {
+        let items = items.iter().filter(|item| is_kind(item));
         items.map(|item| item.size).sum::<u64>() * 2 > all
     };
     let program = |arch| move |item: &Item| item.from.is_none() && item.program == Some(arch);
-    let content = if most(&|item| item.from.is_some()) {
+    let content = if is_majority(&|item| item.from.is_some()) {
         Kind::Patches
     } else {
-        let arch = Arch::ALL.into_iter().find(|arch| most(&program(*arch)));
+        let arch = Arch::ALL
+            .into_iter()
+            .find(|arch| is_majority(&program(*arch)));
         arch.map_or(Kind::Other, Kind::Programs)
     };
     Recipe {

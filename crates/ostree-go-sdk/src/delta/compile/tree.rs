@@ -15,11 +15,11 @@ pub(in crate::delta) struct Tree {
 }
 
 /// Reads all directories of a commit.
-pub(in crate::delta) fn reach(repo: &Repo, commit: CommitId) -> Result<Tree, RepoError> {
+pub(in crate::delta) fn read_tree(repo: &Repo, commit: CommitId) -> Result<Tree, RepoError> {
     let commit = repo.commit(commit)?;
     let mut tree = Tree::default();
-    let mut due = vec![(String::new(), commit.tree, commit.meta)];
-    while let Some((at, dirtree, dirmeta)) = due.pop() {
+    let mut pending = vec![(String::new(), commit.tree, commit.meta)];
+    while let Some((at, dirtree, dirmeta)) = pending.pop() {
         tree.metadata.insert(meta_key(dirmeta));
         if !tree.metadata.insert(tree_key(dirtree)) {
             continue;
@@ -29,7 +29,7 @@ pub(in crate::delta) fn reach(repo: &Repo, commit: CommitId) -> Result<Tree, Rep
             tree.files.insert(format!("{at}{name}"), id);
         }
         let below = entries.dirs.into_iter();
-        due.extend(below.map(|(name, tree, meta)| (format!("{at}{name}/"), tree, meta)));
+        pending.extend(below.map(|(name, tree, meta)| (format!("{at}{name}/"), tree, meta)));
     }
     Ok(tree)
 }

@@ -1,4 +1,4 @@
-//! Running a part: objects come out.
+//! Applies a part, and returns its objects.
 
 use super::bspatch::patch;
 use super::part::{Attributes, Part, Xattrs};
@@ -6,21 +6,20 @@ use super::{DeltaFormatError, ObjectKey, ObjectKind, Op, Ops};
 use crate::id::{FileId, Sha256};
 use glib::Bytes;
 
-/// What `st_mode` says of the type.
+/// Mask of the file type in `st_mode`, and two file types.
 const TYPE_MASK: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 const SYMLINK: u32 = 0o120_000;
 
-/// An object that a part gives. Whether it is the one that its checksum names is for the
-/// receiver to see.
+/// An object of a part. The receiver has to verify its checksum.
 #[derive(Debug)]
 pub(crate) enum Object<'a> {
-    /// The bytes of its variant.
+    /// The bytes of the object's variant.
     Metadata(&'a [u8]),
     File(FileObject<'a>),
 }
 
-/// A file: what its header says, and its content.
+/// A file: its header and its content.
 #[derive(Debug)]
 pub(crate) struct FileObject<'a> {
     pub(crate) attributes: Attributes,
@@ -32,17 +31,17 @@ pub(crate) struct FileObject<'a> {
 #[derive(Debug)]
 pub(crate) enum Content<'a> {
     Regular(Bytes),
-    /// Its target.
+    /// The target.
     Symlink(&'a str),
 }
 
-/// Runs a part and hands each of its objects to `sink`, in their order. `source` gives the
-/// content of a file that the delta's old commit has. No file may be larger than `limit` bytes.
+/// Applies a part, and passes its objects in order to `sink`. `source` returns the content of a
+/// file in the delta's old commit. No file may be larger than `limit` bytes.
 ///
-/// Memory: the part, one file, and what `source` gives.
+/// Memory: the part, one file, and one result of `source`.
 ///
 /// # Errors
-/// Those of `source` and `sink`, and when the part is not well-formed.
+/// Returns the errors of `source` and `sink`, and an error if the part is malformed.
 pub(crate) fn apply<B, E>(
     part: &Part,
     objects: &[ObjectKey],
@@ -54,26 +53,28 @@ where
     B: AsRef<[u8]>,
     E: From<DeltaFormatError>,
 {
-    let mut due = objects.iter();
+    let mut remaining = objects.iter();
     let mut read_source: Option<B> = None;
     let mut open: Option<Open<'_>> = None;
     for (index, op) in Ops::new(part.ops(), objects).enumerate() {
-        let wrong = |problem: &str| DeltaFormatError::Op {
+        let invalid = |problem: &str| DeltaFormatError::Op {
             index,
             problem: problem.to_owned(),
         };
-        let slice = |offset, size| slice(part.payload(), offset, size).map_err(&wrong);
+        let slice = |offset, size| slice(part.payload(), offset, size).map_err(&invalid);
         let attributes = |mode: u64, xattrs: u64| {
             part.attributes(mode)
                 .zip(part.xattrs(xattrs))
-                .ok_or_else(|| wrong("it names an entry that the part's tables do not have"))
+                .ok_or_else(|| invalid("it refers to an entry that is not in the part's tables"))
         };
         match op? {
             Op::Metadata { .. } | Op::File { .. } | Op::Open { .. } if open.is_some() => {
-                Err(wrong("the file before is still open"))?;
+                Err(invalid("the previous file is still open"))?;
             }
             Op::Metadata { size, offset } => {
-                let key = due.next().ok_or_else(|| wrong("no object is due"))?;
+                let key = remaining
+                    .next()
+                    .ok_or_else(|| invalid("the part has no more objects"))?;
                 sink(key, Object::Metadata(slice(offset, size)?))?;
                 read_source = None;
             }
@@ -83,22 +84,24 @@ where
                 size,
                 offset,
             } => {
-                let key = due.next().ok_or_else(|| wrong("no object is due"))?;
+                let key = remaining
+                    .next()
+                    .ok_or_else(|| invalid("the part has no more objects"))?;
                 let (attributes, xattrs) = attributes(mode, xattrs)?;
                 let bytes = slice(offset, size)?;
                 let content = match attributes.mode & TYPE_MASK {
                     REGULAR if size > limit => Err(DeltaFormatError::TooLarge { limit })?,
                     REGULAR => {
                         let shared = part.share(offset, size);
-                        Content::Regular(shared.ok_or_else(|| wrong(NOT_THERE))?)
+                        Content::Regular(shared.ok_or_else(|| invalid(OUT_OF_RANGE))?)
                     }
                     SYMLINK => Content::Symlink(
                         std::str::from_utf8(bytes)
                             .ok()
                             .filter(|target| !target.is_empty() && !target.contains('\0'))
-                            .ok_or_else(|| wrong("the target of a symlink is not text"))?,
+                            .ok_or_else(|| invalid("the target of a symlink is not text"))?,
                     ),
-                    _ => Err(wrong("it is neither a file nor a symlink"))?,
+                    _ => Err(invalid("it is neither a file nor a symlink"))?,
                 };
                 let file = FileObject {
                     attributes,
@@ -109,16 +112,18 @@ where
                 read_source = None;
             }
             Op::Open { mode, xattrs, size } => {
-                let key = due.next().ok_or_else(|| wrong("no object is due"))?;
+                let key = remaining
+                    .next()
+                    .ok_or_else(|| invalid("the part has no more objects"))?;
                 let (attributes, xattrs) = attributes(mode, xattrs)?;
                 if key.kind != ObjectKind::File || attributes.mode & TYPE_MASK != REGULAR {
-                    Err(wrong("only a regular file can be opened"))?;
+                    Err(invalid("only a regular file can be opened"))?;
                 }
                 if size > limit {
                     Err(DeltaFormatError::TooLarge { limit })?;
                 }
                 let mut content = Vec::new();
-                // Room that is not written to costs nothing.
+                // Reserved memory costs nothing until it is written to.
                 let _ = content.try_reserve_exact(usize::try_from(size).unwrap_or(0));
                 open = Some(Open {
                     key,
@@ -129,37 +134,37 @@ where
                 });
             }
             Op::Write { size, offset } => {
-                let open = open.as_mut().ok_or_else(|| wrong(NONE_OPEN))?;
+                let open = open.as_mut().ok_or_else(|| invalid(NO_OPEN_FILE))?;
                 if size > open.missing() {
-                    Err(wrong("it writes more than the file's size"))?;
+                    Err(invalid("it writes more than the file's size"))?;
                 }
                 open.content.extend_from_slice(match &read_source {
-                    Some(source) => self::slice(source.as_ref(), offset, size).map_err(&wrong)?,
+                    Some(source) => self::slice(source.as_ref(), offset, size).map_err(&invalid)?,
                     None => slice(offset, size)?,
                 });
             }
             Op::BsPatch { offset, size } => {
-                let open = open.as_mut().ok_or_else(|| wrong(NONE_OPEN))?;
+                let open = open.as_mut().ok_or_else(|| invalid(NO_OPEN_FILE))?;
                 let source = read_source
                     .as_ref()
-                    .ok_or_else(|| wrong("there is nothing to patch"))?;
-                let made = usize::try_from(open.missing())
-                    .map_err(|_| wrong("the file is too large for this machine"))?;
+                    .ok_or_else(|| invalid("no source is set for the patch"))?;
+                let missing = usize::try_from(open.missing())
+                    .map_err(|_| invalid("the file is too large for this machine"))?;
                 let steps = slice(offset, size)?;
-                patch(source.as_ref(), steps, made, &mut open.content).map_err(&wrong)?;
+                patch(source.as_ref(), steps, missing, &mut open.content).map_err(&invalid)?;
             }
             Op::SetReadSource { offset } => {
                 let checksum = <[u8; 32]>::try_from(slice(offset, 32)?)
-                    .map_err(|_| wrong("the checksum of its source is cut off"))?;
-                // Two sources at once would double the memory.
+                    .map_err(|_| invalid("the checksum of its source is truncated"))?;
+                // Drops the previous source first, to limit memory.
                 drop(read_source.take());
                 read_source = Some(source(Sha256(checksum).into())?);
             }
             Op::UnsetReadSource => read_source = None,
             Op::Close => {
-                let open = open.take().ok_or_else(|| wrong(NONE_OPEN))?;
+                let open = open.take().ok_or_else(|| invalid(NO_OPEN_FILE))?;
                 if open.missing() > 0 {
-                    Err(wrong("the file is smaller than its size"))?;
+                    Err(invalid("the file is smaller than its size"))?;
                 }
                 let file = FileObject {
                     attributes: open.attributes,
@@ -171,17 +176,17 @@ where
             }
         }
     }
-    match due.next() {
-        Some(key) => Err(DeltaFormatError::part(format!("it does not make {key}")).into()),
+    match remaining.next() {
+        Some(key) => Err(DeltaFormatError::part(format!("it does not contain {key}")).into()),
         None if open.is_some() => Err(DeltaFormatError::part("it leaves a file open").into()),
         None => Ok(()),
     }
 }
 
-const NONE_OPEN: &str = "no file is open";
-const NOT_THERE: &str = "what it reads is not there";
+const NO_OPEN_FILE: &str = "no file is open";
+const OUT_OF_RANGE: &str = "it reads outside of the available data";
 
-/// A file that operations write.
+/// A file that is being written.
 struct Open<'a> {
     key: &'a ObjectKey,
     attributes: Attributes,
@@ -201,5 +206,7 @@ fn slice(bytes: &[u8], offset: u64, size: u64) -> Result<&[u8], &'static str> {
         let start = usize::try_from(offset).ok()?;
         Some(start..start.checked_add(usize::try_from(size).ok()?)?)
     };
-    range().and_then(|range| bytes.get(range)).ok_or(NOT_THERE)
+    range()
+        .and_then(|range| bytes.get(range))
+        .ok_or(OUT_OF_RANGE)
 }

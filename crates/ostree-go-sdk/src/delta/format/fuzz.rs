@@ -1,11 +1,12 @@
-//! What the fuzz target `delta` does.
+//! The entry point of the fuzz target `delta`.
 
 use super::{DeltaFormatError, Part, Superblock, apply, unwrap_signed, wrap_signed};
 use crate::id::FileId;
 use crate::sign;
 
-/// Takes signatures off a superblock, checks them and puts them on again; reads it, writes it
-/// and reads it again; then takes the same bytes for a part and runs it with the superblock's first list of objects, or its own.
+/// Splits a signed superblock, verifies the signatures and wraps it again; parses the superblock,
+/// serializes it and parses it again; then parses the remaining bytes as a part, and applies it
+/// with the first list of objects in the superblock.
 pub fn delta(bytes: &[u8]) {
     let Some((length, bytes)) = bytes.split_first_chunk::<2>() else {
         return;
@@ -15,7 +16,7 @@ pub fn delta(bytes: &[u8]) {
     let Ok((superblock, signatures)) = unwrap_signed(superblock) else {
         return;
     };
-    // The point that stands for a key that nobody has.
+    // The base point of Ed25519, for which no secret key is known.
     let key = "WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY=".to_owned();
     let _ = sign::superblock_signatures(&superblock, &signatures, &[key]);
     if !signatures.is_empty() {

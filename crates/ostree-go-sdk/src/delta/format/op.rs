@@ -2,37 +2,37 @@
 
 use super::{DeltaFormatError, ObjectKey, ObjectKind};
 
-/// One operation. Offsets and sizes are bytes of the payload where nothing else is said.
+/// An operation. Offsets and sizes are in bytes of the payload unless stated otherwise.
 ///
 /// Source: `OstreeStaticDeltaOpCode` and the `dispatch_…` functions of
 /// `ostree-repo-static-delta-processing.c`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
-    /// `S` where a metadata object is due: a whole one.
+    /// `S` if the next object is a metadata object: a complete object.
     Metadata { size: u64, offset: u64 },
-    /// `S` where a file is due: a whole one. A symlink's bytes are its target.
+    /// `S` if the next object is a file: a complete file. For a symlink, the bytes are its target.
     File {
         mode: u64,
         xattrs: u64,
         size: u64,
         offset: u64,
     },
-    /// `o`: begins a file of `size` bytes, with entries of the tables of modes and of xattrs.
+    /// `o`: opens a file of `size` bytes, with entries of the tables of modes and of xattrs.
     Open { mode: u64, xattrs: u64, size: u64 },
-    /// `w`: appends to the file that is open, from the read source or else the payload.
+    /// `w`: appends to the open file, from the read source if one is set, else from the payload.
     Write { size: u64, offset: u64 },
-    /// `r`: what is read from now on is the file whose checksum is at `offset`.
+    /// `r`: sets the read source to the file whose checksum is at `offset`.
     SetReadSource { offset: u64 },
-    /// `R`: from now on the payload is read.
+    /// `R`: sets the read source back to the payload.
     UnsetReadSource,
-    /// `c`: ends the file that is open.
+    /// `c`: closes the open file.
     Close,
-    /// `B`: a patch that makes all of the file out of the read source.
+    /// `B`: a patch that creates the whole file from the read source.
     BsPatch { offset: u64, size: u64 },
 }
 
 impl Op {
-    /// Whether the next operation is about the next object.
+    /// Returns true if this operation completes an object.
     const fn ends_object(self) -> bool {
         matches!(
             self,
@@ -41,17 +41,18 @@ impl Op {
     }
 }
 
-/// Most bytes of a number: seven bits each. Source: `max_varint_bytes` (`ostree-varint.c`).
-const MOST_BYTES: usize = 10;
+/// Maximum length of a number in bytes of seven bits. Source: `max_varint_bytes`
+/// (`ostree-varint.c`).
+const MAX_VARINT_BYTES: usize = 10;
 
-/// Reads a number as `_ostree_read_varuint64`: seven bits a byte, lowest first; the top bit
-/// says that there is more.
+/// Reads a number like `_ostree_read_varuint64`: seven bits per byte, lowest first; the top bit is
+/// set if more bytes follow.
 fn read_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0u64;
-    for place in 0..MOST_BYTES {
+    for index in 0..MAX_VARINT_BYTES {
         let (&byte, rest) = bytes.split_first()?;
         *bytes = rest;
-        number |= u64::from(byte & 0x7f) << (7 * place);
+        number |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
             return Some(number);
         }
@@ -67,8 +68,8 @@ fn write_number(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// Reads the operations of a part. What `S` is followed by depends on the object that is due,
-/// so the part's objects are needed.
+/// An iterator over the operations of a part. It needs the part's objects, because the operands of
+/// `S` depend on the type of the next object.
 #[derive(Debug, Clone)]
 pub(crate) struct Ops<'a> {
     bytes: &'a [u8],
@@ -86,11 +87,12 @@ impl<'a> Ops<'a> {
     }
 
     fn read(&mut self, code: u8) -> Result<Op, String> {
-        let mut next =
-            || read_number(&mut self.bytes).ok_or_else(|| "a number of it is cut off".to_owned());
+        let mut next = || {
+            read_number(&mut self.bytes).ok_or_else(|| "one of its numbers is truncated".to_owned())
+        };
         let op = match code {
             b'S' => match self.objects.first().map(|object| object.kind) {
-                None => return Err("no object is due".to_owned()),
+                None => return Err("the part has no more objects".to_owned()),
                 Some(ObjectKind::File) => Op::File {
                     mode: next()?,
                     xattrs: next()?,
@@ -130,7 +132,7 @@ impl<'a> Ops<'a> {
 impl Iterator for Ops<'_> {
     type Item = Result<Op, DeltaFormatError>;
 
-    /// The next operation; after an error there is none.
+    /// Returns the next operation. After an error there are no more operations.
     fn next(&mut self) -> Option<Self::Item> {
         let (&code, rest) = self.bytes.split_first()?;
         self.bytes = rest;
@@ -183,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn numbers_are_libostrees() {
+    fn numbers_are_encoded_like_libostree() {
         // `tests/test-varint.c` of libostree.
         for (number, bytes) in [
             (0, &[0][..]),
@@ -225,7 +227,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(ops in proptest::collection::vec(op(), 0..50)) {
+        fn operations_round_trip(ops in proptest::collection::vec(op(), 0..50)) {
             let mut writer = OpWriter::default();
             let mut objects = Vec::new();
             for op in &ops {
@@ -243,7 +245,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+        fn any_bytes_are_operations_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             prop_assert!(Ops::new(&bytes, &[]).count() <= bytes.len());
         }
     }

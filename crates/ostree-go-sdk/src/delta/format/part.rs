@@ -1,4 +1,4 @@
-//! A part: tables of modes and of xattrs, a payload, and operations.
+//! Parts, which consist of tables of modes and of xattrs, a payload, and operations.
 
 use super::{DeltaFormatError, OpWriter};
 use crate::gvariant::{members, offset_width};
@@ -9,28 +9,28 @@ use liblzma::stream::{Action, Check, Filters, Status, Stream};
 use std::io::Read;
 use std::ops::Range;
 
-/// What the first byte of a part says of the rest: nothing is done to it.
+/// The first byte of an uncompressed part.
 const PLAIN: u8 = 0;
-/// It is one `.xz` stream.
+/// The first byte of a part that is compressed as one `.xz` stream.
 const XZ: u8 = b'x';
-/// Most memory for decoding xz: what libostree allows since 2026.
-/// Source: `OSTREE_LZMA_DECODER_MEMLIMIT` (`ostree-lzma-decompressor.c`).
+/// Maximum memory for decoding xz in bytes: libostree's limit since 2026. Source:
+/// `OSTREE_LZMA_DECODER_MEMLIMIT` (`ostree-lzma-decompressor.c`).
 const DECODER_MEMORY: u64 = 100 << 20;
 
-/// The room that is set aside for a part before it is unpacked: more than most have.
-const FIRST_ROOM: u64 = 64 << 20;
+/// Memory that is reserved for a part before it is unpacked, in bytes: more than most parts need.
+const INITIAL_CAPACITY: u64 = 64 << 20;
 
 /// Owner and mode of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attributes {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// Type and permissions, as `st_mode`.
+    /// File type and permissions, as in `st_mode`.
     pub(crate) mode: u32,
 }
 
 impl Attributes {
-    /// `(uuu)`, big-endian.
+    /// Size of the serialized form in bytes: `(uuu)`, big-endian.
     const LEN: usize = 12;
 
     fn read(bytes: &[u8; Self::LEN]) -> Self {
@@ -52,10 +52,10 @@ impl Attributes {
     }
 }
 
-/// Names and values of xattrs, as they stand in the file's header: a name ends in a zero byte.
+/// Names and values of xattrs, as in a file's header: names end with a zero byte.
 pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// A part that was read.
+/// A parsed part.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     tables: PartTables,
@@ -65,24 +65,24 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Reads a part, of at most `limit` bytes without compression.
+    /// Parses a part of at most `limit` uncompressed bytes.
     pub(crate) fn read(part: &[u8], limit: u64) -> Result<Self, DeltaFormatError> {
         Self::decode(&mut &*part, limit, &|| false)
     }
 
-    /// Reads a part from a stream, of at most `limit` bytes without compression. `is_stopped` is
-    /// asked often, and ends it with an error.
+    /// Reads a part of at most `limit` uncompressed bytes from a stream. `is_stopped` is called
+    /// often; if it returns true, reading fails.
     ///
-    /// The form is `(yay)` = compression, bytes; the bytes are
-    /// `(a(uuu)aa(ayay)ayay)` = modes, xattrs, payload, operations.
-    /// Source: `OSTREE_STATIC_DELTA_PART_PAYLOAD_FORMAT_V0`, `_ostree_static_delta_part_open`.
+    /// The format is `(yay)` = compression, bytes; the bytes are `(a(uuu)aa(ayay)ayay)` = modes,
+    /// xattrs, payload, operations. Source: `OSTREE_STATIC_DELTA_PART_PAYLOAD_FORMAT_V0`,
+    /// `_ostree_static_delta_part_open`.
     pub(crate) fn decode(
         part: &mut dyn Read,
         limit: u64,
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<Self, DeltaFormatError> {
-        let failed = |what| {
-            move |error: std::io::Error| DeltaFormatError::part(format!("its {what}: {error}"))
+        let failed = |problem| {
+            move |error: std::io::Error| DeltaFormatError::part(format!("its {problem}: {error}"))
         };
         let mut compression = Vec::new();
         let read = part.take(1).read_to_end(&mut compression);
@@ -106,8 +106,8 @@ impl Part {
         if bytes.len() as u64 > limit {
             return Err(DeltaFormatError::TooLarge { limit });
         }
-        let [modes, xattrs, payload, ops] = members(&bytes)
-            .ok_or_else(|| DeltaFormatError::part("its members are not inside of it"))?;
+        let [modes, xattrs, payload, ops] =
+            members(&bytes).ok_or_else(|| DeltaFormatError::part("its members exceed its size"))?;
         let tables = PartTables::read(&bytes[modes], &bytes[xattrs])?;
         Ok(Self {
             tables,
@@ -130,7 +130,8 @@ impl Part {
         &self.bytes[self.payload.clone()]
     }
 
-    /// Bytes of the payload, if it has them. They are no copy, and keep the part in memory.
+    /// Returns a range of the payload without copying it; `None` if the payload is too short. The
+    /// result keeps the whole part in memory.
     pub(crate) fn share(&self, offset: u64, size: u64) -> Option<Bytes> {
         let start = usize::try_from(offset).ok()?;
         let end = start.checked_add(usize::try_from(size).ok()?)?;
@@ -138,29 +139,29 @@ impl Part {
         (end <= self.payload.len()).then(|| Bytes::from_bytes(&self.bytes, at + start..at + end))
     }
 
-    /// The operations' bytes, for [`super::Ops`].
+    /// Returns the bytes of the operations, for [`super::Ops`].
     pub(crate) fn ops(&self) -> &[u8] {
         &self.bytes[self.ops.clone()]
     }
 }
 
-/// Reads a stream up to one byte more than the limit.
+/// Reads a stream up to one byte more than the limit, so that a longer stream can be detected.
 fn unpack(
     input: &mut dyn Read,
     limit: u64,
     is_stopped: &dyn Fn() -> bool,
 ) -> std::io::Result<Vec<u8>> {
-    /// Between two looks at `is_stopped`.
+    /// The number of bytes between two calls of `is_stopped`.
     const STEP: u64 = 1 << 20;
     let mut bytes = Vec::new();
-    // Growing costs a copy; room that is not used costs nothing.
-    let most = limit.saturating_add(1);
-    let _ = bytes.try_reserve(usize::try_from(most.min(FIRST_ROOM)).unwrap_or(0));
-    while (bytes.len() as u64) < most {
+    // Growing the buffer would copy it, while unused reserved memory costs nothing.
+    let max_read = limit.saturating_add(1);
+    let _ = bytes.try_reserve(usize::try_from(max_read.min(INITIAL_CAPACITY)).unwrap_or(0));
+    while (bytes.len() as u64) < max_read {
         if is_stopped() {
             return Err(std::io::Error::other("stopped"));
         }
-        let step = STEP.min(most - bytes.len() as u64);
+        let step = STEP.min(max_read - bytes.len() as u64);
         if input.take(step).read_to_end(&mut bytes)? == 0 {
             break;
         }
@@ -168,7 +169,7 @@ fn unpack(
     Ok(bytes)
 }
 
-/// The tables of a part: what operations name by a number.
+/// The tables of a part, whose entries operations refer to by index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PartTables {
     modes: Vec<Attributes>,
@@ -178,7 +179,7 @@ pub(crate) struct PartTables {
 impl PartTables {
     fn read(modes: &[u8], xattrs: &[u8]) -> Result<Self, DeltaFormatError> {
         let (modes, []) = modes.as_chunks::<{ Attributes::LEN }>() else {
-            return Err(DeltaFormatError::part("its table of modes is cut off"));
+            return Err(DeltaFormatError::part("its table of modes is truncated"));
         };
         let xattrs = glib::Variant::from_bytes::<Vec<Xattrs>>(&glib::Bytes::from(xattrs));
         let xattrs = Some(xattrs)
@@ -191,40 +192,40 @@ impl PartTables {
         })
     }
 
-    /// The number of an entry, which is added if it is new.
+    /// Returns the index of an entry, which is added if it is new.
     pub(crate) fn mode(&mut self, attributes: Attributes) -> u64 {
         intern(&mut self.modes, &attributes)
     }
 
-    /// The same for xattrs.
+    /// Returns the index of an entry for xattrs, which is added if it is new.
     pub(crate) fn xattrs(&mut self, xattrs: &Xattrs) -> u64 {
         intern(&mut self.xattrs, xattrs)
     }
 
-    /// The bytes of a part, before [`compress`].
+    /// Returns the uncompressed bytes of a part, for [`compress`].
     pub(crate) fn write(&self, payload: Vec<u8>, ops: &OpWriter) -> PartBytes {
         let xattrs = self.xattrs.to_variant();
-        let mut head = Vec::new();
+        let mut header = Vec::new();
         for mode in &self.modes {
-            mode.write(&mut head);
+            mode.write(&mut header);
         }
-        let modes = head.len();
-        head.extend_from_slice(xattrs.data());
-        let mut tail = ops.bytes().to_vec();
-        let ends = [modes, head.len(), head.len() + payload.len()];
-        let len = ends[2] + tail.len();
+        let modes = header.len();
+        header.extend_from_slice(xattrs.data());
+        let mut trailer = ops.bytes().to_vec();
+        let ends = [modes, header.len(), header.len() + payload.len()];
+        let len = ends[2] + trailer.len();
         let width = [1, 2, 4, 8]
             .into_iter()
             .find(|width| offset_width(len + 3 * width) <= *width)
             .unwrap_or(8);
         for end in ends.iter().rev() {
-            tail.extend_from_slice(&(*end as u64).to_le_bytes()[..width]);
+            trailer.extend_from_slice(&(*end as u64).to_le_bytes()[..width]);
         }
-        PartBytes([head, payload, tail])
+        PartBytes([header, payload, trailer])
     }
 }
 
-/// The bytes of a part, in pieces: a payload is too large to be copied for nothing.
+/// The uncompressed bytes of a part in several pieces, so that the large payload is not copied.
 #[derive(Debug)]
 pub(crate) struct PartBytes([Vec<u8>; 3]);
 
@@ -247,32 +248,32 @@ fn intern<T: PartialEq + Clone>(table: &mut Vec<T>, entry: &T) -> u64 {
     index as u64
 }
 
-/// A part's file: its bytes as one `.xz` stream, made by these filters. `progress` hears how
-/// many bytes are done, and may end it by an error.
+/// Compresses the bytes of a part to the content of its file, one `.xz` stream with these filters.
+/// `progress` is called with the number of bytes done, and can cancel by returning an error.
 pub(crate) fn compress<E: From<liblzma::stream::Error>>(
     bytes: &PartBytes,
     filters: &Filters,
     mut progress: impl FnMut(u64) -> Result<(), E>,
 ) -> Result<Vec<u8>, E> {
-    /// Between two calls of `progress`.
+    /// The number of bytes between two calls of `progress`.
     const STEP: usize = 1 << 20;
-    // The check is libostree's (`_ostree_lzma_compressor_convert`).
-    // The superblock has the part's SHA-256. A second checksum would cost every client a twentieth
-    // of an install.
+    // No check, as in libostree (`_ostree_lzma_compressor_convert`). The superblock contains the
+    // part's SHA-256, and verifying a second checksum would take a twentieth of the time of an
+    // install.
     let mut stream = Stream::new_stream_encoder(filters, Check::None)?;
     let mut out = vec![XZ];
-    let mut put = |mut input: &[u8], action| {
+    let mut write_input = |mut input: &[u8], action| {
         loop {
             out.reserve(1 << 16);
             let before = stream.total_in();
             let status = stream.process_vec(input, &mut out, action)?;
-            let taken = usize::try_from(stream.total_in() - before).unwrap_or(usize::MAX);
-            input = input.get(taken..).unwrap_or_default();
-            let all = match action {
+            let consumed = usize::try_from(stream.total_in() - before).unwrap_or(usize::MAX);
+            input = input.get(consumed..).unwrap_or_default();
+            let is_done = match action {
                 Action::Finish => status == Status::StreamEnd,
                 _ => input.is_empty(),
             };
-            if all {
+            if is_done {
                 return Ok::<_, E>(stream.total_in());
             }
         }
@@ -282,9 +283,9 @@ pub(crate) fn compress<E: From<liblzma::stream::Error>>(
         .into_iter()
         .flat_map(|slice| slice.chunks(STEP))
     {
-        progress(put(step, Action::Run)?)?;
+        progress(write_input(step, Action::Run)?)?;
     }
-    put(&[], Action::Finish)?;
+    write_input(&[], Action::Finish)?;
     Ok(out)
 }
 
@@ -303,17 +304,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back_and_glib_agrees(
+        fn parts_round_trip_and_glib_agrees(
             modes in proptest::collection::vec(any::<[u32; 3]>(), 0..4),
             xattrs in proptest::collection::vec(proptest::collection::vec(
                 (proptest::collection::vec(any::<u8>(), 0..9), proptest::collection::vec(any::<u8>(), 0..9)),
                 0..3), 0..3),
             payload in proptest::collection::vec(any::<u8>(), 0..300),
-            more in prop_oneof![Just(0usize), Just(66_000)],
+            extra in prop_oneof![Just(0usize), Just(66_000)],
             offsets in proptest::collection::vec(any::<u64>(), 0..5),
         ) {
             let mut payload = payload;
-            payload.resize(payload.len() + more, 7);
+            payload.resize(payload.len() + extra, 7);
             let mut tables = PartTables::default();
             for [uid, gid, mode] in &modes {
                 let attributes = Attributes { uid: *uid, gid: *gid, mode: *mode };

@@ -1,4 +1,4 @@
-//! The superblock: what a delta is for, and which parts it has.
+//! Superblocks, which contain a delta's commits and list its parts.
 
 use super::{DeltaFormatError, ObjectKey, ObjectKind};
 use crate::delta::DeltaName;
@@ -15,61 +15,61 @@ const FORMAT: &str = "(a{sv}tayay(a{sv}aya(say)sstayay)aya(uayttay)a(yaytt))";
 const SIGNED_FORMAT: &str = "(taya{sv})";
 /// `OSTREE_STATIC_DELTA_SIGNED_MAGIC`, big-endian.
 const SIGNED_MAGIC: &[u8; 8] = b"OSTSGNDT";
-/// `OSTREE_DELTAPART_VERSION`: the only one there is.
+/// `OSTREE_DELTAPART_VERSION`: the only existing version.
 const PART_VERSION: u32 = 0;
-/// Says in which order the bytes of numbers in [`PartHeader`] and [`Fallback`] are.
+/// Metadata key of the byte order of numbers in [`PartHeader`] and [`Fallback`].
 const ENDIANNESS: &str = "ostree.endianness";
-/// What the key of the new commit's detached metadata ends in.
+/// Last component of the metadata key of the new commit's detached metadata.
 const COMMITMETA: &str = "commitmeta";
 
 /// A superblock.
 #[derive(Debug, Clone)]
 pub(crate) struct Superblock {
-    /// All but the endianness: inline parts, detached metadata, and what the maker added.
+    /// All metadata except the byte order: inline parts, detached metadata, and additional keys.
     pub(crate) metadata: BTreeMap<String, glib::Variant>,
-    /// When it was made, in seconds since 1970.
+    /// The time of its generation, in seconds since 1970.
     pub(crate) timestamp: u64,
-    /// Between which commits it is.
+    /// The commits of the delta.
     pub(crate) name: DeltaName,
-    /// The commit object of `name.to`. Its checksum is not checked here.
+    /// The commit object of `name.to`. Its checksum is not verified here.
     pub(crate) commit: glib::Variant,
     pub(crate) parts: Vec<PartHeader>,
-    /// Objects that are to be fetched on their own.
+    /// Objects that a client fetches separately.
     pub(crate) fallbacks: Vec<Fallback>,
 }
 
-/// What a superblock says of a part.
+/// The description of a part in a superblock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartHeader {
-    /// SHA-256 of the part's file.
+    /// The SHA-256 of the part's file.
     pub(crate) checksum: Sha256,
-    /// Bytes of the part's file.
+    /// The size of the part's file in bytes.
     pub(crate) size: u64,
-    /// Bytes of the objects that it makes.
+    /// The total size of its objects in bytes.
     pub(crate) uncompressed: u64,
-    /// The objects, in the order in which the part makes them.
+    /// The objects, in the order of the part's operations.
     pub(crate) objects: Vec<ObjectKey>,
 }
 
-/// An object that a client fetches on its own.
+/// An object that a client fetches separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fallback {
     pub(crate) object: ObjectKey,
-    /// Bytes to fetch.
+    /// The number of bytes to fetch.
     pub(crate) size: u64,
-    /// Bytes of its content.
+    /// The size of its content in bytes.
     pub(crate) uncompressed: u64,
 }
 
-/// An `ay` made at once. A `Vec<u8>` would become a variant byte by byte, some 70 MB for an
-/// SDK's list of objects.
+/// An `ay` that is converted as a whole. A `Vec<u8>` would be converted to a variant byte by byte,
+/// which takes about 70 MB for an SDK's list of objects.
 type Bytes = glib::FixedSizeVariantArray<Vec<u8>, u8>;
 
-/// Signatures by the key that libostree keeps them under: `ostree.sign.ed25519`.
+/// Signatures by libostree's key for their type: `ostree.sign.ed25519`.
 pub(crate) type Signatures = BTreeMap<String, glib::Variant>;
 
-/// Takes the signatures off the bytes of a superblock's file, if it has any. They are over the
-/// bytes that are returned, and nobody has checked them.
+/// Splits a superblock's file into the superblock and its signatures, if it is signed. The
+/// signatures cover the returned bytes, and are not verified here.
 pub(crate) fn unwrap_signed(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Signatures), DeltaFormatError> {
     if !bytes.starts_with(SIGNED_MAGIC) {
         return Ok((bytes.into(), Signatures::new()));
@@ -79,7 +79,7 @@ pub(crate) fn unwrap_signed(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Signatures),
     Ok((inner.into(), dict(&signed.child_value(2))))
 }
 
-/// Puts signatures around the bytes of a superblock.
+/// Wraps a superblock and its signatures.
 pub(crate) fn wrap_signed(bytes: &[u8], signatures: &Signatures) -> Vec<u8> {
     let magic = u64::from_be_bytes(*SIGNED_MAGIC).to_be();
     let signed = glib::Variant::tuple_from_iter([
@@ -91,17 +91,18 @@ pub(crate) fn wrap_signed(bytes: &[u8], signatures: &Signatures) -> Vec<u8> {
 }
 
 impl Superblock {
-    /// Reads a superblock, without signatures around it.
+    /// Parses a superblock without signatures.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, DeltaFormatError> {
         let superblock = variant(bytes, FORMAT)?;
         let mut metadata = dict(&superblock.child_value(0));
         let order = match metadata.remove(ENDIANNESS).map(|value| value.get::<u8>()) {
-            // Deltas of before 2016.6 do not say; they are of the reader's own order.
-            None => Order::NATIVE,
-            Some(Some(b'l')) => Order::Little,
-            Some(Some(b'B')) => Order::Big,
+            // Deltas from before libostree 2016.6 do not contain the byte order; they are assumed
+            // to have that of the reader.
+            None => ByteOrder::NATIVE,
+            Some(Some(b'l')) => ByteOrder::Little,
+            Some(Some(b'B')) => ByteOrder::Big,
             Some(other) => {
-                let found = other.map_or("no byte".to_owned(), |byte| byte.to_string());
+                let found = other.map_or("not a byte".to_owned(), |byte| byte.to_string());
                 let problem = format!("its byte order is {found}, expected `l` or `B`");
                 return Err(DeltaFormatError::superblock(problem));
             }
@@ -129,7 +130,7 @@ impl Superblock {
         })
     }
 
-    /// Writes it, with numbers in little-endian order on every machine.
+    /// Serializes the superblock, with numbers in little-endian order on every machine.
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut metadata = self.metadata.clone();
         metadata.insert(ENDIANNESS.to_owned(), b'l'.to_variant());
@@ -149,7 +150,7 @@ impl Superblock {
         superblock.data().to_vec()
     }
 
-    /// Bytes that a client fetches for all of it: parts, and objects beside them.
+    /// Returns the total number of bytes that a client fetches: parts and separate objects.
     pub(crate) fn download(&self) -> u64 {
         let parts = self.parts.iter().map(|part| part.size);
         parts
@@ -157,13 +158,13 @@ impl Superblock {
             .fold(0, u64::saturating_add)
     }
 
-    /// The bytes of a part's file, when they stand in the superblock itself.
+    /// Returns the bytes of a part's file if they are contained in the superblock.
     pub(crate) fn inline_part(&self, index: usize) -> Option<Vec<u8>> {
         let part = self.metadata.get(&self.key(&index.to_string()))?;
         (part.type_().as_str() == "(yay)").then(|| part.data().to_vec())
     }
 
-    /// The detached metadata of the new commit; empty when there is none.
+    /// Returns the detached metadata of the new commit; empty if there is none.
     #[cfg(test)]
     pub(crate) fn detached(&self) -> BTreeMap<String, glib::Variant> {
         let detached = self.metadata.get(&self.key(COMMITMETA));
@@ -182,30 +183,30 @@ impl Superblock {
         };
     }
 
-    /// Makes it one between other commits. The commit object and the detached metadata stay as
-    /// they are.
+    /// Changes the commits of the delta. The commit object and the detached metadata stay
+    /// unchanged.
     pub(crate) fn rename(&mut self, name: DeltaName) {
         let (old, new) = (self.name.path(), name.path());
         let metadata = std::mem::take(&mut self.metadata).into_iter();
         self.metadata = metadata
             .map(|(key, value)| match key.strip_prefix(&old) {
-                Some(what) => (format!("{new}{what}"), value),
+                Some(rest) => (format!("{new}{rest}"), value),
                 None => (key, value),
             })
             .collect();
         self.name = name;
     }
 
-    /// The metadata's key for something of this delta: its path.
-    fn key(&self, what: &str) -> String {
-        format!("{}/{what}", self.name.path())
+    /// Returns the metadata key for a component of this delta, which starts with the delta's path.
+    fn key(&self, component: &str) -> String {
+        format!("{}/{component}", self.name.path())
     }
 }
 
 impl PartHeader {
     /// `(uayttay)` = version, checksum, size, uncompressed size, objects.
     /// Source: `OSTREE_STATIC_DELTA_META_ENTRY_FORMAT`.
-    fn read(part: &glib::Variant, order: Order) -> Result<Self, DeltaFormatError> {
+    fn read(part: &glib::Variant, order: ByteOrder) -> Result<Self, DeltaFormatError> {
         let version = order.u32(part.child_value(0).get().unwrap_or(u32::MAX));
         if version != PART_VERSION {
             let problem = format!("a part has version {version}, expected {PART_VERSION}");
@@ -214,7 +215,7 @@ impl PartHeader {
         let objects = part.child_value(4);
         let (objects, []) = objects.data().as_chunks() else {
             return Err(DeltaFormatError::superblock(
-                "a part's list of objects is cut off",
+                "a part's list of objects is truncated",
             ));
         };
         Ok(Self {
@@ -246,7 +247,7 @@ impl PartHeader {
 impl Fallback {
     /// `(yaytt)` = type, checksum, size, uncompressed size.
     /// Source: `OSTREE_STATIC_DELTA_FALLBACK_FORMAT`.
-    fn read(fallback: &glib::Variant, order: Order) -> Result<Self, DeltaFormatError> {
+    fn read(fallback: &glib::Variant, order: ByteOrder) -> Result<Self, DeltaFormatError> {
         let kind = fallback.child_value(0).get().unwrap_or(0);
         Ok(Self {
             object: ObjectKey {
@@ -268,14 +269,14 @@ impl Fallback {
     }
 }
 
-/// The order of the bytes of numbers.
+/// A byte order.
 #[derive(Clone, Copy)]
-enum Order {
+enum ByteOrder {
     Little,
     Big,
 }
 
-impl Order {
+impl ByteOrder {
     const NATIVE: Self = match cfg!(target_endian = "big") {
         true => Self::Big,
         false => Self::Little,
@@ -297,14 +298,14 @@ impl Order {
 }
 
 fn variant(bytes: &[u8], format: &str) -> Result<glib::Variant, DeltaFormatError> {
-    let wrong = || DeltaFormatError::superblock(format!("it is not of the form {format}"));
-    let ty = glib::VariantTy::new(format).map_err(|_| wrong())?;
+    let malformed = || DeltaFormatError::superblock(format!("it is not of the form {format}"));
+    let ty = glib::VariantTy::new(format).map_err(|_| malformed())?;
     let variant = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), ty);
-    // What is not in normal form could be read as something else by the next reader.
+    // Data that is not in normal form could be interpreted differently by another reader.
     variant
         .is_normal_form()
         .then_some(variant)
-        .ok_or_else(wrong)
+        .ok_or_else(malformed)
 }
 
 fn dict(variant: &glib::Variant) -> BTreeMap<String, glib::Variant> {

@@ -1,5 +1,5 @@
-//! Deltas that libostree makes, of every kind, read and applied: the objects that come out have
-//! the checksums that libostree computes, and are those that it would have to make.
+//! Reads and applies all kinds of deltas that libostree generates. The resulting objects must have
+//! the checksums that libostree computes, and must be those that the delta has to contain.
 
 use super::*;
 use crate::delta::DeltaName;
@@ -8,7 +8,7 @@ use glib::prelude::*;
 use std::collections::BTreeMap;
 
 impl TwoCommits {
-    /// Has libostree make a delta, and returns its folder.
+    /// Generates a delta with libostree, and returns its folder.
     fn generate(&self, name: &DeltaName, options: &[(&str, glib::Variant)]) -> std::path::PathBuf {
         let folder = self.folder.path().join("delta");
         let _ = std::fs::remove_dir_all(&folder);
@@ -81,7 +81,7 @@ fn deltas_of_libostree_are_read_and_applied() {
 }
 
 #[test]
-fn a_superblock_reads_back_and_changes_its_name() {
+fn a_superblock_round_trips_and_can_be_renamed() {
     let fixture = two_commits();
     let name = DeltaName {
         from: Some(fixture.old),
@@ -91,7 +91,8 @@ fn a_superblock_reads_back_and_changes_its_name() {
     let folder = fixture.generate(&name, &inline);
     let bytes = std::fs::read(folder.join("superblock")).unwrap();
     let superblock = Superblock::read(&bytes).unwrap();
-    // Ours are sorted; libostree puts the order of bytes first, and so does the alphabet.
+    // Our metadata is sorted. libostree writes the byte order first, which is also its position in
+    // alphabetical order.
     let again = Superblock::read(&superblock.write()).unwrap();
     assert_eq!(again.write(), superblock.write());
     assert_eq!(again.parts, superblock.parts);
@@ -187,7 +188,7 @@ mod properties {
                 .collect();
             let part = [&[0][..], &tables.write(payload, &ops).slices().concat()].concat();
             let part = Part::read(&part, 1 << 20).unwrap();
-            let mut made = 0;
+            let mut created = 0;
             let done = apply(
                 &part,
                 &objects,
@@ -197,12 +198,12 @@ mod properties {
                     if let Object::File(FileObject { content: Content::Regular(content), .. }) = object {
                         assert!(key.kind == ObjectKind::File && content.len() <= 30);
                     }
-                    made += 1;
+                    created += 1;
                     Ok(())
                 },
             );
-            prop_assert!(made <= objects.len());
-            prop_assert!(done.is_err() || made == objects.len());
+            prop_assert!(created <= objects.len());
+            prop_assert!(done.is_err() || created == objects.len());
         }
     }
 }
