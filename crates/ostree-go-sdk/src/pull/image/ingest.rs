@@ -37,7 +37,7 @@ pub(super) struct IngestedLayers {
     pub(super) trees: Vec<Option<Tree>>,
     /// The number of objects that were missing in the repository.
     pub(super) objects: u64,
-    /// The first error, if a layer failed.
+    /// The error, if a layer or a worker failed.
     pub(super) failed: Option<PullError>,
 }
 
