@@ -168,7 +168,7 @@ impl Download<'_> {
                 _ => return self.start_over(start),
             },
             416 if start > 0 => return self.start_over(start),
-            _ => return Err(status_error(self.url, status)),
+            _ => return Err(status_error(self.url, &response)),
         };
         let has_known_end = total.is_some() || headers.contains_key(header::TRANSFER_ENCODING);
         if !has_known_end && self.expected.is_none() {

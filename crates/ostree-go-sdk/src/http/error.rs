@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::url::InvalidUrl;
 use crate::fs::cache::CacheError;
@@ -39,6 +40,8 @@ pub enum HttpError {
         url: String,
         /// The HTTP status.
         status: u16,
+        /// The time that the server asks to wait before the next request (`Retry-After`).
+        retry_after: Option<Duration>,
     },
     /// An `https` URL redirects to an unencrypted one.
     #[error("cannot download {url}: it redirects to an unencrypted address")]
@@ -178,6 +181,14 @@ impl HttpError {
     #[must_use]
     pub fn is_certificate_error(&self) -> bool {
         matches!(self, Self::Request { source, .. } if is_certificate_error(source))
+    }
+
+    /// Returns the time that the server asks to wait before the next request.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 
     /// Returns true if the same request may succeed when it is repeated.

@@ -107,7 +107,7 @@ impl Fetch<'_> {
                 _ => return Err(not_continued(self.start_over(start))),
             },
             416 if start > 0 => return Err(not_continued(self.start_over(start))),
-            status => return Err(not_continued(status_error(self.url, status))),
+            _ => return Err(not_continued(status_error(self.url, &response))),
         };
         if total.is_some_and(|total| total > self.limit) {
             return Err(not_continued(self.too_large()));

@@ -1,6 +1,7 @@
 //! Entry point of the fuzz target `http_headers`.
 
 use super::download::{content_length, content_range, validator};
+use super::retry_after;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Parses the headers of a response: one `Name: value` per line.
@@ -18,5 +19,5 @@ pub fn http_headers(bytes: &[u8]) {
         }
     }
     let _ = (content_length(&headers), validator(&headers));
-    let _ = content_range(&headers);
+    let _ = (content_range(&headers), retry_after(&headers));
 }

@@ -7,6 +7,7 @@ mod fetch;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod rate;
+mod retry_after;
 mod send;
 #[cfg(test)]
 pub(crate) mod test_server;
@@ -25,6 +26,7 @@ pub(crate) use download::read_local;
 pub(crate) use download::{PROGRESS_THRESHOLD, content_length, content_range, read_error};
 pub use error::HttpError;
 pub(crate) use error::{is_certificate_error, is_transient_status, is_transient_transport_error};
+pub(crate) use retry_after::retry_after;
 pub(crate) use send::{Request, RequestBody};
 pub use url::InvalidUrl;
 use url::Url;
@@ -317,8 +319,10 @@ fn proxy_for(url: &str, excluded_hosts: &[String]) -> Result<Proxy, ureq::Error>
     proxy.build()
 }
 
-fn status_error(url: &Url, status: u16) -> HttpError {
+fn status_error(url: &Url, response: &Response<ureq::Body>) -> HttpError {
+    let status = response.status().as_u16();
     HttpError::Status {
+        retry_after: retry_after(response.headers()),
         url: url.to_string(),
         status,
     }
@@ -345,14 +349,19 @@ impl<'a> Retry<'a> {
     /// Waits before the next attempt, or returns `error` if the failure is permanent or no retries
     /// are left.
     fn wait_after(&mut self, error: HttpError) -> Result<(), HttpError> {
-        if !error.is_transient() || !self.wait(&error)? {
+        if !error.is_transient() || !self.wait(&error, error.retry_after())? {
             return Err(error);
         }
         Ok(())
     }
 
-    /// Waits before the next attempt; returns false if no retries are left.
-    pub(crate) fn wait(&mut self, reason: &dyn std::error::Error) -> Result<bool, HttpError> {
+    /// Waits before the next attempt; returns false if no retries are left. The wait is at least
+    /// what the server asked for, up to [`HttpOptions::read_timeout`].
+    pub(crate) fn wait(
+        &mut self,
+        reason: &dyn std::error::Error,
+        retry_after: Option<Duration>,
+    ) -> Result<bool, HttpError> {
         if self.failed >= self.options.retries {
             return Ok(false);
         }
@@ -362,7 +371,9 @@ impl<'a> Retry<'a> {
             attempt: self.failed,
             reason,
         });
-        let mut left = self.options.delay(self.failed - 1);
+        let asked = retry_after.unwrap_or_default();
+        let delay = self.options.delay(self.failed - 1);
+        let mut left = delay.max(asked.min(self.options.read_timeout));
         while !left.is_zero() {
             self.check_cancelled()?;
             let pause = left.min(Duration::from_millis(50));

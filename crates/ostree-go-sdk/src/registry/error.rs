@@ -5,6 +5,7 @@ use crate::http::{
     HttpError, is_certificate_error, is_transient_status, is_transient_transport_error,
 };
 use crate::kind::ErrorKind;
+use std::time::Duration;
 
 /// An error of a request to a registry.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,8 @@ pub enum RegistryError {
         status: u16,
         /// The errors in its response, each after `: `.
         message: String,
+        /// The time that the registry asks to wait before the next request (`Retry-After`).
+        retry_after: Option<Duration>,
     },
     /// The response does not follow the protocol.
     #[error("cannot {action} {image}: the registry's answer has no {missing}")]
@@ -93,6 +96,15 @@ impl RegistryError {
             Self::Unreachable { source, .. } => matches!(source, ureq::Error::Timeout(_)),
             Self::Http(error) => error.is_timeout(),
             _ => false,
+        }
+    }
+
+    /// Returns the time that the registry asks to wait before the next request.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            Self::Http(error) => error.retry_after(),
+            _ => None,
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) use reference::is_tag;
 pub use reference::{ImageReference, InvalidReference};
 
 use crate::http::url::Url;
-use crate::http::{HttpClient, HttpError, HttpOptions, Request, RequestBody, Retry};
+use crate::http::{HttpClient, HttpError, HttpOptions, Request, RequestBody, Retry, retry_after};
 use crate::progress::Progress;
 use auth::Challenge;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -89,6 +89,8 @@ impl Access {
 
 /// Maximum size in bytes of responses other than blobs and manifests.
 const DOCUMENT: u64 = 1 << 20;
+/// Maximum size in bytes of a response that describes an error.
+const ERROR_DOCUMENT: u64 = 16 << 10;
 
 /// A client for one image's repository in a registry. It may be used from several threads at once.
 #[derive(Debug)]
@@ -303,7 +305,7 @@ impl Registry {
         if response.status() != 200 {
             return Err(self.refused(response));
         }
-        let document = self.document(response)?;
+        let document = self.document(response, DOCUMENT)?;
         let token = ["token", "access_token"]
             .iter()
             .find_map(|name| document[*name].as_str().filter(|token| !token.is_empty()));
@@ -313,21 +315,28 @@ impl Registry {
         }
     }
 
-    /// The JSON document in an answer.
-    fn document(&self, response: Response<Body>) -> Result<serde_json::Value, RegistryError> {
-        let text = response
-            .into_body()
-            .into_with_config()
-            .limit(DOCUMENT)
-            .read_to_vec();
-        let text = text.unwrap_or_default();
+    /// Returns the JSON document of at most `limit` bytes in a response.
+    fn document(
+        &self,
+        response: Response<Body>,
+        limit: u64,
+    ) -> Result<serde_json::Value, RegistryError> {
+        let url = self.url("")?;
+        let mut text = Vec::new();
+        let mut take = |piece: &[u8]| {
+            text.extend_from_slice(piece);
+            true
+        };
+        let body = response.into_body().into_reader();
+        self.copy(&url, body, (0, limit), None, &mut take)?;
         serde_json::from_slice(&text).map_err(|_| self.protocol("JSON document"))
     }
 
     /// Returns the error for a response with an error status.
     pub(crate) fn refused(&self, response: Response<Body>) -> RegistryError {
         let status = response.status().as_u16();
-        let document = self.document(response).unwrap_or_default();
+        let retry_after = retry_after(response.headers());
+        let document = self.document(response, ERROR_DOCUMENT).unwrap_or_default();
         let message = |error: &serde_json::Value| {
             let text = error["message"]
                 .as_str()
@@ -343,6 +352,7 @@ impl Registry {
                 .as_array()
                 .map(|errors| errors.iter().filter_map(message).take(3).collect())
                 .unwrap_or_default(),
+            retry_after,
         }
     }
 
@@ -366,7 +376,8 @@ impl Registry {
         loop {
             match attempt() {
                 Ok(done) => return Ok(done),
-                Err(error) if error.is_transient() && retry.wait(&error)? => {}
+                Err(error)
+                    if error.is_transient() && retry.wait(&error, error.retry_after())? => {}
                 Err(error) => return Err(error),
             }
         }

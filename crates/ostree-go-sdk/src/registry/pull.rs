@@ -95,7 +95,7 @@ impl Registry {
             if continued && blob.done >= before + PROGRESS_THRESHOLD {
                 retry.reset();
             }
-            if !error.is_transient() || !retry.wait(&error)? {
+            if !error.is_transient() || !retry.wait(&error, error.retry_after())? {
                 return Err(error);
             }
         }
@@ -157,7 +157,7 @@ impl Registry {
 
     /// Passes a body to `consume`, except for the first `skip` bytes, and returns its length. A
     /// body of more than `limit` bytes is an error.
-    fn copy(
+    pub(super) fn copy(
         &self,
         url: &Url,
         mut body: impl Read,
