@@ -2,12 +2,11 @@
 //! commit object, `objects/XX/YY….commitmeta` (`_ostree_loose_path` and
 //! `OSTREE_OBJECT_TYPE_COMMIT_META` of libostree).
 
+use super::objects::Object;
 use super::{Repo, RepoError};
 use crate::fs::atomic;
 use crate::id::CommitId;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
 
 impl Repo {
     /// Returns a commit's detached metadata, if it has any. A malformed file, which a power failure
@@ -43,38 +42,37 @@ impl Repo {
             .collect())
     }
 
-    /// Replaces a commit's detached metadata. The change is durable when this returns, or within a
-    /// transaction, when the transaction is committed.
+    /// Replaces a commit's detached metadata. The change is durable when this returns, or if the
+    /// commit was written by a transaction that is open, when the transaction is committed.
+    ///
+    /// libostree writes the file of a staged commit. It would create a temporary file beside the
+    /// file of any other commit, and leave it there if the process were killed.
     pub(crate) fn write_detached(
         &self,
         id: CommitId,
         metadata: &glib::Variant,
     ) -> Result<(), RepoError> {
-        self.inner
-            .write_commit_detached_metadata(&id.to_string(), Some(metadata), gio::Cancellable::NONE)
-            .map_err(|source| self.failed(&format!("write the metadata of {id}"), source))?;
-        self.sync_detached(id)
-    }
-
-    /// Makes the file of detached metadata durable. Within a transaction the file may not exist
-    /// yet: files that a transaction writes are synced when it is committed.
-    fn sync_detached(&self, id: CommitId) -> Result<(), RepoError> {
-        if !self.is_sync_enabled() {
-            return Ok(());
+        let object = Object::commit(id).loose_path(self.inner.mode());
+        let path = self.path.join("objects").join(object);
+        if !path.exists() {
+            return self
+                .inner
+                .write_commit_detached_metadata(
+                    &id.to_string(),
+                    Some(metadata),
+                    gio::Cancellable::NONE,
+                )
+                .map_err(|source| self.failed(&format!("write the metadata of {id}"), source));
         }
-        let checksum = id.to_string();
-        let (folder, rest) = checksum.split_at(2);
-        let path = self
-            .path
-            .join(format!("objects/{folder}/{rest}.commitmeta"));
-        let synced = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            opened => opened
-                .and_then(|file| file.sync_all())
-                .and_then(|()| atomic::sync_directory(path.parent())),
-        };
-        synced.map_err(|source| RepoError::Io {
-            action: "sync",
+        let path = path.with_extension("commitmeta");
+        let written =
+            self.replace_file(&path, metadata.data())
+                .and_then(|()| match self.is_sync_enabled() {
+                    true => atomic::sync_directory(path.parent()),
+                    false => Ok(()),
+                });
+        written.map_err(|source| RepoError::Io {
+            action: "write",
             path,
             source,
         })

@@ -12,7 +12,6 @@ use rustix::fs::AtFlags;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A ref, and the commit that it will point to.
@@ -197,22 +196,12 @@ impl Repo {
         }
     }
 
-    /// Replaces the file of a ref by renaming a file from the repository's `tmp/`. The function of
-    /// libostree creates its temporary file beside the ref, where it would be listed as a ref if
-    /// the process were killed. libostree removes files in `tmp/` that are older than a day when a
-    /// transaction begins.
+    /// Replaces the file of a ref. The function of libostree creates its temporary file beside the
+    /// ref, where it would be listed as a ref if the process were killed.
     fn write_ref(&self, path: &Path, commit: CommitId) -> io::Result<()> {
         fs::create_dir_all(atomic::folder_of(path))?;
-        let mut file = tempfile::Builder::new()
-            .prefix("ostree-go-ref-")
-            .permissions(fs::Permissions::from_mode(0o644))
-            .tempfile_in(self.path.join("tmp"))?;
         // Source: `_ostree_repo_write_ref`.
-        writeln!(file, "{commit}")?;
-        if self.is_sync_enabled() {
-            file.as_file().sync_all()?;
-        }
-        file.persist(path)?;
+        self.replace_file(path, format!("{commit}\n").as_bytes())?;
         // Programs that watch the repository detect the change by its modification time
         // (`_ostree_repo_update_mtime`).
         let now = rustix::fs::Timespec {
