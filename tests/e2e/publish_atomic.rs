@@ -166,14 +166,18 @@ fn our_clients_always_find_a_valid_pair() {
         let mut running = Running::start(&mut publisher.publish());
         while !running.ends_within(std::time::Duration::ZERO) {
             // A mirror copies summary and signature as they are, so that they have to be of the same moment.
-            client.run(["pull", "acme", "--mirror", "x"]).ok();
+            client.run(["pull", "--mirror", "acme"]).ok();
+            let mirror = format!("file://{}", client.repo().display());
+            publisher.pull(&mirror, "of-mirror").unwrap();
             pulls += 1;
         }
         round += 1;
     }
     println!("{pulls} pulls during {round} publications");
-    client.run(["pull", "acme", "--mirror", "x"]).ok();
-    client.run(["pull", "acme", "x"]).ok();
+    client.run(["pull", "--mirror", "acme"]).ok();
+    publisher
+        .pull(&format!("file://{}", client.repo().display()), "of-mirror")
+        .unwrap();
     let copied = publisher.sandbox.repo().join("summary");
     assert_eq!(
         fs::read(client.repo().join("summary")).unwrap(),

@@ -220,6 +220,23 @@ fn bombs() {
         ];
         attacked.attack(&format!("part that claims {uncompressed}"), &attacks, code);
     }
+    // A dictionary of 1 GiB, which a decoder would have to keep in memory.
+    let out = run(Command::new("sh").args([
+        "-c",
+        "head -c 100000 /dev/zero | xz --lzma2=preset=0,dict=1GiB > \"$0\"",
+        attacked.fixture.host.path("bomb.xz").to_str().unwrap(),
+    ]));
+    out.ok();
+    let xz = fs::read(attacked.fixture.host.path("bomb.xz")).unwrap();
+    let bomb = [b"x", xz.as_slice()].concat();
+    let mut named = fs::read(&superblock).unwrap();
+    rename_part(&mut named, &part, &bomb, 100_000);
+    let attacks = [
+        ("/superblock$", Attack::Replace(named)),
+        ("/0$", Attack::Replace(bomb)),
+    ];
+    let messages = attacked.attack("part with a large dictionary", &attacks, 3);
+    assert!(messages.contains("xz stream"), "{messages}");
     // A superblock, and a part, that never end.
     attacked.attack("superblock", &[("/superblock$", Attack::Endless)], 1);
     attacked.attack("part", &[("/0$", Attack::Endless)], 1);

@@ -2,12 +2,16 @@
 //! requests and time, and leaves the repository and the root whole.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
+use ostree_go_tests::cli::run;
 use ostree_go_tests::hostile::{Attack, Hostile};
 use ostree_go_tests::memory::{MemoryLimit, measured};
 use ostree_go_tests::ostree::ostree;
 use ostree_go_tests::registry_fixture::{NAME, RegistryFixture};
+use ostree_go_tests::running::Running;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// The most memory of the command, whatever the registry does.
 const MEMORY: u64 = 300 << 20;
@@ -110,7 +114,6 @@ fn heads_of_a_registry_without_end() {
         Attack::ChunkExtension,
         Attack::RedirectLoop,
         Attack::DripHead(20),
-        Attack::Drip(20),
         Attack::CutAfter(10),
         Attack::CutAndDeny(10),
         Attack::WrongLength(1),
@@ -120,8 +123,45 @@ fn heads_of_a_registry_without_end() {
             attacked.attack(&name, path, &attack, 75);
         }
     }
+    attacked.attack("slow", "/manifests/1.99$", &Attack::Drip(20), 75);
     // The next pull and the next installation succeed.
     attacked.server.reset();
     attacked.fixture.host.run(["pull", "evil", REF]).ok();
     attacked.fixture.root(["install", "1.99"]).ok();
+}
+
+#[test]
+fn a_layer_that_needs_a_large_window() {
+    let attacked = Attacked::new();
+    let fixture = &attacked.fixture;
+    // From a pipe, so that the frame announces the window of 2 GiB and no size.
+    let archive = fixture.publisher.sandbox.path("archive");
+    fs::write(&archive, fixture.archive("1.99", "common")).unwrap();
+    let script = "cat \"$0\" | zstd --ultra -1 --long=31 > \"$0.zst\"";
+    let mut zstd = Command::new("sh");
+    run(zstd.args(["-c", script]).arg(&archive)).ok();
+    let blob = fs::read(archive.with_extension("zst")).unwrap();
+    let digest = fixture.blob("1.99", "common");
+    fixture.replace_blob("1.99", "common", &blob, "zstd");
+    assert_ne!(fixture.blob("1.99", "common"), digest);
+    let messages = attacked.attack("large window", "/nothing", &Attack::Endless, 3);
+    assert!(messages.contains("memory"), "{messages}");
+}
+
+#[test]
+fn a_signal_ends_a_download_that_would_never_end() {
+    let attacked = Attacked::new();
+    attacked.server.attack("/blobs/sha256:", Attack::Drip(50));
+    let args = ["pull", "evil", REF, "--min-rate", "0"];
+    let mut running = Running::start(&mut attacked.fixture.host.ostree_go(args));
+    let asked = || {
+        let requests = attacked.server.requests();
+        requests.iter().any(|path| path.contains("/blobs/sha256:"))
+    };
+    while !asked() {
+        assert!(!running.ends_within(Duration::from_millis(10)), "it waits");
+    }
+    let pid = Pid::from_raw(running.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    running.wait(LIMIT).exits(130);
 }

@@ -105,7 +105,9 @@ fn too_few_threads_are_an_error_or_enough() {
 #[test]
 fn nothing_is_writable_by_others_under_an_open_umask() {
     let sandbox = Sandbox::new();
-    let script = "umask 000; \"$0\" init --repo repo && \"$0\" key generate --type ed25519 --output-dir keys";
+    let script = "umask 000; \"$0\" init --repo repo && \"$0\" key generate --type ed25519 --output-dir keys &&
+        \"$0\" key generate --user 'A <a@b>' --output-dir gpg &&
+        \"$0\" --root root remote add acme http://me:hush@127.0.0.1:9/repo --no-gpg-verify";
     let program = sandbox.ostree_go([]).get_program().to_owned();
     let mut shell = Command::new("sh");
     shell
@@ -132,8 +134,11 @@ fn nothing_is_writable_by_others_under_an_open_umask() {
             .mode()
             & 0o777
     };
-    assert_eq!(mode("keys"), 0o700);
+    for folder in ["keys", "gpg", "gpg/gnupg"] {
+        assert_eq!(mode(folder), 0o700, "{folder}");
+    }
     assert_eq!(mode("keys/secret.ed25519"), 0o600);
+    assert_eq!(mode("root/repo/acme.credentials"), 0o600);
 }
 
 #[test]
@@ -156,12 +161,33 @@ fn credentials_of_a_remote_are_its_owners_alone() {
     for args in [
         &["remote", "list"][..],
         &["remote", "list", "--format", "json"],
+        &["pull", "acme", "x", "--retries", "0"],
+        &["pull", "acme", "x", "--retries", "0", "--format", "json"],
     ] {
-        let out = sandbox.run(args.iter().copied()).ok();
-        assert!(!out.stdout.contains("hush"), "{out}");
+        let out = sandbox.run(args.iter().copied());
+        let printed = out.stdout.clone() + &out.stderr;
+        assert!(!printed.contains("hush"), "{out}");
     }
-    let out = sandbox.run(["pull", "acme", "x", "--retries", "0"]);
-    assert!(!out.stderr.contains("hush"), "{out}");
+    // A root, with what it knows of its remote in its state.
+    let root = |args: &[&str]| {
+        let mut command = sandbox.ostree_go(args.iter().copied());
+        command
+            .env_remove("OSTREE_REPO")
+            .env("OSTREE_GO_ROOT", sandbox.path("root"));
+        let out = run(&mut command);
+        let printed = out.stdout.clone() + &out.stderr;
+        assert!(!printed.contains("hush"), "{out}");
+    };
+    root(&["remote", "add", "acme", url, "--no-gpg-verify"]);
+    for args in [
+        &["install", "1.99", "--retries", "0"][..],
+        &["install", "1.99", "--retries", "0", "--format", "json"],
+        &["status"],
+        &["status", "--format", "json"],
+        &["remote", "list", "--format", "json"],
+    ] {
+        root(args);
+    }
     sandbox.run(["remote", "delete", "acme"]).ok();
     assert!(!path.exists());
 }

@@ -137,7 +137,22 @@ fn built_with_the_tests() -> PathBuf {
         .take(2)
         .map(|folder| folder.join("ostree-go-failpoints"))
         .find(|program| program.is_file());
-    found.expect("the command is built: run `cargo build -p ostree-go-tests`, or set OSTREE_GO_BIN")
+    let found = found
+        .expect("the command is built: run `cargo build -p ostree-go-tests`, or set OSTREE_GO_BIN");
+    named_ostree_go(&found)
+}
+
+/// Returns a symlink to the program under the name that users know: `ostree go` searches it in `PATH`.
+fn named_ostree_go(program: &Path) -> PathBuf {
+    let folder = program.with_file_name("tests-bin");
+    std::fs::create_dir_all(&folder).expect("a folder for the symlink");
+    let (link, new) = (
+        folder.join("ostree-go"),
+        folder.join(format!("new-{}", std::process::id())),
+    );
+    std::os::unix::fs::symlink(program, &new).expect("a symlink");
+    std::fs::rename(&new, &link).expect("the symlink in its place");
+    link
 }
 
 fn target_dir() -> PathBuf {

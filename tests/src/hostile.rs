@@ -4,7 +4,7 @@
 //!
 //! ```no_run
 //! # use ostree_go_tests::hostile::{Attack, Hostile};
-//! let server = Hostile::over("repo".as_ref());
+//! let server = Hostile::serving("repo".as_ref());
 //! server.attack(".filez$", Attack::Endless);
 //! server.attack("/summary$", Attack::Drip(1));
 //! ```

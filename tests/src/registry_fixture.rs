@@ -206,15 +206,25 @@ impl RegistryFixture {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(archive).expect("gzip");
         let blob = encoder.finish().expect("gzip");
-        let digest = digest(&blob);
-        fs::write(self.folder("blobs").join(&digest), &blob).expect("a blob");
+        self.replace_blob(tag, layer, &blob, "gzip");
+        self.edit(tag, |manifest| {
+            let index = find(manifest, layer);
+            manifest["layers"][index]["annotations"]["io.github.ostree-go.layer.size"] =
+                archive.len().to_string().into();
+        });
+    }
+
+    /// Replaces the blob of a layer; `compression` is the end of its media type.
+    pub fn replace_blob(&self, tag: &str, layer: &str, blob: &[u8], compression: &str) {
+        let digest = digest(blob);
+        fs::write(self.folder("blobs").join(&digest), blob).expect("a blob");
         self.edit(tag, |manifest| {
             let index = find(manifest, layer);
             let layer = &mut manifest["layers"][index];
             layer["digest"] = digest.into();
             layer["size"] = blob.len().into();
-            layer["annotations"]["io.github.ostree-go.layer.size"] =
-                archive.len().to_string().into();
+            layer["mediaType"] =
+                format!("application/vnd.oci.image.layer.v1.tar+{compression}").into();
         });
     }
 

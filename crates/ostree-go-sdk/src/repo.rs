@@ -15,6 +15,7 @@ mod objects;
 mod partial;
 mod prune;
 mod refs;
+mod replace;
 mod scratch;
 mod staging;
 #[cfg(test)]

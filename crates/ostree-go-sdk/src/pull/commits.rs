@@ -42,10 +42,13 @@ pub(super) fn fetch(
     repo: &Repo,
     scratch: &Repo,
 ) -> Result<Vec<(RefName, FoundCommit)>, PullError> {
-    let summary = server.summary(pull)?;
-    let names = match pull.pulls_all_refs() {
-        true => server.all_refs(pull, summary.as_ref(), scratch)?,
-        false => pull.refs.clone(),
+    let (summary, names) = match pull.pulls_all_refs() {
+        true => {
+            let summary = server.copy_summary(pull, scratch)?;
+            let names = server.all_refs(&summary)?;
+            (Some(summary), names)
+        }
+        false => (server.summary(pull)?, pull.refs.clone()),
     };
     if names.len() > MAX_COMMITS {
         return Err(too_many_commits(server, names.len()));

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 const MAX_METADATA: u64 = 10 << 20;
 /// Maximum size of a summary in bytes: about 150,000 refs.
 const MAX_SUMMARY: u64 = 16 << 20;
+/// How often a mirror fetches the summary and its signature at most.
+const MAX_SUMMARY_TRIES: usize = 5;
 /// Maximum size of a superblock in bytes: about 400,000 objects.
 pub(super) const MAX_SUPERBLOCK: u64 = 16 << 20;
 /// Maximum size of a ref's file in bytes; it contains a checksum of 64 digits.
@@ -267,19 +269,27 @@ impl Server {
         }
     }
 
-    /// Returns all refs of the summary, and stores the summary and its signature in the scratch
-    /// repository.
-    pub(super) fn all_refs(
-        &self,
-        pull: &Pull,
-        summary: Option<&Summary>,
-        scratch: &Repo,
-    ) -> Result<Vec<RefName>, PullError> {
-        let summary = summary.ok_or_else(|| PullError::NoSummary {
-            remote: self.remote.clone(),
-            url: self.url(),
-        })?;
-        let signature = self.get_document(pull, &self.request(SIGNATURE_FILE, MAX_METADATA)?)?;
+    /// Fetches the summary and stores it with its signature in the scratch repository.
+    ///
+    /// A publisher replaces the two files one after the other. Both are therefore fetched until two
+    /// consecutive tries give the same content, at most [`MAX_SUMMARY_TRIES`] times.
+    pub(super) fn copy_summary(&self, pull: &Pull, scratch: &Repo) -> Result<Summary, PullError> {
+        let signature_request = self.request(SIGNATURE_FILE, MAX_METADATA)?;
+        let mut previous: Option<(Summary, Option<Vec<u8>>)> = None;
+        for _ in 0..MAX_SUMMARY_TRIES {
+            let summary = self.summary(pull)?.ok_or_else(|| PullError::NoSummary {
+                remote: self.remote.clone(),
+                url: self.url(),
+            })?;
+            let signature = self.get_document(pull, &signature_request)?;
+            let is_stable = previous
+                .is_some_and(|(other, signed)| other.bytes == summary.bytes && signed == signature);
+            previous = Some((summary, signature));
+            if is_stable {
+                break;
+            }
+        }
+        let (summary, signature) = previous.unwrap_or_default();
         let store = |name: &str, bytes: &[u8]| {
             let path = scratch.path().join(name);
             std::fs::write(&path, bytes).map_err(|source| RepoError::Io {
@@ -292,6 +302,11 @@ impl Server {
         if let Some(signature) = signature {
             store(SIGNATURE_FILE, &signature)?;
         }
+        Ok(summary)
+    }
+
+    /// Returns all refs of a summary.
+    pub(super) fn all_refs(&self, summary: &Summary) -> Result<Vec<RefName>, PullError> {
         let request = self.request(SUMMARY_FILE, MAX_SUMMARY)?;
         let names = summary.refs.keys().map(|name| {
             name.parse::<RefName>()
