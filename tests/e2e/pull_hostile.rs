@@ -178,7 +178,7 @@ fn a_server_that_is_slow_or_breaks_off() {
         let name = format!("{attack:?} for {path}");
         let said = attacked.attack(&name, &[(path, attack.clone())], 75);
         if attack == Attack::Drip(20) {
-            assert!(said.contains("expected at least 1000 a second"), "{said}");
+            assert!(said.contains("expected at least 1000 per second"), "{said}");
         }
     }
     // What has come before is kept, and the next pull goes on.

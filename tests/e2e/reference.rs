@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const BEGIN: &str = "<!-- generated: UPDATE_DOCS=1 cargo test -p ostree-go-tests reference:: -->\n";
+const BEGIN: &str =
+    "<!-- generated: UPDATE_DOCS=1 cargo test --workspace --test e2e reference:: -->\n";
 const END: &str = "<!-- /generated -->\n";
 
 fn help(args: &[&str]) -> String {
@@ -68,7 +69,7 @@ fn the_reference_page_matches_the_help_texts() {
         assert!(
             found == expected,
             "docs/src/reference/cli.md is not what --help says: \
-             UPDATE_DOCS=1 cargo test -p ostree-go-tests reference:: writes it anew"
+             UPDATE_DOCS=1 cargo test --workspace --test e2e reference:: writes it anew"
         );
     }
 }

@@ -206,16 +206,18 @@ impl RegistryFixture {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(archive).expect("gzip");
         let blob = encoder.finish().expect("gzip");
-        self.replace_blob(tag, layer, &blob, "gzip");
-        self.edit(tag, |manifest| {
-            let index = find(manifest, layer);
-            manifest["layers"][index]["annotations"]["io.github.ostree-go.layer.size"] =
-                archive.len().to_string().into();
-        });
+        self.replace_blob(tag, layer, &blob, "gzip", archive.len());
     }
 
-    /// Replaces the blob of a layer; `compression` is the end of its media type.
-    pub fn replace_blob(&self, tag: &str, layer: &str, blob: &[u8], compression: &str) {
+    /// Replaces the blob of a layer; `compression` is the end of its media type, `unpacked` the size of the archive in it.
+    pub fn replace_blob(
+        &self,
+        tag: &str,
+        layer: &str,
+        blob: &[u8],
+        compression: &str,
+        unpacked: usize,
+    ) {
         let digest = digest(blob);
         fs::write(self.folder("blobs").join(&digest), blob).expect("a blob");
         self.edit(tag, |manifest| {
@@ -225,6 +227,7 @@ impl RegistryFixture {
             layer["size"] = blob.len().into();
             layer["mediaType"] =
                 format!("application/vnd.oci.image.layer.v1.tar+{compression}").into();
+            layer["annotations"]["io.github.ostree-go.layer.size"] = unpacked.to_string().into();
         });
     }
 
