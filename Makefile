@@ -51,11 +51,10 @@ demo: ## Run the whole workflow with real SDKs, from compose to rollback, in bui
 bench: ## Run all benchmarks, compared with the stock tools (BENCH_ARGS="--runs 5 --update-docs")
 	scripts/install-deps.sh build bench
 	$(CARGO) build --release --locked -p ostree-go-cli
-	mkdir -p build/bench
 	for subject in limits compose delta client images growth; do \
-	    python3 scripts/bench.py $$subject --bin $(BIN) --json build/bench/$$subject.json $(BENCH_ARGS); \
+	    python3 -m bench $$subject --bin $(BIN) --json build/bench/$$subject.json $(BENCH_ARGS); \
 	done
-	python3 scripts/bench.py chart $(BENCH_ARGS)
+	python3 -m bench chart $(BENCH_ARGS)
 
 torture: ## Kill, fault and cut the power of each changing command (TORTURE_KILLS, TORTURE_FAULTS, TORTURE_CUTS)
 	scripts/install-deps.sh build test

@@ -1,0 +1,29 @@
+"""The benchmarks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.machine import Machine
+from bench.options import Options
+from bench.report import Row
+from bench.subjects import client, compose, delta, growth, images, limits
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A benchmark."""
+
+    measure: Callable[[Options], list[Row]]
+    """Runs the steps and returns the results."""
+    lines: Callable[[list[Row], Machine, int], list[str]]
+    """Returns the lines of the results in Markdown. The last argument is the number of runs."""
+
+
+SUBJECTS = {
+    "limits": Subject(limits.measure_rows, limits.lines),
+    "compose": Subject(compose.measure_rows, compose.lines),
+    "delta": Subject(delta.measure_rows, delta.lines),
+    "client": Subject(client.measure_rows, client.lines),
+    "images": Subject(images.measure_rows, images.lines),
+    "growth": Subject(growth.measure_rows, growth.lines),
+}
