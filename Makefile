@@ -80,16 +80,8 @@ docs: ## Build the book (docs/book) and the rustdoc of the library
 	mdbook build docs
 	$(CARGO) doc --workspace --no-deps --locked
 
-install: build ## Install the binary, man pages and completions into DESTDIR/PREFIX
-	install -Dm755 $(BIN) $(DESTDIR)$(PREFIX)/bin/ostree-go
-	install -dm755 $(DESTDIR)$(PREFIX)/share/man/man1
-	$(BIN) man --output-dir $(DESTDIR)$(PREFIX)/share/man/man1
-	install -dm755 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	install -dm755 $(DESTDIR)$(PREFIX)/share/zsh/site-functions
-	install -dm755 $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ostree-go
-	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ostree-go
-	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ostree-go.fish
+install: ## Install what `make build` has built into DESTDIR/PREFIX; needs no cargo
+	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh '$(BIN)'
 
 srpm: ## Build the source RPM of ostree-go, including its dependencies, in build/rpm
 	scripts/install-deps.sh rpm

@@ -240,3 +240,85 @@ fn the_source_package_of_the_command_is_built() {
         .current_dir(workspace()));
     assert!(copr.contains("scripts/srpm.sh \"/out\""), "{copr}");
 }
+
+/// Returns the paths of all files below a directory, sorted and relative to it, with their modes.
+fn files_of(root: &Path) -> Vec<(String, u32)> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let mode = path.metadata().unwrap().permissions().mode() & 0o777;
+            let name = path.strip_prefix(root).unwrap();
+            found.push((name.to_str().unwrap().to_owned(), mode));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn make_install_installs_the_built_command_without_cargo() {
+    if tools::require("make").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (target, root) = (folder.path().join("target"), folder.path().join("root"));
+    // Root has no cargo, another umask, and neither HOME nor the PATH of the user.
+    let install = || {
+        let mut command = Command::new("bash");
+        command
+            .args([
+                "-c",
+                "umask 077; exec make \"$@\"",
+                "make",
+                "install",
+                "CARGO=false",
+            ])
+            .arg(format!("CARGO_TARGET_DIR={}", target.display()))
+            .arg(format!("DESTDIR={}", root.display()))
+            .arg("PREFIX=/usr")
+            .current_dir(workspace())
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command
+    };
+    let refused = install().output().unwrap();
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success());
+    assert!(stderr.contains("run `make build` first"), "{stderr}");
+    assert!(!root.exists());
+
+    fs::create_dir_all(target.join("release")).unwrap();
+    std::os::unix::fs::symlink(binary(), target.join("release/ostree-go")).unwrap();
+    run(&mut install());
+    let (pages, files): (Vec<_>, Vec<_>) = files_of(&root)
+        .into_iter()
+        .partition(|(name, _)| name.starts_with("usr/share/man/man1/ostree-go-"));
+    assert!(pages.len() > 30, "{pages:?}");
+    assert!(pages.iter().all(|(_, mode)| *mode == 0o644), "{pages:?}");
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, mode)| format!("{mode:o} {name}"))
+        .collect();
+    insta::assert_snapshot!(files.join("\n"), @"
+    755 usr/bin/ostree-go
+    644 usr/share/bash-completion/completions/ostree-go
+    644 usr/share/doc/ostree-go/CHANGELOG.md
+    644 usr/share/doc/ostree-go/README.md
+    644 usr/share/fish/vendor_completions.d/ostree-go.fish
+    644 usr/share/licenses/ostree-go/LICENSE
+    644 usr/share/licenses/ostree-go/LICENSE-APACHE
+    644 usr/share/licenses/ostree-go/LICENSE-MIT
+    644 usr/share/man/man1/ostree-go.1
+    644 usr/share/ostree-go/treefiles/base.yaml
+    644 usr/share/ostree-go/treefiles/go-1.25.yaml
+    644 usr/share/ostree-go/treefiles/go-1.26.yaml
+    644 usr/share/zsh/site-functions/_ostree-go
+    ");
+}
