@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test check demo bench torture fuzz seeds docs install srpm rpm clean
+.PHONY: help build test check demo bench torture fuzz seeds docs install srpm rpm deb release-check clean
 
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -19,7 +19,7 @@ RPMBUILD_ARGS ?=
 
 help: ## List the targets
 	@echo "Targets:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) CARGO_TARGET_DIR=$(TARGET_DIR) BENCH_ARGS=$(BENCH_ARGS) FUZZ_SECONDS=$(FUZZ_SECONDS)"
 
 build: ## Build the release binary, after installing the system packages it needs
@@ -91,6 +91,13 @@ rpm: srpm ## Build the RPM of ostree-go from the source RPM, in build/rpm (RPMBU
 	scripts/install-deps.sh build
 	rpmbuild --rebuild --define "_topdir $(CURDIR)/build/rpm/build" --define "_rpmdir $(CURDIR)/build/rpm" \
 	    $(RPMBUILD_ARGS) build/rpm/ostree-go-*.src.rpm
+
+deb: build ## Build the .deb of ostree-go, in build/deb (on Debian and Ubuntu)
+	scripts/install-deps.sh deb
+	scripts/deb.sh build/deb '$(BIN)'
+
+release-check: rpm deb ## Build the crates, the RPM and the .deb, and check their contents (on Debian and Ubuntu)
+	scripts/release-check.sh
 
 clean: ## Remove the files that the other targets created in the source tree
 	$(CARGO) clean

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages that are needed to build, test and demonstrate ostree-go.
 #
-#   scripts/install-deps.sh [build|test|demo|bench|docs|lint|rpm]…      (default: build)
+#   scripts/install-deps.sh [build|test|demo|bench|docs|lint|rpm|deb]…      (default: build)
 #
 # Only missing packages are installed, so a second run needs neither root nor a network.
 set -euo pipefail
@@ -63,6 +63,8 @@ tests() {
     python3 -c 'import yaml' 2>/dev/null || want python3-yaml python3-pyyaml
     lint
     rpm_tools
+    # On other distributions, a .deb cannot be built, and its test is skipped.
+    [[ ! -e /etc/debian_version ]] || deb_tools
     command_of fish fish fish
     command_of groff groff-base groff-base
     command_of script bsdutils util-linux-script
@@ -104,6 +106,8 @@ rpm_tools() {
     command_of rpm2archive rpm rpm
 }
 
+deb_tools() { command_of dpkg-shlibdeps dpkg-dev dpkg-dev; }
+
 # scripts/lint-workflows.sh downloads actionlint and zizmor.
 lint() {
     command_of python3 python3 python3
@@ -117,8 +121,9 @@ for group; do
     build | demo | bench | docs | lint) "$group" ;;
     test) tests ;;
     rpm) rpm_tools ;;
+    deb) deb_tools ;;
     *)
-        echo "error: no such group: $group (known: build, test, demo, bench, docs, lint, rpm)" >&2
+        echo "error: no such group: $group (known: build, test, demo, bench, docs, lint, rpm, deb)" >&2
         exit 2
         ;;
     esac

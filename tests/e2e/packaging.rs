@@ -322,3 +322,133 @@ fn make_install_installs_the_built_command_without_cargo() {
     644 usr/share/zsh/site-functions/_ostree-go
     ");
 }
+
+#[test]
+fn the_packages_of_the_crates_contain_their_readme_and_license() {
+    for name in ["ostree-go-sdk", "ostree-go-cli"] {
+        let files = run(Command::new(env!("CARGO"))
+            .args([
+                "package",
+                "--list",
+                "--allow-dirty",
+                "--offline",
+                "--locked",
+            ])
+            .args(["--package", name])
+            .current_dir(workspace()));
+        let files: Vec<&str> = files.lines().collect();
+        for file in [
+            "Cargo.toml",
+            "README.md",
+            "LICENSE",
+            "LICENSE-APACHE",
+            "LICENSE-MIT",
+            "src/lib.rs",
+        ] {
+            assert!(files.contains(&file), "{name}: {file}: {files:?}");
+        }
+        let unexpected: Vec<_> = files
+            .iter()
+            .filter(|file| file.contains('/'))
+            .filter(|file| !file.starts_with("src/") && !file.starts_with("benches/"))
+            .collect();
+        assert!(unexpected.is_empty(), "{name}: {unexpected:?}");
+        let readme = workspace().join(format!("crates/{name}/README.md"));
+        assert!(fs::read_to_string(readme).unwrap().lines().count() > 20);
+    }
+}
+
+/// Returns the rest of the first line that starts with a prefix.
+fn value_of<'a>(text: &'a str, prefix: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.strip_prefix(prefix));
+    line.unwrap_or_else(|| panic!("no line starts with {prefix:?}"))
+}
+
+#[test]
+fn all_files_name_the_same_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    let read = |path: &str| fs::read_to_string(workspace().join(path)).unwrap();
+
+    let manifest = read("Cargo.toml");
+    assert_eq!(
+        value_of(&manifest, "version = "),
+        format!("\"{version}\""),
+        "scripts read this line"
+    );
+    for name in ["ostree-go-cli", "ostree-go-sdk"] {
+        let dependency = value_of(&manifest, &format!("{name} = "));
+        let expected = format!("version = \"{version}\"");
+        assert!(dependency.contains(&expected), "{dependency}");
+    }
+
+    let spec = read("packaging/ostree-go.spec");
+    assert_eq!(value_of(&spec, "Version:").trim(), version);
+    let latest = spec.split("%changelog\n").nth(1).unwrap();
+    let latest = latest.lines().next().unwrap();
+    assert!(latest.ends_with(&format!(" - {version}-1")), "{latest}");
+
+    // The first heading after "Unreleased" is that of this version.
+    let changelog = read("CHANGELOG.md");
+    let mut headings = changelog.lines().filter(|line| line.starts_with("## "));
+    assert_eq!(headings.next(), Some("## [Unreleased]"));
+    let heading = headings.next().unwrap();
+    assert!(heading.starts_with(&format!("## [{version}]")), "{heading}");
+}
+
+#[test]
+fn the_debian_package_contains_what_make_install_installs() {
+    for tool in ["dpkg-deb", "dpkg-shlibdeps", "strip"] {
+        if tools::require(tool).is_none() {
+            return;
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let build = |name: &str| {
+        let out = folder.path().join(name);
+        let said = run(Command::new(workspace().join("scripts/deb.sh"))
+            .args([&out, binary()])
+            .env("SOURCE_DATE_EPOCH", "1767312000")
+            .env("DPKG_DEB_COMPRESSOR_TYPE", "none"));
+        PathBuf::from(said.trim())
+    };
+    let package = build("first");
+    let is_same = fs::read(&package).unwrap() == fs::read(build("second")).unwrap();
+    assert!(is_same, "the package is the same");
+
+    let field = |name: &str| run(Command::new("dpkg-deb").arg("-f").arg(&package).arg(name));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(field("Package").trim(), "ostree-go");
+    assert_eq!(field("Version").trim(), format!("{version}-1"));
+    let depends = field("Depends");
+    for library in ["libc6 ", "libostree-1-1 ", "gnupg"] {
+        assert!(depends.contains(library), "{depends}");
+    }
+
+    let root = folder.path().join("root");
+    run(Command::new("dpkg-deb").arg("-x").args([&package, &root]));
+    let (pages, files): (Vec<_>, Vec<_>) = files_of(&root)
+        .into_iter()
+        .partition(|(name, _)| name.starts_with("usr/share/man/man1/ostree-go-"));
+    assert!(pages.len() > 30, "{pages:?}");
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, mode)| format!("{mode:o} {name}"))
+        .collect();
+    insta::assert_snapshot!(files.join("\n"), @"
+    755 usr/bin/ostree-go
+    644 usr/share/bash-completion/completions/ostree-go
+    644 usr/share/doc/ostree-go/README.md
+    644 usr/share/doc/ostree-go/changelog.Debian.gz
+    644 usr/share/doc/ostree-go/changelog.gz
+    644 usr/share/doc/ostree-go/copyright
+    644 usr/share/fish/vendor_completions.d/ostree-go.fish
+    644 usr/share/man/man1/ostree-go.1.gz
+    644 usr/share/ostree-go/treefiles/base.yaml
+    644 usr/share/ostree-go/treefiles/go-1.25.yaml
+    644 usr/share/ostree-go/treefiles/go-1.26.yaml
+    644 usr/share/zsh/vendor-completions/_ostree-go
+    ");
+    let installed = root.join("usr/bin/ostree-go");
+    let said = run(Command::new(installed).arg("--version"));
+    assert_eq!(said.trim(), format!("ostree-go {version}"));
+}
