@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test check demo bench torture fuzz seeds docs install srpm rpm deb release-check clean
+.PHONY: help build test check semver demo bench torture fuzz seeds docs install srpm rpm deb release-check clean
 
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -43,6 +43,10 @@ check: ## Check format, lints, rustdoc, dependency licenses and sources, the boo
 	scripts/check-advisories.sh
 	mdbook build docs
 	scripts/lint-workflows.sh
+
+semver: ## Compare the interface of the library with that of the last release
+	scripts/install-deps.sh build
+	scripts/check-semver.sh
 
 demo: ## Run the whole workflow with real SDKs, from compose to rollback, in build/demo
 	scripts/install-deps.sh build demo
