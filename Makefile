@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test check semver demo bench torture fuzz seeds docs install srpm rpm deb release-check clean
+.PHONY: help build test check msrv semver demo bench torture fuzz seeds docs install srpm rpm deb release-check clean
 
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -30,19 +30,26 @@ test: ## Run all tests, including the examples in the documentation (with CI=1, 
 	scripts/install-deps.sh build test
 	$(CARGO) test --workspace --locked
 
-check: ## Check format, lints, rustdoc, dependency licenses and sources, the book, and the workflows
-	scripts/install-deps.sh build docs lint
+check: ## Check format, lints, features, the minimum Rust version, rustdoc, dependencies, the book, and the workflows
+	scripts/install-deps.sh build docs fuzz lint
 	$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
 	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
 	command -v mdbook >/dev/null || $(CARGO) install --locked mdbook
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+	$(CARGO) check -p ostree-go-sdk --no-default-features --locked
+	$(CARGO) check --manifest-path fuzz/Cargo.toml --target-dir '$(TARGET_DIR)' --locked
+	scripts/check-msrv.sh
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features --locked
 	$(CARGO) deny --log-level error --all-features check bans licenses sources
 	scripts/check-advisories.sh
 	mdbook build docs
 	scripts/lint-workflows.sh
+
+msrv: ## Check that the workspace compiles with the minimum Rust version
+	scripts/install-deps.sh build
+	scripts/check-msrv.sh
 
 semver: ## Compare the interface of the library with that of the last release
 	scripts/install-deps.sh build
@@ -66,7 +73,7 @@ torture: ## Kill, fault and cut the power of each changing command (TORTURE_KILL
 	OSTREE_GO_BIN=$(abspath $(BIN)) $(CARGO) run --locked -p ostree-go-tests --bin torture
 
 fuzz: ## Fuzz each parser for untrusted input for FUZZ_SECONDS; FUZZ_TARGETS selects parsers
-	scripts/install-deps.sh build
+	scripts/install-deps.sh build fuzz
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
 	for target in $(FUZZ_TARGETS); do \
 	    mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages that are needed to build, test and demonstrate ostree-go.
 #
-#   scripts/install-deps.sh [build|test|demo|bench|docs|lint|rpm|deb]…      (default: build)
+#   scripts/install-deps.sh [build|test|demo|bench|docs|fuzz|lint|rpm|deb]…      (default: build)
 #
 # Only missing packages are installed, so a second run needs neither root nor a network.
 set -euo pipefail
@@ -99,6 +99,9 @@ tests() {
 
 docs() { need_rust; }
 
+# libFuzzer is written in C++.
+fuzz() { command_of c++ g++ gcc-c++; }
+
 # On Fedora, rpmsign and rpmkeys are in separate packages.
 rpm_tools() {
     command_of rpmbuild rpm rpm-build
@@ -118,12 +121,12 @@ lint() {
 (($#)) || set -- build
 for group; do
     case $group in
-    build | demo | bench | docs | lint) "$group" ;;
+    build | demo | bench | docs | fuzz | lint) "$group" ;;
     test) tests ;;
     rpm) rpm_tools ;;
     deb) deb_tools ;;
     *)
-        echo "error: no such group: $group (known: build, test, demo, bench, docs, lint, rpm, deb)" >&2
+        echo "error: no such group: $group (known: build, test, demo, bench, docs, fuzz, lint, rpm, deb)" >&2
         exit 2
         ;;
     esac
