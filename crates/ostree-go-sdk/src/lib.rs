@@ -165,3 +165,8 @@ pub use upstream::{Upstream, UpstreamError, UpstreamProof};
 pub use version::{GoVersion, InvalidVersion};
 
 pub use {gio, glib, ostree};
+
+/// Makes `cargo test` compile the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
