@@ -6,8 +6,9 @@ use ostree_go_tests::ostree::ostree;
 use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::state::State;
 use ostree_go_tests::toy::Toy;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -127,6 +128,31 @@ fn a_waiting_compose_can_be_cancelled() {
         drop(lock);
         sandbox.run(["compose", &next]).ok();
     }
+}
+
+/// The second treefile needs the output of `go env GOPROXY`, and this `go` sends the signal.
+#[test]
+fn a_signal_between_two_treefiles_stops_the_second_one() {
+    let sandbox = Sandbox::new();
+    let first = prepare(&sandbox, "1.99.1", Arch::X86_64);
+    sandbox.treefile(
+        "1.99.2",
+        "arches: [x86_64]\nsource: [{ module: golang.org/toolchain }]",
+    );
+    let script = "#!/bin/sh\nkill -s INT $PPID\necho http://127.0.0.1:1\n";
+    let go = sandbox.write("bin/go", script);
+    std::fs::set_permissions(&go, Permissions::from_mode(0o755)).expect("an executable file");
+    let path = std::env::var("PATH").expect("PATH");
+    let path = format!("{}:{path}", sandbox.path("bin").display());
+    let mut command = sandbox.ostree_go(["compose", &first, "go.yaml"]);
+    let out = run(command.env("PATH", path)).exits(130);
+    assert!(
+        out.stderr.ends_with("\nerror: stopped on request\n"),
+        "{}",
+        out.stderr
+    );
+    assert!(sandbox.rev("go-sdk/x86_64/1.99.1").is_some());
+    assert_eq!(sandbox.rev("go-sdk/x86_64/1.99.2"), None);
 }
 
 #[test]

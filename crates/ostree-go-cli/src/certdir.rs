@@ -3,6 +3,7 @@
 //! Source: `containers-certs.d(5)`.
 
 use crate::error::CliError;
+use crate::files;
 use ostree_go_sdk::HttpOptions;
 use std::path::{Path, PathBuf};
 
@@ -12,14 +13,14 @@ use std::path::{Path, PathBuf};
 pub fn with_certificates(http: HttpOptions, folder: &Path) -> Result<HttpOptions, CliError> {
     let mut authorities = Vec::new();
     let mut client = None;
-    for path in files(folder)? {
+    for path in sorted_files(folder)? {
         let is = |ending| path.extension().is_some_and(|found| found == ending);
         if is("crt") {
-            authorities.extend(read(&path)?);
+            authorities.extend(files::read(&path)?);
             authorities.push(b'\n');
         } else if is("cert") {
             let key = path.with_extension("key");
-            client = Some((read(&path)?, read(&key)?));
+            client = Some((files::read(&path)?, files::read(&key)?));
         }
     }
     let authorities = (!authorities.is_empty()).then_some(authorities);
@@ -34,24 +35,12 @@ pub fn with_certificates(http: HttpOptions, folder: &Path) -> Result<HttpOptions
 }
 
 /// Returns the files of a directory, sorted by name.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
+fn sorted_files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     let listed = std::fs::read_dir(folder).and_then(|entries| {
         let paths = entries.map(|entry| Ok(entry?.path()));
         paths.collect::<std::io::Result<Vec<_>>>()
     });
-    let mut found = listed.map_err(|source| failed(folder, source))?;
+    let mut found = listed.map_err(CliError::file("read", folder))?;
     found.sort();
     Ok(found)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path).map_err(|source| failed(path, source))
-}
-
-fn failed(path: &Path, source: std::io::Error) -> CliError {
-    CliError::File {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    }
 }

@@ -1,13 +1,13 @@
 //! The command-line parser, and the conversion of results to exit codes.
 
+use crate::args::global::{Format, GlobalArgs};
 use crate::commands::{self, Command};
+use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
-use crate::progress::ProgressMode;
 use crate::settings::Settings;
-use clap::{ColorChoice, CommandFactory, Parser, ValueEnum};
+use clap::{ColorChoice, CommandFactory, Parser};
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Go toolchains for immutable hosts, composed as OSTree commits.
@@ -29,62 +29,6 @@ pub struct Cli {
 
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Options of all verbs.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Global options")]
-pub struct GlobalArgs {
-    /// OSTree repository to use
-    #[arg(
-        long,
-        global = true,
-        value_name = "PATH",
-        env = "OSTREE_REPO",
-        hide_env_values = true
-    )]
-    pub repo: Option<PathBuf>,
-
-    /// Root directory, which contains the deployments (default: /var/lib/ostree-go for the user
-    /// root, $XDG_DATA_HOME/ostree-go for other users)
-    #[arg(long, global = true, value_name = "PATH", env = "OSTREE_GO_ROOT")]
-    pub root: Option<PathBuf>,
-
-    /// Format of the results on standard output
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT"
-    )]
-    pub format: Format,
-
-    /// Form of the progress reports on standard error
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "MODE")]
-    pub progress: ProgressMode,
-
-    /// Print more messages, for example about skipped sources and repeated requests
-    #[arg(short, long, global = true)]
-    pub verbose: bool,
-
-    /// Print only errors on standard error
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
-
-    /// When to use colour; `auto` respects NO_COLOR
-    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
-    pub color: ColorChoice,
-}
-
-/// Format of standard output.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Text for people
-    #[default]
-    Human,
-    /// One JSON document
-    Json,
 }
 
 /// Parses the arguments of this process, runs the command, and returns the exit code.
@@ -109,17 +53,17 @@ pub fn run() -> ExitCode {
                 _ => Format::Human,
             };
             let output = Output::early(format, color, &settings);
-            return report(&CliError::of_arguments(&error), &output);
+            return report_error(&CliError::of_arguments(&error), &output);
         }
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let output = Output::new(&cli.global, &settings);
-    match commands::run(cli, &settings, &output) {
+    let context = Context::new(cli.global, settings);
+    match commands::run(&context, cli.command, Cli::command) {
         Ok(code) => code,
-        Err(error) => report(&error, &output),
+        Err(error) => report_error(&error, &context.output),
     }
 }
 
@@ -158,7 +102,8 @@ fn value_of(args: &[OsString], option: &str) -> Option<String> {
     None
 }
 
-fn report(error: &CliError, output: &Output) -> ExitCode {
+/// Prints an error, and returns its exit code.
+fn report_error(error: &CliError, output: &Output) -> ExitCode {
     output.error(error);
     ExitCode::from(error.exit_code())
 }

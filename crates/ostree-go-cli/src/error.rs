@@ -6,7 +6,8 @@ use ostree_go_sdk::{
     PullError, RegistryError, RemoteError, RepoError, RpmProblem, SourceError, SysextError,
     UpstreamError,
 };
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Error of a command.
 #[derive(Debug)]
@@ -27,10 +28,10 @@ pub enum CliError {
     File {
         action: &'static str,
         path: PathBuf,
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Writing to standard output failed.
-    Output(std::io::Error),
+    Output(io::Error),
 }
 
 impl<E: Into<Error>> From<E> for CliError {
@@ -44,6 +45,16 @@ impl CliError {
         Self::Usage {
             message: message.into(),
             hint: None,
+        }
+    }
+
+    /// Returns a conversion for errors of a file. The message is `cannot ACTION PATH`.
+    pub fn file(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File {
+            action,
+            path: path.clone(),
+            source,
         }
     }
 

@@ -1,14 +1,23 @@
 //! The command line of `ostree-go`. Programs use the crate `ostree-go-sdk` instead: this one has a single function, which is
 //! the whole command, and makes no promise about anything else.
 
+mod args;
 mod authfile;
 mod certdir;
 mod cli;
 mod commands;
+mod context;
+mod deploy;
 mod error;
+mod files;
+mod interrupt;
 mod output;
 mod progress;
+mod report;
+mod revision;
 mod settings;
+mod text;
+mod views;
 
 use rustix::fs::Mode;
 use std::process::ExitCode;

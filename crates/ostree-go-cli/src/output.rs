@@ -1,18 +1,15 @@
 //! Output: results on standard output, messages on standard error. The program prints only through
 //! this module.
 
-use crate::cli::{Format, GlobalArgs};
+use crate::args::global::{Format, GlobalArgs, ProgressMode};
 use crate::error::CliError;
-use crate::progress::ProgressMode;
+use crate::report::{self, Report};
 use crate::settings::Settings;
 use clap::ColorChoice;
-use ostree_go_sdk::Arch;
 use serde::Serialize;
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
-
-/// Version of the schema of all JSON documents. It stays the same when fields are added.
-pub const SCHEMA: u32 = 1;
+use std::process::ExitCode;
 
 /// The output streams of a command and their formats.
 #[derive(Debug)]
@@ -46,17 +43,19 @@ impl Output {
         }
     }
 
-    /// Prints the result: the text from `human`, or `json` as one document with its schema number.
-    pub fn data<T: Serialize>(
-        &self,
-        json: &T,
-        human: impl FnOnce() -> String,
-    ) -> Result<(), CliError> {
-        let text = match self.format {
-            Format::Human => human(),
-            Format::Json => document(json)? + "\n",
+    /// Prints the result of a verb in the format of the command line, and returns the exit code.
+    pub fn report(&self, report: &impl Report) -> Result<ExitCode, CliError> {
+        self.report_as(self.format, report)
+    }
+
+    /// Prints the result of a verb in the given format, and returns the exit code.
+    pub fn report_as(&self, format: Format, report: &impl Report) -> Result<ExitCode, CliError> {
+        let text = match format {
+            Format::Human => report.human(),
+            Format::Json => report::document(report)?,
         };
-        self.raw(text.as_bytes())
+        self.raw(text.as_bytes())?;
+        Ok(report.exit_code())
     }
 
     /// Writes bytes to standard output unchanged.
@@ -71,15 +70,15 @@ impl Output {
     }
 
     /// Prints a message on standard error, as a line of text or as a JSON event.
-    pub fn say(&self, line: &str) {
-        if self.quiet {
-            return;
+    pub fn say(&self, text: &str) {
+        if self.json_lines {
+            self.event(&MessageEvent {
+                event: "message",
+                text,
+            });
+        } else if !self.quiet {
+            line(text);
         }
-        let line = match self.json_lines {
-            true => serde_json::json!({"event": "message", "text": line}).to_string(),
-            false => line.to_owned(),
-        };
-        let _ = writeln!(io::stderr().lock(), "{line}");
     }
 
     /// Returns true if standard error has one JSON object per line, for programs.
@@ -88,29 +87,36 @@ impl Output {
     }
 
     /// Prints a JSON event on standard error, if events were requested.
-    pub fn event(&self, event: &serde_json::Value) {
+    pub fn event(&self, event: &impl Serialize) {
         if self.json_lines && !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{event}");
+            json_line(event);
         }
     }
 
     /// Prints an error on standard error, in at most three lines. In JSON format, the error is also
     /// the only document on standard output.
     pub fn error(&self, error: &CliError) {
-        let mut document = serde_json::json!({ "error": {
-            "kind": error.kind().as_str(), "message": error.message(),
-            "cause": error.cause(), "hint": error.hint(),
-        }});
-        if self.format == Format::Json {
-            let _ = self.data(&document, String::new);
+        let (cause, hint) = (error.cause(), error.hint());
+        let mut view = ErrorView {
+            error: ErrorFields {
+                kind: error.kind().as_str(),
+                message: error.message(),
+                cause: cause.as_deref(),
+                hint: hint.as_deref(),
+            },
+            event: None,
+        };
+        if self.format == Format::Json
+            && let Ok(document) = report::document(&view)
+        {
+            let _ = self.raw(document.as_bytes());
         }
         if self.json_lines {
-            document["event"] = "error".into();
-            let _ = writeln!(io::stderr().lock(), "{document}");
+            view.event = Some("error");
+            json_line(&view);
             return;
         }
-        let mut text = format!("{} {}\n", self.paint("error:", "1;31"), error.message());
-        let (cause, hint) = (error.cause(), error.hint());
+        let mut text = format!("{} {}\n", self.paint("error:", "1;31"), view.error.message);
         if let Some(cause) = &cause {
             text.push_str(&format!("  {cause}\n"));
         }
@@ -130,154 +136,34 @@ impl Output {
 }
 
 #[derive(Serialize)]
-struct Document<'a, T> {
-    schema: u32,
-    #[serde(flatten)]
-    content: &'a T,
+struct MessageEvent<'a> {
+    event: &'static str,
+    text: &'a str,
 }
 
-/// Formats a JSON document with its schema number.
-pub fn document(content: &impl Serialize) -> Result<String, CliError> {
-    let document = Document {
-        schema: SCHEMA,
-        content,
-    };
-    serde_json::to_string_pretty(&document).map_err(|error| CliError::Output(error.into()))
+#[derive(Serialize)]
+struct ErrorView<'a> {
+    error: ErrorFields<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'static str>,
 }
 
-/// Formats a table. Each column is as wide as its widest cell; columns are separated by two spaces.
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let cells = |row: &[String]| {
-        row.iter()
-            .map(|cell| cell.chars().count())
-            .collect::<Vec<_>>()
-    };
-    let mut widths: Vec<usize> = header.iter().map(|title| title.len()).collect();
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(cells(row)) {
-            *width = (*width).max(cell);
-        }
-    }
-    let mut text = String::new();
-    let head: Vec<String> = header.iter().map(ToString::to_string).collect();
-    for row in std::iter::once(&head).chain(rows) {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+#[derive(Serialize)]
+struct ErrorFields<'a> {
+    kind: &'static str,
+    message: String,
+    cause: Option<&'a str>,
+    hint: Option<&'a str>,
 }
 
-/// Formats a number of bytes with decimal units, for example `1.0 MB`.
-pub fn bytes(amount: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if amount < 1000 {
-        return format!("{amount} B");
-    }
-    let mut value = amount as f64;
-    let mut unit = "B";
-    for larger in UNITS {
-        // 999.95 would print as 1000.0.
-        if value < 999.95 {
-            break;
-        }
-        value /= 1000.0;
-        unit = larger;
-    }
-    format!("{value:.1} {unit}")
+/// Prints a line on standard error. Nobody can be told if this fails.
+pub fn line(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Formats a count with thousands separators: `11,317`.
-pub fn count(amount: u64) -> String {
-    let digits = amount.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Formats a time in seconds since 1970: `2026-11-02T20:36:21Z`.
-pub fn time(seconds: u64) -> String {
-    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |t| t.to_string())
-}
-
-/// Returns `go 1.26.5`, with the architecture if it is not that of this machine.
-pub fn title(version: &str, arch: Arch) -> String {
-    match Some(arch) == Arch::host() {
-        true => format!("go {version}"),
-        false => format!("go {version} {arch}"),
-    }
-}
-
-/// Formats the amount, duration and kind of a download.
-pub fn downloaded(amount: u64, elapsed: Duration, used_delta: bool) -> String {
-    format!(
-        "{} downloaded in {:.1} s{}",
-        bytes(amount),
-        elapsed.as_secs_f64(),
-        if used_delta { ", by delta" } else { "" },
-    )
-}
-
-/// Abbreviates a checksum to 12 digits.
-pub fn short(checksum: impl ToString) -> String {
-    let mut text = checksum.to_string();
-    text.truncate(12);
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_formatted_with_units_and_separators() {
-        let amounts = [
-            0,
-            999,
-            1000,
-            999_949,
-            999_950,
-            215_000_000,
-            5_000_000_000_000_000,
-        ];
-        let shown: Vec<String> = amounts.iter().map(|n| bytes(*n)).collect();
-        assert_eq!(
-            shown,
-            [
-                "0 B",
-                "999 B",
-                "1.0 kB",
-                "999.9 kB",
-                "1.0 MB",
-                "215.0 MB",
-                "5000.0 TB"
-            ]
-        );
-        assert_eq!(
-            [0, 999, 1000, 11317, 1_234_567].map(count).join(" "),
-            "0 999 1,000 11,317 1,234,567"
-        );
-        assert_eq!(time(1_234_567_890), "2009-02-13T23:31:30Z");
-    }
-
-    #[test]
-    fn table_columns_are_aligned() {
-        let rows = [
-            vec!["a".to_owned(), "1".to_owned()],
-            vec!["longer".to_owned(), String::new()],
-        ];
-        assert_eq!(
-            table(&["NAME", "N"], &rows),
-            "NAME    N\na       1\nlonger\n"
-        );
+/// Prints a JSON object as a line on standard error.
+pub fn json_line(object: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string(object) {
+        line(text);
     }
 }

@@ -1,35 +1,25 @@
 //! Progress on standard error.
 
-use crate::cli::GlobalArgs;
-use crate::output::{count, downloaded, title};
-use clap::ValueEnum;
+use crate::args::global::{GlobalArgs, ProgressMode};
+use crate::interrupt::Interrupt;
+use crate::output::{json_line, line};
+use crate::text::{count, downloaded, title};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ostree_go_sdk::{Event, Phase, Progress};
-use serde_json::json;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Form of the progress reports.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ProgressMode {
-    /// Progress bars, if standard error is a terminal
-    #[default]
-    Auto,
-    /// No progress reports
-    Never,
-    /// One JSON object per line
-    Json,
-}
 
 /// Delay before the first progress bar. Shorter operations show none.
 const FIRST_DRAWN: Duration = Duration::from_millis(250);
 /// Minimum time between two JSON lines for the same item.
 const JSON_EVERY: Duration = Duration::from_millis(100);
 
-/// Progress on the terminal. It draws progress bars, and requests cancellation after Ctrl-C.
+/// Progress of all operations of the process, on the terminal. It draws progress bars, and requests
+/// cancellation after Ctrl-C.
+#[derive(Debug)]
 pub struct Terminal {
     mode: ProgressMode,
     verbose: bool,
@@ -37,28 +27,22 @@ pub struct Terminal {
     started: Instant,
     bars: MultiProgress,
     work: Mutex<HashMap<(Phase, String), Work>>,
-    interrupted: Arc<AtomicBool>,
+    interrupt: Interrupt,
 }
 
+#[derive(Debug)]
 struct Work {
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
 }
 
 impl Terminal {
-    pub fn new(global: &GlobalArgs) -> Self {
+    pub fn new(global: &GlobalArgs, interrupt: Interrupt) -> Self {
         let mode = match global.progress {
             _ if global.quiet => ProgressMode::Never,
             ProgressMode::Auto if !std::io::stderr().is_terminal() => ProgressMode::Never,
             mode => mode,
         };
-        let interrupted = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // A second signal ends the process at once, which does not damage the repository.
-            let _ =
-                signal_hook::flag::register_conditional_shutdown(signal, 130, interrupted.clone());
-            let _ = signal_hook::flag::register(signal, interrupted.clone());
-        }
         Self {
             mode,
             verbose: global.verbose,
@@ -66,7 +50,7 @@ impl Terminal {
             started: Instant::now(),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
             work: Mutex::default(),
-            interrupted,
+            interrupt,
         }
     }
 
@@ -84,11 +68,18 @@ impl Terminal {
                     .is_none_or(|last| last.elapsed() >= JSON_EVERY);
                 if due || Some(done) == total {
                     work.last_line = Some(Instant::now());
-                    say(&json!({
-                        "event": "progress", "phase": phase.as_str(), "item": item,
-                        "done": done, "total": total,
-                        "unit": if phase.counts_bytes() { "bytes" } else { "objects" },
-                    }));
+                    json_line(&ProgressEvent {
+                        event: "progress",
+                        phase: phase.as_str(),
+                        item,
+                        done,
+                        total,
+                        unit: if phase.counts_bytes() {
+                            "bytes"
+                        } else {
+                            "objects"
+                        },
+                    });
                 }
             }
             ProgressMode::Auto if self.started.elapsed() >= FIRST_DRAWN => {
@@ -106,20 +97,55 @@ impl Terminal {
     }
 
     fn message(&self, text: &str) {
-        self.note("message", json!({"text": text}), text);
+        let event = "message";
+        self.note(&MessageEvent { text, event }, text);
     }
 
-    fn note(&self, kind: &str, fields: serde_json::Value, text: &str) {
+    /// Prints a message as a JSON event or as text.
+    fn note(&self, event: &impl Serialize, text: &str) {
         match self.mode {
-            ProgressMode::Json => {
-                let mut object = fields;
-                object["event"] = kind.into();
-                say(&object);
-            }
-            _ if !self.quiet => self.bars.suspend(|| eprintln!("{text}")),
+            ProgressMode::Json => json_line(event),
+            _ if !self.quiet => self.bars.suspend(|| line(text)),
             _ => {}
         }
     }
+}
+
+#[derive(Serialize)]
+struct ProgressEvent<'a> {
+    event: &'static str,
+    phase: &'static str,
+    item: &'a str,
+    done: u64,
+    total: Option<u64>,
+    unit: &'static str,
+}
+
+#[derive(Serialize)]
+struct MessageEvent<'a> {
+    text: &'a str,
+    event: &'static str,
+}
+
+#[derive(Serialize)]
+struct SourceSkippedEvent<'a> {
+    source: &'a str,
+    reason: &'a str,
+    event: &'static str,
+}
+
+#[derive(Serialize)]
+struct RetryingEvent<'a> {
+    url: &'a str,
+    attempt: u32,
+    reason: &'a str,
+    event: &'static str,
+}
+
+#[derive(Serialize)]
+struct WaitingEvent<'a> {
+    lock: &'a str,
+    event: &'static str,
 }
 
 impl Progress for Terminal {
@@ -140,8 +166,12 @@ impl Progress for Terminal {
             Event::SourceSkipped { source, reason } if self.verbose => {
                 let reason = chain(reason);
                 let text = format!("note: source {source} cannot be used: {reason}");
-                let fields = json!({"source": source, "reason": reason});
-                self.note("source-skipped", fields, &text);
+                let event = SourceSkippedEvent {
+                    source,
+                    reason: &reason,
+                    event: "source-skipped",
+                };
+                self.note(&event, &text);
             }
             Event::Retrying {
                 url,
@@ -150,8 +180,13 @@ impl Progress for Terminal {
             } if self.verbose => {
                 let reason = chain(reason);
                 let text = format!("note: attempt {attempt} to get {url} failed: {reason}");
-                let fields = json!({"url": url, "attempt": attempt, "reason": reason});
-                self.note("retrying", fields, &text);
+                let event = RetryingEvent {
+                    url,
+                    attempt,
+                    reason: &reason,
+                    event: "retrying",
+                };
+                self.note(&event, &text);
             }
             Event::Downloaded {
                 bytes,
@@ -176,17 +211,22 @@ impl Progress for Terminal {
             Event::Waiting { lock } => {
                 let lock = lock.display().to_string();
                 let text = format!("waiting for another process to release {lock}");
-                self.note("waiting", json!({"lock": lock}), &text);
+                let event = WaitingEvent {
+                    lock: &lock,
+                    event: "waiting",
+                };
+                self.note(&event, &text);
             }
             _ => {}
         }
     }
 
     fn is_cancelled(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
+        self.interrupt.is_requested()
     }
 }
 
+/// Formats an error with its causes, in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -195,10 +235,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
-}
-
-fn say(object: &serde_json::Value) {
-    eprintln!("{object}");
 }
 
 fn style(phase: Phase, total: Option<u64>) -> ProgressStyle {

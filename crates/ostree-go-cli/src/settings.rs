@@ -2,6 +2,7 @@
 //! reads the environment.
 
 use crate::error::CliError;
+use crate::files;
 use ostree_go_sdk::HttpOptions;
 use rustix::fs::Mode;
 use std::env;
@@ -105,11 +106,7 @@ impl Settings {
     /// not exist.
     pub fn scratch(&self) -> Result<PathBuf, CliError> {
         let path = self.cache();
-        std::fs::create_dir_all(&path).map_err(|source| CliError::File {
-            action: "create directory",
-            path: path.clone(),
-            source,
-        })?;
+        files::create_directory(&path)?;
         Ok(path)
     }
 

@@ -23,14 +23,10 @@ pub fn credentials(
         }
     };
     for path in files {
-        let failed = |source| CliError::File {
-            action: "read",
-            path: path.clone(),
-            source,
-        };
+        let failed = CliError::file("read", path);
         let text = match std::fs::read(path) {
             Err(error) if !must_exist && error.kind() == std::io::ErrorKind::NotFound => continue,
-            read => read.map_err(failed)?,
+            read => read.map_err(&failed)?,
         };
         let file = AuthFile::parse(&text)
             .map_err(|error| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;

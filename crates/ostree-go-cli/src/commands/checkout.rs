@@ -1,10 +1,13 @@
-use super::{Context, resolve};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::count;
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::text::count;
+use crate::views::value::Text;
 use clap::ValueEnum;
-use ostree_go_sdk::{CheckoutOptions, TreePath, Union, checkout};
-use serde_json::json;
-use std::path::PathBuf;
+use ostree_go_sdk::{CheckoutOptions, CommitId, TreePath, Union, checkout};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Check out the tree of a commit to a directory
@@ -45,7 +48,7 @@ enum UnionMode {
     Identical,
 }
 
-pub fn run(context: &Context<'_>, args: &CheckoutArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &CheckoutArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let commit = resolve(&repo, &args.rev)?;
     let subpath = match args.subpath.as_deref().map(|path| path.trim_matches('/')) {
@@ -76,11 +79,22 @@ pub fn run(context: &Context<'_>, args: &CheckoutArgs) -> Result<ExitCode, CliEr
             "note: files were copied because {repo} is on another file system"
         ));
     }
-    let document = json!({
-        "commit": commit.to_string(), "path": args.dest,
-        "linked_files": made.linked, "copied_files": made.copied,
-        "other_file_system": made.crossed,
-    });
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+    context.report(&CheckoutReport {
+        commit: Text(commit),
+        path: &args.dest,
+        linked_files: made.linked,
+        copied_files: made.copied,
+        other_file_system: made.crossed,
+    })
 }
+
+#[derive(Serialize)]
+struct CheckoutReport<'a> {
+    commit: Text<CommitId>,
+    path: &'a Path,
+    linked_files: u64,
+    copied_files: u64,
+    other_file_system: bool,
+}
+
+impl Report for CheckoutReport<'_> {}

@@ -1,7 +1,5 @@
-use super::Context;
-use crate::cli::Cli;
+use crate::context::Context;
 use crate::error::CliError;
-use clap::CommandFactory;
 use clap_complete::Shell;
 use std::process::ExitCode;
 
@@ -13,9 +11,13 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-pub fn run(context: &Context<'_>, args: &CompletionsArgs) -> Result<ExitCode, CliError> {
+pub fn run(
+    context: &Context,
+    args: &CompletionsArgs,
+    parser: fn() -> clap::Command,
+) -> Result<ExitCode, CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "ostree-go", &mut script);
+    clap_complete::generate(args.shell, &mut parser(), "ostree-go", &mut script);
     context.output.raw(&script)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,17 @@
-use super::verify::ed25519_keys;
-use super::{Context, resolve, signature_json};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, count, table, time};
+use crate::files;
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::text::{bytes, count, table};
+use crate::views::delta::DeltaView;
+use crate::views::signature::{SignatureView, signatures};
+use crate::views::value::{Text, Time};
 use clap::Subcommand;
-use ostree_go_sdk::{DeltaDetails, DeltaName, Signature, delta_details, deltas, verify_delta};
-use serde_json::{Value, json};
+use ostree_go_sdk::{
+    DeltaDetails, DeltaName, FileId, Signature, delta_details, deltas, verify_delta,
+};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,35 +44,51 @@ enum Action {
     },
 }
 
-pub fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &DeltaArgs) -> Result<ExitCode, CliError> {
     match &args.action {
-        Action::List => list(context)?,
+        Action::List => list(context),
         Action::Show {
             delta,
             ed25519_keys,
-        } => show(context, delta, ed25519_keys.as_deref())?,
+        } => show(context, delta, ed25519_keys.as_deref()),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn list(context: &Context<'_>) -> Result<(), CliError> {
+fn list(context: &Context) -> Result<ExitCode, CliError> {
     let deltas = deltas(&context.repo()?)?;
-    let entries = deltas.iter().map(|delta| {
-        let mut entry = name_json(&delta.name);
-        entry["bytes"] = delta.bytes.into();
-        entry
+    let deltas = deltas.iter().map(|delta| ListedDelta {
+        delta: DeltaView::from(&delta.name),
+        bytes: delta.bytes,
+        name: delta.name.to_string(),
     });
-    let document = json!({"deltas": entries.collect::<Value>()});
-    context.output.data(&document, || {
-        let rows: Vec<_> = deltas
-            .iter()
-            .map(|delta| vec![bytes(delta.bytes), delta.name.to_string()])
-            .collect();
-        table(&["SIZE", "DELTA"], &rows)
+    context.report(&ListReport {
+        deltas: deltas.collect(),
     })
 }
 
-fn show(context: &Context<'_>, delta: &str, keys: Option<&Path>) -> Result<(), CliError> {
+#[derive(Serialize)]
+struct ListReport {
+    deltas: Vec<ListedDelta>,
+}
+
+#[derive(Serialize)]
+struct ListedDelta {
+    #[serde(flatten)]
+    delta: DeltaView,
+    bytes: u64,
+    #[serde(skip)]
+    name: String,
+}
+
+impl Report for ListReport {
+    fn human(&self) -> String {
+        let deltas = self.deltas.iter();
+        let rows = deltas.map(|delta| vec![bytes(delta.bytes), delta.name.clone()]);
+        table(&["SIZE", "DELTA"], &rows.collect::<Vec<_>>())
+    }
+}
+
+fn show(context: &Context, delta: &str, keys: Option<&Path>) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let name = match delta.parse::<DeltaName>() {
         Ok(name) => name,
@@ -75,118 +98,150 @@ fn show(context: &Context<'_>, delta: &str, keys: Option<&Path>) -> Result<(), C
         },
     };
     let signatures = match keys {
-        Some(path) => verify_delta(&repo, &name, &ed25519_keys(path)?)?,
+        Some(path) => verify_delta(&repo, &name, &files::read_ed25519_keys(path)?)?,
         None => Vec::new(),
     };
     let details = delta_details(&repo, &name)?;
-    let mut document = details_json(&details);
-    document["signatures"] = signatures.iter().map(signature_json).collect();
-    context
-        .output
-        .data(&document, || text(&details, &signatures))
+    context.report(&ShowReport::new(details, &signatures))
 }
 
-fn name_json(name: &DeltaName) -> Value {
-    json!({"from": name.from.map(|id| id.to_string()), "to": name.to.to_string()})
+#[derive(Serialize)]
+struct ShowReport {
+    #[serde(flatten)]
+    delta: DeltaView,
+    time: Time,
+    signed_by: Vec<String>,
+    parts: Vec<PartView>,
+    fallbacks: Vec<FallbackView>,
+    patched: Vec<PatchedView>,
+    signatures: Vec<SignatureView>,
 }
 
-fn details_json(details: &DeltaDetails) -> Value {
-    let mut document = name_json(&details.name);
-    document["time"] = time(details.timestamp).into();
-    document["signed_by"] = json!(details.signed_by);
-    let parts = details.parts.iter().map(|part| {
-        json!({
-            "bytes": part.bytes,
-            "uncompressed_bytes": part.uncompressed,
-            "objects": part.objects,
-            "operations": part.operations,
-        })
-    });
-    document["parts"] = parts.collect();
-    let fallbacks = details.fallbacks.iter().map(|fallback| {
-        json!({
-            "object": fallback.object,
-            "bytes": fallback.bytes,
-            "uncompressed_bytes": fallback.uncompressed,
-        })
-    });
-    document["fallbacks"] = fallbacks.collect();
-    let patched = details.patched.iter().map(|file| {
-        json!({
-            "path": file.path.as_ref().map(|path| format!("/{path}")),
-            "file": file.id.to_string(),
-            "patch_bytes": file.patch,
-        })
-    });
-    document["patched"] = patched.collect();
-    document
+#[derive(Serialize)]
+struct PartView {
+    bytes: u64,
+    uncompressed_bytes: u64,
+    objects: BTreeMap<&'static str, u64>,
+    operations: BTreeMap<&'static str, u64>,
 }
 
-fn text(details: &DeltaDetails, signatures: &[Signature]) -> String {
-    let counts_text = |counts: &BTreeMap<&'static str, u64>| {
-        let words = counts
-            .iter()
-            .map(|(name, n)| format!("{} {name}", count(*n)));
-        words.collect::<Vec<_>>().join(", ")
-    };
-    let mut rows: Vec<Vec<String>> = details
-        .parts
-        .iter()
-        .enumerate()
-        .map(|(index, part)| {
+#[derive(Serialize)]
+struct FallbackView {
+    object: String,
+    bytes: u64,
+    uncompressed_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct PatchedView {
+    path: Option<String>,
+    file: Text<FileId>,
+    patch_bytes: u64,
+}
+
+impl ShowReport {
+    fn new(details: DeltaDetails, verified: &[Signature]) -> Self {
+        let parts = details.parts.into_iter().map(|part| PartView {
+            bytes: part.bytes,
+            uncompressed_bytes: part.uncompressed,
+            objects: part.objects,
+            operations: part.operations,
+        });
+        let fallbacks = details.fallbacks.into_iter().map(|fallback| FallbackView {
+            object: fallback.object,
+            bytes: fallback.bytes,
+            uncompressed_bytes: fallback.uncompressed,
+        });
+        let patched = details.patched.iter().map(|file| PatchedView {
+            path: file.path.as_ref().map(|path| format!("/{path}")),
+            file: Text(file.id),
+            patch_bytes: file.patch,
+        });
+        Self {
+            delta: DeltaView::from(&details.name),
+            time: Time(details.timestamp),
+            signed_by: details.signed_by,
+            parts: parts.collect(),
+            fallbacks: fallbacks.collect(),
+            patched: patched.collect(),
+            signatures: signatures(verified),
+        }
+    }
+
+    fn head(&self) -> String {
+        let from = self.delta.from;
+        let from = from.map_or_else(|| "nothing".to_owned(), |from| from.to_string());
+        let signed = match self.signed_by.as_slice() {
+            [] => String::new(),
+            kinds => format!(", signed with {}", kinds.join(", ")),
+        };
+        format!(
+            "from {from}\nto   {}\ntime {}{signed}\n\n",
+            self.delta.to, self.time
+        )
+    }
+
+    fn signature_lines(&self) -> String {
+        let lines = self.signatures.iter().map(|signature| {
+            let (status, kind) = (signature.status, signature.kind);
+            let line = format!("{status} {kind} {}", signature.key);
+            line.trim_end().to_owned() + "\n"
+        });
+        lines.collect()
+    }
+
+    fn parts_table(&self) -> String {
+        let parts = self.parts.iter().enumerate().map(|(index, part)| {
             vec![
                 index.to_string(),
                 bytes(part.bytes),
-                bytes(part.uncompressed),
+                bytes(part.uncompressed_bytes),
                 counts_text(&part.objects),
                 counts_text(&part.operations),
             ]
-        })
-        .collect();
-    rows.extend(details.fallbacks.iter().map(|fallback| {
-        vec![
-            "fallback".to_owned(),
-            bytes(fallback.bytes),
-            bytes(fallback.uncompressed),
-            fallback.object.clone(),
-            String::new(),
-        ]
-    }));
-    let signed = match details.signed_by.as_slice() {
-        [] => String::new(),
-        kinds => format!(", signed with {}", kinds.join(", ")),
-    };
-    let checked = signatures.iter().map(|signature| {
-        let (status, kind) = (signature.status.as_str(), signature.kind);
-        format!("{status} {kind} {}", signature.key)
-            .trim_end()
-            .to_owned()
-            + "\n"
-    });
-    let from = details
-        .name
-        .from
-        .map_or_else(|| "nothing".to_owned(), |from| from.to_string());
-    let mut text = format!(
-        "from {from}\nto   {}\ntime {}{signed}\n\n",
-        details.name.to,
-        time(details.timestamp)
-    );
-    let checked: String = checked.collect();
-    if !checked.is_empty() {
-        text.push_str(&checked);
-        text.push('\n');
-    }
-    let header = ["PART", "SIZE", "UNPACKED", "OBJECTS", "OPERATIONS"];
-    text.push_str(&table(&header, &rows));
-    if !details.patched.is_empty() {
-        let patched = details.patched.iter().map(|file| {
-            let id = file.id.to_string();
-            let path = file.path.as_ref().map_or(id, |path| format!("/{path}"));
-            vec![bytes(file.patch), path]
         });
-        text.push('\n');
-        text.push_str(&table(&["PATCH", "FILE"], &patched.collect::<Vec<_>>()));
+        let fallbacks = self.fallbacks.iter().map(|fallback| {
+            vec![
+                "fallback".to_owned(),
+                bytes(fallback.bytes),
+                bytes(fallback.uncompressed_bytes),
+                fallback.object.clone(),
+                String::new(),
+            ]
+        });
+        let rows: Vec<_> = parts.chain(fallbacks).collect();
+        let header = ["PART", "SIZE", "UNPACKED", "OBJECTS", "OPERATIONS"];
+        table(&header, &rows)
     }
-    text
+
+    fn patched_table(&self) -> String {
+        let patched = self.patched.iter().map(|file| {
+            let path = file.path.clone();
+            let path = path.unwrap_or_else(|| file.file.to_string());
+            vec![bytes(file.patch_bytes), path]
+        });
+        table(&["PATCH", "FILE"], &patched.collect::<Vec<_>>())
+    }
+}
+
+impl Report for ShowReport {
+    fn human(&self) -> String {
+        let mut text = self.head();
+        if !self.signatures.is_empty() {
+            text += &self.signature_lines();
+            text.push('\n');
+        }
+        text += &self.parts_table();
+        if !self.patched.is_empty() {
+            text.push('\n');
+            text += &self.patched_table();
+        }
+        text
+    }
+}
+
+fn counts_text(counts: &BTreeMap<&'static str, u64>) -> String {
+    let words = counts.iter();
+    let words = words.map(|(name, number)| format!("{} {name}", count(*number)));
+    words.collect::<Vec<_>>().join(", ")
 }

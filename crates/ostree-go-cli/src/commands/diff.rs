@@ -1,8 +1,11 @@
-use super::{Context, commit_json, resolve};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, count, table};
-use ostree_go_sdk::{Change, CommitInfo, Diff, FileInfo, diff};
-use serde_json::{Value, json};
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::text::{bytes, count, table};
+use crate::views::commit::CommitView;
+use ostree_go_sdk::{Change, Diff, FileInfo, diff};
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// Show the differences between two releases
@@ -17,118 +20,132 @@ pub struct DiffArgs {
     to: String,
 }
 
-pub fn run(context: &Context<'_>, args: &DiffArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &DiffArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
-    let diff = diff(
-        &repo,
-        resolve(&repo, &args.from)?,
-        resolve(&repo, &args.to)?,
-    )?;
-    let changes: Value = diff.changes.iter().map(change_json).collect();
-    let summary = Summary::of(&diff);
-    let document = json!({
-        "from": commit_json(&diff.from),
-        "to": commit_json(&diff.to),
-        "added": summary.added,
-        "removed": summary.removed,
-        "changed": summary.changed,
-        "binaries_changed": summary.binaries,
-        "changes": changes,
-    });
-    context.output.data(&document, || text(&diff))?;
-    Ok(ExitCode::SUCCESS)
+    let from = resolve(&repo, &args.from)?;
+    let to = resolve(&repo, &args.to)?;
+    context.report(&DiffReport::from(&diff(&repo, from, to)?))
 }
 
-#[derive(Default)]
-struct Summary {
+#[derive(Serialize)]
+struct DiffReport {
+    from: CommitView,
+    to: CommitView,
     added: u64,
     removed: u64,
     changed: u64,
-    binaries: u64,
-    bytes: i128,
+    binaries_changed: u64,
+    changes: Vec<ChangeView>,
 }
 
-impl Summary {
-    fn of(diff: &Diff) -> Self {
-        let mut summary = Self::default();
-        for change in &diff.changes {
-            match (change.from, change.to) {
-                (None, _) => summary.added += 1,
-                (_, None) => summary.removed += 1,
-                _ => summary.changed += 1,
-            }
-            summary.binaries += u64::from(is_binary(change));
-            let size = |file: Option<FileInfo>| i128::from(file.map_or(0, |f| f.size));
-            summary.bytes += size(change.to) - size(change.from);
+#[derive(Serialize)]
+struct ChangeView {
+    path: String,
+    status: &'static str,
+    from: Option<FileView>,
+    to: Option<FileView>,
+}
+
+#[derive(Serialize)]
+struct FileView {
+    bytes: u64,
+    mode: String,
+    binary: bool,
+}
+
+impl From<&Diff> for DiffReport {
+    fn from(diff: &Diff) -> Self {
+        let changes: Vec<ChangeView> = diff.changes.iter().map(ChangeView::from).collect();
+        let number = |counted: fn(&ChangeView) -> bool| {
+            let counted = changes.iter().filter(|change| counted(change));
+            counted.count() as u64
+        };
+        Self {
+            from: CommitView::from(&diff.from),
+            to: CommitView::from(&diff.to),
+            added: number(|change| change.from.is_none()),
+            removed: number(|change| change.to.is_none()),
+            changed: number(|change| change.from.is_some() && change.to.is_some()),
+            binaries_changed: number(ChangeView::is_binary),
+            changes,
         }
-        summary
     }
 }
 
-fn is_binary(change: &Change) -> bool {
-    [change.from, change.to]
-        .iter()
-        .flatten()
-        .any(|file| file.is_binary)
-}
-
-fn status(change: &Change) -> &'static str {
-    match (change.from, change.to) {
-        (None, _) => "added",
-        (_, None) => "removed",
-        (Some(from), Some(to)) if from.mode != to.mode => "mode",
-        _ => "changed",
+impl From<&Change> for ChangeView {
+    fn from(change: &Change) -> Self {
+        Self {
+            path: format!("/{}", change.path),
+            status: match (change.from, change.to) {
+                (None, _) => "added",
+                (_, None) => "removed",
+                (Some(from), Some(to)) if from.mode != to.mode => "mode",
+                _ => "changed",
+            },
+            from: change.from.map(FileView::from),
+            to: change.to.map(FileView::from),
+        }
     }
 }
 
-fn change_json(change: &Change) -> Value {
-    let file = |file: Option<FileInfo>| {
-        file.map(
-            |f| json!({"bytes": f.size, "mode": format!("{:o}", f.mode), "binary": f.is_binary}),
+impl From<FileInfo> for FileView {
+    fn from(file: FileInfo) -> Self {
+        Self {
+            bytes: file.size,
+            mode: format!("{:o}", file.mode),
+            binary: file.is_binary,
+        }
+    }
+}
+
+impl ChangeView {
+    fn is_binary(&self) -> bool {
+        let files = [&self.from, &self.to];
+        files.into_iter().flatten().any(|file| file.binary)
+    }
+
+    /// Returns the difference of the sizes in bytes.
+    fn growth(&self) -> i128 {
+        let size = |file: &Option<FileView>| file.as_ref().map_or(0, |file| i128::from(file.bytes));
+        size(&self.to) - size(&self.from)
+    }
+
+    fn row(&self) -> Vec<String> {
+        let size = |file: &Option<FileView>| {
+            let file = file.as_ref();
+            file.map_or_else(|| "-".to_owned(), |file| bytes(file.bytes))
+        };
+        vec![
+            self.status.to_owned(),
+            size(&self.from),
+            size(&self.to),
+            if self.is_binary() { "binary" } else { "" }.to_owned(),
+            self.path.clone(),
+        ]
+    }
+}
+
+impl Report for DiffReport {
+    fn human(&self) -> String {
+        let name = |commit: &CommitView| {
+            let version = commit.version.as_deref().unwrap_or(&commit.subject);
+            format!("{version} {}", commit.arch_or_noarch())
+        };
+        let (from, to) = (name(&self.from), name(&self.to));
+        if self.changes.is_empty() {
+            return format!("Go {from} → {to}: no differences\n");
+        }
+        let growth: i128 = self.changes.iter().map(ChangeView::growth).sum();
+        let sign = if growth < 0 { '-' } else { '+' };
+        let size = bytes(u64::try_from(growth.unsigned_abs()).unwrap_or(u64::MAX));
+        let rows: Vec<_> = self.changes.iter().map(ChangeView::row).collect();
+        format!(
+            "Go {from} → {to}: {} added, {} removed, {} changed, {} of them binary, {sign}{size}\n{}",
+            count(self.added),
+            count(self.removed),
+            count(self.changed),
+            count(self.binaries_changed),
+            table(&["STATUS", "FROM", "TO", "KIND", "PATH"], &rows),
         )
-    };
-    json!({
-        "path": format!("/{}", change.path),
-        "status": status(change),
-        "from": file(change.from),
-        "to": file(change.to),
-    })
-}
-
-fn text(diff: &Diff) -> String {
-    let name = |commit: &CommitInfo| {
-        let version = commit.version.as_deref().unwrap_or(&commit.subject);
-        let arch = commit.arch.map_or("noarch", |arch| arch.basearch());
-        format!("{version} {arch}")
-    };
-    let (from, to) = (name(&diff.from), name(&diff.to));
-    if diff.changes.is_empty() {
-        return format!("Go {from} → {to}: no differences\n");
     }
-    let summary = Summary::of(diff);
-    let sign = if summary.bytes < 0 { '-' } else { '+' };
-    let size = bytes(u64::try_from(summary.bytes.unsigned_abs()).unwrap_or(u64::MAX));
-    let mut text = format!(
-        "Go {from} → {to}: {} added, {} removed, {} changed, {} of them binary, {sign}{size}\n",
-        count(summary.added),
-        count(summary.removed),
-        count(summary.changed),
-        count(summary.binaries),
-    );
-    let rows: Vec<Vec<String>> = diff
-        .changes
-        .iter()
-        .map(|change| {
-            let size = |file: Option<FileInfo>| file.map_or("-".to_owned(), |f| bytes(f.size));
-            vec![
-                status(change).to_owned(),
-                size(change.from),
-                size(change.to),
-                if is_binary(change) { "binary" } else { "" }.to_owned(),
-                format!("/{}", change.path),
-            ]
-        })
-        .collect();
-    text.push_str(&table(&["STATUS", "FROM", "TO", "KIND", "PATH"], &rows));
-    text
 }

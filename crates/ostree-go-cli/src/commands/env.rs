@@ -1,11 +1,12 @@
-use super::Context;
-use super::deployments;
-use crate::cli::Format;
+use crate::args::global::Format;
+use crate::context::Context;
 use crate::error::CliError;
+use crate::report::Report;
+use crate::views::deployment::DeploymentView;
 use clap::ValueEnum;
 use ostree_go_sdk::{Arch, DeployError};
-use serde_json::json;
-use std::path::Path;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Print the shell command that adds an installed SDK to PATH
@@ -38,8 +39,8 @@ enum Shell {
     Json,
 }
 
-pub fn run(context: &Context<'_>, args: &EnvArgs) -> Result<ExitCode, CliError> {
-    let root = deployments::open(context)?;
+pub fn run(context: &Context, args: &EnvArgs) -> Result<ExitCode, CliError> {
+    let root = context.root()?;
     let (deployment, bin) = match &args.name {
         Some(name) => {
             let found = root.find(name, args.arch)?;
@@ -54,19 +55,42 @@ pub fn run(context: &Context<'_>, args: &EnvArgs) -> Result<ExitCode, CliError> 
             }
         },
     };
-    if args.shell == Shell::Json || context.output.format == Format::Json {
-        let mut document = deployments::json(&deployment);
-        document["bin"] = json!(bin);
-        let text = json!({"schema": crate::output::SCHEMA, "bin": bin, "deployment": document});
-        context.output.raw(format!("{text:#}\n").as_bytes())?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let line = match args.shell {
-        Shell::Fish => format!("set -gx PATH {} $PATH\n", quote_fish(&bin)),
-        _ => format!("PATH={}:\"$PATH\"; export PATH\n", quote_sh(&bin)),
+    let report = EnvReport {
+        bin: bin.clone(),
+        deployment: EnvDeployment {
+            deployment: DeploymentView::from(&deployment),
+            bin,
+        },
+        shell: args.shell,
     };
-    context.output.raw(line.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    match args.shell {
+        Shell::Json => context.output.report_as(Format::Json, &report),
+        _ => context.report(&report),
+    }
+}
+
+#[derive(Serialize)]
+struct EnvReport {
+    bin: PathBuf,
+    deployment: EnvDeployment,
+    #[serde(skip)]
+    shell: Shell,
+}
+
+#[derive(Serialize)]
+struct EnvDeployment {
+    #[serde(flatten)]
+    deployment: DeploymentView,
+    bin: PathBuf,
+}
+
+impl Report for EnvReport {
+    fn human(&self) -> String {
+        match self.shell {
+            Shell::Fish => format!("set -gx PATH {} $PATH\n", quote_fish(&self.bin)),
+            _ => format!("PATH={}:\"$PATH\"; export PATH\n", quote_sh(&self.bin)),
+        }
+    }
 }
 
 /// Quotes a path for a POSIX shell, in single quotes, in which only `'` has a special meaning.

@@ -1,9 +1,10 @@
-use super::{Context, DAMAGED};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{count, short};
-use crate::progress::Terminal;
-use ostree_go_sdk::{FsckReport, fsck};
-use serde_json::{Value, json};
+use crate::report::{Report, damaged_exit_code};
+use crate::text::{count, short};
+use crate::views::value::Text;
+use ostree_go_sdk::{CommitId, DamagedObject, fsck};
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// Verify all objects of a repository
@@ -13,45 +14,63 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub struct FsckArgs {}
 
-pub fn run(context: &Context<'_>, _: &FsckArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, _: &FsckArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
-    let report = fsck(&repo, &Terminal::new(&context.global))?;
-    let damaged = report.damaged.iter().map(|object| {
-        let needed_by = object.needed_by.iter().map(ToString::to_string);
-        json!({
-            "object": object.object,
-            "problem": object.problem,
-            "needed_by": needed_by.collect::<Value>(),
-        })
-    });
-    let document = json!({"checked": report.checked, "damaged": damaged.collect::<Value>()});
-    context.output.data(&document, || text(&report))?;
-    Ok(if report.damaged.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(DAMAGED)
+    let checked = fsck(&repo, &*context.progress())?;
+    context.report(&FsckReport {
+        checked: checked.checked,
+        damaged: checked.damaged.into_iter().map(Into::into).collect(),
     })
 }
 
-fn text(report: &FsckReport) -> String {
-    let mut text = String::new();
-    for object in &report.damaged {
-        let commits: Vec<String> = object.needed_by.iter().map(short).collect();
-        let needed_by = match commits.as_slice() {
-            [] => "not needed by any commit".to_owned(),
-            commits => format!("needed by {}", commits.join(", ")),
-        };
-        text.push_str(&format!(
-            "{}: {} ({needed_by})\n",
-            object.object, object.problem
-        ));
+#[derive(Serialize)]
+struct FsckReport {
+    checked: u64,
+    damaged: Vec<DamagedView>,
+}
+
+#[derive(Serialize)]
+struct DamagedView {
+    object: String,
+    problem: String,
+    needed_by: Vec<Text<CommitId>>,
+}
+
+impl From<DamagedObject> for DamagedView {
+    fn from(object: DamagedObject) -> Self {
+        Self {
+            object: object.object,
+            problem: object.problem,
+            needed_by: object.needed_by.into_iter().map(Text).collect(),
+        }
     }
-    let checked = count(report.checked);
-    match report.damaged.len() {
-        0 => text.push_str(&format!("{checked} objects checked, no damage found\n")),
-        damaged => text.push_str(&format!(
-            "{checked} objects checked, {damaged} damaged or missing\n"
-        )),
+}
+
+impl Report for FsckReport {
+    fn human(&self) -> String {
+        let mut text = String::new();
+        for object in &self.damaged {
+            let commits: Vec<String> = object.needed_by.iter().map(short).collect();
+            let needed_by = match commits.as_slice() {
+                [] => "not needed by any commit".to_owned(),
+                commits => format!("needed by {}", commits.join(", ")),
+            };
+            text.push_str(&format!(
+                "{}: {} ({needed_by})\n",
+                object.object, object.problem
+            ));
+        }
+        let checked = count(self.checked);
+        match self.damaged.len() {
+            0 => text.push_str(&format!("{checked} objects checked, no damage found\n")),
+            damaged => text.push_str(&format!(
+                "{checked} objects checked, {damaged} damaged or missing\n"
+            )),
+        }
+        text
     }
-    text
+
+    fn exit_code(&self) -> ExitCode {
+        damaged_exit_code(!self.damaged.is_empty())
+    }
 }

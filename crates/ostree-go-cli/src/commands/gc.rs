@@ -1,10 +1,10 @@
-use super::Context;
-use super::deployments::{self, title};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, count};
-use crate::progress::Terminal;
+use crate::report::Report;
+use crate::text::{bytes, count, deployment_title};
+use crate::views::deployment::DeploymentView;
 use ostree_go_sdk::GcOptions;
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// Remove what no installed SDK needs
@@ -19,28 +19,33 @@ pub struct GcArgs {
     superseded: bool,
 }
 
-pub fn run(context: &Context<'_>, args: &GcArgs) -> Result<ExitCode, CliError> {
-    let progress = Terminal::new(&context.global);
-    let root = deployments::open(context)?;
+pub fn run(context: &Context, args: &GcArgs) -> Result<ExitCode, CliError> {
+    let root = context.root()?;
     let options = GcOptions::default().superseded(args.superseded);
-    let report = root.gc(&options, &progress)?;
-    for deployment in &report.deployments {
-        context
-            .output
-            .say(&format!("{} is removed", title(deployment)));
+    let removed = root.gc(&options, &*context.progress())?;
+    for deployment in &removed.deployments {
+        context.say(&format!("{} is removed", deployment_title(deployment)));
     }
-    context.output.say(&format!(
+    context.say(&format!(
         "{} refs and {} objects ({}) removed",
-        count(report.refs.len() as u64),
-        count(report.objects),
-        bytes(report.bytes),
+        count(removed.refs.len() as u64),
+        count(removed.objects),
+        bytes(removed.bytes),
     ));
-    let document = json!({
-        "deployments": report.deployments.iter().map(deployments::json).collect::<Value>(),
-        "refs": report.refs,
-        "objects": report.objects,
-        "bytes": report.bytes,
-    });
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+    context.report(&GcReport {
+        deployments: removed.deployments.iter().map(Into::into).collect(),
+        refs: removed.refs,
+        objects: removed.objects,
+        bytes: removed.bytes,
+    })
 }
+
+#[derive(Serialize)]
+struct GcReport {
+    deployments: Vec<DeploymentView>,
+    refs: Vec<String>,
+    objects: u64,
+    bytes: u64,
+}
+
+impl Report for GcReport {}

@@ -1,13 +1,13 @@
-use super::Context;
-use super::pull::{plan_text, planned_json};
-use super::transfer::TransferArgs;
+use crate::args::transfer::TransferArgs;
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, count};
-use crate::progress::Terminal;
-use ostree_go_sdk::{Arch, Pull, Pulled};
-use serde_json::{Value, json};
+use crate::report::Report;
+use crate::text::{bytes, count};
+use crate::views::pull::{PlannedCommitView, plan_table};
+use crate::views::value::Text;
+use ostree_go_sdk::{Arch, CommitId, Pull, Pulled, RefName};
+use serde::Serialize;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Import a release from an OCI image
 ///
@@ -45,7 +45,7 @@ pub struct ImportArgs {
     transfer: TransferArgs,
 }
 
-pub fn run(context: &Context<'_>, args: &ImportArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &ImportArgs) -> Result<ExitCode, CliError> {
     let repo = context.client_repo()?;
     let pull = Pull::image(&args.image).map_err(|error| CliError::usage(error.to_string()))?;
     let auth = context.registry_auth(pull.registry())?;
@@ -60,36 +60,34 @@ pub fn run(context: &Context<'_>, args: &ImportArgs) -> Result<ExitCode, CliErro
         .max_bytes(args.max_bytes)
         .http(args.transfer.http(context.settings.http()))
         .auth(auth)
-        .progress(Arc::new(Terminal::new(&context.global)));
+        .progress(context.progress());
     let preflight = pull.preflight(&repo)?;
-    let plan: Vec<Value> = preflight.refs().iter().map(planned_json).collect();
-    let text = plan_text(&preflight);
-    let document = |pulled: Option<&Pulled>| {
-        let layers = pulled.map(|pulled| {
-            let layers = pulled.layers.iter();
-            let layers =
-                layers.map(|(name, id)| json!({"ref": name.as_str(), "commit": id.to_string()}));
-            layers.collect::<Value>()
-        });
-        json!({
-            "image": source,
-            "dry_run": args.dry_run,
-            "verified": args.remote.is_some() && plan.iter().all(|one| one["signed"] == true),
-            "commits": plan,
-            "layers": layers,
-            "downloaded": pulled.map(|pulled| pulled.bytes),
-            "objects": pulled.map(|pulled| pulled.objects),
-            "seconds": pulled.map(|pulled| pulled.elapsed.as_secs_f64()),
-        })
+    let commits: Vec<_> = preflight.refs().iter().map(Into::into).collect();
+    let is_signed = |commit: &PlannedCommitView| commit.signed;
+    let mut report = ImportReport {
+        image: source,
+        dry_run: args.dry_run,
+        verified: args.remote.is_some() && commits.iter().all(is_signed),
+        commits,
+        layers: None,
+        downloaded: None,
+        objects: None,
+        seconds: None,
+        imported: Vec::new(),
     };
     if args.dry_run {
         preflight.check_limits()?;
-        context.output.data(&document(None), || text)?;
-        return Ok(ExitCode::SUCCESS);
+        return context.report(&report);
     }
     let pulled = preflight.execute()?;
+    context.say(&message(&pulled));
+    report.add(&pulled);
+    context.report(&report)
+}
+
+fn message(pulled: &Pulled) -> String {
     let unsigned = pulled.commits.iter().any(|(_, one)| one.proof().unsigned);
-    context.output.say(&format!(
+    format!(
         "{} new objects in {:.1} s{}{}",
         count(pulled.objects),
         pulled.elapsed.as_secs_f64(),
@@ -102,11 +100,55 @@ pub fn run(context: &Context<'_>, args: &ImportArgs) -> Result<ExitCode, CliErro
         } else {
             ""
         },
-    ));
-    context.output.data(&document(Some(&pulled)), || {
-        let ids = pulled.commits.iter();
-        ids.map(|(name, commit)| format!("{} {name}\n", commit.value()))
+    )
+}
+
+/// The result of an import, or of the checks before it. Without an import, some fields are null.
+#[derive(Serialize)]
+struct ImportReport {
+    image: Option<String>,
+    dry_run: bool,
+    verified: bool,
+    commits: Vec<PlannedCommitView>,
+    layers: Option<Vec<LayerView>>,
+    downloaded: Option<u64>,
+    objects: Option<u64>,
+    seconds: Option<f64>,
+    #[serde(skip)]
+    imported: Vec<(RefName, CommitId)>,
+}
+
+#[derive(Serialize)]
+struct LayerView {
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    commit: Text<CommitId>,
+}
+
+impl ImportReport {
+    fn add(&mut self, pulled: &Pulled) {
+        let layers = pulled.layers.iter().map(|(name, id)| LayerView {
+            ref_name: Text(name.clone()),
+            commit: Text(*id),
+        });
+        let imported = pulled.commits.iter();
+        let imported = imported.map(|(name, commit)| (name.clone(), *commit.value()));
+        self.layers = Some(layers.collect());
+        self.downloaded = Some(pulled.bytes);
+        self.objects = Some(pulled.objects);
+        self.seconds = Some(pulled.elapsed.as_secs_f64());
+        self.imported = imported.collect();
+    }
+}
+
+impl Report for ImportReport {
+    fn human(&self) -> String {
+        if self.dry_run {
+            return plan_table(&self.commits);
+        }
+        let imported = self.imported.iter();
+        imported
+            .map(|(name, commit)| format!("{commit} {name}\n"))
             .collect()
-    })?;
-    Ok(ExitCode::SUCCESS)
+    }
 }

@@ -1,8 +1,10 @@
-use super::Context;
+use crate::context::Context;
 use crate::error::CliError;
+use crate::report::Report;
 use clap::ValueEnum;
 use ostree_go_sdk::{Repo, RepoMode};
-use serde_json::json;
+use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Create an empty repository
@@ -40,16 +42,7 @@ impl From<Mode> for RepoMode {
     }
 }
 
-/// Returns the message about a new repository.
-pub fn created_message(repo: &Repo) -> String {
-    format!(
-        "created repository {} in {} mode",
-        repo.path().display(),
-        repo.mode()
-    )
-}
-
-pub fn run(context: &Context<'_>, args: &InitArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &InitArgs) -> Result<ExitCode, CliError> {
     let path = context.repo_path()?;
     let wanted = RepoMode::from(args.mode);
     let created = Repo::is_absent(path);
@@ -65,13 +58,26 @@ pub fn run(context: &Context<'_>, args: &InitArgs) -> Result<ExitCode, CliError>
             repo.mode(),
         )));
     }
-    context.output.say(&if created {
-        created_message(&repo)
+    if created {
+        context.say_created(&repo);
     } else {
         let path = path.display();
-        format!("repository {path} already exists, in {wanted} mode")
-    });
-    let document = json!({"repo": path, "mode": wanted.as_str(), "created": created});
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+        context.say(&format!(
+            "repository {path} already exists, in {wanted} mode"
+        ));
+    }
+    context.report(&InitReport {
+        repo: path,
+        mode: wanted.as_str(),
+        created,
+    })
 }
+
+#[derive(Serialize)]
+struct InitReport<'a> {
+    repo: &'a Path,
+    mode: &'static str,
+    created: bool,
+}
+
+impl Report for InitReport<'_> {}

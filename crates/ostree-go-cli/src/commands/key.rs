@@ -1,9 +1,10 @@
-use super::Context;
+use crate::context::Context;
 use crate::error::CliError;
+use crate::report::Report;
 use clap::ValueEnum;
 use ostree_go_sdk::{generate_ed25519_key, generate_gpg_key};
-use serde_json::json;
-use std::path::PathBuf;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Generate signing keys
@@ -54,7 +55,7 @@ enum KeyType {
     Ed25519,
 }
 
-pub fn run(context: &Context<'_>, args: &KeyArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &KeyArgs) -> Result<ExitCode, CliError> {
     let KeyCommand::Generate(args) = &args.command;
     let (key, kind, option) = match args.r#type {
         KeyType::Gpg => {
@@ -72,15 +73,26 @@ pub fn run(context: &Context<'_>, args: &KeyArgs) -> Result<ExitCode, CliError> 
             (key, "ed25519", option)
         }
     };
-    context.output.say(&format!("sign with      {option}"));
-    context
-        .output
-        .say(&format!("give to others {}", key.public.display()));
-    let document = json!({
-        "kind": kind, "key": key.key, "secret": key.secret, "public": key.public,
-    });
-    context
-        .output
-        .data(&document, || format!("{}\n", key.key))?;
-    Ok(ExitCode::SUCCESS)
+    context.say(&format!("sign with      {option}"));
+    context.say(&format!("give to others {}", key.public.display()));
+    context.report(&KeyReport {
+        kind,
+        key: &key.key,
+        secret: &key.secret,
+        public: &key.public,
+    })
+}
+
+#[derive(Serialize)]
+struct KeyReport<'a> {
+    kind: &'static str,
+    key: &'a str,
+    secret: &'a Path,
+    public: &'a Path,
+}
+
+impl Report for KeyReport<'_> {
+    fn human(&self) -> String {
+        format!("{}\n", self.key)
+    }
 }

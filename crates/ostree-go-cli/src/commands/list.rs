@@ -1,8 +1,12 @@
-use super::{Context, commit_json};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, count, short, table, time};
-use ostree_go_sdk::{CommitKind, list};
-use serde_json::{Value, json};
+use crate::report::Report;
+use crate::text::{bytes, count, short, table};
+use crate::views::commit::CommitView;
+use crate::views::value::Text;
+use ostree_go_sdk::{CommitKind, RefName, list};
+use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// List the releases and channels of a repository
@@ -13,55 +17,69 @@ pub struct ListArgs {
     all: bool,
 }
 
-pub fn run(context: &Context<'_>, args: &ListArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &ListArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let mut listed = list(&repo)?;
     listed.retain(|(_, commit)| {
         args.all || matches!(commit.kind, CommitKind::Release | CommitKind::Channel)
     });
-    let refs = listed.iter().map(|(name, commit)| {
-        let mut entry = json!({"ref": name.as_str()});
-        if let (Some(entry), Value::Object(commit)) = (entry.as_object_mut(), commit_json(commit)) {
-            entry.extend(commit);
-        }
-        entry
+    let refs = listed.iter().map(|(name, commit)| ListedRef {
+        ref_name: Text(name.clone()),
+        commit: CommitView::from(commit),
     });
-    let document = json!({"repo": repo.path(), "refs": refs.collect::<Value>()});
-    context.output.data(&document, || {
-        let rows: Vec<Vec<String>> = listed
-            .iter()
-            .map(|(name, commit)| {
-                let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-                vec![
-                    name.to_string(),
-                    commit.kind.as_str().to_owned(),
-                    or_dash(commit.version.clone()),
-                    commit
-                        .arch
-                        .map_or("noarch", |arch| arch.basearch())
-                        .to_owned(),
-                    or_dash(commit.bytes.map(bytes)),
-                    or_dash(commit.files.map(count)),
-                    // The timestamp of a layer is 0, so that its commit is reproducible.
-                    or_dash((commit.timestamp > 0).then(|| time(commit.timestamp))),
-                    short(commit.id),
-                ]
-            })
-            .collect();
-        let header = [
-            "REF", "KIND", "GO", "ARCH", "SIZE", "FILES", "TIME", "COMMIT",
-        ];
-        if rows.is_empty() {
-            String::new()
-        } else {
-            table(&header, &rows)
-        }
+    let code = context.report(&ListReport {
+        repo: repo.path(),
+        refs: refs.collect(),
     })?;
     if listed.is_empty() {
         let path = repo.path().display();
-        context
-            .output
-            .say(&format!("{path} contains no releases and no channels"));
+        context.say(&format!("{path} contains no releases and no channels"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
+}
+
+#[derive(Serialize)]
+struct ListReport<'a> {
+    repo: &'a Path,
+    refs: Vec<ListedRef>,
+}
+
+#[derive(Serialize)]
+struct ListedRef {
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    #[serde(flatten)]
+    commit: CommitView,
+}
+
+impl ListedRef {
+    fn row(&self) -> Vec<String> {
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let commit = &self.commit;
+        // The timestamp of a layer is 0, so that its commit is reproducible.
+        let time = Some(commit.timestamp).filter(|time| time.0 > 0);
+        vec![
+            self.ref_name.to_string(),
+            commit.kind.to_owned(),
+            or_dash(commit.version.clone()),
+            commit.arch_or_noarch().to_owned(),
+            or_dash(commit.bytes.map(bytes)),
+            or_dash(commit.files.map(count)),
+            or_dash(time.map(|time| time.to_string())),
+            short(commit.commit),
+        ]
+    }
+}
+
+impl Report for ListReport<'_> {
+    fn human(&self) -> String {
+        let rows: Vec<_> = self.refs.iter().map(ListedRef::row).collect();
+        if rows.is_empty() {
+            return String::new();
+        }
+        let header = [
+            "REF", "KIND", "GO", "ARCH", "SIZE", "FILES", "TIME", "COMMIT",
+        ];
+        table(&header, &rows)
+    }
 }

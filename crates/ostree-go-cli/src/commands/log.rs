@@ -1,8 +1,11 @@
-use super::{Context, commit_json, resolve};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{short, table, time};
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::text::{short, table};
+use crate::views::commit::CommitView;
 use ostree_go_sdk::log;
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// Show the history of a ref, newest first
@@ -13,23 +16,32 @@ pub struct LogArgs {
     rev: String,
 }
 
-pub fn run(context: &Context<'_>, args: &LogArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &LogArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let history = log(&repo, resolve(&repo, &args.rev)?)?;
-    let commits: Value = history.iter().map(commit_json).collect();
-    context.output.data(&json!({"commits": commits}), || {
-        let rows: Vec<Vec<String>> = history
-            .iter()
+    context.report(&LogReport {
+        commits: history.iter().map(Into::into).collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct LogReport {
+    commits: Vec<CommitView>,
+}
+
+impl Report for LogReport {
+    fn human(&self) -> String {
+        let commits = self.commits.iter();
+        let rows: Vec<_> = commits
             .map(|commit| {
                 vec![
-                    short(commit.id),
-                    time(commit.timestamp),
+                    short(commit.commit),
+                    commit.timestamp.to_string(),
                     commit.version.clone().unwrap_or_else(|| "-".to_owned()),
                     commit.subject.clone(),
                 ]
             })
             .collect();
         table(&["COMMIT", "TIME", "GO", "SUBJECT"], &rows)
-    })?;
-    Ok(ExitCode::SUCCESS)
+    }
 }

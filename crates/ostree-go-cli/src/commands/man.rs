@@ -1,7 +1,5 @@
-use super::Context;
-use crate::cli::Cli;
+use crate::context::Context;
 use crate::error::CliError;
-use clap::CommandFactory;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,18 +11,18 @@ pub struct ManArgs {
     output_dir: Option<PathBuf>,
 }
 
-pub fn run(context: &Context<'_>, args: &ManArgs) -> Result<ExitCode, CliError> {
-    let mut command = Cli::command();
+pub fn run(
+    context: &Context,
+    args: &ManArgs,
+    parser: fn() -> clap::Command,
+) -> Result<ExitCode, CliError> {
+    let mut command = parser();
     // Adds the global options to every verb, and sets the names of the pages.
     command.build();
     match &args.output_dir {
         Some(folder) => {
-            let failed = |source| CliError::File {
-                action: "write man pages to",
-                path: folder.clone(),
-                source,
-            };
-            std::fs::create_dir_all(folder).map_err(failed)?;
+            let failed = CliError::file("write man pages to", folder);
+            std::fs::create_dir_all(folder).map_err(&failed)?;
             clap_mangen::generate_to(command, folder).map_err(failed)?;
         }
         None => {

@@ -1,14 +1,17 @@
-use super::compose::touch;
-use super::signing::SigningArgs;
-use super::{Context, UNCHANGED, resolve};
+use crate::args::signing::SigningArgs;
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, count, short, time};
-use crate::progress::Terminal;
-use ostree_go_sdk::{CommitInfo, Overlaid, Overlay, OverlayPlan, OverlayWarning, RefName, Repo};
-use serde_json::{Value, json};
-use std::path::PathBuf;
+use crate::files;
+use crate::report::{Report, unchanged_exit_code};
+use crate::revision::{resolve, resolve_for};
+use crate::text::{bytes, count, short};
+use crate::views::value::{Text, Time};
+use ostree_go_sdk::{
+    CommitId, CommitInfo, ContentId, Overlaid, Overlay, OverlayPlan, OverlayWarning, RefName, Repo,
+};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Add SDKs to an OS commit, for an OS image
 ///
@@ -30,7 +33,7 @@ pub struct OverlayArgs {
     releases: Vec<String>,
 
     /// Ref of the new commit
-    #[arg(long, value_name = "NEW-REF", value_parser = parse_ref)]
+    #[arg(long, value_name = "NEW-REF")]
     r#ref: RefName,
 
     /// Repository of the SDKs (default: the repository of the base)
@@ -78,12 +81,7 @@ pub struct OverlayArgs {
     signing: SigningArgs,
 }
 
-fn parse_ref(name: &str) -> Result<RefName, String> {
-    name.parse()
-        .map_err(|error: ostree_go_sdk::InvalidRef| error.to_string())
-}
-
-pub fn run(context: &Context<'_>, args: &OverlayArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &OverlayArgs) -> Result<ExitCode, CliError> {
     let epoch = context.settings.source_date_epoch()?;
     let repo = context.repo()?;
     let sdk_repo = args.sdk_repo.as_ref().map(Repo::open).transpose()?;
@@ -106,7 +104,7 @@ pub fn run(context: &Context<'_>, args: &OverlayArgs) -> Result<ExitCode, CliErr
         .labeling_epoch(args.selinux_labeling_epoch)
         .set_ref(args.write_commitid_to.is_none())
         .sign_with(args.signing.keys()?)
-        .progress(Arc::new(Terminal::new(&context.global)));
+        .progress(context.progress());
     if let Some(rev) = &args.parent {
         overlay = overlay.parent(Some(repo.resolve(rev)?));
     } else if args.no_parent {
@@ -114,124 +112,83 @@ pub fn run(context: &Context<'_>, args: &OverlayArgs) -> Result<ExitCode, CliErr
     }
     let plan = overlay.plan(&repo)?;
     for warning in plan.warnings() {
-        context.output.say(&format!("warning: {}", say(*warning)));
+        context.say(&format!("warning: {}", warning_text(*warning)));
     }
     if args.dry_run {
         return dry_run(context, args, &plan);
     }
     let labels = plan.has_labels();
-    let facts = json!({
-        "repo": context.repo_path()?,
-        "base": base.to_string(),
-        "releases": releases_json(&plan),
-        "labels": labels,
-        "warnings": warnings_json(&plan),
-    });
+    let (releases, warnings) = (releases(&plan), warnings(&plan));
     let made = plan.execute()?;
     write_files(args, &made)?;
-    context.output.say(&match made.unchanged {
-        true => format!("{} is up to date", made.ref_name),
-        false => format!(
-            "{} is now {}: {} files, {}, {}",
-            match args.write_commitid_to {
-                Some(_) => "the commit",
-                None => made.ref_name.as_str(),
-            },
-            short(made.commit),
-            count(made.files),
-            bytes(made.bytes),
-            if labels {
-                "with SELinux labels"
-            } else {
-                "without labels"
-            },
-        ),
-    });
-    let mut document = facts;
-    for (key, value) in [
-        ("ref", json!(made.ref_name.as_str())),
-        ("commit", json!(made.commit.to_string())),
-        ("content", json!(made.content.to_string())),
-        ("parent", json!(made.parent.map(|id| id.to_string()))),
-        ("timestamp", json!(time(made.timestamp))),
-        ("unchanged", json!(made.unchanged)),
-        ("files", json!(made.files)),
-        ("bytes", json!(made.bytes)),
-        ("new_objects", json!(made.new_objects)),
-        ("new_bytes", json!(made.new_bytes)),
-    ] {
-        document[key] = value;
-    }
-    context
-        .output
-        .data(&document, || format!("{}\n", made.commit))?;
-    Ok(exit(args, made.unchanged))
-}
-
-/// Resolves an abbreviated ref for the architecture of the base instead of this machine's.
-fn resolve_for(
-    repo: &Repo,
-    rev: &str,
-    arch: ostree_go_sdk::Arch,
-) -> Result<ostree_go_sdk::CommitId, CliError> {
-    match repo.resolve(rev) {
-        Ok(id) => Ok(id),
-        Err(error) => repo
-            .resolve(&super::whole_ref(rev, arch))
-            .map_err(|_| error.into()),
-    }
-}
-
-fn exit(args: &OverlayArgs, unchanged: bool) -> ExitCode {
-    match unchanged && args.unchanged_exit_77 {
-        true => ExitCode::from(UNCHANGED),
-        false => ExitCode::SUCCESS,
-    }
+    context.say(&message(args, &made, labels));
+    context.report(&OverlayReport {
+        repo: context.repo_path()?,
+        base: Text(base),
+        releases,
+        labels,
+        warnings,
+        made: OverlaidView::from(&made),
+        exit_77: args.unchanged_exit_77,
+    })
 }
 
 fn dry_run(
-    context: &Context<'_>,
+    context: &Context,
     args: &OverlayArgs,
     plan: &OverlayPlan<'_>,
 ) -> Result<ExitCode, CliError> {
     let unchanged = plan.is_unchanged();
     if let (false, Some(path)) = (unchanged, &args.touch_if_changed) {
-        touch(path)?;
+        files::touch(path)?;
     }
-    let files = plan.files().len();
-    let document = json!({
-        "repo": context.repo_path()?,
-        "dry_run": true,
-        "ref": args.r#ref.as_str(),
-        "current": plan.current().map(|id| id.to_string()),
-        "unchanged": unchanged,
-        "releases": releases_json(plan),
-        "labels": plan.has_labels(),
-        "files": files,
-        "warnings": warnings_json(plan),
-    });
-    context.output.data(&document, || match unchanged {
-        true => format!("{}: nothing to do\n", args.r#ref),
-        false => format!("{}: {} files to add\n", args.r#ref, count(files as u64)),
-    })?;
-    Ok(exit(args, unchanged))
+    context.report(&DryRunReport {
+        repo: context.repo_path()?,
+        dry_run: true,
+        ref_name: Text(&args.r#ref),
+        current: plan.current().map(Text),
+        unchanged,
+        releases: releases(plan),
+        labels: plan.has_labels(),
+        files: plan.files().len() as u64,
+        warnings: warnings(plan),
+        exit_77: args.unchanged_exit_77,
+    })
 }
 
+/// Writes the files with the result that the arguments name.
 fn write_files(args: &OverlayArgs, made: &Overlaid) -> Result<(), CliError> {
     if let (false, Some(path)) = (made.unchanged, &args.touch_if_changed) {
-        touch(path)?;
+        files::touch(path)?;
     }
     if let Some(path) = &args.write_commitid_to {
-        std::fs::write(path, made.commit.to_string()).map_err(|source| CliError::File {
-            action: "write",
-            path: path.clone(),
-            source,
-        })?;
+        files::write(path, &made.commit.to_string())?;
     }
     Ok(())
 }
 
-fn say(warning: OverlayWarning) -> &'static str {
+fn message(args: &OverlayArgs, made: &Overlaid, labels: bool) -> String {
+    if made.unchanged {
+        return format!("{} is up to date", made.ref_name);
+    }
+    format!(
+        "{} is now {}: {} files, {}, {}",
+        match args.write_commitid_to {
+            Some(_) => "the commit",
+            None => made.ref_name.as_str(),
+        },
+        short(made.commit),
+        count(made.files),
+        bytes(made.bytes),
+        if labels {
+            "with SELinux labels"
+        } else {
+            "without labels"
+        },
+    )
+}
+
+fn warning_text(warning: OverlayWarning) -> &'static str {
     match warning {
         OverlayWarning::NoOs => "the base has no /usr/lib/os-release, so it may not be an OS",
         OverlayWarning::NoArch => "the metadata of the base does not name its architecture",
@@ -240,13 +197,104 @@ fn say(warning: OverlayWarning) -> &'static str {
     }
 }
 
-fn warnings_json(plan: &OverlayPlan<'_>) -> Value {
-    plan.warnings().iter().map(|w| w.as_str()).collect()
+#[derive(Serialize)]
+struct OverlayReport<'a> {
+    repo: &'a Path,
+    base: Text<CommitId>,
+    releases: Vec<ReleaseView>,
+    labels: bool,
+    warnings: Vec<&'static str>,
+    #[serde(flatten)]
+    made: OverlaidView,
+    #[serde(skip)]
+    exit_77: bool,
 }
 
-fn releases_json(plan: &OverlayPlan<'_>) -> Value {
-    plan.sdks()
-        .iter()
-        .map(|sdk| json!({"version": sdk.version, "commit": sdk.id.to_string()}))
-        .collect()
+#[derive(Serialize)]
+struct OverlaidView {
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    commit: Text<CommitId>,
+    content: Text<ContentId>,
+    parent: Option<Text<CommitId>>,
+    timestamp: Time,
+    unchanged: bool,
+    files: u64,
+    bytes: u64,
+    new_objects: u64,
+    new_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct ReleaseView {
+    version: Option<String>,
+    commit: Text<CommitId>,
+}
+
+#[derive(Serialize)]
+struct DryRunReport<'a> {
+    repo: &'a Path,
+    dry_run: bool,
+    #[serde(rename = "ref")]
+    ref_name: Text<&'a RefName>,
+    current: Option<Text<CommitId>>,
+    unchanged: bool,
+    releases: Vec<ReleaseView>,
+    labels: bool,
+    files: u64,
+    warnings: Vec<&'static str>,
+    #[serde(skip)]
+    exit_77: bool,
+}
+
+fn releases(plan: &OverlayPlan<'_>) -> Vec<ReleaseView> {
+    let sdks = plan.sdks().iter().map(|sdk| ReleaseView {
+        version: sdk.version.clone(),
+        commit: Text(sdk.id),
+    });
+    sdks.collect()
+}
+
+fn warnings(plan: &OverlayPlan<'_>) -> Vec<&'static str> {
+    plan.warnings().iter().map(|one| one.as_str()).collect()
+}
+
+impl From<&Overlaid> for OverlaidView {
+    fn from(made: &Overlaid) -> Self {
+        Self {
+            ref_name: Text(made.ref_name.clone()),
+            commit: Text(made.commit),
+            content: Text(made.content),
+            parent: made.parent.map(Text),
+            timestamp: Time(made.timestamp),
+            unchanged: made.unchanged,
+            files: made.files,
+            bytes: made.bytes,
+            new_objects: made.new_objects,
+            new_bytes: made.new_bytes,
+        }
+    }
+}
+
+impl Report for OverlayReport<'_> {
+    fn human(&self) -> String {
+        format!("{}\n", self.made.commit)
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        unchanged_exit_code(self.made.unchanged, self.exit_77)
+    }
+}
+
+impl Report for DryRunReport<'_> {
+    fn human(&self) -> String {
+        match self.unchanged {
+            true => format!("{}: nothing to do\n", self.ref_name),
+            false => format!("{}: {} files to add\n", self.ref_name, count(self.files)),
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        unchanged_exit_code(self.unchanged, self.exit_77)
+    }
 }

@@ -1,9 +1,10 @@
-use super::Context;
-use super::deployments::{self, title};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::progress::Terminal;
+use crate::report::Report;
+use crate::text::deployment_title;
+use crate::views::deployment::DeploymentView;
 use ostree_go_sdk::Arch;
-use serde_json::json;
+use serde::Serialize;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -17,16 +18,23 @@ pub struct PinArgs {
     arch: Option<Arch>,
 }
 
-pub fn run(context: &Context<'_>, args: &PinArgs, pinned: bool) -> Result<ExitCode, CliError> {
-    let progress = Terminal::new(&context.global);
-    let root = deployments::open(context)?;
-    let mut locked = root.lock(&progress)?;
+pub fn run(context: &Context, args: &PinArgs, pinned: bool) -> Result<ExitCode, CliError> {
+    let progress = context.progress();
+    let root = context.root()?;
+    let mut locked = root.lock(&*progress)?;
     let found = locked.find(&args.name, args.arch)?;
     locked.pin(found.commit, pinned)?;
-    let word = if pinned { "is pinned" } else { "is not pinned" };
-    context.output.say(&format!("{} {word}", title(&found)));
+    let state = if pinned { "is pinned" } else { "is not pinned" };
+    context.say(&format!("{} {state}", deployment_title(&found)));
     let found = locked.find(&found.commit.to_string(), None)?;
-    let document = json!({"deployment": deployments::json(&found)});
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+    context.report(&PinReport {
+        deployment: DeploymentView::from(&found),
+    })
 }
+
+#[derive(Serialize)]
+struct PinReport {
+    deployment: DeploymentView,
+}
+
+impl Report for PinReport {}

@@ -1,12 +1,13 @@
-use super::signing::SigningArgs;
-use super::{Context, resolve};
+use crate::args::signing::SigningArgs;
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::short;
-use crate::progress::Terminal;
-use ostree_go_sdk::{ChannelState, CommitInfo, FixedClock, Promote, RefName};
-use serde_json::json;
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::text::short;
+use crate::views::value::Text;
+use ostree_go_sdk::{ChannelState, CommitId, CommitInfo, Promote, RefName};
+use serde::Serialize;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Move a channel to a release
 ///
@@ -29,20 +30,20 @@ pub struct PromoteArgs {
     signing: SigningArgs,
 }
 
-pub fn run(context: &Context<'_>, args: &PromoteArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &PromoteArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let release = CommitInfo::read(&repo, resolve(&repo, &args.release)?)?;
     let channel = channel_ref(&args.channel, &release)?;
     let mut promote = Promote::new(release.id, channel.clone())
         .allow_downgrade(args.allow_downgrade)
         .sign_with(args.signing.keys()?)
-        .progress(Arc::new(Terminal::new(&context.global)));
-    if let Some(epoch) = context.settings.source_date_epoch()? {
-        promote = promote.clock(Arc::new(FixedClock(epoch)));
+        .progress(context.progress());
+    if let Some(clock) = context.fixed_clock()? {
+        promote = promote.clock(clock);
     }
     let promoted = promote.execute(&repo)?;
     let version = release.version.unwrap_or_default();
-    context.output.say(&match promoted.state {
+    context.say(&match promoted.state {
         ChannelState::Moved => format!(
             "{channel} is now at {version}, commit {}",
             short(promoted.commit)
@@ -50,15 +51,25 @@ pub fn run(context: &Context<'_>, args: &PromoteArgs) -> Result<ExitCode, CliErr
         ChannelState::Unchanged => format!("{channel} is already at {version}"),
         _ => format!("{channel} was not moved: it has a newer version than {version}"),
     });
-    let document = json!({
-        "ref": channel.as_str(),
-        "commit": promoted.commit.to_string(),
-        "state": promoted.state.as_str(),
-    });
-    context
-        .output
-        .data(&document, || format!("{}\n", promoted.commit))?;
-    Ok(ExitCode::SUCCESS)
+    context.report(&PromoteReport {
+        ref_name: Text(channel),
+        commit: Text(promoted.commit),
+        state: promoted.state.as_str(),
+    })
+}
+
+#[derive(Serialize)]
+struct PromoteReport {
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    commit: Text<CommitId>,
+    state: &'static str,
+}
+
+impl Report for PromoteReport {
+    fn human(&self) -> String {
+        format!("{}\n", self.commit)
+    }
 }
 
 /// Returns the full ref of a channel: `stable` with the release `go-sdk/x86_64/1.26.5` is

@@ -1,8 +1,10 @@
-use super::Context;
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, count, short, table};
-use ostree_go_sdk::Prune;
-use serde_json::{Value, json};
+use crate::report::Report;
+use crate::text::{bytes, count, short, table};
+use crate::views::value::Text;
+use ostree_go_sdk::{CommitId, Prune, RefName};
+use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,7 +50,7 @@ fn parse_duration(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "the duration is too long".to_owned())
 }
 
-pub fn run(context: &Context<'_>, args: &PruneArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &PruneArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -58,44 +60,67 @@ pub fn run(context: &Context<'_>, args: &PruneArgs) -> Result<ExitCode, CliError
         .older_than(older_than)
         .plan(&repo)?;
     if args.dry_run {
-        let refs: Vec<_> = plan.refs().to_vec();
-        let listed = refs
-            .iter()
-            .map(|(name, id)| json!({"ref": name.as_str(), "commit": id.to_string()}));
-        let document = json!({"dry_run": true, "refs": listed.collect::<Value>()});
-        context.output.data(&document, || {
-            let rows: Vec<_> = refs
-                .iter()
-                .map(|(n, id)| vec![n.to_string(), short(id)])
-                .collect();
-            if rows.is_empty() {
-                String::new()
-            } else {
-                table(&["WOULD REMOVE", "COMMIT"], &rows)
-            }
-        })?;
-        return Ok(ExitCode::SUCCESS);
+        return context.report(&DryRunReport {
+            dry_run: true,
+            refs: plan.refs().iter().map(RefView::from).collect(),
+        });
     }
     let pruned = plan.execute()?;
     for (name, id) in &pruned.refs {
-        context
-            .output
-            .say(&format!("{name}  {}  removed", short(id)));
+        context.say(&format!("{name}  {}  removed", short(id)));
     }
     let objects = count(pruned.objects);
-    context.output.say(&format!(
+    context.say(&format!(
         "{objects} objects, {}, removed",
         bytes(pruned.bytes)
     ));
-    let refs = pruned
-        .refs
-        .iter()
-        .map(|(name, id)| json!({"ref": name.as_str(), "commit": id.to_string()}));
-    let document = json!({
-        "refs": refs.collect::<Value>(),
-        "objects": pruned.objects,
-        "bytes": pruned.bytes,
-    });
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+    context.report(&PruneReport {
+        refs: pruned.refs.iter().map(RefView::from).collect(),
+        objects: pruned.objects,
+        bytes: pruned.bytes,
+    })
+}
+
+#[derive(Serialize)]
+struct PruneReport {
+    refs: Vec<RefView>,
+    objects: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct DryRunReport {
+    dry_run: bool,
+    refs: Vec<RefView>,
+}
+
+#[derive(Serialize)]
+struct RefView {
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    commit: Text<CommitId>,
+}
+
+impl From<&(RefName, CommitId)> for RefView {
+    fn from((name, id): &(RefName, CommitId)) -> Self {
+        Self {
+            ref_name: Text(name.clone()),
+            commit: Text(*id),
+        }
+    }
+}
+
+impl Report for PruneReport {}
+
+impl Report for DryRunReport {
+    fn human(&self) -> String {
+        let refs = self.refs.iter();
+        let rows: Vec<_> = refs
+            .map(|one| vec![one.ref_name.to_string(), short(one.commit)])
+            .collect();
+        match rows.is_empty() {
+            true => String::new(),
+            false => table(&["WOULD REMOVE", "COMMIT"], &rows),
+        }
+    }
 }

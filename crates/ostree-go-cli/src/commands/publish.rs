@@ -1,13 +1,16 @@
-use super::Context;
-use super::signing::SigningArgs;
+use crate::args::signing::SigningArgs;
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, count, short, table};
-use crate::progress::Terminal;
-use ostree_go_sdk::{ComparedDelta, DeltaName, DeltaPreset, FixedClock, Publish, Repo};
-use serde_json::{Value, json};
-use std::path::PathBuf;
+use crate::report::Report;
+use crate::text::{bytes, count, table};
+use crate::views::delta::DeltaView;
+use crate::views::value::Text;
+use ostree_go_sdk::{
+    ComparedDelta, DeltaPreset, PlannedDelta, Publish, PublishPlan, Published, RefName,
+};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Prepare a repository for serving
 ///
@@ -52,7 +55,7 @@ enum Preset {
     Best,
 }
 
-pub fn run(context: &Context<'_>, args: &PublishArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &PublishArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let mut publish = Publish::new()
         .history(args.history)
@@ -64,101 +67,156 @@ pub fn run(context: &Context<'_>, args: &PublishArgs) -> Result<ExitCode, CliErr
         })
         .compare_deltas(args.compare_deltas)
         .sign_deltas(args.sign_deltas)
-        .progress(Arc::new(Terminal::new(&context.global)));
-    if let Some(epoch) = context.settings.source_date_epoch()? {
-        publish = publish.clock(Arc::new(FixedClock(epoch)));
+        .progress(context.progress());
+    if let Some(clock) = context.fixed_clock()? {
+        publish = publish.clock(clock);
     }
+    let plan = publish.plan(&repo)?;
     if args.dry_run {
-        return dry_run(context, &publish, &repo);
+        return context.report(&DryRunReport::from(&plan));
     }
-    let published = publish.plan(&repo)?.execute()?;
-    let compared = |name: &DeltaName| published.compared.iter().find(|of| of.name == *name);
-    for delta in published
-        .deltas
-        .iter()
-        .filter(|d| published.made.contains(&d.name))
-    {
-        let size = bytes(delta.bytes);
-        let mut line = format!("delta {}  {size}", name_text(&delta.name));
-        if let Some(compared) = compared(&delta.name) {
-            line += &comparison(compared);
-        }
-        context.output.say(&line);
+    let published = plan.execute()?;
+    let report = PublishReport::new(repo.path(), &published);
+    for line in report.messages() {
+        context.say(&line);
     }
-    for name in &published.removed {
-        context
-            .output
-            .say(&format!("delta {}  removed", name_text(name)));
-    }
-    // Deltas of the same tree share their parts, so that the sum of their sizes would be
-    // misleading.
-    context.output.say(&format!(
-        "summary of {} refs, {} deltas",
-        count(published.refs as u64),
-        count(published.deltas.len() as u64),
-    ));
-    let deltas = published.deltas.iter().map(|delta| {
-        let mut entry = delta_json(&delta.name);
-        entry["bytes"] = delta.bytes.into();
-        entry["made"] = published.made.contains(&delta.name).into();
-        entry["compared"] = compared(&delta.name).map_or(
-            Value::Null,
-            |compared| json!({"bytes": compared.ours, "libostree_bytes": compared.libostree}),
-        );
-        entry
-    });
-    let document = json!({
-        "repo": repo.path(),
-        "refs": published.refs,
-        "deltas": deltas.collect::<Value>(),
-        "removed": published.removed.iter().map(delta_json).collect::<Value>(),
-    });
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+    context.report(&report)
 }
 
-fn dry_run(context: &Context<'_>, publish: &Publish, repo: &Repo) -> Result<ExitCode, CliError> {
-    let plan = publish.plan(repo)?;
-    let deltas = plan.deltas().iter().map(|planned| {
-        let mut entry = delta_json(&planned.name);
-        entry["exists"] = planned.exists.into();
-        entry["refs"] = planned.refs.iter().map(ToString::to_string).collect();
-        entry
-    });
-    let document = json!({
-        "dry_run": true,
-        "deltas": deltas.collect::<Value>(),
-        "superseded": plan.superseded().iter().map(delta_json).collect::<Value>(),
-    });
-    context.output.data(&document, || {
-        let wanted = plan.deltas().iter().map(|planned| {
+#[derive(Serialize)]
+struct PublishReport<'a> {
+    repo: &'a Path,
+    refs: usize,
+    deltas: Vec<PublishedDelta>,
+    removed: Vec<DeltaView>,
+}
+
+#[derive(Serialize)]
+struct PublishedDelta {
+    #[serde(flatten)]
+    delta: DeltaView,
+    bytes: u64,
+    made: bool,
+    compared: Option<ComparedView>,
+}
+
+/// The sizes of two deltas, the smaller of which is kept.
+#[derive(Serialize)]
+struct ComparedView {
+    bytes: u64,
+    libostree_bytes: u64,
+}
+
+impl<'a> PublishReport<'a> {
+    fn new(repo: &'a Path, published: &Published) -> Self {
+        let deltas = published.deltas.iter().map(|delta| {
+            let mut compared = published.compared.iter();
+            let compared = compared.find(|compared| compared.name == delta.name);
+            PublishedDelta {
+                delta: DeltaView::from(&delta.name),
+                bytes: delta.bytes,
+                made: published.made.contains(&delta.name),
+                compared: compared.map(Into::into),
+            }
+        });
+        Self {
+            repo,
+            refs: published.refs,
+            deltas: deltas.collect(),
+            removed: published.removed.iter().map(Into::into).collect(),
+        }
+    }
+
+    fn messages(&self) -> Vec<String> {
+        let made = self.deltas.iter().filter(|delta| delta.made).map(|delta| {
+            let compared = delta.compared.as_ref().map(ComparedView::human);
+            format!(
+                "delta {}  {}{}",
+                delta.delta.short(),
+                bytes(delta.bytes),
+                compared.unwrap_or_default()
+            )
+        });
+        let removed = self.removed.iter();
+        let removed = removed.map(|delta| format!("delta {}  removed", delta.short()));
+        // Deltas of the same tree share their parts, so that the sum of their sizes would be
+        // misleading.
+        let summary = format!(
+            "summary of {} refs, {} deltas",
+            count(self.refs as u64),
+            count(self.deltas.len() as u64),
+        );
+        made.chain(removed).chain([summary]).collect()
+    }
+}
+
+impl From<&ComparedDelta> for ComparedView {
+    fn from(compared: &ComparedDelta) -> Self {
+        Self {
+            bytes: compared.ours,
+            libostree_bytes: compared.libostree,
+        }
+    }
+}
+
+impl ComparedView {
+    /// Returns which of two deltas was kept, and the size of the other one.
+    fn human(&self) -> String {
+        match self.libostree_bytes < self.bytes {
+            true => format!(", libostree's; ours has {}", bytes(self.bytes)),
+            false => format!(", libostree's has {}", bytes(self.libostree_bytes)),
+        }
+    }
+}
+
+impl Report for PublishReport<'_> {}
+
+#[derive(Serialize)]
+struct DryRunReport {
+    dry_run: bool,
+    deltas: Vec<PlannedView>,
+    superseded: Vec<DeltaView>,
+}
+
+#[derive(Serialize)]
+struct PlannedView {
+    #[serde(flatten)]
+    delta: DeltaView,
+    exists: bool,
+    refs: Vec<Text<RefName>>,
+}
+
+impl From<&PublishPlan<'_>> for DryRunReport {
+    fn from(plan: &PublishPlan<'_>) -> Self {
+        Self {
+            dry_run: true,
+            deltas: plan.deltas().iter().map(Into::into).collect(),
+            superseded: plan.superseded().iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&PlannedDelta> for PlannedView {
+    fn from(planned: &PlannedDelta) -> Self {
+        Self {
+            delta: DeltaView::from(&planned.name),
+            exists: planned.exists,
+            refs: planned.refs.iter().cloned().map(Text).collect(),
+        }
+    }
+}
+
+impl Report for DryRunReport {
+    fn human(&self) -> String {
+        let wanted = self.deltas.iter().map(|planned| {
             let refs: Vec<String> = planned.refs.iter().map(ToString::to_string).collect();
             let action = if planned.exists { "keep" } else { "make" };
-            vec![action.to_owned(), name_text(&planned.name), refs.join(", ")]
+            vec![action.to_owned(), planned.delta.short(), refs.join(", ")]
         });
-        let superseded = plan.superseded().iter();
+        let superseded = self.superseded.iter();
         let removed =
-            superseded.map(|name| vec!["remove".to_owned(), name_text(name), String::new()]);
-        let rows: Vec<Vec<String>> = wanted.chain(removed).collect();
+            superseded.map(|delta| vec!["remove".to_owned(), delta.short(), String::new()]);
+        let rows: Vec<_> = wanted.chain(removed).collect();
         table(&["WOULD", "DELTA", "FOR"], &rows)
-    })?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Returns which of two deltas was kept, and the size of the other one.
-fn comparison(compared: &ComparedDelta) -> String {
-    let libostree_size = bytes(compared.libostree);
-    match compared.libostree < compared.ours {
-        true => format!(", libostree's; ours has {}", bytes(compared.ours)),
-        false => format!(", libostree's has {libostree_size}"),
     }
-}
-
-fn name_text(name: &DeltaName) -> String {
-    let from = name.from.map_or_else(|| "nothing".to_owned(), short);
-    format!("{from} → {}", short(name.to))
-}
-
-fn delta_json(name: &DeltaName) -> Value {
-    json!({"from": name.from.map(|id| id.to_string()), "to": name.to.to_string()})
 }

@@ -1,15 +1,13 @@
-use super::transfer::TransferArgs;
-use super::{Context, commit_json, pinned, signature_json};
+use crate::args::transfer::TransferArgs;
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, downloaded, short, table};
-use crate::progress::Terminal;
-use ostree_go_sdk::{
-    Arch, Download, PlannedRef, Preflight, Pull, Pulled, RefName, Repo, Sha256, Signature,
-    SignatureStatus, remote,
-};
-use serde_json::{Value, json};
+use crate::report::Report;
+use crate::revision::pinned;
+use crate::text::downloaded;
+use crate::views::pull::{PlannedCommitView, plan_table};
+use ostree_go_sdk::{Arch, CommitId, Pull, Pulled, RefName, Repo, Sha256, remote};
+use serde::Serialize;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Fetch releases and channels from a remote
 ///
@@ -71,7 +69,7 @@ pub struct PullArgs {
     transfer: TransferArgs,
 }
 
-pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &PullArgs) -> Result<ExitCode, CliError> {
     let repo = context.client_repo()?;
     let (remote, names) = remote_and_refs(&repo, &args.targets, args.mirror)?;
     let refs = names
@@ -89,45 +87,71 @@ pub fn run(context: &Context<'_>, args: &PullArgs) -> Result<ExitCode, CliError>
         .max_bytes(args.max_bytes)
         .http(args.transfer.http(context.settings.http()))
         .auth(context.registry_auth(remote::registry(&repo, &remote)?.as_ref())?)
-        .progress(Arc::new(Terminal::new(&context.global)));
+        .progress(context.progress());
     let pull = with_pins(pull, &refs);
     let preflight = pull.preflight(&repo)?;
-    let plan: Vec<Value> = preflight.refs().iter().map(planned_json).collect();
-    let text = plan_text(&preflight);
-    if args.dry_run {
-        preflight.check_limits()?;
-    }
-    let document = |pulled: Option<&Pulled>| {
-        json!({
-            "remote": remote,
-            "dry_run": args.dry_run,
-            "commits": plan,
-            "downloaded": pulled.map(|pulled| pulled.bytes),
-            "objects": pulled.map(|pulled| pulled.objects),
-            "used_delta": pulled.map(|pulled| pulled.used_delta),
-            "seconds": pulled.map(|pulled| pulled.elapsed.as_secs_f64()),
-        })
+    let mut report = PullReport {
+        remote,
+        dry_run: args.dry_run,
+        commits: preflight.refs().iter().map(Into::into).collect(),
+        downloaded: None,
+        objects: None,
+        used_delta: None,
+        seconds: None,
+        shows_plan: args.dry_run || args.commit_metadata_only,
+        pulled: Vec::new(),
     };
     if args.dry_run {
-        context.output.data(&document(None), || text)?;
-        return Ok(ExitCode::SUCCESS);
+        preflight.check_limits()?;
+        return context.report(&report);
     }
     let pulled = preflight.execute()?;
     let line = downloaded(pulled.bytes, pulled.elapsed, pulled.used_delta);
-    context.output.say(&line);
-    context.output.data(&document(Some(&pulled)), || {
-        if args.commit_metadata_only {
-            return text;
+    context.say(&line);
+    report.add(&pulled);
+    context.report(&report)
+}
+
+/// The result of a pull, or of the checks before it. Without a pull, some fields are null.
+#[derive(Serialize)]
+struct PullReport {
+    remote: String,
+    dry_run: bool,
+    commits: Vec<PlannedCommitView>,
+    downloaded: Option<u64>,
+    objects: Option<u64>,
+    used_delta: Option<bool>,
+    seconds: Option<f64>,
+    /// True if the text is the table of planned commits.
+    #[serde(skip)]
+    shows_plan: bool,
+    #[serde(skip)]
+    pulled: Vec<CommitId>,
+}
+
+impl PullReport {
+    fn add(&mut self, pulled: &Pulled) {
+        let commits = pulled.commits.iter();
+        self.downloaded = Some(pulled.bytes);
+        self.objects = Some(pulled.objects);
+        self.used_delta = Some(pulled.used_delta);
+        self.seconds = Some(pulled.elapsed.as_secs_f64());
+        self.pulled = commits.map(|(_, commit)| *commit.value()).collect();
+    }
+}
+
+impl Report for PullReport {
+    fn human(&self) -> String {
+        if self.shows_plan {
+            return plan_table(&self.commits);
         }
-        let ids = pulled.commits.iter();
-        ids.map(|(_, commit)| format!("{}\n", commit.value()))
-            .collect()
-    })?;
-    Ok(ExitCode::SUCCESS)
+        let commits = self.pulled.iter();
+        commits.map(|commit| format!("{commit}\n")).collect()
+    }
 }
 
 /// Pins refs to image digests.
-pub fn with_pins(pull: Pull, refs: &[(RefName, Option<Sha256>)]) -> Pull {
+fn with_pins(pull: Pull, refs: &[(RefName, Option<Sha256>)]) -> Pull {
     let pins = refs.iter();
     let pins = pins.filter_map(|(name, pin)| Some((name.clone(), (*pin)?)));
     pins.fold(pull, |pull, (name, pin)| pull.pin(name, pin))
@@ -171,71 +195,4 @@ fn remote_and_refs(
             hint: Some(format!("name one of {}", known.join(", "))),
         }),
     }
-}
-
-pub fn planned_json(planned: &PlannedRef) -> Value {
-    let proof = planned.verified.proof();
-    let mut document = commit_json(&planned.info);
-    document["ref"] = planned.name.to_string().into();
-    document["current"] = planned.current.map(|id| id.to_string()).into();
-    document["signed"] = (!proof.unsigned).into();
-    document["signatures"] = proof.signatures.iter().map(signature_json).collect();
-    document["download"] = match planned.download {
-        Download::Nothing => json!({"way": "nothing", "bytes": 0, "unpacked": 0}),
-        Download::Delta { bytes, unpacked } => {
-            json!({"way": "delta", "bytes": bytes, "unpacked": unpacked})
-        }
-        Download::Layers { bytes, unpacked } => {
-            json!({"way": "layers", "bytes": bytes, "unpacked": unpacked})
-        }
-        other => json!({"way": "objects", "bytes": null, "unpacked": other.unpacked()}),
-    };
-    document
-}
-
-pub fn plan_text(preflight: &Preflight<'_>) -> String {
-    let rows: Vec<Vec<String>> = preflight
-        .refs()
-        .iter()
-        .map(|planned| {
-            let info = &planned.info;
-            vec![
-                planned.name.to_string(),
-                short(info.id),
-                info.version.clone().unwrap_or_else(|| "-".to_owned()),
-                info.arch.map_or("noarch", Arch::basearch).to_owned(),
-                download(planned.download),
-                signed(planned),
-            ]
-        })
-        .collect();
-    table(
-        &["REF", "COMMIT", "GO", "ARCH", "DOWNLOAD", "SIGNED BY"],
-        &rows,
-    )
-}
-
-fn download(download: Download) -> String {
-    match download {
-        Download::Nothing => "nothing".to_owned(),
-        Download::Delta { bytes: amount, .. } => format!("{} delta", bytes(amount)),
-        Download::Layers { bytes: amount, .. } => format!("{} of layers", bytes(amount)),
-        other => match other.unpacked() {
-            Some(amount) => format!("objects of {}", bytes(amount)),
-            None => "objects".to_owned(),
-        },
-    }
-}
-
-fn signed(planned: &PlannedRef) -> String {
-    let proof = planned.verified.proof();
-    if proof.unsigned {
-        return "unsigned".to_owned();
-    }
-    let valid = |signature: &&Signature| signature.status == SignatureStatus::Valid;
-    let by = proof.signatures.iter().filter(valid);
-    let by: Vec<String> = by
-        .map(|signature| signature.user.as_ref().unwrap_or(&signature.key).clone())
-        .collect();
-    by.join(", ")
 }

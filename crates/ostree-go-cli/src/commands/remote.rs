@@ -1,11 +1,13 @@
-use super::{Context, deployments};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{count, table, time};
-use crate::progress::Terminal;
+use crate::files;
+use crate::report::Report;
+use crate::text::{count, table};
+use crate::views::value::Time;
 use clap::Subcommand;
-use ostree_go_sdk::{NewRemote, Remote, TrustedKey, Verification, remote};
-use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use ostree_go_sdk::{NewRemote, Remote, Repo, TrustedKey, Verification, remote};
+use serde::Serialize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Manage remotes and their trusted keys
@@ -18,26 +20,7 @@ pub struct RemoteArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Add a remote
-    ///
-    /// Its commits must be signed by one of the keys given here. The system's keyrings are not
-    /// used.
-    Add {
-        /// Name of the remote
-        name: String,
-        /// URL of the repository: http://, https:// or file:///; for images
-        /// oci+https://REGISTRY/NAME, oci+http:// for an unencrypted connection, or oci:/PATH
-        url: String,
-        /// Trust the public GPG keys in this file (may be repeated)
-        #[arg(long, value_name = "FILE", required_unless_present = "no_gpg_verify")]
-        gpg_import: Vec<PathBuf>,
-        /// Accept commits without verifying signatures
-        #[arg(long, conflicts_with = "gpg_import")]
-        no_gpg_verify: bool,
-        /// If the remote exists with this URL, only import the keys
-        #[arg(long)]
-        if_not_exists: bool,
-    },
+    Add(AddArgs),
     /// List the remotes
     List,
     /// Show the trusted keys of a remote
@@ -63,142 +46,203 @@ enum Action {
     },
 }
 
-pub fn run(context: &Context<'_>, args: &RemoteArgs) -> Result<ExitCode, CliError> {
+/// Add a remote
+///
+/// Its commits must be signed by one of the keys given here. The system's keyrings are not
+/// used.
+#[derive(Debug, clap::Args)]
+struct AddArgs {
+    /// Name of the remote
+    name: String,
+    /// URL of the repository: http://, https:// or file:///; for images
+    /// oci+https://REGISTRY/NAME, oci+http:// for an unencrypted connection, or oci:/PATH
+    url: String,
+    /// Trust the public GPG keys in this file (may be repeated)
+    #[arg(long, value_name = "FILE", required_unless_present = "no_gpg_verify")]
+    gpg_import: Vec<PathBuf>,
+    /// Accept commits without verifying signatures
+    #[arg(long, conflicts_with = "gpg_import")]
+    no_gpg_verify: bool,
+    /// If the remote exists with this URL, only import the keys
+    #[arg(long)]
+    if_not_exists: bool,
+}
+
+pub fn run(context: &Context, args: &RemoteArgs) -> Result<ExitCode, CliError> {
     let repo = match (&context.global.repo, &args.action) {
         // Adding the first remote initializes a root.
-        (None, Action::Add { .. }) => {
-            let root = deployments::open_or_create(context)?;
-            let progress = Terminal::new(&context.global);
-            root.lock(&progress)?.repo().clone()
+        (None, Action::Add(_)) => {
+            let root = context.open_or_create_root()?;
+            root.lock(&*context.progress())?.repo().clone()
         }
         _ => context.client_repo()?,
     };
     match &args.action {
-        Action::Add {
-            name,
-            url,
-            gpg_import,
-            no_gpg_verify,
-            if_not_exists,
-        } => {
-            let mut new = NewRemote::new(name, url).unsigned(*no_gpg_verify);
-            for path in gpg_import {
-                new = new.keys(read(path)?);
-            }
-            let added = match if_not_exists {
-                true => remote::add_or_import_keys(&repo, &new)?,
-                false => remote::add(&repo, &new)?,
-            };
-            let keys = remote::keys(&repo, name)?;
-            let trust = match added.verification {
-                Verification::Unsigned => "its commits need no signature".to_owned(),
-                _ => format!("its commits must be signed by {}", fingerprints(&keys)),
-            };
-            let prefix = if *if_not_exists { "" } else { "added " };
-            let line = format!("{prefix}remote {name}: {trust}");
-            context.output.say(&line);
-            let mut document = remote_json(&added);
-            document["keys"] = keys_json(&keys);
-            context.output.data(&document, String::new)?;
-        }
-        Action::List => {
-            let remotes = remote::list(&repo)?;
-            let document = json!({"remotes": remotes.iter().map(remote_json).collect::<Value>()});
-            context.output.data(&document, || {
-                let rows: Vec<Vec<String>> = remotes
-                    .iter()
-                    .map(|remote| {
-                        let word = verification(remote).to_owned();
-                        vec![remote.name.clone(), word, remote.url.clone()]
-                    })
-                    .collect();
-                table(&["REMOTE", "COMMITS", "URL"], &rows)
-            })?;
-        }
-        Action::ShowKeys { name } => show(context, name, &remote::keys(&repo, name)?)?,
+        Action::Add(args) => add(context, &repo, args),
+        Action::List => context.report(&ListReport {
+            remotes: remote::list(&repo)?.iter().map(Into::into).collect(),
+        }),
+        Action::ShowKeys { name } => context.report(&KeysReport {
+            remote: name,
+            keys: key_views(&remote::keys(&repo, name)?),
+        }),
         Action::ImportKey { name, file } => {
             let mut keys = Vec::new();
             for path in file {
-                keys = remote::import_keys(&repo, name, &read(path)?)?;
+                keys = remote::import_keys(&repo, name, &files::read(path)?)?;
             }
-            show(context, name, &keys)?;
+            context.report(&KeysReport {
+                remote: name,
+                keys: key_views(&keys),
+            })
         }
         Action::Delete { name } => {
             let refs = remote::delete(&repo, name)?;
             let number = count(refs.len() as u64);
-            let line = format!("deleted remote {name} and its {number} refs");
-            context.output.say(&line);
-            let document = json!({"deleted": name, "refs": refs});
-            context.output.data(&document, String::new)?;
+            context.say(&format!("deleted remote {name} and its {number} refs"));
+            context.report(&DeleteReport {
+                deleted: name,
+                refs,
+            })
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn show(context: &Context<'_>, name: &str, keys: &[TrustedKey]) -> Result<(), CliError> {
-    let document = json!({"remote": name, "keys": keys_json(keys)});
-    context.output.data(&document, || {
-        let rows: Vec<Vec<String>> = keys
-            .iter()
-            .map(|key| {
-                vec![
-                    key.fingerprint.clone(),
-                    state(key).to_owned(),
-                    key.expires.map_or_else(|| "never".to_owned(), time),
-                    key.users.join(", "),
-                ]
-            })
-            .collect();
-        table(&["FINGERPRINT", "STATE", "EXPIRES", "USER"], &rows)
-    })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path).map_err(|source| CliError::File {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn verification(remote: &Remote) -> &'static str {
-    match remote.verification {
-        Verification::Unsigned => "unsigned",
-        _ => "signed",
+fn add(context: &Context, repo: &Repo, args: &AddArgs) -> Result<ExitCode, CliError> {
+    let name = &args.name;
+    let mut new = NewRemote::new(name, &args.url).unsigned(args.no_gpg_verify);
+    for path in &args.gpg_import {
+        new = new.keys(files::read(path)?);
     }
-}
-
-fn remote_json(remote: &Remote) -> Value {
-    json!({
-        "remote": remote.name,
-        "url": remote.url,
-        "signed": remote.verification != Verification::Unsigned,
+    let added = match args.if_not_exists {
+        true => remote::add_or_import_keys(repo, &new)?,
+        false => remote::add(repo, &new)?,
+    };
+    let keys = remote::keys(repo, name)?;
+    let trust = match added.verification {
+        Verification::Unsigned => "its commits need no signature".to_owned(),
+        _ => format!("its commits must be signed by {}", fingerprints(&keys)),
+    };
+    let prefix = if args.if_not_exists { "" } else { "added " };
+    context.say(&format!("{prefix}remote {name}: {trust}"));
+    context.report(&AddReport {
+        remote: RemoteView::from(&added),
+        keys: key_views(&keys),
     })
-}
-
-fn keys_json(keys: &[TrustedKey]) -> Value {
-    let keys = keys.iter().map(|key| {
-        json!({
-            "fingerprint": key.fingerprint,
-            "users": key.users,
-            "created": time(key.created),
-            "expires": key.expires.map(time),
-            "revoked": key.revoked,
-            "expired": key.expired,
-        })
-    });
-    keys.collect()
-}
-
-fn state(key: &TrustedKey) -> &'static str {
-    match (key.revoked, key.expired) {
-        (true, _) => "revoked",
-        (_, true) => "expired",
-        _ => "valid",
-    }
 }
 
 fn fingerprints(keys: &[TrustedKey]) -> String {
     let keys: Vec<&str> = keys.iter().map(|key| key.fingerprint.as_str()).collect();
     keys.join(" or ")
+}
+
+#[derive(Serialize)]
+struct RemoteView {
+    remote: String,
+    url: String,
+    signed: bool,
+}
+
+#[derive(Serialize)]
+struct KeyView {
+    fingerprint: String,
+    users: Vec<String>,
+    created: Time,
+    expires: Option<Time>,
+    revoked: bool,
+    expired: bool,
+}
+
+#[derive(Serialize)]
+struct AddReport {
+    #[serde(flatten)]
+    remote: RemoteView,
+    keys: Vec<KeyView>,
+}
+
+#[derive(Serialize)]
+struct ListReport {
+    remotes: Vec<RemoteView>,
+}
+
+#[derive(Serialize)]
+struct KeysReport<'a> {
+    remote: &'a str,
+    keys: Vec<KeyView>,
+}
+
+#[derive(Serialize)]
+struct DeleteReport<'a> {
+    deleted: &'a str,
+    refs: Vec<String>,
+}
+
+impl From<&Remote> for RemoteView {
+    fn from(remote: &Remote) -> Self {
+        Self {
+            remote: remote.name.clone(),
+            url: remote.url.clone(),
+            signed: remote.verification != Verification::Unsigned,
+        }
+    }
+}
+
+fn key_views(keys: &[TrustedKey]) -> Vec<KeyView> {
+    let keys = keys.iter().map(|key| KeyView {
+        fingerprint: key.fingerprint.clone(),
+        users: key.users.clone(),
+        created: Time(key.created),
+        expires: key.expires.map(Time),
+        revoked: key.revoked,
+        expired: key.expired,
+    });
+    keys.collect()
+}
+
+impl KeyView {
+    fn state(&self) -> &'static str {
+        match (self.revoked, self.expired) {
+            (true, _) => "revoked",
+            (_, true) => "expired",
+            _ => "valid",
+        }
+    }
+}
+
+impl Report for AddReport {}
+
+impl Report for DeleteReport<'_> {}
+
+impl Report for ListReport {
+    fn human(&self) -> String {
+        let remotes = self.remotes.iter();
+        let rows: Vec<_> = remotes
+            .map(|remote| {
+                vec![
+                    remote.remote.clone(),
+                    if remote.signed { "signed" } else { "unsigned" }.to_owned(),
+                    remote.url.clone(),
+                ]
+            })
+            .collect();
+        table(&["REMOTE", "COMMITS", "URL"], &rows)
+    }
+}
+
+impl Report for KeysReport<'_> {
+    fn human(&self) -> String {
+        let keys = self.keys.iter();
+        let rows: Vec<_> = keys
+            .map(|key| {
+                let expires = key.expires.as_ref();
+                vec![
+                    key.fingerprint.clone(),
+                    key.state().to_owned(),
+                    expires.map_or_else(|| "never".to_owned(), Time::to_string),
+                    key.users.join(", "),
+                ]
+            })
+            .collect();
+        table(&["FINGERPRINT", "STATE", "EXPIRES", "USER"], &rows)
+    }
 }

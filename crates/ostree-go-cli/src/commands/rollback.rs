@@ -1,9 +1,9 @@
-use super::Context;
-use super::deployments::{self, damaged_json, title};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::count;
-use crate::progress::Terminal;
-use serde_json::{Value, json};
+use crate::report::Report;
+use crate::text::{count, deployment_title};
+use crate::views::deployment::{DamagedFileView, DeploymentView, damaged_files};
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// Go back to the SDK that was active before; again, and it goes forward
@@ -16,33 +16,45 @@ pub struct RollbackArgs {
     verified: bool,
 }
 
-pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<ExitCode, CliError> {
-    let progress = Terminal::new(&context.global);
-    let root = deployments::open(context)?;
-    let mut locked = root.lock(&progress)?;
+pub fn run(context: &Context, args: &RollbackArgs) -> Result<ExitCode, CliError> {
+    let progress = context.progress();
+    let root = context.root()?;
+    let mut locked = root.lock(&*progress)?;
     let rolled = locked.rollback(args.verified)?;
     for (deployment, files) in &rolled.damaged {
+        let title = deployment_title(deployment);
         let files = count(files.len() as u64);
-        let name = title(deployment);
-        context
-            .output
-            .say(&format!("note: {name} is damaged ({files} files)"));
+        context.say(&format!("note: {title} is damaged ({files} files)"));
     }
-    let from = rolled
-        .from
-        .as_ref()
-        .map_or(String::new(), |from| format!(", {} was", title(from)));
-    context
-        .output
-        .say(&format!("{} is active{from}", title(&rolled.to)));
-    let damaged = rolled.damaged.iter().map(|(deployment, files)| {
-        json!({"deployment": deployments::json(deployment), "files": damaged_json(files)})
+    let to = deployment_title(&rolled.to);
+    context.say(&match &rolled.from {
+        Some(from) => format!("{to} is active, {} was", deployment_title(from)),
+        None => format!("{to} is active"),
     });
-    let document = json!({
-        "from": rolled.from.as_ref().map(deployments::json),
-        "active": deployments::json(&rolled.to),
-        "damaged": damaged.collect::<Value>(),
-    });
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+    let damaged = rolled.damaged.iter();
+    context.report(&RollbackReport {
+        from: rolled.from.as_ref().map(Into::into),
+        active: DeploymentView::from(&rolled.to),
+        damaged: damaged
+            .map(|(deployment, files)| DamagedView {
+                deployment: DeploymentView::from(deployment),
+                files: damaged_files(files),
+            })
+            .collect(),
+    })
 }
+
+#[derive(Serialize)]
+struct RollbackReport {
+    from: Option<DeploymentView>,
+    active: DeploymentView,
+    damaged: Vec<DamagedView>,
+}
+
+#[derive(Serialize)]
+struct DamagedView {
+    deployment: DeploymentView,
+    files: Vec<DamagedFileView>,
+}
+
+impl Report for RollbackReport {}

@@ -1,9 +1,12 @@
-use super::signing::SigningArgs;
-use super::{Context, resolve};
+use crate::args::signing::SigningArgs;
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::short;
-use ostree_go_sdk::sign;
-use serde_json::json;
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::text::short;
+use crate::views::value::Text;
+use ostree_go_sdk::{CommitId, sign};
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// Add signatures to commits
@@ -20,7 +23,7 @@ pub struct SignArgs {
     signing: SigningArgs,
 }
 
-pub fn run(context: &Context<'_>, args: &SignArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &SignArgs) -> Result<ExitCode, CliError> {
     let keys = args.signing.keys()?;
     if keys.is_empty() {
         return Err(CliError::Usage {
@@ -36,15 +39,30 @@ pub fn run(context: &Context<'_>, args: &SignArgs) -> Result<ExitCode, CliError>
         for key in &keys {
             added += u32::from(sign(&repo, commit, key)?);
         }
-        context.output.say(&match added {
+        context.say(&match added {
             0 => format!("{rev} {} has these signatures already", short(commit)),
             1 => format!("{rev} {} has a new signature", short(commit)),
             more => format!("{rev} {} has {more} new signatures", short(commit)),
         });
-        signed.push(json!({"rev": rev, "commit": commit.to_string(), "added": added}));
+        signed.push(SignedView {
+            rev,
+            commit: Text(commit),
+            added,
+        });
     }
-    context
-        .output
-        .data(&json!({"signed": signed}), String::new)?;
-    Ok(ExitCode::SUCCESS)
+    context.report(&SignReport { signed })
 }
+
+#[derive(Serialize)]
+struct SignReport<'a> {
+    signed: Vec<SignedView<'a>>,
+}
+
+#[derive(Serialize)]
+struct SignedView<'a> {
+    rev: &'a str,
+    commit: Text<CommitId>,
+    added: u32,
+}
+
+impl Report for SignReport<'_> {}

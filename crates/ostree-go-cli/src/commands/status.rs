@@ -1,12 +1,19 @@
-use super::deployments::{self, damaged_json};
-use super::{Context, DAMAGED};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{count, short, table, time};
-use crate::progress::Terminal;
+use crate::report::{Report, damaged_exit_code};
+use crate::text::{count, deployment_title, short, table};
+use crate::views::deployment::{DamagedFileView, DeploymentView, damaged_files};
+use crate::views::value::{Text, Time};
 use clap::ValueEnum;
-use ostree_go_sdk::{Check, DeploymentStatus, Status, Verify};
-use serde_json::{Value, json};
+use ostree_go_sdk::{
+    Activation, Check, CommitId, DamagedFile, DeploymentStatus, RefName, Status, Verify,
+};
+use serde::Serialize;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The state of a deployment whose files were not verified.
+const NOT_DONE: &str = "not-done";
 
 /// Show the installed SDKs and the active one
 ///
@@ -34,146 +41,192 @@ enum VerifyArg {
     All,
 }
 
-pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<ExitCode, CliError> {
-    let root = deployments::open(context)?;
+pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, CliError> {
+    let root = context.root()?;
     let verify = match args.verify {
         VerifyArg::None => Verify::None,
         VerifyArg::Active => Verify::Active,
         VerifyArg::All => Verify::All,
     };
-    let status = root.status(verify, &Terminal::new(&context.global))?;
-    context
-        .output
-        .data(&document(&status), || text(&status, args.history))?;
-    let mut damaged = false;
+    let status = root.status(verify, &*context.progress())?;
+    let code = context.report(&StatusReport::new(&status, args.history))?;
     for one in &status.deployments {
         if let Check::Damaged(files) = &one.check {
-            damaged = true;
-            let (name, active) = (deployments::title(&one.deployment), one.active);
-            let what = if active { "the active " } else { "" };
-            let files = match files.as_slice() {
-                [one] => one.to_string(),
-                [first, rest @ ..] => format!("{first}, and {} more", count(rest.len() as u64)),
-                [] => String::new(),
-            };
-            let warning = format!("warning: {what}{name} no longer verifies: {files}");
-            context.output.say(&warning);
+            context.say(&damage_warning(one, files));
         }
     }
     if status.deployments.is_empty() {
-        let path = status.root.display();
-        context
-            .output
-            .say(&format!("nothing is installed under {path}"));
+        let root = status.root.display();
+        context.say(&format!("nothing is installed under {root}"));
     }
-    Ok(if damaged {
-        ExitCode::from(DAMAGED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(code)
 }
 
-fn document(status: &Status) -> Value {
-    let deployments = status.deployments.iter().map(|one| {
-        let mut json = deployments::json(&one.deployment);
-        json["path"] = json!(one.path);
-        json["active"] = one.active.into();
-        json["rollback_target"] = one.rollback_target.into();
-        json["check"] = word(one).into();
-        if let Check::Damaged(files) = &one.check {
-            json["damaged"] = damaged_json(files);
+fn damage_warning(one: &DeploymentStatus, files: &[DamagedFile]) -> String {
+    let title = deployment_title(&one.deployment);
+    let active = if one.active { "the active " } else { "" };
+    let files = match files {
+        [one] => one.to_string(),
+        [first, rest @ ..] => format!("{first}, and {} more", count(rest.len() as u64)),
+        [] => String::new(),
+    };
+    format!("warning: {active}{title} no longer verifies: {files}")
+}
+
+#[derive(Serialize)]
+struct StatusReport {
+    root: PathBuf,
+    deployments: Vec<DeploymentStatusView>,
+    history: Vec<ActivationView>,
+    #[serde(skip)]
+    shows_history: bool,
+}
+
+#[derive(Serialize)]
+struct DeploymentStatusView {
+    #[serde(flatten)]
+    deployment: DeploymentView,
+    path: PathBuf,
+    active: bool,
+    rollback_target: bool,
+    check: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged: Option<Vec<DamagedFileView>>,
+}
+
+#[derive(Serialize)]
+struct ActivationView {
+    at: Time,
+    action: &'static str,
+    version: String,
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    commit: Text<CommitId>,
+    remote: String,
+    signed_by: Vec<String>,
+}
+
+impl StatusReport {
+    fn new(status: &Status, shows_history: bool) -> Self {
+        Self {
+            root: status.root.clone(),
+            deployments: status.deployments.iter().map(Into::into).collect(),
+            history: status.history.iter().map(Into::into).collect(),
+            shows_history,
         }
-        json
-    });
-    let history = status.history.iter().map(|a| {
-        json!({
-            "at": time(a.at), "action": a.action.as_str(), "version": a.version,
-            "ref": a.ref_name.as_str(), "commit": a.commit.to_string(),
-            "remote": a.remote, "signed_by": a.signed_by,
-        })
-    });
-    json!({
-        "root": status.root,
-        "deployments": deployments.collect::<Value>(),
-        "history": history.collect::<Value>(),
-    })
-}
-
-fn word(one: &DeploymentStatus) -> &'static str {
-    match one.check {
-        Check::Good => "good",
-        Check::Damaged(_) => "damaged",
-        _ if one.deployment.damaged_at.is_some() => "damaged",
-        _ => "not-done",
     }
 }
 
-fn text(status: &Status, history: bool) -> String {
-    let rows: Vec<Vec<String>> = status
-        .deployments
-        .iter()
-        .map(|one| {
-            let d = &one.deployment;
-            let mark = match (one.active, one.rollback_target) {
-                (true, _) => "*",
-                (_, true) => "<",
-                _ if d.pinned => " ",
-                _ => "",
-            };
-            let pin = if d.pinned { "+" } else { "" };
-            let signed = match (d.proof.unsigned, d.signed_by().next()) {
-                (false, Some(key)) => key.get(key.len().saturating_sub(16)..).unwrap_or(key),
-                _ => "unsigned",
-            };
-            let check = match word(one) {
-                "not-done" => "-",
-                word => word,
-            };
-            vec![
-                format!("{mark}{pin}"),
-                d.version.clone(),
-                d.arch.to_string(),
-                d.ref_name.to_string(),
-                d.proof.remote.clone(),
-                signed.to_owned(),
-                check.to_owned(),
-                time(d.deployed_at),
-                short(d.commit),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        return String::new();
+impl From<&DeploymentStatus> for DeploymentStatusView {
+    fn from(one: &DeploymentStatus) -> Self {
+        Self {
+            deployment: DeploymentView::from(&one.deployment),
+            path: one.path.clone(),
+            active: one.active,
+            rollback_target: one.rollback_target,
+            check: match one.check {
+                Check::Good => "good",
+                Check::Damaged(_) => "damaged",
+                _ if one.deployment.damaged_at.is_some() => "damaged",
+                _ => NOT_DONE,
+            },
+            damaged: match &one.check {
+                Check::Damaged(files) => Some(damaged_files(files)),
+                _ => None,
+            },
+        }
     }
-    let header = [
-        "", "GO", "ARCH", "REF", "REMOTE", "SIGNED", "CHECK", "DEPLOYED", "COMMIT",
-    ];
-    let mut text = table(&header, &rows);
-    if history {
-        let rows: Vec<Vec<String>> = status
-            .history
+}
+
+impl From<&Activation> for ActivationView {
+    fn from(activation: &Activation) -> Self {
+        Self {
+            at: Time(activation.at),
+            action: activation.action.as_str(),
+            version: activation.version.clone(),
+            ref_name: Text(activation.ref_name.clone()),
+            commit: Text(activation.commit),
+            remote: activation.remote.clone(),
+            signed_by: activation.signed_by.clone(),
+        }
+    }
+}
+
+impl DeploymentStatusView {
+    fn row(&self) -> Vec<String> {
+        let deployment = &self.deployment;
+        let mark = match (self.active, self.rollback_target) {
+            (true, _) => "*",
+            (_, true) => "<",
+            _ if deployment.pinned => " ",
+            _ => "",
+        };
+        let pin = if deployment.pinned { "+" } else { "" };
+        let signed = match (deployment.unsigned, deployment.signed_by().next()) {
+            (false, Some(key)) => key.get(key.len().saturating_sub(16)..).unwrap_or(key),
+            _ => "unsigned",
+        };
+        let check = match self.check {
+            NOT_DONE => "-",
+            check => check,
+        };
+        vec![
+            format!("{mark}{pin}"),
+            deployment.version.clone(),
+            deployment.arch.to_string(),
+            deployment.ref_name.to_string(),
+            deployment.remote.clone(),
+            signed.to_owned(),
+            check.to_owned(),
+            deployment.deployed_at.to_string(),
+            short(deployment.commit),
+        ]
+    }
+}
+
+impl ActivationView {
+    fn row(&self) -> Vec<String> {
+        let signed = match self.signed_by.as_slice() {
+            [] => "unsigned".to_owned(),
+            keys => keys.join(" "),
+        };
+        vec![
+            self.at.to_string(),
+            self.action.to_owned(),
+            self.version.clone(),
+            self.remote.clone(),
+            signed,
+            short(self.commit),
+        ]
+    }
+}
+
+impl Report for StatusReport {
+    fn human(&self) -> String {
+        let rows: Vec<_> = self
+            .deployments
             .iter()
-            .rev()
-            .map(|a| {
-                let signed = match a.signed_by.as_slice() {
-                    [] => "unsigned".to_owned(),
-                    keys => keys.join(" "),
-                };
-                vec![
-                    time(a.at),
-                    a.action.as_str().to_owned(),
-                    a.version.clone(),
-                    a.remote.clone(),
-                    signed,
-                    short(a.commit),
-                ]
-            })
+            .map(DeploymentStatusView::row)
             .collect();
-        text.push('\n');
-        text.push_str(&table(
-            &["TIME", "ACTION", "GO", "REMOTE", "SIGNED", "COMMIT"],
-            &rows,
-        ));
+        if rows.is_empty() {
+            return String::new();
+        }
+        let header = [
+            "", "GO", "ARCH", "REF", "REMOTE", "SIGNED", "CHECK", "DEPLOYED", "COMMIT",
+        ];
+        let mut text = table(&header, &rows);
+        if self.shows_history {
+            let history = self.history.iter().rev();
+            let rows: Vec<_> = history.map(ActivationView::row).collect();
+            let header = ["TIME", "ACTION", "GO", "REMOTE", "SIGNED", "COMMIT"];
+            text.push('\n');
+            text.push_str(&table(&header, &rows));
+        }
+        text
     }
-    text
+
+    fn exit_code(&self) -> ExitCode {
+        let mut deployments = self.deployments.iter();
+        damaged_exit_code(deployments.any(|one| one.damaged.is_some()))
+    }
 }

@@ -1,9 +1,10 @@
-use super::Context;
-use super::deployments::{self, title};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::progress::Terminal;
+use crate::report::Report;
+use crate::text::deployment_title;
+use crate::views::deployment::DeploymentView;
 use ostree_go_sdk::Arch;
-use serde_json::json;
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// Remove an installed SDK
@@ -24,18 +25,23 @@ pub struct UninstallArgs {
     active: bool,
 }
 
-pub fn run(context: &Context<'_>, args: &UninstallArgs) -> Result<ExitCode, CliError> {
-    let progress = Terminal::new(&context.global);
-    let root = deployments::open(context)?;
-    let mut locked = root.lock(&progress)?;
+pub fn run(context: &Context, args: &UninstallArgs) -> Result<ExitCode, CliError> {
+    let progress = context.progress();
+    let root = context.root()?;
+    let mut locked = root.lock(&*progress)?;
     let found = locked.find(&args.name, args.arch)?;
     let removed = locked.uninstall(found.commit, args.active)?;
-    context
-        .output
-        .say(&format!("{} is removed", title(&removed)));
-    let document = json!({
-        "removed": deployments::json(&removed), "active": locked.active()?.map(deployments::json),
-    });
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+    context.say(&format!("{} is removed", deployment_title(&removed)));
+    context.report(&UninstallReport {
+        removed: DeploymentView::from(&removed),
+        active: locked.active()?.map(Into::into),
+    })
 }
+
+#[derive(Serialize)]
+struct UninstallReport {
+    removed: DeploymentView,
+    active: Option<DeploymentView>,
+}
+
+impl Report for UninstallReport {}

@@ -1,11 +1,9 @@
-use super::deployments::{self, not_planned};
-use super::install::{FromArgs, execute, report};
-use super::{Context, UNCHANGED};
+use crate::args::source::FromArgs;
+use crate::context::Context;
+use crate::deploy;
 use crate::error::CliError;
-use crate::progress::Terminal;
-use ostree_go_sdk::{Outcome, Upgrade};
+use ostree_go_sdk::Upgrade;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Upgrade the active SDK, or others, to the newest of its channel
 ///
@@ -30,8 +28,8 @@ pub struct UpgradeArgs {
     from: FromArgs,
 }
 
-pub fn run(context: &Context<'_>, args: &UpgradeArgs) -> Result<ExitCode, CliError> {
-    let root = deployments::open(context)?;
+pub fn run(context: &Context, args: &UpgradeArgs) -> Result<ExitCode, CliError> {
+    let root = context.root()?;
     if args.channels.is_empty() && !args.all && args.from.arch.is_some() {
         return Err(CliError::usage("--arch needs a channel, or --all"));
     }
@@ -42,18 +40,7 @@ pub fn run(context: &Context<'_>, args: &UpgradeArgs) -> Result<ExitCode, CliErr
         .source(args.from.source())
         .allow_downgrade(args.from.allow_downgrade)
         .http(args.from.transfer.http(context.settings.http()))
-        .progress(Arc::new(Terminal::new(&context.global)));
+        .progress(context.progress());
     let plan = upgrade.plan(&root);
-    let plan = plan.map_err(|error| not_planned(&root, error))?;
-    let installed = execute(context, &root, plan)?;
-    report(context, &root, &installed)?;
-    let mut deployed = installed.deployed.iter();
-    let unchanged = deployed.all(|one| one.outcome == Outcome::Unchanged);
-    Ok(
-        if args.unchanged_exit_77 && unchanged && !installed.activated {
-            ExitCode::from(UNCHANGED)
-        } else {
-            ExitCode::SUCCESS
-        },
-    )
+    deploy::execute(context, &root, plan, args.unchanged_exit_77)
 }

@@ -1,9 +1,12 @@
-use super::Context;
-use super::deployments::{self, not_deployed, title};
+use crate::context::Context;
+use crate::deploy::not_deployed;
 use crate::error::CliError;
-use crate::progress::Terminal;
+use crate::report::Report;
+use crate::text::deployment_title;
+use crate::views::deployment::DeploymentView;
 use ostree_go_sdk::Action;
-use serde_json::json;
+use serde::Serialize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Make an installed SDK the active one
@@ -14,25 +17,31 @@ pub struct UseArgs {
     name: String,
 }
 
-pub fn run(context: &Context<'_>, args: &UseArgs) -> Result<ExitCode, CliError> {
-    let progress = Terminal::new(&context.global);
-    let root = deployments::open(context)?;
-    let mut locked = root.lock(&progress)?;
+pub fn run(context: &Context, args: &UseArgs) -> Result<ExitCode, CliError> {
+    let progress = context.progress();
+    let root = context.root()?;
+    let mut locked = root.lock(&*progress)?;
     let deployment = locked.find(&args.name, None)?;
-    let changed = locked
+    let activated = locked
         .activate(deployment.commit, Action::Use)
         .map_err(|error| not_deployed(&root, error))?;
-    let word = if changed {
-        "is active"
-    } else {
-        "was active already"
+    let state = match activated {
+        true => "is active",
+        false => "was active already",
     };
-    context
-        .output
-        .say(&format!("{} {word}", title(&deployment)));
-    let document = json!({
-        "active": deployments::json(&deployment), "activated": changed, "bin": root.bin(),
-    });
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+    context.say(&format!("{} {state}", deployment_title(&deployment)));
+    context.report(&UseReport {
+        active: DeploymentView::from(&deployment),
+        activated,
+        bin: root.bin(),
+    })
 }
+
+#[derive(Serialize)]
+struct UseReport {
+    active: DeploymentView,
+    activated: bool,
+    bin: PathBuf,
+}
+
+impl Report for UseReport {}

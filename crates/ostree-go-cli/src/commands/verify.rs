@@ -1,16 +1,20 @@
-use super::{Context, resolve, signature_json};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{count, table, time};
-use crate::progress::Terminal;
+use crate::files;
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::text::{count, table};
+use crate::views::signature::{SignatureView, signatures};
+use crate::views::value::{Text, Time};
 use clap::ArgGroup;
 use ostree_go_sdk::{
-    HttpClient, Repo, Signature, TrustedKeys, Upstream, UpstreamProof, remote, verify,
+    CommitId, H1, HttpClient, Repo, Sha256, TreePath, TrustedKeys, Upstream, UpstreamProof, remote,
+    verify,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Verify the signatures of a commit, and prove that its content is Go's own
 ///
@@ -58,32 +62,21 @@ struct KeyArgs {
     ed25519_keys: Option<PathBuf>,
 }
 
-/// Reads the Ed25519 public keys in a file.
-pub fn ed25519_keys(path: &Path) -> Result<Vec<String>, CliError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
-        action: "read public keys from",
-        path: path.to_owned(),
-        source,
-    })?;
-    let keys = text.lines().filter(|line| !line.trim().is_empty());
-    Ok(keys.map(str::to_owned).collect())
-}
-
 impl KeyArgs {
     fn trusted(&self, repo: &Repo) -> Result<Option<TrustedKeys>, CliError> {
         Ok(match (&self.gpg_keys, &self.remote, &self.ed25519_keys) {
             (Some(file), _, _) => Some(TrustedKeys::GpgFile(file.clone())),
             (_, Some(remote), _) => Some(TrustedKeys::Remote(remote::get(repo, remote)?.name)),
-            (_, _, Some(path)) => Some(TrustedKeys::Ed25519(ed25519_keys(path)?)),
+            (_, _, Some(path)) => Some(TrustedKeys::Ed25519(files::read_ed25519_keys(path)?)),
             (None, None, None) => None,
         })
     }
 }
 
-pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let repo = context.client_repo()?;
     let commit = resolve(&repo, &args.rev)?;
-    let signatures = args
+    let verified = args
         .keys
         .trusted(&repo)?
         .map(|keys| verify(&repo, commit, &keys))
@@ -93,80 +86,115 @@ pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<ExitCode, CliErro
         .then(|| {
             Upstream::new(HttpClient::new(&context.settings.http())?)
                 .database(&args.sumdb)
-                .progress(Arc::new(Terminal::new(&context.global)))
+                .progress(context.progress())
                 .verify(&repo, commit)
                 .map_err(CliError::from)
         })
         .transpose()?;
-    let document = json!({
-        "commit": commit.to_string(),
-        "valid": signatures.as_ref().map(|_| true),
-        "signatures": signatures.iter().flatten().map(signature_json).collect::<Value>(),
-        "upstream": proof.as_ref().map(proof_json),
-    });
-    context.output.data(&document, || {
+    context.report(&VerifyReport {
+        commit: Text(commit),
+        valid: verified.as_ref().map(|_| true),
+        signatures: signatures(verified.as_deref().unwrap_or_default()),
+        upstream: proof.as_ref().map(Into::into),
+    })
+}
+
+#[derive(Serialize)]
+struct VerifyReport {
+    commit: Text<CommitId>,
+    /// `None` if the signatures were not verified.
+    valid: Option<bool>,
+    signatures: Vec<SignatureView>,
+    upstream: Option<ProofView>,
+}
+
+#[derive(Serialize)]
+struct ProofView {
+    module: &'static str,
+    version: String,
+    h1: Text<H1>,
+    record: u64,
+    tree_size: u64,
+    tree_root: Text<Sha256>,
+    signed_by: String,
+    prefix: Text<TreePath>,
+    files: u64,
+    go_env: BTreeMap<String, String>,
+    others: Vec<Text<TreePath>>,
+    /// The changed variables in the order of the file.
+    #[serde(skip)]
+    changed: Vec<(String, String)>,
+}
+
+impl From<&UpstreamProof> for ProofView {
+    fn from(proof: &UpstreamProof) -> Self {
+        Self {
+            module: proof.module,
+            version: proof.version.clone(),
+            h1: Text(proof.h1),
+            record: proof.record,
+            tree_size: proof.tree_size,
+            tree_root: Text(proof.tree_root),
+            signed_by: proof.signed_by.clone(),
+            prefix: Text(proof.prefix.clone()),
+            files: proof.files,
+            go_env: proof.go_env.iter().cloned().collect(),
+            others: proof.others.iter().cloned().map(Text).collect(),
+            changed: proof.go_env.clone(),
+        }
+    }
+}
+
+impl Report for VerifyReport {
+    fn human(&self) -> String {
         let mut text = String::new();
-        if let Some(signatures) = &signatures {
-            let rows: Vec<Vec<String>> = signatures.iter().map(row).collect();
+        if self.valid.is_some() {
+            let rows: Vec<_> = self.signatures.iter().map(row).collect();
             text += &table(
                 &["STATUS", "KIND", "KEY", "SIGNED", "KEY EXPIRES", "BY"],
                 &rows,
             );
         }
-        text + &proof.as_ref().map_or_else(String::new, proof_text)
-    })?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn proof_json(proof: &UpstreamProof) -> Value {
-    json!({
-        "module": proof.module,
-        "version": proof.version,
-        "h1": proof.h1.to_string(),
-        "record": proof.record,
-        "tree_size": proof.tree_size,
-        "tree_root": proof.tree_root.to_string(),
-        "signed_by": proof.signed_by,
-        "prefix": proof.prefix.to_string(),
-        "files": proof.files,
-        "go_env": proof.go_env.iter().cloned().collect::<BTreeMap<_, _>>(),
-        "others": proof.others.iter().map(ToString::to_string).collect::<Value>(),
-    })
-}
-
-fn proof_text(proof: &UpstreamProof) -> String {
-    let mut text = format!(
-        "upstream  {} {}\nh1        {}\nproof     record {} of {}, signed by {}\n\
-         proven    {} files in /{}\n",
-        proof.module,
-        proof.version,
-        proof.h1,
-        count(proof.record),
-        count(proof.tree_size),
-        proof.signed_by,
-        count(proof.files),
-        proof.prefix,
-    );
-    // Content that is not Go's own must be visible.
-    for (key, value) in &proof.go_env {
-        text += &format!("changed   /{}/go.env: {key}={value}\n", proof.prefix);
+        let proof = self.upstream.as_ref();
+        text + &proof.map_or_else(String::new, ProofView::human)
     }
-    for path in &proof.others {
-        text += &format!("added     /{path}\n");
-    }
-    text
 }
 
-fn row(signature: &Signature) -> Vec<String> {
-    let dash = || "-".to_owned();
+impl ProofView {
+    fn human(&self) -> String {
+        let mut text = format!(
+            "upstream  {} {}\nh1        {}\nproof     record {} of {}, signed by {}\n\
+             proven    {} files in /{}\n",
+            self.module,
+            self.version,
+            self.h1,
+            count(self.record),
+            count(self.tree_size),
+            self.signed_by,
+            count(self.files),
+            self.prefix,
+        );
+        // Content that is not Go's own must be visible.
+        for (key, value) in &self.changed {
+            text += &format!("changed   /{}/go.env: {key}={value}\n", self.prefix);
+        }
+        for path in &self.others {
+            text += &format!("added     /{path}\n");
+        }
+        text
+    }
+}
+
+fn row(signature: &SignatureView) -> Vec<String> {
+    let time = |time: Option<Time>, none: &str| {
+        time.map_or_else(|| none.to_owned(), |time| time.to_string())
+    };
     vec![
-        signature.status.as_str().to_owned(),
+        signature.status.to_owned(),
         signature.kind.to_owned(),
         signature.key.clone(),
-        signature.created.map_or_else(dash, time),
-        signature
-            .key_expires
-            .map_or_else(|| "never".to_owned(), time),
-        signature.user.clone().unwrap_or_else(dash),
+        time(signature.created, "-"),
+        time(signature.key_expires, "never"),
+        signature.user.clone().unwrap_or_else(|| "-".to_owned()),
     ]
 }

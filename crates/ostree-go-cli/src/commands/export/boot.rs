@@ -1,9 +1,15 @@
 //! `export butane` and `export ignition`: the same configuration in two formats.
 
-use crate::commands::{Context, resolve};
+use crate::context::Context;
 use crate::error::CliError;
-use ostree_go_sdk::{BootConfig, BootOptions, BootSpec, NewRemote, boot_config, write_boot_config};
-use serde_json::{Value, json};
+use crate::files;
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::views::value::Text;
+use ostree_go_sdk::{
+    BootConfig, BootOptions, BootSpec, CommitId, NewRemote, RefName, boot_config, write_boot_config,
+};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -73,37 +79,37 @@ struct HostArgs {
     output: Option<PathBuf>,
 }
 
-pub fn butane(context: &Context<'_>, args: &ButaneArgs) -> Result<ExitCode, CliError> {
+pub fn butane(context: &Context, args: &ButaneArgs) -> Result<ExitCode, CliError> {
     let spec = BootSpec::of_butane(&args.spec)?;
     let config = config(context, &args.host)?;
-    say(
+    write(
         context,
         &args.host,
         &config,
-        &config.butane(spec),
+        config.butane(spec),
         &args.spec,
     )
 }
 
-pub fn ignition(context: &Context<'_>, args: &IgnitionArgs) -> Result<ExitCode, CliError> {
+pub fn ignition(context: &Context, args: &IgnitionArgs) -> Result<ExitCode, CliError> {
     let spec = BootSpec::of_ignition(&args.spec)?;
     let config = config(context, &args.host)?;
-    say(
+    write(
         context,
         &args.host,
         &config,
-        &config.ignition(spec),
+        config.ignition(spec),
         &args.spec,
     )
 }
 
-fn config(context: &Context<'_>, args: &HostArgs) -> Result<BootConfig, CliError> {
+fn config(context: &Context, args: &HostArgs) -> Result<BootConfig, CliError> {
     let repo = context.repo()?;
     let commits = args.releases.iter().map(|name| resolve(&repo, name));
     let commits = commits.collect::<Result<Vec<_>, _>>()?;
     let mut remote = NewRemote::new(&args.remote, &args.remote_url);
     for path in &args.gpg_import {
-        remote = remote.keys(read(path)?);
+        remote = remote.keys(files::read(path)?);
     }
     let mut options = BootOptions::new(remote)
         .program(&args.program)
@@ -119,56 +125,72 @@ fn config(context: &Context<'_>, args: &HostArgs) -> Result<BootConfig, CliError
     Ok(boot_config(&repo, &commits, &options)?)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path).map_err(|source| CliError::File {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn say(
-    context: &Context<'_>,
+/// Writes the configuration to the file that the arguments name, or prints it.
+fn write(
+    context: &Context,
     args: &HostArgs,
     config: &BootConfig,
-    text: &str,
+    text: String,
     spec: &str,
 ) -> Result<ExitCode, CliError> {
     if let Some(path) = &args.output {
-        write_boot_config(path, text)?;
-        let names: Vec<&str> = config
-            .releases
-            .iter()
-            .map(|one| one.ref_name.as_str())
-            .collect();
-        let line = format!("{}: installs {}", path.display(), names.join(", "));
-        context.output.say(&line);
+        write_boot_config(path, &text)?;
+        let names = config.releases.iter().map(|one| one.ref_name.as_str());
+        let names: Vec<&str> = names.collect();
+        context.say(&format!(
+            "{}: installs {}",
+            path.display(),
+            names.join(", ")
+        ));
     }
-    let releases = config.releases.iter().map(|one| {
-        json!({
-            "ref": one.ref_name.as_str(),
-            "commit": one.commit.to_string(),
-            "version": one.version,
-        })
+    let releases = config.releases.iter().map(|one| ReleaseView {
+        ref_name: Text(&one.ref_name),
+        commit: Text(one.commit),
+        version: &one.version,
     });
-    let files = config.files.iter().map(|file| {
-        json!({
-            "path": file.path,
-            "mode": format!("{:04o}", file.mode),
-            "bytes": file.content.len(),
-        })
+    let files = config.files.iter().map(|file| FileView {
+        path: &file.path,
+        mode: format!("{:04o}", file.mode),
+        bytes: file.content.len(),
     });
-    let document = json!({
-        "spec": spec,
-        "releases": releases.collect::<Value>(),
-        "files": files.collect::<Value>(),
-        "units": config.units.iter().map(|unit| &unit.name).collect::<Vec<_>>(),
-        "path": args.output,
-        "config": args.output.is_none().then_some(text),
-    });
-    context.output.data(&document, || match args.output {
-        None => text.to_owned(),
-        Some(_) => String::new(),
-    })?;
-    Ok(ExitCode::SUCCESS)
+    context.report(&BootReport {
+        spec,
+        releases: releases.collect(),
+        files: files.collect(),
+        units: config.units.iter().map(|unit| unit.name.as_str()).collect(),
+        path: args.output.as_deref(),
+        config: args.output.is_none().then_some(text),
+    })
+}
+
+#[derive(Serialize)]
+struct BootReport<'a> {
+    spec: &'a str,
+    releases: Vec<ReleaseView<'a>>,
+    files: Vec<FileView<'a>>,
+    units: Vec<&'a str>,
+    path: Option<&'a Path>,
+    /// `None` if the configuration was written to a file.
+    config: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ReleaseView<'a> {
+    #[serde(rename = "ref")]
+    ref_name: Text<&'a RefName>,
+    commit: Text<CommitId>,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+struct FileView<'a> {
+    path: &'a str,
+    mode: String,
+    bytes: usize,
+}
+
+impl Report for BootReport<'_> {
+    fn human(&self) -> String {
+        self.config.clone().unwrap_or_default()
+    }
 }

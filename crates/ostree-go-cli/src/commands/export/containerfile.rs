@@ -1,8 +1,12 @@
-use crate::commands::{Context, resolve};
+use crate::context::Context;
 use crate::error::CliError;
-use ostree_go_sdk::{ContainerfileOptions, containerfile};
-use serde_json::json;
-use std::path::PathBuf;
+use crate::files;
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::views::value::Text;
+use ostree_go_sdk::{CommitId, ContainerfileOptions, containerfile};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Write a Containerfile for a build container
@@ -32,7 +36,7 @@ pub struct ContainerfileArgs {
     user: u32,
 }
 
-pub fn run(context: &Context<'_>, args: &ContainerfileArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &ContainerfileArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let commit = resolve(&repo, &args.release)?;
     let options = ContainerfileOptions::new(&args.image)
@@ -40,21 +44,27 @@ pub fn run(context: &Context<'_>, args: &ContainerfileArgs) -> Result<ExitCode, 
         .user(args.user);
     let text = containerfile(&repo, commit, &options)?;
     if let Some(path) = &args.file {
-        std::fs::write(path, &text).map_err(|source| CliError::File {
-            action: "write",
-            path: path.clone(),
-            source,
-        })?;
+        files::write(path, &text)?;
     }
-    let document = json!({
-        "commit": commit.to_string(),
-        "path": args.file,
-        "containerfile": text,
-    });
-    let shown = || match args.file {
-        Some(_) => String::new(),
-        None => text.clone(),
-    };
-    context.output.data(&document, shown)?;
-    Ok(ExitCode::SUCCESS)
+    context.report(&ContainerfileReport {
+        commit: Text(commit),
+        path: args.file.as_deref(),
+        containerfile: text,
+    })
+}
+
+#[derive(Serialize)]
+struct ContainerfileReport<'a> {
+    commit: Text<CommitId>,
+    path: Option<&'a Path>,
+    containerfile: String,
+}
+
+impl Report for ContainerfileReport<'_> {
+    fn human(&self) -> String {
+        match self.path {
+            Some(_) => String::new(),
+            None => self.containerfile.clone(),
+        }
+    }
 }

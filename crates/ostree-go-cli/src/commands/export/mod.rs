@@ -7,7 +7,7 @@ mod sysext;
 mod tar;
 mod treefile;
 
-use super::Context;
+use crate::context::Context;
 use crate::error::CliError;
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ enum Format {
     Treefile(treefile::TreefileArgs),
 }
 
-pub fn run(context: &Context<'_>, args: &ExportArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &ExportArgs) -> Result<ExitCode, CliError> {
     match &args.format {
         Format::Butane(args) => boot::butane(context, args),
         Format::Ignition(args) => boot::ignition(context, args),

@@ -1,19 +1,20 @@
+use crate::args::global::Format;
 use crate::authfile;
 use crate::certdir;
-use crate::cli::Format;
-use crate::commands::{Context, resolve, whole_ref};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::bytes;
-use crate::progress::Terminal;
+use crate::report::Report;
+use crate::revision::resolve_all;
+use crate::text::bytes;
+use crate::views::value::Text;
 use clap::ValueEnum;
 use ostree_go_sdk::{
-    Arch, CommitId, Compression, ExportedImage, ExportedOci, ImageLocation, InvalidLocation,
-    OciOptions, RegistryOptions, Repo, export_oci,
+    Arch, CommitId, Compression, ExportedImage, ExportedLayer, ExportedOci, ImageLocation,
+    InvalidLocation, OciOptions, RegistryOptions, export_oci,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Write an OCI image for podman, buildah and registries
 ///
@@ -48,7 +49,7 @@ pub struct OciArgs {
 
 /// Options for the connection to a registry, with the same names as in skopeo.
 #[derive(Debug, Clone, clap::Args)]
-pub struct RegistryArgs {
+struct RegistryArgs {
     /// File with credentials, as written by `podman login` (default: REGISTRY_AUTH_FILE, or the
     /// files of podman and docker)
     #[arg(long, value_name = "FILE")]
@@ -84,9 +85,9 @@ enum LayerCompression {
 
 impl RegistryArgs {
     /// Returns the options for the registry of an image.
-    pub fn options(
+    fn options(
         &self,
-        context: &Context<'_>,
+        context: &Context,
         location: &ImageLocation,
     ) -> Result<RegistryOptions, CliError> {
         let http = context.settings.http();
@@ -101,11 +102,11 @@ impl RegistryArgs {
             return Ok(options);
         };
         let named = self.authfile.as_deref();
-        Ok(options.auth(authfile::credentials(context.settings, named, image)?))
+        Ok(options.auth(authfile::credentials(&context.settings, named, image)?))
     }
 }
 
-pub fn run(context: &Context<'_>, args: &OciArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &OciArgs) -> Result<ExitCode, CliError> {
     let location = args.image.parse();
     let location: ImageLocation =
         location.map_err(|error: InvalidLocation| CliError::usage(error.to_string()))?;
@@ -126,37 +127,13 @@ pub fn run(context: &Context<'_>, args: &OciArgs) -> Result<ExitCode, CliError> 
         .encapsulate(args.encapsulate)
         .registry(args.registry.options(context, &location)?)
         .scratch(scratch)
-        .progress(Arc::new(Terminal::new(&context.global)));
+        .progress(context.progress());
     let made = export_oci(&repo, &commits, &location, &options)?;
-    say(context, &made);
-    let text = || format!("{}\n", made.digest);
-    context.output.data(&document(&made), text)?;
-    Ok(ExitCode::SUCCESS)
+    print_messages(context, &made);
+    context.report(&OciReport::from(&made))
 }
 
-/// Resolves a name to commits: a version or channel stands for its releases of all architectures.
-fn resolve_all(repo: &Repo, word: &str, arches: &[Arch]) -> Result<Vec<CommitId>, CliError> {
-    if repo.resolve(word).is_ok() || word.contains('/') {
-        return Ok(vec![resolve(repo, word)?]);
-    }
-    let all = Arch::ALL;
-    let asked = if arches.is_empty() { &all } else { arches };
-    let mut found = Vec::new();
-    for arch in asked {
-        match repo.resolve(&whole_ref(word, *arch)) {
-            Ok(commit) => found.push(commit),
-            // An architecture that was requested explicitly has to exist.
-            Err(error) if !arches.is_empty() => return Err(error.into()),
-            Err(_) => {}
-        }
-    }
-    match found.is_empty() {
-        true => Ok(vec![resolve(repo, word)?]),
-        false => Ok(found),
-    }
-}
-
-fn say(context: &Context<'_>, made: &ExportedOci) {
+fn print_messages(context: &Context, made: &ExportedOci) {
     if context.output.format == Format::Json {
         return;
     }
@@ -166,37 +143,74 @@ fn say(context: &Context<'_>, made: &ExportedOci) {
             format!("{} {}{known}", layer.name, bytes(layer.size))
         });
         let layers: Vec<String> = layers.collect();
-        context
-            .output
-            .say(&format!("{}: {}", image.arch, layers.join(", ")));
+        context.say(&format!("{}: {}", image.arch, layers.join(", ")));
     }
-    context.output.say(&made.location.to_string());
+    context.say(&made.location.to_string());
 }
 
-fn document(made: &ExportedOci) -> Value {
-    json!({
-        "image": made.location.to_string(),
-        "digest": made.digest,
-        "images": made.images.iter().map(image).collect::<Value>(),
-    })
+#[derive(Serialize)]
+struct OciReport {
+    image: Text<ImageLocation>,
+    digest: String,
+    images: Vec<ImageView>,
 }
 
-fn image(image: &ExportedImage) -> Value {
-    let layers = image.layers.iter().map(|layer| {
-        json!({
-            "name": layer.name,
-            "commit": layer.commit.to_string(),
-            "digest": layer.digest,
-            "bytes": layer.size,
-            "diff_id": format!("sha256:{}", layer.diff_id),
-            "sent": layer.sent,
-        })
-    });
-    json!({
-        "arch": image.arch.basearch(),
-        "commit": image.commit.to_string(),
-        "digest": image.digest,
-        "config": image.config,
-        "layers": layers.collect::<Value>(),
-    })
+#[derive(Serialize)]
+struct ImageView {
+    arch: Text<Arch>,
+    commit: Text<CommitId>,
+    digest: String,
+    config: String,
+    layers: Vec<LayerView>,
+}
+
+#[derive(Serialize)]
+struct LayerView {
+    name: String,
+    commit: Text<CommitId>,
+    digest: String,
+    bytes: u64,
+    diff_id: String,
+    sent: bool,
+}
+
+impl From<&ExportedOci> for OciReport {
+    fn from(made: &ExportedOci) -> Self {
+        Self {
+            image: Text(made.location.clone()),
+            digest: made.digest.clone(),
+            images: made.images.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&ExportedImage> for ImageView {
+    fn from(image: &ExportedImage) -> Self {
+        Self {
+            arch: Text(image.arch),
+            commit: Text(image.commit),
+            digest: image.digest.clone(),
+            config: image.config.clone(),
+            layers: image.layers.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&ExportedLayer> for LayerView {
+    fn from(layer: &ExportedLayer) -> Self {
+        Self {
+            name: layer.name.clone(),
+            commit: Text(layer.commit),
+            digest: layer.digest.clone(),
+            bytes: layer.size,
+            diff_id: format!("sha256:{}", layer.diff_id),
+            sent: layer.sent,
+        }
+    }
+}
+
+impl Report for OciReport {
+    fn human(&self) -> String {
+        format!("{}\n", self.digest)
+    }
 }

@@ -1,13 +1,16 @@
-use crate::commands::{Context, resolve};
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, count};
-use crate::progress::Terminal;
+use crate::files;
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::text::{bytes, count};
+use crate::views::value::Text;
 use clap::ValueEnum;
-use ostree_go_sdk::{SysextForm, SysextHost, SysextOptions, TreePath, export_sysext};
-use serde_json::{Map, Value, json};
+use ostree_go_sdk::{CommitId, Sha256, SysextForm, SysextHost, SysextOptions, export_sysext};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Write a system extension, which systemd-sysext merges into /usr
 ///
@@ -61,14 +64,14 @@ impl From<Form> for SysextForm {
     }
 }
 
-pub fn run(context: &Context<'_>, args: &SysextArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &SysextArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let commit = resolve(&repo, &args.release)?;
     let options = SysextOptions::default()
         .form(args.form.map(Into::into))
         .host(host(args)?)
         .leave_out_other(args.leave_out_other)
-        .progress(Arc::new(Terminal::new(&context.global)));
+        .progress(context.progress());
     let made = export_sysext(&repo, commit, &args.dest, &options)?;
     if let Some(first) = made.left_out.first() {
         let more = match made.left_out.len() {
@@ -76,54 +79,56 @@ pub fn run(context: &Context<'_>, args: &SysextArgs) -> Result<ExitCode, CliErro
             n => format!(", and {} more", count(n as u64 - 1)),
         };
         let line = format!("note: omitted files outside of /usr and /opt: /{first}{more}");
-        context.output.say(&line);
+        context.say(&line);
     }
-    context.output.say(&format!(
+    context.say(&format!(
         "{}: {}, {} files",
         args.dest.display(),
         bytes(made.bytes),
         count(made.files)
     ));
     let release = made.release.iter();
-    let release: Map<String, Value> = release
-        .map(|(key, value)| ((*key).to_owned(), json!(value)))
-        .collect();
-    let left_out = made
-        .left_out
-        .iter()
-        .map(|path: &TreePath| format!("/{path}"));
-    let document = json!({
-        "commit": commit.to_string(),
-        "path": args.dest,
-        "name": made.name,
-        "form": made.form.as_str(),
-        "bytes": made.bytes,
-        "sha256": made.sha256.map(|sha256| sha256.to_string()),
-        "files": made.files,
-        "extension_release": release,
-        "left_out": left_out.collect::<Value>(),
-    });
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+    let release = release.map(|(key, value)| ((*key).to_owned(), value.as_str().into()));
+    context.report(&SysextReport {
+        commit: Text(commit),
+        path: &args.dest,
+        name: &made.name,
+        form: made.form.as_str(),
+        bytes: made.bytes,
+        sha256: made.sha256.map(Text),
+        files: made.files,
+        extension_release: release.collect(),
+        left_out: made
+            .left_out
+            .iter()
+            .map(|path| format!("/{path}"))
+            .collect(),
+    })
 }
 
+/// Returns the hosts that the extension is for.
 fn host(args: &SysextArgs) -> Result<SysextHost, CliError> {
     match (&args.host, &args.os_release) {
         (Some(host), _) => Ok(SysextHost::parse(host)?),
         (None, Some(path)) => {
-            let read = std::fs::read_to_string(path);
-            let text = read.map_err(|source| file("read", path, source))?;
+            let text = files::read_text("read", path)?;
             Ok(SysextHost::from_os_release(&text, path)?)
         }
         (None, None) => Ok(SysextHost::Any),
     }
 }
 
-fn file(action: &'static str, path: &Path, source: std::io::Error) -> CliError {
-    let path = path.to_owned();
-    CliError::File {
-        action,
-        path,
-        source,
-    }
+#[derive(Serialize)]
+struct SysextReport<'a> {
+    commit: Text<CommitId>,
+    path: &'a Path,
+    name: &'a str,
+    form: &'static str,
+    bytes: u64,
+    sha256: Option<Text<Sha256>>,
+    files: u64,
+    extension_release: Map<String, Value>,
+    left_out: Vec<String>,
 }
+
+impl Report for SysextReport<'_> {}

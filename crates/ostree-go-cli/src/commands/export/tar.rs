@@ -1,13 +1,14 @@
-use crate::cli::Format;
-use crate::commands::{Context, resolve};
+use crate::args::global::Format;
+use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{bytes, count};
-use crate::progress::Terminal;
-use ostree_go_sdk::{Compression, TarOptions, export_tar, write_tar};
-use serde_json::json;
+use crate::report::Report;
+use crate::revision::resolve;
+use crate::text::{bytes, count};
+use crate::views::value::Text;
+use ostree_go_sdk::{CommitId, Compression, Sha256, TarOptions, export_tar, write_tar};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Write a tar archive of the release's tree
 #[derive(Debug, clap::Args)]
@@ -21,9 +22,9 @@ pub struct TarArgs {
     file: PathBuf,
 }
 
-pub fn run(context: &Context<'_>, args: &TarArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &TarArgs) -> Result<ExitCode, CliError> {
     let to_stdout = args.file == Path::new("-");
-    if to_stdout && context.global.format == Format::Json {
+    if to_stdout && context.output.format == Format::Json {
         return Err(CliError::usage(
             "the archive and a JSON document cannot both be written to standard output",
         ));
@@ -32,26 +33,35 @@ pub fn run(context: &Context<'_>, args: &TarArgs) -> Result<ExitCode, CliError> 
     let commit = resolve(&repo, &args.release)?;
     let options = TarOptions::default()
         .compression(Compression::of_name(&args.file))
-        .progress(Arc::new(Terminal::new(&context.global)));
+        .progress(context.progress());
     if to_stdout {
         let name = Path::new("standard output");
         write_tar(&repo, commit, &mut std::io::stdout(), name, &options)?;
         return Ok(ExitCode::SUCCESS);
     }
     let made = export_tar(&repo, commit, &args.file, &options)?;
-    context.output.say(&format!(
+    context.say(&format!(
         "{}: {}, {} files",
         args.file.display(),
         bytes(made.bytes),
         count(made.files)
     ));
-    let document = json!({
-        "commit": commit.to_string(),
-        "path": args.file,
-        "bytes": made.bytes,
-        "sha256": made.sha256.to_string(),
-        "files": made.files,
-    });
-    context.output.data(&document, String::new)?;
-    Ok(ExitCode::SUCCESS)
+    context.report(&TarReport {
+        commit: Text(commit),
+        path: &args.file,
+        bytes: made.bytes,
+        sha256: Text(made.sha256),
+        files: made.files,
+    })
 }
+
+#[derive(Serialize)]
+struct TarReport<'a> {
+    commit: Text<CommitId>,
+    path: &'a Path,
+    bytes: u64,
+    sha256: Text<Sha256>,
+    files: u64,
+}
+
+impl Report for TarReport<'_> {}

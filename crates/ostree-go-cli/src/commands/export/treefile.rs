@@ -1,9 +1,14 @@
-use crate::cli::Format;
-use crate::commands::{Context, resolve, whole_ref};
+use crate::args::global::Format;
+use crate::context::Context;
 use crate::error::CliError;
+use crate::files;
+use crate::report::Report;
+use crate::revision::resolve_all;
+use crate::views::value::Text;
 use clap::ValueEnum;
-use ostree_go_sdk::{Arch, CommitId, Fragment, FragmentOptions, Repo, Syntax, fragment};
-use serde_json::{Value, json};
+use ostree_go_sdk::{Arch, Fragment, FragmentOptions, Syntax, fragment};
+use serde::Serialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,7 +23,7 @@ pub struct TreefileArgs {
     releases: Vec<String>,
 
     /// Use only this architecture of versions and channels (may be repeated)
-    #[arg(long, value_name = "ARCH", value_parser = parse_arch)]
+    #[arg(long, value_name = "ARCH")]
     arch: Vec<Arch>,
 
     /// Let files of the SDK replace files of packages: `ostree-override-layers`
@@ -42,16 +47,11 @@ enum FragmentSyntax {
     Json,
 }
 
-fn parse_arch(name: &str) -> Result<Arch, String> {
-    name.parse()
-        .map_err(|error: ostree_go_sdk::UnknownArch| error.to_string())
-}
-
-pub fn run(context: &Context<'_>, args: &TreefileArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &TreefileArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let mut releases = Vec::new();
     for rev in &args.releases {
-        releases.extend(of_arches(&repo, rev, &args.arch)?);
+        releases.extend(resolve_all(&repo, rev, &args.arch)?);
     }
     let options = FragmentOptions::default().may_override(args.r#override);
     let made = fragment(&repo, &releases, &options)?;
@@ -65,66 +65,65 @@ pub fn run(context: &Context<'_>, args: &TreefileArgs) -> Result<ExitCode, CliEr
     }
 }
 
-fn print(context: &Context<'_>, made: &Fragment, syntax: Syntax) -> Result<ExitCode, CliError> {
-    let document = made.document();
-    let mut json = facts(made);
-    json["treefile"] = document.clone();
-    context
-        .output
-        .data(&json, || made.text(&document, syntax))?;
-    Ok(ExitCode::SUCCESS)
+/// Prints one document with the fragments of all architectures.
+fn print(context: &Context, made: &Fragment, syntax: Syntax) -> Result<ExitCode, CliError> {
+    let treefile = made.document();
+    context.report(&FragmentReport {
+        text: made.text(&treefile, syntax),
+        treefile: Some(treefile),
+        ..FragmentReport::new(made)
+    })
 }
 
+/// Writes the fragments into a directory.
 fn write(
-    context: &Context<'_>,
+    context: &Context,
     made: &Fragment,
     folder: &Path,
     syntax: Syntax,
 ) -> Result<ExitCode, CliError> {
-    std::fs::create_dir_all(folder).map_err(|source| CliError::File {
-        action: "create directory",
-        path: folder.to_owned(),
-        source,
-    })?;
+    files::create_directory(folder)?;
     let paths = made.write(folder, syntax)?;
-    if context.global.format == Format::Human {
+    if context.output.format == Format::Human {
         for name in made.refs() {
-            context.output.say(&format!("layer {name}"));
+            context.say(&format!("layer {name}"));
         }
     }
-    let mut json = facts(made);
-    json["files"] = json!(paths);
-    context.output.data(&json, || {
-        paths
-            .iter()
-            .map(|path| format!("{}\n", path.display()))
-            .collect()
-    })?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn facts(made: &Fragment) -> Value {
-    json!({
-        "arches": made.arches().map(Arch::basearch).collect::<Value>(),
-        "layers": made.refs().iter().map(ToString::to_string).collect::<Value>(),
+    let lines = paths.iter().map(|path| format!("{}\n", path.display()));
+    context.report(&FragmentReport {
+        text: lines.collect(),
+        files: Some(paths),
+        ..FragmentReport::new(made)
     })
 }
 
-/// Resolves a name to commits: `1.26.5` for all architectures, or for the requested ones.
-fn of_arches(repo: &Repo, rev: &str, arches: &[Arch]) -> Result<Vec<CommitId>, CliError> {
-    if rev.contains('/') || repo.resolve(rev).is_ok() {
-        return Ok(vec![resolve(repo, rev)?]);
+/// The result of the export: either the document or the paths of the files.
+#[derive(Serialize)]
+struct FragmentReport {
+    arches: Vec<Text<Arch>>,
+    layers: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    treefile: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<PathBuf>>,
+    #[serde(skip)]
+    text: String,
+}
+
+impl FragmentReport {
+    fn new(made: &Fragment) -> Self {
+        Self {
+            arches: made.arches().map(Text).collect(),
+            layers: made.refs().iter().map(ToString::to_string).collect(),
+            treefile: None,
+            files: None,
+            text: String::new(),
+        }
     }
-    if !arches.is_empty() {
-        let asked = arches
-            .iter()
-            .map(|arch| Ok(repo.resolve(&whole_ref(rev, *arch))?));
-        return asked.collect();
-    }
-    let there = Arch::ALL.map(|arch| repo.resolve(&whole_ref(rev, arch)).ok());
-    let there: Vec<CommitId> = there.into_iter().flatten().collect();
-    match there.is_empty() {
-        true => Ok(vec![resolve(repo, rev)?]),
-        false => Ok(there),
+}
+
+impl Report for FragmentReport {
+    fn human(&self) -> String {
+        self.text.clone()
     }
 }

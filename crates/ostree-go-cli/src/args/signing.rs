@@ -1,6 +1,7 @@
 //! Options of the verbs that sign.
 
 use crate::error::CliError;
+use crate::files;
 use ostree_go_sdk::SigningKey;
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub struct SigningArgs {
 }
 
 impl SigningArgs {
+    /// Returns the selected keys. Reads the files of Ed25519 keys.
     pub fn keys(&self) -> Result<Vec<SigningKey>, CliError> {
         let gpg = self.gpg_sign.iter().map(|id| {
             Ok(SigningKey::Gpg {
@@ -29,11 +31,7 @@ impl SigningArgs {
             })
         });
         let ed25519 = self.sign_from_file.iter().map(|path| {
-            let secret = std::fs::read_to_string(path).map_err(|source| CliError::File {
-                action: "read the secret key",
-                path: path.clone(),
-                source,
-            })?;
+            let secret = files::read_text("read the secret key", path)?;
             Ok(SigningKey::Ed25519 { secret })
         });
         gpg.chain(ed25519).collect()

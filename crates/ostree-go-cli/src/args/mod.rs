@@ -1,0 +1,6 @@
+//! Options that several verbs have in common.
+
+pub mod global;
+pub mod signing;
+pub mod source;
+pub mod transfer;

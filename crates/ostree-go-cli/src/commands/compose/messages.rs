@@ -1,0 +1,101 @@
+//! The messages of a compose on standard error.
+
+use super::result::ReleaseView;
+use crate::context::Context;
+use crate::text::{bytes, count, short, table};
+use ostree_go_sdk::{ChannelState, Composed};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct ReleaseEvent {
+    #[serde(flatten)]
+    release: ReleaseView,
+    event: &'static str,
+}
+
+/// Prints one line for each layer, release and channel.
+pub fn print_messages(context: &Context, composed: &Composed) {
+    if context.output.is_json_lines() {
+        for release in &composed.releases {
+            context.output.event(&ReleaseEvent {
+                release: release.into(),
+                event: "release",
+            });
+        }
+        return;
+    }
+    let state = |unchanged| if unchanged { "unchanged" } else { "new" };
+    let mut rows: Vec<[String; 6]> = Vec::new();
+    for release in &composed.releases {
+        let layers = &release.layers;
+        let files = Column::of(layers.iter().map(|layer| count(layer.files)));
+        let sizes = Column::of(layers.iter().map(|layer| bytes(layer.bytes)));
+        for layer in layers {
+            let mut detail = format!(
+                "{} files {}",
+                files.right(&count(layer.files)),
+                sizes.right(&bytes(layer.bytes)),
+            );
+            if layer.new.objects > 0 {
+                let (objects, size) = (count(layer.new.objects), bytes(layer.new.bytes));
+                detail.push_str(&format!(", {objects} new objects of {size}"));
+            }
+            let arch = if layer.noarch {
+                "noarch"
+            } else {
+                release.arch.basearch()
+            };
+            rows.push([
+                "layer".to_owned(),
+                layer.name.clone(),
+                arch.to_owned(),
+                short(layer.commit),
+                state(layer.unchanged).to_owned(),
+                detail,
+            ]);
+        }
+        rows.push([
+            "release".to_owned(),
+            release.version.to_string(),
+            release.arch.to_string(),
+            short(release.commit),
+            state(release.unchanged).to_owned(),
+            release.ref_name.to_string(),
+        ]);
+        for channel in &release.channels {
+            let name = channel.ref_name.as_str();
+            let (state, detail) = match channel.state {
+                ChannelState::Newer => ("not moved", format!("{name} has a newer version")),
+                state => (state.as_str(), name.to_owned()),
+            };
+            rows.push([
+                "channel".to_owned(),
+                name.rsplit('/').next().unwrap_or_default().to_owned(),
+                release.arch.to_string(),
+                short(channel.commit),
+                state.to_owned(),
+                detail,
+            ]);
+        }
+    }
+    let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
+    for line in table(&[""; 6], &rows).lines().skip(1) {
+        context.say(line);
+    }
+    if composed.is_unchanged() {
+        context.say("nothing changed");
+    }
+}
+
+/// A right-aligned column of numbers.
+struct Column(usize);
+
+impl Column {
+    fn of(cells: impl Iterator<Item = String>) -> Self {
+        Self(cells.map(|cell| cell.len()).max().unwrap_or(0))
+    }
+
+    fn right(&self, cell: &str) -> String {
+        format!("{cell:>width$}", width = self.0)
+    }
+}

@@ -1,0 +1,96 @@
+//! `compose`: the order of its steps.
+
+mod args;
+mod composejson;
+mod dry_run;
+mod messages;
+mod operation;
+mod result;
+
+pub use args::ComposeArgs;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::files;
+use dry_run::dry_run;
+use messages::print_messages;
+use operation::operation;
+use ostree_go_sdk::{ComposeError, ComposedRelease, Progress, Repo, RepoMode, Treefile};
+use result::{ComposeReport, ExpandedTreefiles, commit_lines};
+use std::path::Path;
+use std::process::ExitCode;
+
+pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> {
+    let treefiles = args
+        .treefiles
+        .iter()
+        .map(|path| Ok(Treefile::load(path)?))
+        .collect::<Result<Vec<_>, CliError>>()?;
+    if args.print_treefile {
+        return context.report(&ExpandedTreefiles::of(&treefiles));
+    }
+    // Errors in the arguments are reported before anything is created.
+    context.settings.source_date_epoch()?;
+    args.metadata()?;
+    let path = context.repo_path()?;
+    if args.dry_run && Repo::is_absent(path) {
+        return dry_run(context, args, &treefiles, None);
+    }
+    let repo = open_or_create(context, path)?;
+    if args.dry_run {
+        return dry_run(context, args, &treefiles, Some(&repo));
+    }
+    let mut releases = Vec::new();
+    let mut unchanged = true;
+    for treefile in &treefiles {
+        let compose = operation(context, args, treefile, Some(&repo))?;
+        // The library notices a signal only while it reads a source or before it moves refs.
+        if context.progress().is_cancelled() {
+            return Err(ComposeError::Cancelled.into());
+        }
+        let composed = compose.plan(&repo)?.execute()?;
+        print_messages(context, &composed);
+        unchanged &= composed.is_unchanged();
+        releases.extend(composed.releases);
+    }
+    write_files(args, &releases, unchanged)?;
+    context.report(&ComposeReport {
+        repo: path,
+        unchanged,
+        releases: releases.iter().map(Into::into).collect(),
+        exit_77: args.unchanged_exit_77,
+    })
+}
+
+fn open_or_create(context: &Context, path: &Path) -> Result<Repo, CliError> {
+    if !Repo::is_absent(path) {
+        return Ok(Repo::open(path)?);
+    }
+    let repo = Repo::create(path, RepoMode::Archive)?;
+    context.say_created(&repo);
+    Ok(repo)
+}
+
+/// Writes the files with the result that the arguments name.
+fn write_files(
+    args: &ComposeArgs,
+    releases: &[ComposedRelease],
+    unchanged: bool,
+) -> Result<(), CliError> {
+    if let (false, Some(path)) = (unchanged, &args.touch_if_changed) {
+        files::touch(path)?;
+    }
+    if let Some(path) = &args.write_commitid_to {
+        // As in rpm-ostree, the file of a single release contains only the commit ID without a
+        // newline.
+        let commits = releases.iter().map(|release| release.commit);
+        files::write(path, commit_lines(commits).trim_end())?;
+    }
+    if let Some(path) = &args.write_composejson_to {
+        let set_refs = args.write_commitid_to.is_none();
+        let text = composejson::text(releases, set_refs);
+        let text = text.map_err(|error| CliError::file("write", path)(error.into()))?;
+        files::write(path, &text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! The operation of the library for one treefile.
+
+use super::args::ComposeArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::revision::resolve;
+use ostree_go_sdk::{Compose, HttpClient, Repo, SourceSpec, Treefile};
+
+/// Returns the compose operation for the given arguments.
+pub fn operation(
+    context: &Context,
+    args: &ComposeArgs,
+    treefile: &Treefile,
+    repo: Option<&Repo>,
+) -> Result<Compose, CliError> {
+    let settings = &context.settings;
+    let mut compose = Compose::new(treefile.clone())
+        .source_date_epoch(settings.source_date_epoch()?)
+        .sign_with(args.signing.keys()?)
+        .force(args.force_nocache)
+        .replace(args.replace)
+        .set_refs(args.write_commitid_to.is_none())
+        .cache(args.cachedir.clone().unwrap_or_else(|| settings.cache()))
+        .goproxy(if needs_goproxy(treefile) {
+            settings.goproxy()
+        } else {
+            None
+        })
+        .http(HttpClient::new(&settings.http())?)
+        .progress(context.progress());
+    if !args.arch.is_empty() {
+        compose = compose.arches(args.arches());
+    }
+    if let Some(clock) = context.fixed_clock()? {
+        compose = compose.clock(clock);
+    }
+    if let (Some(rev), Some(repo)) = (&args.parent, repo) {
+        compose = compose.parent(Some(resolve(repo, rev)?));
+    }
+    for (key, value) in args.metadata()? {
+        compose = compose.add_metadata(key, value);
+    }
+    Ok(compose)
+}
+
+/// Returns true if a source needs the default of `GOPROXY`. It is only looked up in that case,
+/// because that runs the go command.
+fn needs_goproxy(treefile: &Treefile) -> bool {
+    treefile.releases().iter().any(|release| {
+        let is_module = |source: &SourceSpec| matches!(source, SourceSpec::Module { .. });
+        release.goproxy.is_none() && release.sources.iter().any(is_module)
+    })
+}

@@ -1,0 +1,150 @@
+//! Steps of the verbs that deploy SDKs: errors, execution of a plan, and the result.
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::report::{Report, unchanged_exit_code};
+use crate::text::{count, deployment_title};
+use crate::views::deployment::DeploymentView;
+use ostree_go_sdk::{DeployError, Deployed, InstallPlan, Installed, Outcome, Root};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Executes a plan, with the credentials that it needs, and prints the result.
+pub fn execute(
+    context: &Context,
+    root: &Root,
+    plan: Result<InstallPlan, DeployError>,
+    exit_77: bool,
+) -> Result<ExitCode, CliError> {
+    let mut plan = plan.map_err(|error| not_planned(root, error))?;
+    let registries = plan.registries();
+    for (remote, image) in registries.map_err(|error| not_deployed(root, error))? {
+        plan = plan.auth(remote, context.registry_auth(Some(&image))?);
+    }
+    let installed = plan.execute().map_err(|error| not_deployed(root, error))?;
+    for deployed in &installed.deployed {
+        print_messages(context, root, &installed, deployed);
+    }
+    context.report(&InstallReport::new(root, &installed, exit_77))
+}
+
+/// Converts an error of a plan. An error about a remote counts as an error of the deployment;
+/// others are errors of the root.
+fn not_planned(root: &Root, error: DeployError) -> CliError {
+    match error {
+        DeployError::SeveralRemotes { names, .. } => CliError::Usage {
+            message: "the root has several remotes".to_owned(),
+            hint: Some(format!("name one with --remote: {}", names.join(", "))),
+        },
+        DeployError::Remote(_) => not_deployed(root, error),
+        error => error.into(),
+    }
+}
+
+/// Converts an error of a deployment, and adds the version that stays active.
+pub fn not_deployed(root: &Root, error: DeployError) -> CliError {
+    match error {
+        DeployError::NoImage { .. } => CliError::usage(error.to_string()),
+        // The SDK was deployed.
+        DeployError::NotActivated { .. } => error.into(),
+        error => CliError::NotDeployed {
+            // If the active version cannot be read, it is left out, because the original error is
+            // the one to report.
+            active: root.active().ok().flatten().map(|d| d.version),
+            error: Box::new(error.into()),
+        },
+    }
+}
+
+fn print_messages(context: &Context, root: &Root, installed: &Installed, deployed: &Deployed) {
+    let deployment = &deployed.deployment;
+    let active = installed.active.as_ref();
+    let is_active = active.is_some_and(|active| active.commit == deployment.commit);
+    let result = match (deployed.outcome, is_active) {
+        (Outcome::New, false) => "is installed",
+        (Outcome::New, true) => "is installed and active",
+        (Outcome::Repaired, false) => "is repaired",
+        (Outcome::Repaired, true) => "is repaired and active",
+        (_, false) => "is already installed",
+        (_, true) if installed.activated => "is already installed, and is now active",
+        (_, true) => "is up to date",
+    };
+    let unsigned = match deployment.proof.unsigned {
+        true => " (unsigned)",
+        false => "",
+    };
+    let title = deployment_title(deployment);
+    context.say(&format!("{title} {result}{unsigned}"));
+    if deployed.files.crossed {
+        context.say(&format!(
+            "note: {} files are copies: {} is on another file system than its deployments",
+            count(deployed.files.copied),
+            root.repo_path().display(),
+        ));
+    }
+}
+
+#[derive(Serialize)]
+struct InstallReport {
+    root: PathBuf,
+    deployments: Vec<DeployedView>,
+    activated: bool,
+    active: Option<DeploymentView>,
+    bin: PathBuf,
+    #[serde(skip)]
+    unchanged: bool,
+    #[serde(skip)]
+    exit_77: bool,
+}
+
+#[derive(Serialize)]
+struct DeployedView {
+    #[serde(flatten)]
+    deployment: DeploymentView,
+    outcome: &'static str,
+    linked_files: u64,
+    copied_files: u64,
+    bin: PathBuf,
+}
+
+impl InstallReport {
+    fn new(root: &Root, installed: &Installed, exit_77: bool) -> Self {
+        let mut deployed = installed.deployed.iter();
+        let unchanged = deployed.all(|one| one.outcome == Outcome::Unchanged);
+        let deployments = installed.deployed.iter();
+        Self {
+            root: root.path().to_owned(),
+            deployments: deployments
+                .map(|deployed| DeployedView::new(root, deployed))
+                .collect(),
+            activated: installed.activated,
+            active: installed.active.as_ref().map(Into::into),
+            bin: root.bin(),
+            unchanged: unchanged && !installed.activated,
+            exit_77,
+        }
+    }
+}
+
+impl DeployedView {
+    fn new(root: &Root, deployed: &Deployed) -> Self {
+        Self {
+            deployment: DeploymentView::from(&deployed.deployment),
+            outcome: match deployed.outcome {
+                Outcome::New => "new",
+                Outcome::Repaired => "repaired",
+                _ => "unchanged",
+            },
+            linked_files: deployed.files.linked,
+            copied_files: deployed.files.copied,
+            bin: root.bin_of(&deployed.deployment),
+        }
+    }
+}
+
+impl Report for InstallReport {
+    fn exit_code(&self) -> ExitCode {
+        unchanged_exit_code(self.unchanged, self.exit_77)
+    }
+}

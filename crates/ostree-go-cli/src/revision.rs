@@ -1,0 +1,90 @@
+//! Names of commits and refs on the command line, which may be abbreviated.
+
+use crate::error::CliError;
+use ostree_go_sdk::{Arch, CommitId, InvalidRef, RefName, Repo, RepoError, Sha256};
+
+/// Resolves a ref, a commit or an abbreviated ref: `1.26.5` means
+/// `go-sdk/<this machine's basearch>/1.26.5`.
+pub fn resolve(repo: &Repo, rev: &str) -> Result<CommitId, CliError> {
+    let error = match repo.resolve(rev) {
+        Ok(id) => return Ok(id),
+        Err(error) => error,
+    };
+    let (Some(arch), false) = (Arch::host(), rev.contains('/')) else {
+        return Err(error.into());
+    };
+    match repo.resolve(&whole_ref(rev, arch)) {
+        Ok(id) => Ok(id),
+        // A suggestion for the full name is the better hint.
+        Err(RepoError::NoSuchRev {
+            path,
+            nearest: Some(nearest),
+            ..
+        }) => Err(CliError::from(RepoError::NoSuchRev {
+            rev: rev.to_owned(),
+            path,
+            nearest: Some(nearest),
+        })),
+        Err(_) => Err(error.into()),
+    }
+}
+
+/// Expands an abbreviated ref: `1.26` means `go-sdk/<basearch>/1.26`. A name with a slash is returned
+/// unchanged.
+pub fn whole_ref(word: &str, arch: Arch) -> String {
+    match word.contains('/') {
+        true => word.to_owned(),
+        false => format!("go-sdk/{arch}/{word}"),
+    }
+}
+
+/// Returns the ref for a version, a channel or a full ref name.
+fn ref_name(word: &str, arch: Option<Arch>) -> Result<RefName, CliError> {
+    let whole = arch.map_or_else(|| word.to_owned(), |arch| whole_ref(word, arch));
+    let parsed = whole.parse();
+    parsed.map_err(|error: InvalidRef| CliError::usage(error.to_string()))
+}
+
+/// Returns the same, and the expected digest of the image after an `@`: `1.26.5@sha256:00ff…`.
+pub fn pinned(word: &str, arch: Option<Arch>) -> Result<(RefName, Option<Sha256>), CliError> {
+    let Some((name, pin)) = word.split_once('@') else {
+        return Ok((ref_name(word, arch)?, None));
+    };
+    let digest = pin.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
+    match digest {
+        Some(digest) => Ok((ref_name(name, arch)?, Some(digest))),
+        None => Err(CliError::usage(format!(
+            "`{}` is not a digest, expected `sha256:` and 64 hexadecimal digits",
+            pin.escape_debug()
+        ))),
+    }
+}
+
+/// Resolves a name for several architectures: a version or channel means the releases of the given
+/// architectures, which must exist, or of all architectures in the repository if none are given.
+pub fn resolve_all(repo: &Repo, rev: &str, arches: &[Arch]) -> Result<Vec<CommitId>, CliError> {
+    if rev.contains('/') || repo.resolve(rev).is_ok() {
+        return Ok(vec![resolve(repo, rev)?]);
+    }
+    if !arches.is_empty() {
+        let commits = arches.iter();
+        let commits = commits.map(|arch| Ok(repo.resolve(&whole_ref(rev, *arch))?));
+        return commits.collect();
+    }
+    let found = Arch::ALL.map(|arch| repo.resolve(&whole_ref(rev, arch)).ok());
+    let found: Vec<CommitId> = found.into_iter().flatten().collect();
+    match found.is_empty() {
+        true => Ok(vec![resolve(repo, rev)?]),
+        false => Ok(found),
+    }
+}
+
+/// Resolves an abbreviated ref for the given architecture instead of that of this machine.
+pub fn resolve_for(repo: &Repo, rev: &str, arch: Arch) -> Result<CommitId, CliError> {
+    match repo.resolve(rev) {
+        Ok(id) => Ok(id),
+        Err(error) => repo
+            .resolve(&whole_ref(rev, arch))
+            .map_err(|_| error.into()),
+    }
+}

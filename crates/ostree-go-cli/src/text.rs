@@ -1,0 +1,142 @@
+//! Formatting of values for people.
+
+use indicatif::HumanCount;
+use ostree_go_sdk::{Arch, Deployment};
+use std::time::Duration;
+
+/// Formats a table. Each column is as wide as its widest cell; columns are separated by two spaces.
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |row: &[String]| {
+        row.iter()
+            .map(|cell| cell.chars().count())
+            .collect::<Vec<_>>()
+    };
+    let mut widths: Vec<usize> = header.iter().map(|title| title.len()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(cells(row)) {
+            *width = (*width).max(cell);
+        }
+    }
+    let mut text = String::new();
+    let head: Vec<String> = header.iter().map(ToString::to_string).collect();
+    for row in std::iter::once(&head).chain(rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Formats a number of bytes with decimal units and one decimal place, for example `1.0 MB`.
+///
+/// `indicatif::DecimalBytes` always has two decimal places.
+pub fn bytes(amount: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if amount < 1000 {
+        return format!("{amount} B");
+    }
+    let mut value = amount as f64;
+    let mut unit = "B";
+    for larger in UNITS {
+        // 999.95 would print as 1000.0.
+        if value < 999.95 {
+            break;
+        }
+        value /= 1000.0;
+        unit = larger;
+    }
+    format!("{value:.1} {unit}")
+}
+
+/// Formats a count with thousands separators: `11,317`.
+pub fn count(amount: u64) -> String {
+    HumanCount(amount).to_string()
+}
+
+/// Formats a time in seconds since 1970: `2026-11-02T20:36:21Z`.
+pub fn time(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |t| t.to_string())
+}
+
+/// Returns `go 1.26.5`, with the architecture if it is not that of this machine.
+pub fn title(version: &str, arch: Arch) -> String {
+    match Some(arch) == Arch::host() {
+        true => format!("go {version}"),
+        false => format!("go {version} {arch}"),
+    }
+}
+
+/// Returns the version of a deployment: `go 1.26.5`, with the architecture if it is not that of this
+/// machine.
+pub fn deployment_title(deployment: &Deployment) -> String {
+    title(&deployment.version, deployment.arch)
+}
+
+/// Formats the amount, duration and kind of a download.
+pub fn downloaded(amount: u64, elapsed: Duration, used_delta: bool) -> String {
+    format!(
+        "{} downloaded in {:.1} s{}",
+        bytes(amount),
+        elapsed.as_secs_f64(),
+        if used_delta { ", by delta" } else { "" },
+    )
+}
+
+/// Abbreviates a checksum to 12 digits.
+pub fn short(checksum: impl ToString) -> String {
+    let mut text = checksum.to_string();
+    text.truncate(12);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_formatted_with_units_and_separators() {
+        let amounts = [
+            0,
+            999,
+            1000,
+            999_949,
+            999_950,
+            215_000_000,
+            5_000_000_000_000_000,
+        ];
+        let shown: Vec<String> = amounts.iter().map(|n| bytes(*n)).collect();
+        assert_eq!(
+            shown,
+            [
+                "0 B",
+                "999 B",
+                "1.0 kB",
+                "999.9 kB",
+                "1.0 MB",
+                "215.0 MB",
+                "5000.0 TB"
+            ]
+        );
+        assert_eq!(
+            [0, 999, 1000, 11317, 1_234_567].map(count).join(" "),
+            "0 999 1,000 11,317 1,234,567"
+        );
+        assert_eq!(time(1_234_567_890), "2009-02-13T23:31:30Z");
+    }
+
+    #[test]
+    fn table_columns_are_aligned() {
+        let rows = [
+            vec!["a".to_owned(), "1".to_owned()],
+            vec!["longer".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(&["NAME", "N"], &rows),
+            "NAME    N\na       1\nlonger\n"
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! JSON objects that several verbs print. Each one has its fields in the order in which they are
+//! printed; the reference page `json.md` describes them.
+
+pub mod commit;
+pub mod delta;
+pub mod deployment;
+pub mod pull;
+pub mod signature;
+pub mod value;
