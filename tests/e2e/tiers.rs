@@ -1,4 +1,5 @@
-//! The modules of the library are arranged in tiers: a file uses only modules of its own and of lower tiers.
+//! The modules of the library, and those of the command, are arranged in tiers: a file uses only modules of its own and of lower
+//! tiers.
 //!
 //! The tests read the sources and fail if a module uses a higher tier, if a module has no tier, and if a file is
 //! too long.
@@ -27,11 +28,32 @@ const TIERS: [&[&str]; 9] = [
     &["error", "fuzzing", "lib"],
 ];
 
+/// The tiers of `ostree-go-cli`, lowest first; see the same page.
+const CLI_TIERS: [&[&str]; 7] = [
+    &["error", "text", "interrupt"],
+    &["files", "settings", "args", "revision"],
+    &["authfile", "certdir", "report", "views"],
+    &["output", "progress"],
+    &["context", "deploy"],
+    &["commands"],
+    &["cli", "lib", "main"],
+];
+
 const MAX_LINES: usize = 600;
 
 #[test]
 fn modules_use_only_their_own_and_lower_tiers() {
-    let src = workspace().join("crates/ostree-go-sdk/src");
+    check_crate("ostree-go-sdk", &TIERS);
+}
+
+#[test]
+fn modules_of_the_command_use_only_their_own_and_lower_tiers() {
+    check_crate("ostree-go-cli", &CLI_TIERS);
+}
+
+#[track_caller]
+fn check_crate(name: &str, tiers: &[&[&str]]) {
+    let src = workspace().join("crates").join(name).join("src");
     let mut problems = String::new();
     for file in rust_files(&src) {
         let path = file.strip_prefix(&src).expect("below src");
@@ -40,7 +62,7 @@ fn modules_use_only_their_own_and_lower_tiers() {
         }
         let module = module_of(path);
         let text = fs::read_to_string(&file).expect("a source file in UTF-8");
-        for problem in check(&module, &text) {
+        for problem in check_in(tiers, &module, &text) {
             writeln!(problems, "{}: {problem}", path.display()).expect("a string grows");
         }
     }
@@ -65,8 +87,8 @@ fn no_source_file_is_too_long() {
 }
 
 /// Returns the faults in the dependencies of one file of `module`.
-fn check(module: &str, text: &str) -> Vec<String> {
-    let Some(tier) = tier(module) else {
+fn check_in(tiers: &[&[&str]], module: &str, text: &str) -> Vec<String> {
+    let Some(tier) = tier(tiers, module) else {
         return vec![format!(
             "module `{module}` has no tier: add it to tests/e2e/tiers.rs"
         )];
@@ -81,7 +103,7 @@ fn check(module: &str, text: &str) -> Vec<String> {
             .chars()
             .next()
             .is_some_and(|c| c.is_uppercase() || c == '*');
-        match self::tier(if root { "lib" } else { &used }) {
+        match self::tier(tiers, if root { "lib" } else { &used }) {
             None => problems.push(format!("uses `crate::{used}`, a module that has no tier")),
             Some(above) if above > tier => {
                 let what = if root {
@@ -99,8 +121,8 @@ fn check(module: &str, text: &str) -> Vec<String> {
     problems
 }
 
-fn tier(module: &str) -> Option<usize> {
-    TIERS.iter().position(|modules| modules.contains(&module))
+fn tier(tiers: &[&[&str]], module: &str) -> Option<usize> {
+    tiers.iter().position(|modules| modules.contains(&module))
 }
 
 /// Returns the module of a file: `fs/path.rs` and `fs/mod.rs` belong to `fs`, `arch.rs` to `arch`.
@@ -218,7 +240,11 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
 }
 
 mod dependency_check {
-    use super::check;
+    use super::{TIERS, check_in};
+
+    fn check(module: &str, text: &str) -> Vec<String> {
+        check_in(&TIERS, module, text)
+    }
 
     #[test]
     fn detects_use_of_a_higher_tier() {
