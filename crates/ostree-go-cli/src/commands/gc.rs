@@ -7,14 +7,14 @@ use ostree_go_sdk::GcOptions;
 use serde::Serialize;
 use std::process::ExitCode;
 
-/// Remove what no installed SDK needs
+/// Delete content that no installed SDK needs
 ///
-/// Whatever is in the root's repository and not installed is removed. Waits for an install
-/// that is under way.
+/// Deletes all refs and objects in the repository of the root directory that do not belong to an
+/// installed SDK. If an installation is in progress, the command waits until it has finished.
 #[derive(Debug, clap::Args)]
 pub struct GcArgs {
-    /// Uninstall SDKs that a later one of the same channel has replaced, too; the active one,
-    /// the one that a rollback goes to and pinned ones stay
+    /// Also uninstall SDKs that were replaced by a newer one of the same channel, except for the
+    /// active SDK, the target of a rollback, and pinned SDKs
     #[arg(long)]
     superseded: bool,
 }

@@ -9,11 +9,11 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub struct PinArgs {
-    /// A version, a channel, a ref or the beginning of a commit
+    /// Installed SDK: a version, a channel, a ref, or the first digits of a commit
     #[arg(value_name = "VERSION")]
     name: String,
 
-    /// The machine the SDK is for
+    /// Architecture of the SDK
     #[arg(long, value_name = "ARCH")]
     arch: Option<Arch>,
 }

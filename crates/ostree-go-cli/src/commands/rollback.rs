@@ -6,12 +6,13 @@ use crate::views::deployment::{DamagedFileView, DeploymentView, damaged_files};
 use serde::Serialize;
 use std::process::ExitCode;
 
-/// Go back to the SDK that was active before; again, and it goes forward
+/// Activate the SDK that was active before
 ///
-/// Needs no network and no keys.
+/// A second rollback activates the SDK again that was active before the first one. Needs neither a
+/// network connection nor keys.
 #[derive(Debug, clap::Args)]
 pub struct RollbackArgs {
-    /// Check every file first, and pass over what is damaged
+    /// Verify all files before the switch, and skip damaged SDKs
     #[arg(long)]
     verified: bool,
 }
@@ -28,7 +29,7 @@ pub fn run(context: &Context, args: &RollbackArgs) -> Result<ExitCode, CliError>
     }
     let to = deployment_title(&rolled.to);
     context.say(&match &rolled.from {
-        Some(from) => format!("{to} is active, {} was", deployment_title(from)),
+        Some(from) => format!("{to} is active instead of {}", deployment_title(from)),
         None => format!("{to} is active"),
     });
     let damaged = rolled.damaged.iter();

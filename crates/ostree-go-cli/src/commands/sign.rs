@@ -11,8 +11,9 @@ use std::process::ExitCode;
 
 /// Add signatures to commits
 ///
-/// A signature by the same key that is there already is kept. `compose`, `promote` and
-/// `publish` sign what they make by themselves, given the same options.
+/// Existing signatures are kept; a commit that is already signed with a key is not signed with it
+/// again. `compose`, `promote` and `publish` accept the same options and sign the commits that they
+/// create.
 #[derive(Debug, clap::Args)]
 pub struct SignArgs {
     /// Refs, commits, or versions and channels of this machine's architecture

@@ -7,20 +7,21 @@ use ostree_go_sdk::Arch;
 use serde::Serialize;
 use std::process::ExitCode;
 
-/// Remove an installed SDK
+/// Uninstall an SDK
 ///
-/// `ostree-go gc` frees what it took in the repository.
+/// Deletes the deployment. To delete its objects from the repository as well, run `ostree-go gc`
+/// afterwards.
 #[derive(Debug, clap::Args)]
 pub struct UninstallArgs {
-    /// A version, a channel, a ref or the beginning of a commit
+    /// Installed SDK: a version, a channel, a ref, or the first digits of a commit
     #[arg(value_name = "VERSION")]
     name: String,
 
-    /// The machine the SDK is for
+    /// Architecture of the SDK
     #[arg(long, value_name = "ARCH")]
     arch: Option<Arch>,
 
-    /// Remove it even if it is the active one; none is active then
+    /// Allow uninstalling the active SDK; afterwards, no SDK is active
     #[arg(long)]
     active: bool,
 }

@@ -9,10 +9,10 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Make an installed SDK the active one
+/// Activate an installed SDK
 #[derive(Debug, clap::Args)]
 pub struct UseArgs {
-    /// A version, a channel, a ref or the beginning of a commit
+    /// Installed SDK: a version, a channel, a ref, or the first digits of a commit
     #[arg(value_name = "VERSION")]
     name: String,
 }
@@ -27,7 +27,7 @@ pub fn run(context: &Context, args: &UseArgs) -> Result<ExitCode, CliError> {
         .map_err(|error| not_deployed(&root, error))?;
     let state = match activated {
         true => "is active",
-        false => "was active already",
+        false => "is already active",
     };
     context.say(&format!("{} {state}", deployment_title(&deployment)));
     context.report(&UseReport {
