@@ -1,5 +1,7 @@
 //! Sources of the current time.
 
+use std::fmt;
+
 /// A source of the current time.
 ///
 /// It provides the timestamps of channel commits, static deltas, index pages and deployments. Releases
@@ -7,6 +9,12 @@
 pub trait Clock: Send + Sync {
     /// Returns seconds since 1970-01-01T00:00:00Z.
     fn now(&self) -> u64;
+}
+
+impl fmt::Debug for dyn Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
 }
 
 /// Formats seconds since 1970 as `2026-11-02T20:36:21Z`.

@@ -1,6 +1,7 @@
 //! Progress reports and cancellation of long operations.
 
 use crate::arch::Arch;
+use std::fmt;
 use std::time::Duration;
 
 /// A phase of an operation, with an amount done and, if known, a total.
@@ -126,6 +127,12 @@ pub trait Progress: Send + Sync {
     /// the repository unchanged.
     fn is_cancelled(&self) -> bool {
         false
+    }
+}
+
+impl fmt::Debug for dyn Progress + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
     }
 }
 

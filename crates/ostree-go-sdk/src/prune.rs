@@ -6,6 +6,7 @@ use crate::failpoint;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::repo::{Deleted, RefMove, Repo, RepoError};
+use crate::setters::setters;
 use std::collections::BTreeSet;
 
 /// Options of a prune. It removes the refs of releases that are not in the kept history of a
@@ -22,26 +23,24 @@ impl Prune {
     /// Creates a prune that keeps this number of commits of each channel's history, at least the
     /// newest one.
     #[must_use]
-    pub fn keep(commits: usize) -> Self {
+    pub fn new(keep: usize) -> Self {
         Self {
-            keep: commits.max(1),
+            keep: keep.max(1),
             older_than: None,
         }
     }
 
-    /// Also keeps all releases whose commit is at least as new as this time, in seconds since 1970.
-    /// Default: releases are removed regardless of their age.
-    #[must_use]
-    pub fn older_than(mut self, time: Option<u64>) -> Self {
-        self.older_than = time;
-        self
+    setters! {
+        /// Also keeps all releases whose commit is at least as new as this time, in seconds since
+        /// 1970. Default: releases are removed regardless of their age.
+        older_than: Option<u64>;
     }
 
     /// Determines the refs to remove. Writes nothing.
     ///
     /// # Errors
     /// Returns an error if the repository cannot be read.
-    pub fn plan<'a>(&self, repo: &'a Repo) -> Result<PrunePlan<'a>, PruneError> {
+    pub fn plan(&self, repo: &Repo) -> Result<PrunePlan, PruneError> {
         let commits = catalog::list(repo)?;
         let mut kept_trees = BTreeSet::new();
         let mut kept_layers = BTreeSet::new();
@@ -75,7 +74,7 @@ impl Prune {
         }
         Ok(PrunePlan {
             prune: self.clone(),
-            repo,
+            repo: repo.clone(),
             to_remove,
         })
     }
@@ -83,9 +82,9 @@ impl Prune {
 
 /// The planned removals.
 #[derive(Debug)]
-pub struct PrunePlan<'a> {
+pub struct PrunePlan {
     prune: Prune,
-    repo: &'a Repo,
+    repo: Repo,
     to_remove: Vec<(RefName, CommitId)>,
 }
 
@@ -127,7 +126,7 @@ impl PruneError {
     }
 }
 
-impl PrunePlan<'_> {
+impl PrunePlan {
     /// Returns the refs that would be removed, and the commits that they point to.
     #[must_use]
     pub fn refs(&self) -> &[(RefName, CommitId)] {
@@ -146,7 +145,7 @@ impl PrunePlan<'_> {
     /// Returns [`PruneError::Busy`] if another process works in the repository, or another error if
     /// it cannot be written.
     pub fn execute(self) -> Result<Pruned, PruneError> {
-        let repo = self.repo;
+        let repo = &self.repo;
         let Some(_lock) = repo.try_lock()? else {
             return Err(PruneError::Busy {
                 path: repo.path().to_owned(),

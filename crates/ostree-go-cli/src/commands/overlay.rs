@@ -106,9 +106,9 @@ pub fn run(context: &Context, args: &OverlayArgs) -> Result<ExitCode, CliError> 
         .sign_with(args.signing.keys()?)
         .progress(context.progress());
     if let Some(rev) = &args.parent {
-        overlay = overlay.parent(Some(repo.resolve(rev)?));
+        overlay = overlay.parent(repo.resolve(rev)?);
     } else if args.no_parent {
-        overlay = overlay.parent(None);
+        overlay = overlay.no_parent(true);
     }
     let plan = overlay.plan(&repo)?;
     for warning in plan.warnings() {
@@ -136,7 +136,7 @@ pub fn run(context: &Context, args: &OverlayArgs) -> Result<ExitCode, CliError> 
 fn dry_run(
     context: &Context,
     args: &OverlayArgs,
-    plan: &OverlayPlan<'_>,
+    plan: &OverlayPlan,
 ) -> Result<ExitCode, CliError> {
     let unchanged = plan.is_unchanged();
     if let (false, Some(path)) = (unchanged, &args.touch_if_changed) {
@@ -247,7 +247,7 @@ struct DryRunReport<'a> {
     exit_77: bool,
 }
 
-fn releases(plan: &OverlayPlan<'_>) -> Vec<ReleaseView> {
+fn releases(plan: &OverlayPlan) -> Vec<ReleaseView> {
     let sdks = plan.sdks().iter().map(|sdk| ReleaseView {
         version: sdk.version.clone(),
         commit: Text(sdk.id),
@@ -255,7 +255,7 @@ fn releases(plan: &OverlayPlan<'_>) -> Vec<ReleaseView> {
     sdks.collect()
 }
 
-fn warnings(plan: &OverlayPlan<'_>) -> Vec<&'static str> {
+fn warnings(plan: &OverlayPlan) -> Vec<&'static str> {
     plan.warnings().iter().map(|one| one.as_str()).collect()
 }
 

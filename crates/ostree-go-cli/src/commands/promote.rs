@@ -41,7 +41,7 @@ pub fn run(context: &Context, args: &PromoteArgs) -> Result<ExitCode, CliError> 
     if let Some(clock) = context.fixed_clock()? {
         promote = promote.clock(clock);
     }
-    let promoted = promote.execute(&repo)?;
+    let promoted = promote.plan(&repo)?.execute()?;
     let version = release.version.unwrap_or_default();
     context.say(&match promoted.state {
         ChannelState::Moved => format!(

@@ -56,7 +56,7 @@ pub fn run(context: &Context, args: &PruneArgs) -> Result<ExitCode, CliError> {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs());
     let older_than = args.older_than.map(|age| now.saturating_sub(age));
-    let plan = Prune::keep(args.keep.get())
+    let plan = Prune::new(args.keep.get())
         .older_than(older_than)
         .plan(&repo)?;
     if args.dry_run {

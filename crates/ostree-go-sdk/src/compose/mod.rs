@@ -14,7 +14,7 @@ mod report;
 pub use error::{ComposeError, SourceFailures};
 pub use ingest::NewObjects;
 pub use plan::{ComposePlan, PlannedRelease};
-pub use promote::Promote;
+pub use promote::{Promote, PromotePlan};
 pub use report::{
     ChannelState, Composed, ComposedChannel, ComposedLayer, ComposedRelease, ObjectCounts,
 };
@@ -33,7 +33,6 @@ use crate::source::Limits;
 use crate::treefile::Treefile;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Options of a compose. Every setter has a default that suits most callers.
@@ -91,11 +90,43 @@ impl Compose {
         }
     }
 
-    /// Restricts the compose to these architectures of the treefile. Default: all of them.
-    #[must_use]
-    pub fn arches(mut self, arches: impl IntoIterator<Item = Arch>) -> Self {
-        self.arches = arches.into_iter().collect();
-        self
+    setters! {
+        /// Restricts the compose to these architectures of the treefile. Default: all of them.
+        arches: Vec<Arch>;
+        /// Sets the parent of the release's commit. Default: none, so that the checksum of the
+        /// release depends only on its content.
+        parent: Option<CommitId>;
+        /// Sets the timestamp of the release's commit, in seconds since 1970. Default: the `time`
+        /// line of the SDK's `VERSION`, or else the treefile's `timestamp`.
+        source_date_epoch: Option<u64>;
+        /// Reads the source even if the input hash is unchanged. Default: no.
+        force: bool;
+        /// Allows the ref of a release to move to another commit. Default: no, this is an error.
+        replace: bool;
+        /// Moves the refs of releases and channels. Default: yes. Otherwise only layers have refs,
+        /// which never move, and the caller has to protect the releases from being pruned.
+        set_refs: bool;
+        /// Signs all commits of the result with these keys: layers, releases and channels,
+        /// including those that existed before. Existing signatures are kept. Default: none.
+        sign_with;
+        /// Sets the number of threads that hash and write objects. Default: one per core.
+        threads: usize;
+        /// Sets the cache of downloads. Default: none; sources that have to be
+        /// downloaded are an error then.
+        cache: Option<Cache>;
+        /// Sets the Go module proxies for `module` sources, in the syntax of `GOPROXY`, if the
+        /// treefile does not set any. Default: none.
+        goproxy: Option<String>;
+        /// Sets the client for downloads. Default: one with the default
+        /// [`HttpOptions`](crate::HttpOptions).
+        http: Option<HttpClient>;
+        /// Sets the limits for the size of a source. Default: [`Limits::default`].
+        limits: Limits;
+        /// Sets the clock for the timestamps of channel commits. Default: [`SystemClock`].
+        clock;
+        /// Sets the receiver of progress events, which may cancel the operation. Default:
+        /// [`NoProgress`].
+        progress;
     }
 
     /// Adds metadata to the release and its channels; it takes precedence over the treefile's.
@@ -106,102 +137,12 @@ impl Compose {
         self
     }
 
-    /// Sets the parent of the release's commit. Default: none, so that the checksum of the release
-    /// depends only on its content.
-    #[must_use]
-    pub fn parent(mut self, parent: Option<CommitId>) -> Self {
-        self.parent = parent;
-        self
-    }
-
-    /// Sets the timestamp of the release's commit, in seconds since 1970. Default: the `time` line
-    /// of the SDK's `VERSION`, or else the treefile's `timestamp`.
-    #[must_use]
-    pub fn source_date_epoch(mut self, seconds: Option<u64>) -> Self {
-        self.source_date_epoch = seconds;
-        self
-    }
-
-    /// Reads the source even if the input hash is unchanged. Default: no.
-    #[must_use]
-    pub fn force(mut self, force: bool) -> Self {
-        self.force = force;
-        self
-    }
-
-    /// Allows the ref of a release to move to another commit. Default: no, this is an error.
-    #[must_use]
-    pub fn replace(mut self, replace: bool) -> Self {
-        self.replace = replace;
-        self
-    }
-
-    /// Moves the refs of releases and channels. Default: yes. Otherwise only layers have refs,
-    /// which never move, and the caller has to protect the releases from being pruned.
-    #[must_use]
-    pub fn set_refs(mut self, set: bool) -> Self {
-        self.set_refs = set;
-        self
-    }
-
-    setters! {
-        /// Signs all commits of the result with these keys: layers, releases and channels,
-        /// including those that existed before. Existing signatures are kept. Default: none.
-        sign_with;
-    }
-
-    /// Sets the number of threads that hash and write objects. Default: one per core.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self
-    }
-
-    /// Sets the folder that caches downloads by digest. Default: none; sources that have to be
-    /// downloaded are an error then.
-    #[must_use]
-    pub fn cache(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.cache = Some(Cache::new(folder));
-        self
-    }
-
-    /// Sets the Go module proxies for `module` sources, in the syntax of `GOPROXY`, if the treefile
-    /// does not set any. Default: none.
-    #[must_use]
-    pub fn goproxy(mut self, goproxy: Option<String>) -> Self {
-        self.goproxy = goproxy;
-        self
-    }
-
-    /// Sets the client for downloads. Default: one with the default
-    /// [`HttpOptions`](crate::HttpOptions).
-    #[must_use]
-    pub fn http(mut self, http: HttpClient) -> Self {
-        self.http = Some(http);
-        self
-    }
-
-    /// Sets the limits for the size of a source. Default: [`Limits::default`].
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    setters! {
-        /// Sets the clock for the timestamps of channel commits. Default: [`SystemClock`].
-        clock;
-        /// Sets the receiver of progress events, which may cancel the operation. Default:
-        /// [`NoProgress`].
-        progress;
-    }
-
     /// Compares the options with the content of a repository. Opens no source and writes nothing.
     ///
     /// # Errors
     /// Returns an error if the treefile does not have a requested architecture, metadata has a key
     /// that only the compose may set, or an added file or the repository cannot be read.
-    pub fn plan<'a>(&'a self, repo: &'a Repo) -> Result<ComposePlan<'a>, ComposeError> {
+    pub fn plan(&self, repo: &Repo) -> Result<ComposePlan, ComposeError> {
         ComposePlan::new(self, repo)
     }
 

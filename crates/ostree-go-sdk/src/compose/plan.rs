@@ -22,18 +22,18 @@ use glib::prelude::*;
 
 /// The releases to compose in a repository.
 #[derive(Debug)]
-pub struct ComposePlan<'a> {
-    compose: &'a Compose,
-    repo: &'a Repo,
-    releases: Vec<PlannedRelease<'a>>,
+pub struct ComposePlan {
+    compose: Compose,
+    repo: Repo,
+    releases: Vec<PlannedRelease>,
 }
 
 /// A planned release.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct PlannedRelease<'a> {
+pub struct PlannedRelease {
     /// The treefile, expanded for this architecture.
-    pub spec: &'a ArchTreefile,
+    pub spec: ArchTreefile,
     /// The commit that the ref points to now.
     pub current: Option<CommitId>,
     /// The digest of all inputs that determine the release; `None` if no pin identifies the source.
@@ -42,8 +42,8 @@ pub struct PlannedRelease<'a> {
     pub unchanged: bool,
 }
 
-impl<'a> ComposePlan<'a> {
-    pub(super) fn new(compose: &'a Compose, repo: &'a Repo) -> Result<Self, ComposeError> {
+impl ComposePlan {
+    pub(super) fn new(compose: &Compose, repo: &Repo) -> Result<Self, ComposeError> {
         let mut releases = Vec::new();
         for arch in &compose.arches {
             let spec = compose.treefile.for_arch(*arch)?;
@@ -54,21 +54,21 @@ impl<'a> ComposePlan<'a> {
                 .transpose()?;
             releases.push(PlannedRelease {
                 unchanged: is_unchanged(compose, repo, current, input_hash.as_deref())?,
-                spec,
+                spec: spec.clone(),
                 current,
                 input_hash,
             });
         }
         Ok(Self {
-            compose,
-            repo,
+            compose: compose.clone(),
+            repo: repo.clone(),
             releases,
         })
     }
 
     /// Returns the releases, in the order of the architectures.
     #[must_use]
-    pub fn releases(&self) -> &[PlannedRelease<'a>] {
+    pub fn releases(&self) -> &[PlannedRelease] {
         &self.releases
     }
 
@@ -93,14 +93,14 @@ impl<'a> ComposePlan<'a> {
     /// written.
     pub fn execute(self) -> Result<Composed, ComposeError> {
         let mut opened = Vec::new();
-        for planned in self.releases {
-            opened.push(OpenedRelease::new(self.compose, self.repo, planned)?);
+        for planned in &self.releases {
+            opened.push(OpenedRelease::new(&self.compose, &self.repo, planned)?);
         }
         let run = Run {
-            compose: self.compose,
+            compose: &self.compose,
             now: self.compose.clock.now(),
         };
-        run.compose_all(self.repo, opened)
+        run.compose_all(&self.repo, opened)
     }
 }
 
@@ -135,20 +135,20 @@ impl<'a> OpenedRelease<'a> {
     fn new(
         compose: &Compose,
         repo: &Repo,
-        planned: PlannedRelease<'a>,
+        planned: &'a PlannedRelease,
     ) -> Result<Self, ComposeError> {
-        let spec = planned.spec;
+        let spec = &planned.spec;
         if let (true, Some(current)) = (planned.unchanged, planned.current) {
             return Ok(Self {
                 spec,
-                input_hash: planned.input_hash,
+                input_hash: planned.input_hash.clone(),
                 state: State::Unchanged(current, None),
             });
         }
         let source = open_first(compose, spec)?;
         // Without a pin, the digest of the archive determines the input hash.
-        let input_hash = match (planned.input_hash, source.info.sha256) {
-            (Some(pinned), _) => Some(pinned),
+        let input_hash = match (&planned.input_hash, source.info.sha256) {
+            (Some(pinned), _) => Some(pinned.clone()),
             (None, Some(sha256)) => Some(inputs::hash(
                 compose,
                 spec,

@@ -4,6 +4,7 @@ use super::{ComposeError, ComposedChannel, commits};
 use crate::clock::{Clock, SystemClock};
 use crate::id::{CommitId, RefName};
 use crate::metadata;
+use crate::object::Commit;
 use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 /// A promotion, which moves a channel to a release: it writes a commit with the tree and metadata
 /// of the release on top of the channel's last commit, with its own timestamp and signatures. The
 /// channel is created if it does not exist.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Promote {
     release: CommitId,
@@ -38,16 +39,11 @@ impl Promote {
         }
     }
 
-    /// Allows the channel to move to an older version. Default: no; the channel is not moved then.
-    /// Hosts follow such a move, because they compare the timestamps of commits, and that of a
-    /// channel never decreases.
-    #[must_use]
-    pub fn allow_downgrade(mut self, allow: bool) -> Self {
-        self.allow_downgrade = allow;
-        self
-    }
-
     setters! {
+        /// Allows the channel to move to an older version. Default: no; the channel is not moved
+        /// then. Hosts follow such a move, because they compare the timestamps of commits, and that
+        /// of a channel never decreases.
+        allow_downgrade: bool;
         /// Signs the channel's commit with these keys. Default: none.
         sign_with;
         /// Sets the clock for the timestamp of the commit. Default: [`SystemClock`].
@@ -57,12 +53,11 @@ impl Promote {
         progress;
     }
 
-    /// Promotes the release in one transaction. Everything is durable when this returns.
+    /// Checks that the commit is a release, and reads the channel. Writes nothing.
     ///
     /// # Errors
-    /// Returns an error if the commit is not a release, lacks objects, or cannot be signed, or the
-    /// repository cannot be written.
-    pub fn execute(self, repo: &Repo) -> Result<ComposedChannel, ComposeError> {
+    /// Returns an error if the commit is not a release, or the repository cannot be read.
+    pub fn plan(&self, repo: &Repo) -> Result<PromotePlan, ComposeError> {
         let release = repo.commit(self.release)?;
         let has = |key| release.metadata.contains_key(key);
         if !has(metadata::SDK_VERSION) || has(metadata::SDK_RELEASES) {
@@ -70,35 +65,58 @@ impl Promote {
                 commit: self.release,
             });
         }
-        let _lock = repo.lock(self.progress.as_ref())?;
+        Ok(PromotePlan {
+            promote: self.clone(),
+            repo: repo.clone(),
+            release,
+            current: repo.find(&self.channel)?,
+        })
+    }
+}
+
+/// The plan of a promotion.
+#[derive(Debug)]
+pub struct PromotePlan {
+    promote: Promote,
+    repo: Repo,
+    release: Commit,
+    current: Option<CommitId>,
+}
+
+impl PromotePlan {
+    /// Returns the commit that the channel points to; `None` if the channel does not exist.
+    #[must_use]
+    pub fn current(&self) -> Option<CommitId> {
+        self.current
+    }
+
+    /// Promotes the release in one transaction. The channel is read again while the repository's
+    /// lock is held. Everything is durable when this returns.
+    ///
+    /// # Errors
+    /// Returns an error if the release lacks objects, the commit cannot be signed, or the
+    /// repository cannot be written.
+    pub fn execute(self) -> Result<ComposedChannel, ComposeError> {
+        let (promote, repo) = (&self.promote, &self.repo);
+        let _lock = repo.lock(promote.progress.as_ref())?;
         let transaction = repo.begin()?;
-        if !repo.is_complete(self.release)? {
+        if !repo.is_complete(promote.release)? {
             return Err(ComposeError::Partial {
-                commit: self.release,
+                commit: promote.release,
                 path: repo.path().to_owned(),
             });
         }
-        let now = self.clock.now();
         let promoted = commits::promote(
             &transaction,
-            &release,
-            &self.channel,
-            now,
-            self.allow_downgrade,
+            &self.release,
+            &promote.channel,
+            promote.clock.now(),
+            promote.allow_downgrade,
         )?;
-        for key in &self.keys {
+        for key in &promote.keys {
             sign::sign(repo, promoted.commit, key)?;
         }
         transaction.commit()?;
         Ok(promoted)
-    }
-}
-
-impl std::fmt::Debug for Promote {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Promote")
-            .field("release", &self.release)
-            .field("channel", &self.channel)
-            .finish_non_exhaustive()
     }
 }

@@ -18,9 +18,9 @@ use serde_json::Value;
 use std::fmt;
 
 /// The plan for adding SDKs to an OS.
-pub struct OverlayPlan<'a> {
-    overlay: &'a Overlay,
-    repo: &'a Repo,
+pub struct OverlayPlan {
+    overlay: Overlay,
+    repo: Repo,
     base: Commit,
     sdks: Vec<CommitInfo>,
     metadata: Metadata,
@@ -102,8 +102,8 @@ const COMPOSEFS: &str = "ostree.composefs.digest.";
 /// Metadata key with the labeling epoch (type `x`), if it is not 0.
 const EPOCH_KEY: &str = "sdk.labeling-epoch";
 
-impl<'a> OverlayPlan<'a> {
-    pub(super) fn new(overlay: &'a Overlay, repo: &'a Repo) -> Result<Self, OverlayError> {
+impl OverlayPlan {
+    pub(super) fn new(overlay: &Overlay, repo: &Repo) -> Result<Self, OverlayError> {
         let sdk_repo = overlay.sdk_repo.as_ref().unwrap_or(repo);
         let base = complete(repo, overlay.base)?;
         if overlay.sdks.is_empty() {
@@ -149,8 +149,8 @@ impl<'a> OverlayPlan<'a> {
         Ok(Self {
             unchanged: is_unchanged(overlay, repo, current, &metadata)?,
             files: tree.sdk_files(),
-            overlay,
-            repo,
+            overlay: overlay.clone(),
+            repo: repo.clone(),
             base,
             sdks,
             metadata,
@@ -203,7 +203,7 @@ impl<'a> OverlayPlan<'a> {
     /// Returns an error if a file of an SDK is damaged, the repository cannot be written, the
     /// commit cannot be signed, or the ref was moved since the plan was made.
     pub fn execute(self) -> Result<Overlaid, OverlayError> {
-        let overlay = self.overlay;
+        let overlay = &self.overlay;
         let _lock = self.repo.lock(overlay.progress.as_ref())?;
         failpoint::hit("overlay.locked");
         if self.repo.find(&overlay.ref_name)? != self.current {
@@ -218,14 +218,14 @@ impl<'a> OverlayPlan<'a> {
             None => {
                 written = files::write(
                     &transaction,
-                    overlay.sdk_repo.as_ref().unwrap_or(self.repo),
+                    overlay.sdk_repo.as_ref().unwrap_or(&self.repo),
                     &self.labels,
                     &self.files,
                     overlay.ref_name.as_str(),
                     overlay.progress.as_ref(),
                 )?;
                 let root = self.tree.write(&transaction, &self.labels, &written.ids)?;
-                let parent = overlay.parent.unwrap_or(self.current);
+                let parent = overlay.parent_after(self.current);
                 let commit = Commit {
                     metadata: self.metadata.clone(),
                     parent,
@@ -245,7 +245,7 @@ impl<'a> OverlayPlan<'a> {
             }
         };
         for key in &overlay.keys {
-            sign::sign(self.repo, id, key)?;
+            sign::sign(&self.repo, id, key)?;
         }
         if overlay.progress.is_cancelled() {
             return Err(OverlayError::Cancelled);
@@ -280,10 +280,10 @@ impl<'a> OverlayPlan<'a> {
     }
 }
 
-impl fmt::Debug for OverlayPlan<'_> {
+impl fmt::Debug for OverlayPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OverlayPlan")
-            .field("overlay", self.overlay)
+            .field("overlay", &self.overlay)
             .field("unchanged", &self.unchanged)
             .finish_non_exhaustive()
     }
@@ -385,6 +385,9 @@ fn is_unchanged(
         return Ok(false);
     };
     let current = repo.commit(id)?;
-    let is_same_parent = overlay.parent.is_none_or(|parent| parent == current.parent);
+    let is_same_parent = match overlay.no_parent {
+        true => current.parent.is_none(),
+        false => overlay.parent.is_none() || overlay.parent == current.parent,
+    };
     Ok(is_same_parent && current.metadata == *metadata)
 }

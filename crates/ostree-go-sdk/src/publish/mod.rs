@@ -23,13 +23,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Options of a publish.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Publish {
     history: usize,
     keys: Vec<SigningKey>,
     public_keys: Vec<PathBuf>,
-    preset: DeltaPreset,
+    delta_preset: DeltaPreset,
     compare_deltas: bool,
     sign_deltas: bool,
     threads: usize,
@@ -43,22 +43,13 @@ impl Default for Publish {
             history: 2,
             keys: Vec::new(),
             public_keys: Vec::new(),
-            preset: DeltaPreset::Fast,
+            delta_preset: DeltaPreset::Fast,
             compare_deltas: false,
             sign_deltas: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             clock: Arc::new(SystemClock),
             progress: Arc::new(NoProgress),
         }
-    }
-}
-
-impl std::fmt::Debug for Publish {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Publish")
-            .field("history", &self.history)
-            .field("keys", &self.keys)
-            .finish_non_exhaustive()
     }
 }
 
@@ -69,63 +60,30 @@ impl Publish {
         Self::default()
     }
 
-    /// Sets the number of previous commits of each channel from which there is a delta to its
-    /// newest commit. Default: 2.
-    #[must_use]
-    pub fn history(mut self, commits: usize) -> Self {
-        self.history = commits;
-        self
-    }
-
-    /// Sets the compression of new deltas. Existing deltas are not changed. Default:
-    /// [`DeltaPreset::Fast`].
-    #[must_use]
-    pub fn delta_preset(mut self, preset: DeltaPreset) -> Self {
-        self.preset = preset;
-        self
-    }
-
-    /// Also generates each new delta with libostree, which takes minutes, and keeps the smaller
-    /// one. Default: no.
-    #[must_use]
-    pub fn compare_deltas(mut self, compare: bool) -> Self {
-        self.compare_deltas = compare;
-        self
-    }
-
     setters! {
+        /// Sets the number of previous commits of each channel from which there is a delta to its
+        /// newest commit. Default: 2.
+        history: usize;
+        /// Sets the compression of new deltas. Existing deltas are not changed. Default:
+        /// [`DeltaPreset::Fast`].
+        delta_preset: DeltaPreset;
+        /// Also generates each new delta with libostree, which takes minutes, and keeps the smaller
+        /// one. Default: no.
+        compare_deltas: bool;
         /// Signs the summary with these keys. Default: none.
         sign_with;
-    }
-
-    /// Also signs the deltas with those keys that are Ed25519 keys. Only clients that apply a
-    /// folder (`ostree static-delta apply-offline`) and this library's pull can read such deltas;
-    /// `ostree pull` of libostree, up to at least 2026.3, fails to read them. Default: no, and
-    /// existing signatures are removed.
-    #[must_use]
-    pub fn sign_deltas(mut self, sign: bool) -> Self {
-        self.sign_deltas = sign;
-        self
-    }
-
-    /// Sets files of public keys, which are copied to the folder of the page for download. Default:
-    /// none.
-    #[must_use]
-    pub fn public_keys(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
-        self.public_keys = files.into_iter().collect();
-        self
-    }
-
-    /// Sets the number of parts of a delta that are generated in parallel. Each needs up to 250 MB
-    /// of memory, or 500 MB with [`DeltaPreset::Best`]; fewer parts are generated in parallel if
-    /// less memory is free. Default: one per core.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self
-    }
-
-    setters! {
+        /// Also signs the deltas with those keys that are Ed25519 keys. Only clients that apply a
+        /// folder (`ostree static-delta apply-offline`) and this library's pull can read such
+        /// deltas; `ostree pull` of libostree, up to at least 2026.3, fails to read them. Default:
+        /// no, and existing signatures are removed.
+        sign_deltas: bool;
+        /// Sets files of public keys, which are copied to the folder of the page for download.
+        /// Default: none.
+        public_keys: Vec<PathBuf>;
+        /// Sets the number of parts of a delta that are generated in parallel. Each needs up to
+        /// 250 MB of memory, or 500 MB with [`DeltaPreset::Best`]; fewer parts are generated in
+        /// parallel if less memory is free. Default: one per core.
+        threads: usize;
         /// Sets the clock for the timestamps of the page and of new deltas. Default:
         /// [`SystemClock`].
         clock;
@@ -138,7 +96,7 @@ impl Publish {
     ///
     /// # Errors
     /// Returns an error if the repository cannot be read.
-    pub fn plan<'a>(&'a self, repo: &'a Repo) -> Result<PublishPlan<'a>, PublishError> {
+    pub fn plan(&self, repo: &Repo) -> Result<PublishPlan, PublishError> {
         PublishPlan::new(self, repo)
     }
 }

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The planned changes of a publish.
 #[derive(Debug)]
-pub struct PublishPlan<'a> {
-    publish: &'a Publish,
-    repo: &'a Repo,
+pub struct PublishPlan {
+    publish: Publish,
+    repo: Repo,
     deltas: Vec<PlannedDelta>,
     superseded: Vec<DeltaName>,
 }
@@ -75,8 +75,8 @@ fn recent_trees(
     Ok(trees)
 }
 
-impl<'a> PublishPlan<'a> {
-    pub(super) fn new(publish: &'a Publish, repo: &'a Repo) -> Result<Self, PublishError> {
+impl PublishPlan {
+    pub(super) fn new(publish: &Publish, repo: &Repo) -> Result<Self, PublishError> {
         let is_ed25519 = |key: &SigningKey| matches!(key, SigningKey::Ed25519 { .. });
         if publish.sign_deltas && !publish.keys.iter().any(is_ed25519) {
             return Err(PublishError::NoDeltaKey);
@@ -125,8 +125,8 @@ impl<'a> PublishPlan<'a> {
             })
             .collect();
         Ok(Self {
-            publish,
-            repo,
+            publish: publish.clone(),
+            repo: repo.clone(),
             deltas,
             superseded,
         })
@@ -154,18 +154,18 @@ impl<'a> PublishPlan<'a> {
     pub fn execute(self) -> Result<Published, PublishError> {
         let _lock = self.repo.lock(self.publish.progress.as_ref())?;
         // Another process may have moved refs before the lock was acquired.
-        let plan = Self::new(self.publish, self.repo)?;
-        delta::sweep(plan.repo)?;
+        let plan = Self::new(&self.publish, &self.repo)?;
+        delta::sweep(&plan.repo)?;
         let (made, compared) = plan.make_deltas()?;
         plan.sign_deltas()?;
-        index::write(plan.publish, plan.repo)?;
-        let refs = summary::write(plan.repo, &plan.publish.keys, &plan.superseded)?;
+        index::write(&plan.publish, &plan.repo)?;
+        let refs = summary::write(&plan.repo, &plan.publish.keys, &plan.superseded)?;
         failpoint::hit("publish.signed");
         for name in &plan.superseded {
-            delta::remove(plan.repo, name)?;
+            delta::remove(&plan.repo, name)?;
         }
         Ok(Published {
-            deltas: deltas(plan.repo)?,
+            deltas: deltas(&plan.repo)?,
             made,
             compared,
             removed: plan.superseded,
@@ -195,7 +195,7 @@ impl<'a> PublishPlan<'a> {
         }
         let compared = self.generate_all(&to_make)?;
         for (model, name) in &copies {
-            delta::retarget(self.repo, model, name)?;
+            delta::retarget(&self.repo, model, name)?;
         }
         let mut made: Vec<DeltaName> = to_make;
         made.extend(copies.into_iter().map(|(_, name)| name));
@@ -210,27 +210,27 @@ impl<'a> PublishPlan<'a> {
             false => &[],
         };
         for planned in &self.deltas {
-            delta::sign(self.repo, &planned.name, keys)?;
+            delta::sign(&self.repo, &planned.name, keys)?;
         }
         Ok(())
     }
 
     /// Generates deltas one after the other, because the parts of each use all cores.
     fn generate_all(&self, names: &[DeltaName]) -> Result<Vec<ComparedDelta>, PublishError> {
-        let publish = self.publish;
+        let publish = &self.publish;
         let time = publish.clock.now();
         let mut compared = Vec::new();
         for name in names {
             let options = GenerateOptions {
-                preset: publish.preset,
+                preset: publish.delta_preset,
                 time,
                 threads: publish.threads,
                 label: &label(name),
                 progress: publish.progress.as_ref(),
             };
-            delta::generate(self.repo, name, &options)?;
+            delta::generate(&self.repo, name, &options)?;
             if publish.compare_deltas {
-                compared.push(delta::keep_smaller(self.repo, name, time)?);
+                compared.push(delta::keep_smaller(&self.repo, name, time)?);
             }
         }
         Ok(compared)
