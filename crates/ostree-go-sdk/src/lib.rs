@@ -41,6 +41,9 @@
 //!   points at anything new.
 //! - Every error has a [`kind`](Error::kind) to match, and names the path, ref or key it is
 //!   about, what was found and what was expected.
+//! - Operations have one shape: options such as [`Compose`] or [`Install`], a method `plan` that
+//!   returns what would be done, and a method `execute` of the plan. A plan is `Send + 'static`, so
+//!   that it can be executed by another thread, for example in `spawn_blocking` of an async runtime.
 //! - [`Repo`] is `Send` and not `Sync`: give each thread its own clone. Several processes may
 //!   work in one repository; those that move refs wait for each other.
 //! - libostree 2022.7 or newer is needed. The crates `ostree`, `gio` and `glib` are
@@ -103,16 +106,18 @@ pub use checkout::{CheckedOut, CheckoutError, CheckoutOptions, Union, checkout};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compose::{
     ChannelState, Compose, ComposeError, ComposePlan, Composed, ComposedChannel, ComposedLayer,
-    ComposedRelease, NewObjects, ObjectCounts, PlannedRelease, Promote, SourceFailures,
+    ComposedRelease, NewObjects, ObjectCounts, PlannedRelease, Promote, PromotePlan,
+    SourceFailures,
 };
 pub use delta::{
     ComparedDelta, DeltaDetails, DeltaError, DeltaFallback, DeltaFormatError, DeltaInfo, DeltaName,
     DeltaPart, DeltaPreset, PatchedFile, delta_details, deltas, verify_delta,
 };
 pub use deploy::{
-    Action, Activation, Check, DamagedFile, DeployError, DeployOptions, Deployed, Deployment,
-    DeploymentStatus, FileProblem, GcOptions, GcReport, Install, InstallPlan, InstallSource,
-    Installed, LockedRoot, Outcome, RolledBack, Root, Status, Upgrade, Verify,
+    Action, Activate, ActivatePlan, Activated, Activation, Check, DamagedFile, DeployError,
+    Deployed, Deployment, DeploymentStatus, FileProblem, Gc, GcPlan, GcReport, Install,
+    InstallPlan, InstallSource, Installed, Outcome, Rollback, RollbackPlan, RolledBack, Root,
+    Status, Uninstall, UninstallPlan, Uninstalled, Upgrade, Verify,
 };
 pub use diff::{Change, Diff, FileInfo, diff};
 pub use error::Error;
@@ -170,3 +175,21 @@ pub use {gio, glib, ostree};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Every plan owns its options and its handle of the repository or root, so that it can be moved to
+/// another thread.
+const _: () = {
+    const fn assert_send<T: Send + 'static>() {}
+    assert_send::<Repo>();
+    assert_send::<Root>();
+    assert_send::<ComposePlan>();
+    assert_send::<PromotePlan>();
+    assert_send::<OverlayPlan>();
+    assert_send::<PublishPlan>();
+    assert_send::<PrunePlan>();
+    assert_send::<InstallPlan>();
+    assert_send::<ActivatePlan>();
+    assert_send::<RollbackPlan>();
+    assert_send::<UninstallPlan>();
+    assert_send::<GcPlan>();
+};

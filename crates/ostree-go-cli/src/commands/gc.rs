@@ -3,7 +3,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::{bytes, count, deployment_title};
 use crate::views::deployment::DeploymentView;
-use ostree_go_sdk::GcOptions;
+use ostree_go_sdk::Gc;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -21,8 +21,10 @@ pub struct GcArgs {
 
 pub fn run(context: &Context, args: &GcArgs) -> Result<ExitCode, CliError> {
     let root = context.root()?;
-    let options = GcOptions::default().superseded(args.superseded);
-    let removed = root.gc(&options, &*context.progress())?;
+    let gc = Gc::new()
+        .superseded(args.superseded)
+        .progress(context.progress());
+    let removed = gc.plan(&root)?.execute()?;
     for deployment in &removed.deployments {
         context.say(&format!("{} is removed", deployment_title(deployment)));
     }

@@ -21,12 +21,9 @@ pub struct PinArgs {
 pub fn run(context: &Context, args: &PinArgs, pinned: bool) -> Result<ExitCode, CliError> {
     let progress = context.progress();
     let root = context.root()?;
-    let mut locked = root.lock(&*progress)?;
-    let found = locked.find(&args.name, args.arch)?;
-    locked.pin(found.commit, pinned)?;
+    let found = root.pin(&args.name, args.arch, pinned, &*progress)?;
     let state = if pinned { "is pinned" } else { "is not pinned" };
     context.say(&format!("{} {state}", deployment_title(&found)));
-    let found = locked.find(&found.commit.to_string(), None)?;
     context.report(&PinReport {
         deployment: DeploymentView::from(&found),
     })

@@ -73,7 +73,7 @@ pub fn run(context: &Context, args: &RemoteArgs) -> Result<ExitCode, CliError> {
         // Adding the first remote initializes a root.
         (None, Action::Add(_)) => {
             let root = context.open_or_create_root()?;
-            root.lock(&*context.progress())?.repo().clone()
+            root.create_repo(&*context.progress())?
         }
         _ => context.client_repo()?,
     };

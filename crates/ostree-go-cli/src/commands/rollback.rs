@@ -3,6 +3,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::{count, deployment_title};
 use crate::views::deployment::{DamagedFileView, DeploymentView, damaged_files};
+use ostree_go_sdk::Rollback;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -18,10 +19,11 @@ pub struct RollbackArgs {
 }
 
 pub fn run(context: &Context, args: &RollbackArgs) -> Result<ExitCode, CliError> {
-    let progress = context.progress();
     let root = context.root()?;
-    let mut locked = root.lock(&*progress)?;
-    let rolled = locked.rollback(args.verified)?;
+    let rollback = Rollback::new()
+        .verified(args.verified)
+        .progress(context.progress());
+    let rolled = rollback.plan(&root)?.execute()?;
     for (deployment, files) in &rolled.damaged {
         let title = deployment_title(deployment);
         let files = count(files.len() as u64);

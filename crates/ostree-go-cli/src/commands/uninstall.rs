@@ -3,7 +3,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::deployment_title;
 use crate::views::deployment::DeploymentView;
-use ostree_go_sdk::Arch;
+use ostree_go_sdk::{Arch, Uninstall};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -27,15 +27,16 @@ pub struct UninstallArgs {
 }
 
 pub fn run(context: &Context, args: &UninstallArgs) -> Result<ExitCode, CliError> {
-    let progress = context.progress();
     let root = context.root()?;
-    let mut locked = root.lock(&*progress)?;
-    let found = locked.find(&args.name, args.arch)?;
-    let removed = locked.uninstall(found.commit, args.active)?;
-    context.say(&format!("{} is removed", deployment_title(&removed)));
+    let uninstall = Uninstall::new(&args.name)
+        .arch(args.arch)
+        .allow_active(args.active)
+        .progress(context.progress());
+    let done = uninstall.plan(&root)?.execute()?;
+    context.say(&format!("{} is removed", deployment_title(&done.deployment)));
     context.report(&UninstallReport {
-        removed: DeploymentView::from(&removed),
-        active: locked.active()?.map(Into::into),
+        removed: DeploymentView::from(&done.deployment),
+        active: done.active.as_ref().map(Into::into),
     })
 }
 

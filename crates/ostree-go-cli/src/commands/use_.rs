@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::deployment_title;
 use crate::views::deployment::DeploymentView;
-use ostree_go_sdk::Action;
+use ostree_go_sdk::Activate;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,21 +18,20 @@ pub struct UseArgs {
 }
 
 pub fn run(context: &Context, args: &UseArgs) -> Result<ExitCode, CliError> {
-    let progress = context.progress();
     let root = context.root()?;
-    let mut locked = root.lock(&*progress)?;
-    let deployment = locked.find(&args.name, None)?;
-    let activated = locked
-        .activate(deployment.commit, Action::Use)
+    let activate = Activate::new(&args.name).progress(context.progress());
+    let done = activate
+        .plan(&root)?
+        .execute()
         .map_err(|error| not_deployed(&root, error))?;
-    let state = match activated {
+    let state = match done.activated {
         true => "is active",
         false => "is already active",
     };
-    context.say(&format!("{} {state}", deployment_title(&deployment)));
+    context.say(&format!("{} {state}", deployment_title(&done.deployment)));
     context.report(&UseReport {
-        active: DeploymentView::from(&deployment),
-        activated,
+        active: DeploymentView::from(&done.deployment),
+        activated: done.activated,
         bin: root.bin(),
     })
 }

@@ -1,26 +1,102 @@
-//! Switching the link `current`.
+//! Activation of deployments: switches the link `current`.
 
+use super::Root;
 use super::error::{DeployError, io};
 use super::locked::LockedRoot;
 use super::state::{Action, Deployment};
-use super::verify::DamagedFile;
 use crate::arch::Arch;
 use crate::failpoint;
 use crate::fs::atomic;
 use crate::id::CommitId;
+use crate::progress::{NoProgress, Progress};
+use crate::setters::setters;
 use std::path::Path;
+use std::sync::Arc;
 
-/// The result of a rollback.
+/// An activation: makes a deployment the active one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct RolledBack {
-    /// The deployment that was active before; `None` if there was none.
-    pub from: Option<Deployment>,
+pub struct Activate {
+    name: String,
+    progress: Arc<dyn Progress>,
+}
+
+impl Activate {
+    /// Creates an activation of a deployment, by a name that [`Root::find`] accepts.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            progress: Arc::new(NoProgress),
+        }
+    }
+
+    setters! {
+        /// Sets the receiver of events, which may cancel the operation. Default: [`NoProgress`].
+        progress;
+    }
+
+    /// Determines the deployment.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such deployment, or the root cannot be written.
+    pub fn plan(&self, root: &Root) -> Result<ActivatePlan, DeployError> {
+        let locked = root.lock(&*self.progress)?;
+        Ok(ActivatePlan {
+            deployment: locked.find(&self.name, None)?,
+            active: locked.active()?.cloned(),
+            root: root.clone(),
+            progress: self.progress.clone(),
+        })
+    }
+}
+
+/// A planned activation.
+#[derive(Debug)]
+pub struct ActivatePlan {
+    root: Root,
+    progress: Arc<dyn Progress>,
+    deployment: Deployment,
+    active: Option<Deployment>,
+}
+
+/// The result of an activation.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Activated {
     /// The deployment that is active now.
-    pub to: Deployment,
-    /// Deployments that were found to be damaged, possibly including the one that was active, and
-    /// their damaged files.
-    pub damaged: Vec<(Deployment, Vec<DamagedFile>)>,
+    pub deployment: Deployment,
+    /// True if it was not active before.
+    pub activated: bool,
+}
+
+impl ActivatePlan {
+    /// Returns the deployment to activate.
+    #[must_use]
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// Returns the deployment that is active at the time of planning.
+    #[must_use]
+    pub fn active(&self) -> Option<&Deployment> {
+        self.active.as_ref()
+    }
+
+    /// Activates the deployment by renaming a link, durably when this returns. A deployment that
+    /// was found to be damaged is checked again first.
+    ///
+    /// # Errors
+    /// Returns an error if the deployment does not exist any more, is for another architecture, or
+    /// is still damaged.
+    pub fn execute(self) -> Result<Activated, DeployError> {
+        let mut locked = self.root.lock(&*self.progress)?;
+        let activated = locked.activate(self.deployment.commit, Action::Use)?;
+        Ok(Activated {
+            deployment: locked.get(self.deployment.commit)?,
+            activated,
+        })
+    }
 }
 
 impl LockedRoot<'_> {
@@ -32,7 +108,11 @@ impl LockedRoot<'_> {
     /// # Errors
     /// Returns an error if there is no such deployment, it is for another architecture, or it is
     /// still damaged.
-    pub fn activate(&mut self, commit: CommitId, action: Action) -> Result<bool, DeployError> {
+    pub(super) fn activate(
+        &mut self,
+        commit: CommitId,
+        action: Action,
+    ) -> Result<bool, DeployError> {
         let deployment = self.get(commit)?;
         if Some(deployment.arch) != Arch::host() {
             return Err(DeployError::WrongArch {
@@ -72,72 +152,5 @@ impl LockedRoot<'_> {
             found,
             expected,
         })
-    }
-
-    /// Activates the deployment that was active before the current one; a second rollback undoes
-    /// the first. Only the state is read: no network, no keys, no hashing.
-    ///
-    /// With `verified`, the files of the active deployment and of each candidate are checked, and
-    /// the undamaged candidate that was active last is activated. A deployment that is found to be
-    /// damaged is recorded as such and skipped from then on, until it is deployed again.
-    ///
-    /// # Errors
-    /// Returns an error if there is no other undamaged deployment that was active before.
-    pub fn rollback(&mut self, verified: bool) -> Result<RolledBack, DeployError> {
-        let active = self.root.active_commit()?;
-        let from = active.and_then(|active| self.state.get(active)).cloned();
-        let mut damaged = Vec::new();
-        if verified && let Some(from) = &from {
-            let files = self.check(from.commit)?;
-            if !files.is_empty() {
-                damaged.push((from.clone(), files));
-            }
-        }
-        for target in self.state.rollback_targets(active) {
-            let deployment = self.get(target)?;
-            if verified {
-                let files = self.check(target)?;
-                if !files.is_empty() {
-                    damaged.push((deployment, files));
-                    continue;
-                }
-            }
-            self.activate(target, Action::Rollback)?;
-            return Ok(RolledBack {
-                from,
-                to: self.get(target)?,
-                damaged,
-            });
-        }
-        Err(DeployError::NoRollback {
-            path: self.root.path().to_owned(),
-        })
-    }
-
-    /// Compares a deployment with its commit, records the result in the state, and returns the
-    /// damaged files.
-    ///
-    /// # Errors
-    /// Returns an error if there is no such deployment, or the state cannot be written.
-    pub fn check(&mut self, commit: CommitId) -> Result<Vec<DamagedFile>, DeployError> {
-        self.get(commit)?;
-        let files = self.compare(commit)?;
-        self.record_damage(commit, files)
-    }
-
-    fn record_damage(
-        &mut self,
-        commit: CommitId,
-        files: Vec<DamagedFile>,
-    ) -> Result<Vec<DamagedFile>, DeployError> {
-        let known = self.get(commit)?.damaged_at;
-        let found = (!files.is_empty()).then(|| known.unwrap_or(self.root.clock.now()));
-        if found != known {
-            if let Some(deployment) = self.state.get_mut(commit) {
-                deployment.damaged_at = found;
-            }
-            self.save()?;
-        }
-        Ok(files)
     }
 }

@@ -13,7 +13,6 @@ use crate::remote;
 use crate::repo::Repo;
 use crate::sign::{TrustedKeys, Verified};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -87,6 +86,7 @@ impl Origin {
 }
 
 /// Fetches jobs into the root's repository.
+#[derive(Debug)]
 pub(super) struct Fetcher {
     pub(super) repo: Repo,
     pub(super) http: HttpOptions,
@@ -94,14 +94,6 @@ pub(super) struct Fetcher {
     pub(super) auth: BTreeMap<String, RegistryAuth>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) progress: Arc<dyn Progress>,
-}
-
-impl fmt::Debug for Fetcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetcher")
-            .field("repo", &self.repo)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Fetcher {

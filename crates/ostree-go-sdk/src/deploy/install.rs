@@ -3,7 +3,7 @@
 use super::Root;
 use super::error::DeployError;
 use super::fetch::{Fetcher, InstallSource, Job, Origin};
-use super::locked::{DeployOptions, Deployed, LockedRoot, Outcome};
+use super::locked::{Deployed, LockedRoot, Outcome};
 use super::state::{Action, Deployment};
 use super::verify::DamagedFile;
 use crate::arch::Arch;
@@ -15,12 +15,12 @@ use crate::registry::{ImageReference, RegistryAuth};
 use crate::setters::setters;
 use crate::sign::Verified;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
 /// An installation of SDKs. Either all or none are installed.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Install {
     refs: Vec<(RefName, Option<Sha256>)>,
     arch: Option<Arch>,
@@ -29,15 +29,6 @@ pub struct Install {
     allow_downgrade: bool,
     http: HttpOptions,
     progress: Arc<dyn Progress>,
-}
-
-impl fmt::Debug for Install {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Install")
-            .field("refs", &self.refs)
-            .field("source", &self.source)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Install {
@@ -65,42 +56,17 @@ impl Install {
         self
     }
 
-    /// Sets the required architecture of the SDKs. Default: that of this machine.
-    #[must_use]
-    pub fn arch(mut self, arch: Option<Arch>) -> Self {
-        self.arch = arch;
-        self
-    }
-
-    /// Activates the last SDK, if it is for this machine. Default: yes.
-    #[must_use]
-    pub fn activate(mut self, activate: bool) -> Self {
-        self.activate = activate;
-        self
-    }
-
-    /// Sets the source of the SDKs. Default: [`InstallSource::Default`].
-    #[must_use]
-    pub fn source(mut self, source: InstallSource) -> Self {
-        self.source = source;
-        self
-    }
-
-    /// Accepts a commit that is older than the last deployed one of the same ref. Default: no.
-    #[must_use]
-    pub fn allow_downgrade(mut self, allow: bool) -> Self {
-        self.allow_downgrade = allow;
-        self
-    }
-
-    /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
-    #[must_use]
-    pub fn http(mut self, options: HttpOptions) -> Self {
-        self.http = options;
-        self
-    }
-
     setters! {
+        /// Sets the required architecture of the SDKs. Default: that of this machine.
+        arch: Option<Arch>;
+        /// Activates the last SDK, if it is for this machine. Default: yes.
+        activate: bool;
+        /// Sets the source of the SDKs. Default: [`InstallSource::Default`].
+        source: InstallSource;
+        /// Accepts a commit that is older than the last deployed one of the same ref. Default: no.
+        allow_downgrade: bool;
+        /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
+        http: HttpOptions;
         /// Sets the receiver of events, which may cancel the operation. Default: [`NoProgress`].
         progress;
     }
@@ -114,7 +80,7 @@ impl Install {
     pub fn plan(&self, root: &Root) -> Result<InstallPlan, DeployError> {
         let arch = self.arch.or_else(Arch::host);
         let arch = arch.ok_or(DeployError::UnknownMachine)?;
-        let repo = root.lock(&*self.progress)?.repo().clone();
+        let repo = root.create_repo(&*self.progress)?;
         let job = Job {
             refs: self.refs.clone(),
             origin: Origin::of(&self.source, &repo)?,
@@ -350,12 +316,9 @@ fn deploy(
     job: &Job,
     commits: &[(RefName, Verified<CommitId>)],
 ) -> Result<Vec<Deployed>, DeployError> {
-    let options = DeployOptions::default()
-        .arch(Some(job.arch))
-        .allow_downgrade(job.allow_downgrade);
     let mut deployed = Vec::new();
     for (name, commit) in commits {
-        let done = locked.deploy(name, commit, &options);
+        let done = locked.deploy(name, commit, job);
         deployed.push(done.inspect_err(|_| remove_new(locked, &deployed))?);
     }
     Ok(deployed)

@@ -1,6 +1,7 @@
-//! The operations on a locked root.
+//! A locked root, and deploying to it.
 
 use super::error::{DeployError, io};
+use super::fetch::Job;
 use super::state::{Action, Activation, Deployment, State};
 use super::verify::DamagedFile;
 use super::{Root, deployment_ref, folder, lock_error, place, rebuild, verify};
@@ -9,7 +10,7 @@ use crate::catalog::{CommitInfo, CommitKind};
 use crate::checkout::{CheckedOut, Listing};
 use crate::failpoint;
 use crate::fs::lock::Lock;
-use crate::fs::{atomic, tree};
+use crate::fs::tree;
 use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
 use crate::repo::{RefMove, Repo, RepoError, RepoMode};
@@ -17,49 +18,15 @@ use crate::sign::Verified;
 
 /// A root that is locked for changes. The lock is released when this is dropped.
 #[derive(Debug)]
-pub struct LockedRoot<'r> {
+pub(super) struct LockedRoot<'r> {
     pub(super) root: &'r Root,
     pub(super) repo: Repo,
     pub(super) state: State,
-    pub(super) progress: ProgressRef<'r>,
+    pub(super) progress: &'r dyn Progress,
     _lock: Lock,
 }
 
-/// A receiver of progress events that implements [`Debug`](std::fmt::Debug).
-#[derive(Clone, Copy)]
-pub(super) struct ProgressRef<'r>(pub(super) &'r dyn Progress);
-
-impl std::fmt::Debug for ProgressRef<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ProgressRef")
-    }
-}
-
-/// Requirements for a deployment.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct DeployOptions {
-    arch: Option<Arch>,
-    allow_downgrade: bool,
-}
-
-impl DeployOptions {
-    /// Sets the required architecture of the SDK. Default: that of this machine.
-    #[must_use]
-    pub fn arch(mut self, arch: Option<Arch>) -> Self {
-        self.arch = arch;
-        self
-    }
-
-    /// Accepts a commit that is older than the last deployed one of the same ref. Default: no.
-    #[must_use]
-    pub fn allow_downgrade(mut self, allow: bool) -> Self {
-        self.allow_downgrade = allow;
-        self
-    }
-}
-
-/// The result of [`LockedRoot::deploy`].
+/// A deployment that was installed or upgraded.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Deployed {
@@ -71,7 +38,7 @@ pub struct Deployed {
     pub files: CheckedOut,
 }
 
-/// The effect of [`LockedRoot::deploy`].
+/// The effect of an installation on a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -115,7 +82,7 @@ impl<'r> LockedRoot<'r> {
             root,
             repo,
             state,
-            progress: ProgressRef(progress),
+            progress,
             _lock: lock,
         };
         if is_new {
@@ -126,23 +93,11 @@ impl<'r> LockedRoot<'r> {
         Ok(locked)
     }
 
-    /// Returns the root.
-    #[must_use]
-    pub fn root(&self) -> &Root {
-        self.root
-    }
-
-    /// Returns the root's repository.
-    #[must_use]
-    pub fn repo(&self) -> &Repo {
-        &self.repo
-    }
-
     /// Returns the active deployment, if there is one.
     ///
     /// # Errors
     /// Returns an error if the link `current` cannot be read.
-    pub fn active(&self) -> Result<Option<&Deployment>, DeployError> {
+    pub(super) fn active(&self) -> Result<Option<&Deployment>, DeployError> {
         let active = self.root.active_commit()?;
         Ok(active.and_then(|active| self.state.get(active)))
     }
@@ -151,7 +106,7 @@ impl<'r> LockedRoot<'r> {
     ///
     /// # Errors
     /// Returns an error if no deployment matches.
-    pub fn find(&self, name: &str, arch: Option<Arch>) -> Result<Deployment, DeployError> {
+    pub(super) fn find(&self, name: &str, arch: Option<Arch>) -> Result<Deployment, DeployError> {
         let found = super::find(&self.state, name, arch).cloned();
         found.ok_or_else(|| self.root.no_such_deployment(name))
     }
@@ -160,27 +115,55 @@ impl<'r> LockedRoot<'r> {
     pub(super) fn compare(&self, commit: CommitId) -> Result<Vec<DamagedFile>, RepoError> {
         let top = self.root.deployment_path(commit);
         let listing = Listing::read(&self.repo, commit)?;
-        verify::compare(&self.repo, &listing, &top, self.progress.0)
+        verify::compare(&self.repo, &listing, &top, self.progress)
     }
 
-    /// Checks out a commit beside the existing deployments, verifies every file, removes the write
-    /// bits, and makes the tree durable. The deployment is not [activated](LockedRoot::activate).
-    /// An existing undamaged deployment is not changed; a damaged one is replaced in one step.
+    /// Compares a deployment with its commit, records the result in the state, and returns the
+    /// damaged files.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such deployment, or the state cannot be written.
+    pub(super) fn check(&mut self, commit: CommitId) -> Result<Vec<DamagedFile>, DeployError> {
+        self.get(commit)?;
+        let files = self.compare(commit)?;
+        self.record_damage(commit, files)
+    }
+
+    fn record_damage(
+        &mut self,
+        commit: CommitId,
+        files: Vec<DamagedFile>,
+    ) -> Result<Vec<DamagedFile>, DeployError> {
+        let known = self.get(commit)?.damaged_at;
+        let found = (!files.is_empty()).then(|| known.unwrap_or(self.root.clock.now()));
+        if found != known {
+            if let Some(deployment) = self.state.get_mut(commit) {
+                deployment.damaged_at = found;
+            }
+            self.save()?;
+        }
+        Ok(files)
+    }
+
+    /// Checks out a commit of a job beside the existing deployments, verifies every file, removes
+    /// the write bits, and makes the tree durable. The deployment is not
+    /// [activated](LockedRoot::activate). An existing undamaged deployment is not changed; a damaged
+    /// one is replaced in one step.
     ///
     /// # Errors
     /// Returns an error if the commit is not an SDK, is not bound to the ref, is for another
     /// architecture, is older than the deployed commit of the ref, or its tree is damaged. Nothing
     /// is deployed then. Damaged objects are removed from the repository and the commits that need
     /// them are marked as partial, so that pulling the commit again fetches them.
-    pub fn deploy(
+    pub(super) fn deploy(
         &mut self,
         name: &RefName,
         commit: &Verified<CommitId>,
-        options: &DeployOptions,
+        job: &Job,
     ) -> Result<Deployed, DeployError> {
         let id = *commit.value();
         let info = CommitInfo::read(&self.repo, id)?;
-        let (version, arch) = self.accept(name, &info, options)?;
+        let (version, arch) = self.accept(name, &info, job)?;
         let mut deployment = Deployment {
             commit: id,
             ref_name: name.clone(),
@@ -204,11 +187,11 @@ impl<'r> LockedRoot<'r> {
             }
             (true, true) => (
                 Outcome::Repaired,
-                place::place(&self.repo, id, &dest, self.progress.0)?,
+                place::place(&self.repo, id, &dest, self.progress)?,
             ),
             (false, _) => (
                 Outcome::New,
-                place::place(&self.repo, id, &dest, self.progress.0)?,
+                place::place(&self.repo, id, &dest, self.progress)?,
             ),
         };
         self.set_ref(&deployment_ref(id)?, Some(id))?;
@@ -241,7 +224,7 @@ impl<'r> LockedRoot<'r> {
         &self,
         name: &RefName,
         info: &CommitInfo,
-        options: &DeployOptions,
+        job: &Job,
     ) -> Result<(String, Arch), DeployError> {
         let is_sdk = matches!(info.kind, CommitKind::Release | CommitKind::Channel);
         let version = match &info.version {
@@ -261,21 +244,20 @@ impl<'r> LockedRoot<'r> {
                 bound_to: info.bound_to.clone(),
             });
         }
-        let expected = options.arch.or_else(Arch::host);
-        let arch = match (info.arch, expected) {
-            (Some(found), Some(expected)) if found == expected => found,
-            (found, expected) => {
+        let arch = match info.arch {
+            Some(found) if found == job.arch => found,
+            found => {
                 return Err(DeployError::WrongArch {
                     name: name.clone(),
                     found,
-                    expected: expected.or(found).unwrap_or(Arch::X86_64),
+                    expected: job.arch,
                 });
             }
         };
         let mut of_ref = self.state.deployments.iter().rev();
         if let Some(last) = of_ref.find(|d| d.ref_name == *name)
             && last.timestamp > info.timestamp
-            && !options.allow_downgrade
+            && !job.allow_downgrade
             && self.state.get(info.id).is_none()
         {
             return Err(DeployError::Downgrade {
@@ -286,51 +268,6 @@ impl<'r> LockedRoot<'r> {
             });
         }
         Ok((version, arch))
-    }
-
-    /// Removes a deployment. Its objects are deleted by the next [`Root::gc`].
-    ///
-    /// # Errors
-    /// Returns an error if there is no such deployment, or it is active and `allow_active` is not
-    /// set.
-    pub fn uninstall(
-        &mut self,
-        commit: CommitId,
-        allow_active: bool,
-    ) -> Result<Deployment, DeployError> {
-        let deployment = self.get(commit)?;
-        if self.root.active_commit()? == Some(commit) {
-            if !allow_active {
-                return Err(DeployError::Active {
-                    version: deployment.version,
-                });
-            }
-            self.record(&deployment, Action::Uninstall);
-            self.save()?;
-            let current = self.root.current();
-            std::fs::remove_file(&current)
-                .and_then(|()| atomic::sync_directory(current.parent()))
-                .map_err(io("remove", &current))?;
-            failpoint::hit("uninstall.deactivated");
-            self.require_active(None)?;
-        }
-        self.state.deployments.retain(|d| d.commit != commit);
-        self.save()?;
-        failpoint::hit("uninstall.recorded");
-        self.clean_up()?;
-        Ok(deployment)
-    }
-
-    /// Protects a deployment from removal by [`Root::gc`], or ends the protection.
-    ///
-    /// # Errors
-    /// Returns an error if there is no such deployment, or the state cannot be written.
-    pub fn pin(&mut self, commit: CommitId, pinned: bool) -> Result<(), DeployError> {
-        self.get(commit)?;
-        if let Some(deployment) = self.state.get_mut(commit) {
-            deployment.pinned = pinned;
-        }
-        self.save()
     }
 
     pub(super) fn get(&self, commit: CommitId) -> Result<Deployment, DeployError> {

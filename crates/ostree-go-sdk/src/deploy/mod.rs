@@ -46,6 +46,7 @@
 //! Reading takes no lock and changes nothing, so an unprivileged user can inspect the system's
 //! root.
 
+mod activate;
 mod clean;
 mod error;
 mod fetch;
@@ -58,20 +59,23 @@ mod local;
 mod locked;
 mod place;
 mod rebuild;
+mod rollback;
 mod state;
 mod status;
-mod switch;
+mod uninstall;
 mod upgrade;
 mod verify;
 
+pub use activate::{Activate, ActivatePlan, Activated};
 pub use error::DeployError;
 pub use fetch::InstallSource;
-pub use gc::{GcOptions, GcReport};
+pub use gc::{Gc, GcPlan, GcReport};
 pub use install::{Install, InstallPlan, Installed};
-pub use locked::{DeployOptions, Deployed, LockedRoot, Outcome};
+pub use locked::{Deployed, Outcome};
+pub use rollback::{Rollback, RollbackPlan, RolledBack};
 pub use state::{Action, Activation, Deployment};
 pub use status::{Check, DeploymentStatus, Status, Verify};
-pub use switch::RolledBack;
+pub use uninstall::{Uninstall, UninstallPlan, Uninstalled};
 pub use upgrade::Upgrade;
 pub use verify::{DamagedFile, FileProblem};
 
@@ -85,24 +89,16 @@ use crate::progress::Progress;
 use crate::repo::{Repo, RepoError};
 use crate::setters::setters;
 use error::io;
+use locked::LockedRoot;
 use state::State;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The directory that holds a host's repository, deployments and state.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Root {
     path: PathBuf,
     clock: Arc<dyn Clock>,
-}
-
-impl fmt::Debug for Root {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Root")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Root {
@@ -124,7 +120,7 @@ impl Root {
     }
 
     /// Opens the root at a path, or turns an empty or missing folder into one. The repository is
-    /// created when the root is first [locked](Root::lock).
+    /// created by the first operation that changes the root.
     ///
     /// The umask determines the permissions of the root and of everything that is written to it
     /// later, except deployed trees: these have the modes of their commits, without the write bits.
@@ -169,14 +165,45 @@ impl Root {
         Ok(Repo::open(self.repo_path())?)
     }
 
+    /// Opens the root's repository, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// Returns an error if the root cannot be written, or the operation is cancelled while it waits
+    /// for another process that changes the root.
+    pub fn create_repo(&self, progress: &dyn Progress) -> Result<Repo, DeployError> {
+        Ok(self.lock(progress)?.repo)
+    }
+
+    /// Pins the deployment with a given name, as for [`Root::find`], or removes the pin. A pinned
+    /// deployment is not removed by [`Gc`]. Returns the changed deployment.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such deployment, the root cannot be written, or the
+    /// operation is cancelled while it waits for another process that changes the root.
+    pub fn pin(
+        &self,
+        name: &str,
+        arch: Option<Arch>,
+        pinned: bool,
+        progress: &dyn Progress,
+    ) -> Result<Deployment, DeployError> {
+        let mut locked = self.lock(progress)?;
+        let commit = locked.find(name, arch)?.commit;
+        if let Some(deployment) = locked.state.get_mut(commit) {
+            deployment.pinned = pinned;
+        }
+        locked.save()?;
+        locked.get(commit)
+    }
+
     /// Locks the root for changes, waiting while another process holds the lock, and cleans up what
-    /// a killed process left. All operations that change the root are methods of the result. Do not
-    /// use the network while it is locked: [`Install`] and [`Upgrade`] fetch before they lock.
+    /// a killed process left. Do not use the network while it is locked: [`Install`] and [`Upgrade`]
+    /// fetch before they lock.
     ///
     /// # Errors
     /// Returns an error if the root cannot be written, its state was written by a newer version of
     /// this library, or the operation is cancelled while it waits.
-    pub fn lock<'r>(&'r self, progress: &'r dyn Progress) -> Result<LockedRoot<'r>, DeployError> {
+    fn lock<'r>(&'r self, progress: &'r dyn Progress) -> Result<LockedRoot<'r>, DeployError> {
         LockedRoot::new(self, None, progress)
     }
 

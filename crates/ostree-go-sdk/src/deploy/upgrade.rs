@@ -14,14 +14,14 @@ use crate::remote;
 use crate::repo::Repo;
 use crate::setters::setters;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An upgrade of deployments to the newest SDKs of their channels. Either all or none are upgraded.
 /// If the old SDK was active, the new one becomes active; otherwise it is only installed. The old
 /// SDK is kept.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Upgrade {
     channels: Vec<String>,
     all: bool,
@@ -30,15 +30,6 @@ pub struct Upgrade {
     allow_downgrade: bool,
     http: HttpOptions,
     progress: Arc<dyn Progress>,
-}
-
-impl fmt::Debug for Upgrade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgrade")
-            .field("channels", &self.channels)
-            .field("all", &self.all)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Default for Upgrade {
@@ -62,51 +53,21 @@ impl Upgrade {
         Self::default()
     }
 
-    /// Sets the deployments to upgrade, by names that [`Root::find`] accepts. Default: the active
-    /// one.
-    #[must_use]
-    pub fn channels(mut self, channels: impl IntoIterator<Item = String>) -> Self {
-        self.channels = channels.into_iter().collect();
-        self
-    }
-
-    /// Upgrades all channels that have a deployment. Default: no.
-    #[must_use]
-    pub fn all(mut self, all: bool) -> Self {
-        self.all = all;
-        self
-    }
-
-    /// Restricts the upgrade to deployments for an architecture. Default: all architectures.
-    #[must_use]
-    pub fn arch(mut self, arch: Option<Arch>) -> Self {
-        self.arch = arch;
-        self
-    }
-
-    /// Sets the source of the SDKs. Default: for each deployment, the source that it was installed
-    /// from, if that still exists.
-    #[must_use]
-    pub fn source(mut self, source: InstallSource) -> Self {
-        self.source = source;
-        self
-    }
-
-    /// Accepts a commit that is older than the last deployed one of the same ref. Default: no.
-    #[must_use]
-    pub fn allow_downgrade(mut self, allow: bool) -> Self {
-        self.allow_downgrade = allow;
-        self
-    }
-
-    /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
-    #[must_use]
-    pub fn http(mut self, options: HttpOptions) -> Self {
-        self.http = options;
-        self
-    }
-
     setters! {
+        /// Sets the deployments to upgrade, by names that [`Root::find`] accepts. Default: the
+        /// active one.
+        channels: Vec<String>;
+        /// Upgrades all channels that have a deployment. Default: no.
+        all: bool;
+        /// Restricts the upgrade to deployments for an architecture. Default: all architectures.
+        arch: Option<Arch>;
+        /// Sets the source of the SDKs. Default: for each deployment, the source that it was
+        /// installed from, if that still exists.
+        source: InstallSource;
+        /// Accepts a commit that is older than the last deployed one of the same ref. Default: no.
+        allow_downgrade: bool;
+        /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
+        http: HttpOptions;
         /// Sets the receiver of events, which may cancel the operation. Default: [`NoProgress`].
         progress;
     }
@@ -125,7 +86,7 @@ impl Upgrade {
             Some(active) => ActivationRule::Replace(Box::new(active.clone())),
             None => ActivationRule::None,
         };
-        let repo = locked.repo().clone();
+        let repo = locked.repo.clone();
         let jobs = selected.iter().map(|old| {
             Ok(Job {
                 refs: vec![(old.ref_name.clone(), None)],
@@ -155,7 +116,7 @@ impl Upgrade {
     fn selected(&self, locked: &LockedRoot<'_>) -> Result<Vec<Deployment>, DeployError> {
         let active = locked.active()?;
         if self.channels.is_empty() && !self.all {
-            let path = locked.root().path().to_owned();
+            let path = locked.root.path().to_owned();
             let active = active.ok_or(DeployError::NothingActive { path })?;
             return Ok(vec![active.clone()]);
         }
@@ -201,7 +162,7 @@ fn channels(locked: &LockedRoot<'_>) -> Vec<Deployment> {
     let mut all = locked.state.deployments.clone();
     // The ref of a release never moves. A deployment whose commit cannot be read is fetched again.
     all.retain(|one| {
-        let info = CommitInfo::read(locked.repo(), one.commit);
+        let info = CommitInfo::read(&locked.repo, one.commit);
         info.map_or(true, |info| info.kind != CommitKind::Release)
     });
     all.reverse();
