@@ -12,6 +12,7 @@ mod listing;
 pub(crate) use listing::{Directory, Listing};
 
 use crate::failpoint;
+use crate::fs::context::{IoContext, from_io_failure};
 use crate::fs::path::TreePath;
 use crate::fs::tree::{self, TreeEntry};
 use crate::id::CommitId;
@@ -158,6 +159,8 @@ pub enum CheckoutError {
     },
 }
 
+from_io_failure!(CheckoutError);
+
 impl CheckoutError {
     /// Returns the kind of the error.
     #[must_use]
@@ -189,7 +192,7 @@ pub fn checkout(
 ) -> Result<CheckedOut, CheckoutError> {
     if options.union != Union::None {
         let identical = options.union == Union::Identical;
-        std::fs::create_dir_all(dest).map_err(io("make directory", dest))?;
+        std::fs::create_dir_all(dest).context("make directory", dest)?;
         let archive = repo.mode() == RepoMode::Archive;
         if identical && (options.copy || archive || crosses(repo, dest)) {
             return Err(CheckoutError::NeedsLinks {
@@ -210,7 +213,7 @@ pub fn checkout(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    std::fs::create_dir_all(parent).map_err(io("make directory", parent))?;
+    std::fs::create_dir_all(parent).context("make directory", parent)?;
     let staging = staging_name(dest);
     let listing = Listing::read(repo, commit)?;
     let made = make(repo, commit, &listing, &staging, options)
@@ -226,7 +229,7 @@ pub fn checkout(
                     }
                     File::open(parent)?.sync_all()
                 })
-                .map_err(io("rename a tree to", dest))?;
+                .context("rename a tree to", dest)?;
             Ok(made)
         });
     made.inspect_err(|_| {
@@ -314,12 +317,12 @@ pub(crate) fn make(
                 });
             }
             // libostree handles more cases, and has better error messages.
-            Err(_) => tree::remove(dest).map_err(io("remove", dest))?,
+            Err(_) => tree::remove(dest).context("remove", dest)?,
         }
     }
     write(repo, commit, listing, dest, options)?;
     if options.sealed {
-        tree::seal(dest).map_err(io("seal", dest))?;
+        tree::seal(dest).context("seal", dest)?;
     }
     count(repo, dest, options)
 }
@@ -338,7 +341,7 @@ fn count(repo: &Repo, dest: &Path, options: &CheckoutOptions) -> Result<CheckedO
         }
         Ok(())
     })
-    .map_err(io("read directory", dest))?;
+    .context("read directory", dest)?;
     made.crossed = !options.copy && crosses(repo, dest);
     Ok(made)
 }
@@ -348,18 +351,9 @@ fn sync(dest: &Path, options: &CheckoutOptions) -> Result<(), CheckoutError> {
     if options.no_sync {
         return Ok(());
     }
-    File::open(dest)
+    Ok(File::open(dest)
         .and_then(|dir| Ok(rustix::fs::syncfs(dir.as_fd())?))
-        .map_err(io("sync", dest))
-}
-
-fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckoutError {
-    let path = path.to_owned();
-    move |source| CheckoutError::Io {
-        action,
-        path,
-        source,
-    }
+        .context("sync", dest)?)
 }
 
 /// Returns whether a directory is on another file system than a repository's objects.

@@ -11,6 +11,7 @@ pub(crate) use address::{full_url, image_source};
 use crate::delta::DeltaTrust;
 use crate::ffi;
 use crate::fs::atomic;
+use crate::fs::context::{IoContext, from_io_failure};
 use crate::http::InvalidUrl;
 use crate::kind::ErrorKind;
 use crate::oci::image_source::InvalidImageSource;
@@ -195,6 +196,8 @@ pub enum RemoteError {
     },
 }
 
+from_io_failure!(RemoteError via Repo(RepoError));
+
 impl RemoteError {
     /// Returns the kind of the error.
     #[must_use]
@@ -240,11 +243,7 @@ pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
         None if path.exists() => std::fs::remove_file(&path),
         None => Ok(()),
     }
-    .map_err(|source| RepoError::Io {
-        action: "write keyring",
-        path,
-        source,
-    })?;
+    .context("write keyring", path)?;
     let (url, credentials) = split_credentials(&url);
     write_credentials(repo, name, credentials)?;
     // The signature of the summary is not required. A summary only contains the commits that refs
@@ -382,11 +381,7 @@ fn write_credentials(repo: &Repo, name: &str, credentials: Option<&str>) -> Resu
             removed => removed,
         },
     };
-    done.map_err(|source| RepoError::Io {
-        action: "write the credentials to",
-        path: path.clone(),
-        source,
-    })
+    Ok(done.context("write the credentials to", &path)?)
 }
 
 /// Returns the refs that were pulled from a remote, sorted.
@@ -441,11 +436,7 @@ pub fn import_keys(repo: &Repo, name: &str, file: &[u8]) -> Result<Vec<TrustedKe
     };
     let after = with_keys(name, &before, &[file.to_vec()])?;
     let path = keyring_path(repo, name);
-    atomic::write(&path, &after).map_err(|source| RepoError::Io {
-        action: "write keyring",
-        path,
-        source,
-    })?;
+    atomic::write(&path, &after).context("write keyring", path)?;
     keys(repo, name)
 }
 
@@ -456,11 +447,7 @@ pub(crate) fn keyring_path(repo: &Repo, name: &str) -> PathBuf {
 
 fn read_keyring(repo: &Repo, name: &str) -> Result<Vec<u8>, RepoError> {
     let path = keyring_path(repo, name);
-    std::fs::read(&path).map_err(|source| RepoError::Io {
-        action: "read keyring",
-        path,
-        source,
-    })
+    Ok(std::fs::read(&path).context("read keyring", path)?)
 }
 
 /// Returns true if a remote has a keyring. Without one, libostree would trust the keys of the
@@ -487,11 +474,7 @@ pub(crate) fn delta_trust(repo: &Repo, name: &str) -> Result<DeltaTrust, RepoErr
         .collect();
     if let Some(path) = option("verification-ed25519-file")? {
         let path = PathBuf::from(path.as_str());
-        let text = std::fs::read_to_string(&path).map_err(|source| RepoError::Io {
-            action: "read Ed25519 keys from",
-            path,
-            source,
-        })?;
+        let text = std::fs::read_to_string(&path).context("read Ed25519 keys from", path)?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         keys.extend(lines.map(str::to_owned));
     }

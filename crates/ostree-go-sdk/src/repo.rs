@@ -33,6 +33,7 @@ pub(crate) use transaction::Transaction;
 
 use crate::failpoint;
 use crate::ffi;
+use crate::fs::context::{IoContext, from_io_failure};
 use crate::fs::lock::{Lock, LockError};
 use crate::id::{CommitId, DirTreeId, RefName};
 use crate::kind::ErrorKind;
@@ -185,6 +186,17 @@ pub enum RepoError {
     Cancelled,
 }
 
+from_io_failure!(RepoError);
+
+impl From<LockError> for RepoError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Cancelled => Self::Cancelled,
+            LockError::Io(failure) => failure.into(),
+        }
+    }
+}
+
 impl RepoError {
     /// Returns the kind of the error.
     #[must_use]
@@ -260,11 +272,7 @@ impl Repo {
         let path = path.as_ref().to_owned();
         let exists = |path: &Path| match path.try_exists() {
             Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
-            exists => exists.map_err(|source| RepoError::Io {
-                action: "read",
-                path: path.to_owned(),
-                source,
-            }),
+            exists => exists.context("read", path),
         };
         if !exists(&path)? {
             return Err(RepoError::NotFound { path });
@@ -310,14 +318,7 @@ impl Repo {
     }
 
     fn create_unsynced(path: &Path, mode: RepoMode) -> Result<Self, RepoError> {
-        let io = |action| {
-            move |source| RepoError::Io {
-                action,
-                path: path.to_owned(),
-                source,
-            }
-        };
-        std::fs::create_dir_all(path).map_err(io("make directory"))?;
+        std::fs::create_dir_all(path).context("make directory", path)?;
         if !Self::is_absent(path) {
             // Either another process has created the repository, or the directory has other
             // content.
@@ -503,11 +504,7 @@ impl Repo {
     /// lock.
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>, RepoError> {
         let path = self.path.join(LOCK);
-        let lock = Lock::try_exclusive(&path).map_err(|source| RepoError::Io {
-            action: "lock",
-            path,
-            source,
-        })?;
+        let lock = Lock::try_exclusive(&path).context("lock", path)?;
         if lock.is_some() {
             self.finish_moves()?;
         }
@@ -542,12 +539,5 @@ impl Repo {
 
 fn lock(repo: &Path, progress: &dyn Progress) -> Result<Lock, RepoError> {
     let path = repo.join(LOCK);
-    Lock::exclusive(&path, progress).map_err(|error| match error {
-        LockError::Cancelled => RepoError::Cancelled,
-        LockError::Io(source) => RepoError::Io {
-            action: "lock",
-            path,
-            source,
-        },
-    })
+    Ok(Lock::exclusive(&path, progress)?)
 }

@@ -3,7 +3,8 @@
 use super::folder::{DeltaWriter, SUPERBLOCK};
 use super::format::Superblock;
 use super::{DeltaError, DeltaName, read_superblock};
-use crate::repo::{Repo, RepoError};
+use crate::fs::context::IoContext;
+use crate::repo::Repo;
 use glib::prelude::*;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -31,12 +32,7 @@ pub(crate) fn keep_smaller(
     let writer = DeltaWriter::new(repo, name)?;
     let path = writer.path(SUPERBLOCK);
     generate(repo, name, &path).map_err(|source| repo.failed("make a static delta", source))?;
-    let io = |source| RepoError::Io {
-        action: "read static delta",
-        path: path.clone(),
-        source,
-    };
-    let bytes = std::fs::read(&path).map_err(io)?;
+    let bytes = std::fs::read(&path).context("read static delta", &path)?;
     let libostree_superblock = Superblock::read(&bytes);
     let mut libostree_superblock = libostree_superblock.map_err(|source| DeltaError::Format {
         path: path.clone(),
@@ -50,7 +46,8 @@ pub(crate) fn keep_smaller(
     if compared.libostree < compared.ours {
         for index in 0..libostree_superblock.parts.len() {
             let part = std::fs::File::open(writer.path(index.to_string()));
-            part.and_then(|part| part.sync_all()).map_err(io)?;
+            part.and_then(|part| part.sync_all())
+                .context("read static delta", &path)?;
         }
         libostree_superblock.timestamp = time;
         writer.publish(&libostree_superblock)?;

@@ -3,6 +3,7 @@
 use super::compile::read_tree;
 use super::format::{ObjectKey, Op, Ops, Part, PartHeader};
 use super::{DeltaError, DeltaName, folder, read_superblock};
+use crate::fs::context::IoContext;
 use crate::id::FileId;
 use crate::repo::{Repo, RepoError};
 use std::collections::BTreeMap;
@@ -119,11 +120,7 @@ pub fn delta_details(repo: &Repo, name: &DeltaName) -> Result<DeltaDetails, Delt
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RepoError> {
-    std::fs::read(path).map_err(|source| RepoError::Io {
-        action: "read part of a static delta",
-        path: path.to_owned(),
-        source,
-    })
+    Ok(std::fs::read(path).context("read part of a static delta", path)?)
 }
 
 fn inspect(

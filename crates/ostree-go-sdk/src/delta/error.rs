@@ -2,6 +2,7 @@
 
 use super::DeltaFormatError;
 use super::DeltaName;
+use crate::fs::context::from_io_failure;
 use crate::kind::ErrorKind;
 use crate::repo::RepoError;
 use crate::sign::{SignError, Signature, statuses};
@@ -64,6 +65,8 @@ pub enum DeltaError {
     #[error("stopped on request")]
     Cancelled,
 }
+
+from_io_failure!(DeltaError via Repo(RepoError));
 
 impl DeltaError {
     /// Returns the kind of the error.

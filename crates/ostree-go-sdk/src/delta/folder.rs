@@ -4,6 +4,7 @@ use super::DeltaName;
 use super::format::Superblock;
 use crate::failpoint;
 use crate::fs::atomic::{self, folder_of};
+use crate::fs::context::IoFailure;
 use crate::repo::{Repo, RepoError};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -114,17 +115,9 @@ pub(super) fn discard(tmp: &Path, folder: &Path) -> Result<(), RepoError> {
 }
 
 fn not_removed(path: &Path, source: std::io::Error) -> RepoError {
-    RepoError::Io {
-        action: "remove static delta",
-        path: path.to_owned(),
-        source,
-    }
+    IoFailure::new("remove static delta", path, source).into()
 }
 
 fn failed(path: &Path, source: std::io::Error) -> RepoError {
-    RepoError::Io {
-        action: "write static delta",
-        path: path.to_owned(),
-        source,
-    }
+    IoFailure::new("write static delta", path, source).into()
 }

@@ -31,6 +31,7 @@ pub(crate) use retarget::retarget;
 pub use signed::verify_delta;
 pub(crate) use signed::{DeltaTrust, sign};
 
+use crate::fs::context::{IoContext, IoFailure};
 use crate::repo::{Repo, RepoError};
 use format::{Signatures, Superblock, unwrap_signed};
 use std::path::{Path, PathBuf};
@@ -60,11 +61,8 @@ pub fn deltas(repo: &Repo) -> Result<Vec<DeltaInfo>, RepoError> {
     names
         .into_iter()
         .map(|name| {
-            let bytes = size(&folder(repo, &name)).map_err(|source| RepoError::Io {
-                action: "read static delta",
-                path: folder(repo, &name),
-                source,
-            })?;
+            let bytes =
+                size(&folder(repo, &name)).context("read static delta", folder(repo, &name))?;
             Ok(DeltaInfo { name, bytes })
         })
         .collect()
@@ -91,11 +89,7 @@ fn superblock_bytes(repo: &Repo, name: &DeltaName) -> Result<Vec<u8>, DeltaError
             name: *name,
             path: repo.path().to_owned(),
         },
-        _ => DeltaError::Repo(RepoError::Io {
-            action: "read static delta",
-            path,
-            source,
-        }),
+        _ => DeltaError::Repo(IoFailure::new("read static delta", path, source).into()),
     })
 }
 

@@ -3,7 +3,8 @@
 use super::folder::{DeltaWriter, SUPERBLOCK};
 use super::format::Superblock;
 use super::{DeltaError, DeltaName, folder, read_superblock};
-use crate::repo::{Repo, RepoError};
+use crate::fs::context::IoContext;
+use crate::repo::Repo;
 
 /// Creates the delta `name` from `model`, whose commits have the same trees: the parts become hard
 /// links, and only the superblock is written.
@@ -11,7 +12,7 @@ pub(crate) fn retarget(repo: &Repo, model: &DeltaName, name: &DeltaName) -> Resu
     let superblock = superblock(repo, model, name)?;
     let from = folder(repo, model);
     let writer = DeltaWriter::new(repo, name)?;
-    let link = || {
+    let link = || -> std::io::Result<()> {
         for entry in std::fs::read_dir(&from)? {
             let file = entry?.file_name();
             if file != SUPERBLOCK {
@@ -20,11 +21,7 @@ pub(crate) fn retarget(repo: &Repo, model: &DeltaName, name: &DeltaName) -> Resu
         }
         Ok(())
     };
-    link().map_err(|source| RepoError::Io {
-        action: "link the parts of static delta",
-        path: from.clone(),
-        source,
-    })?;
+    link().context("link the parts of static delta", &from)?;
     Ok(writer.publish(&superblock)?)
 }
 

@@ -1,12 +1,13 @@
 //! Activation of deployments: switches the link `current`.
 
 use super::Root;
-use super::error::{DeployError, io};
+use super::error::DeployError;
 use super::locked::LockedRoot;
 use super::state::{Action, Deployment};
 use crate::arch::Arch;
 use crate::failpoint;
 use crate::fs::atomic;
+use crate::fs::context::IoContext;
 use crate::id::CommitId;
 use crate::progress::{NoProgress, Progress};
 use crate::setters::setters;
@@ -135,7 +136,7 @@ impl LockedRoot<'_> {
         failpoint::hit("switch.recorded");
         let target = Path::new("deployments").join(commit.to_string());
         let current = self.root.current();
-        atomic::symlink(&target, &current).map_err(io("link", &current))?;
+        atomic::symlink(&target, &current).context("link", &current)?;
         failpoint::hit("switch.done");
         self.require_active(Some(commit))?;
         Ok(true)

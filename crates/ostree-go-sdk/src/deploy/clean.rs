@@ -6,13 +6,14 @@
 //! lock is released when its process ends, whereas the number in a name may belong to another
 //! process by now.
 
-use super::error::{DeployError, io};
+use super::error::DeployError;
 use super::folder;
 use super::locked::LockedRoot;
 use super::state::{Action, Deployment};
 use super::{Root, link_name};
 use crate::catalog::DEPLOYMENT_REF_PREFIX;
 use crate::failpoint;
+use crate::fs::context::{IoContext, IoFailure};
 use crate::fs::{atomic, tree};
 use crate::id::CommitId;
 use rustix::fs::{AtFlags, FileType, RenameFlags};
@@ -35,7 +36,7 @@ impl LockedRoot<'_> {
         for deployment in std::mem::take(&mut self.state.deployments) {
             let name = deployment.commit.to_string();
             let found = folder::kind(&deployments, OsStr::new(&name))
-                .map_err(io("look at", &self.root.deployment_path(deployment.commit)))?;
+                .context("look at", &self.root.deployment_path(deployment.commit))?;
             if found == Some(FileType::Directory) {
                 present.push(deployment);
             }
@@ -63,7 +64,7 @@ impl LockedRoot<'_> {
 
     fn remove_temporary(&self, root: &OwnedFd) -> Result<(), DeployError> {
         let path = self.root.path();
-        for name in tree::names(root).map_err(io("read directory", path))? {
+        for name in tree::names(root).context("read directory", path)? {
             let text = name.to_string_lossy();
             let expected = if folder::is_temporary_link(&text) {
                 FileType::Symlink
@@ -73,8 +74,8 @@ impl LockedRoot<'_> {
                 continue;
             };
             let full = path.join(&name);
-            if folder::kind(root, &name).map_err(io("look at", &full))? == Some(expected) {
-                remove_file(root, &name).map_err(io("remove", &full))?;
+            if folder::kind(root, &name).context("look at", &full)? == Some(expected) {
+                remove_file(root, &name).context("remove", &full)?;
             }
         }
         Ok(())
@@ -87,7 +88,7 @@ impl LockedRoot<'_> {
         active: Option<CommitId>,
     ) -> Result<(), DeployError> {
         let path = self.root.path().join("deployments");
-        for name in tree::names(deployments).map_err(io("read directory", &path))? {
+        for name in tree::names(deployments).context("read directory", &path)? {
             let (text, full) = (name.to_string_lossy(), path.join(&name));
             let commit = text.parse::<CommitId>().ok();
             let is_kept = |c: CommitId| self.state.get(c).is_some() || active == Some(c);
@@ -95,7 +96,7 @@ impl LockedRoot<'_> {
             if !is_garbage && !folder::is_temporary_tree(&text) {
                 continue;
             }
-            let found = folder::kind(deployments, &name).map_err(io("look at", &full))?;
+            let found = folder::kind(deployments, &name).context("look at", &full)?;
             if found != Some(FileType::Directory) {
                 continue;
             }
@@ -103,7 +104,7 @@ impl LockedRoot<'_> {
             if is_garbage {
                 // A partly removed tree must not have the name of a complete one.
                 let hidden = OsString::from(format!(".gone-{}", std::process::id()));
-                tree::remove_at(deployments.as_fd(), &hidden).map_err(io("remove", &full))?;
+                tree::remove_at(deployments.as_fd(), &hidden).context("remove", &full)?;
                 rustix::fs::renameat_with(
                     deployments,
                     &name,
@@ -111,11 +112,11 @@ impl LockedRoot<'_> {
                     &hidden,
                     RenameFlags::NOREPLACE,
                 )
-                .map_err(|errno| io("rename", &full)(errno.into()))?;
+                .context("rename", &full)?;
                 failpoint::hit("clean.renamed");
                 to_remove = hidden;
             }
-            tree::remove_at(deployments.as_fd(), &to_remove).map_err(io("remove", &full))?;
+            tree::remove_at(deployments.as_fd(), &to_remove).context("remove", &full)?;
         }
         Ok(())
     }
@@ -129,7 +130,7 @@ impl LockedRoot<'_> {
         let deployments = self.state.deployments.iter();
         let mut wanted: BTreeMap<String, PathBuf> =
             deployments.map(|d| (link_name(d), target_of(d))).collect();
-        for name in tree::names(&sdk).map_err(io("read directory", &path))? {
+        for name in tree::names(&sdk).context("read directory", &path)? {
             let text = name.to_string_lossy();
             let is_temporary = text.starts_with(".go-");
             if !is_temporary && !text.starts_with("go-") {
@@ -139,7 +140,7 @@ impl LockedRoot<'_> {
             match target(&full)? {
                 Some(target) if folder::commit_of_sdk(&target).is_some() => {
                     if is_temporary || !wanted.contains_key(&*text) {
-                        remove_file(&sdk, &name).map_err(io("remove", &full))?;
+                        remove_file(&sdk, &name).context("remove", &full)?;
                     } else if wanted.get(&*text) == Some(&target) {
                         wanted.remove(&*text);
                     }
@@ -151,7 +152,7 @@ impl LockedRoot<'_> {
         }
         for (name, target) in wanted {
             let path = path.join(name);
-            atomic::symlink(&target, &path).map_err(io("link", &path))?;
+            atomic::symlink(&target, &path).context("link", &path)?;
         }
         Ok(())
     }
@@ -164,7 +165,7 @@ impl Root {
         let path = self.path().join("sdk").join(link_name(deployment));
         let found = match path.symlink_metadata() {
             Err(error) if error.kind() == Io::NotFound => return Ok(()),
-            found => FileType::from_raw_mode(mode(&found.map_err(io("look at", &path))?)),
+            found => FileType::from_raw_mode(mode(&found.context("look at", &path)?)),
         };
         let commit = target(&path)?.and_then(|target| folder::commit_of_sdk(&target));
         match commit {
@@ -196,7 +197,7 @@ fn target(path: &Path) -> Result<Option<PathBuf>, DeployError> {
         Ok(target) => Ok(Some(target)),
         // `readlink` fails with `EINVAL` for a file that is not a symlink.
         Err(error) if error.kind() == Io::InvalidInput => Ok(None),
-        Err(error) => Err(io("read link", path)(error)),
+        Err(error) => Err(IoFailure::new("read link", path, error).into()),
     }
 }
 

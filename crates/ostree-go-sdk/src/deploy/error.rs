@@ -4,6 +4,7 @@ use super::verify::{DamagedFile, FileProblem};
 use crate::arch::Arch;
 use crate::checkout::CheckoutError;
 use crate::clock::rfc3339;
+use crate::fs::context::from_io_failure;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::pull::PullError;
@@ -216,6 +217,8 @@ pub enum DeployError {
     },
 }
 
+from_io_failure!(DeployError);
+
 impl DeployError {
     /// Returns the kind of the error.
     #[must_use]
@@ -254,19 +257,6 @@ impl DeployError {
             | Self::NoImage { .. }
             | Self::UnknownMachine => ErrorKind::InvalidInput,
         }
-    }
-}
-
-/// Returns a function that wraps an error of the system.
-pub(super) fn io(
-    action: &'static str,
-    path: &std::path::Path,
-) -> impl FnOnce(std::io::Error) -> DeployError {
-    let path = path.to_owned();
-    move |source| DeployError::Io {
-        action,
-        path,
-        source,
     }
 }
 

@@ -1,8 +1,9 @@
 //! The folder of a root: the marker that identifies it, and the names in it that belong to this
 //! library. All other names in the folder are left alone.
 
-use super::error::{DeployError, io};
+use super::error::DeployError;
 use super::state::State;
+use crate::fs::context::{IoContext, IoFailure};
 use crate::fs::{atomic, tree};
 use crate::id::CommitId;
 use crate::repo::Repo;
@@ -72,14 +73,14 @@ pub(super) fn require_root(path: &Path) -> Result<FolderState, DeployError> {
 pub(super) fn mark(path: &Path) -> Result<(), DeployError> {
     let marker = path.join(MARKER);
     let text = format!("{PREFIX}{FORMAT}\n");
-    atomic::write(&marker, text.as_bytes()).map_err(io("write", &marker))
+    Ok(atomic::write(&marker, text.as_bytes()).context("write", &marker)?)
 }
 
 fn has_marker(path: &Path) -> Result<bool, DeployError> {
     let marker = path.join(MARKER);
     let text = match fs::read_to_string(&marker) {
         Err(error) if error.kind() == Io::NotFound => return Ok(false),
-        text => text.map_err(io("read", &marker))?,
+        text => text.context("read", &marker)?,
     };
     let format = text.trim_end().strip_prefix(PREFIX);
     match format.and_then(|format| format.parse::<u32>().ok()) {
@@ -99,7 +100,7 @@ fn has_marker(path: &Path) -> Result<bool, DeployError> {
 /// Returns an entry of a folder without a marker that prevents it from becoming a root.
 fn foreign_entry(path: &Path) -> Result<Option<String>, DeployError> {
     let folder = open(path)?;
-    let names = tree::names(&folder).map_err(io("read directory", path))?;
+    let names = tree::names(&folder).context("read directory", path)?;
     let names: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
     let has = |name: &str| names.iter().any(|found| found == name);
     let is_file = |name: &str| {
@@ -153,7 +154,7 @@ pub(super) fn kind(folder: &OwnedFd, name: &OsStr) -> std::io::Result<Option<Fil
 
 /// Opens the folder of a root.
 pub(super) fn open(path: &Path) -> Result<OwnedFd, DeployError> {
-    tree::open_directory(CWD, path, OFlags::empty()).map_err(io("open directory", path))
+    Ok(tree::open_directory(CWD, path, OFlags::empty()).context("open directory", path)?)
 }
 
 /// Opens a directory of a root, and creates it if it does not exist.
@@ -169,9 +170,9 @@ pub(super) fn directory(
     let full = path.join(name);
     match rustix::fs::mkdirat(root, name, Mode::from_raw_mode(0o777)) {
         Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(io("make directory", &full)(errno.into())),
+        Err(errno) => return Err(IoFailure::new("make directory", full, errno).into()),
     }
-    let found = kind(root, OsStr::new(name)).map_err(io("look at", &full))?;
+    let found = kind(root, OsStr::new(name)).context("look at", &full)?;
     if found.is_some_and(|found| found != FileType::Directory) {
         return Err(DeployError::UnexpectedEntry {
             path: full,
@@ -179,8 +180,8 @@ pub(super) fn directory(
             expected: "a directory",
         });
     }
-    tree::open_directory(root.as_fd(), Path::new(name), OFlags::NOFOLLOW)
-        .map_err(io("open directory", &full))
+    let opened = tree::open_directory(root.as_fd(), Path::new(name), OFlags::NOFOLLOW);
+    Ok(opened.context("open directory", full)?)
 }
 
 /// Returns a description of a file type for error messages.

@@ -3,14 +3,14 @@
 use super::error::DeployError;
 use super::locked::LockedRoot;
 use super::state::Deployment;
-use super::{Root, folder, lock_error};
+use super::{Root, folder};
 use crate::catalog::CommitInfo;
 use crate::failpoint;
 use crate::fs::lock::Lock;
 use crate::id::CommitId;
 use crate::progress::{NoProgress, Progress};
 use crate::prune;
-use crate::repo::RefMove;
+use crate::repo::{RefMove, RepoError};
 use crate::setters::setters;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl GcPlan {
     pub fn execute(self) -> Result<GcReport, DeployError> {
         let progress = &*self.gc.progress;
         let path = self.root.path().join(folder::FETCH_LOCK);
-        let _alone = Lock::exclusive(&path, progress).map_err(|error| lock_error(error, &path))?;
+        let _alone = Lock::exclusive(&path, progress).map_err(RepoError::from)?;
         self.root.lock(progress)?.gc(&self.gc)
     }
 }

@@ -1,14 +1,15 @@
 //! A locked root, and deploying to it.
 
-use super::error::{DeployError, io};
+use super::error::DeployError;
 use super::fetch::Job;
 use super::state::{Action, Activation, Deployment, State};
 use super::verify::DamagedFile;
-use super::{Root, deployment_ref, folder, lock_error, place, rebuild, verify};
+use super::{Root, deployment_ref, folder, place, rebuild, verify};
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::checkout::{CheckedOut, Listing};
 use crate::failpoint;
+use crate::fs::context::IoContext;
 use crate::fs::lock::Lock;
 use crate::fs::tree;
 use crate::id::{CommitId, RefName};
@@ -60,7 +61,7 @@ impl<'r> LockedRoot<'r> {
     ) -> Result<Self, DeployError> {
         let folder_state = folder::require_root(root.path())?;
         let path = root.path().join(folder::LOCK);
-        let lock = Lock::exclusive(&path, progress).map_err(|error| lock_error(error, &path))?;
+        let lock = Lock::exclusive(&path, progress).map_err(RepoError::from)?;
         failpoint::hit("deploy.locked");
         // The state is read first, so that a root of a newer version is not changed.
         let state = State::load(&root.state_path())?;
@@ -182,7 +183,7 @@ impl<'r> LockedRoot<'r> {
         let (outcome, files) = match (known, damaged) {
             (true, false) => {
                 place::require_objects(&self.repo, id)?;
-                tree::seal(&dest).map_err(io("seal", &dest))?;
+                tree::seal(&dest).context("seal", &dest)?;
                 (Outcome::Unchanged, CheckedOut::default())
             }
             (true, true) => (

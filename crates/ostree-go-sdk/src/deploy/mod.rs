@@ -83,12 +83,12 @@ use crate::arch::Arch;
 use crate::catalog::DEPLOYMENT_REF_PREFIX;
 use crate::checkout::Listing;
 use crate::clock::{Clock, SystemClock};
-use crate::fs::lock::{Lock, LockError};
+use crate::fs::context::{IoContext, IoFailure};
+use crate::fs::lock::Lock;
 use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
 use crate::repo::{Repo, RepoError};
 use crate::setters::setters;
-use error::io;
 use locked::LockedRoot;
 use state::State;
 use std::path::{Path, PathBuf};
@@ -130,7 +130,7 @@ impl Root {
     /// Returns an error if the folder has other content, or cannot be created.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, DeployError> {
         let path = path.into();
-        std::fs::create_dir_all(&path).map_err(io("make directory", &path))?;
+        std::fs::create_dir_all(&path).context("make directory", &path)?;
         if folder::require_root(&path)? == folder::FolderState::Unmarked {
             folder::mark(&path)?;
         }
@@ -211,7 +211,7 @@ impl Root {
     /// Must be held from before anything is pulled into the root's repository until it is deployed.
     fn protect(&self, progress: &dyn Progress) -> Result<Lock, DeployError> {
         let path = self.path.join(folder::FETCH_LOCK);
-        Lock::shared(&path, progress).map_err(|error| lock_error(error, &path))
+        Ok(Lock::shared(&path, progress).map_err(RepoError::from)?)
     }
 
     /// Returns the deployments, in the order in which they were deployed.
@@ -353,7 +353,7 @@ impl Root {
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
                 return Err(unexpected("not a symbolic link"));
             }
-            Err(error) => return Err(io("read link", &path)(error)),
+            Err(error) => return Err(IoFailure::new("read link", path, error).into()),
         };
         let name = target.strip_prefix("deployments").ok();
         match name.and_then(|name| name.to_str()?.parse().ok()) {
@@ -376,13 +376,6 @@ impl Root {
         };
         state.drop_contradicted_activation(active);
         Ok((state, active))
-    }
-}
-
-fn lock_error(error: LockError, path: &Path) -> DeployError {
-    match error {
-        LockError::Cancelled => RepoError::Cancelled.into(),
-        LockError::Io(source) => io("lock", path)(source),
     }
 }
 

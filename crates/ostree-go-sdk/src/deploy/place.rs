@@ -1,9 +1,10 @@
 //! Checks out a commit's tree into its deployment folder: complete, checked, sealed and durable.
 
-use super::error::{DeployError, io};
+use super::error::DeployError;
 use super::verify::{self, DamagedFile};
 use crate::checkout::{CheckedOut, CheckoutOptions, Listing, make};
 use crate::failpoint;
+use crate::fs::context::IoContext;
 use crate::fs::{atomic, tree};
 use crate::id::CommitId;
 use crate::progress::Progress;
@@ -30,7 +31,7 @@ pub(super) fn place(
         rustix::fs::renameat_with(CWD, &staging, CWD, dest, flags)
             .map_err(std::io::Error::from)
             .and_then(|()| atomic::sync_directory(dest.parent()))
-            .map_err(io("move a tree to", dest))?;
+            .context("move a tree to", dest)?;
         failpoint::hit("deploy.placed");
         Ok(files)
     });
@@ -64,7 +65,7 @@ fn prepare(
     failpoint::hit("deploy.sealed");
     File::open(staging)
         .and_then(|directory| Ok(rustix::fs::syncfs(&directory)?))
-        .map_err(io("sync", staging))?;
+        .context("sync", staging)?;
     failpoint::hit("deploy.synced");
     Ok(files)
 }

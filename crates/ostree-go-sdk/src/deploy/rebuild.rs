@@ -1,9 +1,10 @@
 //! Rebuilds a missing state file from the deployments and the repository.
 
 use super::Root;
-use super::error::{DeployError, io};
+use super::error::DeployError;
 use super::state::{Deployment, State};
 use crate::catalog::{CommitInfo, CommitKind};
+use crate::fs::context::IoContext;
 use crate::id::{CommitId, RefName};
 use crate::repo::Repo;
 use crate::sign::Proof;
@@ -23,12 +24,12 @@ pub(super) fn state(root: &Root, repo: &Repo) -> Result<State, DeployError> {
     let path = root.path().join("deployments");
     let entries = match fs::read_dir(&path) {
         Err(error) if error.kind() == Io::NotFound => return Ok(state),
-        entries => entries.map_err(io("read directory", &path))?,
+        entries => entries.context("read directory", &path)?,
     };
     let origins = origins(repo)?;
     for entry in entries {
-        let entry = entry.map_err(io("read directory", &path))?;
-        let metadata = entry.metadata().map_err(io("look at", &entry.path()))?;
+        let entry = entry.context("read directory", &path)?;
+        let metadata = entry.metadata().context("look at", &entry.path())?;
         let commit = entry
             .file_name()
             .to_str()

@@ -1,8 +1,9 @@
 //! The state file of a root: its deployments and the history of activations, as JSON.
 
-use super::error::{DeployError, io};
+use super::error::DeployError;
 use crate::arch::Arch;
 use crate::fs::atomic;
+use crate::fs::context::IoContext;
 use crate::id::{CommitId, RefName};
 use crate::sign::{Proof, Signature, SignatureStatus, Verified};
 use serde::{Deserialize, Serialize};
@@ -152,7 +153,7 @@ impl State {
     pub(super) fn load(path: &Path) -> Result<Option<Self>, DeployError> {
         let text = match std::fs::read(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(io("read", path))?,
+            read => read.context("read", path)?,
         };
         let invalid = |source| DeployError::InvalidState {
             path: path.to_owned(),
@@ -186,7 +187,7 @@ impl State {
         match path.symlink_metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             found => {
-                let found = found.map_err(io("look at", path))?;
+                let found = found.context("look at", path)?;
                 let (seconds, nanoseconds) = (found.mtime(), found.mtime_nsec());
                 Ok(Some((found.ino(), found.len(), seconds, nanoseconds)))
             }
@@ -207,7 +208,7 @@ impl State {
                 source,
             })?;
         text.push(b'\n');
-        atomic::write(path, &text).map_err(io("write", path))
+        Ok(atomic::write(path, &text).context("write", path)?)
     }
 
     pub(super) fn get(&self, commit: CommitId) -> Option<&Deployment> {

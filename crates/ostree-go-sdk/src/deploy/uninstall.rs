@@ -1,12 +1,13 @@
 //! Removal of deployments.
 
 use super::Root;
-use super::error::{DeployError, io};
+use super::error::DeployError;
 use super::locked::LockedRoot;
 use super::state::{Action, Deployment};
 use crate::arch::Arch;
 use crate::failpoint;
 use crate::fs::atomic;
+use crate::fs::context::IoContext;
 use crate::id::CommitId;
 use crate::progress::{NoProgress, Progress};
 use crate::setters::setters;
@@ -122,7 +123,7 @@ impl LockedRoot<'_> {
             let current = self.root.current();
             std::fs::remove_file(&current)
                 .and_then(|()| atomic::sync_directory(current.parent()))
-                .map_err(io("remove", &current))?;
+                .context("remove", &current)?;
             failpoint::hit("uninstall.deactivated");
             self.require_active(None)?;
         }

@@ -4,6 +4,7 @@
 //! deployed file. The repository is not trusted, and no network is used.
 
 use crate::checkout::{Directory, Listing};
+use crate::fs::context::{IoContext, IoFailure};
 use crate::fs::digest;
 use crate::id::{CommitId, FileId, Sha256};
 use crate::object::{FileHasher, FileHeader};
@@ -235,11 +236,7 @@ fn problem_of(
     match source.kind() {
         Kind::NotFound | Kind::NotADirectory => Ok(FileProblem::Missing),
         Kind::PermissionDenied => Ok(FileProblem::Unreadable),
-        _ => Err(RepoError::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }),
+        _ => Err(IoFailure::new(action, path, source).into()),
     }
 }
 
@@ -329,12 +326,7 @@ fn is_object(repo: &Repo, path: &Path, id: FileId) -> Result<bool, RepoError> {
     let Ok((_, info, xattrs)) = loaded else {
         return Ok(false);
     };
-    let failed = |source| RepoError::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let metadata = path.symlink_metadata().map_err(failed)?;
+    let metadata = path.symlink_metadata().context("read", path)?;
     let input = if metadata.is_file() {
         // libostree always grants read permission to the owner of an object.
         let mode = info.attribute_uint32("unix::mode") | 0o400;

@@ -1,6 +1,7 @@
 //! Errors of exports.
 
 use crate::catalog::CommitKind;
+use crate::fs::context::IoFailure;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId};
 use crate::kind::ErrorKind;
@@ -87,17 +88,14 @@ impl ExportError {
             Self::Cancelled { .. } => ErrorKind::Cancelled,
         }
     }
+}
 
-    /// Returns a function for `map_err`.
-    pub(super) fn io(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source: bare(source),
+impl From<IoFailure> for ExportError {
+    fn from(failure: IoFailure) -> Self {
+        Self::Io {
+            action: failure.action,
+            path: failure.path,
+            source: bare(failure.source),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::tree::{Node, Tree, read_leaf};
 use super::writer::{Counted, Failure};
 use super::{Compression, ExportError};
 use crate::fs::atomic::Pending;
+use crate::fs::context::IoContext;
 use crate::id::{CommitId, Sha256};
 use crate::progress::{Event, NoProgress, Phase, Progress};
 use crate::repo::Repo;
@@ -70,9 +71,9 @@ pub fn export_tar(
     dest: &Path,
     options: &TarOptions,
 ) -> Result<ExportedTar, ExportError> {
-    let mut file = Pending::new(dest).map_err(ExportError::io("write", dest))?;
+    let mut file = Pending::new(dest).context("write", dest)?;
     let written = write_tar(repo, commit, &mut file.file, dest, options)?;
-    file.persist().map_err(ExportError::io("write", dest))?;
+    file.persist().context("write", dest)?;
     Ok(written)
 }
 

@@ -9,6 +9,7 @@ use super::release::release;
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind, image_metadata, list};
 use crate::fs::atomic;
+use crate::fs::context::IoContext;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::repo::Repo;
@@ -248,8 +249,7 @@ impl Fragment {
         // The file that includes the others is written last.
         for (name, document) in self.files(syntax).iter().rev() {
             let path = folder.join(name);
-            atomic::write(&path, self.text(document, syntax).as_bytes())
-                .map_err(ExportError::io("write", &path))?;
+            atomic::write(&path, self.text(document, syntax).as_bytes()).context("write", &path)?;
             paths.push(path);
         }
         paths.reverse();

@@ -1,6 +1,7 @@
 //! A writer that counts and hashes, used by all exports.
 
 use super::ExportError;
+use crate::fs::context::IoFailure;
 use crate::id::Sha256;
 use sha2::Digest;
 use std::io::{self, BufWriter, Write};
@@ -19,7 +20,7 @@ impl<E: From<ExportError>> Failure<E> {
     /// Converts this to the error of an export to `name`.
     pub(super) fn at(self, name: &Path) -> E {
         match self {
-            Self::Write(source) => ExportError::io("write", name)(source).into(),
+            Self::Write(source) => ExportError::from(IoFailure::new("write", name, source)).into(),
             Self::Export(error) => error,
         }
     }

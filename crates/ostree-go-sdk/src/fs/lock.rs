@@ -1,5 +1,6 @@
 //! Locks between processes.
 
+use crate::fs::context::{IoContext, IoFailure};
 use crate::progress::{Event, Progress};
 use rustix::fs::{FlockOperation, OFlags};
 use std::fs::File;
@@ -24,8 +25,8 @@ pub(crate) struct Lock {
 pub(crate) enum LockError {
     #[error("stopped while waiting for another process")]
     Cancelled,
-    #[error(transparent)]
-    Io(#[from] io::Error),
+    #[error("cannot lock {}", .0.path.display())]
+    Io(IoFailure),
 }
 
 impl Lock {
@@ -48,7 +49,8 @@ impl Lock {
     ) -> Result<Self, LockError> {
         let mut reported = false;
         loop {
-            if let Some(lock) = Self::attempt(path, operation)? {
+            let lock = Self::attempt(path, operation).context("lock", path);
+            if let Some(lock) = lock.map_err(LockError::Io)? {
                 return Ok(lock);
             }
             if !reported {

@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod cache;
+pub(crate) mod context;
 pub mod digest;
 pub(crate) mod lock;
 pub mod path;

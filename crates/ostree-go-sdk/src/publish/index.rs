@@ -5,10 +5,11 @@ use super::{Publish, PublishError, page};
 use crate::arch::Arch;
 use crate::catalog::{self, CommitKind};
 use crate::fs::atomic;
+use crate::fs::context::IoContext;
 use crate::repo::Repo;
 use crate::sign;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The version of the schema of `index.json`. It stays the same when fields are added.
 const SCHEMA: u32 = 1;
@@ -90,17 +91,11 @@ fn copy(key: &Path, into: &Path) -> Result<String, PublishError> {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
-    let bytes = std::fs::read(key).map_err(|source| PublishError::Keys {
-        path: key.to_owned(),
-        source,
-    })?;
+    let bytes = std::fs::read(key).context("read public keys from", key)?;
     put(&into.join(&name), &bytes)?;
     Ok(name)
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
-    atomic::write(path, bytes).map_err(|source| PublishError::Write {
-        path: PathBuf::from(path),
-        source,
-    })
+    Ok(atomic::write(path, bytes).context("write", path)?)
 }

@@ -14,6 +14,7 @@ pub use plan::{PlannedDelta, PublishPlan, Published};
 
 use crate::clock::{Clock, SystemClock};
 use crate::delta::{DeltaError, DeltaName, DeltaPreset};
+use crate::fs::context::from_io_failure;
 use crate::kind::ErrorKind;
 use crate::progress::{NoProgress, Progress};
 use crate::repo::{Repo, RepoError};
@@ -117,19 +118,12 @@ pub enum PublishError {
     /// Deltas have to be signed, but there is no Ed25519 key.
     #[error("there is no Ed25519 key to sign the static deltas with")]
     NoDeltaKey,
-    /// A file in the repository's folder cannot be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The error of the system.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A file of public keys cannot be read.
-    #[error("cannot read public keys from {}", path.display())]
-    Keys {
-        /// The file.
+    /// A system call failed.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// The action that failed, as an infinitive.
+        action: &'static str,
+        /// The file or directory.
         path: PathBuf,
         /// The error of the system.
         #[source]
@@ -140,6 +134,8 @@ pub enum PublishError {
     Cancelled,
 }
 
+from_io_failure!(PublishError);
+
 impl PublishError {
     /// Returns the kind of the error.
     #[must_use]
@@ -148,7 +144,7 @@ impl PublishError {
             Self::Repo(error) => error.kind(),
             Self::Delta(error) => error.kind(),
             Self::Sign(error) => error.kind(),
-            Self::Write { source, .. } | Self::Keys { source, .. } => ErrorKind::of_io(source),
+            Self::Io { source, .. } => ErrorKind::of_io(source),
             Self::NoDeltaKey => ErrorKind::InvalidInput,
             Self::Cancelled => ErrorKind::Cancelled,
         }

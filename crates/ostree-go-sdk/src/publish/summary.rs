@@ -22,6 +22,7 @@ use crate::delta::DeltaName;
 use crate::failpoint;
 use crate::ffi;
 use crate::fs::atomic::{self, Pending};
+use crate::fs::context::IoContext;
 use crate::metadata::Metadata;
 use crate::object::sorted_dict;
 use crate::repo::{Repo, RepoError};
@@ -98,10 +99,10 @@ fn replace(
         failpoint::hit("publish.both-signed");
         let summary = write_pending(&path, new)?;
         let signed = write_pending(&signatures, sorted_dict(&new_signatures).data())?;
-        summary.persist_unsynced().map_err(failed(&path))?;
+        summary.persist_unsynced().context("write", &path)?;
         failpoint::hit("publish.summary-written");
-        signed.persist_unsynced().map_err(failed(&signatures))?;
-        return atomic::sync_directory(path.parent()).map_err(failed(&path));
+        signed.persist_unsynced().context("write", &signatures)?;
+        return Ok(atomic::sync_directory(path.parent()).context("write", path)?);
     }
     if old.is_none() {
         // There is no old summary that clients could verify; its signatures have to exist before
@@ -120,18 +121,14 @@ struct ScratchRepo {
 impl ScratchRepo {
     fn new(repo: &Repo, superseded: &[DeltaName]) -> Result<Self, PublishError> {
         let parent = repo.path().join("tmp");
-        let io = |source| PublishError::Write {
-            path: parent.clone(),
-            source,
-        };
-        remove_leftovers(&parent).map_err(io)?;
+        remove_leftovers(&parent).context("write", &parent)?;
         enable_indexed_deltas(repo)?;
         let folder = tempfile::Builder::new()
             .prefix(SCRATCH)
             .tempdir_in(&parent)
-            .map_err(io)?;
+            .context("write", &parent)?;
         let scratch = Self { folder };
-        scratch.fill(repo, superseded).map_err(io)?;
+        scratch.fill(repo, superseded).context("write", &parent)?;
         let repo_in_scratch = Repo::open(scratch.folder.path())?;
         repo_in_scratch
             .as_ostree()
@@ -166,7 +163,7 @@ impl ScratchRepo {
             let new = read(&from)?;
             if read(&to)? != new {
                 let folder = atomic::folder_of(&to);
-                fs::create_dir_all(folder).map_err(failed(folder))?;
+                fs::create_dir_all(folder).context("write", folder)?;
                 put(&to, &new.unwrap_or_default())?;
             }
         }
@@ -184,7 +181,7 @@ impl ScratchRepo {
     }
 
     fn indexes(&self, repo: &Path) -> Result<Vec<(PathBuf, PathBuf)>, PublishError> {
-        let mut found = list_two_levels(repo, INDEXES).map_err(failed(&repo.join(INDEXES)))?;
+        let mut found = list_two_levels(repo, INDEXES).context("write", repo.join(INDEXES))?;
         found.retain(|(path, _)| {
             path.extension()
                 .is_some_and(|extension| extension == "index")
@@ -292,42 +289,31 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, PublishError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(RepoError::Io {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        }
-        .into()),
+        Err(error) => Ok(Err(error).context("read", path)?),
     }
 }
 
 /// Writes the replacement for the file at `path`, and syncs it.
 fn write_pending<'p>(path: &'p Path, bytes: &[u8]) -> Result<Pending<'p>, PublishError> {
-    let write = || {
+    let write = || -> io::Result<Pending<'_>> {
         let mut pending = Pending::new(path)?;
         pending.file.write_all(bytes)?;
         pending.file.sync_all()?;
         Ok(pending)
     };
-    write().map_err(failed(path))
+    Ok(write().context("write", path)?)
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
-    atomic::write(path, bytes).map_err(failed(path))
+    Ok(atomic::write(path, bytes).context("write", path)?)
 }
 
 fn remove(path: &Path) -> Result<(), PublishError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed
-            .and_then(|()| atomic::sync_directory(path.parent()))
-            .map_err(failed(path)),
-    }
-}
-
-fn failed(path: &Path) -> impl Fn(io::Error) -> PublishError {
-    move |source| PublishError::Write {
-        path: path.to_owned(),
-        source,
+        removed => {
+            let synced = removed.and_then(|()| atomic::sync_directory(path.parent()));
+            Ok(synced.context("write", path)?)
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The address of a remote: a URL, or a source of images.
 
 use super::{NewRemote, RemoteError, get};
+use crate::fs::context::IoFailure;
 use crate::http::url::Url;
 use crate::oci::ImageLocation;
 use crate::oci::image_source::{ImageSource, InvalidImageSource};
@@ -65,11 +66,7 @@ pub(crate) fn full_url(repo: &Repo, name: &str) -> Result<String, RepoError> {
     match std::fs::read_to_string(&path) {
         Ok(credentials) => Ok(with_credentials(&url, credentials.trim_end())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(url.into()),
-        Err(source) => Err(RepoError::Io {
-            action: "read the credentials in",
-            path,
-            source,
-        }),
+        Err(source) => Err(IoFailure::new("read the credentials in", path, source).into()),
     }
 }
 

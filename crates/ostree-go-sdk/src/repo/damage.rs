@@ -2,6 +2,7 @@
 
 use super::objects::{Next, Object, ObjectKind, Objects};
 use super::{Completeness, Partial, Repo, RepoError};
+use crate::fs::context::IoFailure;
 use crate::id::{CommitId, Sha256};
 use sha2::Digest;
 use std::collections::HashSet;
@@ -147,11 +148,7 @@ impl Repo {
         };
         match read {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(Err(error)),
-            Err(source) => Err(RepoError::Io {
-                action: "read",
-                path,
-                source,
-            }),
+            Err(source) => Err(IoFailure::new("read", path, source).into()),
             // The failure may have been temporary.
             Ok(()) => Ok(check()),
         }

@@ -5,6 +5,7 @@
 use super::objects::Object;
 use super::{Repo, RepoError};
 use crate::fs::atomic;
+use crate::fs::context::IoContext;
 use crate::id::CommitId;
 use std::collections::BTreeMap;
 
@@ -71,10 +72,6 @@ impl Repo {
                     true => atomic::sync_directory(path.parent()),
                     false => Ok(()),
                 });
-        written.map_err(|source| RepoError::Io {
-            action: "write",
-            path,
-            source,
-        })
+        Ok(written.context("write", path)?)
     }
 }

@@ -1,6 +1,7 @@
 //! Loose objects: their files below `objects/`, and the objects that a commit needs.
 
 use super::{Repo, RepoError};
+use crate::fs::context::{IoContext, IoFailure};
 use crate::id::{CommitId, DirMetaId, DirTreeId, FileId, Sha256};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -264,17 +265,9 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, RepoError> {
         }
         Ok(names)
     };
-    read().map_err(|source| RepoError::Io {
-        action: "read",
-        path: folder.to_owned(),
-        source,
-    })
+    Ok(read().context("read", folder)?)
 }
 
 fn failed(action: &'static str, path: &Path, error: Errno) -> RepoError {
-    RepoError::Io {
-        action,
-        path: path.to_owned(),
-        source: error.into(),
-    }
+    IoFailure::new(action, path, error).into()
 }

@@ -9,6 +9,7 @@
 use super::{Repo, RepoError};
 use crate::ffi;
 use crate::fs::atomic;
+use crate::fs::context::{IoContext, IoFailure};
 use crate::id::CommitId;
 use std::fs;
 use std::io;
@@ -65,11 +66,7 @@ impl Repo {
                 Ok(()) => removed = true,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => {
-                    return Err(RepoError::Io {
-                        action: "remove",
-                        path: self.mark(id),
-                        source,
-                    });
+                    return Err(IoFailure::new("remove", self.mark(id), source).into());
                 }
             }
         }
@@ -86,11 +83,7 @@ impl Repo {
             Ok(content) if content == b"f" => Ok(Some(Partial::Damaged)),
             Ok(_) => Ok(Some(Partial::Unfinished)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(RepoError::Io {
-                action: "read",
-                path: self.mark(id),
-                source,
-            }),
+            Err(source) => Err(IoFailure::new("read", self.mark(id), source).into()),
         }
     }
 
@@ -122,11 +115,7 @@ impl Repo {
     }
 
     pub(super) fn state_failed(&self, source: io::Error) -> RepoError {
-        RepoError::Io {
-            action: "read or write",
-            path: self.state(),
-            source,
-        }
+        IoFailure::new("read or write", self.state(), source).into()
     }
 
     /// Makes the entries of `state/` durable.
@@ -144,13 +133,9 @@ impl Repo {
         if !self.is_sync_enabled() {
             return Ok(());
         }
-        fs::File::open(&self.path)
+        Ok(fs::File::open(&self.path)
             .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
-            .map_err(|source| RepoError::Io {
-                action: "sync the file system of",
-                path: self.path.clone(),
-                source,
-            })
+            .context("sync the file system of", &self.path)?)
     }
 
     /// Returns true if writes have to be synced: `core.fsync` is on, and the repository is not

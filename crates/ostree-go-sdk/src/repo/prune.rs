@@ -5,6 +5,7 @@ use super::{Partial, Repo, RepoError};
 use crate::failpoint;
 use crate::ffi::{self, LockType};
 use crate::fs::atomic;
+use crate::fs::context::{IoContext, IoFailure};
 use crate::id::{CommitId, InvalidChecksum, Sha256};
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -122,11 +123,7 @@ impl Repo {
         let folders: BTreeSet<u8> = objects.iter().map(|object| object.checksum.0[0]).collect();
         for folder in folders {
             let path = self.path.join(format!("objects/{folder:02x}"));
-            atomic::sync_directory(Some(&path)).map_err(|source| RepoError::Io {
-                action: "sync",
-                path,
-                source,
-            })?;
+            atomic::sync_directory(Some(&path)).context("sync", path)?;
         }
         Ok(())
     }
@@ -143,11 +140,7 @@ impl Repo {
             Ok(target) => target,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(source) => {
-                return Err(RepoError::Io {
-                    action: "read",
-                    path,
-                    source,
-                });
+                return Err(IoFailure::new("read", path, source).into());
             }
         };
         let target = target.to_string_lossy();
@@ -172,17 +165,9 @@ impl Repo {
         }
         // The function of libostree that lists these has no Rust binding.
         let mirrors = self.path.join("refs/mirrors");
-        for path in files(&mirrors).map_err(|source| RepoError::Io {
-            action: "read",
-            path: mirrors,
-            source,
-        })? {
+        for path in files(&mirrors).context("read", mirrors)? {
             let commit = std::fs::read_to_string(&path);
-            let commit = commit.map_err(|source| RepoError::Io {
-                action: "read",
-                path: path.clone(),
-                source,
-            })?;
+            let commit = commit.context("read", &path)?;
             commits.insert(self.parse_ref_target(&path.to_string_lossy(), commit.trim())?);
         }
         Ok(commits)

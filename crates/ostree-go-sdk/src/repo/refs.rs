@@ -7,6 +7,7 @@
 use super::{Repo, RepoError};
 use crate::failpoint;
 use crate::fs::atomic;
+use crate::fs::context::{IoContext, IoFailure};
 use crate::id::{CommitId, RefName};
 use rustix::fs::AtFlags;
 use std::collections::BTreeSet;
@@ -118,19 +119,15 @@ impl Repo {
         let _ = fs::remove_file(self.new_record_path());
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            text => text.map_err(|source| RepoError::Io {
-                action: "read",
-                path: path.clone(),
-                source,
-            })?,
+            text => text.context("read", &path)?,
         };
         let recorded = parse(&text).ok_or_else(|| {
             let what = format!("expected `{HEADER}` and lines `FROM TO REF`");
-            RepoError::Io {
-                action: "understand the recorded moves of refs in",
+            IoFailure::new(
+                "understand the recorded moves of refs in",
                 path,
-                source: io::Error::new(io::ErrorKind::InvalidData, what),
-            }
+                io::Error::new(io::ErrorKind::InvalidData, what),
+            )
         })?;
         for RecordedMove { from, moved } in &recorded {
             let is_there = match moved.to {
@@ -178,12 +175,7 @@ impl Repo {
         match moved.to {
             Some(commit) => {
                 let path = self.path.join(moved.path());
-                self.write_ref(&path, commit)
-                    .map_err(|source| RepoError::Io {
-                        action: "write ref",
-                        path,
-                        source,
-                    })
+                Ok(self.write_ref(&path, commit).context("write ref", path)?)
             }
             None => {
                 let (remote, name) = (moved.remote.as_deref(), moved.name.as_str());
@@ -237,11 +229,7 @@ impl Repo {
             match atomic::sync_directory(Some(&path)) {
                 // The ref to remove did not exist.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                synced => synced.map_err(|source| RepoError::Io {
-                    action: "sync",
-                    path,
-                    source,
-                })?,
+                synced => synced.context("sync", path)?,
             }
         }
         Ok(())
@@ -269,21 +257,13 @@ impl Repo {
         write().map_err(|source| {
             let _ = fs::remove_file(&new);
             let _ = fs::remove_file(&path);
-            RepoError::Io {
-                action: "write",
-                path: path.clone(),
-                source,
-            }
+            IoFailure::new("write", &path, source).into()
         })
     }
 
     fn remove_record(&self) -> Result<(), RepoError> {
         let path = self.record_path();
-        fs::remove_file(&path).map_err(|source| RepoError::Io {
-            action: "remove",
-            path,
-            source,
-        })?;
+        fs::remove_file(&path).context("remove", path)?;
         // A record that reappeared after a power failure would revert later moves.
         self.sync_state()
     }

@@ -1,7 +1,8 @@
 //! Temporary folders in a repository, which are removed after their owner has ended.
 
 use super::{Repo, RepoError};
-use crate::fs::lock::{Lock, LockError};
+use crate::fs::context::IoContext;
+use crate::fs::lock::Lock;
 use crate::progress::Progress;
 use std::fs;
 use std::io;
@@ -37,17 +38,15 @@ impl Repo {
         progress: &dyn Progress,
     ) -> Result<ScratchFolder, RepoError> {
         let tmp = self.path().join("tmp");
-        let failed = |source| RepoError::Io {
-            action: "make a folder in",
-            path: tmp.clone(),
-            source,
-        };
         let _lock = self.lock_tmp(progress)?;
-        clean(&tmp).map_err(failed)?;
+        clean(&tmp).context("make a folder in", &tmp)?;
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&tmp);
-        let folder = folder.map_err(failed)?;
-        let owner = Lock::try_exclusive(&folder.path().join(OWNER_LOCK)).map_err(failed)?;
-        let owner = owner.ok_or_else(|| failed(io::ErrorKind::WouldBlock.into()))?;
+        let folder = folder.context("make a folder in", &tmp)?;
+        let owner = Lock::try_exclusive(&folder.path().join(OWNER_LOCK))
+            .context("make a folder in", &tmp)?;
+        let owner = owner
+            .ok_or(io::ErrorKind::WouldBlock)
+            .context("make a folder in", &tmp)?;
         Ok(ScratchFolder {
             folder,
             _owner: owner,
@@ -58,23 +57,12 @@ impl Repo {
     pub(crate) fn clean_scratch(&self, progress: &dyn Progress) -> Result<(), RepoError> {
         let tmp = self.path().join("tmp");
         let _lock = self.lock_tmp(progress)?;
-        clean(&tmp).map_err(|source| RepoError::Io {
-            action: "clean",
-            path: tmp,
-            source,
-        })
+        Ok(clean(&tmp).context("clean", tmp)?)
     }
 
     fn lock_tmp(&self, progress: &dyn Progress) -> Result<Lock, RepoError> {
         let path = self.path().join("tmp").join(TMP_LOCK);
-        Lock::exclusive(&path, progress).map_err(|error| match error {
-            LockError::Cancelled => RepoError::Cancelled,
-            LockError::Io(source) => RepoError::Io {
-                action: "lock",
-                path,
-                source,
-            },
-        })
+        Ok(Lock::exclusive(&path, progress)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The staging folder of an open transaction.
 
 use super::{Repo, RepoError, objects};
+use crate::fs::context::IoContext;
 use crate::id::CommitId;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -74,11 +75,7 @@ impl Staging {
     fn open(repo: &Repo, path: &Path) -> Result<Self, RepoError> {
         let open = |path: &Path| {
             let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-            rustix::fs::open(path, flags, Mode::empty()).map_err(|error| RepoError::Io {
-                action: "open",
-                path: path.to_owned(),
-                source: error.into(),
-            })
+            rustix::fs::open(path, flags, Mode::empty()).context("open", path)
         };
         let staging = Self {
             folder: open(path)?,
@@ -110,11 +107,7 @@ impl Staging {
             for name in objects::names(&path)? {
                 if name.ends_with(".commit") || name.ends_with(".commitmeta") {
                     let path = path.join(name);
-                    fs::remove_file(&path).map_err(|source| RepoError::Io {
-                        action: "remove",
-                        path,
-                        source,
-                    })?;
+                    fs::remove_file(&path).context("remove", path)?;
                 }
             }
         }
@@ -184,11 +177,8 @@ impl FreeSpace {
         if reserve == 0 {
             return Ok(None);
         }
-        let system = rustix::fs::statvfs(repo.path()).map_err(|error| RepoError::Io {
-            action: "read the free space of",
-            path: repo.path().to_owned(),
-            source: error.into(),
-        })?;
+        let system =
+            rustix::fs::statvfs(repo.path()).context("read the free space of", repo.path())?;
         let blocks = if rustix::process::getuid().is_root() {
             system.f_bfree
         } else {

@@ -4,6 +4,7 @@ use super::objects::{Object, Objects};
 use super::{Completeness, Partial, RefMove, Repo, RepoError, Staging};
 use crate::failpoint;
 use crate::ffi;
+use crate::fs::context::IoContext;
 use crate::id::{CommitId, RefName};
 use crate::object::MetadataObject;
 use rustix::fs::AtFlags;
@@ -203,11 +204,7 @@ impl<'r> Transaction<'r> {
         if let Some(staging) = &self.staging {
             staging
                 .move_folders(self.repo.is_sync_enabled())
-                .map_err(|source| RepoError::Io {
-                    action: "move objects from",
-                    path: staging.path().to_owned(),
-                    source,
-                })?;
+                .context("move objects from", staging.path())?;
             failpoint::hit("transaction.folders-moved");
         }
         ffi::commit_transaction(&self.repo.inner)

@@ -9,6 +9,7 @@ use crate::delta::format::{
     compress,
 };
 use crate::delta::{DeltaError, DeltaName};
+use crate::fs::context::IoContext;
 use crate::id::{FileId, Sha256};
 use crate::repo::{Repo, RepoError};
 use gio::prelude::*;
@@ -85,11 +86,7 @@ impl Builder {
                 stream
                     .into_read()
                     .read_to_end(&mut content)
-                    .map_err(|source| RepoError::Io {
-                        action: "read an object of repository",
-                        path: self.repo.path().to_owned(),
-                        source,
-                    })?;
+                    .context("read an object of repository", self.repo.path())?;
             }
             None => {
                 let target = info.symlink_target().unwrap_or_default();

@@ -17,6 +17,7 @@ use super::release::release;
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::fs::atomic;
+use crate::fs::context::IoContext;
 use crate::id::{CommitId, RefName};
 use crate::remote::{self, NewRemote, RemoteError, Verification};
 use crate::repo::Repo;
@@ -206,7 +207,7 @@ pub fn boot_config(
 /// # Errors
 /// Returns an error if the file system fails; the file is unchanged then.
 pub fn write_boot_config(dest: &Path, text: &str) -> Result<(), ExportError> {
-    atomic::write(dest, text.as_bytes()).map_err(ExportError::io("write", dest))
+    Ok(atomic::write(dest, text.as_bytes()).context("write", dest)?)
 }
 
 fn file(path: impl Into<String>, content: impl Into<Vec<u8>>) -> BootFile {

@@ -3,11 +3,11 @@
 //! The header of a blob is written before its size and name are known; they are filled in
 //! afterwards.
 
-use super::super::ExportError;
 use super::super::writer::counted;
 use super::layout::index_with;
 use super::{Blob, Failure, Image, Make, OciError, Target};
 use crate::fs::atomic;
+use crate::fs::context::IoContext;
 use crate::oci::format;
 use crate::oci::layer::END;
 use std::collections::HashSet;
@@ -36,7 +36,7 @@ impl Archive {
             .prefix(".ostree-go-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
             .tempfile_in(atomic::folder_of(path))
-            .map_err(ExportError::io("write", path))?;
+            .context("write", path)?;
         Ok(Self {
             path: path.to_owned(),
             file: Some(file),
@@ -105,8 +105,7 @@ impl Target for Archive {
     fn publish(&mut self, image: &Image) -> Result<(), OciError> {
         let index = index_with(None, image)?;
         let path = self.path.clone();
-        self.finish(image, &index)
-            .map_err(|error| ExportError::io("write", path)(error).into())
+        Ok(self.finish(image, &index).context("write", path)?)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::arch::Arch;
 use crate::export::ExportError;
 use crate::export::writer::Failure;
+use crate::fs::context::from_io_failure;
 use crate::fs::path::TreePath;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
@@ -95,6 +96,8 @@ pub enum OciError {
     #[error("stopped while waiting for another process")]
     Stopped,
 }
+
+from_io_failure!(OciError via Export(ExportError));
 
 impl OciError {
     /// Returns the kind of the error.

@@ -9,6 +9,7 @@ use super::super::ExportError;
 use super::super::tree::{Node, Tree, read_leaf};
 use super::frame::{Coding, Stream};
 use super::{Failure, OciError};
+use crate::fs::context::IoContext;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId, Sha256};
 use crate::oci::{encapsulated, layer as format};
@@ -250,7 +251,8 @@ fn work(
             Ok(Job::Compress { at, tar }) => coding
                 .frame(&tar)
                 .map(|frame| Done::Compressed { at, frame })
-                .map_err(|error| ExportError::io("compress", "a layer")(error).into()),
+                .context("compress", "a layer")
+                .map_err(|failure| ExportError::from(failure).into()),
         };
         if done.send(result.unwrap_or_else(Done::Failed)).is_err() {
             return;
@@ -262,7 +264,7 @@ fn work(
 fn read(repo: &Repo, commit: CommitId, parts: &[Part]) -> Result<Vec<u8>, OciError> {
     let mut tar = Vec::new();
     let mut write = |entry: &format::Entry, content: &[u8]| {
-        format::write(&mut tar, entry, content).map_err(ExportError::io("write", "a layer"))
+        format::write(&mut tar, entry, content).context("write", "a layer")
     };
     for part in parts {
         match part {

@@ -1,10 +1,10 @@
 //! Writes an image to a directory in the form of the image specification's `image-layout.md`.
 
-use super::super::ExportError;
 use super::super::writer::counted;
 use super::image::Document;
 use super::{Blob, Failure, Image, Make, OciError, Target};
 use crate::fs::atomic;
+use crate::fs::context::{IoContext, IoFailure};
 use crate::oci::format;
 use crate::progress::{Event, Progress};
 use oci_spec::image::{ImageIndex, ImageIndexBuilder, OciLayout};
@@ -35,16 +35,15 @@ pub(super) struct Layout {
 impl Layout {
     /// Opens the layout at a path, or creates one if the path is missing or an empty directory.
     pub(super) fn open(path: &Path, progress: &dyn Progress) -> Result<Self, OciError> {
-        let failed = || ExportError::io("write", path);
         let is_empty = match fs::read_dir(path) {
             Ok(mut entries) => entries.next().is_none(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-            Err(error) => return Err(failed()(error).into()),
+            Err(error) => return Err(IoFailure::new("write", path, error).into()),
         };
         if !is_empty {
             let lock = lock(path, progress)?;
             read_index(path)?;
-            fs::create_dir_all(path.join(format::BLOBS)).map_err(failed())?;
+            fs::create_dir_all(path.join(format::BLOBS)).context("write", path)?;
             return Ok(Self {
                 path: path.to_owned(),
                 work: path.to_owned(),
@@ -57,11 +56,11 @@ impl Layout {
             .prefix(".ostree-go-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .tempdir_in(atomic::folder_of(path))
-            .map_err(failed())?;
+            .context("write", path)?;
         let work = new.path().to_owned();
-        fs::create_dir_all(work.join(format::BLOBS)).map_err(failed())?;
+        fs::create_dir_all(work.join(format::BLOBS)).context("write", path)?;
         atomic::write(&work.join(format::LAYOUT_FILE), format::LAYOUT.as_bytes())
-            .map_err(failed())?;
+            .context("write", path)?;
         Ok(Self {
             path: path.to_owned(),
             work,
@@ -112,20 +111,19 @@ impl Target for Layout {
 
     fn publish(&mut self, image: &Image) -> Result<(), OciError> {
         let path = self.path.clone();
-        let failed = || ExportError::io("write", &path);
         for document in image.documents() {
-            self.document(document).map_err(failed())?;
+            self.document(document).context("write", &path)?;
         }
         let index = match self.new {
             Some(_) => None,
             None => Some(read_index(&self.work)?),
         };
         let index = index_with(index, image)?;
-        atomic::write(&self.work.join(format::INDEX_FILE), &index).map_err(failed())?;
+        atomic::write(&self.work.join(format::INDEX_FILE), &index).context("write", &path)?;
         if let Some(new) = &self.new {
             // The rename also replaces an empty directory.
-            fs::rename(new.path(), &self.path).map_err(failed())?;
-            atomic::sync_directory(self.path.parent()).map_err(failed())?;
+            fs::rename(new.path(), &self.path).context("write", &path)?;
+            atomic::sync_directory(self.path.parent()).context("write", &path)?;
         }
         if let Some(new) = self.new.take() {
             // The temporary name no longer exists.
@@ -155,14 +153,13 @@ fn temporary(layout: &Path) -> io::Result<NamedTempFile> {
 
 /// Locks an existing layout against other processes of this program.
 fn lock(path: &Path, progress: &dyn Progress) -> Result<File, OciError> {
-    let failed = || ExportError::io("lock", path);
-    let directory = File::open(path).map_err(failed())?;
+    let directory = File::open(path).context("lock", path)?;
     let mut reported = false;
     loop {
         match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(directory),
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(failed()(errno.into()).into()),
+            Err(errno) => return Err(IoFailure::new("lock", path, errno).into()),
         }
         if !std::mem::replace(&mut reported, true) {
             progress.event(&Event::Waiting { lock: path });
@@ -185,7 +182,7 @@ fn read_index(path: &Path) -> Result<ImageIndex, OciError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(no_layout(&format!("it has no `{name}`")))
         }
-        Err(error) => Err(ExportError::io("read", path.join(name))(error).into()),
+        Err(error) => Err(IoFailure::new("read", path.join(name), error).into()),
     };
     let layout = OciLayout::from_reader(&*read(format::LAYOUT_FILE)?)
         .map_err(|_| no_layout("its `oci-layout` is damaged"))?;

@@ -2,6 +2,7 @@
 
 use super::SysextForm;
 use crate::export::ExportError;
+use crate::fs::context::from_io_failure;
 use crate::fs::path::TreePath;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
@@ -86,6 +87,8 @@ pub enum SysextError {
         source: ProcessError,
     },
 }
+
+from_io_failure!(SysextError via Export(ExportError));
 
 impl SysextError {
     /// Returns the kind of the error.

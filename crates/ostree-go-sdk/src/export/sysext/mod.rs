@@ -17,6 +17,7 @@ pub use os_release::SysextHost;
 
 use super::ExportError;
 use super::release::release;
+use crate::fs::context::IoContext;
 use crate::fs::path::TreePath;
 use crate::fs::{atomic, digest};
 use crate::id::{CommitId, Sha256};
@@ -227,7 +228,7 @@ impl Job<'_> {
     fn folder(&self) -> Result<&Path, ExportError> {
         let folder = atomic::folder_of(self.dest);
         let found = folder.metadata().map(|_| folder);
-        found.map_err(ExportError::io("write", self.dest))
+        Ok(found.context("write", self.dest)?)
     }
 
     /// Writes the directory under a hidden name and renames it.
@@ -237,10 +238,9 @@ impl Job<'_> {
         }
         let staging = Staging::new(self)?;
         let bytes = self.tree(staging.path())?;
-        let failed = |error| ExportError::io("write", self.dest)(error);
         File::open(staging.path())
             .and_then(|top| Ok(rustix::fs::syncfs(top.as_fd())?))
-            .map_err(failed)?;
+            .context("write", self.dest)?;
         let cwd = rustix::fs::CWD;
         match rustix::fs::renameat_with(cwd, staging.path(), cwd, self.dest, RenameFlags::NOREPLACE)
         {
@@ -248,7 +248,7 @@ impl Job<'_> {
             renamed => renamed.map_err(io::Error::from),
         }
         .and_then(|()| atomic::sync_directory(self.dest.parent()))
-        .map_err(failed)?;
+        .context("write", self.dest)?;
         Ok(bytes)
     }
 
@@ -280,20 +280,19 @@ impl Job<'_> {
         &self,
         make: impl FnOnce(&Path) -> Result<(), SysextError>,
     ) -> Result<(u64, Option<Sha256>), SysextError> {
-        let failed = || ExportError::io("write", self.dest);
         let file = tempfile::Builder::new()
             .prefix(".ostree-go-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
             .tempfile_in(self.folder()?)
-            .map_err(failed())?;
+            .context("write", self.dest)?;
         let temporary = file.into_temp_path();
         make(&temporary)?;
-        let mut image = File::open(&temporary).map_err(failed())?;
+        let mut image = File::open(&temporary).context("write", self.dest)?;
         let item = self.dest.to_string_lossy();
         let (hasher, bytes) = digest::hash(&mut image, &item, None, self.progress)
-            .map_err(failed())?
+            .context("write", self.dest)?
             .ok_or_else(|| self.cancelled())?;
-        atomic::rename(&image, &temporary, self.dest).map_err(failed())?;
+        atomic::rename(&image, &temporary, self.dest).context("write", self.dest)?;
         // The temporary name no longer exists.
         let _ = temporary.keep();
         Ok((bytes, Some(digest::finish(hasher))))
@@ -386,7 +385,7 @@ impl Staging {
             .prefix(".ostree-go-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .tempdir_in(job.folder()?)
-            .map_err(ExportError::io("write", job.dest))?;
+            .context("write", job.dest)?;
         Ok(Self(folder.keep()))
     }
 

@@ -3,6 +3,7 @@
 use super::SysextError;
 use crate::export::ExportError;
 use crate::export::tree::{Leaf, Node, Tree, read_leaf};
+use crate::fs::context::IoContext;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId};
 use crate::object::AnyHeader;
@@ -212,13 +213,13 @@ pub(super) fn write_directory(
                 .and_then(|()| fs::set_permissions(&dest, Permissions::from_mode(mode)))
                 .and_then(|()| set_time(&dest, time))
         };
-        written.map_err(ExportError::io("write", dest))
+        written.context("write", dest).map_err(ExportError::from)
     })?;
     // Directories come last, children first, because writing into a directory changes its time.
     for (directory, mode) in directories.iter().rev() {
         fs::set_permissions(directory, Permissions::from_mode(*mode))
             .and_then(|()| set_time(directory, time))
-            .map_err(ExportError::io("write", directory))?;
+            .context("write", directory)?;
     }
     Ok(bytes)
 }
