@@ -75,7 +75,7 @@ fn a_program_composes_from_a_directory() -> Result<(), Error> {
     let progress = Arc::new(Recorder::default());
     let compose = Compose::new(treefile)
         .progress(progress.clone())
-        .clock(Arc::new(FixedClock(1_800_000_000)))
+        .clock(Arc::new(FixedClock::new(1_800_000_000)))
         .threads(1)
         .add_metadata("com.example.build", 7.into());
 

@@ -149,7 +149,7 @@ fn h1(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut h1 = H1Builder::new();
             for number in 0..11_500 {
-                h1.add(&format!("go/src/p/f{number}.go"), Sha256([7; 32]));
+                h1.add(&format!("go/src/p/f{number}.go"), Sha256::new([7; 32]));
             }
             h1.finish()
         });

@@ -17,7 +17,7 @@ use crate::fs::path::TreePath;
 use crate::fs::tree::{self, TreeEntry};
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
-use crate::repo::{Repo, RepoError, RepoMode};
+use crate::repo::{OstreeError, Repo, RepoError, RepoMode};
 use rustix::fs::RenameFlags;
 use std::fs::File;
 use std::io;
@@ -144,7 +144,7 @@ pub enum CheckoutError {
         path: PathBuf,
         /// The error of libostree.
         #[source]
-        source: glib::Error,
+        source: OstreeError,
     },
     /// A system call failed.
     #[error("cannot {action} {}", path.display())]
@@ -169,7 +169,7 @@ impl CheckoutError {
             Self::Repo(error) => error.kind(),
             Self::Exists { .. } | Self::NeedsLinks { .. } => ErrorKind::InvalidInput,
             Self::Damaged { .. } => ErrorKind::Damaged,
-            Self::Checkout { source, .. } => crate::repo::kind_of_glib(source),
+            Self::Checkout { source, .. } => source.kind(),
             Self::Io { source, .. } => ErrorKind::of_io(source),
         }
     }
@@ -296,7 +296,7 @@ fn write(
         .map_err(|source| CheckoutError::Checkout {
             commit,
             path: dest.to_owned(),
-            source,
+            source: OstreeError::new(source),
         })
 }
 

@@ -38,7 +38,15 @@ impl Clock for SystemClock {
 
 /// A clock with a fixed time, for `SOURCE_DATE_EPOCH` and tests.
 #[derive(Debug, Clone, Copy)]
-pub struct FixedClock(pub u64);
+pub struct FixedClock(u64);
+
+impl FixedClock {
+    /// Creates a clock with a fixed time, in seconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn new(seconds: u64) -> Self {
+        Self(seconds)
+    }
+}
 
 impl Clock for FixedClock {
     fn now(&self) -> u64 {

@@ -158,7 +158,7 @@ pub use registry::{
     CredentialError, ImageReference, InvalidReference, RegistryAuth, RegistryError, RegistryOptions,
 };
 pub use remote::{NewRemote, Remote, RemoteError, TrustedKey, Verification};
-pub use repo::{Repo, RepoError, RepoMode, UnknownMode};
+pub use repo::{OstreeError, Repo, RepoError, RepoMode, UnknownMode};
 pub use sign::{
     GeneratedKey, Proof, SignError, Signature, SignatureStatus, SigningKey, TrustedKeys, Verified,
     generate_ed25519_key, generate_gpg_key, sign, signatures, verify,

@@ -12,6 +12,7 @@ mod damage;
 mod detached;
 mod known_files;
 mod objects;
+mod ostree_error;
 mod partial;
 mod prune;
 mod refs;
@@ -24,6 +25,8 @@ mod transaction;
 
 pub(crate) use complete::Completeness;
 pub(crate) use known_files::KnownFiles;
+pub use ostree_error::OstreeError;
+pub(crate) use ostree_error::kind_of_glib;
 pub(crate) use partial::Partial;
 pub(crate) use prune::Deleted;
 pub(crate) use refs::RefMove;
@@ -145,7 +148,7 @@ pub enum RepoError {
         path: PathBuf,
         /// The error of libostree.
         #[source]
-        source: glib::Error,
+        source: OstreeError,
     },
     /// A system call failed.
     #[error("cannot {action} {}", path.display())]
@@ -204,28 +207,11 @@ impl RepoError {
         match self {
             Self::NotFound { .. } | Self::NoSuchRev { .. } => ErrorKind::NotFound,
             Self::NotARepo { .. } => ErrorKind::InvalidRepo,
-            Self::Ostree { source, .. } => kind_of_glib(source),
+            Self::Ostree { source, .. } => source.kind(),
             Self::Io { source, .. } | Self::Thread(source) => ErrorKind::of_io(source),
             Self::Malformed { .. } => ErrorKind::Damaged,
             Self::Cancelled => ErrorKind::Cancelled,
         }
-    }
-}
-
-/// Returns the kind of an error of libostree.
-pub(crate) fn kind_of_glib(error: &glib::Error) -> ErrorKind {
-    use gio::IOErrorEnum as Io;
-    // libostree has no error code for its limit on free space (`min-free-space-percent`).
-    if error.message().contains("min-free-space") {
-        return ErrorKind::DiskFull;
-    }
-    match error.kind::<Io>() {
-        Some(Io::NoSpace) => ErrorKind::DiskFull,
-        Some(Io::PermissionDenied | Io::ReadOnly) => ErrorKind::PermissionDenied,
-        Some(Io::NotFound) => ErrorKind::NotFound,
-        Some(Io::WouldBlock | Io::Busy) => ErrorKind::Locked,
-        Some(Io::Cancelled) => ErrorKind::Cancelled,
-        _ => ErrorKind::Io,
     }
 }
 
@@ -524,7 +510,7 @@ impl Repo {
         RepoError::Ostree {
             action: action.to_owned(),
             path: self.path.clone(),
-            source,
+            source: OstreeError::new(source),
         }
     }
 

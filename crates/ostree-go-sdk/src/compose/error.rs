@@ -196,9 +196,15 @@ impl ComposeError {
 /// The error of each source of a release, in the order in which they were tried. Each error names
 /// its source.
 #[derive(Debug)]
-pub struct SourceFailures(pub Vec<SourceError>);
+pub struct SourceFailures(pub(super) Vec<SourceError>);
 
 impl SourceFailures {
+    /// Returns the errors, in the order of the sources.
+    #[must_use]
+    pub fn errors(&self) -> &[SourceError] {
+        &self.0
+    }
+
     /// Returns the kind of a mismatch, because a wrong digest must not go unnoticed; otherwise of a
     /// temporary error, because each of the sources is sufficient; otherwise of the last source.
     fn kind(&self) -> ErrorKind {

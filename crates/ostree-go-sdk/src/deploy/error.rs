@@ -84,7 +84,7 @@ pub enum DeployError {
         path: PathBuf,
         /// The reason.
         #[source]
-        source: serde_json::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The state file was written by a newer version of this library.
     #[error("the state in {} has schema {found}, expected at most {known}", path.display())]

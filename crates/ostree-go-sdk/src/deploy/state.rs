@@ -155,9 +155,9 @@ impl State {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             read => read.context("read", path)?,
         };
-        let invalid = |source| DeployError::InvalidState {
+        let invalid = |error: serde_json::Error| DeployError::InvalidState {
             path: path.to_owned(),
-            source,
+            source: error.into(),
         };
         // The schema version is read separately, because a newer schema may have any other content.
         let head: Head = serde_json::from_slice(&text).map_err(invalid)?;
@@ -203,9 +203,9 @@ impl State {
             history: self.history[skip..].to_vec(),
         };
         let mut text =
-            serde_json::to_vec_pretty(&document).map_err(|source| DeployError::InvalidState {
+            serde_json::to_vec_pretty(&document).map_err(|error| DeployError::InvalidState {
                 path: path.to_owned(),
-                source,
+                source: error.into(),
             })?;
         text.push(b'\n');
         Ok(atomic::write(path, &text).context("write", path)?)

@@ -4,7 +4,7 @@ use crate::export::ExportError;
 use crate::fs::path::{InvalidPath, TreePath};
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
-use crate::repo::RepoError;
+use crate::repo::{OstreeError, RepoError};
 use crate::sign::SignError;
 use crate::store::StoreError;
 use std::fmt;
@@ -94,7 +94,7 @@ pub enum OverlayError {
         base: CommitId,
         /// libostree's error.
         #[source]
-        source: glib::Error,
+        source: OstreeError,
     },
     /// The repository cannot store the labels that the base's policy requires.
     #[error(

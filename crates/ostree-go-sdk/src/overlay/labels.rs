@@ -3,7 +3,7 @@
 use super::OverlayError;
 use crate::fs::path::TreePath;
 use crate::id::CommitId;
-use crate::repo::Repo;
+use crate::repo::{OstreeError, Repo};
 use std::sync::{Mutex, PoisonError};
 
 /// A file's xattrs: names and values, each with a final NUL.
@@ -31,7 +31,7 @@ impl Labels {
             .map_err(|source| OverlayError::Policy {
             action: "label".to_owned(),
             base,
-            source,
+            source: OstreeError::new(source),
         })?;
         Ok(Self {
             base,
@@ -69,7 +69,7 @@ impl Labels {
             .map_err(|source| OverlayError::Policy {
                 action: format!("label {seen}"),
                 base: self.base,
-                source,
+                source: OstreeError::new(source),
             })?;
         let Some(label) = label else {
             return Ok(false);
