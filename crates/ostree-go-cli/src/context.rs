@@ -106,7 +106,7 @@ impl Context {
     /// Returns a clock with the time in `SOURCE_DATE_EPOCH`, if that is set.
     pub fn fixed_clock(&self) -> Result<Option<Arc<FixedClock>>, CliError> {
         let epoch = self.settings.source_date_epoch()?;
-        Ok(epoch.map(|epoch| Arc::new(FixedClock(epoch))))
+        Ok(epoch.map(|epoch| Arc::new(FixedClock::new(epoch))))
     }
 }
 

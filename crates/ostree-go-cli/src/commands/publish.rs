@@ -186,8 +186,8 @@ struct PlannedView {
     refs: Vec<Text<RefName>>,
 }
 
-impl From<&PublishPlan<'_>> for DryRunReport {
-    fn from(plan: &PublishPlan<'_>) -> Self {
+impl From<&PublishPlan> for DryRunReport {
+    fn from(plan: &PublishPlan) -> Self {
         Self {
             dry_run: true,
             deltas: plan.deltas().iter().map(Into::into).collect(),

@@ -33,7 +33,10 @@ pub fn run(context: &Context, args: &UninstallArgs) -> Result<ExitCode, CliError
         .allow_active(args.active)
         .progress(context.progress());
     let done = uninstall.plan(&root)?.execute()?;
-    context.say(&format!("{} is removed", deployment_title(&done.deployment)));
+    context.say(&format!(
+        "{} is removed",
+        deployment_title(&done.deployment)
+    ));
     context.report(&UninstallReport {
         removed: DeploymentView::from(&done.deployment),
         active: done.active.as_ref().map(Into::into),

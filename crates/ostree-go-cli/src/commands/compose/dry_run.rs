@@ -29,7 +29,7 @@ pub fn dry_run(
             Some(repo) => {
                 let plan = compose.plan(repo)?;
                 let planned = plan.releases().iter();
-                releases.extend(planned.map(|one| PlannedView::new(one.spec, action(one))));
+                releases.extend(planned.map(|one| PlannedView::new(&one.spec, action(one))));
             }
             None => {
                 let wanted = match args.arch.is_empty() {
@@ -56,7 +56,7 @@ pub fn dry_run(
 }
 
 /// Returns the planned action for a release: `check` means that the source has to be opened to decide.
-fn action(release: &PlannedRelease<'_>) -> &'static str {
+fn action(release: &PlannedRelease) -> &'static str {
     match release {
         PlannedRelease {
             unchanged: true, ..

@@ -4,7 +4,7 @@ use super::args::ComposeArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::revision::resolve;
-use ostree_go_sdk::{Compose, HttpClient, Repo, SourceSpec, Treefile};
+use ostree_go_sdk::{Cache, Compose, HttpClient, Repo, SourceSpec, Treefile};
 
 /// Returns the compose operation for the given arguments.
 pub fn operation(
@@ -20,7 +20,9 @@ pub fn operation(
         .force(args.force_nocache)
         .replace(args.replace)
         .set_refs(args.write_commitid_to.is_none())
-        .cache(args.cachedir.clone().unwrap_or_else(|| settings.cache()))
+        .cache(Cache::new(
+            args.cachedir.clone().unwrap_or_else(|| settings.cache()),
+        ))
         .goproxy(if needs_goproxy(treefile) {
             settings.goproxy()
         } else {
