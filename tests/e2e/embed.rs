@@ -1,8 +1,9 @@
 //! The library in another program: it uses only public names, with its own progress and clock.
 
+use ostree_go_sdk::compose::{ChannelState, Compose, ComposeError};
+use ostree_go_sdk::treefile::Treefile;
 use ostree_go_sdk::{
-    Arch, ChannelState, Compose, ComposeError, Error, ErrorKind, Event, FixedClock, Phase,
-    Progress, Repo, RepoMode, Treefile, fsck, list, log, ostree,
+    Arch, Error, ErrorKind, Event, FixedClock, Phase, Progress, Repo, RepoMode, ostree,
 };
 use ostree_go_tests::toy::Toy;
 use std::path::Path;
@@ -90,20 +91,20 @@ fn a_program_composes_from_a_directory() -> Result<(), Error> {
     assert!(progress.bytes.load(Ordering::Relaxed) > 0);
     assert!(progress.waited.lock().unwrap().is_empty());
 
-    let listed = list(&repo)?;
+    let listed = repo.list()?;
     let names: Vec<&str> = listed.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(&names[..2], ["go-sdk/x86_64/1.99.1", "go-sdk/x86_64/1.99"]);
     let (_, info) = &listed[0];
     assert_eq!(info.id, release.commit);
     assert_eq!(info.extra["com.example.build"], 7);
     assert_eq!(info.layers.len(), 3);
-    let channel = log(&repo, release.channels[0].commit)?;
+    let channel = repo.log(release.channels[0].commit)?;
     assert_eq!(channel.len(), 1);
     assert_eq!(
         (channel[0].timestamp, channel[0].content),
         (1_800_000_000, info.content)
     );
-    assert!(fsck(&repo, &ostree_go_sdk::NoProgress)?.damaged.is_empty());
+    assert!(repo.fsck(&ostree_go_sdk::NoProgress)?.damaged.is_empty());
 
     // What the library does not do, its libostree does.
     let repo: &ostree::Repo = repo.as_ostree();
@@ -123,14 +124,14 @@ fn a_program_can_cancel_an_operation() {
     let error = compose.plan(&repo).unwrap().execute().unwrap_err();
     assert!(matches!(error, ComposeError::Cancelled));
     assert_eq!(Error::from(error).kind(), ErrorKind::Cancelled);
-    assert!(list(&repo).unwrap().is_empty());
+    assert!(repo.list().unwrap().is_empty());
     // Nothing is left to clean up by hand.
     Compose::new(treefile)
         .plan(&repo)
         .unwrap()
         .execute()
         .unwrap();
-    assert_eq!(list(&repo).unwrap().len(), 5);
+    assert_eq!(repo.list().unwrap().len(), 5);
 }
 
 #[test]

@@ -311,11 +311,11 @@ fn interoperability_with_the_stock_tools() {
     fixture.publisher.compose([]);
     let repo = ostree_go_sdk::Repo::open(fixture.publisher.repo()).unwrap();
     let name = "go-sdk/x86_64/1.99.1";
-    let key = ostree_go_sdk::SigningKey::Gpg {
+    let key = ostree_go_sdk::sign::SigningKey::Gpg {
         id: fixture.key.clone(),
         homedir: Some(fixture.gpg.home().to_owned()),
     };
-    ostree_go_sdk::sign(&repo, repo.resolve(name).unwrap(), &key).unwrap();
+    repo.sign(repo.resolve(name).unwrap(), &key).unwrap();
     fixture.summary();
     let stock = ostree_go_tests::sandbox::Sandbox::new();
     stock.run(["init", "--mode", "bare-user"]).ok();

@@ -1,9 +1,8 @@
 //! Signatures by ostree-go, verified by the stock `ostree`, and vice versa.
 
 use ostree_go_sdk::glib::prelude::*;
-use ostree_go_sdk::{
-    ErrorKind, Repo, SignatureStatus, SigningKey, TrustedKeys, gio, glib, sign, signatures, verify,
-};
+use ostree_go_sdk::sign::{SignatureStatus, SigningKey, TrustedKeys};
+use ostree_go_sdk::{ErrorKind, Repo, gio, glib};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::ostree;
 use ostree_go_tests::sandbox::Sandbox;
@@ -26,27 +25,27 @@ fn gpg_keys_are_distinguished() {
     let good = gpg.key("good");
     let other = gpg.key("other");
     let trusted = TrustedKeys::GpgFile(gpg.export(&good));
-    assert!(signatures(&repo, commit, &trusted).unwrap().is_empty());
-    let error = verify(&repo, commit, &trusted).unwrap_err();
+    assert!(repo.signatures(commit, &trusted).unwrap().is_empty());
+    let error = repo.verify(commit, &trusted).unwrap_err();
     assert_eq!(error.to_string(), format!("commit {commit} is not signed"));
 
     let key = |id: &str| SigningKey::Gpg {
         id: id.to_owned(),
         homedir: Some(gpg.home().to_owned()),
     };
-    assert!(sign(&repo, commit, &key(&other)).unwrap());
-    let error = verify(&repo, commit, &trusted).unwrap_err();
+    assert!(repo.sign(commit, &key(&other)).unwrap());
+    let error = repo.verify(commit, &trusted).unwrap_err();
     assert!(
         error.to_string().contains("made by an unknown key"),
         "{error}"
     );
 
-    assert!(sign(&repo, commit, &key(&good)).unwrap());
+    assert!(repo.sign(commit, &key(&good)).unwrap());
     assert!(
-        !sign(&repo, commit, &key(&good)).unwrap(),
+        !repo.sign(commit, &key(&good)).unwrap(),
         "the same key signs once"
     );
-    let found = verify(&repo, commit, &trusted).unwrap();
+    let found = repo.verify(commit, &trusted).unwrap();
     let statuses: Vec<_> = found.iter().map(|s| s.status).collect();
     assert_eq!(
         statuses,
@@ -74,12 +73,14 @@ fn revoked_and_expired_keys_are_invalid() {
             id: id.clone(),
             homedir: Some(gpg.home().to_owned()),
         };
-        sign(&repo, commit, &key).unwrap();
+        repo.sign(commit, &key).unwrap();
     }
     gpg.revoke(&revoked);
     gpg.expire(&expiring);
     let status = |id: &str| {
-        let found = signatures(&repo, commit, &TrustedKeys::GpgFile(gpg.export(id))).unwrap();
+        let found = repo
+            .signatures(commit, &TrustedKeys::GpgFile(gpg.export(id)))
+            .unwrap();
         found.iter().find(|s| s.key == id).map(|s| s.status)
     };
     assert_eq!(status(&revoked), Some(SignatureStatus::KeyRevoked));
@@ -97,14 +98,14 @@ fn a_commit_can_have_ed25519_and_gpg_signatures() {
     let key = SigningKey::Ed25519 {
         secret: secret.to_owned(),
     };
-    assert!(sign(&repo, commit, &key).unwrap());
+    assert!(repo.sign(commit, &key).unwrap());
     let trusted = TrustedKeys::Ed25519(vec![public.to_owned()]);
     assert_eq!(
-        verify(&repo, commit, &trusted).unwrap()[0].status,
+        repo.verify(commit, &trusted).unwrap()[0].status,
         SignatureStatus::Valid
     );
     // The same key signs once. What is made is what `ostree sign` makes: RFC 8032 leaves no choice.
-    assert!(!sign(&repo, commit, &key).unwrap());
+    assert!(!repo.sign(commit, &key).unwrap());
     if ostree::has_feature("sign-ed25519") {
         let id = commit.to_string();
         let args = ["sign", "--sign-type=ed25519", "--verify", &id, public];
@@ -112,7 +113,7 @@ fn a_commit_can_have_ed25519_and_gpg_signatures() {
     }
     let stranger = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
     let unknown = TrustedKeys::Ed25519(vec![stranger.to_owned()]);
-    let error = verify(&repo, commit, &unknown).unwrap_err();
+    let error = repo.verify(commit, &unknown).unwrap_err();
     assert!(error.to_string().contains("no valid signature"), "{error}");
 }
 
@@ -137,7 +138,7 @@ fn signatures_that_a_server_has_multiplied_are_checked_once_or_refused() {
         id: good.clone(),
         homedir: Some(gpg.home().to_owned()),
     };
-    sign(&repo, commit, &key).unwrap();
+    repo.sign(commit, &key).unwrap();
     let trusted = TrustedKeys::GpgFile(gpg.export(&good));
     let detached = repo
         .as_ostree()
@@ -146,9 +147,9 @@ fn signatures_that_a_server_has_multiplied_are_checked_once_or_refused() {
     let packets: Vec<Vec<u8>> = detached.lookup("ostree.gpgsigs").unwrap().unwrap();
 
     set_signatures(&repo, commit, vec![packets[0].clone(); 100_000]);
-    assert_eq!(verify(&repo, commit, &trusted).unwrap().len(), 1);
+    assert_eq!(repo.verify(commit, &trusted).unwrap().len(), 1);
     set_signatures(&repo, commit, vec![packets[0].repeat(5_000)]);
-    assert_eq!(verify(&repo, commit, &trusted).unwrap().len(), 1);
+    assert_eq!(repo.verify(commit, &trusted).unwrap().len(), 1);
 
     // Each differs in its last byte or two, and is well-formed.
     let mut many = vec![packets[0].clone(); 65];
@@ -157,7 +158,7 @@ fn signatures_that_a_server_has_multiplied_are_checked_once_or_refused() {
         packet[last] ^= u8::try_from(index).unwrap();
     }
     set_signatures(&repo, commit, many);
-    let error = verify(&repo, commit, &trusted).unwrap_err();
+    let error = repo.verify(commit, &trusted).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
     assert_eq!(
         error.to_string(),
@@ -178,7 +179,7 @@ fn garbage_for_a_signature_is_a_failed_verification() {
         &[0xCB, 3, b'b', 0, 0],
     ] {
         set_signatures(&repo, commit, vec![garbage.to_vec()]);
-        let error = verify(&repo, commit, &trusted).unwrap_err();
+        let error = repo.verify(commit, &trusted).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Mismatch, "{garbage:?}: {error}");
         assert!(
             error.to_string().ends_with("gpg malformed"),

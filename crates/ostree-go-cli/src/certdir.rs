@@ -4,7 +4,7 @@
 
 use crate::error::CliError;
 use crate::files;
-use ostree_go_sdk::HttpOptions;
+use ostree_go_sdk::http::HttpOptions;
 use std::path::{Path, PathBuf};
 
 /// Reads the certificates in a directory. The authorities in `*.crt` replace those of the system,

@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::report::{Report, unchanged_exit_code};
 use crate::text::{count, deployment_title};
 use crate::views::deployment::DeploymentView;
-use ostree_go_sdk::{DeployError, Deployed, InstallPlan, Installed, Outcome, Root};
+use ostree_go_sdk::deploy::{DeployError, Deployed, InstallPlan, Installed, Outcome, Root};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,11 +1,21 @@
 //! Errors of the command: message, cause, hint and exit code.
 
-use ostree_go_sdk::{
-    BootError, ComposeError, ContainerfileError, CredentialError, DeployError, Error, ErrorKind,
-    ExportError, FragmentError, HttpError, LayerError, OciError, OverlayDifference, OverlayError,
-    PullError, RegistryError, RemoteError, RepoError, RpmProblem, SourceError, SysextError,
-    UpstreamError,
-};
+use ostree_go_sdk::compose::ComposeError;
+use ostree_go_sdk::deploy::DeployError;
+use ostree_go_sdk::export::ExportError;
+use ostree_go_sdk::export::boot::BootError;
+use ostree_go_sdk::export::containerfile::ContainerfileError;
+use ostree_go_sdk::export::oci::OciError;
+use ostree_go_sdk::export::sysext::SysextError;
+use ostree_go_sdk::export::treefile::FragmentError;
+use ostree_go_sdk::http::HttpError;
+use ostree_go_sdk::overlay::{OverlayDifference, OverlayError};
+use ostree_go_sdk::pull::PullError;
+use ostree_go_sdk::registry::{CredentialError, RegistryError};
+use ostree_go_sdk::remote::RemoteError;
+use ostree_go_sdk::source::{RpmProblem, SourceError};
+use ostree_go_sdk::upstream::UpstreamError;
+use ostree_go_sdk::{Error, ErrorKind, LayerError, RepoError};
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 
 use crate::error::CliError;
 use crate::files;
-use ostree_go_sdk::HttpOptions;
+use ostree_go_sdk::http::HttpOptions;
 use rustix::fs::Mode;
 use std::env;
 use std::path::PathBuf;

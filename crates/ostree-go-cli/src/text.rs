@@ -1,7 +1,8 @@
 //! Formatting of values for people.
 
 use indicatif::HumanCount;
-use ostree_go_sdk::{Arch, Deployment};
+use ostree_go_sdk::Arch;
+use ostree_go_sdk::deploy::Deployment;
 use std::time::Duration;
 
 /// Formats a table. Each column is as wide as its widest cell; columns are separated by two spaces.

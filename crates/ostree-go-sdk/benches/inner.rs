@@ -4,10 +4,10 @@
 //! point of its fuzz target. `TMPDIR=/dev/shm` excludes the disk from the results.
 
 use criterion::{BatchSize, Criterion, Throughput};
-use ostree_go_sdk::{
-    CheckoutOptions, CommitId, Compose, H1Builder, NoProgress, Repo, RepoMode, Sha256, Treefile,
-    checkout, diff, fsck,
-};
+use ostree_go_sdk::checkout::CheckoutOptions;
+use ostree_go_sdk::compose::Compose;
+use ostree_go_sdk::treefile::Treefile;
+use ostree_go_sdk::{CommitId, H1Builder, NoProgress, Repo, RepoMode, Sha256, checkout};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -123,10 +123,10 @@ fn walk(criterion: &mut Criterion, toy: &Toy) {
     let new = toy.compose(&repo, "1.99.2");
     toy.version("1.99.1");
     criterion.bench_function("diff", |bencher| {
-        bencher.iter(|| diff(&repo, old, new).expect("two trees"));
+        bencher.iter(|| repo.diff(old, new).expect("two trees"));
     });
     criterion.bench_function("fsck", |bencher| {
-        bencher.iter(|| fsck(&repo, &NoProgress).expect("a sound repository"));
+        bencher.iter(|| repo.fsck(&NoProgress).expect("a sound repository"));
     });
     let options = CheckoutOptions::default().sync(false);
     let mut number = 0;
@@ -137,7 +137,7 @@ fn walk(criterion: &mut Criterion, toy: &Toy) {
     criterion.bench_function("checkout", |bencher| {
         bencher.iter_batched(
             &mut next,
-            |dest| checkout(&repo, new, &dest, &options).expect("a tree"),
+            |dest| repo.checkout(new, &dest, &options).expect("a tree"),
             BatchSize::PerIteration,
         );
     });
@@ -162,7 +162,7 @@ fn delta(criterion: &mut Criterion, toy: &Toy) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let repo = repo(&folder.path().join("repo"), RepoMode::Archive);
     toy.compose(&repo, "1.99.1");
-    let publish = ostree_go_sdk::Publish::new();
+    let publish = ostree_go_sdk::publish::Publish::new();
     let published = publish.plan(&repo).expect("a plan").execute();
     published.expect("a delta");
     let only = |folder: &Path| {

@@ -4,7 +4,9 @@
 //! cargo run --example cancel -- go.yaml build/repo 10
 //! ```
 
-use ostree_go_sdk::{Compose, ComposeError, ErrorKind, Progress, Repo, RepoMode, Treefile};
+use ostree_go_sdk::compose::{Compose, ComposeError};
+use ostree_go_sdk::treefile::Treefile;
+use ostree_go_sdk::{ErrorKind, Progress, Repo, RepoMode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

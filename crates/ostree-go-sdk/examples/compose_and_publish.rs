@@ -4,7 +4,11 @@
 //! cargo run --example compose_and_publish -- go.yaml build/repo
 //! ```
 
-use ostree_go_sdk::{Cache, Compose, Error, Publish, Repo, RepoMode, SigningKey, Treefile};
+use ostree_go_sdk::compose::Compose;
+use ostree_go_sdk::publish::Publish;
+use ostree_go_sdk::sign::SigningKey;
+use ostree_go_sdk::treefile::Treefile;
+use ostree_go_sdk::{Cache, Error, Repo, RepoMode};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args_os().skip(1);

@@ -4,10 +4,9 @@
 //! cargo run --example install_with_progress -- ROOT URL KEY REF
 //! ```
 
-use ostree_go_sdk::{
-    Error, ErrorKind, Event, Install, Installed, NewRemote, NoProgress, Progress, RefName, Root,
-    remote,
-};
+use ostree_go_sdk::deploy::{Install, Installed, Root};
+use ostree_go_sdk::remote::NewRemote;
+use ostree_go_sdk::{Error, ErrorKind, Event, NoProgress, Progress, RefName, remote};
 use std::sync::Arc;
 
 // ANCHOR: progress

@@ -4,7 +4,9 @@
 //! cargo run --example tokio -- go.yaml build/repo
 //! ```
 
-use ostree_go_sdk::{Compose, Composed, Error, Progress, Repo, RepoMode, Treefile};
+use ostree_go_sdk::compose::{Compose, Composed};
+use ostree_go_sdk::treefile::Treefile;
+use ostree_go_sdk::{Error, Progress, Repo, RepoMode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::{JoinError, spawn_blocking};

@@ -211,34 +211,36 @@ fn entry(sdk: &CommitInfo) -> Value {
 /// Prefix of refs that keep the objects of deployments from being pruned.
 pub(crate) const DEPLOYMENT_REF_PREFIX: &str = "ostree-go/deployment/";
 
-/// Returns all local refs with their commits, sorted by kind, then by name. Refs that only
-/// protect the objects of deployments are left out: clients neither see nor delete them.
-///
-/// # Errors
-/// Returns an error if the commit of a ref cannot be read.
-pub fn list(repo: &Repo) -> Result<Vec<(RefName, CommitInfo)>, RepoError> {
-    let mut listed = repo
-        .refs()?
-        .into_iter()
-        .filter(|(name, _)| !name.as_str().starts_with(DEPLOYMENT_REF_PREFIX))
-        .map(|(name, id)| Ok((name, CommitInfo::read(repo, id)?)))
-        .collect::<Result<Vec<_>, RepoError>>()?;
-    listed.sort_by(|a, b| (a.1.kind, &a.0).cmp(&(b.1.kind, &b.0)));
-    Ok(listed)
-}
-
-/// Returns a commit and its ancestors, newest first, as far as the repository has them.
-///
-/// # Errors
-/// Returns an error if an existing commit cannot be read.
-pub fn log(repo: &Repo, from: CommitId) -> Result<Vec<CommitInfo>, RepoError> {
-    let mut history = vec![CommitInfo::read(repo, from)?];
-    while let Some(parent) = history.last().and_then(|commit| commit.parent) {
-        match CommitInfo::read(repo, parent) {
-            Ok(commit) => history.push(commit),
-            Err(_) if !repo.has_commit(parent)? => break,
-            Err(error) => return Err(error),
-        }
+impl Repo {
+    /// Returns all local refs with their commits, sorted by kind, then by name. Refs that only
+    /// protect the objects of deployments are left out: clients neither see nor delete them.
+    ///
+    /// # Errors
+    /// Returns an error if the commit of a ref cannot be read.
+    pub fn list(&self) -> Result<Vec<(RefName, CommitInfo)>, RepoError> {
+        let mut listed = self
+            .refs()?
+            .into_iter()
+            .filter(|(name, _)| !name.as_str().starts_with(DEPLOYMENT_REF_PREFIX))
+            .map(|(name, id)| Ok((name, CommitInfo::read(self, id)?)))
+            .collect::<Result<Vec<_>, RepoError>>()?;
+        listed.sort_by(|a, b| (a.1.kind, &a.0).cmp(&(b.1.kind, &b.0)));
+        Ok(listed)
     }
-    Ok(history)
+
+    /// Returns a commit and its ancestors, newest first, as far as the repository has them.
+    ///
+    /// # Errors
+    /// Returns an error if an existing commit cannot be read.
+    pub fn log(&self, from: CommitId) -> Result<Vec<CommitInfo>, RepoError> {
+        let mut history = vec![CommitInfo::read(self, from)?];
+        while let Some(parent) = history.last().and_then(|commit| commit.parent) {
+            match CommitInfo::read(self, parent) {
+                Ok(commit) => history.push(commit),
+                Err(_) if !self.has_commit(parent)? => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(history)
+    }
 }

@@ -175,67 +175,69 @@ impl CheckoutError {
     }
 }
 
-/// Checks a commit's tree out into a directory.
-///
-/// Without a [`Union`], the directory is created under a hidden name next to `dest` and renamed
-/// when it is complete: a failure or a kill never leaves a partial tree at `dest`. With a union,
-/// files appear one by one.
-///
-/// # Errors
-/// Returns an error if `dest` exists (without a union) or has other content (with
-/// [`Union::Identical`]), the tree is damaged or has no such subpath, or the file system fails.
-pub fn checkout(
-    repo: &Repo,
-    commit: CommitId,
-    dest: &Path,
-    options: &CheckoutOptions,
-) -> Result<CheckedOut, CheckoutError> {
-    if options.union != Union::None {
-        let identical = options.union == Union::Identical;
-        std::fs::create_dir_all(dest).context("make directory", dest)?;
-        let archive = repo.mode() == RepoMode::Archive;
-        if identical && (options.copy || archive || crosses(repo, dest)) {
-            return Err(CheckoutError::NeedsLinks {
+impl Repo {
+    /// Checks a commit's tree out into a directory.
+    ///
+    /// Without a [`Union`], the directory is created under a hidden name next to `dest` and renamed
+    /// when it is complete: a failure or a kill never leaves a partial tree at `dest`. With a union,
+    /// files appear one by one.
+    ///
+    /// # Errors
+    /// Returns an error if `dest` exists (without a union) or has other content (with
+    /// [`Union::Identical`]), the tree is damaged or has no such subpath, or the file system fails.
+    pub fn checkout(
+        &self,
+        commit: CommitId,
+        dest: &Path,
+        options: &CheckoutOptions,
+    ) -> Result<CheckedOut, CheckoutError> {
+        if options.union != Union::None {
+            let identical = options.union == Union::Identical;
+            std::fs::create_dir_all(dest).context("make directory", dest)?;
+            let archive = self.mode() == RepoMode::Archive;
+            if identical && (options.copy || archive || crosses(self, dest)) {
+                return Err(CheckoutError::NeedsLinks {
+                    path: dest.to_owned(),
+                    repo: self.path().to_owned(),
+                });
+            }
+            write(self, commit, &Listing::read(self, commit)?, dest, options)?;
+            let made = count(self, dest, options)?;
+            return sync(dest, options).map(|()| made);
+        }
+        if dest.symlink_metadata().is_ok() {
+            return Err(CheckoutError::Exists {
                 path: dest.to_owned(),
-                repo: repo.path().to_owned(),
             });
         }
-        write(repo, commit, &Listing::read(repo, commit)?, dest, options)?;
-        let made = count(repo, dest, options)?;
-        return sync(dest, options).map(|()| made);
+        let parent = match dest.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(parent).context("make directory", parent)?;
+        let staging = staging_name(dest);
+        let listing = Listing::read(self, commit)?;
+        let made = make(self, commit, &listing, &staging, options)
+            .and_then(|made| sync(&staging, options).map(|()| made))
+            .and_then(|made| {
+                failpoint::hit("checkout.synced");
+                let cwd = rustix::fs::CWD;
+                rustix::fs::renameat_with(cwd, &staging, cwd, dest, RenameFlags::NOREPLACE)
+                    .map_err(io::Error::from)
+                    .and_then(|()| {
+                        if options.no_sync {
+                            return Ok(());
+                        }
+                        File::open(parent)?.sync_all()
+                    })
+                    .context("rename a tree to", dest)?;
+                Ok(made)
+            });
+        made.inspect_err(|_| {
+            // The first error is reported.
+            let _ = tree::remove(&staging);
+        })
     }
-    if dest.symlink_metadata().is_ok() {
-        return Err(CheckoutError::Exists {
-            path: dest.to_owned(),
-        });
-    }
-    let parent = match dest.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(parent).context("make directory", parent)?;
-    let staging = staging_name(dest);
-    let listing = Listing::read(repo, commit)?;
-    let made = make(repo, commit, &listing, &staging, options)
-        .and_then(|made| sync(&staging, options).map(|()| made))
-        .and_then(|made| {
-            failpoint::hit("checkout.synced");
-            let cwd = rustix::fs::CWD;
-            rustix::fs::renameat_with(cwd, &staging, cwd, dest, RenameFlags::NOREPLACE)
-                .map_err(io::Error::from)
-                .and_then(|()| {
-                    if options.no_sync {
-                        return Ok(());
-                    }
-                    File::open(parent)?.sync_all()
-                })
-                .context("rename a tree to", dest)?;
-            Ok(made)
-        });
-    made.inspect_err(|_| {
-        // The first error is reported.
-        let _ = tree::remove(&staging);
-    })
 }
 
 /// Returns an unused hidden name next to `dest`.

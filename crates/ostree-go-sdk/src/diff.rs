@@ -47,24 +47,26 @@ pub struct FileInfo {
 /// Magic number of ELF files (System V ABI, `e_ident`).
 const ELF_MAGIC: &[u8; 4] = b"\x7fELF";
 
-/// Compares the trees of two commits. Equal directories are not read.
-///
-/// # Errors
-/// Returns an error if a required object cannot be read.
-pub fn diff(repo: &Repo, from: CommitId, to: CommitId) -> Result<Diff, RepoError> {
-    let roots = (repo.commit(from)?.tree, repo.commit(to)?.tree);
-    let mut walk = Walk {
-        repo,
-        changes: Vec::new(),
-    };
-    walk.directories(None, Some(roots.0), Some(roots.1))?;
-    let mut changes = walk.changes;
-    changes.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Diff {
-        from: CommitInfo::read(repo, from)?,
-        to: CommitInfo::read(repo, to)?,
-        changes,
-    })
+impl Repo {
+    /// Compares the trees of two commits. Equal directories are not read.
+    ///
+    /// # Errors
+    /// Returns an error if a required object cannot be read.
+    pub fn diff(&self, from: CommitId, to: CommitId) -> Result<Diff, RepoError> {
+        let roots = (self.commit(from)?.tree, self.commit(to)?.tree);
+        let mut walk = Walk {
+            repo: self,
+            changes: Vec::new(),
+        };
+        walk.directories(None, Some(roots.0), Some(roots.1))?;
+        let mut changes = walk.changes;
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Diff {
+            from: CommitInfo::read(self, from)?,
+            to: CommitInfo::read(self, to)?,
+            changes,
+        })
+    }
 }
 
 struct Walk<'r> {

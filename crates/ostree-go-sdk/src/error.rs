@@ -4,9 +4,12 @@ use crate::checkout::CheckoutError;
 use crate::compose::ComposeError;
 use crate::delta::DeltaError;
 use crate::deploy::DeployError;
-use crate::export::{
-    BootError, ContainerfileError, ExportError, FragmentError, OciError, SysextError,
-};
+use crate::export::ExportError;
+use crate::export::boot::BootError;
+use crate::export::containerfile::ContainerfileError;
+use crate::export::oci::OciError;
+use crate::export::sysext::SysextError;
+use crate::export::treefile::FragmentError;
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
 use crate::overlay::OverlayError;

@@ -32,42 +32,44 @@ pub struct DamagedObject {
 /// The checksum and type of an object.
 type Object = (String, &'static str);
 
-/// Reads all objects and verifies their checksums, on all cores. Then checks that each commit has
-/// all its objects, except commits that were pulled partially. Changes nothing.
-///
-/// # Errors
-/// Returns an error if the repository cannot be read, or the operation is cancelled. Damaged
-/// objects are not an error; they are part of the report.
-pub fn fsck(repo: &Repo, progress: &dyn Progress) -> Result<FsckReport, RepoError> {
-    let present = objects(repo)?;
-    let mut problems = check_all(repo, &present, progress)?;
-    let mut needs = BTreeMap::new();
-    for (checksum, kind) in &present {
-        if *kind == "commit"
-            && let Ok(id) = checksum.parse()
-            && is_complete(repo, checksum)
-        {
-            needs.insert(id, reachable(repo, id, &present));
+impl Repo {
+    /// Reads all objects and verifies their checksums, on all cores. Then checks that each commit has
+    /// all its objects, except commits that were pulled partially. Changes nothing.
+    ///
+    /// # Errors
+    /// Returns an error if the repository cannot be read, or the operation is cancelled. Damaged
+    /// objects are not an error; they are part of the report.
+    pub fn fsck(&self, progress: &dyn Progress) -> Result<FsckReport, RepoError> {
+        let present = objects(self)?;
+        let mut problems = check_all(self, &present, progress)?;
+        let mut needs = BTreeMap::new();
+        for (checksum, kind) in &present {
+            if *kind == "commit"
+                && let Ok(id) = checksum.parse()
+                && is_complete(self, checksum)
+            {
+                needs.insert(id, reachable(self, id, &present));
+            }
         }
-    }
-    for object in needs.values().flatten() {
-        if !present.contains(object) {
-            problems.insert(object.clone(), "missing".to_owned());
+        for object in needs.values().flatten() {
+            if !present.contains(object) {
+                problems.insert(object.clone(), "missing".to_owned());
+            }
         }
+        let damaged = problems.into_iter().map(|(object, problem)| DamagedObject {
+            needed_by: needs
+                .iter()
+                .filter(|(_, objects)| objects.contains(&object))
+                .map(|(commit, _)| *commit)
+                .collect(),
+            object: format!("{}.{}", object.0, object.1),
+            problem,
+        });
+        Ok(FsckReport {
+            checked: present.len() as u64,
+            damaged: damaged.collect(),
+        })
     }
-    let damaged = problems.into_iter().map(|(object, problem)| DamagedObject {
-        needed_by: needs
-            .iter()
-            .filter(|(_, objects)| objects.contains(&object))
-            .map(|(commit, _)| *commit)
-            .collect(),
-        object: format!("{}.{}", object.0, object.1),
-        problem,
-    });
-    Ok(FsckReport {
-        checked: present.len() as u64,
-        damaged: damaged.collect(),
-    })
 }
 
 /// Returns all objects that have a checksum; detached metadata and tombstones have none.

@@ -1,6 +1,6 @@
 //! Removal of old releases, in two steps: plan and execute.
 
-use crate::catalog::{self, CommitKind};
+use crate::catalog::CommitKind;
 use crate::delta;
 use crate::failpoint;
 use crate::id::{CommitId, RefName};
@@ -41,14 +41,14 @@ impl Prune {
     /// # Errors
     /// Returns an error if the repository cannot be read.
     pub fn plan(&self, repo: &Repo) -> Result<PrunePlan, PruneError> {
-        let commits = catalog::list(repo)?;
+        let commits = repo.list()?;
         let mut kept_trees = BTreeSet::new();
         let mut kept_layers = BTreeSet::new();
         for (_, head) in commits
             .iter()
             .filter(|(_, c)| c.kind == CommitKind::Channel)
         {
-            for commit in catalog::log(repo, head.id)?.into_iter().take(self.keep) {
+            for commit in repo.log(head.id)?.into_iter().take(self.keep) {
                 kept_trees.insert(commit.content);
                 kept_layers.extend(commit.layers.into_iter().map(|(_, id)| id));
             }

@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use crate::files;
-use ostree_go_sdk::SigningKey;
+use ostree_go_sdk::sign::SigningKey;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]

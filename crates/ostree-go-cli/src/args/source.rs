@@ -2,7 +2,9 @@
 
 use crate::args::transfer::TransferArgs;
 use crate::error::CliError;
-use ostree_go_sdk::{Arch, InstallSource, TrustedKeys};
+use ostree_go_sdk::Arch;
+use ostree_go_sdk::deploy::InstallSource;
+use ostree_go_sdk::sign::TrustedKeys;
 use std::path::PathBuf;
 
 /// Source of the SDKs and requirements for them.

@@ -1,6 +1,6 @@
 //! Options that all commands with downloads have.
 
-use ostree_go_sdk::HttpOptions;
+use ostree_go_sdk::http::HttpOptions;
 use std::time::Duration;
 
 /// Options for retries and timeouts of downloads.

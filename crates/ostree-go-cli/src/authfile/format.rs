@@ -4,7 +4,7 @@
 //!
 //! The fuzz target `authfile` includes this file: it uses nothing else of this crate.
 
-use ostree_go_sdk::{ImageReference, RegistryAuth};
+use ostree_go_sdk::registry::{ImageReference, RegistryAuth};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ mod format;
 use crate::error::CliError;
 use crate::settings::Settings;
 use format::AuthFile;
-use ostree_go_sdk::{ImageReference, RegistryAuth};
+use ostree_go_sdk::registry::{ImageReference, RegistryAuth};
 use std::path::{Path, PathBuf};
 
 /// Returns the credentials for an image: those of the named file, otherwise those of the first usual file that has any.

@@ -5,7 +5,8 @@ use crate::revision::resolve;
 use crate::text::count;
 use crate::views::value::Text;
 use clap::ValueEnum;
-use ostree_go_sdk::{CheckoutOptions, CommitId, TreePath, Union, checkout};
+use ostree_go_sdk::checkout::{CheckoutOptions, Union};
+use ostree_go_sdk::{CommitId, TreePath};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -66,7 +67,7 @@ pub fn run(context: &Context, args: &CheckoutArgs) -> Result<ExitCode, CliError>
             UnionMode::Add => Union::Add,
             UnionMode::Identical => Union::Identical,
         });
-    let made = checkout(&repo, commit, &args.dest, &options)?;
+    let made = repo.checkout(commit, &args.dest, &options)?;
     let dest = args.dest.display();
     context.output.say(&format!(
         "{dest}: {} files linked, {} copied",

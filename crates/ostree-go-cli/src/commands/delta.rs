@@ -8,9 +8,9 @@ use crate::views::delta::DeltaView;
 use crate::views::signature::{SignatureView, signatures};
 use crate::views::value::{Text, Time};
 use clap::Subcommand;
-use ostree_go_sdk::{
-    DeltaDetails, DeltaName, FileId, Signature, delta_details, deltas, verify_delta,
-};
+use ostree_go_sdk::FileId;
+use ostree_go_sdk::delta::{DeltaDetails, DeltaName, delta_details, deltas, verify_delta};
+use ostree_go_sdk::sign::Signature;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

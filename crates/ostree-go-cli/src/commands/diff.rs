@@ -4,7 +4,7 @@ use crate::report::Report;
 use crate::revision::resolve;
 use crate::text::{bytes, count, table};
 use crate::views::commit::CommitView;
-use ostree_go_sdk::{Change, Diff, FileInfo, diff};
+use ostree_go_sdk::diff::{Change, Diff, FileInfo};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let from = resolve(&repo, &args.from)?;
     let to = resolve(&repo, &args.to)?;
-    context.report(&DiffReport::from(&diff(&repo, from, to)?))
+    context.report(&DiffReport::from(&repo.diff(from, to)?))
 }
 
 #[derive(Serialize)]

@@ -3,7 +3,8 @@ use crate::error::CliError;
 use crate::report::{Report, damaged_exit_code};
 use crate::text::{count, short};
 use crate::views::value::Text;
-use ostree_go_sdk::{CommitId, DamagedObject, fsck};
+use ostree_go_sdk::CommitId;
+use ostree_go_sdk::fsck::DamagedObject;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -16,7 +17,7 @@ pub struct FsckArgs {}
 
 pub fn run(context: &Context, _: &FsckArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
-    let checked = fsck(&repo, &*context.progress())?;
+    let checked = repo.fsck(&*context.progress())?;
     context.report(&FsckReport {
         checked: checked.checked,
         damaged: checked.damaged.into_iter().map(Into::into).collect(),

@@ -3,7 +3,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::{bytes, count, deployment_title};
 use crate::views::deployment::DeploymentView;
-use ostree_go_sdk::Gc;
+use ostree_go_sdk::deploy::Gc;
 use serde::Serialize;
 use std::process::ExitCode;
 

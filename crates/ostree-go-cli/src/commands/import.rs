@@ -5,7 +5,8 @@ use crate::report::Report;
 use crate::text::{bytes, count};
 use crate::views::pull::{PlannedCommitView, plan_table};
 use crate::views::value::Text;
-use ostree_go_sdk::{Arch, CommitId, Pull, Pulled, RefName};
+use ostree_go_sdk::pull::{Pull, Pulled};
+use ostree_go_sdk::{Arch, CommitId, RefName};
 use serde::Serialize;
 use std::process::ExitCode;
 

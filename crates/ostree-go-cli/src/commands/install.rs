@@ -3,7 +3,7 @@ use crate::context::Context;
 use crate::deploy;
 use crate::error::CliError;
 use crate::revision::pinned;
-use ostree_go_sdk::Install;
+use ostree_go_sdk::deploy::Install;
 use std::process::ExitCode;
 
 /// Install SDKs and activate the last one

@@ -2,7 +2,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
 use clap::ValueEnum;
-use ostree_go_sdk::{generate_ed25519_key, generate_gpg_key};
+use ostree_go_sdk::sign::{generate_ed25519_key, generate_gpg_key};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

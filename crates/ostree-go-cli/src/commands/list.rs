@@ -4,7 +4,8 @@ use crate::report::Report;
 use crate::text::{bytes, count, short, table};
 use crate::views::commit::CommitView;
 use crate::views::value::Text;
-use ostree_go_sdk::{CommitKind, RefName, list};
+use ostree_go_sdk::RefName;
+use ostree_go_sdk::catalog::CommitKind;
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ pub struct ListArgs {
 
 pub fn run(context: &Context, args: &ListArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
-    let mut listed = list(&repo)?;
+    let mut listed = repo.list()?;
     listed.retain(|(_, commit)| {
         args.all || matches!(commit.kind, CommitKind::Release | CommitKind::Channel)
     });

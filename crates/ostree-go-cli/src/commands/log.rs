@@ -4,7 +4,6 @@ use crate::report::Report;
 use crate::revision::resolve;
 use crate::text::{short, table};
 use crate::views::commit::CommitView;
-use ostree_go_sdk::log;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -18,7 +17,7 @@ pub struct LogArgs {
 
 pub fn run(context: &Context, args: &LogArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
-    let history = log(&repo, resolve(&repo, &args.rev)?)?;
+    let history = repo.log(resolve(&repo, &args.rev)?)?;
     context.report(&LogReport {
         commits: history.iter().map(Into::into).collect(),
     })

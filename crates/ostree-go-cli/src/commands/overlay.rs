@@ -6,9 +6,9 @@ use crate::report::{Report, unchanged_exit_code};
 use crate::revision::{resolve, resolve_for};
 use crate::text::{bytes, count, short};
 use crate::views::value::{Text, Time};
-use ostree_go_sdk::{
-    CommitId, CommitInfo, ContentId, Overlaid, Overlay, OverlayPlan, OverlayWarning, RefName, Repo,
-};
+use ostree_go_sdk::catalog::CommitInfo;
+use ostree_go_sdk::overlay::{Overlaid, Overlay, OverlayPlan, OverlayWarning};
+use ostree_go_sdk::{CommitId, ContentId, RefName, Repo};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -5,7 +5,9 @@ use crate::report::Report;
 use crate::revision::resolve;
 use crate::text::short;
 use crate::views::value::Text;
-use ostree_go_sdk::{ChannelState, CommitId, CommitInfo, Promote, RefName};
+use ostree_go_sdk::catalog::CommitInfo;
+use ostree_go_sdk::compose::{ChannelState, Promote};
+use ostree_go_sdk::{CommitId, RefName};
 use serde::Serialize;
 use std::process::ExitCode;
 

@@ -5,9 +5,9 @@ use crate::report::Report;
 use crate::text::{bytes, count, table};
 use crate::views::delta::DeltaView;
 use crate::views::value::Text;
-use ostree_go_sdk::{
-    ComparedDelta, DeltaPreset, PlannedDelta, Publish, PublishPlan, Published, RefName,
-};
+use ostree_go_sdk::RefName;
+use ostree_go_sdk::delta::{ComparedDelta, DeltaPreset};
+use ostree_go_sdk::publish::{PlannedDelta, Publish, PublishPlan, Published};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -5,7 +5,8 @@ use crate::report::Report;
 use crate::revision::pinned;
 use crate::text::downloaded;
 use crate::views::pull::{PlannedCommitView, plan_table};
-use ostree_go_sdk::{Arch, CommitId, Pull, Pulled, RefName, Repo, Sha256, remote};
+use ostree_go_sdk::pull::{Pull, Pulled};
+use ostree_go_sdk::{Arch, CommitId, RefName, Repo, Sha256, remote};
 use serde::Serialize;
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::{count, deployment_title};
 use crate::views::deployment::{DamagedFileView, DeploymentView, damaged_files};
-use ostree_go_sdk::Rollback;
+use ostree_go_sdk::deploy::Rollback;
 use serde::Serialize;
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use crate::report::Report;
 use crate::revision::resolve;
 use crate::text::{bytes, count};
 use crate::views::commit::CommitView;
-use ostree_go_sdk::CommitInfo;
+use ostree_go_sdk::catalog::CommitInfo;
 use std::fmt::Write;
 use std::process::ExitCode;
 

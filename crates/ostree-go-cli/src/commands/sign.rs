@@ -5,7 +5,7 @@ use crate::report::Report;
 use crate::revision::resolve;
 use crate::text::short;
 use crate::views::value::Text;
-use ostree_go_sdk::{CommitId, sign};
+use ostree_go_sdk::CommitId;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &SignArgs) -> Result<ExitCode, CliError> {
         let commit = resolve(&repo, rev)?;
         let mut added = 0;
         for key in &keys {
-            added += u32::from(sign(&repo, commit, key)?);
+            added += u32::from(repo.sign(commit, key)?);
         }
         context.say(&match added {
             0 => format!("{rev} {} has these signatures already", short(commit)),

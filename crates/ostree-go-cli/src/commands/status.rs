@@ -5,9 +5,8 @@ use crate::text::{count, deployment_title, short, table};
 use crate::views::deployment::{DamagedFileView, DeploymentView, damaged_files};
 use crate::views::value::{Text, Time};
 use clap::ValueEnum;
-use ostree_go_sdk::{
-    Activation, Check, CommitId, DamagedFile, DeploymentStatus, RefName, Status, Verify,
-};
+use ostree_go_sdk::deploy::{Activation, Check, DamagedFile, DeploymentStatus, Status, Verify};
+use ostree_go_sdk::{CommitId, RefName};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -3,7 +3,8 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::deployment_title;
 use crate::views::deployment::DeploymentView;
-use ostree_go_sdk::{Arch, Uninstall};
+use ostree_go_sdk::Arch;
+use ostree_go_sdk::deploy::Uninstall;
 use serde::Serialize;
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@ use crate::args::source::FromArgs;
 use crate::context::Context;
 use crate::deploy;
 use crate::error::CliError;
-use ostree_go_sdk::Upgrade;
+use ostree_go_sdk::deploy::Upgrade;
 use std::process::ExitCode;
 
 /// Upgrade the active SDK, or others, to the newest of its channel

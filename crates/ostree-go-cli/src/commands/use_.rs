@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::deployment_title;
 use crate::views::deployment::DeploymentView;
-use ostree_go_sdk::Activate;
+use ostree_go_sdk::deploy::Activate;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -7,10 +7,10 @@ use crate::text::{count, table};
 use crate::views::signature::{SignatureView, signatures};
 use crate::views::value::{Text, Time};
 use clap::ArgGroup;
-use ostree_go_sdk::{
-    CommitId, H1, HttpClient, Repo, Sha256, TreePath, TrustedKeys, Upstream, UpstreamProof, remote,
-    verify,
-};
+use ostree_go_sdk::http::HttpClient;
+use ostree_go_sdk::sign::TrustedKeys;
+use ostree_go_sdk::upstream::{Upstream, UpstreamProof};
+use ostree_go_sdk::{CommitId, H1, Repo, Sha256, TreePath, remote};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -79,7 +79,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let verified = args
         .keys
         .trusted(&repo)?
-        .map(|keys| verify(&repo, commit, &keys))
+        .map(|keys| repo.verify(commit, &keys))
         .transpose()?;
     let proof = args
         .upstream

@@ -1,7 +1,8 @@
 //! A commit, for `list`, `log`, `show`, `diff`, `pull` and `import`.
 
 use super::value::{Text, Time};
-use ostree_go_sdk::{Arch, CommitId, CommitInfo, ContentId, RefName};
+use ostree_go_sdk::catalog::CommitInfo;
+use ostree_go_sdk::{Arch, CommitId, ContentId, RefName};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

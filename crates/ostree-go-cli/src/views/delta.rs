@@ -2,7 +2,8 @@
 
 use super::value::Text;
 use crate::text::short;
-use ostree_go_sdk::{CommitId, DeltaName};
+use ostree_go_sdk::CommitId;
+use ostree_go_sdk::delta::DeltaName;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]

@@ -2,7 +2,8 @@
 
 use super::signature::{SignatureView, signatures};
 use super::value::{Text, Time};
-use ostree_go_sdk::{Arch, CommitId, DamagedFile, Deployment, RefName};
+use ostree_go_sdk::deploy::{DamagedFile, Deployment};
+use ostree_go_sdk::{Arch, CommitId, RefName};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]

@@ -4,7 +4,8 @@ use super::commit::CommitView;
 use super::signature::{SignatureView, signatures};
 use super::value::Text;
 use crate::text::{self, short, table};
-use ostree_go_sdk::{CommitId, Download, PlannedRef, RefName};
+use ostree_go_sdk::pull::{Download, PlannedRef};
+use ostree_go_sdk::{CommitId, RefName};
 use serde::Serialize;
 
 /// A verified commit with the ref that names it.

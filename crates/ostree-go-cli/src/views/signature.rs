@@ -1,7 +1,7 @@
 //! A signature.
 
 use super::value::Time;
-use ostree_go_sdk::{Signature, SignatureStatus};
+use ostree_go_sdk::sign::{Signature, SignatureStatus};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]

@@ -14,7 +14,6 @@ use crate::metadata::{self, Metadata};
 use crate::object::Tree;
 use crate::progress::Event;
 use crate::repo::{Repo, Transaction};
-use crate::sign;
 use crate::source::open::{SourceContext, open};
 use crate::source::{Source, SourceInfo};
 use crate::treefile::ArchTreefile;
@@ -260,7 +259,7 @@ impl Run<'_> {
         let composed = Composed { releases };
         for commit in composed.commits() {
             for key in &self.compose.keys {
-                sign::sign(repo, commit, key)?;
+                repo.sign(commit, key)?;
             }
         }
         failpoint::hit("compose.refs-set");

@@ -8,7 +8,7 @@ use crate::object::Commit;
 use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
-use crate::sign::{self, SigningKey};
+use crate::sign::SigningKey;
 use std::sync::Arc;
 
 /// A promotion, which moves a channel to a release: it writes a commit with the tree and metadata
@@ -114,7 +114,7 @@ impl PromotePlan {
             promote.allow_downgrade,
         )?;
         for key in &promote.keys {
-            sign::sign(repo, promoted.commit, key)?;
+            repo.sign(promoted.commit, key)?;
         }
         transaction.commit()?;
         Ok(promoted)

@@ -5,7 +5,7 @@ use super::place;
 use crate::ffi;
 use crate::id::{CommitId, RefName};
 use crate::repo::{Repo, RepoError};
-use crate::sign::{Proof, Signature, TrustedKeys, Verified, verify};
+use crate::sign::{Proof, Signature, TrustedKeys, Verified};
 
 /// `OSTREE_REPO_PULL_FLAGS_UNTRUSTED` (`ostree-repo.h`): verifies the checksum of every object that
 /// is pulled, also from a repository on this machine.
@@ -28,7 +28,7 @@ pub(super) fn import(
 ) -> Result<Verified<CommitId>, DeployError> {
     let commit = resolve(from, name)?;
     let signatures = match keys {
-        Some(keys) => verify(from, commit, keys)?,
+        Some(keys) => from.verify(commit, keys)?,
         None => Vec::new(),
     };
     // libostree does not overwrite existing objects, so damaged ones have to be removed first.

@@ -7,7 +7,7 @@
 use super::ExportError;
 use super::release::release;
 use crate::arch::Arch;
-use crate::catalog::{CommitInfo, CommitKind, image_metadata, list};
+use crate::catalog::{CommitInfo, CommitKind, image_metadata};
 use crate::fs::atomic;
 use crate::fs::context::IoContext;
 use crate::id::{CommitId, RefName};
@@ -114,7 +114,7 @@ pub fn fragment(
     releases: &[CommitId],
     options: &FragmentOptions,
 ) -> Result<Fragment, FragmentError> {
-    let listed = list(repo).map_err(ExportError::from)?;
+    let listed = repo.list().map_err(ExportError::from)?;
     let (mut by_arch, mut refs) = (BTreeMap::<Arch, Vec<_>>::new(), Vec::new());
     for id in releases {
         let (name, info) = on_ref(repo, &listed, *id)?;

@@ -11,7 +11,6 @@ use crate::id::{CommitId, ContentId, RefName};
 use crate::metadata::{self, Metadata};
 use crate::object::Commit;
 use crate::repo::{Repo, RepoError, RepoMode};
-use crate::sign;
 use glib::prelude::*;
 use ostree::ObjectType;
 use serde_json::Value;
@@ -245,7 +244,7 @@ impl OverlayPlan {
             }
         };
         for key in &overlay.keys {
-            sign::sign(&self.repo, id, key)?;
+            self.repo.sign(id, key)?;
         }
         if overlay.progress.is_cancelled() {
             return Err(OverlayError::Cancelled);

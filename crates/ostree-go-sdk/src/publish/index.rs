@@ -3,7 +3,7 @@
 
 use super::{Publish, PublishError, page};
 use crate::arch::Arch;
-use crate::catalog::{self, CommitKind};
+use crate::catalog::CommitKind;
 use crate::fs::atomic;
 use crate::fs::context::IoContext;
 use crate::repo::Repo;
@@ -51,7 +51,7 @@ pub(super) fn write(publish: &Publish, repo: &Repo) -> Result<(), PublishError> 
         channels: Vec::new(),
         keys: Vec::new(),
     };
-    for (name, commit) in catalog::list(repo)? {
+    for (name, commit) in repo.list()? {
         let entries = match commit.kind {
             CommitKind::Release => &mut index.releases,
             CommitKind::Channel => &mut index.channels,

@@ -1,7 +1,7 @@
 //! The plan of a publish: the required deltas and their generation.
 
 use super::{Publish, PublishError, index, label, summary};
-use crate::catalog::{self, CommitInfo, CommitKind};
+use crate::catalog::{CommitInfo, CommitKind};
 use crate::delta::{self, ComparedDelta, DeltaInfo, DeltaName, GenerateOptions, deltas};
 use crate::failpoint;
 use crate::id::{CommitId, ContentId, RefName};
@@ -65,7 +65,7 @@ fn recent_trees(
     };
     let mut trees = BTreeSet::new();
     for (_, channel) in of(CommitKind::Channel) {
-        let history = catalog::log(repo, channel.id)?;
+        let history = repo.log(channel.id)?;
         let kept = history.iter().take(publish.history.saturating_add(1));
         trees.extend(kept.map(|commit| commit.content));
     }
@@ -81,7 +81,7 @@ impl PublishPlan {
         if publish.sign_deltas && !publish.keys.iter().any(is_ed25519) {
             return Err(PublishError::NoDeltaKey);
         }
-        let commits = catalog::list(repo)?;
+        let commits = repo.list()?;
         let recent = recent_trees(publish, repo, &commits)?;
         let mut required: BTreeMap<DeltaName, Vec<RefName>> = BTreeMap::new();
         for (ref_name, commit) in commits {
@@ -97,7 +97,7 @@ impl PublishPlan {
                 CommitKind::Release => require(None),
                 CommitKind::Channel => {
                     require(None);
-                    let history = catalog::log(repo, commit.id)?;
+                    let history = repo.log(commit.id)?;
                     let previous = history.iter().skip(1).take(publish.history);
                     previous.for_each(|commit| require(Some(commit.id)));
                 }

@@ -422,7 +422,7 @@ impl<'a> Preflight<'a> {
         let signatures = if unsigned {
             Vec::new()
         } else {
-            sign::verify(repo, commit, &TrustedKeys::Remote(name.clone()))?
+            repo.verify(commit, &TrustedKeys::Remote(name.clone()))?
         };
         Ok(Proof {
             remote: name.clone(),

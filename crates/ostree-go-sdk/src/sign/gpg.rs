@@ -454,7 +454,7 @@ mod tests {
     #[test]
     fn an_import_starts_no_agent() {
         let folder = tempfile::tempdir().unwrap();
-        let key = crate::generate_gpg_key(folder.path(), "A <a@b>", "never").unwrap();
+        let key = crate::sign::generate_gpg_key(folder.path(), "A <a@b>", "never").unwrap();
         let keyring = Keyring::new().unwrap();
         let imported = keyring.import(&fs::read(key.public).unwrap()).unwrap();
         assert_eq!(imported, 1);

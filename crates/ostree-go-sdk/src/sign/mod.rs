@@ -270,35 +270,37 @@ pub(crate) fn statuses(found: &[Signature]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Adds a signature to a commit, unless it has a signature by the same key. Returns true if a
-/// signature was added.
-///
-/// # Errors
-/// Returns an error if the key cannot be used, or the repository cannot be written.
-pub fn sign(repo: &Repo, commit: CommitId, key: &SigningKey) -> Result<bool, SignError> {
-    match key {
-        SigningKey::Gpg { id, homedir } => {
-            let failed = |source: SignError| SignError::Sign {
-                commit,
-                key: id.clone(),
-                source: Box::new(source),
-            };
-            let home = homedir.as_deref();
-            let fingerprints = gpg::fingerprints(id, home).map_err(failed)?;
-            // The ID of a key is the end of its fingerprint.
-            let is_ours = |issuer: &String| fingerprints.iter().any(|f| f.ends_with(issuer));
-            if signers(repo, commit)?.iter().any(is_ours) {
-                return Ok(false);
+impl Repo {
+    /// Adds a signature to a commit, unless it has a signature by the same key. Returns true if a
+    /// signature was added.
+    ///
+    /// # Errors
+    /// Returns an error if the key cannot be used, or the repository cannot be written.
+    pub fn sign(&self, commit: CommitId, key: &SigningKey) -> Result<bool, SignError> {
+        match key {
+            SigningKey::Gpg { id, homedir } => {
+                let failed = |source: SignError| SignError::Sign {
+                    commit,
+                    key: id.clone(),
+                    source: Box::new(source),
+                };
+                let home = homedir.as_deref();
+                let fingerprints = gpg::fingerprints(id, home).map_err(failed)?;
+                // The ID of a key is the end of its fingerprint.
+                let is_ours = |issuer: &String| fingerprints.iter().any(|f| f.ends_with(issuer));
+                if signers(self, commit)?.iter().any(is_ours) {
+                    return Ok(false);
+                }
+                let packet = gpg::sign(&commit_bytes(self, commit)?, id, home).map_err(failed)?;
+                let mut detached = self.detached(commit)?;
+                let mut packets = gpg_packets(&detached);
+                packets.push(packet);
+                detached.insert(GPG_SIGNATURES.to_owned(), packets.to_variant());
+                self.write_detached(commit, &sorted_dict(&detached))?;
+                Ok(true)
             }
-            let packet = gpg::sign(&commit_bytes(repo, commit)?, id, home).map_err(failed)?;
-            let mut detached = repo.detached(commit)?;
-            let mut packets = gpg_packets(&detached);
-            packets.push(packet);
-            detached.insert(GPG_SIGNATURES.to_owned(), packets.to_variant());
-            repo.write_detached(commit, &sorted_dict(&detached))?;
-            Ok(true)
+            SigningKey::Ed25519 { secret } => ed25519::sign(self, commit, secret),
         }
-        SigningKey::Ed25519 { secret } => ed25519::sign(repo, commit, secret),
     }
 }
 
@@ -344,44 +346,48 @@ pub(crate) fn signers(repo: &Repo, commit: CommitId) -> Result<Vec<String>, Sign
     Ok(found)
 }
 
-/// Verifies the signatures of a commit and returns the result for each. Repeated signatures are
-/// verified once.
-///
-/// # Errors
-/// Returns an error if the keys or the commit cannot be read, GnuPG cannot be run, or there are
-/// more than 64 different signatures. Invalid signatures are not errors but part of the result.
-pub fn signatures(
-    repo: &Repo,
-    commit: CommitId,
-    keys: &TrustedKeys,
-) -> Result<Vec<Signature>, SignError> {
-    let keyring = match keys {
-        TrustedKeys::Remote(remote) => Keyring::of(&gpg::read(&remote_keyring(repo, remote))?)?,
-        TrustedKeys::GpgFile(path) => keyring(&[path])?,
-        TrustedKeys::Ed25519(public) => return ed25519::signatures(repo, commit, public),
-    };
-    let found = gpg_packets(&repo.detached(commit)?);
-    check(&keyring, &commit_bytes(repo, commit)?, &found)
+impl Repo {
+    /// Verifies the signatures of a commit and returns the result for each. Repeated signatures are
+    /// verified once.
+    ///
+    /// # Errors
+    /// Returns an error if the keys or the commit cannot be read, GnuPG cannot be run, or there are
+    /// more than 64 different signatures. Invalid signatures are not errors but part of the result.
+    pub fn signatures(
+        &self,
+        commit: CommitId,
+        keys: &TrustedKeys,
+    ) -> Result<Vec<Signature>, SignError> {
+        let keyring = match keys {
+            TrustedKeys::Remote(remote) => Keyring::of(&gpg::read(&remote_keyring(self, remote))?)?,
+            TrustedKeys::GpgFile(path) => keyring(&[path])?,
+            TrustedKeys::Ed25519(public) => return ed25519::signatures(self, commit, public),
+        };
+        let found = gpg_packets(&self.detached(commit)?);
+        check(&keyring, &commit_bytes(self, commit)?, &found)
+    }
 }
 
-/// Checks that a commit has a valid signature by a trusted key.
-///
-/// # Errors
-/// Returns [`SignError::Unsigned`] if it has no signatures, [`SignError::Refused`] with the
-/// signatures if none is valid, and the errors of [`signatures`].
-pub fn verify(
-    repo: &Repo,
-    commit: CommitId,
-    keys: &TrustedKeys,
-) -> Result<Vec<Signature>, SignError> {
-    let found = signatures(repo, commit, keys)?;
-    if found.is_empty() {
-        return Err(SignError::Unsigned { commit });
+impl Repo {
+    /// Checks that a commit has a valid signature by a trusted key.
+    ///
+    /// # Errors
+    /// Returns [`SignError::Unsigned`] if it has no signatures, [`SignError::Refused`] with the
+    /// signatures if none is valid, and the errors of [`signatures`].
+    pub fn verify(
+        &self,
+        commit: CommitId,
+        keys: &TrustedKeys,
+    ) -> Result<Vec<Signature>, SignError> {
+        let found = self.signatures(commit, keys)?;
+        if found.is_empty() {
+            return Err(SignError::Unsigned { commit });
+        }
+        if found.iter().any(|s| s.status == SignatureStatus::Valid) {
+            return Ok(found);
+        }
+        Err(SignError::Refused { commit, found })
     }
-    if found.iter().any(|s| s.status == SignatureStatus::Valid) {
-        return Ok(found);
-    }
-    Err(SignError::Refused { commit, found })
 }
 
 /// Verifies OpenPGP signatures of arbitrary bytes with the keys in files, and returns the result

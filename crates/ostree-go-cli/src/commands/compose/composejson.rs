@@ -4,7 +4,8 @@
 //! Source: `rpmostree_composeutil_write_composejson` in `src/app/rpmostree-composeutil.cxx`.
 
 use crate::views::value::{Text, Time};
-use ostree_go_sdk::{CommitId, ComposedRelease, ContentId, ObjectCounts, RefName};
+use ostree_go_sdk::compose::{ComposedRelease, ObjectCounts};
+use ostree_go_sdk::{CommitId, ContentId, RefName};
 use serde::Serialize;
 
 /// Formats releases as JSON: one object, or an array if there is not exactly one release.

@@ -3,7 +3,7 @@
 use super::result::ReleaseView;
 use crate::context::Context;
 use crate::text::{bytes, count, short, table};
-use ostree_go_sdk::{ChannelState, Composed};
+use ostree_go_sdk::compose::{ChannelState, Composed};
 use serde::Serialize;
 
 #[derive(Serialize)]

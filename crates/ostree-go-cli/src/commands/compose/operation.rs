@@ -4,7 +4,10 @@ use super::args::ComposeArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::revision::resolve;
-use ostree_go_sdk::{Cache, Compose, HttpClient, Repo, SourceSpec, Treefile};
+use ostree_go_sdk::compose::Compose;
+use ostree_go_sdk::http::HttpClient;
+use ostree_go_sdk::treefile::{SourceSpec, Treefile};
+use ostree_go_sdk::{Cache, Repo};
 
 /// Returns the compose operation for the given arguments.
 pub fn operation(

@@ -2,10 +2,10 @@
 
 use crate::report::{Report, unchanged_exit_code};
 use crate::views::value::{Text, Time};
-use ostree_go_sdk::{
-    Arch, CommitId, ComposedChannel, ComposedLayer, ComposedRelease, ContentId, RefName, Sha256,
-    SourceInfo, Treefile,
-};
+use ostree_go_sdk::compose::{ComposedChannel, ComposedLayer, ComposedRelease};
+use ostree_go_sdk::source::SourceInfo;
+use ostree_go_sdk::treefile::Treefile;
+use ostree_go_sdk::{Arch, CommitId, ContentId, RefName, Sha256};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;

@@ -6,9 +6,11 @@ use crate::files;
 use crate::report::Report;
 use crate::revision::resolve;
 use crate::views::value::Text;
-use ostree_go_sdk::{
-    BootConfig, BootOptions, BootSpec, CommitId, NewRemote, RefName, boot_config, write_boot_config,
+use ostree_go_sdk::export::boot::{
+    BootConfig, BootOptions, BootSpec, boot_config, write_boot_config,
 };
+use ostree_go_sdk::remote::NewRemote;
+use ostree_go_sdk::{CommitId, RefName};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -8,10 +8,13 @@ use crate::revision::resolve_all;
 use crate::text::bytes;
 use crate::views::value::Text;
 use clap::ValueEnum;
-use ostree_go_sdk::{
-    Arch, CommitId, Compression, ExportedImage, ExportedLayer, ExportedOci, ImageLocation,
-    InvalidLocation, OciOptions, RegistryOptions, export_oci,
+use ostree_go_sdk::export::Compression;
+use ostree_go_sdk::export::oci::{
+    ExportedImage, ExportedLayer, ExportedOci, OciOptions, export_oci,
 };
+use ostree_go_sdk::oci::{ImageLocation, InvalidLocation};
+use ostree_go_sdk::registry::RegistryOptions;
+use ostree_go_sdk::{Arch, CommitId};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
