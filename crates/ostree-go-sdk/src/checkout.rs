@@ -18,6 +18,7 @@ use crate::fs::tree::{self, TreeEntry};
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
 use crate::repo::{OstreeError, Repo, RepoError, RepoMode};
+use crate::setters::setters;
 use rustix::fs::RenameFlags;
 use std::fs::File;
 use std::io;
@@ -50,27 +51,15 @@ pub struct CheckoutOptions {
 }
 
 impl CheckoutOptions {
-    /// Limits the checkout to a directory of the tree, which becomes the destination. Default: the
-    /// whole tree.
-    #[must_use]
-    pub fn subpath(mut self, subpath: Option<TreePath>) -> Self {
-        self.subpath = subpath;
-        self
-    }
-
-    /// Sets the treatment of existing files. Default: the destination must not exist.
-    #[must_use]
-    pub fn union(mut self, union: Union) -> Self {
-        self.union = union;
-        self
-    }
-
-    /// Sets whether every file is copied, so that writing to it does not damage the repository.
-    /// Default: no.
-    #[must_use]
-    pub fn copy(mut self, copy: bool) -> Self {
-        self.copy = copy;
-        self
+    setters! {
+        /// Limits the checkout to a directory of the tree, which becomes the destination. Default:
+        /// the whole tree.
+        subpath: Option<TreePath>;
+        /// Sets the treatment of existing files. Default: the destination must not exist.
+        union: Union;
+        /// Sets whether every file is copied, so that writing to it does not damage the
+        /// repository. Default: no.
+        copy: bool;
     }
 
     /// Sets whether the tree is durable when the checkout returns, by one `syncfs` of the

@@ -10,6 +10,7 @@ use super::tree::Tree;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
 use crate::repo::Repo;
+use crate::setters::setters;
 
 /// Home directory of the build user.
 const HOME: &str = "/home/builder";
@@ -36,19 +37,12 @@ impl ContainerfileOptions {
         }
     }
 
-    /// Sets the base image that the SDK is added to. Default: none, for an image with only the
-    /// SDK.
-    #[must_use]
-    pub fn base(mut self, base: Option<String>) -> Self {
-        self.base = base;
-        self
-    }
-
-    /// Sets the user and group ID of the build user. Default: 1000.
-    #[must_use]
-    pub fn user(mut self, user: u32) -> Self {
-        self.user = user;
-        self
+    setters! {
+        /// Sets the base image that the SDK is added to. Default: none, for an image with only the
+        /// SDK.
+        base: Option<String>;
+        /// Sets the user and group ID of the build user. Default: 1000.
+        user: u32;
     }
 }
 

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Options of a tar export.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TarOptions {
     compression: Compression,
@@ -35,14 +35,9 @@ impl Default for TarOptions {
 }
 
 impl TarOptions {
-    /// Sets the compression. Default: none.
-    #[must_use]
-    pub fn compression(mut self, compression: Compression) -> Self {
-        self.compression = compression;
-        self
-    }
-
     setters! {
+        /// Sets the compression. Default: none.
+        compression: Compression;
         /// Sets the receiver of progress. Default: none.
         progress;
     }

@@ -13,6 +13,7 @@ use crate::fs::context::IoContext;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::repo::Repo;
+use crate::setters::setters;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,10 @@ pub struct FragmentOptions {
 }
 
 impl FragmentOptions {
-    /// Sets whether the releases are listed in `ostree-override-layers`, where they silently
-    /// replace files of packages, instead of `ostree-layers`. Default: no.
-    #[must_use]
-    pub fn may_override(mut self, may: bool) -> Self {
-        self.may_override = may;
-        self
+    setters! {
+        /// Sets whether the releases are listed in `ostree-override-layers`, where they silently
+        /// replace files of packages, instead of `ostree-layers`. Default: no.
+        may_override: bool;
     }
 }
 

@@ -38,7 +38,7 @@ pub use error::OciError;
 pub(super) use image::goroot;
 
 /// Options of an image export.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OciOptions {
     compression: Compression,
@@ -61,36 +61,17 @@ impl Default for OciOptions {
 }
 
 impl OciOptions {
-    /// Sets the compression of layers. Default: Zstandard.
-    #[must_use]
-    pub fn compression(mut self, compression: Compression) -> Self {
-        self.compression = compression;
-        self
-    }
-
-    /// Sets whether the layers contain the commit and its objects as encapsulated by ostree-ext, for
-    /// `ostree container` and tools based on it. Default: no; they contain the SDK's trees.
-    #[must_use]
-    pub fn encapsulate(mut self, encapsulate: bool) -> Self {
-        self.encapsulate = encapsulate;
-        self
-    }
-
-    /// Sets the options for registries. Default: no credentials, encrypted connections.
-    #[must_use]
-    pub fn registry(mut self, registry: RegistryOptions) -> Self {
-        self.registry = registry;
-        self
-    }
-
-    /// Sets the existing folder for temporary blobs. Default: the repository's `tmp`.
-    #[must_use]
-    pub fn scratch(mut self, folder: Option<PathBuf>) -> Self {
-        self.scratch = folder;
-        self
-    }
-
     setters! {
+        /// Sets the compression of layers. Default: Zstandard.
+        compression: Compression;
+        /// Sets whether the layers contain the commit and its objects as encapsulated by
+        /// ostree-ext, for `ostree container` and tools based on it. Default: no; they contain the
+        /// SDK's trees.
+        encapsulate: bool;
+        /// Sets the options for registries. Default: no credentials, encrypted connections.
+        registry: RegistryOptions;
+        /// Sets the existing folder for temporary blobs. Default: the repository's `tmp`.
+        scratch: Option<PathBuf>;
         /// Sets the receiver of progress. Default: none.
         progress;
     }

@@ -68,12 +68,12 @@ impl SysextForm {
 }
 
 /// Options of a system extension.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SysextOptions {
     form: Option<SysextForm>,
     host: SysextHost,
-    leave_out: bool,
+    leave_out_other: bool,
     progress: Arc<dyn Progress>,
 }
 
@@ -82,36 +82,21 @@ impl Default for SysextOptions {
         Self {
             form: None,
             host: SysextHost::Any,
-            leave_out: false,
+            leave_out_other: false,
             progress: Arc::new(NoProgress),
         }
     }
 }
 
 impl SysextOptions {
-    /// Sets the form. Default: [by the name](SysextForm::of_name).
-    #[must_use]
-    pub fn form(mut self, form: Option<SysextForm>) -> Self {
-        self.form = form;
-        self
-    }
-
-    /// Sets the host that the extension is for. Default: any.
-    #[must_use]
-    pub fn host(mut self, host: SysextHost) -> Self {
-        self.host = host;
-        self
-    }
-
-    /// Leaves out files outside of `/usr` and `/opt`, which an extension cannot provide. Default:
-    /// they are an error.
-    #[must_use]
-    pub fn leave_out_other(mut self, leave_out: bool) -> Self {
-        self.leave_out = leave_out;
-        self
-    }
-
     setters! {
+        /// Sets the form. Default: [by the name](SysextForm::of_name).
+        form: Option<SysextForm>;
+        /// Sets the host that the extension is for. Default: any.
+        host: SysextHost;
+        /// Leaves out files outside of `/usr` and `/opt`, which an extension cannot provide.
+        /// Default: they are an error.
+        leave_out_other: bool;
         /// Sets the receiver of progress. Default: none.
         progress;
     }
@@ -163,7 +148,13 @@ pub fn export_sysext(
     let lines = release
         .iter()
         .map(|(key, value)| format!("{key}={value}\n"));
-    let parts = Parts::read(repo, commit, &name, lines.collect(), options.leave_out)?;
+    let parts = Parts::read(
+        repo,
+        commit,
+        &name,
+        lines.collect(),
+        options.leave_out_other,
+    )?;
     let job = Job {
         repo,
         commit,
