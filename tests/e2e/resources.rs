@@ -5,8 +5,9 @@ use ostree_go_tests::cli::run;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::inject::{Effect, Fault, Injector};
 use ostree_go_tests::ostree::{self, ostree};
-use ostree_go_tests::sandbox::Sandbox;
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use ostree_go_tests::tmpfs::Tmpfs;
+use ostree_go_tests::toy::Toy;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -190,4 +191,21 @@ fn credentials_of_a_remote_are_its_owners_alone() {
     }
     sandbox.run(["remote", "delete", "acme"]).ok();
     assert!(!path.exists());
+}
+
+#[test]
+fn messages_that_cannot_be_printed_are_no_failure() {
+    let sandbox = Sandbox::with_toys("arches: [x86_64]\nchannels: [\"go-sdk/${basearch}/stable\"]");
+    for (version, progress) in [("1.99.2", "plain"), ("1.99.3", "json")] {
+        sandbox.treefile(version, &format!("arches: [x86_64]\n{TOY_SOURCE}"));
+        let toy = Toy::new(ostree_go_sdk::Arch::X86_64).version(version);
+        toy.tar_gz(&sandbox.path("toy-amd64.tar.gz"));
+        let mut compose = sandbox.ostree_go(["compose", "go.yaml", "-v", "--progress", progress]);
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let status = compose.stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{progress}");
+    }
 }

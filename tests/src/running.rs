@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::cli::Output;
 
@@ -102,6 +102,32 @@ impl Running {
         // An error means that all have ended.
         let _ = kill_process_group(pid.expect("a process id"), Signal::KILL);
         self.end()
+    }
+
+    /// Kills the processes of the command's process group that run the program `name`, and returns whether there were any.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `/proc` cannot be read.
+    pub fn kill_children_named(&self, name: &str) -> bool {
+        let mut killed = false;
+        for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|pid| pid.parse().ok()) else {
+                continue;
+            };
+            // Format: `PID (NAME) STATE PPID PGRP …`, see proc_pid_stat(5).
+            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            let Some((start, rest)) = stat.rsplit_once(") ") else {
+                continue;
+            };
+            let group = rest.split(' ').nth(2).and_then(|group| group.parse().ok());
+            let program = start.split_once(" (").map(|(_, program)| program);
+            if group == Some(self.id()) && program == Some(name) {
+                let pid = Pid::from_raw(pid).expect("a process id");
+                killed |= kill_process(pid, Signal::KILL).is_ok();
+            }
+        }
+        killed
     }
 
     fn end(mut self) -> Output {

@@ -7,7 +7,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use ostree_go_sdk::checkout::CheckoutOptions;
 use ostree_go_sdk::compose::Compose;
 use ostree_go_sdk::treefile::Treefile;
-use ostree_go_sdk::{CommitId, H1Builder, NoProgress, Repo, RepoMode, Sha256, checkout};
+use ostree_go_sdk::{CommitId, H1Builder, NoProgress, Repo, RepoMode, Sha256};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
