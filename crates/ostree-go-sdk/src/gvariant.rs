@@ -1,8 +1,15 @@
-//! Splits GVariant containers whose members have variable size and need no alignment.
+//! Parses GVariants, and splits containers whose members have variable size and need no alignment.
 //!
 //! Source: GVariant specification, 2.3.6 "Framing Offsets", 2.5.3 "Arrays", 2.5.4 "Structures".
 
 use std::ops::Range;
+
+/// Parses bytes as a variant of the given type in normal form.
+pub(crate) fn parse(bytes: &[u8], format: &str) -> Option<glib::Variant> {
+    let format = glib::VariantTy::new(format).ok()?;
+    let variant = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
+    variant.is_normal_form().then_some(variant)
+}
 
 /// Returns the ranges of a tuple's members. The ends of all but the last member are stored after the
 /// last one, in reverse, each in as few bytes as the tuple's length requires.

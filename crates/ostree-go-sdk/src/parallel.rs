@@ -5,10 +5,11 @@
 //! cgroup's `pids.max`); these functions return the error, start fewer threads, or use the calling
 //! thread.
 
-use crate::progress::{Event, Phase, Progress};
+use crate::progress::{Event, POLL_INTERVAL, Phase, Progress};
 use std::io;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
@@ -52,7 +53,7 @@ pub(crate) fn spawn_detached(body: impl FnOnce() + Send + 'static) -> io::Result
 
 /// Runs `body` on a thread that is not joined, or on the calling thread if the system cannot create
 /// a thread.
-pub(crate) fn run_detached(body: impl FnOnce() + Send + 'static) {
+fn run_detached(body: impl FnOnce() + Send + 'static) {
     let body = Arc::new(Mutex::new(Some(body)));
     let take = |body: &Mutex<Option<_>>| body.lock().unwrap_or_else(PoisonError::into_inner).take();
     let shared = body.clone();
@@ -66,6 +67,56 @@ pub(crate) fn run_detached(body: impl FnOnce() + Send + 'static) {
     {
         body();
     }
+}
+
+/// Runs `work` on a thread that is abandoned if the caller cancels, so that a server that does not
+/// respond delays nothing. Returns `None` after cancellation. If no thread can be created, `work`
+/// runs on the calling thread and has to check for cancellation itself.
+pub(crate) fn run_abandonable<T: Send + 'static>(
+    progress: &Arc<dyn Progress>,
+    work: impl FnOnce(&dyn Progress) -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, receiver) = channel();
+    let progress_of_work = progress.clone();
+    run_detached(move || {
+        // The caller may have stopped waiting.
+        let _ = sender.send(work(progress_of_work.as_ref()));
+    });
+    receive(&receiver, progress.as_ref()).ok()
+}
+
+/// Receives the next value of another thread.
+///
+/// # Errors
+/// Returns an error if the operation is cancelled, or if the other thread has ended.
+pub(crate) fn receive<T>(
+    receiver: &Receiver<T>,
+    progress: &dyn Progress,
+) -> Result<T, Interrupted> {
+    while !progress.is_cancelled() {
+        match receiver.recv_timeout(POLL_INTERVAL) {
+            Ok(value) => return Ok(value),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Interrupted::Ended),
+        }
+    }
+    Err(Interrupted::Cancelled)
+}
+
+/// The reason why no value was received from another thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interrupted {
+    /// The operation was cancelled.
+    Cancelled,
+    /// The other thread has ended.
+    Ended,
+}
+
+/// Receives the next job from a queue that several threads share; `None` if all senders are
+/// dropped.
+pub(crate) fn next_job<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
+    let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    queue.recv().ok()
 }
 
 /// Calls `work` for each item on all cores, and returns the results in arbitrary order. Each thread

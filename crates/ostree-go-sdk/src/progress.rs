@@ -114,6 +114,9 @@ pub enum Event<'a> {
     },
 }
 
+/// The interval at which a thread that waits checks for cancellation.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Receives progress events, and can cancel the operation.
 ///
 /// Called from several threads at once, and often: return quickly.

@@ -308,11 +308,6 @@ pub(crate) fn validate(new: &NewRemote) -> Result<(String, Option<Vec<u8>>), Rem
     Ok((url, keyring))
 }
 
-/// Returns true if there is a remote with this name.
-pub(crate) fn exists(repo: &Repo, name: &str) -> bool {
-    names(repo).is_ok_and(|names| names.iter().any(|known| known == name))
-}
-
 /// Returns the remotes of a repository, sorted by name.
 ///
 /// # Errors

@@ -161,7 +161,7 @@ impl Fetcher {
                 pull = pull.pin(name.clone(), *digest);
             }
         }
-        let pulled = pull.preflight(&self.repo)?.execute()?;
+        let pulled = pull.plan(&self.repo)?.execute()?;
         if pulled.bytes > 0 {
             self.progress.event(&Event::Downloaded {
                 bytes: pulled.bytes,

@@ -14,7 +14,6 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
@@ -23,10 +22,7 @@ use super::{atomic, digest};
 use crate::failpoint;
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
-use crate::progress::{Event, Progress};
-
-/// Interval at which a waiting process checks the download of another process.
-const POLL: Duration = Duration::from_millis(50);
+use crate::progress::{Event, POLL_INTERVAL, Progress};
 
 /// A directory of cached downloads. It is created with the first download.
 #[derive(Debug, Clone)]
@@ -262,7 +258,7 @@ fn lock(path: &Path, progress: &dyn Progress) -> Result<File, CacheError> {
                     progress.event(&Event::Waiting { lock: path });
                     reported = true;
                 }
-                std::thread::sleep(POLL);
+                std::thread::sleep(POLL_INTERVAL);
             }
         }
     }

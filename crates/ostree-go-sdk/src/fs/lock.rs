@@ -1,16 +1,12 @@
 //! Locks between processes.
 
 use crate::fs::context::{IoContext, IoFailure};
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, POLL_INTERVAL, Progress};
 use rustix::fs::{FlockOperation, OFlags};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
-
-/// Interval between attempts to take a lock.
-const RETRY: Duration = Duration::from_millis(50);
 
 /// A `flock` on a file, held until it is dropped. The kernel releases it when the process ends for
 /// any reason, so an existing lock file does not mean that the lock is held. The file is not
@@ -60,7 +56,7 @@ impl Lock {
             if progress.is_cancelled() {
                 return Err(LockError::Cancelled);
             }
-            std::thread::sleep(RETRY);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) use send::{Request, RequestBody};
 pub use url::InvalidUrl;
 use url::Url;
 
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, POLL_INTERVAL, Progress};
 
 /// Maximum number of idle connections per server that are kept for further requests.
 const IDLE_CONNECTIONS: usize = 16;
@@ -376,7 +376,7 @@ impl<'a> Retry<'a> {
         let mut left = delay.max(asked.min(self.options.read_timeout));
         while !left.is_zero() {
             self.check_cancelled()?;
-            let pause = left.min(Duration::from_millis(50));
+            let pause = left.min(POLL_INTERVAL);
             std::thread::sleep(pause);
             left -= pause;
         }

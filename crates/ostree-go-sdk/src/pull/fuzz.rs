@@ -1,8 +1,7 @@
 //! Entry points of the fuzz targets `delta_apply`, `image` and `summary`.
 
 use super::bounds::Bounds;
-use super::receive::{self, ObjectReceiver};
-use super::server::Summary;
+use super::http::{ObjectReceiver, Summary, file_object};
 use crate::delta::format::{
     DeltaFormatError, Object, ObjectKey, Part, PartHeader, Superblock, apply, unwrap_signed,
 };
@@ -75,7 +74,7 @@ fn renamed(header: &PartHeader, bytes: &[u8]) -> Option<(u64, PartHeader)> {
         let checksum = match object {
             Object::Metadata(bytes) => Sha256(sha2::Sha256::digest(bytes).into()),
             Object::File(file) => {
-                let (header, content) = receive::file_object(file);
+                let (header, content) = file_object(file);
                 file_bytes += content.len();
                 let mut hasher = match header.to_composed() {
                     Some(ours) => FileHasher::new(&ours),

@@ -18,7 +18,6 @@ pub use auth::RegistryAuth;
 pub use error::RegistryError;
 pub use helper::CredentialError;
 pub(crate) use pull::BlobDownload;
-pub(crate) use push::run_abandonable;
 pub(crate) use reference::is_tag;
 pub use reference::{ImageReference, InvalidReference};
 

@@ -7,45 +7,13 @@ use super::auth::encoded;
 use super::{Registry, RegistryError};
 use crate::http::url::Url;
 use crate::http::{HttpError, RequestBody};
-use crate::parallel;
 use crate::progress::{Event, Phase, Progress};
 use std::fs::File;
-use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
 use ureq::Body;
 use ureq::http::{Response, header};
 
 /// The header with the digest of the content that the registry stored.
 const CONTENT_DIGEST: &str = "docker-content-digest";
-
-/// The interval at which cancellation is checked.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Runs `work` on a thread that is abandoned if the caller cancels, so that an unresponsive
-/// registry delays nothing. `name` is used in errors. If no thread can be created, `work` runs on
-/// the calling thread and has to check for cancellation itself.
-pub(crate) fn run_abandonable<T: Send + 'static>(
-    name: &str,
-    progress: &Arc<dyn Progress>,
-    work: impl FnOnce(&dyn Progress) -> Result<T, RegistryError> + Send + 'static,
-) -> Result<T, RegistryError> {
-    let (sender, receiver) = channel();
-    let report_sent = progress.clone();
-    parallel::run_detached(move || {
-        // The caller may have stopped waiting.
-        let _ = sender.send(work(report_sent.as_ref()));
-    });
-    while !progress.is_cancelled() {
-        match receiver.recv_timeout(POLL_INTERVAL) {
-            Ok(response) => return response,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
-    }
-    let url = name.to_owned();
-    Err(HttpError::Cancelled { url }.into())
-}
 
 impl Registry {
     /// Returns true if the registry has a blob with this digest and size.

@@ -6,17 +6,13 @@ use super::{Blob, Failure, Image, Make, OciError, Target};
 use crate::fs::atomic;
 use crate::fs::context::{IoContext, IoFailure};
 use crate::oci::format;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, POLL_INTERVAL, Progress};
 use oci_spec::image::{ImageIndex, ImageIndexBuilder, OciLayout};
 use rustix::fs::FlockOperation;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tempfile::{NamedTempFile, TempDir};
-
-/// Time between attempts to acquire a lock.
-const RETRY: Duration = Duration::from_millis(50);
 
 /// A layout that an image is being added to.
 pub(super) struct Layout {
@@ -167,7 +163,7 @@ fn lock(path: &Path, progress: &dyn Progress) -> Result<File, OciError> {
         if progress.is_cancelled() {
             return Err(OciError::Stopped);
         }
-        std::thread::sleep(RETRY);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::super::writer::counted;
 use super::{Blob, Failure, Image, Make, OciError, Target};
+use crate::http::HttpError;
 use crate::oci::format;
+use crate::parallel;
 use crate::progress::Progress;
-use crate::registry::{self, Access, ImageReference, Registry, RegistryError, RegistryOptions};
+use crate::registry::{Access, ImageReference, Registry, RegistryError, RegistryOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ impl Push {
         progress: &Arc<dyn Progress>,
     ) -> Result<Self, OciError> {
         let (name, image, options) = (image.to_string(), image.clone(), options.clone());
-        let registry = registry::run_abandonable(&name, progress, move |progress| {
+        let registry = run(&name, progress, move |progress| {
             let registry = Registry::open(&image, Access::Push, &options, progress)?;
             // Detects missing permissions before anything is compressed.
             registry.has_blob(&format::digest_of(b""), 0, progress)?;
@@ -46,10 +48,22 @@ impl Push {
         work: impl FnOnce(&Registry, &dyn Progress) -> Result<T, RegistryError> + Send + 'static,
     ) -> Result<T, RegistryError> {
         let registry = self.registry.clone();
-        registry::run_abandonable(&self.name, &self.progress, move |progress| {
+        run(&self.name, &self.progress, move |progress| {
             work(&registry, progress)
         })
     }
+}
+
+/// Runs requests on a thread that is abandoned if the caller cancels.
+fn run<T: Send + 'static>(
+    name: &str,
+    progress: &Arc<dyn Progress>,
+    work: impl FnOnce(&dyn Progress) -> Result<T, RegistryError> + Send + 'static,
+) -> Result<T, RegistryError> {
+    parallel::run_abandonable(progress, work).unwrap_or_else(|| {
+        let url = name.to_owned();
+        Err(HttpError::Cancelled { url }.into())
+    })
 }
 
 impl Target for Push {

@@ -116,7 +116,7 @@ fn waits_for_another_writer() {
     assert_eq!(stopped.kind(), ErrorKind::Cancelled);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| cache.partial("u", true, &NoProgress).unwrap().len());
-        std::thread::sleep(POLL);
+        std::thread::sleep(POLL_INTERVAL);
         held.append(b"go").unwrap();
         let kept = held.finish().unwrap();
         // Neither the complete file nor its bytes are used as a partial download.

@@ -1,30 +1,25 @@
 //! Reads a layer's blob while it is received, and checks its digest and size.
 
 use super::manifest::{Compression, Layer};
+use super::store::Input;
 use crate::id::Sha256;
 use crate::oci::tar::LayerReadError;
-use crate::progress::Progress;
 use crate::pull::PullError;
-use crate::registry::RegistryError;
+use crate::pull::monitor::Monitor;
 use flate2::bufread::MultiGzDecoder;
 use sha2::Digest;
 use std::io::{self, BufRead, BufReader, Read};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
 
 /// The size of buffers in bytes.
 const BUFFER_SIZE: usize = 256 << 10;
 /// Maximum window size of zstd: 8 MiB, which every decoder should support (RFC 8878, 3.1.1.1.2).
 /// Each decoder, one per layer in progress, keeps its window in memory.
 const WINDOW_LOG: u32 = 23;
-/// The interval at which cancellation is checked while nothing is received.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A blob that is being read.
 pub(super) struct Blob<'a> {
+    monitor: &'a Monitor,
     input: BufReader<HashingReader<'a>>,
-    remote: String,
     /// The location for errors.
     location: String,
     expected: Sha256,
@@ -42,18 +37,11 @@ struct HashingReader<'a> {
     error: Option<PullError>,
 }
 
-/// The source of a blob's bytes.
-pub(super) enum Input<'a> {
-    /// A request on another thread.
-    Stream(BlobStream),
-    /// A file.
-    File(Box<dyn Read + 'a>),
-}
-
 impl<'a> Blob<'a> {
     pub(super) fn new(
+        monitor: &'a Monitor,
         input: Input<'a>,
-        (remote, location): (&str, String),
+        location: String,
         layer: &Layer,
         on_read: impl Fn(u64) -> bool + 'a,
     ) -> Self {
@@ -65,8 +53,8 @@ impl<'a> Blob<'a> {
             error: None,
         };
         Self {
+            monitor,
             input: BufReader::with_capacity(BUFFER_SIZE, input),
-            remote: remote.to_owned(),
             location,
             expected: layer.digest,
             size: layer.size,
@@ -158,11 +146,7 @@ impl<'a> Blob<'a> {
     }
 
     fn refused(&self, problem: String) -> PullError {
-        PullError::Refused {
-            remote: self.remote.clone(),
-            url: self.location.clone(),
-            problem,
-        }
+        self.monitor.refused(&self.location, problem)
     }
 
     fn drain(&mut self) -> io::Result<()> {
@@ -235,43 +219,3 @@ impl<R: Read> Read for ExactSize<'_, R> {
 #[derive(Debug, thiserror::Error)]
 #[error("the download failed")]
 struct InputFailed;
-
-/// Bytes that another thread fetches. A caller that is cancelled abandons the thread.
-pub(super) struct BlobStream {
-    pieces: Receiver<Result<Vec<u8>, RegistryError>>,
-    progress: Arc<dyn Progress>,
-    convert_error: Box<dyn Fn(RegistryError) -> PullError + Send>,
-    current: io::Cursor<Vec<u8>>,
-}
-
-impl BlobStream {
-    pub(super) fn new(
-        pieces: Receiver<Result<Vec<u8>, RegistryError>>,
-        progress: Arc<dyn Progress>,
-        convert_error: impl Fn(RegistryError) -> PullError + Send + 'static,
-    ) -> Self {
-        Self {
-            pieces,
-            progress,
-            convert_error: Box::new(convert_error),
-            current: io::Cursor::default(),
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, PullError> {
-        loop {
-            if let Ok(read @ 1..) = self.current.read(buffer) {
-                return Ok(read);
-            }
-            if self.progress.is_cancelled() {
-                return Err(PullError::Cancelled);
-            }
-            match self.pieces.recv_timeout(POLL_INTERVAL) {
-                Ok(Ok(piece)) => self.current = io::Cursor::new(piece),
-                Ok(Err(error)) => return Err((self.convert_error)(error)),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(0),
-            }
-        }
-    }
-}

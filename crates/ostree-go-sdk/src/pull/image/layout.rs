@@ -56,7 +56,7 @@ impl Layout {
     }
 
     /// Reads a manifest or index.
-    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, PullError> {
+    pub(super) fn document(&self, name: &str) -> Result<Vec<u8>, PullError> {
         let failed = |source| PullError::Read {
             location: self.location(name),
             source,

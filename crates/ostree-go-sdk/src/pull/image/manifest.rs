@@ -1,11 +1,11 @@
 //! Parses an image's manifest and index.
 
 use crate::arch::Arch;
+use crate::gvariant;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::metadata as keys;
 use crate::object::Commit;
 use crate::oci::{encapsulated, format};
-use crate::pull::commits::parse_variant;
 use serde::Deserialize;
 use sha2::Digest;
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ pub(super) enum Document {
 
 /// A release in an image. The checksums of its commits have been checked.
 #[derive(Debug)]
-pub(in crate::pull) struct Image {
+pub(super) struct Image {
     pub(super) commit: EmbeddedCommit,
     /// The ref that it was exported from.
     pub(super) name: Option<RefName>,
@@ -292,12 +292,12 @@ impl EmbeddedCommit {
                 expected.escape_debug()
             ));
         }
-        let commit = parse_variant(&bytes, "(a{sv}aya(say)sstayay)");
+        let commit = gvariant::parse(&bytes, "(a{sv}aya(say)sstayay)");
         let commit = commit.and_then(|commit| Commit::parse(&commit));
         let commit = commit.ok_or_else(|| format!("`{object}` is not a valid commit object"))?;
         let detached_bytes = decode_annotation(annotations, detached)?;
         if let Some(bytes) = &detached_bytes
-            && parse_variant(bytes, "a{sv}").is_none()
+            && gvariant::parse(bytes, "a{sv}").is_none()
         {
             return Err(format!("`{detached}` is not valid detached metadata"));
         }

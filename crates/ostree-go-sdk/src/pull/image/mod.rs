@@ -6,352 +6,129 @@
 //! they are received. The resulting trees must be those of the commits.
 
 mod blob;
+mod documents;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod ingest;
 mod layout;
 mod manifest;
 mod registry;
+mod store;
 mod trees;
 
-pub(super) use self::manifest::Image;
-
-use self::manifest::{Descriptor, Document, DocumentProblem, Layer, Platform};
-use super::commits::{self, FoundCommit};
-use super::fetchers::Meter;
-use super::{Pull, PullError};
+use super::PullError;
+use super::bounds;
+use super::origin::{Fetched, FoundCommit, Missing, Origin};
+use super::planned::{Cost, Download, PlannedRef};
+use super::session::Session;
 use crate::arch::Arch;
-use crate::id::{CommitId, RefName, Sha256};
+use crate::catalog::CommitInfo;
+use crate::id::{CommitId, RefName};
 use crate::object::{Root, Tree};
+use crate::oci::format;
 use crate::oci::image_source::ImageSource;
-use crate::oci::{ImageLocation, format};
-use crate::progress::{Event, Phase};
-use crate::registry::{RegistryAuth, is_tag};
-use crate::remote::Remote;
-use crate::repo::{Completeness, Repo, RepoError, Transaction};
-use crate::store::{self, StoreError};
-use blob::{Blob, Input};
-use layout::Layout;
-use registry::Registry;
-use sha2::Digest;
+use crate::registry::is_tag;
+use crate::repo::{Completeness, RepoError, Transaction};
+use crate::store::StoreError;
+use blob::Blob;
+use documents::Documents;
+use manifest::{Image, Layer};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use trees::BuiltTree;
 
-/// The images of a remote.
+/// The images of a source, and those of them that are pulled.
 #[derive(Debug)]
-pub(super) struct Images {
-    source: ImageSource,
-    store: Store,
-    remote: String,
-    pub(super) meter: Arc<Meter>,
+pub(super) struct Images<'a> {
+    session: Arc<Session<'a>>,
+    documents: Documents,
+    /// The images that were found, by their commits.
+    found: HashMap<CommitId, Box<Image>>,
 }
 
-#[derive(Debug)]
-enum Store {
-    Layout(Layout),
-    Registry(Registry),
-}
-
-/// The result of fetching images.
-pub(super) struct Fetched {
-    pub(super) objects: u64,
+/// The result of fetching the trees of images.
+struct FetchedLayers {
+    objects: u64,
     /// The commits of layers that are new in the repository.
-    pub(super) layers: Vec<CommitId>,
+    commits: Vec<CommitId>,
 }
 
-impl Images {
+impl<'a> Images<'a> {
     /// Opens an image source. Nothing is requested yet from a registry; the entries of an archive
     /// are listed.
-    pub(super) fn open(
-        pull: &Pull,
-        repo: &Repo,
-        remote: &Remote,
-        source: ImageSource,
-    ) -> Result<Self, PullError> {
-        let meter = Arc::new(Meter::new(pull.max_bytes));
-        let store = match &source.location {
-            ImageLocation::Layout { path, .. } => Store::Layout(Layout::folder(path)),
-            ImageLocation::Archive { path, .. } => Store::Layout(Layout::archive(path)?),
-            ImageLocation::Registry(image) => {
-                let auth = match &source.auth {
-                    RegistryAuth::Anonymous => pull.auth.clone(),
-                    source_auth => source_auth.clone(),
-                };
-                let http = super::server::http_client(pull, repo, remote)?;
-                let client = crate::registry::Registry::new(image, source.is_encrypted, http, auth);
-                let labels = (&*remote.name, source.to_string());
-                Store::Registry(Registry::new(pull, client, labels, &meter))
-            }
-        };
+    pub(super) fn open(session: Arc<Session<'a>>, source: ImageSource) -> Result<Self, PullError> {
+        let options = session.options;
+        let unsupported = [
+            (!options.subpaths.is_empty(), "subpaths"),
+            (options.pulls_all_refs(), "summary"),
+        ];
+        if let Some((_, feature)) = unsupported.into_iter().find(|(requested, _)| *requested) {
+            let remote = session.label().to_owned();
+            return Err(PullError::UnsupportedByImages { remote, feature });
+        }
         Ok(Self {
-            source,
-            store,
-            remote: remote.name.clone(),
-            meter,
+            documents: Documents::open(&session, source)?,
+            session,
+            found: HashMap::new(),
         })
     }
 
-    /// Returns the image for a ref, after storing its commits in the scratch repository.
-    pub(super) fn find(
-        &self,
-        pull: &Pull,
-        name: &RefName,
-        scratch: &Repo,
-    ) -> Result<FoundCommit, PullError> {
+    /// Returns the image for a ref of the remote.
+    fn find(&self, name: &RefName) -> Result<Box<Image>, PullError> {
         let (arch, tag) = arch_and_tag(name)?;
-        let (location, document) = self.resolve(pull, Some(tag), pull.pins.get(name).copied())?;
-        let images = self.read_images(pull, location, document, Some(arch))?;
+        let pin = self.session.options.pins.get(name).copied();
+        let images = self.documents.images(Some(tag), pin, Some(arch))?;
         let image = images.into_iter().next();
-        let (_, image) = image.ok_or_else(|| self.no_such_image(tag))?;
-        self.store_commits(image, scratch)
+        let (_, image) = image.ok_or_else(|| self.documents.no_such_image(tag))?;
+        Ok(image)
     }
 
     /// Returns all images under the image source's tag, with their refs.
-    pub(super) fn find_all(
-        &self,
-        pull: &Pull,
-        scratch: &Repo,
-    ) -> Result<Vec<(RefName, FoundCommit)>, PullError> {
-        let (location, document) = self.resolve(pull, self.source.location.tag(), None)?;
-        let images = self.read_images(pull, location, document, pull.expect_arch)?;
-        let named = images.into_iter().map(|(location, image)| {
+    fn find_all(&self) -> Result<Vec<(RefName, Box<Image>)>, PullError> {
+        let tag = self.documents.source.location.tag();
+        let arch = self.session.options.expect_arch;
+        let images = self.documents.images(tag, None, arch)?.into_iter();
+        let named = images.map(|(location, image)| {
             let name = image.name.clone().ok_or_else(|| {
                 let problem = format!("it has no annotation `{}` with a ref", format::REF);
-                self.refused(location, problem)
+                self.session.monitor.refused(location, problem)
             })?;
-            Ok((name, self.store_commits(image, scratch)?))
+            Ok((name, image))
         });
         named.collect()
     }
 
     /// Stores an image's commits in the scratch repository.
-    fn store_commits(&self, image: Box<Image>, scratch: &Repo) -> Result<FoundCommit, PullError> {
+    fn store_commits(&self, image: &Image) -> Result<(), PullError> {
         let layers = image.layers.iter().map(|layer| &layer.embedded);
         for embedded in layers.chain([&image.commit]) {
-            let detached = embedded.detached.as_deref();
-            commits::store_commit(scratch, embedded.id, &embedded.object, detached)?
-                .map_err(|problem| self.refused(self.source.to_string(), problem))?;
+            let (scratch, detached) = (&self.session.scratch, embedded.detached.as_deref());
+            scratch
+                .store_commit(embedded.id, &embedded.object, detached)?
+                .map_err(|problem| self.refused(problem))?;
         }
-        let mut found = FoundCommit::new(image.commit.id);
-        found.image = Some(image);
-        Ok(found)
+        Ok(())
     }
 
-    /// Returns the document that a tag or a digest names, and its location for errors.
-    fn resolve(
-        &self,
-        pull: &Pull,
-        tag: Option<&str>,
-        pin: Option<Sha256>,
-    ) -> Result<(String, Document), PullError> {
-        let source_digest = self.source.digest().and_then(format::parse_digest);
-        let pin = match (pin, source_digest) {
-            (Some(one), Some(other)) if one != other => {
-                let (one, other) = (format::digest(one), format::digest(other));
-                let problem = format!("{one} is requested, but the image source only has {other}");
-                return Err(self.refused(self.source.to_string(), problem));
-            }
-            (one, other) => one.or(other),
-        };
-        if let Some(pin) = pin {
-            return self.read_document(pull, pin, None);
-        }
-        match &self.store {
-            Store::Registry(registry) => {
-                let tag = tag.unwrap_or("latest");
-                let bytes = registry.manifest(pull, tag)?;
-                let bytes = bytes.ok_or_else(|| self.no_such_image(tag))?;
-                let location = registry.manifest_location(tag);
-                let document = self.parse_document(&location, &bytes)?;
-                Ok((location, document))
-            }
-            Store::Layout(layout) => {
-                let location = layout.location(INDEX);
-                let entries = match self.parse_document(&location, &layout.read(INDEX)?)? {
-                    Document::Index(entries) => entries,
-                    Document::Image(_) => {
-                        let problem = "it is not an index".to_owned();
-                        return Err(self.refused(location, problem));
-                    }
-                };
-                let found = self.select_entry(&entries, tag)?;
-                let digest = found.sha256();
-                let digest = digest.map_err(|problem| self.refused(location, problem))?;
-                self.read_document(pull, digest, Some(found.size))
-            }
-        }
-    }
-
-    /// Returns the entry of a layout with the given tag, or the only entry.
-    fn select_entry<'d>(
-        &self,
-        entries: &'d [Descriptor],
-        tag: Option<&str>,
-    ) -> Result<&'d Descriptor, PullError> {
-        let tags = || {
-            entries
-                .iter()
-                .filter_map(Descriptor::tag)
-                .map(str::to_owned)
-        };
-        match (tag, entries) {
-            (Some(tag), _) => {
-                let found = entries.iter().find(|entry| entry.tag() == Some(tag));
-                found.ok_or_else(|| PullError::NoSuchImage {
-                    tag: tag.to_owned(),
-                    url: self.source.to_string(),
-                    found: tags().collect(),
-                })
-            }
-            (None, [only]) => Ok(only),
-            (None, _) => Err(PullError::SeveralImages {
-                url: self.source.to_string(),
-                found: tags().collect(),
-            }),
-        }
-    }
-
-    /// Reads the document with a digest, and checks its digest and size.
-    fn read_document(
-        &self,
-        pull: &Pull,
-        digest: Sha256,
-        size: Option<u64>,
-    ) -> Result<(String, Document), PullError> {
-        let name = format::digest(digest);
-        let (location, bytes) = match &self.store {
-            Store::Registry(registry) => {
-                let bytes = registry.manifest(pull, &name)?;
-                let bytes = bytes.ok_or_else(|| self.no_such_image(&name))?;
-                (registry.manifest_location(&name), bytes)
-            }
-            Store::Layout(layout) => {
-                let file = Layout::blob(digest);
-                (layout.location(&file), layout.read(&file)?)
-            }
-        };
-        let found = Sha256(sha2::Sha256::digest(&bytes).into());
-        let length = bytes.len() as u64;
-        if found != digest || size.is_some_and(|size| size != length) {
-            let problem = match found == digest {
-                false => format!("it has the SHA-256 {found}, expected {digest}"),
-                true => format!("it has {length} bytes, expected {}", size.unwrap_or(0)),
-            };
-            return Err(self.refused(location, problem));
-        }
-        let document = self.parse_document(&location, &bytes)?;
-        Ok((location, document))
-    }
-
-    fn parse_document(&self, location: &str, bytes: &[u8]) -> Result<Document, PullError> {
-        Document::parse(bytes).map_err(|problem| match problem {
-            DocumentProblem::Encapsulated => PullError::Encapsulated {
-                url: location.to_owned(),
-            },
-            DocumentProblem::Invalid(problem) => self.refused(location.to_owned(), problem),
-        })
-    }
-
-    /// Returns the images that a document refers to: all, or the one for an architecture.
-    fn read_images(
-        &self,
-        pull: &Pull,
-        location: String,
-        document: Document,
-        arch: Option<Arch>,
-    ) -> Result<Vec<(String, Box<Image>)>, PullError> {
-        let entries = match document {
-            Document::Image(image) => return Ok(vec![(location, image)]),
-            Document::Index(entries) => entries,
-        };
-        let wanted = arch.map(Platform::of);
-        let is_wanted = |entry: &&Descriptor| {
-            let platform = entry.platform.as_ref();
-            wanted.is_none() || platform == wanted.as_ref()
-        };
-        let count = entries.iter().filter(is_wanted).count();
-        if count > MAX_IMAGES {
-            let problem = format!("it has {count} matching images, at most {MAX_IMAGES} are read");
-            return Err(PullError::Unsafe {
-                remote: self.remote.clone(),
-                url: location,
-                problem,
-            });
-        }
-        let mut images = Vec::new();
-        for entry in entries.iter().filter(is_wanted) {
-            let digest = entry.sha256();
-            let digest = digest.map_err(|problem| self.refused(location.clone(), problem))?;
-            match self.read_document(pull, digest, Some(entry.size))? {
-                (location, Document::Image(image)) => images.push((location, image)),
-                (location, Document::Index(_)) => {
-                    let problem = "it is an index, expected an image".to_owned();
-                    return Err(self.refused(location, problem));
-                }
-            }
-        }
-        if images.is_empty() {
-            let platforms = entries.iter().filter_map(|entry| entry.platform.as_ref());
-            return Err(PullError::NoSuchPlatform {
-                url: location,
-                expected: wanted.map_or_else(|| "any platform".to_owned(), |w| w.to_string()),
-                found: platforms.map(ToString::to_string).collect(),
-            });
-        }
-        Ok(images)
-    }
-
-    /// Returns the refs of the layers that are complete in the repository, or in `new_layers`, and
-    /// their commits.
-    pub(super) fn layer_refs(
-        repo: &Repo,
-        images: &[&Image],
-        new_layers: &[CommitId],
-    ) -> Result<Vec<(RefName, CommitId)>, PullError> {
-        let complete = Completeness::of(repo)?;
-        let mut refs = Vec::new();
-        for layer in images.iter().flat_map(|image| &image.layers) {
-            let id = layer.embedded.id;
-            if let Some(name) = layer.ref_name()
-                && (new_layers.contains(&id) || complete.is_complete(id)?)
-            {
-                refs.push((name, id));
-            }
-        }
-        Ok(refs)
-    }
-
-    /// Returns the compressed and the uncompressed size in bytes of the layers that are missing in
-    /// the repository. A layer that several images share counts once.
-    pub(super) fn missing_bytes<'i>(
-        complete: &Completeness<'_>,
-        images: impl IntoIterator<Item = &'i Image>,
-    ) -> Result<(u64, u64), RepoError> {
-        let mut seen = HashSet::new();
-        let mut sum = (0, 0);
-        for layer in images.into_iter().flat_map(|image| &image.layers) {
-            let id = layer.embedded.id;
-            if seen.insert(id) && !complete.is_complete(id)? {
-                sum = (sum.0 + layer.size, sum.1 + layer.unpacked);
-            }
-        }
-        Ok(sum)
+    /// Returns the images of refs.
+    fn images_of<'p>(&self, refs: impl IntoIterator<Item = &'p PlannedRef>) -> Vec<&Image> {
+        let refs = refs.into_iter();
+        refs.filter_map(|planned| self.found.get(&planned.info.id).map(Box::as_ref))
+            .collect()
     }
 
     /// Fetches the trees of images, and the commits of their layers, into a transaction.
-    pub(super) fn fetch(
+    fn fetch_trees(
         &self,
-        pull: &Pull,
         transaction: &Transaction<'_>,
-        scratch: &Repo,
         images: &[&Image],
-        (item, total): (&str, Option<u64>),
-    ) -> Result<Fetched, PullError> {
+        total: Option<u64>,
+    ) -> Result<FetchedLayers, PullError> {
+        let session = &self.session;
         let mut trees = HashMap::new();
         let mut missing: Vec<&Layer> = Vec::new();
-        let writer = store::writer(transaction);
+        let writer = crate::store::writer(transaction);
         for layer in images.iter().flat_map(|image| &image.layers) {
             let id = layer.embedded.id;
             if trees.contains_key(&id) || missing.iter().any(|other| other.embedded.id == id) {
@@ -366,18 +143,25 @@ impl Images {
             }
         }
         let read = AtomicU64::new(0);
+        // The session cannot be shared between threads.
+        let (monitor, store) = (session.monitor.as_ref(), &self.documents.store);
+        let (item, progress) = (session.progress_item(), monitor.progress.as_ref());
         let report = |bytes: u64| {
             let done = read.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            pull.progress.event(&Event::Advanced {
-                phase: Phase::Pull,
-                item,
-                done,
-                total: total.map(|total| total.max(done)),
-            });
-            !pull.progress.is_cancelled()
+            monitor.report(&item, done, total);
+            !progress.is_cancelled()
         };
-        let open = |layer: &Layer| self.open_layer(pull, layer, &report);
-        let ingested = ingest::ingest_layers(pull.progress.as_ref(), transaction, &missing, &open);
+        let open = |layer: &Layer| {
+            let location = store.blob_location(layer.digest);
+            Ok(Blob::new(
+                monitor,
+                store.blob(layer)?,
+                location,
+                layer,
+                &report,
+            ))
+        };
+        let ingested = ingest::ingest_layers(progress, transaction, &missing, &open);
         let mut received = Vec::new();
         for (layer, tree) in missing.iter().zip(ingested.trees) {
             if let Some(tree) = tree {
@@ -406,20 +190,20 @@ impl Images {
             return Err(error);
         }
         if let Err(problem) = merged_trees {
-            return Err(self.refused(self.source.to_string(), problem));
+            return Err(self.refused(problem));
         }
         for (image, merged) in images.iter().zip(built) {
-            self.store_merged_tree(transaction, scratch, image, &merged)?;
+            self.store_merged_tree(transaction, image, &merged)?;
         }
-        let mut fetched = Fetched {
+        let mut fetched = FetchedLayers {
             objects: ingested.objects,
-            layers: Vec::new(),
+            commits: Vec::new(),
         };
         let complete = Completeness::of(transaction.repo())?;
         for layer in images.iter().flat_map(|image| &image.layers) {
             let id = layer.embedded.id;
-            if !fetched.layers.contains(&id) && !complete.is_complete(id)? {
-                fetched.layers.push(id);
+            if !fetched.commits.contains(&id) && !complete.is_complete(id)? {
+                fetched.commits.push(id);
             }
         }
         Ok(fetched)
@@ -436,7 +220,9 @@ impl Images {
         trees::write(transaction, built, expected)?.map_err(|found| {
             let problem = trees::tree_mismatch(found, expected);
             let problem = format!("layer `{}`: {problem}", layer.name);
-            self.refused(self.blob_location(layer.digest), problem)
+            self.session
+                .monitor
+                .refused(self.blob_location(layer), problem)
         })
     }
 
@@ -444,11 +230,10 @@ impl Images {
     fn store_merged_tree(
         &self,
         transaction: &Transaction<'_>,
-        scratch: &Repo,
         image: &Image,
         merged: &BuiltTree,
     ) -> Result<(), PullError> {
-        let commit = scratch.commit(image.commit.id)?;
+        let commit = self.session.scratch.repo.commit(image.commit.id)?;
         let expected = Root {
             tree: commit.tree,
             meta: commit.meta,
@@ -456,55 +241,136 @@ impl Images {
         trees::write(transaction, merged, expected)?.map_err(|found| {
             let (id, problem) = (image.commit.id, trees::tree_mismatch(found, expected));
             let problem = format!("the merged layers of {id}: {problem}");
-            self.refused(self.source.to_string(), problem)
+            self.refused(problem)
         })
     }
 
-    /// Opens a layer for reading.
-    fn open_layer<'a>(
-        &'a self,
-        pull: &Pull,
-        layer: &Layer,
-        report: &'a (dyn Fn(u64) -> bool + Sync),
-    ) -> Result<Blob<'a>, PullError> {
-        let input = match &self.store {
-            Store::Layout(layout) => Input::File(layout.open(&Layout::blob(layer.digest))?),
-            Store::Registry(registry) => {
-                Input::Stream(registry.blob(pull, layer.digest, layer.size)?)
+    /// Returns the refs of the layers that are complete in the repository, or in `new_layers`, and
+    /// their commits.
+    fn layer_refs(
+        &self,
+        refs: &[PlannedRef],
+        new_layers: &[CommitId],
+    ) -> Result<Vec<(RefName, CommitId)>, PullError> {
+        let complete = Completeness::of(self.session.repo)?;
+        let mut found = Vec::new();
+        for layer in self
+            .images_of(refs)
+            .into_iter()
+            .flat_map(|image| &image.layers)
+        {
+            let id = layer.embedded.id;
+            if let Some(name) = layer.ref_name()
+                && (new_layers.contains(&id) || complete.is_complete(id)?)
+            {
+                found.push((name, id));
             }
-        };
-        let location = self.blob_location(layer.digest);
-        Ok(Blob::new(input, (&self.remote, location), layer, report))
+        }
+        Ok(found)
     }
 
-    fn blob_location(&self, digest: Sha256) -> String {
-        match &self.store {
-            Store::Layout(layout) => layout.location(&Layout::blob(digest)),
-            Store::Registry(registry) => registry.blob_location(digest),
-        }
+    fn blob_location(&self, layer: &Layer) -> String {
+        self.documents.store.blob_location(layer.digest)
     }
 
-    fn no_such_image(&self, tag: &str) -> PullError {
-        PullError::NoSuchImage {
-            tag: tag.to_owned(),
-            url: self.source.to_string(),
-            found: Vec::new(),
-        }
-    }
-
-    fn refused(&self, location: String, problem: String) -> PullError {
-        PullError::Refused {
-            remote: self.remote.clone(),
-            url: location,
-            problem,
-        }
+    fn refused(&self, problem: String) -> PullError {
+        self.session
+            .monitor
+            .refused(self.documents.source.to_string(), problem)
     }
 }
 
-/// Maximum number of images that are read from an index. Each one is kept in memory.
-const MAX_IMAGES: usize = 16;
-/// The name of a layout's index.
-const INDEX: &str = "index.json";
+impl Origin for Images<'_> {
+    fn find_commits(&mut self) -> Result<Vec<FoundCommit>, PullError> {
+        let options = self.session.options;
+        let images = match options.requested_image() {
+            Some(_) => self.find_all()?,
+            None => {
+                let refs = options.refs.iter();
+                refs.map(|name| Ok((name.clone(), self.find(name)?)))
+                    .collect::<Result<_, PullError>>()?
+            }
+        };
+        let mut found = Vec::new();
+        for (name, image) in images {
+            self.store_commits(&image)?;
+            found.push(FoundCommit::new(name, image.commit.id));
+            self.found.insert(image.commit.id, image);
+        }
+        Ok(found)
+    }
+
+    fn download(
+        &self,
+        commit: &CommitInfo,
+        complete: &Completeness<'_>,
+    ) -> Result<Download, PullError> {
+        let image = self.found.get(&commit.id).map(Box::as_ref);
+        let (bytes, unpacked) = missing_bytes(image.as_slice(), complete)?;
+        // An archive has a header and padding for each file, so that small files need more than
+        // their size.
+        let size = commit.bytes.map(|size| size.saturating_add(size / 2));
+        let allowed = bounds::max_unpacked(size);
+        if unpacked > allowed {
+            let problem = format!(
+                "its layers have {unpacked} bytes unpacked, but commit {} allows {allowed}",
+                commit.id
+            );
+            let session = &self.session;
+            return Err(session.monitor.unsafe_content(session.url(), problem));
+        }
+        Ok(Download::Layers { bytes, unpacked })
+    }
+
+    fn cost(&self, refs: &[&PlannedRef], complete: &Completeness<'_>) -> Result<Cost, RepoError> {
+        let images = self.images_of(refs.iter().copied());
+        let (bytes, unpacked) = missing_bytes(&images, complete)?;
+        Ok(Cost {
+            bytes,
+            is_known: true,
+            unpacked,
+        })
+    }
+
+    fn fetch(
+        &self,
+        transaction: &Transaction<'_>,
+        missing: &Missing<'_>,
+    ) -> Result<Fetched, PullError> {
+        let session = &self.session;
+        if session.options.commit_metadata_only {
+            session.copy_commits(transaction, &missing.commits)?;
+            return Ok(Fetched::default());
+        }
+        let refs = missing.refs.iter();
+        let wanted = refs.filter(|planned| missing.commits.contains(&planned.info.id));
+        let fetched = self.fetch_trees(transaction, &self.images_of(wanted), missing.total)?;
+        // Layers come before releases, so that a release never exists without its layers.
+        let commits = [fetched.commits, missing.commits.clone()].concat();
+        session.copy_commits(transaction, &commits)?;
+        Ok(Fetched {
+            objects: fetched.objects,
+            used_delta: false,
+            // Includes layers that were complete before: a pull that was killed may have stored
+            // them without refs.
+            layers: self.layer_refs(missing.refs, &commits)?,
+        })
+    }
+}
+
+/// Returns the compressed and the uncompressed size in bytes of the layers that are missing in
+/// the repository. A layer that several images share counts once.
+fn missing_bytes(images: &[&Image], complete: &Completeness<'_>) -> Result<(u64, u64), RepoError> {
+    let mut seen = HashSet::new();
+    let mut sum = (0, 0);
+    for layer in images.iter().flat_map(|image| &image.layers) {
+        let id = layer.embedded.id;
+        if seen.insert(id) && !complete.is_complete(id)? {
+            sum = (sum.0 + layer.size, sum.1 + layer.unpacked);
+        }
+    }
+    Ok(sum)
+}
 
 /// Returns the architecture and the tag of a ref: `go-sdk/x86_64/1.26` is tag `1.26` for
 /// `linux/amd64`.

@@ -1,18 +1,19 @@
 //! Pulls from a repository of a registry. Requests are made on threads that are abandoned if the
 //! caller cancels.
 
-use super::blob::BlobStream;
 use crate::http::HttpError;
 use crate::id::Sha256;
 use crate::oci::format;
-use crate::parallel;
-use crate::pull::fetchers::Meter;
-use crate::pull::server::POLL_INTERVAL;
-use crate::pull::{Pull, PullError};
-use crate::registry::{self, BlobDownload, RegistryError};
+use crate::oci::image_source::ImageSource;
+use crate::parallel::{self, Interrupted};
+use crate::pull::monitor::Monitor;
+use crate::pull::session::Session;
+use crate::pull::{PullError, client};
+use crate::registry::{self, BlobDownload, ImageReference, RegistryAuth, RegistryError};
 use crate::repo::RepoError;
+use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 /// Maximum size of a manifest or index in bytes. Registries have to accept 4 MiB (OCI distribution
 /// specification, "Pushing Manifests").
@@ -23,28 +24,30 @@ const MAX_QUEUED_PIECES: usize = 16;
 /// A repository of a registry.
 #[derive(Debug)]
 pub(super) struct Registry {
+    monitor: Arc<Monitor>,
     client: Arc<registry::Registry>,
-    meter: Arc<Meter>,
-    remote: String,
-    /// The remote's URL without credentials.
+    /// The URL for messages, without credentials.
     url: String,
-    read_timeout: u64,
 }
 
 impl Registry {
+    /// Creates a client. Nothing is requested yet.
     pub(super) fn new(
-        pull: &Pull,
-        client: registry::Registry,
-        (remote, url): (&str, String),
-        meter: &Arc<Meter>,
-    ) -> Self {
-        Self {
+        session: &Session<'_>,
+        source: &ImageSource,
+        image: &ImageReference,
+    ) -> Result<Self, PullError> {
+        let auth = match &source.auth {
+            RegistryAuth::Anonymous => session.options.auth.clone(),
+            source_auth => source_auth.clone(),
+        };
+        let http = client::connect(session)?;
+        let client = registry::Registry::new(image, source.is_encrypted, http, auth);
+        Ok(Self {
+            monitor: session.monitor.clone(),
             client: Arc::new(client),
-            meter: meter.clone(),
-            remote: remote.to_owned(),
-            url,
-            read_timeout: pull.http.configured_read_timeout().as_secs(),
-        }
+            url: source.to_string(),
+        })
     }
 
     /// Returns the location of a manifest for errors.
@@ -60,93 +63,80 @@ impl Registry {
     }
 
     /// Fetches the manifest or index with a tag or a digest; `None` if it does not exist.
-    pub(super) fn manifest(
-        &self,
-        pull: &Pull,
-        reference: &str,
-    ) -> Result<Option<Vec<u8>>, PullError> {
-        let (client, meter) = (self.client.clone(), self.meter.clone());
-        let (progress, reference) = (pull.progress.clone(), reference.to_owned());
-        let (sender, received) = channel();
-        parallel::run_detached(move || {
-            let count_piece = |bytes| meter.count(bytes);
+    pub(super) fn manifest(&self, reference: &str) -> Result<Option<Vec<u8>>, PullError> {
+        let (client, monitor) = (self.client.clone(), self.monitor.clone());
+        let reference = reference.to_owned();
+        let fetch = parallel::run_abandonable(&self.monitor.progress, move |progress| {
             let types = [format::INDEX, format::MANIFEST];
-            let response = client.manifest(
-                &reference,
-                &types,
-                MAX_MANIFEST,
-                progress.as_ref(),
-                &count_piece,
-            );
-            // The caller may have stopped waiting.
-            let _ = sender.send(response);
+            let count_piece = |bytes| monitor.count(bytes);
+            client.manifest(&reference, &types, MAX_MANIFEST, progress, &count_piece)
         });
-        loop {
-            if pull.progress.is_cancelled() {
-                return Err(PullError::Cancelled);
-            }
-            match received.recv_timeout(POLL_INTERVAL) {
-                Ok(response) => return response.map_err(self.error_converter()),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-            }
-        }
+        let response = fetch.ok_or(PullError::Cancelled)?;
+        response.map_err(|error| self.registry_error(error))
     }
 
     /// Starts to fetch a blob.
     ///
     /// # Errors
     /// Returns an error if no thread can be created.
-    pub(super) fn blob(
-        &self,
-        pull: &Pull,
-        digest: Sha256,
-        size: u64,
-    ) -> Result<BlobStream, RepoError> {
-        let (client, meter) = (self.client.clone(), self.meter.clone());
-        let (progress, digest) = (pull.progress.clone(), format::digest(digest));
+    pub(super) fn blob(&self, digest: Sha256, size: u64) -> Result<BlobStream<'_>, RepoError> {
+        let (client, monitor) = (self.client.clone(), self.monitor.clone());
+        let digest = format::digest(digest);
         let (pieces, received) = sync_channel(MAX_QUEUED_PIECES);
         let spawned = parallel::spawn_detached(move || {
             let mut send_piece = |piece: &[u8]| {
-                meter.count(piece.len() as u64) && pieces.send(Ok(piece.to_vec())).is_ok()
+                monitor.count(piece.len() as u64) && pieces.send(Ok(piece.to_vec())).is_ok()
             };
             let mut blob = BlobDownload {
                 digest: &digest,
                 size,
                 done: 0,
             };
-            if let Err(error) = client.blob(&mut blob, progress.as_ref(), &mut send_piece) {
+            if let Err(error) = client.blob(&mut blob, monitor.progress.as_ref(), &mut send_piece) {
                 let _ = pieces.send(Err(error));
             }
         });
         spawned.map_err(RepoError::Thread)?;
-        let progress = pull.progress.clone();
-        Ok(BlobStream::new(received, progress, self.error_converter()))
+        Ok(BlobStream {
+            registry: self,
+            pieces: received,
+            current: io::Cursor::default(),
+        })
     }
 
-    /// Returns a function that converts a registry's error to the error of the pull.
-    fn error_converter(&self) -> impl Fn(RegistryError) -> PullError + Send + use<> {
-        let (remote, url) = (self.remote.clone(), self.url.clone());
-        let (meter, seconds) = (self.meter.clone(), self.read_timeout);
-        move |source| {
-            let (remote, url) = (remote.clone(), url.clone());
-            let is_stopped = matches!(source, RegistryError::Http(HttpError::Cancelled { .. }));
-            match meter.exceeded() {
-                Some(limit) if is_stopped => PullError::TooLarge {
-                    remote,
-                    found: meter.bytes(),
-                    limit,
-                },
-                _ if is_stopped => PullError::Cancelled,
-                _ if source.is_timeout() => PullError::Stalled {
-                    remote,
-                    url,
-                    seconds,
-                },
-                _ => PullError::Registry {
-                    remote,
-                    source: Box::new(source),
-                },
+    /// Converts a registry's error to the error of the pull.
+    fn registry_error(&self, source: RegistryError) -> PullError {
+        let is_cancelled = matches!(source, RegistryError::Http(HttpError::Cancelled { .. }));
+        let interruption = self
+            .monitor
+            .interruption(&self.url, is_cancelled, source.is_timeout());
+        interruption.unwrap_or_else(|| PullError::Registry {
+            remote: self.monitor.label.clone(),
+            source: Box::new(source),
+        })
+    }
+}
+
+/// Bytes that another thread fetches. A caller that is cancelled abandons the thread.
+pub(super) struct BlobStream<'r> {
+    registry: &'r Registry,
+    pieces: Receiver<Result<Vec<u8>, RegistryError>>,
+    current: io::Cursor<Vec<u8>>,
+}
+
+impl BlobStream<'_> {
+    /// Reads received bytes; returns 0 at the end of the blob.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, PullError> {
+        loop {
+            if let Ok(read @ 1..) = self.current.read(buffer) {
+                return Ok(read);
+            }
+            let progress = self.registry.monitor.progress.as_ref();
+            match parallel::receive(&self.pieces, progress) {
+                Ok(Ok(piece)) => self.current = io::Cursor::new(piece),
+                Ok(Err(error)) => return Err(self.registry.registry_error(error)),
+                Err(Interrupted::Cancelled) => return Err(PullError::Cancelled),
+                Err(Interrupted::Ended) => return Ok(0),
             }
         }
     }

@@ -1,14 +1,15 @@
 //! Unpacks, checks and writes objects as they are received.
 
-use super::bounds::{Bounds, MAX_PART, MAX_SOURCE};
 use super::server::checksum_mismatch;
 use crate::delta::format::{
     Content as DeltaContent, DeltaFormatError, FileObject, Object, ObjectKey, ObjectKind, Part,
     PartHeader, apply,
 };
+use crate::gvariant;
 use crate::http::Body;
 use crate::id::{FileId, Sha256};
 use crate::object::{AnyHeader, DirTree, FileHasher, parse_archived};
+use crate::pull::bounds::{Bounds, MAX_PART, MAX_SOURCE};
 use crate::repo::{Repo, RepoError, Transaction};
 use crate::store::{self, BudgetGuard, Content, ObjectWriter, StoreError};
 use gio::prelude::*;
@@ -23,7 +24,7 @@ const MAX_HEADER: u64 = 1 << 20;
 const UNCOUNTED_HEADER: u64 = 4 << 10;
 
 /// The reason why content was not stored.
-pub(super) enum Rejected {
+pub(in crate::pull) enum Rejected {
     /// It is not the content that was requested.
     Content(String),
     /// It is larger than the commits allow.
@@ -58,7 +59,7 @@ impl From<DeltaFormatError> for Rejected {
 }
 
 /// Writes received objects into a transaction. Each worker has its own receiver.
-pub(super) struct ObjectReceiver<'b> {
+pub(in crate::pull) struct ObjectReceiver<'b> {
     repo: Repo,
     writer: Box<dyn ObjectWriter>,
     spool_in: PathBuf,
@@ -67,7 +68,7 @@ pub(super) struct ObjectReceiver<'b> {
 
 impl<'b> ObjectReceiver<'b> {
     /// Creates `count` receivers, but at least one.
-    pub(super) fn create_many(
+    pub(in crate::pull) fn create_many(
         transaction: &Transaction<'_>,
         bounds: &'b Bounds,
         count: usize,
@@ -131,7 +132,7 @@ impl<'b> ObjectReceiver<'b> {
     }
 
     /// Stores all objects of a delta part.
-    pub(super) fn receive_part(
+    pub(in crate::pull) fn receive_part(
         &mut self,
         header: &PartHeader,
         body: &mut Body,
@@ -253,11 +254,7 @@ pub(super) fn store_metadata(
         .reserve_metadata(bytes.len() as u64)
         .map_err(Rejected::Unsafe)?;
     let malformed = || Rejected::Content(format!("{key} is not well-formed"));
-    let format = glib::VariantTy::new(format).map_err(|_| malformed())?;
-    let object = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
-    if !object.is_normal_form() {
-        return Err(malformed());
-    }
+    let object = gvariant::parse(bytes, format).ok_or_else(malformed)?;
     if key.kind == ObjectKind::DirTree {
         let tree = DirTree::parse(&object).ok_or_else(malformed)?;
         if let Some(name) = tree.misordered_name() {
@@ -286,7 +283,7 @@ fn check_checksum(found: Sha256, expected: Sha256) -> Result<(), Rejected> {
     Err(Rejected::Content(problem))
 }
 
-pub(super) fn file_object(delta_file: FileObject<'_>) -> (AnyHeader, Content) {
+pub(in crate::pull) fn file_object(delta_file: FileObject<'_>) -> (AnyHeader, Content) {
     let (target, content) = match delta_file.content {
         DeltaContent::Regular(bytes) => (String::new(), Content::Memory(bytes)),
         DeltaContent::Symlink(target) => (target.to_owned(), Vec::new().into()),

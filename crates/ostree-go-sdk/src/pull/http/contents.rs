@@ -7,18 +7,19 @@
 //! Static deltas are applied first. Then the trees are walked, and missing objects are fetched one
 //! by one. A delta that is incomplete or was deleted from the server therefore does no harm.
 
-use super::bounds::{Bounds, MAX_OBJECTS, MAX_PART, MAX_PARTS};
 use super::delta::Delta;
-use super::fetchers::{Fetchers, MAX_REQUESTS, Request, next_job};
+use super::fetchers::{Fetchers, MAX_REQUESTS, Request};
 use super::receive::{self, ObjectReceiver, Rejected};
-use super::server::{POLL_INTERVAL, Server, StallWatch};
-use super::{Pull, PullError, sweep};
+use super::server::{Server, StallWatch};
+use super::sweep;
 use crate::delta::format::{ObjectKey, ObjectKind, PartHeader};
 use crate::http::{Body, HttpError};
 use crate::id::{DirMetaId, DirTreeId, Sha256};
 use crate::kind::ErrorKind;
-use crate::parallel;
-use crate::progress::{Event, Phase};
+use crate::parallel::{self, next_job};
+use crate::progress::POLL_INTERVAL;
+use crate::pull::PullError;
+use crate::pull::bounds::{Bounds, MAX_OBJECTS, MAX_PART, MAX_PARTS};
 use crate::repo::{RepoError, Transaction};
 use crate::store::StoreError;
 use std::cmp::Reverse;
@@ -65,11 +66,8 @@ enum Payload<'a> {
 
 /// Fetches the missing content of verified commits into a transaction.
 pub(super) struct Contents<'a> {
-    pub(super) pull: &'a Pull,
-    pub(super) server: &'a Server,
+    pub(super) server: &'a Server<'a>,
     pub(super) transaction: &'a Transaction<'a>,
-    /// The item named in progress events.
-    pub(super) item: &'a str,
     /// The number of bytes to fetch, if known.
     pub(super) total: Option<u64>,
     /// The limits for the content.
@@ -95,7 +93,7 @@ pub(super) struct CommitTree {
 }
 
 impl Contents<'_> {
-    /// Fetches the trees of commits, or the parts of them that [`Pull::subpaths`] selects. Objects
+    /// Fetches the trees of commits, or the parts of them that [`Pull::subpaths`](crate::Pull::subpaths) selects. Objects
     /// that were received without being needed are removed from the transaction.
     pub(super) fn fetch(
         &self,
@@ -108,9 +106,8 @@ impl Contents<'_> {
         }
         // Without a staging folder, objects that are not needed could not be removed.
         let deltas = if staging.is_some() { deltas } else { &[] };
-        self.server
-            .meter
-            .set_bound(self.bounds.max_total_download());
+        let session = &self.server.session;
+        session.monitor.set_bound(self.bounds.max_total_download());
         let (event_sender, events) = channel();
         let (work, queue) = channel::<StoreJob<'_>>();
         let queue = Mutex::new(queue);
@@ -134,17 +131,10 @@ impl Contents<'_> {
             let deliver = move |task_id, response| {
                 let _ = event_sender.send(FetchEvent::Fetched(task_id, response));
             };
-            let server = self.server;
-            let fetchers = Fetchers::start(
-                &server.http,
-                &server.meter,
-                &server.spool_in,
-                &self.pull.progress,
-                deliver,
-            )?;
             let walk = TreeWalk {
                 contents: self,
-                fetchers,
+                item: session.progress_item(),
+                fetchers: self.server.start_fetchers(deliver)?,
                 work,
                 tasks: HashMap::new(),
                 next_id: 0,
@@ -164,20 +154,12 @@ impl Contents<'_> {
             done
         })
     }
-
-    fn report_progress(&self) {
-        let done = self.server.meter.bytes();
-        self.pull.progress.event(&Event::Advanced {
-            phase: Phase::Pull,
-            item: self.item,
-            done,
-            total: self.total.map(|total| total.max(done)),
-        });
-    }
 }
 
 struct TreeWalk<'a> {
     contents: &'a Contents<'a>,
+    /// The item named in progress events.
+    item: String,
     fetchers: Fetchers<TaskId>,
     work: Sender<StoreJob<'a>>,
     /// Active tasks by number.
@@ -232,6 +214,7 @@ impl<'a> TreeWalk<'a> {
         max_active: usize,
     ) -> Result<(), PullError> {
         let mut active = 0;
+        let session = &self.contents.server.session;
         let mut watch = StallWatch::new(self.contents.server);
         loop {
             while active < max_active
@@ -251,9 +234,7 @@ impl<'a> TreeWalk<'a> {
             if active == 0 {
                 return Ok(());
             }
-            if self.contents.pull.progress.is_cancelled() {
-                return Err(PullError::Cancelled);
-            }
+            session.monitor.check_cancelled()?;
             let is_downloading = active > self.unpacking_count;
             watch.check(self.contents.server, is_downloading)?;
             match events.recv_timeout(POLL_INTERVAL) {
@@ -282,7 +263,9 @@ impl<'a> TreeWalk<'a> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            self.contents.report_progress();
+            session
+                .monitor
+                .report(&self.item, session.monitor.bytes(), self.contents.total);
         }
     }
 
@@ -317,7 +300,7 @@ impl<'a> TreeWalk<'a> {
             }
             (Err(error), Task::Object(key, _)) if error.kind() == ErrorKind::NotFound => {
                 return Err(PullError::MissingObject {
-                    remote: server.remote().to_owned(),
+                    remote: server.session.label().to_owned(),
                     object: key.to_string(),
                     needed_by: self.contents.needed_by.clone(),
                     url: self.request(&task)?.url.to_string(),
@@ -433,11 +416,10 @@ impl<'a> TreeWalk<'a> {
     /// Walks a stored directory and all stored directories below it.
     fn walk_directory(&mut self, tree: DirTreeId, path: String) -> Result<(), PullError> {
         let mut open = vec![(tree, path)];
-        let paths_matter = !self.contents.pull.subpaths.is_empty();
+        let session = &self.contents.server.session;
+        let paths_matter = !session.options.subpaths.is_empty();
         while let Some((tree, path)) = open.pop() {
-            if self.contents.pull.progress.is_cancelled() {
-                return Err(PullError::Cancelled);
-            }
+            session.monitor.check_cancelled()?;
             let entries = self.contents.transaction.repo().dirtree(tree)?;
             for (name, file) in entries.files {
                 if !paths_matter || self.is_requested(&format!("{path}{name}")) {
@@ -482,13 +464,11 @@ impl<'a> TreeWalk<'a> {
     }
 
     fn too_many_objects(&self) -> PullError {
-        PullError::Unsafe {
-            remote: self.contents.server.remote().to_owned(),
-            url: self.contents.server.url(),
-            problem: format!(
-                "the trees of the commits have more than {MAX_OBJECTS} objects, or paths of more than {MAX_PATH_LENGTH} bytes"
-            ),
-        }
+        let server = self.contents.server;
+        let problem = format!(
+            "the trees of the commits have more than {MAX_OBJECTS} objects, or paths of more than {MAX_PATH_LENGTH} bytes"
+        );
+        server.session.monitor.unsafe_content(server.url(), problem)
     }
 
     fn has(&self, key: &ObjectKey) -> Result<bool, RepoError> {
@@ -508,13 +488,13 @@ impl<'a> TreeWalk<'a> {
 
     /// Returns true if a path is a requested subpath, or below one.
     fn is_requested(&self, path: &str) -> bool {
-        let subpaths = &self.contents.pull.subpaths;
+        let subpaths = &self.contents.server.session.options.subpaths;
         subpaths.is_empty() || subpaths.iter().any(|requested| is_within(path, requested))
     }
 
     /// Returns true if a directory, with a trailing `/`, is an ancestor of a requested subpath.
     fn leads_to_requested(&self, directory: &str) -> bool {
-        let subpaths = &self.contents.pull.subpaths;
+        let subpaths = &self.contents.server.session.options.subpaths;
         subpaths
             .iter()
             .any(|requested| requested.starts_with(directory))

@@ -1,13 +1,12 @@
-//! Pulls with libostree itself: from repositories on this machine, whose objects it hard-links, and
-//! from remotes with options that only libostree supports.
+//! Calls of libostree's pull.
 
-use super::libostree_error;
-use super::{Pull, PullError};
+use super::error;
 use crate::ffi;
-use crate::id::CommitId;
 use crate::kind::ErrorKind;
 use crate::parallel;
 use crate::progress::{Event, Phase};
+use crate::pull::session::Session;
+use crate::pull::{Pull, PullError};
 use crate::repo::{Repo, RepoError};
 use gio::prelude::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,12 +23,8 @@ const COMMIT_ONLY: i32 = 2;
 const UNTRUSTED: i32 = 4;
 
 /// The parameters of a pull with libostree.
+#[derive(Default)]
 pub(super) struct Request<'a> {
-    pub(super) remote: &'a str,
-    /// The remote's URL for messages, without credentials.
-    pub(super) url: &'a str,
-    /// The item named in progress events.
-    pub(super) item: String,
     /// Refs or commits. If empty, every ref of the remote is pulled as a local ref, with its
     /// summary.
     pub(super) targets: Vec<String>,
@@ -41,8 +36,6 @@ pub(super) struct Request<'a> {
     pub(super) subpaths: &'a [String],
     /// Set if libostree verifies signatures as well.
     pub(super) verify: bool,
-    /// Bytes that were received before this call.
-    pub(super) bytes_before: u64,
 }
 
 /// Statistics of a pull with libostree.
@@ -61,23 +54,27 @@ struct WatchState {
     exceeded: Mutex<Option<u64>>,
 }
 
-/// Runs a pull. libostree makes the retries itself.
-pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Stats, PullError> {
+/// Pulls into `repo`. libostree makes the retries itself.
+pub(super) fn run(
+    session: &Session<'_>,
+    repo: &Repo,
+    request: &Request<'_>,
+) -> Result<Stats, PullError> {
+    let (pull, bytes_before) = (session.options, session.monitor.bytes());
     let watch = Arc::new(WatchState::default());
     // A separate main context is used, so that sources in the default context of the embedding
     // program are not dispatched during this call.
     let called = glib::MainContext::new().with_thread_default(|| {
         let progress = ostree::AsyncProgress::new();
-        forward_progress(&progress, pull, request, &watch);
+        forward_progress(&progress, session, request, &watch);
         let cancellable = gio::Cancellable::new();
         let result = std::thread::scope(|scope| {
-            let watch_for_cancel =
-                || watch_for_cancel(pull, &watch, &cancellable, request.bytes_before);
+            let watch_for_cancel = || watch_for_cancel(pull, &watch, &cancellable, bytes_before);
             let watcher =
                 parallel::spawn_scoped(scope, watch_for_cancel).map_err(RepoError::Thread)?;
             let result = ffi::pull_with_options(
                 repo.as_ostree(),
-                request.remote,
+                session.label(),
                 &options(pull, request),
                 Some(&progress),
                 Some(&cancellable),
@@ -97,25 +94,25 @@ pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Sta
     let result = result?;
     // The watching thread may not have noticed a fast transfer in time. Nothing of it is visible
     // yet.
-    let found = request.bytes_before + stats.bytes;
+    let found = bytes_before + stats.bytes;
     let exceeded = *watch
         .exceeded
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     if let Some(limit) = exceeded.or(pull.max_bytes.filter(|limit| found > *limit)) {
         return Err(PullError::TooLarge {
-            remote: request.remote.to_owned(),
+            remote: session.label().to_owned(),
             found,
             limit,
         });
     }
     match result {
         Ok(()) => Ok(stats),
-        Err(source) => Err(match libostree_error::classify(&source) {
+        Err(source) => Err(match error::classify(&source) {
             ErrorKind::Cancelled => PullError::Cancelled,
             kind => PullError::Transfer {
-                remote: request.remote.to_owned(),
-                url: request.url.to_owned(),
+                remote: session.label().to_owned(),
+                url: session.url().to_owned(),
                 kind,
                 source,
             },
@@ -126,12 +123,12 @@ pub(super) fn run(pull: &Pull, repo: &Repo, request: &Request<'_>) -> Result<Sta
 /// Forwards libostree's progress to the caller.
 fn forward_progress(
     progress: &ostree::AsyncProgress,
-    pull: &Pull,
+    session: &Session<'_>,
     request: &Request<'_>,
     watch: &Arc<WatchState>,
 ) {
-    let (watch, listener) = (watch.clone(), pull.progress.clone());
-    let (item, bytes_before) = (request.item.clone(), request.bytes_before);
+    let (watch, listener) = (watch.clone(), session.options.progress.clone());
+    let (item, bytes_before) = (session.progress_item(), session.monitor.bytes());
     let reports = !request.commit_only;
     progress.connect_changed(move |progress| {
         let bytes = progress.uint64("bytes-transferred");
@@ -207,18 +204,4 @@ fn stats(progress: &ostree::AsyncProgress) -> Stats {
             + count("metadata-fetched-localcache")
             + count("content-fetched-localcache"),
     }
-}
-
-/// Returns the item named in progress events of a pull.
-pub(super) fn progress_item(pull: &Pull) -> String {
-    match pull.refs.as_slice() {
-        [name] => name.to_string(),
-        [] => pull.remote.clone(),
-        refs => format!("{} refs of {}", refs.len(), pull.remote),
-    }
-}
-
-/// Returns the checksums of commits as libostree expects them.
-pub(super) fn checksums(commits: impl IntoIterator<Item = CommitId>) -> Vec<String> {
-    commits.into_iter().map(|id| id.to_string()).collect()
 }

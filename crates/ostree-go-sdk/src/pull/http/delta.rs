@@ -1,8 +1,8 @@
 //! The static delta that is used to fetch a commit.
 
-use super::preflight::Download;
 use crate::delta::format::{PartHeader, Superblock};
 use crate::delta::{DeltaError, DeltaName, DeltaTrust};
+use crate::pull::planned::Download;
 
 /// A static delta with its superblock, once this was read. Its data is not trusted: parts are
 /// checked against the superblock, and objects against their checksums.

@@ -1,0 +1,133 @@
+//! Pulls from repositories on web servers.
+//!
+//! The commits are requested first. Then the content is fetched: static deltas, and object by
+//! object what they do not contain.
+
+mod commits;
+mod contents;
+mod delta;
+mod fetchers;
+mod receive;
+mod server;
+mod summary;
+mod sweep;
+
+#[cfg(feature = "fuzzing")]
+pub(super) use receive::{ObjectReceiver, file_object};
+#[cfg(feature = "fuzzing")]
+pub(super) use summary::Summary;
+
+use super::PullError;
+use super::bounds::{self, Bounds};
+use super::origin::{Fetched, FoundCommit, Missing, Origin};
+use super::planned::{Download, deduplicated};
+use super::session::Session;
+use crate::catalog::CommitInfo;
+use crate::repo::{Completeness, Transaction};
+use commits::Deltas;
+use contents::{CommitTree, Contents, FetchStats};
+use server::Server;
+use std::sync::Arc;
+
+/// A repository on a web server, and the static deltas that are used to fetch from it.
+#[derive(Debug)]
+pub(super) struct WebRepository<'a> {
+    server: Server<'a>,
+    deltas: Deltas,
+}
+
+impl<'a> WebRepository<'a> {
+    /// Opens the repository of the remote; returns `None` if only libostree can access it.
+    pub(super) fn open(session: Arc<Session<'a>>) -> Result<Option<Self>, PullError> {
+        let server = Server::open(session)?;
+        Ok(server.map(|server| Self {
+            server,
+            deltas: Deltas::new(),
+        }))
+    }
+
+    /// Fetches the trees of the missing commits.
+    fn fetch_trees(
+        &self,
+        transaction: &Transaction<'_>,
+        missing: &Missing<'_>,
+    ) -> Result<FetchStats, PullError> {
+        let session = &self.server.session;
+        let scratch = &session.scratch.repo;
+        let deltas = deduplicated(missing.refs).into_iter();
+        let deltas: Vec<_> = deltas
+            .filter_map(|planned| self.deltas.get(&planned.info.id))
+            .collect();
+        let (mut trees, mut sizes) = (Vec::new(), Vec::new());
+        for commit in &missing.commits {
+            let parsed = scratch.commit(*commit)?;
+            trees.push(CommitTree {
+                tree: parsed.tree,
+                meta: parsed.meta,
+            });
+            sizes.push(CommitInfo::read(scratch, *commit)?.bytes);
+        }
+        let contents = Contents {
+            server: &self.server,
+            transaction,
+            total: missing.total,
+            bounds: &Bounds::new(sizes, &session.options.progress),
+            needed_by: describe_refs(missing),
+        };
+        contents.fetch(&deltas, &trees)
+    }
+}
+
+impl Origin for WebRepository<'_> {
+    fn find_commits(&mut self) -> Result<Vec<FoundCommit>, PullError> {
+        let (found, deltas) = commits::fetch(&self.server)?;
+        self.deltas = deltas;
+        Ok(found)
+    }
+
+    fn download(&self, commit: &CommitInfo, _: &Completeness<'_>) -> Result<Download, PullError> {
+        let Some(delta) = self.deltas.get(&commit.id) else {
+            return Ok(Download::Objects { tree: commit.bytes });
+        };
+        let download = delta.download();
+        let allowed = bounds::max_unpacked(commit.bytes);
+        match download.unpacked() {
+            Some(found) if found > allowed => {
+                let session = &self.server.session;
+                let problem = format!(
+                    "the static delta {} has {found} bytes unpacked, but commit {} allows {allowed}",
+                    delta.name, commit.id
+                );
+                Err(session.monitor.unsafe_content(session.url(), problem))
+            }
+            _ => Ok(download),
+        }
+    }
+
+    fn fetch(
+        &self,
+        transaction: &Transaction<'_>,
+        missing: &Missing<'_>,
+    ) -> Result<Fetched, PullError> {
+        let session = &self.server.session;
+        let stats = match missing.commits.is_empty() || session.options.commit_metadata_only {
+            true => FetchStats::default(),
+            false => self.fetch_trees(transaction, missing)?,
+        };
+        session.copy_commits(transaction, &missing.commits)?;
+        Ok(Fetched {
+            objects: stats.objects,
+            used_delta: stats.parts > 0,
+            layers: Vec::new(),
+        })
+    }
+}
+
+/// Returns up to three refs that point to missing commits, with these commits, for messages.
+fn describe_refs(missing: &Missing<'_>) -> Vec<String> {
+    let refs = missing.refs.iter();
+    refs.filter(|planned| missing.commits.contains(&planned.info.id))
+        .take(3)
+        .map(|planned| format!("{} (commit {})", planned.name, planned.info.id))
+        .collect()
+}

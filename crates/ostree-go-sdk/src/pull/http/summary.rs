@@ -1,0 +1,147 @@
+//! The summary of a server, and its refs.
+
+use super::server::{MAX_METADATA, Server};
+use crate::delta::DeltaName;
+use crate::id::{CommitId, RefName};
+use crate::pull::PullError;
+use crate::pull::scratch::{SIGNATURE_FILE, SUMMARY_FILE};
+use crate::repo::RepoError;
+use glib::VariantTy;
+use std::collections::{BTreeMap, HashMap};
+
+/// Maximum size of a summary in bytes: about 150,000 refs.
+const MAX_SUMMARY: u64 = 16 << 20;
+/// How often a mirror fetches the summary and its signature at most.
+const MAX_SUMMARY_TRIES: usize = 5;
+/// Maximum size of a ref's file in bytes; it contains a checksum of 64 digits.
+const MAX_REF: u64 = 4 << 10;
+/// `OSTREE_SUMMARY_GVARIANT_FORMAT`.
+const SUMMARY_FORMAT: &str = "(a(s(taya{sv}))a{sv})";
+
+/// The parsed summary of a server.
+#[derive(Debug, Default)]
+pub(in crate::pull) struct Summary {
+    pub(super) bytes: Vec<u8>,
+    pub(super) refs: BTreeMap<String, CommitId>,
+    /// The static deltas by their target commit.
+    pub(super) deltas: HashMap<CommitId, Vec<DeltaName>>,
+}
+
+impl Server<'_> {
+    /// Returns the summary, if there is one. It is not trusted: the commits that it names are
+    /// checked.
+    pub(super) fn summary(&self) -> Result<Option<Summary>, PullError> {
+        let request = self.request(SUMMARY_FILE, MAX_SUMMARY)?;
+        let Some(bytes) = self.get_document(&request)? else {
+            return Ok(None);
+        };
+        match Summary::parse(&bytes) {
+            Some(summary) => Ok(Some(summary)),
+            None => Err(self.refused(&request, "it is not a valid summary".to_owned())),
+        }
+    }
+
+    /// Fetches the summary and stores it with its signature in the scratch repository.
+    ///
+    /// A publisher replaces the two files one after the other. Both are therefore fetched until two
+    /// consecutive tries give the same content, at most [`MAX_SUMMARY_TRIES`] times.
+    pub(super) fn copy_summary(&self) -> Result<Summary, PullError> {
+        let signature_request = self.request(SIGNATURE_FILE, MAX_METADATA)?;
+        let mut previous: Option<(Summary, Option<Vec<u8>>)> = None;
+        for _ in 0..MAX_SUMMARY_TRIES {
+            let summary = self.summary()?.ok_or_else(|| PullError::NoSummary {
+                remote: self.session.label().to_owned(),
+                url: self.url(),
+            })?;
+            let signature = self.get_document(&signature_request)?;
+            let is_stable = previous
+                .is_some_and(|(other, signed)| other.bytes == summary.bytes && signed == signature);
+            previous = Some((summary, signature));
+            if is_stable {
+                break;
+            }
+        }
+        let (summary, signature) = previous.unwrap_or_default();
+        let store = |name: &str, bytes: &[u8]| {
+            let path = self.session.scratch.repo.path().join(name);
+            std::fs::write(&path, bytes).map_err(|source| RepoError::Io {
+                action: "write",
+                path,
+                source,
+            })
+        };
+        store(SUMMARY_FILE, &summary.bytes)?;
+        if let Some(signature) = signature {
+            store(SIGNATURE_FILE, &signature)?;
+        }
+        Ok(summary)
+    }
+
+    /// Returns all refs of a summary.
+    pub(super) fn all_refs(&self, summary: &Summary) -> Result<Vec<RefName>, PullError> {
+        let request = self.request(SUMMARY_FILE, MAX_SUMMARY)?;
+        let names = summary.refs.keys().map(|name| {
+            name.parse::<RefName>()
+                .map_err(|error| self.refused(&request, error.to_string()))
+        });
+        names.collect()
+    }
+
+    /// Returns the commit of a ref on a server without a summary; `None` if the ref does not exist.
+    pub(super) fn commit_of_ref(&self, name: &RefName) -> Result<Option<CommitId>, PullError> {
+        let request = self.request(&format!("refs/heads/{name}"), MAX_REF)?;
+        let Some(bytes) = self.get_document(&request)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        match text.trim_end().parse() {
+            Ok(commit) => Ok(Some(commit)),
+            Err(_) => Err(self.refused(
+                &request,
+                "it is not a checksum of 64 hexadecimal digits".to_owned(),
+            )),
+        }
+    }
+}
+
+impl Summary {
+    /// Parses a summary; `None` if it is not well-formed. Refs and deltas with invalid names are
+    /// ignored.
+    pub(in crate::pull) fn parse(bytes: &[u8]) -> Option<Self> {
+        let format = VariantTy::new(SUMMARY_FORMAT).ok()?;
+        let summary = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
+        if !summary.is_normal_form() {
+            return None;
+        }
+        let entry = |entry: glib::Variant| {
+            let commit: Vec<u8> = entry.child_value(1).child_value(1).get()?;
+            let commit = <[u8; 32]>::try_from(commit).ok()?;
+            Some((entry.child_value(0).get()?, commit.into()))
+        };
+        let refs = summary.child_value(0).iter().filter_map(entry).collect();
+        let extra = glib::VariantDict::new(Some(&summary.child_value(1)));
+        let deltas = extra.lookup_value("ostree.static-deltas", None);
+        let deltas = deltas.filter(|deltas| deltas.type_().as_str() == "a{sv}");
+        let names = deltas.iter().flat_map(|deltas| {
+            deltas
+                .iter()
+                .filter_map(|entry| {
+                    entry
+                        .child_value(0)
+                        .get::<String>()?
+                        .parse::<DeltaName>()
+                        .ok()
+                })
+                .collect::<Vec<_>>()
+        });
+        let mut by_commit: HashMap<CommitId, Vec<DeltaName>> = HashMap::new();
+        for name in names {
+            by_commit.entry(name.to).or_default().push(name);
+        }
+        Some(Self {
+            bytes: bytes.to_owned(),
+            refs,
+            deltas: by_commit,
+        })
+    }
+}

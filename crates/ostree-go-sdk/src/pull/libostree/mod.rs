@@ -1,0 +1,112 @@
+//! Pulls with libostree itself: from repositories on this machine, whose objects it hard-links, and
+//! from remotes with options that only libostree supports.
+
+mod call;
+mod error;
+
+use super::PullError;
+use super::origin::{Fetched, FoundCommit, Missing, Origin};
+use super::session::{Session, current_commit};
+use crate::id::RefName;
+use crate::kind::ErrorKind;
+use crate::repo::Transaction;
+use call::Request;
+use std::sync::Arc;
+
+/// A remote that only libostree accesses.
+#[derive(Debug)]
+pub(super) struct Libostree<'a> {
+    session: Arc<Session<'a>>,
+}
+
+impl<'a> Libostree<'a> {
+    pub(super) fn new(session: Arc<Session<'a>>) -> Self {
+        Self { session }
+    }
+
+    fn no_such_ref(&self, name: &RefName) -> PullError {
+        PullError::NoSuchRef {
+            name: name.clone(),
+            url: self.session.url().to_owned(),
+        }
+    }
+
+    /// Replaces libostree's error for a missing ref or summary.
+    fn explain(&self, error: PullError) -> PullError {
+        let PullError::Transfer { source, .. } = &error else {
+            return error;
+        };
+        let (options, message) = (self.session.options, source.message());
+        if options.pulls_all_refs() && message.contains("does not have a summary") {
+            return PullError::NoSummary {
+                remote: self.session.label().to_owned(),
+                url: self.session.url().to_owned(),
+            };
+        }
+        let missing = options.refs.iter().find(|name| {
+            message.contains(&format!("No such branch '{name}'"))
+                || (error.kind() == ErrorKind::NotFound
+                    && message.contains(&format!("/refs/heads/{name}:")))
+                || message.contains(&format!("Refspec '{name}' not found"))
+        });
+        missing.map_or(error, |name| self.no_such_ref(name))
+    }
+}
+
+impl Origin for Libostree<'_> {
+    fn find_commits(&mut self) -> Result<Vec<FoundCommit>, PullError> {
+        let (session, options) = (&self.session, self.session.options);
+        let scratch = &session.scratch.repo;
+        let request = Request {
+            targets: options.refs.iter().map(ToString::to_string).collect(),
+            commit_only: true,
+            ..Request::default()
+        };
+        let stats = call::run(session, scratch, &request).map_err(|error| self.explain(error))?;
+        session.monitor.count(stats.bytes);
+        if options.pulls_all_refs() {
+            let found = scratch.refs()?.into_iter();
+            return Ok(found
+                .map(|(name, commit)| FoundCommit::new(name, commit))
+                .collect());
+        }
+        let found = options.refs.iter().map(|name| {
+            let fetched = format!("{}:{name}", session.label());
+            let commit = current_commit(scratch, &fetched)?;
+            let commit = commit.ok_or_else(|| self.no_such_ref(name))?;
+            Ok(FoundCommit::new(name.clone(), commit))
+        });
+        found.collect()
+    }
+
+    fn fetch(
+        &self,
+        transaction: &Transaction<'_>,
+        missing: &Missing<'_>,
+    ) -> Result<Fetched, PullError> {
+        let (session, options) = (&self.session, self.session.options);
+        let with_history = options.depth != 0;
+        let wanted = missing.refs.iter().map(|planned| planned.info.id);
+        let wanted = wanted.filter(|id| with_history || missing.commits.contains(id));
+        let targets: Vec<String> = wanted.map(|id| id.to_string()).collect();
+        if targets.is_empty() {
+            return Ok(Fetched::default());
+        }
+        for commit in &missing.commits {
+            session.repo.delete_damaged_commit(*commit)?;
+        }
+        let request = Request {
+            targets,
+            commit_only: options.commit_metadata_only,
+            in_transaction: true,
+            depth: options.depth,
+            subpaths: &options.subpaths,
+            verify: session.must_be_signed(),
+        };
+        let stats = call::run(session, transaction.repo(), &request)?;
+        Ok(Fetched {
+            objects: stats.objects,
+            ..Fetched::default()
+        })
+    }
+}

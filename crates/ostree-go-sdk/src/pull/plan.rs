@@ -1,0 +1,189 @@
+//! The plan of a pull: the checked commits, and the size of their content.
+
+use super::check;
+use super::http::WebRepository;
+use super::image::Images;
+use super::libostree::Libostree;
+use super::origin::{FoundCommit, Origin};
+use super::planned::{Cost, Download, PlannedRef, deduplicated};
+use super::session::Session;
+use super::{Pull, PullError};
+use crate::catalog::CommitInfo;
+use crate::object::sorted_dict;
+use crate::oci::format;
+use crate::remote::{self, Remote};
+use crate::repo::{Completeness, Repo, RepoError};
+use crate::sign::Verified;
+use std::sync::Arc;
+
+/// The refs of a pull. Their commits are checked, and their content is not fetched yet.
+#[derive(Debug)]
+pub struct PullPlan<'a> {
+    pub(super) session: Arc<Session<'a>>,
+    pub(super) origin: Box<dyn Origin + 'a>,
+    refs: Vec<PlannedRef>,
+    cost: Cost,
+}
+
+/// Another name of [`PullPlan`].
+pub type Preflight<'a> = PullPlan<'a>;
+
+impl Pull {
+    /// Fetches the commits and checks them. Nothing is written into the repository.
+    ///
+    /// # Errors
+    /// Returns an error if the remote is not configured, cannot be reached or does not have a
+    /// requested ref, or if a commit is refused: because it is not signed by a trusted key, is not
+    /// bound to the ref, is for another architecture, or is older than the current commit of the
+    /// ref.
+    pub fn plan<'a>(&'a self, repo: &'a Repo) -> Result<PullPlan<'a>, PullError> {
+        PullPlan::new(self, repo)
+    }
+
+    /// Does the same as [`Pull::plan`].
+    ///
+    /// # Errors
+    /// Returns an error in the same cases.
+    pub fn preflight<'a>(&'a self, repo: &'a Repo) -> Result<PullPlan<'a>, PullError> {
+        self.plan(repo)
+    }
+}
+
+impl<'a> PullPlan<'a> {
+    fn new(pull: &'a Pull, repo: &'a Repo) -> Result<Self, PullError> {
+        let session = Arc::new(Session::start(pull, repo)?);
+        let mut origin = open_origin(&session)?;
+        let found = origin.find_commits()?;
+        let complete = Completeness::of(repo)?;
+        let mut refs = Vec::new();
+        for found in found {
+            refs.push(plan_ref(&session, origin.as_ref(), found, &complete)?);
+        }
+        let cost = origin.cost(&deduplicated(&refs), &complete)?;
+        Ok(Self {
+            session,
+            origin,
+            refs,
+            cost,
+        })
+    }
+
+    /// Returns the refs in the order in which they were requested.
+    #[must_use]
+    pub fn refs(&self) -> &[PlannedRef] {
+        &self.refs
+    }
+
+    /// Returns the remote; `None` for an [image](Pull::image) that no remote verifies.
+    #[must_use]
+    pub fn remote(&self) -> Option<&Remote> {
+        self.session.remote.as_ref()
+    }
+
+    /// Returns the number of bytes to download, if it is known from static deltas or image layers.
+    /// Content that several refs share counts once.
+    #[must_use]
+    pub fn bytes(&self) -> Option<u64> {
+        self.cost.is_known.then_some(self.cost.bytes)
+    }
+
+    /// Checks the size of the download against the caller's limit and the free disk space.
+    ///
+    /// # Errors
+    /// Returns an error if the size according to static deltas or image layers exceeds
+    /// [`Pull::max_bytes`], or the file system of the repository has less free space than the new
+    /// content needs.
+    pub fn check_limits(&self) -> Result<(), PullError> {
+        let options = self.session.options;
+        let found = self.cost.bytes;
+        if let Some(limit) = options.max_bytes.filter(|limit| found > *limit) {
+            return Err(PullError::TooLarge {
+                remote: self.session.label().to_owned(),
+                found,
+                limit,
+            });
+        }
+        // Part of a tree needs less space, and the amount is unknown.
+        if !options.subpaths.is_empty() {
+            return Ok(());
+        }
+        let path = self.session.repo.path();
+        let free = rustix::fs::statvfs(path).map_err(|error| RepoError::Io {
+            action: "get the free space of",
+            path: path.to_owned(),
+            source: error.into(),
+        })?;
+        let available = free.f_bavail.saturating_mul(free.f_frsize);
+        let needed = self.cost.unpacked;
+        if needed > available {
+            return Err(PullError::NoSpace {
+                path: path.to_owned(),
+                available,
+                needed,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Opens the origin of a pull: the images that the caller or the remote names, or the repository of
+/// the remote, through libostree if only that can access it.
+fn open_origin<'a>(session: &Arc<Session<'a>>) -> Result<Box<dyn Origin + 'a>, PullError> {
+    let source = match (session.options.requested_image(), &session.remote) {
+        (Some(image), _) => Some(image.clone()),
+        (None, Some(remote)) => remote::image_source(session.repo, &remote.name)?,
+        (None, None) => None,
+    };
+    if let Some(source) = source {
+        return Ok(Box::new(Images::open(session.clone(), source)?));
+    }
+    if let Some(pin) = session.options.pins.values().next() {
+        return Err(PullError::NotAnImageSource {
+            remote: session.label().to_owned(),
+            pin: format::digest(*pin),
+        });
+    }
+    Ok(match WebRepository::open(session.clone())? {
+        Some(repository) => Box::new(repository),
+        None => Box::new(Libostree::new(session.clone())),
+    })
+}
+
+/// Checks a commit, and determines its download.
+fn plan_ref(
+    session: &Session<'_>,
+    origin: &dyn Origin,
+    found: FoundCommit,
+    complete: &Completeness<'_>,
+) -> Result<PlannedRef, PullError> {
+    let FoundCommit {
+        name,
+        commit,
+        history,
+    } = found;
+    let scratch = &session.scratch.repo;
+    let proof = check::signatures(session, scratch, &name, commit)?;
+    for parent in &history {
+        check::signatures(session, scratch, &name, *parent)?;
+    }
+    let metadata = scratch.commit(commit)?.metadata;
+    check::ref_binding(session, &name, commit, &metadata)?;
+    let info = CommitInfo::read(scratch, commit)?;
+    check::architecture(session, &name, &info, &metadata)?;
+    let current = session.current(&name)?;
+    let download = match complete.is_complete(commit)? {
+        true => Download::Nothing,
+        false => origin.download(&info, complete)?,
+    };
+    let detached = sorted_dict(&scratch.detached(commit)?);
+    check::age(session, &name, &info, current)?;
+    Ok(PlannedRef {
+        verified: Verified::new(commit, proof),
+        name,
+        info,
+        current,
+        download,
+        detached,
+        history,
+    })
+}

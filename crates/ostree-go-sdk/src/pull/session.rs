@@ -1,0 +1,137 @@
+//! The state that all parts of one pull share.
+
+use super::monitor::Monitor;
+use super::scratch::Scratch;
+use super::{Pull, PullError};
+use crate::id::{CommitId, RefName};
+use crate::remote::{self, Remote, RemoteError, Verification};
+use crate::repo::{RefMove, Repo, RepoError, Transaction};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One pull into a repository.
+#[derive(Debug)]
+pub(super) struct Session<'a> {
+    pub(super) options: &'a Pull,
+    pub(super) repo: &'a Repo,
+    /// The remote whose keys and connection options are used; `None` for an image that no remote
+    /// verifies.
+    pub(super) remote: Option<Remote>,
+    /// The commits as received.
+    pub(super) scratch: Scratch,
+    pub(super) monitor: Arc<Monitor>,
+    pub(super) started: Instant,
+}
+
+impl<'a> Session<'a> {
+    /// Starts a pull: looks up the remote, and creates the scratch repository.
+    ///
+    /// # Errors
+    /// Returns an error if the remote is not configured or has no keys, or if no ref is requested.
+    pub(super) fn start(options: &'a Pull, repo: &'a Repo) -> Result<Self, PullError> {
+        let started = Instant::now();
+        let remote = options
+            .remote_name()
+            .map(|name| remote::get(repo, name))
+            .transpose()?;
+        let monitor = Arc::new(Monitor::new(options));
+        if options.refs.is_empty()
+            && options.requested_image().is_none()
+            && !options.pulls_all_refs()
+        {
+            return Err(PullError::NoRefs {
+                remote: monitor.label.clone(),
+            });
+        }
+        if let Some(remote) = &remote
+            && remote.verification == Verification::Signed
+            && !remote::has_keyring(repo, &remote.name)
+        {
+            let name = remote.name.clone();
+            return Err(RemoteError::NoKeys { name }.into());
+        }
+        Ok(Self {
+            scratch: Scratch::create(repo, remote.as_ref(), options.progress.as_ref())?,
+            options,
+            repo,
+            remote,
+            monitor,
+            started,
+        })
+    }
+
+    /// Returns the name of the remote for messages; without a remote, the source of the image.
+    pub(super) fn label(&self) -> &str {
+        &self.monitor.label
+    }
+
+    /// Returns true if commits must be signed by a key of the remote.
+    pub(super) fn must_be_signed(&self) -> bool {
+        let remote = self.remote.as_ref();
+        remote.is_some_and(|remote| remote.verification == Verification::Signed)
+    }
+
+    /// Returns the URL for messages, without credentials.
+    pub(super) fn url(&self) -> &str {
+        let remote = self.remote.as_ref();
+        remote.map_or(self.label(), |remote| &remote.url)
+    }
+
+    /// Returns the item named in progress events.
+    pub(super) fn progress_item(&self) -> String {
+        match self.options.refs.as_slice() {
+            [name] => name.to_string(),
+            [] => self.label().to_owned(),
+            refs => format!("{} refs of {}", refs.len(), self.label()),
+        }
+    }
+
+    /// Returns the commit that the local ref points to, which a ref of the remote updates.
+    pub(super) fn current(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
+        let local = match self.remote_of_refs() {
+            Some(remote) => format!("{remote}:{name}"),
+            None => name.to_string(),
+        };
+        current_commit(self.repo, &local)
+    }
+
+    /// Returns the update of the local ref, for a ref of the remote.
+    pub(super) fn ref_update(&self, name: &RefName, commit: CommitId) -> RefMove {
+        RefMove {
+            remote: self.remote_of_refs().map(str::to_owned),
+            name: name.to_string(),
+            to: Some(commit),
+        }
+    }
+
+    /// Returns the remote whose refs are updated; `None` for local refs.
+    fn remote_of_refs(&self) -> Option<&str> {
+        let remote = self.remote.as_ref().filter(|_| !self.options.mirror);
+        remote.map(|remote| remote.name.as_str())
+    }
+
+    /// Copies commits and their detached metadata from the scratch repository.
+    pub(super) fn copy_commits(
+        &self,
+        transaction: &Transaction<'_>,
+        commits: &[CommitId],
+    ) -> Result<(), RepoError> {
+        let scratch = &self.scratch.repo;
+        for commit in commits {
+            transaction.copy_commit(scratch, *commit)?;
+            if let Some(detached) = scratch.detached_variant(*commit)? {
+                self.repo.write_detached(*commit, &detached)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the commit that a ref or `REMOTE:REF` points to.
+pub(super) fn current_commit(repo: &Repo, name: &str) -> Result<Option<CommitId>, RepoError> {
+    let found = repo
+        .as_ostree()
+        .resolve_rev_ext(name, true, ostree::RepoResolveRevExtFlags::LOCAL_ONLY)
+        .map_err(|source| repo.failed(&format!("read ref {name}"), source))?;
+    Ok(found.and_then(|checksum| checksum.parse().ok()))
+}
