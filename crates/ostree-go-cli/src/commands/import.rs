@@ -62,8 +62,8 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<ExitCode, CliError> {
         .http(args.transfer.http(context.settings.http()))
         .auth(auth)
         .progress(context.progress());
-    let preflight = pull.preflight(&repo)?;
-    let commits: Vec<_> = preflight.refs().iter().map(Into::into).collect();
+    let plan = pull.plan(&repo)?;
+    let commits: Vec<_> = plan.refs().iter().map(Into::into).collect();
     let is_signed = |commit: &PlannedCommitView| commit.signed;
     let mut report = ImportReport {
         image: source,
@@ -77,10 +77,10 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<ExitCode, CliError> {
         imported: Vec::new(),
     };
     if args.dry_run {
-        preflight.check_limits()?;
+        plan.check_limits()?;
         return context.report(&report);
     }
-    let pulled = preflight.execute()?;
+    let pulled = plan.execute()?;
     context.say(&message(&pulled));
     report.add(&pulled);
     context.report(&report)

@@ -90,11 +90,11 @@ pub fn run(context: &Context, args: &PullArgs) -> Result<ExitCode, CliError> {
         .auth(context.registry_auth(remote::registry(&repo, &remote)?.as_ref())?)
         .progress(context.progress());
     let pull = with_pins(pull, &refs);
-    let preflight = pull.preflight(&repo)?;
+    let plan = pull.plan(&repo)?;
     let mut report = PullReport {
         remote,
         dry_run: args.dry_run,
-        commits: preflight.refs().iter().map(Into::into).collect(),
+        commits: plan.refs().iter().map(Into::into).collect(),
         downloaded: None,
         objects: None,
         used_delta: None,
@@ -103,10 +103,10 @@ pub fn run(context: &Context, args: &PullArgs) -> Result<ExitCode, CliError> {
         pulled: Vec::new(),
     };
     if args.dry_run {
-        preflight.check_limits()?;
+        plan.check_limits()?;
         return context.report(&report);
     }
-    let pulled = preflight.execute()?;
+    let pulled = plan.execute()?;
     let line = downloaded(pulled.bytes, pulled.elapsed, pulled.used_delta);
     context.say(&line);
     report.add(&pulled);

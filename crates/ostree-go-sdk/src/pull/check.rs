@@ -6,7 +6,7 @@ use crate::catalog::{CommitInfo, CommitKind};
 use crate::id::{CommitId, RefName};
 use crate::metadata::{self as keys, Metadata};
 use crate::repo::Repo;
-use crate::sign::{self, Proof, SignError, TrustedKeys};
+use crate::sign::{Proof, SignError, TrustedKeys};
 
 /// Verifies the signatures of a commit in `repo`, as far as the remote requires them.
 ///
@@ -21,7 +21,7 @@ pub(super) fn signatures(
     let signatures = match &session.remote {
         Some(remote) if session.must_be_signed() => {
             let keys = TrustedKeys::Remote(remote.name.clone());
-            sign::verify(repo, commit, &keys).map_err(|source| match source {
+            repo.verify(commit, &keys).map_err(|source| match source {
                 SignError::Repo(error) => PullError::from(error),
                 source => PullError::Signature {
                     name: name.clone(),

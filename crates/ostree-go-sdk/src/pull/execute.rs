@@ -34,7 +34,7 @@ pub struct Pulled {
     pub objects: u64,
     /// Set if at least one part of a static delta was applied.
     pub used_delta: bool,
-    /// The duration of the pull, from preflight to commit.
+    /// The duration of the pull, from the plan to the commit.
     pub elapsed: Duration,
 }
 
@@ -120,7 +120,7 @@ impl PullPlan<'_> {
         let mut commits = Vec::new();
         for planned in self.refs() {
             let commit = *planned.verified.value();
-            if self.matches_preflight(repo, planned)? {
+            if self.matches_plan(repo, planned)? {
                 commits.push((planned.name.clone(), planned.verified.clone()));
                 continue;
             }
@@ -140,7 +140,7 @@ impl PullPlan<'_> {
 
     /// Returns true if commit and signatures in the repository are byte for byte those that were
     /// checked before the content was fetched.
-    fn matches_preflight(&self, repo: &Repo, planned: &PlannedRef) -> Result<bool, RepoError> {
+    fn matches_plan(&self, repo: &Repo, planned: &PlannedRef) -> Result<bool, RepoError> {
         let commit = *planned.verified.value();
         let bytes = |repo: &Repo| {
             let bytes = repo.commit_bytes(commit);

@@ -46,5 +46,5 @@ mod session;
 pub use error::PullError;
 pub use execute::Pulled;
 pub use options::Pull;
-pub use plan::{Preflight, PullPlan};
+pub use plan::PullPlan;
 pub use planned::{Download, PlannedRef};

@@ -25,9 +25,6 @@ pub struct PullPlan<'a> {
     cost: Cost,
 }
 
-/// Another name of [`PullPlan`].
-pub type Preflight<'a> = PullPlan<'a>;
-
 impl Pull {
     /// Fetches the commits and checks them. Nothing is written into the repository.
     ///
@@ -38,14 +35,6 @@ impl Pull {
     /// ref.
     pub fn plan<'a>(&'a self, repo: &'a Repo) -> Result<PullPlan<'a>, PullError> {
         PullPlan::new(self, repo)
-    }
-
-    /// Does the same as [`Pull::plan`].
-    ///
-    /// # Errors
-    /// Returns an error in the same cases.
-    pub fn preflight<'a>(&'a self, repo: &'a Repo) -> Result<PullPlan<'a>, PullError> {
-        self.plan(repo)
     }
 }
 
