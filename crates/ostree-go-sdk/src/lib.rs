@@ -141,6 +141,7 @@ const _: () = {
     assert_send::<overlay::OverlayPlan>();
     assert_send::<publish::PublishPlan>();
     assert_send::<prune::PrunePlan>();
+    assert_send::<pull::PullPlan>();
     assert_send::<deploy::InstallPlan>();
     assert_send::<deploy::ActivatePlan>();
     assert_send::<deploy::RollbackPlan>();

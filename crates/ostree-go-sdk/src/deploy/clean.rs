@@ -36,7 +36,7 @@ impl LockedRoot<'_> {
         for deployment in std::mem::take(&mut self.state.deployments) {
             let name = deployment.commit.to_string();
             let found = folder::kind(&deployments, OsStr::new(&name))
-                .context("look at", &self.root.deployment_path(deployment.commit))?;
+                .context("look at", self.root.deployment_path(deployment.commit))?;
             if found == Some(FileType::Directory) {
                 present.push(deployment);
             }

@@ -29,7 +29,7 @@ pub(super) fn state(root: &Root, repo: &Repo) -> Result<State, DeployError> {
     let origins = origins(repo)?;
     for entry in entries {
         let entry = entry.context("read directory", &path)?;
-        let metadata = entry.metadata().context("look at", &entry.path())?;
+        let metadata = entry.metadata().context("look at", entry.path())?;
         let commit = entry
             .file_name()
             .to_str()

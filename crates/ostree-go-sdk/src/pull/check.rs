@@ -13,7 +13,7 @@ use crate::sign::{Proof, SignError, TrustedKeys};
 /// # Errors
 /// Returns an error if the commit is not signed by a trusted key.
 pub(super) fn signatures(
-    session: &Session<'_>,
+    session: &Session,
     repo: &Repo,
     name: &RefName,
     commit: CommitId,
@@ -42,7 +42,7 @@ pub(super) fn signatures(
 
 /// Checks that a commit is bound to the ref.
 pub(super) fn ref_binding(
-    session: &Session<'_>,
+    session: &Session,
     name: &RefName,
     commit: CommitId,
     metadata: &Metadata,
@@ -64,7 +64,7 @@ pub(super) fn ref_binding(
 
 /// Checks that a commit is for the expected architecture.
 pub(super) fn architecture(
-    session: &Session<'_>,
+    session: &Session,
     name: &RefName,
     info: &CommitInfo,
     metadata: &Metadata,
@@ -91,7 +91,7 @@ pub(super) fn architecture(
 
 /// Checks that a commit is not older than the current one, unless downgrades are allowed.
 pub(super) fn age(
-    session: &Session<'_>,
+    session: &Session,
     name: &RefName,
     info: &CommitInfo,
     current: Option<CommitId>,

@@ -7,7 +7,7 @@ use crate::repo::RepoError;
 use std::path::Path;
 
 /// Creates the client, with the remote's own options for proxy and certificates.
-pub(super) fn connect(session: &Session<'_>) -> Result<HttpClient, PullError> {
+pub(super) fn connect(session: &Session) -> Result<HttpClient, PullError> {
     let option = |key: &str| remote_option(session, key);
     let read = |path: String| {
         let path = Path::new(&path);
@@ -40,11 +40,11 @@ pub(super) fn connect(session: &Session<'_>) -> Result<HttpClient, PullError> {
 }
 
 /// Returns an option of the remote; `None` if it is not set, or if there is no remote.
-pub(super) fn remote_option(session: &Session<'_>, key: &str) -> Result<Option<String>, RepoError> {
+pub(super) fn remote_option(session: &Session, key: &str) -> Result<Option<String>, RepoError> {
     let Some(remote) = &session.remote else {
         return Ok(None);
     };
-    let repo = session.repo;
+    let repo = &session.repo;
     let value = repo.as_ostree().remote_option(&remote.name, key, None);
     let value =
         value.map_err(|source| repo.failed(&format!("read remote `{}`", remote.name), source))?;

@@ -38,7 +38,7 @@ pub struct Pulled {
     pub elapsed: Duration,
 }
 
-impl PullPlan<'_> {
+impl PullPlan {
     /// Fetches the missing content, checks it, and updates the refs.
     ///
     /// All changes are made in one transaction. After an error the refs are unchanged. After a
@@ -88,7 +88,7 @@ impl PullPlan<'_> {
     /// repository. A commit that is stored but lacks objects is marked as partial, and its damaged
     /// objects are deleted.
     fn missing(&self) -> Result<Vec<CommitId>, RepoError> {
-        let complete = Completeness::of(self.session.repo)?;
+        let complete = Completeness::of(&self.session.repo)?;
         let mut seen = HashSet::new();
         let mut missing = Vec::new();
         let mut incomplete = Vec::new();
@@ -156,7 +156,7 @@ impl PullPlan<'_> {
         transaction: Transaction<'_>,
         fetched: &Fetched,
     ) -> Result<(), PullError> {
-        let (session, options) = (&self.session, self.session.options);
+        let (session, options) = (&self.session, &self.session.options);
         let _lock = session.repo.lock(options.progress.as_ref())?;
         failpoint::hit("pull.locked");
         for (name, commit) in &fetched.layers {

@@ -8,7 +8,7 @@ use crate::repo::{Completeness, RepoError, Transaction};
 use std::fmt;
 
 /// The place that commits and their content are fetched from.
-pub(super) trait Origin: fmt::Debug {
+pub(super) trait Origin: fmt::Debug + Send {
     /// Fetches the commits that the refs point to, and the commits of their history, into the
     /// scratch repository. Their checksums have been checked, but their signatures have not.
     fn find_commits(&mut self) -> Result<Vec<FoundCommit>, PullError>;

@@ -14,13 +14,12 @@ use crate::oci::format;
 use crate::remote::{self, Remote};
 use crate::repo::{Completeness, Repo, RepoError};
 use crate::sign::Verified;
-use std::sync::Arc;
 
 /// The refs of a pull. Their commits are checked, and their content is not fetched yet.
 #[derive(Debug)]
-pub struct PullPlan<'a> {
-    pub(super) session: Arc<Session<'a>>,
-    pub(super) origin: Box<dyn Origin + 'a>,
+pub struct PullPlan {
+    pub(super) session: Session,
+    pub(super) origin: Box<dyn Origin>,
     refs: Vec<PlannedRef>,
     cost: Cost,
 }
@@ -33,14 +32,14 @@ impl Pull {
     /// requested ref, or if a commit is refused: because it is not signed by a trusted key, is not
     /// bound to the ref, is for another architecture, or is older than the current commit of the
     /// ref.
-    pub fn plan<'a>(&'a self, repo: &'a Repo) -> Result<PullPlan<'a>, PullError> {
+    pub fn plan(&self, repo: &Repo) -> Result<PullPlan, PullError> {
         PullPlan::new(self, repo)
     }
 }
 
-impl<'a> PullPlan<'a> {
-    fn new(pull: &'a Pull, repo: &'a Repo) -> Result<Self, PullError> {
-        let session = Arc::new(Session::start(pull, repo)?);
+impl PullPlan {
+    fn new(pull: &Pull, repo: &Repo) -> Result<Self, PullError> {
+        let session = Session::start(pull, repo)?;
         let mut origin = open_origin(&session)?;
         let found = origin.find_commits()?;
         let complete = Completeness::of(repo)?;
@@ -83,7 +82,7 @@ impl<'a> PullPlan<'a> {
     /// [`Pull::max_bytes`], or the file system of the repository has less free space than the new
     /// content needs.
     pub fn check_limits(&self) -> Result<(), PullError> {
-        let options = self.session.options;
+        let options = &self.session.options;
         let found = self.cost.bytes;
         if let Some(limit) = options.max_bytes.filter(|limit| found > *limit) {
             return Err(PullError::TooLarge {
@@ -117,10 +116,10 @@ impl<'a> PullPlan<'a> {
 
 /// Opens the origin of a pull: the images that the caller or the remote names, or the repository of
 /// the remote, through libostree if only that can access it.
-fn open_origin<'a>(session: &Arc<Session<'a>>) -> Result<Box<dyn Origin + 'a>, PullError> {
+fn open_origin(session: &Session) -> Result<Box<dyn Origin>, PullError> {
     let source = match (session.options.requested_image(), &session.remote) {
         (Some(image), _) => Some(image.clone()),
-        (None, Some(remote)) => remote::image_source(session.repo, &remote.name)?,
+        (None, Some(remote)) => remote::image_source(&session.repo, &remote.name)?,
         (None, None) => None,
     };
     if let Some(source) = source {
@@ -140,7 +139,7 @@ fn open_origin<'a>(session: &Arc<Session<'a>>) -> Result<Box<dyn Origin + 'a>, P
 
 /// Checks a commit, and determines its download.
 fn plan_ref(
-    session: &Session<'_>,
+    session: &Session,
     origin: &dyn Origin,
     found: FoundCommit,
     complete: &Completeness<'_>,

@@ -5,16 +5,17 @@ use crate::id::CommitId;
 use crate::progress::Progress;
 use crate::remote::{self, Remote, Verification};
 use crate::repo::{Repo, RepoError, RepoMode, ScratchFolder};
+use std::sync::Arc;
 
 /// The names of the summary and of the file with its signatures, in a repository.
 pub(super) const SUMMARY_FILE: &str = "summary";
 pub(super) const SIGNATURE_FILE: &str = "summary.sig";
 
 /// A temporary repository for commits that are not checked yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Scratch {
     pub(super) repo: Repo,
-    _folder: ScratchFolder,
+    _folder: Arc<ScratchFolder>,
 }
 
 impl Scratch {
@@ -31,7 +32,7 @@ impl Scratch {
         }
         Ok(Self {
             repo: scratch,
-            _folder: folder,
+            _folder: Arc::new(folder),
         })
     }
 

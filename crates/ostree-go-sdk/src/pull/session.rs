@@ -9,11 +9,12 @@ use crate::repo::{RefMove, Repo, RepoError, Transaction};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// One pull into a repository.
-#[derive(Debug)]
-pub(super) struct Session<'a> {
-    pub(super) options: &'a Pull,
-    pub(super) repo: &'a Repo,
+/// One pull into a repository. The plan and the origin have a clone each, so that a plan can be moved to
+/// another thread: `Repo` cannot be shared between threads.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub(super) options: Pull,
+    pub(super) repo: Repo,
     /// The remote whose keys and connection options are used; `None` for an image that no remote
     /// verifies.
     pub(super) remote: Option<Remote>,
@@ -23,12 +24,12 @@ pub(super) struct Session<'a> {
     pub(super) started: Instant,
 }
 
-impl<'a> Session<'a> {
+impl Session {
     /// Starts a pull: looks up the remote, and creates the scratch repository.
     ///
     /// # Errors
     /// Returns an error if the remote is not configured or has no keys, or if no ref is requested.
-    pub(super) fn start(options: &'a Pull, repo: &'a Repo) -> Result<Self, PullError> {
+    pub(super) fn start(options: &Pull, repo: &Repo) -> Result<Self, PullError> {
         let started = Instant::now();
         let remote = options
             .remote_name()
@@ -52,8 +53,8 @@ impl<'a> Session<'a> {
         }
         Ok(Self {
             scratch: Scratch::create(repo, remote.as_ref(), options.progress.as_ref())?,
-            options,
-            repo,
+            options: options.clone(),
+            repo: repo.clone(),
             remote,
             monitor,
             started,
@@ -92,7 +93,7 @@ impl<'a> Session<'a> {
             Some(remote) => format!("{remote}:{name}"),
             None => name.to_string(),
         };
-        current_commit(self.repo, &local)
+        current_commit(&self.repo, &local)
     }
 
     /// Returns the update of the local ref, for a ref of the remote.

@@ -19,7 +19,7 @@ pub(super) type Deltas = HashMap<CommitId, Delta>;
 
 /// Fetches the commits of a pull's refs, and their history, into the scratch repository. Returns
 /// the commits, and the static deltas to those that are not complete in the repository.
-pub(super) fn fetch(server: &Server<'_>) -> Result<(Vec<FoundCommit>, Deltas), PullError> {
+pub(super) fn fetch(server: &Server) -> Result<(Vec<FoundCommit>, Deltas), PullError> {
     let session = &server.session;
     let (summary, names) = match session.options.pulls_all_refs() {
         true => {
@@ -44,7 +44,7 @@ pub(super) fn fetch(server: &Server<'_>) -> Result<(Vec<FoundCommit>, Deltas), P
         })?;
         found.push(FoundCommit::new(name, commit));
     }
-    let complete = Completeness::of(session.repo)?;
+    let complete = Completeness::of(&session.repo)?;
     let mut deltas = Deltas::new();
     // Superblocks stay in memory until the deltas are used, so that their total size is limited.
     let mut left = MAX_SUPERBLOCK;
@@ -63,7 +63,7 @@ pub(super) fn fetch(server: &Server<'_>) -> Result<(Vec<FoundCommit>, Deltas), P
 /// Fetches a batch of commits, their detached metadata and the superblocks of their deltas. Returns
 /// the deltas.
 fn fetch_batch(
-    server: &Server<'_>,
+    server: &Server,
     complete: &Completeness<'_>,
     summary: Option<&Summary>,
     found: &[FoundCommit],
@@ -91,7 +91,7 @@ fn fetch_batch(
         })?;
         store_response(server, found.commit, request, object, detached)?;
     }
-    let trust = remote::delta_trust(session.repo, session.label())?;
+    let trust = remote::delta_trust(&session.repo, session.label())?;
     let mut deltas = Vec::new();
     for (found, delta) in found.iter().zip(chosen) {
         if let Some(mut delta) = delta
@@ -110,14 +110,14 @@ fn fetch_batch(
     Ok(deltas)
 }
 
-fn too_many_commits(server: &Server<'_>, found: usize) -> PullError {
+fn too_many_commits(server: &Server, found: usize) -> PullError {
     let problem =
         format!("it has {found} commits or more, at most {MAX_COMMITS} are fetched at a time");
     server.session.monitor.unsafe_content(server.url(), problem)
 }
 
 /// Returns the requests for a commit object and its detached metadata.
-fn commit_requests(server: &Server<'_>, commit: CommitId) -> Result<[Request; 2], PullError> {
+fn commit_requests(server: &Server, commit: CommitId) -> Result<[Request; 2], PullError> {
     Ok([
         server.metadata(commit, "commit")?,
         server.metadata(commit, "commitmeta")?,
@@ -128,7 +128,7 @@ fn commit_requests(server: &Server<'_>, commit: CommitId) -> Result<[Request; 2]
 /// empty commit, as libostree chooses. Returns `None` if the commit is complete, or if deltas are
 /// disabled.
 fn choose_delta(
-    session: &Session<'_>,
+    session: &Session,
     complete: &Completeness<'_>,
     summary: Option<&Summary>,
     commit: CommitId,
@@ -136,7 +136,7 @@ fn choose_delta(
     let Some(summary) = summary else {
         return Ok(None);
     };
-    let options = session.options;
+    let options = &session.options;
     // Deltas contain whole trees.
     if !options.deltas || !options.subpaths.is_empty() || complete.is_complete(commit)? {
         return Ok(None);
@@ -155,7 +155,7 @@ fn choose_delta(
 
 /// Checks a received commit, and writes it with its signatures into the scratch repository.
 fn store_response(
-    server: &Server<'_>,
+    server: &Server,
     commit: CommitId,
     request: &Request,
     object: Body,
@@ -171,7 +171,7 @@ fn store_response(
 }
 
 /// Fetches the parents of the commits, as far as [`Pull::depth`](crate::Pull::depth) requests and the server has them.
-fn fetch_history(server: &Server<'_>, found: &mut [FoundCommit]) -> Result<(), PullError> {
+fn fetch_history(server: &Server, found: &mut [FoundCommit]) -> Result<(), PullError> {
     let session = &server.session;
     let mut count = found.len();
     for found in found {

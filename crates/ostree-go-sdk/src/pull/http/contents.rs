@@ -66,7 +66,7 @@ enum Payload<'a> {
 
 /// Fetches the missing content of verified commits into a transaction.
 pub(super) struct Contents<'a> {
-    pub(super) server: &'a Server<'a>,
+    pub(super) server: &'a Server,
     pub(super) transaction: &'a Transaction<'a>,
     /// The number of bytes to fetch, if known.
     pub(super) total: Option<u64>,

@@ -27,18 +27,17 @@ use crate::repo::{Completeness, Transaction};
 use commits::Deltas;
 use contents::{CommitTree, Contents, FetchStats};
 use server::Server;
-use std::sync::Arc;
 
 /// A repository on a web server, and the static deltas that are used to fetch from it.
 #[derive(Debug)]
-pub(super) struct WebRepository<'a> {
-    server: Server<'a>,
+pub(super) struct WebRepository {
+    server: Server,
     deltas: Deltas,
 }
 
-impl<'a> WebRepository<'a> {
+impl WebRepository {
     /// Opens the repository of the remote; returns `None` if only libostree can access it.
-    pub(super) fn open(session: Arc<Session<'a>>) -> Result<Option<Self>, PullError> {
+    pub(super) fn open(session: Session) -> Result<Option<Self>, PullError> {
         let server = Server::open(session)?;
         Ok(server.map(|server| Self {
             server,
@@ -78,7 +77,7 @@ impl<'a> WebRepository<'a> {
     }
 }
 
-impl Origin for WebRepository<'_> {
+impl Origin for WebRepository {
     fn find_commits(&mut self) -> Result<Vec<FoundCommit>, PullError> {
         let (found, deltas) = commits::fetch(&self.server)?;
         self.deltas = deltas;

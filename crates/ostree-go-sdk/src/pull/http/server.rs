@@ -17,7 +17,6 @@ use crate::repo::RepoError;
 use crate::store::StoreError;
 use sha2::Digest;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -31,8 +30,8 @@ const LIBOSTREE_ONLY_OPTIONS: &[&str] = &["metalink", "contenturl"];
 
 /// A repository on a web server.
 #[derive(Debug)]
-pub(super) struct Server<'a> {
-    pub(super) session: Arc<Session<'a>>,
+pub(super) struct Server {
+    pub(super) session: Session,
     http: HttpClient,
     url: Url,
     /// The folder for large responses.
@@ -41,10 +40,10 @@ pub(super) struct Server<'a> {
     stall_timeout: Duration,
 }
 
-impl<'a> Server<'a> {
+impl Server {
     /// Returns the server of a remote; `None` if only libostree can access it.
-    pub(super) fn open(session: Arc<Session<'a>>) -> Result<Option<Self>, PullError> {
-        let (repo, remote) = (session.repo, session.label());
+    pub(super) fn open(session: Session) -> Result<Option<Self>, PullError> {
+        let (repo, remote) = (&session.repo, session.label());
         let cookies = repo.path().join(format!("{remote}.cookies.txt"));
         let mut is_supported = !cookies.exists();
         for key in LIBOSTREE_ONLY_OPTIONS {
@@ -207,7 +206,7 @@ pub(super) struct StallWatch {
 }
 
 impl StallWatch {
-    pub(super) fn new(server: &Server<'_>) -> Self {
+    pub(super) fn new(server: &Server) -> Self {
         Self {
             activity: server.session.monitor.activity(),
             since: Instant::now(),
@@ -219,7 +218,7 @@ impl StallWatch {
     ///
     /// # Errors
     /// Returns an error if nothing was received for longer than one attempt of a request may take.
-    pub(super) fn check(&mut self, server: &Server<'_>, is_waiting: bool) -> Result<(), PullError> {
+    pub(super) fn check(&mut self, server: &Server, is_waiting: bool) -> Result<(), PullError> {
         let activity = server.session.monitor.activity();
         if activity != self.activity || !is_waiting {
             self.activity = activity;

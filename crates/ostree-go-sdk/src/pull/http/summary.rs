@@ -27,7 +27,7 @@ pub(in crate::pull) struct Summary {
     pub(super) deltas: HashMap<CommitId, Vec<DeltaName>>,
 }
 
-impl Server<'_> {
+impl Server {
     /// Returns the summary, if there is one. It is not trusted: the commits that it names are
     /// checked.
     pub(super) fn summary(&self) -> Result<Option<Summary>, PullError> {

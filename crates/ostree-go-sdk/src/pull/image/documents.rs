@@ -26,7 +26,7 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    pub(super) fn open(session: &Session<'_>, source: ImageSource) -> Result<Self, PullError> {
+    pub(super) fn open(session: &Session, source: ImageSource) -> Result<Self, PullError> {
         Ok(Self {
             store: Store::open(session, &source)?,
             monitor: session.monitor.clone(),

@@ -34,14 +34,13 @@ use blob::Blob;
 use documents::Documents;
 use manifest::{Image, Layer};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use trees::BuiltTree;
 
 /// The images of a source, and those of them that are pulled.
 #[derive(Debug)]
-pub(super) struct Images<'a> {
-    session: Arc<Session<'a>>,
+pub(super) struct Images {
+    session: Session,
     documents: Documents,
     /// The images that were found, by their commits.
     found: HashMap<CommitId, Box<Image>>,
@@ -54,11 +53,11 @@ struct FetchedLayers {
     commits: Vec<CommitId>,
 }
 
-impl<'a> Images<'a> {
+impl Images {
     /// Opens an image source. Nothing is requested yet from a registry; the entries of an archive
     /// are listed.
-    pub(super) fn open(session: Arc<Session<'a>>, source: ImageSource) -> Result<Self, PullError> {
-        let options = session.options;
+    pub(super) fn open(session: Session, source: ImageSource) -> Result<Self, PullError> {
+        let options = &session.options;
         let unsupported = [
             (!options.subpaths.is_empty(), "subpaths"),
             (options.pulls_all_refs(), "summary"),
@@ -158,7 +157,7 @@ impl<'a> Images<'a> {
                 store.blob(layer)?,
                 location,
                 layer,
-                &report,
+                report,
             ))
         };
         let ingested = ingest::ingest_layers(progress, transaction, &missing, &open);
@@ -252,7 +251,7 @@ impl<'a> Images<'a> {
         refs: &[PlannedRef],
         new_layers: &[CommitId],
     ) -> Result<Vec<(RefName, CommitId)>, PullError> {
-        let complete = Completeness::of(self.session.repo)?;
+        let complete = Completeness::of(&self.session.repo)?;
         let mut found = Vec::new();
         for layer in self
             .images_of(refs)
@@ -280,9 +279,9 @@ impl<'a> Images<'a> {
     }
 }
 
-impl Origin for Images<'_> {
+impl Origin for Images {
     fn find_commits(&mut self) -> Result<Vec<FoundCommit>, PullError> {
-        let options = self.session.options;
+        let options = &self.session.options;
         let images = match options.requested_image() {
             Some(_) => self.find_all()?,
             None => {

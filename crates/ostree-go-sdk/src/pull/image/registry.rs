@@ -33,7 +33,7 @@ pub(super) struct Registry {
 impl Registry {
     /// Creates a client. Nothing is requested yet.
     pub(super) fn new(
-        session: &Session<'_>,
+        session: &Session,
         source: &ImageSource,
         image: &ImageReference,
     ) -> Result<Self, PullError> {

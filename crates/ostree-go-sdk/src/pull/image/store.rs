@@ -29,7 +29,7 @@ pub(super) enum Input<'a> {
 impl Store {
     /// Opens a store. Nothing is requested yet from a registry; the entries of an archive are
     /// listed.
-    pub(super) fn open(session: &Session<'_>, source: &ImageSource) -> Result<Self, PullError> {
+    pub(super) fn open(session: &Session, source: &ImageSource) -> Result<Self, PullError> {
         Ok(match &source.location {
             ImageLocation::Layout { path, .. } => Self::Layout(Layout::folder(path)),
             ImageLocation::Archive { path, .. } => Self::Layout(Layout::archive(path)?),

@@ -56,11 +56,11 @@ struct WatchState {
 
 /// Pulls into `repo`. libostree makes the retries itself.
 pub(super) fn run(
-    session: &Session<'_>,
+    session: &Session,
     repo: &Repo,
     request: &Request<'_>,
 ) -> Result<Stats, PullError> {
-    let (pull, bytes_before) = (session.options, session.monitor.bytes());
+    let (pull, bytes_before) = (&session.options, session.monitor.bytes());
     let watch = Arc::new(WatchState::default());
     // A separate main context is used, so that sources in the default context of the embedding
     // program are not dispatched during this call.
@@ -123,7 +123,7 @@ pub(super) fn run(
 /// Forwards libostree's progress to the caller.
 fn forward_progress(
     progress: &ostree::AsyncProgress,
-    session: &Session<'_>,
+    session: &Session,
     request: &Request<'_>,
     watch: &Arc<WatchState>,
 ) {

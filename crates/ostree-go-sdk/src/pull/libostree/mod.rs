@@ -11,16 +11,15 @@ use crate::id::RefName;
 use crate::kind::ErrorKind;
 use crate::repo::Transaction;
 use call::Request;
-use std::sync::Arc;
 
 /// A remote that only libostree accesses.
 #[derive(Debug)]
-pub(super) struct Libostree<'a> {
-    session: Arc<Session<'a>>,
+pub(super) struct Libostree {
+    session: Session,
 }
 
-impl<'a> Libostree<'a> {
-    pub(super) fn new(session: Arc<Session<'a>>) -> Self {
+impl Libostree {
+    pub(super) fn new(session: Session) -> Self {
         Self { session }
     }
 
@@ -36,7 +35,7 @@ impl<'a> Libostree<'a> {
         let PullError::Transfer { source, .. } = &error else {
             return error;
         };
-        let (options, message) = (self.session.options, source.message());
+        let (options, message) = (&self.session.options, source.message());
         if options.pulls_all_refs() && message.contains("does not have a summary") {
             return PullError::NoSummary {
                 remote: self.session.label().to_owned(),
@@ -53,9 +52,9 @@ impl<'a> Libostree<'a> {
     }
 }
 
-impl Origin for Libostree<'_> {
+impl Origin for Libostree {
     fn find_commits(&mut self) -> Result<Vec<FoundCommit>, PullError> {
-        let (session, options) = (&self.session, self.session.options);
+        let (session, options) = (&self.session, &self.session.options);
         let scratch = &session.scratch.repo;
         let request = Request {
             targets: options.refs.iter().map(ToString::to_string).collect(),
@@ -84,7 +83,7 @@ impl Origin for Libostree<'_> {
         transaction: &Transaction<'_>,
         missing: &Missing<'_>,
     ) -> Result<Fetched, PullError> {
-        let (session, options) = (&self.session, self.session.options);
+        let (session, options) = (&self.session, &self.session.options);
         let with_history = options.depth != 0;
         let wanted = missing.refs.iter().map(|planned| planned.info.id);
         let wanted = wanted.filter(|id| with_history || missing.commits.contains(id));
