@@ -1,15 +1,16 @@
 //! File contents that can be read later and on any thread.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
 use zip::ZipArchive;
 
 use super::content::read_whole;
-use super::{SourceError, directory};
+use super::error::SourceError;
 
 /// The content of a file that is not open yet.
 pub(crate) struct DeferredContent {
@@ -64,11 +65,24 @@ impl DeferredContent {
                 read_whole(names, self.size, &mut content, use_bytes)
             }
             ContentLocation::Disk(path) => {
-                let mut file = directory::open(&path)?;
+                let mut file = open(&path)?;
                 read_whole(names, self.size, &mut file, use_bytes)
             }
         }
     }
+}
+
+/// Opens a regular file, without following a link or blocking on a pipe that replaced it.
+fn open(path: &Path) -> Result<File, SourceError> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(|source| SourceError::Io {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// A shared file with its own read position. Clones, each for one content, are unbuffered because

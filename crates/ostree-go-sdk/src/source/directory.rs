@@ -1,12 +1,10 @@
 //! Sources that are directories: an installed SDK, or an unpacked archive.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-
-use rustix::fs::OFlags;
 
 use super::deferred::DeferredContent;
 use super::tree::Tree;
@@ -76,15 +74,4 @@ fn walk<E: From<SourceError>>(
         }
     }
     Ok(())
-}
-
-/// Opens a regular file, without following a link or blocking on a pipe that replaced it.
-pub fn open(path: &Path) -> Result<File, SourceError> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-        .map_err(at(path))?;
-    Ok(file)
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 
 use super::rpm::RpmProblem;
-use super::targz::Garbage;
 use crate::fs::cache::CacheError;
 use crate::fs::path::PathProblem;
 use crate::golang::index::IndexError;
@@ -244,6 +243,11 @@ impl SourceError {
         }
     }
 }
+
+/// The error for bytes after the end of an archive.
+#[derive(Debug, thiserror::Error)]
+#[error("there are bytes after the end")]
+pub(super) struct Garbage;
 
 /// Displays the position in an archive.
 struct After<'a>(Option<&'a str>);

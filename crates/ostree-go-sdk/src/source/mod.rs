@@ -7,7 +7,9 @@
 mod content;
 mod deferred;
 mod directory;
+mod entry;
 mod error;
+mod limits;
 mod meter;
 pub(crate) mod open;
 mod rpm;
@@ -21,15 +23,15 @@ mod zip;
 pub(crate) mod fuzz;
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::PathBuf;
 
-pub(crate) use deferred::DeferredContent;
+pub(crate) use entry::{Entry, FileContent, Visit};
 pub use error::{EntryProblem, SourceError};
+pub use limits::Limits;
 pub use rpm::RpmProblem;
 use tree::Tree;
 
-use crate::fs::path::TreePath;
 use crate::id::Sha256;
 
 /// The form of a source.
@@ -75,39 +77,6 @@ pub struct SourceInfo {
     pub size: Option<u64>,
 }
 
-/// Limits for the content of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    entries: u64,
-    bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            entries: 200_000,
-            bytes: 4 << 30,
-        }
-    }
-}
-
-impl Limits {
-    /// Sets the maximum number of files and folders. Default: 200,000. Go 1.26 has 16,000.
-    #[must_use]
-    pub fn entries(mut self, entries: u64) -> Self {
-        self.entries = entries;
-        self
-    }
-
-    /// Sets the maximum size of all files in bytes. Default: 4 GiB. Go 1.26 has 0.25 GiB.
-    #[must_use]
-    pub fn bytes(mut self, bytes: u64) -> Self {
-        self.bytes = bytes;
-        self
-    }
-}
-
 /// A source that was located and whose digest was checked.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -126,46 +95,6 @@ enum Body {
     Directory(PathBuf),
     Rpm(rpm::Packages),
 }
-
-/// An entry of a source. Folders are implied by their contents.
-pub(crate) enum Entry<'a> {
-    /// A regular file. Whether it is executable follows from its path
-    /// ([`crate::golang::toolchain::is_executable`]).
-    File {
-        path: TreePath,
-        size: u64,
-        content: FileContent<'a>,
-    },
-    /// A symlink, whose target is relative and stays inside the tree.
-    Symlink { path: TreePath, target: String },
-    /// Another name of an earlier file.
-    HardLink { path: TreePath, target: TreePath },
-}
-
-/// The content of a file. If fewer or more bytes are found than announced, reading the source
-/// fails, whatever the visitor made of the bytes.
-pub(crate) enum FileContent<'a> {
-    /// Part of a stream, only available during the visit.
-    Stream(&'a mut dyn Read),
-    /// Available at any time, on any thread.
-    Deferred(DeferredContent),
-}
-
-impl FileContent<'_> {
-    /// Passes the bytes to `use_bytes`.
-    pub(crate) fn read<R, E: From<SourceError>>(
-        self,
-        use_bytes: impl FnOnce(&mut dyn Read) -> Result<R, E>,
-    ) -> Result<R, E> {
-        match self {
-            Self::Stream(content) => use_bytes(content),
-            Self::Deferred(content) => content.read(use_bytes),
-        }
-    }
-}
-
-/// A callback for each entry; an error ends the reading.
-pub(crate) type Visit<'a, E> = &'a mut dyn FnMut(Entry<'_>) -> Result<(), E>;
 
 impl Source {
     /// Returns the digests of the files of the source.

@@ -7,6 +7,7 @@ use flate2::bufread::GzDecoder;
 use tar::{Archive, EntryType};
 
 use super::content::read_whole;
+use super::error::Garbage;
 use super::meter::{HEADERS, Meter, Metered};
 use super::tree::Tree;
 use super::{Entry, EntryProblem, FileContent, SourceError, Visit};
@@ -57,11 +58,6 @@ impl<R: BufRead> Read for Members<R> {
         Ok(0)
     }
 }
-
-/// The error for bytes after the end of an archive.
-#[derive(Debug, thiserror::Error)]
-#[error("there are bytes after the end")]
-pub struct Garbage;
 
 /// Visits the entries of an archive and reads to the end of `stream`.
 pub fn read_tar<E: From<SourceError>>(
