@@ -10,7 +10,8 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::error::{TreefileError, TreefileProblem as Problem};
-use super::node::{Key, Mark, Node, Value, is_null};
+use super::mark::Mark;
+use super::node::{Key, Node, Value, is_null};
 
 /// Name of newtype structs that receive the bytes of a path, resolved against the treefile's
 /// folder.

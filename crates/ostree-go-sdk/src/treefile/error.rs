@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::node::Mark;
+use super::mark::Mark;
 use crate::kind::ErrorKind;
 
 /// An error in a treefile, with its position.

@@ -5,8 +5,9 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{TreefileError, TreefileProblem as Problem};
+use super::mark::Mark;
 use super::merge::merge;
-use super::node::{Mark, Node, Value};
+use super::node::{Node, Value};
 
 /// Maximum number of files per treefile; a file included twice counts twice.
 const MAX_FILES: usize = 64;

@@ -10,11 +10,13 @@ mod de;
 mod error;
 mod expand;
 mod include;
+mod mark;
 mod merge;
 mod node;
 mod print;
 mod release;
 mod schema;
+mod spec;
 #[cfg(test)]
 mod tests;
 mod timestamp;
@@ -28,15 +30,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use error::{TreefileError, TreefileProblem};
-pub use release::{
-    AddContent, AddFile, ArchTreefile, LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmLocation,
-    SourceSpec,
+pub use release::ArchTreefile;
+pub use spec::{
+    AddContent, AddFile, LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmLocation, SourceSpec,
 };
 
 use crate::arch::Arch;
 use crate::version::GoVersion;
 use node::Node;
-use value::Text;
+use value::{Text, plain};
 
 /// A treefile, merged with its includes, expanded and checked.
 #[derive(Debug, Clone)]
@@ -175,7 +177,7 @@ fn arches(root: &Node) -> Result<Vec<Arch>, TreefileError> {
     if named.is_empty() {
         return Err(node.unexpected("at least one architecture"));
     }
-    let named = schema::plain(named);
+    let named = plain(named);
     let wanted = Arch::ALL.into_iter().filter(|arch| named.contains(arch));
     Ok(wanted.collect())
 }

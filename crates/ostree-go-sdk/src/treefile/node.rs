@@ -7,32 +7,13 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use super::error::{TreefileError, TreefileProblem as Problem, clean};
+use super::mark::Mark;
 
 /// Maximum size of a treefile in bytes.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// Maximum nesting depth of maps and lists.
 const MAX_DEPTH: usize = 32;
-
-/// A position in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub file: Arc<Path>,
-    /// Line number from 1; 0 means the whole file.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-}
-
-impl Mark {
-    pub fn of_file(file: &Arc<Path>) -> Self {
-        Self {
-            file: Arc::clone(file),
-            line: 0,
-            column: 0,
-        }
-    }
-}
 
 /// A value and its position.
 #[derive(Debug, Clone, PartialEq)]

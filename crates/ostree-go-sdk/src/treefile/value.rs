@@ -175,3 +175,8 @@ impl<K, V: JsonSchema> JsonSchema for Ordered<K, V> {
         std::collections::BTreeMap::<String, V>::json_schema(generator)
     }
 }
+
+/// Unwraps the values.
+pub(super) fn plain<T>(texts: Vec<Text<T>>) -> Vec<T> {
+    texts.into_iter().map(|Text(value)| value).collect()
+}

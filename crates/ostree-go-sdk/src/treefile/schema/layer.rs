@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use super::super::value::{AbsolutePath, LocalPath, Text};
-use super::super::{AddContent, AddFile, LayerSpec};
-use super::{Scalar, checked_text, plain};
+use super::super::spec::{AddContent, AddFile, LayerSpec};
+use super::super::value::{AbsolutePath, LocalPath, Text, plain};
+use super::scalar::{Scalar, checked_text};
 use crate::fs::path::TreePath;
 
 /// A part of the tree that is committed on its own.

@@ -4,6 +4,7 @@
 
 mod layer;
 mod rpm;
+mod scalar;
 mod source;
 
 use std::collections::BTreeMap;
@@ -14,14 +15,15 @@ use serde::de::{Deserializer, Error as _};
 
 pub(super) use source::{Source, Sources};
 
+use super::spec::{LayerRefTemplate, Pin};
 use super::value::{AbsolutePath, LayerName, Ordered, Text, Timestamp};
-use super::{LayerRefTemplate, Pin};
 use crate::arch::Arch;
 use crate::fs::path::TreePath;
 use crate::golang::h1::H1;
 use crate::id::{RefName, Sha256};
 use crate::version::GoVersion;
 use layer::Layer;
+use scalar::{ArchName, Scalar, Version, checked_text};
 
 /// The default values, merged below every treefile.
 pub(super) const DEFAULTS: &str = "\
@@ -101,11 +103,6 @@ pub(super) struct File {
     variables: BTreeMap<String, String>,
 }
 
-/// Unwraps the values.
-pub(super) fn plain<T>(texts: Vec<Text<T>>) -> Vec<T> {
-    texts.into_iter().map(|Text(value)| value).collect()
-}
-
 /// The expected hashes of an architecture's SDK.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -126,30 +123,6 @@ impl From<RawPin> for Pin {
     }
 }
 
-/// Declares a text type with a validation rule.
-macro_rules! checked_text {
-    ($(#[$doc:meta])* $name:ident, $text:ident => $valid:expr, $expected:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
-        #[schemars(inline)]
-        pub(in super::super) struct $name(pub String);
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let $text = String::deserialize(deserializer)?;
-                if $valid {
-                    Ok(Self($text))
-                } else {
-                    let found = $text.escape_debug();
-                    Err(D::Error::custom(format_args!("`{found}` is not {}", $expected)))
-                }
-            }
-        }
-    };
-}
-
-use checked_text;
-
 checked_text! {
     MetadataKey, text => !text.is_empty()
         && text != "version"
@@ -167,29 +140,6 @@ enum Include {
     One(String),
     Several(Vec<String>),
 }
-
-// An architecture; only used for the schema.
-#[derive(JsonSchema)]
-#[schemars(inline)]
-#[allow(dead_code, reason = "stands for its schema")]
-enum ArchName {
-    #[schemars(rename = "x86_64")]
-    X86_64,
-    #[schemars(rename = "aarch64")]
-    Aarch64,
-}
-
-// Text that may look like a number; only used for the schema. Its text counts: `1.20` is not 1.2.
-#[derive(JsonSchema)]
-#[schemars(inline, extend("type" = ["string", "number", "boolean"]))]
-#[allow(dead_code, reason = "stands for its schema")]
-struct Scalar(String);
-
-// A Go version, which may look like a number; only used for the schema.
-#[derive(JsonSchema)]
-#[schemars(inline, extend("type" = ["string", "number"]))]
-#[allow(dead_code, reason = "stands for its schema")]
-struct Version(String);
 
 /// The JSON Schema of a treefile.
 pub(super) fn json_schema() -> serde_json::Value {

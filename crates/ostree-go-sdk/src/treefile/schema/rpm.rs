@@ -10,9 +10,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use super::super::de::LOCATION;
+use super::super::spec::{RpmFile, RpmLocation};
 use super::super::value::{LocalPath, Text};
-use super::super::{RpmFile, RpmLocation};
-use super::source::Url;
+use super::scalar::Url;
 use crate::id::Sha256;
 
 /// An RPM: a path, a URL, or a map with one of them and a checksum.

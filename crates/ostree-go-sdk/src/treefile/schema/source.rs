@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::super::SourceSpec;
+use super::super::spec::SourceSpec;
 use super::super::value::{LocalPath, Text};
 use super::rpm::Rpm;
-use super::{ArchName, checked_text};
+use super::scalar::{ArchName, Url};
 use crate::arch::Arch;
 use crate::id::Sha256;
 
@@ -165,11 +165,4 @@ impl<'de> Deserialize<'de> for Source {
             }
         }))
     }
-}
-
-checked_text! {
-    Url, text => ["https://", "http://", "file:///"].iter().any(|scheme| {
-        text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())
-    }) && text.bytes().all(|b| b.is_ascii_graphic()),
-    "a URL, expected one that starts with https://, http:// or file:///"
 }
