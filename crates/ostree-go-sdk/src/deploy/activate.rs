@@ -1,8 +1,8 @@
 //! Activation of deployments: switches the link `current`.
 
-use super::Root;
 use super::error::DeployError;
 use super::locked::LockedRoot;
+use super::root::Root;
 use super::state::{Action, Deployment};
 use crate::arch::Arch;
 use crate::failpoint;

@@ -9,8 +9,8 @@
 use super::error::DeployError;
 use super::folder;
 use super::locked::LockedRoot;
+use super::root::{Root, link_name};
 use super::state::{Action, Deployment};
-use super::{Root, link_name};
 use crate::catalog::DEPLOYMENT_REF_PREFIX;
 use crate::failpoint;
 use crate::fs::context::{IoContext, IoFailure};

@@ -1,9 +1,10 @@
 //! Garbage collection: removes what no deployment needs.
 
 use super::error::DeployError;
+use super::folder;
 use super::locked::LockedRoot;
+use super::root::Root;
 use super::state::Deployment;
-use super::{Root, folder};
 use crate::catalog::CommitInfo;
 use crate::failpoint;
 use crate::fs::lock::Lock;

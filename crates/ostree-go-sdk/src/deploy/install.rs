@@ -1,9 +1,9 @@
 //! Installs SDKs: fetches them without the root's lock, and deploys them with it.
 
-use super::Root;
 use super::error::DeployError;
 use super::fetch::{Fetcher, InstallSource, Job, Origin};
 use super::locked::{Deployed, LockedRoot, Outcome};
+use super::root::Root;
 use super::state::{Action, Deployment};
 use super::verify::DamagedFile;
 use crate::arch::Arch;

@@ -2,9 +2,10 @@
 
 use super::error::DeployError;
 use super::fetch::Job;
+use super::root::{self, Root, deployment_ref};
 use super::state::{Action, Activation, Deployment, State};
 use super::verify::DamagedFile;
-use super::{Root, deployment_ref, folder, place, rebuild, verify};
+use super::{folder, place, rebuild, verify};
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::checkout::{CheckedOut, Listing};
@@ -51,6 +52,53 @@ pub enum Outcome {
     Repaired,
 }
 
+impl Root {
+    /// Opens the root's repository, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// Returns an error if the root cannot be written, or the operation is cancelled while it waits
+    /// for another process that changes the root.
+    pub fn create_repo(&self, progress: &dyn Progress) -> Result<Repo, DeployError> {
+        Ok(self.lock(progress)?.repo)
+    }
+
+    /// Pins the deployment with a given name, as for [`Root::find`], or removes the pin. A pinned
+    /// deployment is not removed by [`Gc`]. Returns the changed deployment.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such deployment, the root cannot be written, or the
+    /// operation is cancelled while it waits for another process that changes the root.
+    pub fn pin(
+        &self,
+        name: &str,
+        arch: Option<Arch>,
+        pinned: bool,
+        progress: &dyn Progress,
+    ) -> Result<Deployment, DeployError> {
+        let mut locked = self.lock(progress)?;
+        let commit = locked.find(name, arch)?.commit;
+        if let Some(deployment) = locked.state.get_mut(commit) {
+            deployment.pinned = pinned;
+        }
+        locked.save()?;
+        locked.get(commit)
+    }
+
+    /// Locks the root for changes, waiting while another process holds the lock, and cleans up what
+    /// a killed process left. Do not use the network while it is locked: [`Install`] and [`Upgrade`]
+    /// fetch before they lock.
+    ///
+    /// # Errors
+    /// Returns an error if the root cannot be written, its state was written by a newer version of
+    /// this library, or the operation is cancelled while it waits.
+    pub(super) fn lock<'r>(
+        &'r self,
+        progress: &'r dyn Progress,
+    ) -> Result<LockedRoot<'r>, DeployError> {
+        LockedRoot::new(self, None, progress)
+    }
+}
+
 impl<'r> LockedRoot<'r> {
     /// Locks a root. If `repo` is its open repository, files that this handle knows are not hashed
     /// again.
@@ -77,7 +125,7 @@ impl<'r> LockedRoot<'r> {
         let is_new = state.is_none();
         let state = match state {
             Some(state) => state,
-            None => rebuild::state(root, &repo)?,
+            None => rebuild::state(root.path(), &repo)?,
         };
         let mut locked = Self {
             root,
@@ -108,7 +156,7 @@ impl<'r> LockedRoot<'r> {
     /// # Errors
     /// Returns an error if no deployment matches.
     pub(super) fn find(&self, name: &str, arch: Option<Arch>) -> Result<Deployment, DeployError> {
-        let found = super::find(&self.state, name, arch).cloned();
+        let found = root::find(&self.state, name, arch).cloned();
         found.ok_or_else(|| self.root.no_such_deployment(name))
     }
 

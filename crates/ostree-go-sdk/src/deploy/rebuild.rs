@@ -1,6 +1,5 @@
 //! Rebuilds a missing state file from the deployments and the repository.
 
-use super::Root;
 use super::error::DeployError;
 use super::state::{Deployment, State};
 use crate::catalog::{CommitInfo, CommitKind};
@@ -12,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind as Io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Name of the remote of a deployment whose origin is unknown.
 const UNKNOWN: &str = "unknown";
@@ -19,9 +19,9 @@ const UNKNOWN: &str = "unknown";
 /// Returns a state with the deployments that can be reconstructed: the commits that are checked out
 /// and in the repository. Signatures, pins and the history are lost; the deployments count as
 /// unsigned until they are installed again.
-pub(super) fn state(root: &Root, repo: &Repo) -> Result<State, DeployError> {
+pub(super) fn state(root: &Path, repo: &Repo) -> Result<State, DeployError> {
     let mut state = State::default();
-    let path = root.path().join("deployments");
+    let path = root.join("deployments");
     let entries = match fs::read_dir(&path) {
         Err(error) if error.kind() == Io::NotFound => return Ok(state),
         entries => entries.context("read directory", &path)?,

@@ -1,8 +1,8 @@
 //! Rollback to the deployment that was active before.
 
-use super::Root;
 use super::error::DeployError;
 use super::locked::LockedRoot;
+use super::root::Root;
 use super::state::{Action, Deployment};
 use super::verify::DamagedFile;
 use crate::progress::{NoProgress, Progress};

@@ -1,7 +1,7 @@
 //! The status of a root.
 
-use super::Root;
 use super::error::DeployError;
+use super::root::Root;
 use super::state::{Activation, Deployment};
 use super::verify::DamagedFile;
 use crate::progress::Progress;

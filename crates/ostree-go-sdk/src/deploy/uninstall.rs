@@ -1,8 +1,8 @@
 //! Removal of deployments.
 
-use super::Root;
 use super::error::DeployError;
 use super::locked::LockedRoot;
+use super::root::Root;
 use super::state::{Action, Deployment};
 use crate::arch::Arch;
 use crate::failpoint;

@@ -1,10 +1,10 @@
 //! Upgrades deployments to the newest commits of their channels.
 
-use super::Root;
 use super::error::DeployError;
 use super::fetch::{Fetcher, InstallSource, Job, Origin};
 use super::install::{ActivationRule, InstallPlan};
 use super::locked::LockedRoot;
+use super::root::Root;
 use super::state::Deployment;
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind};
