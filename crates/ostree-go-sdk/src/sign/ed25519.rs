@@ -5,15 +5,13 @@
 //! bytes each, for the bytes of the commit object; the same for a static delta's superblock. A
 //! secret key consists of the 32 bytes of the seed and the 32 bytes of the public key.
 
-use super::{SignError, Signature, SignatureStatus, commit_bytes, packets};
-use crate::id::CommitId;
+use super::error::SignError;
+use super::packets;
+use super::signature::{Signature, SignatureStatus};
 use crate::metadata::Metadata;
-use crate::object::sorted_dict;
-use crate::repo::Repo;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
-use glib::prelude::*;
 
 /// The key of the signatures in detached metadata.
 pub(super) const KEY: &str = "ostree.sign.ed25519";
@@ -35,33 +33,6 @@ fn signing_key(secret: &str) -> Result<SigningKey, SignError> {
         .and_then(|bytes| bytes.try_into().ok());
     let key = bytes.and_then(|bytes| SigningKey::from_keypair_bytes(&bytes).ok());
     key.ok_or(SignError::InvalidEd25519Secret)
-}
-
-pub(super) fn sign(repo: &Repo, commit: CommitId, secret: &str) -> Result<bool, SignError> {
-    let signature = sign_bytes(&commit_bytes(repo, commit)?, secret)?;
-
-    let mut detached = repo.detached(commit)?;
-    let mut signatures = stored(&detached);
-    // Ed25519 is deterministic: the same key gives the same signature.
-    if signatures.contains(&signature) {
-        return Ok(false);
-    }
-    signatures.push(signature);
-    detached.insert(KEY.to_owned(), signatures.to_variant());
-    repo.write_detached(commit, &sorted_dict(&detached))?;
-    Ok(true)
-}
-
-pub(super) fn signatures(
-    repo: &Repo,
-    commit: CommitId,
-    public: &[String],
-) -> Result<Vec<Signature>, SignError> {
-    check(
-        &commit_bytes(repo, commit)?,
-        &repo.detached(commit)?,
-        public,
-    )
 }
 
 /// Signs bytes with a key.

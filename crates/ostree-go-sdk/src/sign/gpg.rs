@@ -9,8 +9,9 @@
 //! status lines and listings: `doc/DETAILS` of GnuPG, "Format of the --status-fd output" and
 //! "Format of the colon listings".
 
+use super::error::SignError;
 use super::packets;
-use super::{SignError, Signature, SignatureStatus};
+use super::signature::{Signature, SignatureStatus};
 use crate::kind::ErrorKind;
 use crate::process::{self, ProcessError};
 use std::fs;

@@ -5,23 +5,26 @@
 //! public key of 32 bytes, both in base64). Both kinds are stored in a commit's detached metadata.
 
 mod ed25519;
+mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod generate;
 pub(crate) mod gpg;
 mod packets;
+mod signature;
 mod summary;
 mod verified;
 
+pub use error::SignError;
 pub use generate::{GeneratedKey, generate_ed25519_key, generate_gpg_key};
+pub(crate) use signature::statuses;
+pub use signature::{Signature, SignatureStatus};
 pub(crate) use summary::{has_exactly_signatures_of, merge_signatures, sign_summary};
 pub use verified::{Proof, Verified};
 
 use crate::id::CommitId;
-use crate::kind::ErrorKind;
 use crate::metadata::Metadata;
 use crate::object::sorted_dict;
-use crate::process::ProcessError;
 use crate::repo::{Repo, RepoError};
 use glib::prelude::*;
 use gpg::Keyring;
@@ -68,208 +71,6 @@ pub enum TrustedKeys {
     Ed25519(Vec<String>),
 }
 
-/// A signature on a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Signature {
-    /// The result of the verification.
-    pub status: SignatureStatus,
-    /// The kind of signature: `gpg` or `ed25519`.
-    pub kind: &'static str,
-    /// The fingerprint of the signing key, or an Ed25519 public key in base64.
-    pub key: String,
-    /// The fingerprint of the primary key, if a subkey signed.
-    pub primary_key: Option<String>,
-    /// The user ID of the key: name and e-mail address of its owner.
-    pub user: Option<String>,
-    /// The creation time of the signature, in seconds since 1970.
-    pub created: Option<u64>,
-    /// The expiry time of the signature, in seconds since 1970; `None` if it does not expire.
-    pub expires: Option<u64>,
-    /// The expiry time of the key, in seconds since 1970; `None` if it does not expire.
-    pub key_expires: Option<u64>,
-}
-
-/// The result of the verification of a signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SignatureStatus {
-    /// The signature is valid and was made by a trusted key.
-    Valid,
-    /// The signature was made by a key that is not trusted.
-    UnknownKey,
-    /// The signature was made by a key that has expired.
-    KeyExpired,
-    /// The signature was made by a key that was revoked.
-    KeyRevoked,
-    /// The signature has expired.
-    Expired,
-    /// The signature was made for other content.
-    Bad,
-    /// The signature is malformed.
-    Malformed,
-}
-
-impl SignatureStatus {
-    /// Returns a stable lower-case word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Valid => "valid",
-            Self::UnknownKey => "unknown-key",
-            Self::KeyExpired => "key-expired",
-            Self::KeyRevoked => "key-revoked",
-            Self::Expired => "expired",
-            Self::Bad => "bad",
-            Self::Malformed => "malformed",
-        }
-    }
-}
-
-/// An error of signing or of verifying signatures.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignError {
-    /// An error of the repository.
-    #[error(transparent)]
-    Repo(#[from] RepoError),
-    /// A commit cannot be signed.
-    #[error("cannot sign commit {commit} with GPG key {key}")]
-    Sign {
-        /// The commit.
-        commit: CommitId,
-        /// The ID of the key.
-        key: String,
-        /// The error of GnuPG.
-        #[source]
-        source: Box<Self>,
-    },
-    /// The summary cannot be signed.
-    #[error("cannot sign the summary with GPG key {key}")]
-    SignSummary {
-        /// The ID of the key.
-        key: String,
-        /// The error of GnuPG.
-        #[source]
-        source: Box<Self>,
-    },
-    /// An Ed25519 secret key is malformed. The error does not contain the key.
-    #[error("the Ed25519 secret key is not well-formed, expected 64 bytes in base64")]
-    InvalidEd25519Secret,
-    /// An Ed25519 public key is malformed.
-    #[error("`{found}` is not an Ed25519 public key, expected 32 bytes in base64")]
-    InvalidEd25519Key {
-        /// The text that was found.
-        found: String,
-    },
-    /// A new key cannot be written.
-    #[error("cannot write the new key to {}", path.display())]
-    Generate {
-        /// The file or folder.
-        path: PathBuf,
-        /// The error of the system.
-        #[source]
-        source: std::io::Error,
-    },
-    /// GnuPG cannot be run or failed. This does not imply that a signature is invalid.
-    #[error("cannot use GnuPG")]
-    Gpg(#[from] ProcessError),
-    /// A temporary file for GnuPG cannot be read or written.
-    #[error("cannot use temporary file {}", path.display())]
-    TemporaryFile {
-        /// The file or folder.
-        path: PathBuf,
-        /// The error of the system.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A key file cannot be read.
-    #[error("cannot read public keys from {}", path.display())]
-    Keys {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A key file contains no public GPG keys.
-    #[error("there are no public GPG keys in {}", path.display())]
-    NoKeys {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There are more different signatures than the limit. None was verified.
-    #[error("there are {found} different signatures, at most {limit} are checked")]
-    TooMany {
-        /// The number of different signatures.
-        found: usize,
-        /// The maximum number that is verified.
-        limit: usize,
-    },
-    /// A commit has no signatures.
-    #[error("commit {commit} is not signed")]
-    Unsigned {
-        /// The commit.
-        commit: CommitId,
-    },
-    /// A commit has no valid signature by a trusted key.
-    #[error(
-        "commit {commit} has no valid signature by a trusted key: {}",
-        statuses(found)
-    )]
-    Refused {
-        /// The commit.
-        commit: CommitId,
-        /// The signatures of the commit.
-        found: Vec<Signature>,
-    },
-}
-
-impl SignError {
-    /// Returns the kind of the error.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Repo(error) => error.kind(),
-            // GnuPG does not have the key or cannot use it.
-            Self::Sign { source, .. } | Self::SignSummary { source, .. } => match source.kind() {
-                ErrorKind::Io => ErrorKind::InvalidInput,
-                kind => kind,
-            },
-            Self::InvalidEd25519Secret | Self::InvalidEd25519Key { .. } | Self::NoKeys { .. } => {
-                ErrorKind::InvalidInput
-            }
-            Self::Keys { source, .. }
-            | Self::Generate { source, .. }
-            | Self::TemporaryFile { source, .. } => ErrorKind::of_io(source),
-            Self::Gpg(error) => error.kind(),
-            Self::Unsigned { .. } | Self::Refused { .. } | Self::TooMany { .. } => {
-                ErrorKind::Mismatch
-            }
-        }
-    }
-}
-
-/// Describes signatures of which none is valid.
-pub(crate) fn statuses(found: &[Signature]) -> String {
-    let each = found.iter().map(|signature| {
-        let words = match signature.status {
-            SignatureStatus::Valid => "valid",
-            SignatureStatus::UnknownKey => "made by an unknown key",
-            SignatureStatus::KeyExpired => "made by an expired key",
-            SignatureStatus::KeyRevoked => "made by a revoked key",
-            SignatureStatus::Expired => "expired",
-            SignatureStatus::Bad => "made for other content",
-            SignatureStatus::Malformed => "malformed",
-        };
-        // The key of an Ed25519 signature is only known if the signature is valid.
-        let by = [signature.kind, &signature.key, words];
-        let by: Vec<&str> = by.into_iter().filter(|word| !word.is_empty()).collect();
-        by.join(" ")
-    });
-    each.collect::<Vec<_>>().join(", ")
-}
-
 impl Repo {
     /// Adds a signature to a commit, unless it has a signature by the same key. Returns true if a
     /// signature was added.
@@ -299,7 +100,19 @@ impl Repo {
                 self.write_detached(commit, &sorted_dict(&detached))?;
                 Ok(true)
             }
-            SigningKey::Ed25519 { secret } => ed25519::sign(self, commit, secret),
+            SigningKey::Ed25519 { secret } => {
+                let signature = ed25519::sign_bytes(&commit_bytes(self, commit)?, secret)?;
+                let mut detached = self.detached(commit)?;
+                let mut signatures = ed25519::stored(&detached);
+                // Ed25519 is deterministic: the same key gives the same signature.
+                if signatures.contains(&signature) {
+                    return Ok(false);
+                }
+                signatures.push(signature);
+                detached.insert(ed25519::KEY.to_owned(), signatures.to_variant());
+                self.write_detached(commit, &sorted_dict(&detached))?;
+                Ok(true)
+            }
         }
     }
 }
@@ -361,7 +174,10 @@ impl Repo {
         let keyring = match keys {
             TrustedKeys::Remote(remote) => Keyring::of(&gpg::read(&remote_keyring(self, remote))?)?,
             TrustedKeys::GpgFile(path) => keyring(&[path])?,
-            TrustedKeys::Ed25519(public) => return ed25519::signatures(self, commit, public),
+            TrustedKeys::Ed25519(public) => {
+                let data = commit_bytes(self, commit)?;
+                return ed25519::check(&data, &self.detached(commit)?, public);
+            }
         };
         let found = gpg_packets(&self.detached(commit)?);
         check(&keyring, &commit_bytes(self, commit)?, &found)

@@ -3,7 +3,7 @@
 //! Source: RFC 4880, sections 4.2 (packets), 5.2.2 and 5.2.3 (signatures), and RFC 9580,
 //! section 5.2.3.35 (the issuer's fingerprint).
 
-use super::SignError;
+use super::error::SignError;
 use std::collections::HashSet;
 
 /// The tag of a signature packet.

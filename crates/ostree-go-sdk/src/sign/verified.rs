@@ -1,6 +1,6 @@
 //! A type for values whose signatures were verified, with the proof of the verification.
 
-use super::Signature;
+use super::signature::Signature;
 
 /// A verified value. Only the verification functions of this library create one.
 #[derive(Debug, Clone, PartialEq, Eq)]
