@@ -6,7 +6,8 @@
 //! of all details: libostree `src/libostree/ostree-repo-commit.c`, `write_content_object` and
 //! `commit_loose_regfile_object`, unchanged from 2022.7 to 2026.4.
 
-use super::{Content, LibostreeWriter, ObjectWriter, StoreError};
+use super::libostree::LibostreeWriter;
+use super::{Content, ObjectWriter, StoreError};
 use crate::id::FileId;
 use crate::object::{AnyHeader, FILE_MODE, FileHeader, ROOT};
 use crate::repo::{InsufficientSpace, Repo, Staging, Transaction};
