@@ -4,18 +4,17 @@
 //! a keyring `NAME.trustedkeys.gpg` beside it. `ostree remote` reads and writes the same files.
 
 mod address;
+mod error;
 
-pub use address::registry;
 pub(crate) use address::{full_url, image_source};
+pub use error::RemoteError;
 
 use crate::delta::DeltaTrust;
 use crate::ffi;
 use crate::fs::atomic;
-use crate::fs::context::{IoContext, from_io_failure};
-use crate::http::InvalidUrl;
-use crate::kind::ErrorKind;
-use crate::oci::image_source::InvalidImageSource;
+use crate::fs::context::IoContext;
 use crate::progress::NoProgress;
+use crate::registry::ImageReference;
 use crate::repo::{RefMove, Repo, RepoError};
 use crate::sign::gpg::{Keyring, PublicKey};
 use crate::sign::{self, SignError};
@@ -106,118 +105,6 @@ pub struct TrustedKey {
     pub expired: bool,
 }
 
-/// An error of an operation on a remote.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RemoteError {
-    /// An error of the repository.
-    #[error(transparent)]
-    Repo(#[from] RepoError),
-    /// The name is not valid for a remote.
-    #[error(
-        "`{}` is not a name for a remote, expected letters, digits, `.`, `_` and `-`", found.escape_debug()
-    )]
-    InvalidName {
-        /// The name that was found.
-        found: String,
-    },
-    /// The URL is not valid for a pull.
-    #[error("remote `{name}` cannot be added")]
-    InvalidUrl {
-        /// The remote.
-        name: String,
-        /// The reason.
-        #[source]
-        source: InvalidUrl,
-    },
-    /// The URL is not a valid location of images.
-    #[error("remote `{name}` cannot be added")]
-    InvalidImageSource {
-        /// The remote.
-        name: String,
-        /// The reason.
-        #[source]
-        source: InvalidImageSource,
-    },
-    /// The URL contains a tag, but each ref selects a tag of its own.
-    #[error(
-        "remote `{name}` cannot be added: {url} has a tag, expected none because each ref selects a tag"
-    )]
-    Tagged {
-        /// The remote.
-        name: String,
-        /// The URL of the remote.
-        url: String,
-    },
-    /// A remote with this name exists already.
-    #[error("remote `{name}` already exists, with URL {url}")]
-    Exists {
-        /// The remote.
-        name: String,
-        /// The URL of the remote.
-        url: String,
-    },
-    /// There is no remote with this name.
-    #[error("no remote `{name}` in repository {}", path.display())]
-    NotFound {
-        /// The name that was requested.
-        name: String,
-        /// The repository.
-        path: PathBuf,
-        /// The existing remotes.
-        known: Vec<String>,
-    },
-    /// Commits must be signed, but the remote has no keys.
-    #[error("remote `{name}` has no keys to check signatures with")]
-    NoKeys {
-        /// The remote.
-        name: String,
-    },
-    /// Keys were given for a remote that does not verify signatures.
-    #[error("remote `{name}` does not verify signatures, so keys would have no effect")]
-    Unsigned {
-        /// The remote.
-        name: String,
-    },
-    /// The input for keys contains no public GPG keys.
-    #[error("there are no public GPG keys in the input for remote `{name}`")]
-    InvalidKeys {
-        /// The remote.
-        name: String,
-    },
-    /// GnuPG cannot read or write the keyring of a remote.
-    #[error("cannot read or change the keys of remote `{name}`")]
-    Keyring {
-        /// The remote.
-        name: String,
-        /// The reason.
-        #[source]
-        source: Box<SignError>,
-    },
-}
-
-from_io_failure!(RemoteError via Repo(RepoError));
-
-impl RemoteError {
-    /// Returns the kind of the error.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Repo(error) => error.kind(),
-            Self::Keyring { source, .. } => source.kind(),
-            Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::InvalidName { .. }
-            | Self::InvalidUrl { .. }
-            | Self::InvalidImageSource { .. }
-            | Self::Tagged { .. }
-            | Self::Exists { .. }
-            | Self::NoKeys { .. }
-            | Self::Unsigned { .. }
-            | Self::InvalidKeys { .. } => ErrorKind::InvalidInput,
-        }
-    }
-}
-
 /// Adds a remote, durably.
 ///
 /// The keyring is written before the remote: an error or a crash leaves no remote, and never a
@@ -294,7 +181,7 @@ pub fn add_or_import_keys(repo: &Repo, new: &NewRemote) -> Result<Remote, Remote
 pub(crate) fn validate(new: &NewRemote) -> Result<(String, Option<Vec<u8>>), RemoteError> {
     let name = &new.name;
     check_name(name)?;
-    let url = checked_url(new)?;
+    let url = checked_url(name, &new.url)?;
     let keyring = match (new.verification, new.keys.is_empty()) {
         (Verification::Signed, true) => {
             return Err(RemoteError::NoKeys { name: name.clone() });
@@ -328,6 +215,17 @@ pub fn get(repo: &Repo, name: &str) -> Result<Remote, RemoteError> {
         path: repo.path().to_owned(),
         known: names(repo).unwrap_or_default(),
     })
+}
+
+/// Returns the repository of a remote in a registry, if its URL does not contain credentials, so
+/// that the caller has to find them elsewhere.
+///
+/// # Errors
+/// Returns an error if there is no remote with this name.
+pub fn registry(repo: &Repo, name: &str) -> Result<Option<ImageReference>, RemoteError> {
+    get(repo, name)?;
+    let source = image_source(repo, name)?;
+    Ok(source.and_then(|source| source.unknown_registry().cloned()))
 }
 
 /// Deletes a remote, its keyring and its refs, and returns the names of these refs without the

@@ -1,35 +1,32 @@
 //! The address of a remote: a URL, or a source of images.
 
-use super::{NewRemote, RemoteError, get};
+use super::error::RemoteError;
 use crate::fs::context::IoFailure;
 use crate::http::url::Url;
 use crate::oci::ImageLocation;
 use crate::oci::image_source::{ImageSource, InvalidImageSource};
-use crate::registry::ImageReference;
 use crate::repo::{Repo, RepoError};
 use std::path::PathBuf;
 
 /// Validates the URL of a new remote. Images must be in a registry or at an absolute path, without
 /// a tag.
-pub(super) fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
-    let name = &new.name;
-    if !ImageSource::has_image_scheme(&new.url) {
-        return match Url::parse(&new.url) {
+pub(super) fn checked_url(name: &str, url: &str) -> Result<String, RemoteError> {
+    if !ImageSource::has_image_scheme(url) {
+        return match Url::parse(url) {
             Ok(url) => Ok(url.secret().to_owned()),
             Err(source) => Err(RemoteError::InvalidUrl {
-                name: name.clone(),
+                name: name.to_owned(),
                 source,
             }),
         };
     }
-    let source =
-        ImageSource::parse(&new.url).map_err(|source| RemoteError::InvalidImageSource {
-            name: name.clone(),
-            source,
-        })?;
+    let source = ImageSource::parse(url).map_err(|source| RemoteError::InvalidImageSource {
+        name: name.to_owned(),
+        source,
+    })?;
     if source.location.tag().is_some() {
         return Err(RemoteError::Tagged {
-            name: name.clone(),
+            name: name.to_owned(),
             url: source.to_string(),
         });
     }
@@ -41,13 +38,13 @@ pub(super) fn checked_url(new: &NewRemote) -> Result<String, RemoteError> {
     };
     if is_relative {
         return Err(RemoteError::InvalidImageSource {
-            name: name.clone(),
+            name: name.to_owned(),
             source: InvalidImageSource {
-                found: new.url.clone(),
+                found: url.to_owned(),
             },
         });
     }
-    Ok(new.url.clone())
+    Ok(url.to_owned())
 }
 
 /// Returns a remote's URL without credentials.
@@ -108,17 +105,6 @@ pub(crate) fn image_source(repo: &Repo, name: &str) -> Result<Option<ImageSource
         source,
     })?;
     Ok(Some(source))
-}
-
-/// Returns the repository of a remote in a registry, if its URL does not contain credentials, so
-/// that the caller has to find them elsewhere.
-///
-/// # Errors
-/// Returns an error if there is no remote with this name.
-pub fn registry(repo: &Repo, name: &str) -> Result<Option<ImageReference>, RemoteError> {
-    get(repo, name)?;
-    let source = image_source(repo, name)?;
-    Ok(source.and_then(|source| source.unknown_registry().cloned()))
 }
 
 #[cfg(test)]
