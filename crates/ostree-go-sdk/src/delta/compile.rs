@@ -21,6 +21,7 @@ mod recipe;
 mod tests;
 mod tree;
 
+pub use recipe::DeltaPreset;
 pub(super) use tree::read_tree;
 
 use super::folder::DeltaWriter;
@@ -37,17 +38,6 @@ use queue::Queue;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-
-/// The compression effort.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DeltaPreset {
-    /// Compresses large content fast and small content well.
-    #[default]
-    Fast,
-    /// Compresses all content well: a tenth smaller, at several times the CPU time.
-    Best,
-}
 
 /// Memory limit per thread for parts in progress, in bytes. The limits of all threads are added
 /// up; a single part may exceed the sum.

@@ -28,6 +28,7 @@ pub use error::HttpError;
 pub(crate) use error::{is_certificate_error, is_transient_status, is_transient_transport_error};
 pub(crate) use retry_after::retry_after;
 pub(crate) use send::{Request, RequestBody};
+use tls::TlsOptions;
 pub use url::InvalidUrl;
 use url::Url;
 
@@ -51,14 +52,6 @@ pub struct HttpOptions {
     min_rate: u64,
     max_size: u64,
     tls: TlsOptions,
-}
-
-/// The TLS options: trusted certificate authorities and the client's certificate.
-#[derive(Clone, Default)]
-struct TlsOptions {
-    roots: Option<Vec<u8>>,
-    client: Option<(Vec<u8>, Vec<u8>)>,
-    accept_any: bool,
 }
 
 impl Default for HttpOptions {
@@ -268,6 +261,12 @@ impl HttpClient {
             options: options.clone(),
             received: rate::Received::default(),
         })
+    }
+
+    /// Returns a rate check for a body that is about to be read.
+    pub(crate) fn rate_check(&self) -> rate::RateCheck {
+        let (min_rate, window) = (self.options.min_rate, self.options.read_timeout);
+        rate::RateCheck::new(self.received.clone(), min_rate, window)
     }
 
     fn request(

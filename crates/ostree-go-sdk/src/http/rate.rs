@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{HttpClient, HttpError, Url};
+use super::HttpError;
+use super::url::Url;
 
 /// The number of bytes that all requests of a client received. Concurrent requests share the
 /// bandwidth, so that the rate of a single request is not meaningful.
@@ -41,7 +42,7 @@ struct TooSlow {
 }
 
 impl RateCheck {
-    fn new(received: Received, min_rate: u64, window: Duration) -> Self {
+    pub(super) fn new(received: Received, min_rate: u64, window: Duration) -> Self {
         let window_start = received.add(0);
         Self {
             received,
@@ -92,14 +93,6 @@ impl RateCheck {
                 expected: self.min_rate,
             })?;
         Ok(read)
-    }
-}
-
-impl HttpClient {
-    /// Returns a rate check for a body that is about to be read.
-    pub(crate) fn rate_check(&self) -> RateCheck {
-        let (min_rate, window) = (self.options.min_rate, self.options.read_timeout);
-        RateCheck::new(self.received.clone(), min_rate, window)
     }
 }
 

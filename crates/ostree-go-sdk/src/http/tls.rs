@@ -4,7 +4,15 @@ use ureq::tls::{
     Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem,
 };
 
-use super::{HttpError, TlsOptions};
+use super::HttpError;
+
+/// The TLS options: trusted certificate authorities and the client's certificate.
+#[derive(Clone, Default)]
+pub(super) struct TlsOptions {
+    pub(super) roots: Option<Vec<u8>>,
+    pub(super) client: Option<(Vec<u8>, Vec<u8>)>,
+    pub(super) accept_any: bool,
+}
 
 pub(super) fn config(options: &TlsOptions) -> Result<TlsConfig, HttpError> {
     let roots = match &options.roots {

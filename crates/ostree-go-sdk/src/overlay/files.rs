@@ -2,10 +2,9 @@
 
 use super::OverlayError;
 use super::labels::Labels;
-use super::tree::SdkFile;
 use crate::export::read_leaf;
 use crate::fs::path::TreePath;
-use crate::id::FileId;
+use crate::id::{CommitId, FileId};
 use crate::object::{AnyHeader, FileHasher};
 use crate::parallel;
 use crate::progress::{Event, Phase, Progress};
@@ -13,6 +12,13 @@ use crate::repo::{Repo, Transaction};
 use crate::store::{self, Content, ObjectWriter};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A file of an SDK, without a label.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SdkFile {
+    pub(super) id: FileId,
+    pub(super) of: CommitId,
+}
 
 /// A file of an SDK, read, checked and labelled for the OS.
 pub(super) struct Labelled {

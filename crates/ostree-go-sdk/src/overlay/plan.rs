@@ -1,8 +1,8 @@
 //! Plan and execution of an overlay.
 
-use super::files;
+use super::files::{self, SdkFile};
 use super::labels::Labels;
-use super::tree::{Dir, Merge, SdkFile};
+use super::tree::{Dir, Merge};
 use super::{Overlay, OverlayError};
 use crate::catalog::{CommitInfo, CommitKind, image_metadata};
 use crate::failpoint;

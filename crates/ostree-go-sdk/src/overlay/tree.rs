@@ -1,7 +1,7 @@
 //! Merges the trees of SDKs into a base's tree, one directory at a time. Directories that no SDK
 //! touches are neither read nor rewritten.
 
-use super::files::labelled;
+use super::files::{SdkFile, labelled};
 use super::labels::Labels;
 use super::{OverlayDifference as Difference, OverlayError, OverlaySide};
 use crate::fs::path::TreePath;
@@ -24,13 +24,6 @@ enum File {
     Base(FileId),
     /// A file of an SDK, without a label.
     Sdk(SdkFile),
-}
-
-/// A file of an SDK.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SdkFile {
-    pub(super) id: FileId,
-    pub(super) of: CommitId,
 }
 
 /// A directory.

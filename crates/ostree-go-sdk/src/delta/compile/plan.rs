@@ -1,8 +1,7 @@
 //! Distributes objects over parts.
 
-use super::DeltaPreset;
 use super::pair::Item;
-use super::recipe::{Effort, Kind, Recipe};
+use super::recipe::{DeltaPreset, Effort, Kind, Recipe};
 use crate::arch::Arch;
 
 /// Target size of a part's files, in bytes. Clients apply parts in parallel.

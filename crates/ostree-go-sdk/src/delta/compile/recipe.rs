@@ -1,4 +1,4 @@
-//! Compression of parts: filters of xz, and their memory.
+//! Compression of parts: effort, filters of xz, and their memory.
 
 use crate::arch::Arch;
 use liblzma::stream::{Error, Filters, LzmaOptions};
@@ -9,6 +9,17 @@ const MAX_DICTIONARY: u32 = 32 << 20;
 /// bt4).
 const HALVES_FAST: u64 = 15;
 const HALVES_THOROUGH: u64 = 23;
+
+/// The compression effort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeltaPreset {
+    /// Compresses large content fast and small content well.
+    #[default]
+    Fast,
+    /// Compresses all content well: a tenth smaller, at several times the CPU time.
+    Best,
+}
 
 /// The compression parameters of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
