@@ -1,7 +1,7 @@
-//! Writes `index.json` and `index.html`, which list the content of the repository for programs and
-//! for people.
+//! Writes `index.json`, which lists the content of the repository for programs, and copies the
+//! public keys.
 
-use super::{Publish, PublishError, page};
+use super::{Publish, PublishError};
 use crate::arch::Arch;
 use crate::catalog::CommitKind;
 use crate::fs::atomic;
@@ -42,8 +42,8 @@ pub(super) struct Entry {
     pub(super) signed_by: Vec<String>,
 }
 
-/// Writes both files, and copies the public keys to the same folder.
-pub(super) fn write(publish: &Publish, repo: &Repo) -> Result<(), PublishError> {
+/// Writes the file, copies the public keys to the same folder, and returns the content of the file.
+pub(super) fn write(publish: &Publish, repo: &Repo) -> Result<Index, PublishError> {
     let mut index = Index {
         schema: SCHEMA,
         published: publish.clock.now(),
@@ -80,10 +80,7 @@ pub(super) fn write(publish: &Publish, repo: &Repo) -> Result<(), PublishError> 
     }
     let json = serde_json::to_vec_pretty(&index).unwrap_or_default();
     put(&repo.path().join("index.json"), &json)?;
-    put(
-        &repo.path().join("index.html"),
-        page::html(&index).as_bytes(),
-    )
+    Ok(index)
 }
 
 fn copy(key: &Path, into: &Path) -> Result<String, PublishError> {

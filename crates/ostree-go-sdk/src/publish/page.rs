@@ -1,9 +1,13 @@
-//! The HTML page of a repository: a single file that is readable without scripts and refers to no
-//! other servers.
+//! Writes `index.html`, the page of a repository for people: a single file that is readable without
+//! scripts and refers to no other servers.
 
+use super::PublishError;
 use super::index::{Entry, Index};
 use crate::arch::Arch;
 use crate::clock::rfc3339;
+use crate::fs::atomic;
+use crate::fs::context::IoContext;
+use crate::repo::Repo;
 use crate::version::GoVersion;
 use std::fmt::Write;
 
@@ -24,8 +28,14 @@ tr{border-bottom:1px solid var(--line);display:flex;flex-wrap:wrap;gap:0 .8rem;p
 tr:first-child{display:none}td{border:0;color:var(--text2);padding:0}\
 td:first-child{color:inherit;flex-basis:100%;font-weight:600}}";
 
+/// Writes the page of a repository with the content of its index.
+pub(super) fn write(index: &Index, repo: &Repo) -> Result<(), PublishError> {
+    let path = repo.path().join("index.html");
+    Ok(atomic::write(&path, html(index).as_bytes()).context("write", &path)?)
+}
+
 /// Returns the page.
-pub(super) fn html(index: &Index) -> String {
+fn html(index: &Index) -> String {
     let mut page = String::new();
     let newest = index.releases.first();
     let title = newest.map_or_else(

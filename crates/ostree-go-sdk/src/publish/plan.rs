@@ -1,6 +1,6 @@
 //! The plan of a publish: the required deltas and their generation.
 
-use super::{Publish, PublishError, index, label, summary};
+use super::{Publish, PublishError, index, label, page, summary};
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::delta::{self, ComparedDelta, DeltaInfo, DeltaName, GenerateOptions, deltas};
 use crate::failpoint;
@@ -158,7 +158,8 @@ impl PublishPlan {
         delta::sweep(&plan.repo)?;
         let (made, compared) = plan.make_deltas()?;
         plan.sign_deltas()?;
-        index::write(&plan.publish, &plan.repo)?;
+        let index = index::write(&plan.publish, &plan.repo)?;
+        page::write(&index, &plan.repo)?;
         let refs = summary::write(&plan.repo, &plan.publish.keys, &plan.superseded)?;
         failpoint::hit("publish.signed");
         for name in &plan.superseded {
