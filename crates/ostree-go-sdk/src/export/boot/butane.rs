@@ -2,8 +2,8 @@
 //!
 //! Source: `docs/config-fcos-v1_4.md` to `v1_7.md` of coreos/butane.
 
+use super::config::{BootConfig, BootFile};
 use super::ignition::{BootSpec, data_url_base64};
-use super::{BootConfig, BootFile};
 use std::fmt::Write as _;
 
 impl BootConfig {

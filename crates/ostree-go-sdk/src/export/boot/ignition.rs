@@ -3,7 +3,8 @@
 //! Source: `docs/configuration-v3_3.md` to `v3_6.md` of coreos/ignition. Only fields that all of
 //! them have are used.
 
-use super::{BootConfig, BootError};
+use super::config::BootConfig;
+use super::error::BootError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::write::GzEncoder;

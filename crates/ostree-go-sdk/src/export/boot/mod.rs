@@ -5,129 +5,30 @@
 //! verifies every signature with the key among the files.
 
 mod butane;
+mod config;
 mod error;
 mod ignition;
+mod options;
 mod text;
 
+pub use config::{BootConfig, BootFile, BootRelease, BootUnit};
 pub use error::BootError;
 pub use ignition::BootSpec;
+pub use options::BootOptions;
 
 use super::ExportError;
 use super::release::release;
-use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::fs::atomic;
 use crate::fs::context::IoContext;
-use crate::id::{CommitId, RefName};
-use crate::remote::{self, NewRemote, RemoteError, Verification};
+use crate::id::CommitId;
+use crate::remote::{self, RemoteError, Verification};
 use crate::repo::Repo;
-use std::path::{Path, PathBuf};
-use text::{profile, sdk_meta, tmpfiles, unit, user_environment};
+use std::path::Path;
+use text::{TextParameters, profile, sdk_meta, tmpfiles, unit, user_environment};
 
 /// Name of the unit.
 const UNIT: &str = "ostree-go-sdk.service";
-
-/// Options of a host's configuration, apart from its SDKs.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct BootOptions {
-    remote: NewRemote,
-    program: PathBuf,
-    cache_owner: String,
-    environment: Vec<(String, String)>,
-}
-
-impl BootOptions {
-    /// Creates options for a host that installs SDKs from `remote`, which must have keys.
-    #[must_use]
-    pub fn new(remote: NewRemote) -> Self {
-        Self {
-            remote,
-            program: PathBuf::from("/usr/bin/ostree-go"),
-            cache_owner: "root".to_owned(),
-            environment: Vec::new(),
-        }
-    }
-
-    /// Sets the path of `ostree-go` on the host. Default: `/usr/bin/ostree-go`.
-    #[must_use]
-    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
-        self.program = program.into();
-        self
-    }
-
-    /// Sets the user who builds with the caches in `/var/cache`. A cache belongs to one user,
-    /// because whoever writes to it controls the results of builds. Default: `root`.
-    #[must_use]
-    pub fn cache_owner(mut self, user: impl Into<String>) -> Self {
-        self.cache_owner = user.into();
-        self
-    }
-
-    /// Adds an environment variable for all sessions, like `GOPROXY`, after earlier ones.
-    #[must_use]
-    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-}
-
-/// The configuration of a host, written before its first boot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BootConfig {
-    /// The SDKs; the first is active.
-    pub releases: Vec<BootRelease>,
-    /// The files, sorted by path.
-    pub files: Vec<BootFile>,
-    /// The systemd units, all enabled.
-    pub units: Vec<BootUnit>,
-}
-
-/// An SDK to install on a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BootRelease {
-    /// The ref. A release is fixed; a channel is upgraded at each boot.
-    pub ref_name: RefName,
-    /// The commit of the ref when the configuration was generated.
-    pub commit: CommitId,
-    /// The Go version of the commit.
-    pub version: String,
-}
-
-/// A file on a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BootFile {
-    /// The absolute path.
-    pub path: String,
-    /// The permission bits.
-    pub mode: u32,
-    /// The content.
-    pub content: Vec<u8>,
-}
-
-/// A systemd unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BootUnit {
-    /// The name of the unit.
-    pub name: String,
-    /// The content of the unit file.
-    pub content: String,
-}
-
-/// The validated parameters of the texts.
-struct TextParameters<'a> {
-    options: &'a BootOptions,
-    arch: Arch,
-    /// The active SDK.
-    first: &'a CommitInfo,
-    releases: &'a [BootRelease],
-    /// The paths of the files with the remote's keys.
-    keys: Vec<String>,
-}
 
 /// Generates the configuration of a host that installs releases or channels at its first boot, and
 /// upgrades channels at each boot. The first SDK is active.

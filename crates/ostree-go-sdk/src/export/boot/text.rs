@@ -1,7 +1,9 @@
 //! The contents of the files on a host.
 
-use super::TextParameters;
+use super::config::BootRelease;
+use super::options::BootOptions;
 use crate::arch::Arch;
+use crate::catalog::CommitInfo;
 use std::fmt::Write as _;
 
 /// The root of the system's `ostree-go`, and the programs of its active SDK.
@@ -12,6 +14,17 @@ const CACHES: [(&str, &str); 2] = [
     ("GOCACHE", "/var/cache/go-build"),
     ("GOMODCACHE", "/var/cache/go-mod"),
 ];
+
+/// The validated parameters of the texts.
+pub(super) struct TextParameters<'a> {
+    pub(super) options: &'a BootOptions,
+    pub(super) arch: Arch,
+    /// The active SDK.
+    pub(super) first: &'a CommitInfo,
+    pub(super) releases: &'a [BootRelease],
+    /// The paths of the files with the remote's keys.
+    pub(super) keys: Vec<String>,
+}
 
 /// Describes the configuration in the syntax of `os-release(5)`: `KEY="value"`.
 pub(super) fn sdk_meta(parameters: &TextParameters<'_>) -> String {

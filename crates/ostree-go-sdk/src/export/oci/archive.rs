@@ -4,8 +4,9 @@
 //! afterwards.
 
 use super::super::writer::counted;
+use super::OciError;
 use super::layout::index_with;
-use super::{Blob, Failure, Image, Make, OciError, Target};
+use super::target::{Blob, Failure, Image, Make, Target};
 use crate::fs::atomic;
 use crate::fs::context::IoContext;
 use crate::oci::format;

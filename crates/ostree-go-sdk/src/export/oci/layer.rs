@@ -7,8 +7,9 @@
 
 use super::super::ExportError;
 use super::super::tree::{Node, Tree, read_leaf};
+use super::OciError;
 use super::frame::{Coding, Stream};
-use super::{Failure, OciError};
+use super::target::Failure;
 use crate::fs::context::IoContext;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId, Sha256};

@@ -1,8 +1,9 @@
 //! Writes an image to a directory in the form of the image specification's `image-layout.md`.
 
 use super::super::writer::counted;
+use super::OciError;
 use super::image::Document;
-use super::{Blob, Failure, Image, Make, OciError, Target};
+use super::target::{Blob, Failure, Image, Make, Target};
 use crate::fs::atomic;
 use crate::fs::context::{IoContext, IoFailure};
 use crate::oci::format;

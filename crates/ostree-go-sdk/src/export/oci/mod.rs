@@ -12,6 +12,7 @@ mod image;
 mod layer;
 mod layout;
 mod push;
+mod target;
 
 use super::release::release;
 use super::tree::{Node, Tree};
@@ -28,11 +29,10 @@ use crate::setters::setters;
 use frame::Coding;
 use image::{Document, LayerBlob, Release};
 use layer::Part;
-use oci_spec::image::Descriptor;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use target::{Image, Target};
 
 pub use error::OciError;
 pub(super) use image::goroot;
@@ -122,50 +122,6 @@ pub struct ExportedLayer {
     pub diff_id: Sha256,
     /// Whether the blob was missing at the destination.
     pub sent: bool,
-}
-
-/// A destination of images.
-trait Target {
-    /// Writes a blob, whose digest is known only afterwards.
-    fn blob(&mut self, make: Make<'_>) -> Result<Blob, OciError>;
-
-    /// Writes the documents and then the tag.
-    fn publish(&mut self, image: &Image) -> Result<(), OciError>;
-}
-
-/// An error while writing a blob or producing its content.
-type Failure = super::writer::Failure<OciError>;
-
-/// A callback that writes the content of a blob.
-type Make<'a> = &'a mut dyn FnMut(&mut dyn Write) -> Result<(), Failure>;
-
-/// A blob at a destination.
-struct Blob {
-    sha256: Sha256,
-    size: u64,
-    /// Whether the blob was missing before.
-    sent: bool,
-}
-
-/// The documents of an image and its top-level descriptor.
-struct Image {
-    tag: String,
-    manifests: Vec<Document>,
-    /// The index, if there are several manifests.
-    index: Option<Document>,
-    /// The descriptor of the index, or of the only manifest.
-    top: Descriptor,
-}
-
-impl Image {
-    fn documents(&self) -> impl Iterator<Item = &Document> {
-        self.manifests.iter().chain(&self.index)
-    }
-
-    fn top_document(&self) -> &Document {
-        // There is always at least one manifest.
-        self.index.as_ref().unwrap_or_else(|| &self.manifests[0])
-    }
 }
 
 /// Exports releases as one image: one for each architecture, and an index if there are several.

@@ -1,7 +1,8 @@
 //! Pushes images to a registry: blobs, then the manifests, then the tag.
 
 use super::super::writer::counted;
-use super::{Blob, Failure, Image, Make, OciError, Target};
+use super::OciError;
+use super::target::{Blob, Failure, Image, Make, Target};
 use crate::http::HttpError;
 use crate::oci::format;
 use crate::parallel;

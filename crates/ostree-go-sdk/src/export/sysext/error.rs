@@ -1,6 +1,6 @@
 //! Errors of system extensions.
 
-use super::SysextForm;
+use super::form::SysextForm;
 use crate::export::ExportError;
 use crate::fs::context::from_io_failure;
 use crate::fs::path::TreePath;

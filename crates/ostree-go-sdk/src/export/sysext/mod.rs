@@ -9,10 +9,12 @@
 //! archives before erofs-utils 1.7, so it gets a temporary tree next to the image.
 
 mod error;
+mod form;
 mod os_release;
 mod tree;
 
 pub use error::SysextError;
+pub use form::SysextForm;
 pub use os_release::SysextHost;
 
 use super::ExportError;
@@ -25,6 +27,7 @@ use crate::process::{self, ProcessError};
 use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
+use form::is_image_name;
 use rustix::fs::RenameFlags;
 use std::fs::File;
 use std::io;
@@ -33,39 +36,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use tree::{Parts, write_archive, write_directory};
-
-/// The form of a system extension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SysextForm {
-    /// A directory with copies of the files.
-    Directory,
-    /// A squashfs image with zstd compression; requires `mksquashfs` 4.5 or newer.
-    Squashfs,
-    /// An EROFS image with lz4hc compression; requires `mkfs.erofs`.
-    Erofs,
-}
-
-impl SysextForm {
-    /// Returns a stable lower-case word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Directory => "directory",
-            Self::Squashfs => "squashfs",
-            Self::Erofs => "erofs",
-        }
-    }
-
-    /// Returns the form for a name: an image if it ends in `.raw`, as in systemd.
-    #[must_use]
-    pub fn of_name(dest: &Path) -> Self {
-        match is_image_name(dest) {
-            true => Self::Squashfs,
-            false => Self::Directory,
-        }
-    }
-}
 
 /// Options of a system extension.
 #[derive(Debug, Clone)]
@@ -177,10 +147,6 @@ pub fn export_sysext(
         release,
         left_out: parts.left_out,
     })
-}
-
-fn is_image_name(dest: &Path) -> bool {
-    dest.extension().is_some_and(|end| end == "raw")
 }
 
 /// Returns the name of the extension for systemd.

@@ -1,6 +1,6 @@
 //! The content of a system extension, written as a tar archive or as a directory.
 
-use super::SysextError;
+use super::{SysextError, SysextForm};
 use crate::export::ExportError;
 use crate::export::tree::{Leaf, Node, Tree, read_leaf};
 use crate::fs::context::IoContext;
@@ -49,7 +49,7 @@ impl Parts {
         let own = format!("usr/lib/extension-release.d/extension-release.{name}");
         let own: TreePath = own.parse().map_err(|_| SysextError::Name {
             path: name.into(),
-            form: super::SysextForm::Directory,
+            form: SysextForm::Directory,
         })?;
         let mut entries = BTreeMap::new();
         let mut left_out = Vec::new();
