@@ -497,15 +497,6 @@ impl Repo {
         Ok(lock)
     }
 
-    /// Begins a transaction. A process can have only one open transaction in a repository handle.
-    ///
-    /// # Errors
-    /// Returns an error if the repository cannot be written, or a prune holds the lock until the
-    /// timeout.
-    pub(crate) fn begin(&self) -> Result<Transaction<'_>, RepoError> {
-        Transaction::begin(self)
-    }
-
     pub(crate) fn failed(&self, action: &str, source: glib::Error) -> RepoError {
         RepoError::Ostree {
             action: action.to_owned(),

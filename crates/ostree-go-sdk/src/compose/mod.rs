@@ -26,7 +26,6 @@ use crate::http::HttpClient;
 use crate::id::CommitId;
 use crate::metadata;
 use crate::progress::{NoProgress, Progress};
-use crate::repo::Repo;
 use crate::setters::setters;
 use crate::sign::SigningKey;
 use crate::source::Limits;
@@ -135,15 +134,6 @@ impl Compose {
     pub fn add_metadata(mut self, key: impl Into<String>, value: serde_json::Value) -> Self {
         self.metadata.insert(key.into(), value);
         self
-    }
-
-    /// Compares the options with the content of a repository. Opens no source and writes nothing.
-    ///
-    /// # Errors
-    /// Returns an error if the treefile does not have a requested architecture, metadata has a key
-    /// that only the compose may set, or an added file or the repository cannot be read.
-    pub fn plan(&self, repo: &Repo) -> Result<ComposePlan, ComposeError> {
-        ComposePlan::new(self, repo)
     }
 
     /// Returns the additional metadata of the treefile and the caller as variants.

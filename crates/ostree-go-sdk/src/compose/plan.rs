@@ -41,6 +41,17 @@ pub struct PlannedRelease {
     pub unchanged: bool,
 }
 
+impl Compose {
+    /// Compares the options with the content of a repository. Opens no source and writes nothing.
+    ///
+    /// # Errors
+    /// Returns an error if the treefile does not have a requested architecture, metadata has a key
+    /// that only the compose may set, or an added file or the repository cannot be read.
+    pub fn plan(&self, repo: &Repo) -> Result<ComposePlan, ComposeError> {
+        ComposePlan::new(self, repo)
+    }
+}
+
 impl ComposePlan {
     pub(super) fn new(compose: &Compose, repo: &Repo) -> Result<Self, ComposeError> {
         let mut releases = Vec::new();

@@ -10,6 +10,7 @@
 
 mod apply;
 mod bspatch;
+mod error;
 mod op;
 mod part;
 mod superblock;
@@ -18,6 +19,7 @@ pub(crate) use apply::{Content, FileObject, Object, apply};
 pub(crate) use bspatch::write_number;
 #[cfg(test)]
 pub(crate) use bspatch::{CONTROL, patch};
+pub use error::DeltaFormatError;
 pub(crate) use op::{Op, OpWriter, Ops};
 pub(crate) use part::{Attributes, Part, PartBytes, PartTables, Xattrs, compress};
 pub(crate) use superblock::{PartHeader, Signatures, Superblock, unwrap_signed, wrap_signed};
@@ -28,7 +30,6 @@ pub(crate) mod fuzz;
 mod tests;
 
 use crate::id::Sha256;
-use crate::kind::ErrorKind;
 use std::fmt;
 
 /// The type of an object. The numbers are `OstreeObjectType`'s (`ostree-core.h`).
@@ -97,58 +98,5 @@ impl ObjectKey {
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.checksum, self.kind.as_str())
-    }
-}
-
-/// The problem with the bytes of a static delta.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeltaFormatError {
-    /// The superblock is malformed.
-    #[error("the superblock of the static delta is malformed: {problem}")]
-    Superblock {
-        /// The problem.
-        problem: String,
-    },
-    /// A part is malformed.
-    #[error("a part of the static delta is malformed: {problem}")]
-    Part {
-        /// The problem.
-        problem: String,
-    },
-    /// A part exceeds the reader's limit.
-    #[error("a part of the static delta has more than {limit} bytes")]
-    TooLarge {
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// An operation of a part is invalid.
-    #[error("operation {index} of a part of the static delta is invalid: {problem}")]
-    Op {
-        /// The index of the operation, from 0.
-        index: usize,
-        /// The problem.
-        problem: String,
-    },
-}
-
-impl DeltaFormatError {
-    /// Returns the kind of the error.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::TooLarge { .. } => ErrorKind::UnsafeContent,
-            _ => ErrorKind::Corrupt,
-        }
-    }
-
-    fn superblock(problem: impl Into<String>) -> Self {
-        let problem = problem.into();
-        Self::Superblock { problem }
-    }
-
-    fn part(problem: impl Into<String>) -> Self {
-        let problem = problem.into();
-        Self::Part { problem }
     }
 }

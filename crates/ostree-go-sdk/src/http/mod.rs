@@ -268,19 +268,6 @@ impl HttpClient {
         let (min_rate, window) = (self.options.min_rate, self.options.read_timeout);
         rate::RateCheck::new(self.received.clone(), min_rate, window)
     }
-
-    fn request(
-        &self,
-        url: &Url,
-        headers: &[(&'static str, String)],
-    ) -> Result<Response<ureq::Body>, HttpError> {
-        self.send(&Request {
-            method: "GET",
-            url,
-            headers: headers.to_vec(),
-            body: RequestBody::Empty,
-        })
-    }
 }
 
 fn request_error(url: &Url, error: ureq::Error) -> HttpError {

@@ -29,6 +29,20 @@ pub(crate) enum RequestBody<'a> {
 }
 
 impl HttpClient {
+    /// Makes one `GET` request with headers.
+    pub(super) fn request(
+        &self,
+        url: &Url,
+        headers: &[(&'static str, String)],
+    ) -> Result<Response<Body>, HttpError> {
+        self.send(&Request {
+            method: "GET",
+            url,
+            headers: headers.to_vec(),
+            body: RequestBody::Empty,
+        })
+    }
+
     /// Makes one request. Responses with any status are returned, without an error.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Response<Body>, HttpError> {
         let url = request.url;

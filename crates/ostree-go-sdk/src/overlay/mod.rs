@@ -103,13 +103,4 @@ impl Overlay {
             false => self.parent.or(current),
         }
     }
-
-    /// Compares the trees without writing anything.
-    ///
-    /// # Errors
-    /// Returns an error if a commit is missing or incomplete, is for another architecture, is
-    /// not an SDK, or has a conflicting path; and if the base's SELinux policy cannot be used.
-    pub fn plan(&self, repo: &Repo) -> Result<OverlayPlan, OverlayError> {
-        OverlayPlan::new(self, repo)
-    }
 }

@@ -101,6 +101,17 @@ const COMPOSEFS: &str = "ostree.composefs.digest.";
 /// Metadata key with the labeling epoch (type `x`), if it is not 0.
 const EPOCH_KEY: &str = "sdk.labeling-epoch";
 
+impl Overlay {
+    /// Compares the trees without writing anything.
+    ///
+    /// # Errors
+    /// Returns an error if a commit is missing or incomplete, is for another architecture, is
+    /// not an SDK, or has a conflicting path; and if the base's SELinux policy cannot be used.
+    pub fn plan(&self, repo: &Repo) -> Result<OverlayPlan, OverlayError> {
+        OverlayPlan::new(self, repo)
+    }
+}
+
 impl OverlayPlan {
     pub(super) fn new(overlay: &Overlay, repo: &Repo) -> Result<Self, OverlayError> {
         let sdk_repo = overlay.sdk_repo.as_ref().unwrap_or(repo);

@@ -17,7 +17,7 @@ use crate::delta::{DeltaError, DeltaName, DeltaPreset};
 use crate::fs::context::from_io_failure;
 use crate::kind::ErrorKind;
 use crate::progress::{NoProgress, Progress};
-use crate::repo::{Repo, RepoError};
+use crate::repo::RepoError;
 use crate::setters::setters;
 use crate::sign::{SignError, SigningKey};
 use std::path::PathBuf;
@@ -91,14 +91,6 @@ impl Publish {
         /// Sets the receiver of progress events, which may cancel the operation. Default:
         /// [`NoProgress`].
         progress;
-    }
-
-    /// Determines the missing and the superseded deltas. Writes nothing.
-    ///
-    /// # Errors
-    /// Returns an error if the repository cannot be read.
-    pub fn plan(&self, repo: &Repo) -> Result<PublishPlan, PublishError> {
-        PublishPlan::new(self, repo)
     }
 }
 

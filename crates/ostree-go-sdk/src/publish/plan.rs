@@ -75,6 +75,16 @@ fn recent_trees(
     Ok(trees)
 }
 
+impl Publish {
+    /// Determines the missing and the superseded deltas. Writes nothing.
+    ///
+    /// # Errors
+    /// Returns an error if the repository cannot be read.
+    pub fn plan(&self, repo: &Repo) -> Result<PublishPlan, PublishError> {
+        PublishPlan::new(self, repo)
+    }
+}
+
 impl PublishPlan {
     pub(super) fn new(publish: &Publish, repo: &Repo) -> Result<Self, PublishError> {
         let is_ed25519 = |key: &SigningKey| matches!(key, SigningKey::Ed25519 { .. });

@@ -33,8 +33,19 @@ pub(crate) struct Transaction<'r> {
     keeps_staged_objects: Cell<bool>,
 }
 
+impl Repo {
+    /// Begins a transaction. A process can have only one open transaction in a repository handle.
+    ///
+    /// # Errors
+    /// Returns an error if the repository cannot be written, or a prune holds the lock until the
+    /// timeout.
+    pub(crate) fn begin(&self) -> Result<Transaction<'_>, RepoError> {
+        Transaction::begin(self)
+    }
+}
+
 impl<'r> Transaction<'r> {
-    pub(super) fn begin(repo: &'r Repo) -> Result<Self, RepoError> {
+    fn begin(repo: &'r Repo) -> Result<Self, RepoError> {
         let prepare = || {
             let inner = &repo.inner;
             inner.is_writable()?;
