@@ -1,7 +1,9 @@
 //! Compares the objects of the two writers.
 
 use super::*;
-use crate::object::FileHasher;
+use crate::id::FileId;
+use crate::kind::ErrorKind;
+use crate::object::{AnyHeader, FileHasher, FileHeader};
 use crate::repo::{Repo, RepoMode};
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -2,8 +2,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::super::mark::Mark;
 use super::super::merge::merge;
-use super::super::node::{Key, Mark, Node, Value};
+use super::super::node::{Key, Node, Value};
 use super::super::variables::Variables;
 use super::{MINIMAL, minimal, parse};
 use crate::arch::Arch;
