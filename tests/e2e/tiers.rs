@@ -1,15 +1,17 @@
 //! The modules of the library, and those of the command, are arranged in tiers: a file uses only modules of its own and of lower
 //! tiers.
 //!
-//! The tests read the sources and fail if a module uses a higher tier, if a module has no tier, and if a file is
-//! too long.
+//! The tests read the sources and fail if a module uses a higher tier, if a module has no tier, if files use each other in a cycle,
+//! and if a file is too long.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ostree_go_tests::cli::workspace;
+use ostree_go_tests::file_cycles::cycles;
+use ostree_go_tests::rust_source::{code, rust_files};
 
 /// The tiers of `ostree-go-sdk`, lowest first; see the architecture page of the book.
 const TIERS: [&[&str]; 9] = [
@@ -70,6 +72,26 @@ fn check_crate(name: &str, tiers: &[&[&str]]) {
 }
 
 #[test]
+fn files_do_not_use_each_other_in_a_cycle() {
+    let mut problems = Vec::new();
+    for name in ["ostree-go-sdk", "ostree-go-cli"] {
+        let src = workspace().join("crates").join(name).join("src");
+        let read = |file: std::path::PathBuf| {
+            let path = file.strip_prefix(&src).expect("below src").to_str();
+            let text = fs::read_to_string(&file).expect("a source file in UTF-8");
+            (path.expect("a path in UTF-8").to_owned(), text)
+        };
+        let files: BTreeMap<_, _> = rust_files(&src).into_iter().map(read).collect();
+        problems.extend(
+            cycles(&files)
+                .into_iter()
+                .map(|cycle| format!("in {name}:\n{cycle}\n")),
+        );
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
 fn no_source_file_is_too_long() {
     let too_long: Vec<_> = ["crates", "tests"]
         .iter()
@@ -97,7 +119,7 @@ fn check_in(tiers: &[&[&str]], module: &str, text: &str) -> Vec<String> {
         return Vec::new();
     }
     let mut problems = Vec::new();
-    for used in uses(&without_tests(&without_comments(text))) {
+    for used in uses(&code(text)) {
         // A name from the crate's root is a re-export of lib.rs, which stands above everything.
         let root = used
             .chars()
@@ -180,63 +202,6 @@ fn name(text: &str) -> Option<String> {
         .find(|c: char| !c.is_alphanumeric() && c != '_')
         .unwrap_or(text.len());
     (end > 0).then(|| text[..end].to_owned())
-}
-
-fn without_comments(text: &str) -> String {
-    text.lines()
-        .map(|line| match line.find("//") {
-            // `https://` in a string is no comment, and has no arrow behind it either.
-            Some(at) => &line[..at],
-            None => line,
-        })
-        .fold(String::new(), |all, line| all + line + "\n")
-}
-
-/// Removes every item that exists only in test builds.
-fn without_tests(text: &str) -> String {
-    const MARK: &str = "#[cfg(test)]";
-    let mut kept = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(MARK) {
-        kept.push_str(&rest[..at]);
-        rest = &rest[at + MARK.len()..];
-        rest = &rest[item_end(rest)..];
-    }
-    kept + rest
-}
-
-/// Returns the end of the item at the start of `text`: the position after its `;` or closing brace.
-fn item_end(text: &str) -> usize {
-    let mut depth = 0;
-    for (at, c) in text.char_indices() {
-        match c {
-            ';' if depth == 0 => return at + 1,
-            '{' => depth += 1,
-            '}' => {
-                depth -= 1;
-                // `use a::{b, c};` goes on behind its brace.
-                if depth == 0 && !text[at + 1..].trim_start().starts_with(';') {
-                    return at + 1;
-                }
-            }
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-fn rust_files(dir: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())) {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
 }
 
 mod dependency_check {

@@ -16,6 +16,7 @@ pub mod certificates;
 
 pub mod cli;
 pub mod containers;
+pub mod file_cycles;
 pub mod gpg;
 pub mod host;
 pub mod hostile;
@@ -34,6 +35,7 @@ pub mod registry_fixture;
 pub mod relay;
 pub mod rpm;
 pub mod running;
+pub mod rust_source;
 pub mod sandbox;
 pub mod sdk;
 pub mod server;
