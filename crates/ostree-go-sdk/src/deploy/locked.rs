@@ -1,4 +1,4 @@
-//! A locked root, and deploying to it.
+//! A locked root: the changes of a root, and deploying to it.
 
 use super::error::DeployError;
 use super::fetch::Job;
@@ -63,7 +63,7 @@ impl Root {
     }
 
     /// Pins the deployment with a given name, as for [`Root::find`], or removes the pin. A pinned
-    /// deployment is not removed by [`Gc`]. Returns the changed deployment.
+    /// deployment is not removed by [`Gc`](super::Gc). Returns the changed deployment.
     ///
     /// # Errors
     /// Returns an error if there is no such deployment, the root cannot be written, or the
@@ -85,8 +85,8 @@ impl Root {
     }
 
     /// Locks the root for changes, waiting while another process holds the lock, and cleans up what
-    /// a killed process left. Do not use the network while it is locked: [`Install`] and [`Upgrade`]
-    /// fetch before they lock.
+    /// a killed process left. Do not use the network while it is locked:
+    /// [`Install`](super::Install) and [`Upgrade`](super::Upgrade) fetch before they lock.
     ///
     /// # Errors
     /// Returns an error if the root cannot be written, its state was written by a newer version of

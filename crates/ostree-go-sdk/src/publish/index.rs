@@ -42,7 +42,8 @@ pub(super) struct Entry {
     pub(super) signed_by: Vec<String>,
 }
 
-/// Writes the file, copies the public keys to the same folder, and returns the content of the file.
+/// Writes the file, copies the public keys to the same folder, and returns the content of the
+/// file.
 pub(super) fn write(publish: &Publish, repo: &Repo) -> Result<Index, PublishError> {
     let mut index = Index {
         schema: SCHEMA,

@@ -2,7 +2,7 @@
 //!
 //! [`open`](open::open) locates a source and checks its digest, and [`Source::read`] reads it once.
 //! Nothing is unpacked to disk. If files can be accessed in any order, their contents may be
-//! [deferred](DeferredContent) and read on several threads.
+//! [deferred](deferred::DeferredContent) and read on several threads.
 
 mod content;
 mod deferred;
@@ -108,8 +108,9 @@ impl Source {
     /// Visits all entries, with paths relative to the archive's top folder. In the module form,
     /// `_go.mod` is renamed to `go.mod`.
     ///
-    /// The whole source has been checked only if this and every [`DeferredContent`] were read
-    /// without an error; until then the entries must not be used on their own.
+    /// The whole source has been checked only if this and every
+    /// [`DeferredContent`](deferred::DeferredContent) were read without an error; until then the
+    /// entries must not be used on their own.
     pub fn read<E: From<SourceError>>(self, limits: &Limits, visit: Visit<'_, E>) -> Result<(), E> {
         let tree = Tree::new(&self.location, *limits, &self.module);
         match self.body {
