@@ -1,20 +1,19 @@
 //! Downloads of files into the cache, with as many requests as necessary.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Seek;
 
-use ureq::http::{HeaderMap, header};
+use ureq::http::{HeaderMap, Response, header};
 
+use super::retry::Retry;
+use super::transfer::{self, Resume, Transfer, validator};
 use super::url::Url;
-use super::{HttpClient, HttpError, Retry, request_error, status_error};
+use super::{HttpClient, HttpError, status_error};
 use crate::failpoint;
 use crate::fs::cache::{Cache, Partial, VerifiedFile};
 use crate::fs::digest;
 use crate::id::Sha256;
 use crate::progress::{Event, Phase, Progress};
-
-/// The number of bytes by which a download has to grow for the count of retries to start again.
-pub(crate) const PROGRESS_THRESHOLD: u64 = 1 << 20;
 
 impl HttpClient {
     /// Downloads a file into the cache, unless the cache has a file with the expected digest. The
@@ -47,6 +46,7 @@ impl HttpClient {
             partial,
             progress,
             resumed: false,
+            total: None,
         }
         .run();
         progress.event(&Event::Finished {
@@ -100,119 +100,40 @@ struct Download<'a> {
     progress: &'a dyn Progress,
     /// Set if the file consists of parts of more than one response.
     resumed: bool,
+    /// The size that the server declares, for progress events.
+    total: Option<u64>,
 }
 
 impl Download<'_> {
     fn run(mut self) -> Result<VerifiedFile, HttpError> {
         self.resumed = self.partial.len() > 0;
         let mut retry = Retry::new(self.client, self.url, self.progress);
-        let mut last_progress = self.partial.len();
-        let mut restarted = false;
-        loop {
-            let is_complete =
-                self.partial.len() > 0 && self.expected == Some(self.partial.sha256());
-            if !is_complete && let Err(error) = self.transfer() {
-                if self.partial.len() >= last_progress.saturating_add(PROGRESS_THRESHOLD) {
-                    last_progress = self.partial.len();
-                    retry.reset();
-                }
-                retry.wait_after(error)?;
-                continue;
+        transfer::run(self.client, self.url, &mut retry, &mut self)?;
+        if !self.is_expected() && self.resumed {
+            // The parts may belong to different files. This is done only once, because a server
+            // that sends different parts each time would be asked forever.
+            self.resumed = false;
+            self.partial.restart(None)?;
+            transfer::run(self.client, self.url, &mut retry, &mut self)?;
+        }
+        let found = self.partial.sha256();
+        match self.expected {
+            Some(expected) if expected != found => {
+                self.partial.discard()?;
+                Err(HttpError::Mismatch {
+                    url: self.url.to_string(),
+                    expected,
+                    found,
+                })
             }
-            let found = self.partial.sha256();
-            match self.expected {
-                Some(expected) if expected != found => {
-                    if !self.resumed || restarted {
-                        self.partial.discard()?;
-                        return Err(HttpError::Mismatch {
-                            url: self.url.to_string(),
-                            expected,
-                            found,
-                        });
-                    }
-                    // The parts may belong to different files. This is done only once, because a
-                    // server that sends different parts each time would be asked forever.
-                    restarted = true;
-                    self.resumed = false;
-                    self.partial.restart(None)?;
-                }
-                _ => return Ok(self.partial.finish()?),
-            }
+            _ => Ok(self.partial.finish()?),
         }
     }
 
-    /// Makes one request for the missing part, and appends the response.
-    fn transfer(&mut self) -> Result<(), HttpError> {
-        let start = match self.partial.validator() {
-            Some(_) => self.partial.len(),
-            None => 0,
-        };
-        let mut request_headers = Vec::new();
-        if let (1.., Some(validator)) = (start, self.partial.validator()) {
-            request_headers.push(("Range", format!("bytes={start}-")));
-            request_headers.push(("If-Range", validator.to_owned()));
-        }
-        let response = self.client.request(self.url, &request_headers)?;
-        let status = response.status().as_u16();
-        let headers = response.headers();
-        let total = match status {
-            200 => {
-                self.partial.restart(validator(headers).as_deref())?;
-                content_length(headers)
-            }
-            206 if start > 0 => match content_range(headers) {
-                Some((first, total)) if first == start => {
-                    self.resumed = true;
-                    Some(total)
-                }
-                _ => return self.start_over(start),
-            },
-            416 if start > 0 => return self.start_over(start),
-            _ => return Err(status_error(self.url, &response)),
-        };
-        let has_known_end = total.is_some() || headers.contains_key(header::TRANSFER_ENCODING);
-        if !has_known_end && self.expected.is_none() {
-            return Err(HttpError::NoLength {
-                url: self.url.to_string(),
-            });
-        }
-        self.check_size(total.unwrap_or(0))?;
-        self.copy(&mut response.into_body().into_reader(), total)
-    }
-
-    fn copy(&mut self, body: &mut dyn Read, total: Option<u64>) -> Result<(), HttpError> {
-        let item = self.url.to_string();
-        let mut buffer = vec![0; digest::CHUNK];
-        let mut rate_check = self.client.rate_check();
-        loop {
-            if self.progress.is_cancelled() {
-                return Err(HttpError::Cancelled { url: item });
-            }
-            let read = match rate_check.read(body, &mut buffer, self.url)? {
-                Ok(read) => read,
-                Err(error) => return Err(read_error(self.url, error, total, self.partial.len())),
-            };
-            if read == 0 {
-                break;
-            }
-            self.check_size(self.partial.len() + read as u64)?;
-            self.partial.append(&buffer[..read])?;
-            failpoint::hit("download.appended");
-            self.progress.event(&Event::Advanced {
-                phase: Phase::Download,
-                item: &item,
-                done: self.partial.len(),
-                total,
-            });
-        }
-        match total {
-            Some(expected) if expected != self.partial.len() => Err(HttpError::Truncated {
-                url: item,
-                expected,
-                found: self.partial.len(),
-            }),
-            _ => Ok(()),
-        }
+    /// Returns true if the file has the expected digest, or if any digest is accepted.
+    fn is_expected(&self) -> bool {
+        let expected = self.expected;
+        expected.is_none_or(|expected| expected == self.partial.sha256())
     }
 
     fn check_size(&self, size: u64) -> Result<(), HttpError> {
@@ -226,61 +147,80 @@ impl Download<'_> {
         Ok(())
     }
 
-    /// Handles a server that cannot continue from `start`: the next request is for the whole file.
-    fn start_over(&mut self, start: u64) -> Result<(), HttpError> {
-        self.partial.restart(None)?;
-        Err(HttpError::Range {
-            url: self.url.to_string(),
-            expected: start,
-        })
+    fn check_cancelled(&self) -> Result<(), HttpError> {
+        if self.progress.is_cancelled() {
+            let url = self.url.to_string();
+            return Err(HttpError::Cancelled { url });
+        }
+        Ok(())
     }
 }
 
-/// Returns the error for a response that could not be read completely.
-pub(crate) fn read_error(
-    url: &Url,
-    error: std::io::Error,
-    total: Option<u64>,
-    found: u64,
-) -> HttpError {
-    match (request_error(url, error.into()), total) {
-        (
-            HttpError::Request {
-                source: ureq::Error::Io(error),
-                ..
-            },
-            Some(expected),
-        ) if error.kind() == std::io::ErrorKind::UnexpectedEof => HttpError::Truncated {
-            url: url.to_string(),
-            expected,
-            found,
-        },
-        (error, _) => error,
+impl Transfer for Download<'_> {
+    type Error = HttpError;
+
+    fn send(
+        &mut self,
+        headers: &[(&'static str, String)],
+    ) -> Result<Response<ureq::Body>, HttpError> {
+        self.client.request(self.url, headers)
     }
-}
 
-fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
-}
+    fn refused(&self, response: Response<ureq::Body>) -> HttpError {
+        status_error(self.url, &response)
+    }
 
-/// Returns the validator by which a later request can refer to the same content: a strong ETag,
-/// else the date (RFC 9110, 13.1.5: weak ETags must not be used for ranges).
-pub(super) fn validator(headers: &HeaderMap) -> Option<String> {
-    text(headers, header::ETAG)
-        .filter(|etag| !etag.starts_with("W/"))
-        .or_else(|| text(headers, header::LAST_MODIFIED))
-        .map(str::to_owned)
-}
+    fn len(&self) -> u64 {
+        self.partial.len()
+    }
 
-pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    text(headers, header::CONTENT_LENGTH)?.trim().parse().ok()
-}
+    fn resume(&self) -> Resume {
+        match self.partial.validator() {
+            Some(validator) => Resume::IfUnchanged(validator.to_owned()),
+            None => Resume::Never,
+        }
+    }
 
-/// Parses the first byte and the total size in `Content-Range: bytes 5-9/10` (RFC 9110, 14.4).
-pub(crate) fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
-    let (range, total) = text(headers, header::CONTENT_RANGE)?
-        .strip_prefix("bytes ")?
-        .split_once('/')?;
-    let (first, _) = range.split_once('-')?;
-    Some((first.trim().parse().ok()?, total.trim().parse().ok()?))
+    fn is_complete(&self) -> bool {
+        self.partial.len() > 0 && self.expected == Some(self.partial.sha256())
+    }
+
+    fn begin(
+        &mut self,
+        start: u64,
+        total: Option<u64>,
+        headers: &HeaderMap,
+    ) -> Result<Option<u64>, HttpError> {
+        match start {
+            0 => self.partial.restart(validator(headers).as_deref())?,
+            _ => self.resumed = true,
+        }
+        let has_known_end = total.is_some() || headers.contains_key(header::TRANSFER_ENCODING);
+        if !has_known_end && self.expected.is_none() {
+            return Err(HttpError::NoLength {
+                url: self.url.to_string(),
+            });
+        }
+        self.check_size(total.unwrap_or(0))?;
+        self.total = total;
+        self.check_cancelled()?;
+        Ok(total)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
+        self.check_size(self.partial.len() + bytes.len() as u64)?;
+        self.partial.append(bytes)?;
+        failpoint::hit("download.appended");
+        self.progress.event(&Event::Advanced {
+            phase: Phase::Download,
+            item: &self.url.to_string(),
+            done: self.partial.len(),
+            total: self.total,
+        });
+        self.check_cancelled()
+    }
+
+    fn discard(&mut self) -> Result<(), HttpError> {
+        Ok(self.partial.restart(None)?)
+    }
 }

@@ -1,5 +1,6 @@
 //! Errors of HTTP requests.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -182,17 +183,26 @@ impl HttpError {
     pub fn is_certificate_error(&self) -> bool {
         matches!(self, Self::Request { source, .. } if is_certificate_error(source))
     }
+}
+
+/// An error after which a request may be repeated.
+pub(crate) trait Transient: Error + From<HttpError> {
+    /// Returns true if the same request may succeed when it is repeated.
+    fn is_transient(&self) -> bool;
 
     /// Returns the time that the server asks to wait before the next request.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    fn retry_after(&self) -> Option<Duration>;
+}
+
+impl Transient for HttpError {
+    fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
 
-    /// Returns true if the same request may succeed when it is repeated.
-    pub(crate) fn is_transient(&self) -> bool {
+    fn is_transient(&self) -> bool {
         match self {
             Self::Status { status, .. } => is_transient_status(*status),
             Self::Truncated { .. } | Self::TooSlow { .. } | Self::Range { .. } => true,

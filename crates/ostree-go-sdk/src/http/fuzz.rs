@@ -1,7 +1,7 @@
 //! Entry point of the fuzz target `http_headers`.
 
-use super::download::{content_length, content_range, validator};
 use super::retry_after;
+use super::transfer::{content_length, content_range, validator};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Parses the headers of a response: one `Name: value` per line.

@@ -7,6 +7,7 @@ mod fetch;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod rate;
+mod retry;
 mod retry_after;
 mod send;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub(crate) mod test_server;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod transfer;
 pub(crate) mod url;
 
 use std::fmt;
@@ -23,16 +25,17 @@ use ureq::{Agent, Proxy, http::Response};
 
 pub(crate) use body::Body;
 pub(crate) use download::read_local;
-pub(crate) use download::{PROGRESS_THRESHOLD, content_length, content_range, read_error};
 pub use error::HttpError;
-pub(crate) use error::{is_certificate_error, is_transient_status, is_transient_transport_error};
+pub(crate) use error::{
+    Transient, is_certificate_error, is_transient_status, is_transient_transport_error,
+};
+pub(crate) use retry::Retry;
 pub(crate) use retry_after::retry_after;
 pub(crate) use send::{Request, RequestBody};
 use tls::TlsOptions;
+pub(crate) use transfer::{Resume, Transfer, content_length, read_error, run as run_transfer};
 pub use url::InvalidUrl;
 use url::Url;
-
-use crate::progress::{Event, POLL_INTERVAL, Progress};
 
 /// Maximum number of idle connections per server that are kept for further requests.
 const IDLE_CONNECTIONS: usize = 16;
@@ -311,76 +314,5 @@ fn status_error(url: &Url, response: &Response<ureq::Body>) -> HttpError {
         retry_after: retry_after(response.headers()),
         url: url.to_string(),
         status,
-    }
-}
-
-/// Counts the attempts of one request, and waits between them.
-pub(crate) struct Retry<'a> {
-    options: &'a HttpOptions,
-    url: String,
-    progress: &'a dyn Progress,
-    failed: u32,
-}
-
-impl<'a> Retry<'a> {
-    pub(crate) fn new(client: &'a HttpClient, url: &Url, progress: &'a dyn Progress) -> Self {
-        Self {
-            options: &client.options,
-            url: url.to_string(),
-            progress,
-            failed: 0,
-        }
-    }
-
-    /// Waits before the next attempt, or returns `error` if the failure is permanent or no retries
-    /// are left.
-    fn wait_after(&mut self, error: HttpError) -> Result<(), HttpError> {
-        if !error.is_transient() || !self.wait(&error, error.retry_after())? {
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    /// Waits before the next attempt; returns false if no retries are left. The wait is at least
-    /// what the server asked for, up to [`HttpOptions::read_timeout`].
-    pub(crate) fn wait(
-        &mut self,
-        reason: &dyn std::error::Error,
-        retry_after: Option<Duration>,
-    ) -> Result<bool, HttpError> {
-        if self.failed >= self.options.retries {
-            return Ok(false);
-        }
-        self.failed += 1;
-        self.progress.event(&Event::Retrying {
-            url: &self.url,
-            attempt: self.failed,
-            reason,
-        });
-        let asked = retry_after.unwrap_or_default();
-        let delay = self.options.delay(self.failed - 1);
-        let mut left = delay.max(asked.min(self.options.read_timeout));
-        while !left.is_zero() {
-            self.check_cancelled()?;
-            let pause = left.min(POLL_INTERVAL);
-            std::thread::sleep(pause);
-            left -= pause;
-        }
-        self.check_cancelled()?;
-        Ok(true)
-    }
-
-    fn check_cancelled(&self) -> Result<(), HttpError> {
-        if self.progress.is_cancelled() {
-            return Err(HttpError::Cancelled {
-                url: self.url.clone(),
-            });
-        }
-        Ok(())
-    }
-
-    /// Resets the count of retries, after the request made progress.
-    pub(crate) fn reset(&mut self) {
-        self.failed = 0;
     }
 }

@@ -12,7 +12,7 @@ use crate::fs::cache::{Cache, VerifiedFile};
 use crate::fs::digest;
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
-use crate::progress::NoProgress;
+use crate::progress::{Event, NoProgress, Progress};
 
 fn content() -> Vec<u8> {
     (0..300_000u32)

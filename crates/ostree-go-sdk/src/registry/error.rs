@@ -2,7 +2,7 @@
 
 use super::ImageReference;
 use crate::http::{
-    HttpError, is_certificate_error, is_transient_status, is_transient_transport_error,
+    HttpError, Transient, is_certificate_error, is_transient_status, is_transient_transport_error,
 };
 use crate::kind::ErrorKind;
 use std::time::Duration;
@@ -98,9 +98,10 @@ impl RegistryError {
             _ => false,
         }
     }
+}
 
-    /// Returns the time that the registry asks to wait before the next request.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+impl Transient for RegistryError {
+    fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
             Self::Http(error) => error.retry_after(),
@@ -108,8 +109,7 @@ impl RegistryError {
         }
     }
 
-    /// Returns true if the same request may succeed when it is repeated.
-    pub(super) fn is_transient(&self) -> bool {
+    fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => is_transient_transport_error(source),
             Self::Refused { status, .. } => is_transient_status(*status),

@@ -17,7 +17,6 @@ mod tests;
 pub use auth::RegistryAuth;
 pub use error::RegistryError;
 pub use helper::CredentialError;
-pub(crate) use pull::BlobDownload;
 pub(crate) use reference::is_tag;
 pub use reference::{ImageReference, InvalidReference};
 
@@ -321,13 +320,7 @@ impl Registry {
         limit: u64,
     ) -> Result<serde_json::Value, RegistryError> {
         let url = self.url("")?;
-        let mut text = Vec::new();
-        let mut take = |piece: &[u8]| {
-            text.extend_from_slice(piece);
-            true
-        };
-        let body = response.into_body().into_reader();
-        self.copy(&url, body, (0, limit), None, &mut take)?;
+        let text = self.read(&url, response, limit, &|_| true)?;
         serde_json::from_slice(&text).map_err(|_| self.protocol("JSON document"))
     }
 
@@ -375,9 +368,7 @@ impl Registry {
         loop {
             match attempt() {
                 Ok(done) => return Ok(done),
-                Err(error)
-                    if error.is_transient() && retry.wait(&error, error.retry_after())? => {}
-                Err(error) => return Err(error),
+                Err(error) => retry.wait_after(error)?,
             }
         }
     }

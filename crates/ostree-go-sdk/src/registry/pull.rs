@@ -5,22 +5,28 @@
 use super::{Registry, RegistryError};
 use crate::http::url::Url;
 use crate::http::{
-    HttpError, PROGRESS_THRESHOLD, RequestBody, Retry, content_length, content_range, read_error,
+    HttpError, RequestBody, Resume, Retry, Transfer, content_length, read_error, run_transfer,
 };
 use crate::progress::Progress;
-use std::io::Read;
+use ureq::Body;
+use ureq::http::{HeaderMap, Response};
 
 /// The size of the read buffer in bytes.
 const BUFFER_SIZE: usize = 256 << 10;
 
 /// A blob that is being downloaded. The content of a digest never changes, so that the rest can be
 /// requested without a validator.
-pub(crate) struct BlobDownload<'a> {
-    pub(crate) digest: &'a str,
+struct BlobTransfer<'a> {
+    registry: &'a Registry,
+    url: &'a Url,
     /// The size of the blob in bytes.
-    pub(crate) size: u64,
+    size: u64,
     /// The number of bytes that were passed to the caller.
-    pub(crate) done: u64,
+    done: u64,
+    /// The position of the current response in the blob. It is less than `done` if a server without
+    /// support for ranges starts from the beginning.
+    position: u64,
+    consume: &'a mut dyn FnMut(&[u8]) -> bool,
 }
 
 impl Registry {
@@ -55,13 +61,8 @@ impl Registry {
                 _ => return Err(self.refused(response)),
             }
             let total = content_length(response.headers());
-            let mut bytes = Vec::new();
-            let mut consume = |piece: &[u8]| {
-                bytes.extend_from_slice(piece);
-                on_bytes(piece.len() as u64)
-            };
-            let body = response.into_body().into_reader();
-            let found = self.copy(&url, body, (0, limit), total, &mut consume)?;
+            let bytes = self.read(&url, response, limit, on_bytes)?;
+            let found = bytes.len() as u64;
             match total {
                 Some(expected) if expected != found => Err(HttpError::Truncated {
                     url: url.to_string(),
@@ -74,119 +75,119 @@ impl Registry {
         })
     }
 
-    /// Passes a blob's bytes to `consume` as they are received; it cancels the download by
-    /// returning false. After a broken connection, the missing part is requested.
+    /// Passes the bytes of a blob with a digest and a size to `consume` as they are received; it
+    /// cancels the download by returning false. After a broken connection, the missing part is
+    /// requested.
     pub(crate) fn blob(
         &self,
-        blob: &mut BlobDownload<'_>,
+        digest: &str,
+        size: u64,
         progress: &dyn Progress,
         consume: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<(), RegistryError> {
-        let url = self.blob_url(blob.digest)?;
+        let url = self.blob_url(digest)?;
         let mut retry = Retry::new(&self.client, &url, progress);
+        let mut blob = BlobTransfer {
+            registry: self,
+            url: &url,
+            size,
+            done: 0,
+            position: 0,
+            consume,
+        };
+        run_transfer(&self.client, &url, &mut retry, &mut blob)
+    }
+
+    /// Reads the body of a response of at most `limit` bytes. `on_bytes` is called with the length
+    /// of every piece, and cancels the download by returning false.
+    pub(super) fn read(
+        &self,
+        url: &Url,
+        response: Response<Body>,
+        limit: u64,
+        on_bytes: &dyn Fn(u64) -> bool,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let total = content_length(response.headers());
+        let mut body = response.into_body().into_reader();
+        let mut buffer = vec![0; BUFFER_SIZE];
+        let mut rate_check = self.client.rate_check();
+        let mut bytes = Vec::new();
         loop {
-            let before = blob.done;
-            let mut continued = true;
-            let Err(error) = self.blob_once(&url, blob, &mut continued, consume) else {
-                return Ok(());
-            };
-            // Skipped bytes are not progress. Otherwise a server without ranges could be asked a
-            // number of times that grows with the size of the blob.
-            if continued && blob.done >= before + PROGRESS_THRESHOLD {
-                retry.reset();
+            let read = rate_check.read(&mut body, &mut buffer, url)?;
+            let read = read.map_err(|error| read_error(url, error, total, bytes.len() as u64))?;
+            if read == 0 {
+                return Ok(bytes);
             }
-            if !error.is_transient() || !retry.wait(&error, error.retry_after())? {
-                return Err(error);
+            if (bytes.len() + read) as u64 > limit {
+                return Err(too_large(url, limit));
+            }
+            bytes.extend_from_slice(&buffer[..read]);
+            if !on_bytes(read as u64) {
+                return Err(cancelled(url));
             }
         }
     }
+}
 
-    /// Makes one request for the missing part. Sets `continued` to whether the response starts
-    /// where the previous one ended.
-    fn blob_once(
-        &self,
-        url: &Url,
-        blob: &mut BlobDownload<'_>,
-        continued: &mut bool,
-        consume: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<(), RegistryError> {
-        let start = blob.done;
-        let range = (start > 0).then(|| ("Range", format!("bytes={start}-")));
-        let response = self.call("GET", url, range.as_slice(), RequestBody::Empty)?;
-        let headers = response.headers();
-        // A server without support for ranges starts from the beginning.
-        let (skip, total) = match response.status().as_u16() {
-            200 => (start, content_length(headers)),
-            206 if start > 0 => match content_range(headers) {
-                Some((first, total)) if first == start => (0, Some(total)),
-                _ => {
-                    return Err(HttpError::Range {
-                        url: url.to_string(),
-                        expected: start,
-                    }
-                    .into());
-                }
-            },
-            _ => return Err(self.refused(response)),
-        };
-        *continued = skip == 0;
-        let body = response.into_body().into_reader();
-        let (size, done) = (blob.size, &mut blob.done);
-        let limit = match skip {
-            0 => size - start,
-            _ => size,
-        };
-        let mut pass_on = |piece: &[u8]| {
-            *done += piece.len() as u64;
-            consume(piece)
-        };
-        if total.is_some_and(|total| total > size) {
-            return Err(too_large(url, size));
+impl Transfer for BlobTransfer<'_> {
+    type Error = RegistryError;
+
+    fn send(
+        &mut self,
+        headers: &[(&'static str, String)],
+    ) -> Result<Response<Body>, RegistryError> {
+        let empty = RequestBody::Empty;
+        self.registry.call("GET", self.url, headers, empty)
+    }
+
+    fn refused(&self, response: Response<Body>) -> RegistryError {
+        self.registry.refused(response)
+    }
+
+    fn len(&self) -> u64 {
+        self.done
+    }
+
+    fn resume(&self) -> Resume {
+        Resume::Always
+    }
+
+    fn begin(
+        &mut self,
+        start: u64,
+        total: Option<u64>,
+        _: &HeaderMap,
+    ) -> Result<Option<u64>, RegistryError> {
+        self.position = start;
+        match total {
+            Some(total) if total > self.size => Err(too_large(self.url, self.size)),
+            _ => Ok(Some(self.size)),
         }
-        self.copy(url, body, (skip, limit), total, &mut pass_on)?;
-        if *done < size {
-            return Err(HttpError::Truncated {
-                url: url.to_string(),
-                expected: size,
-                found: *done,
-            }
-            .into());
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), RegistryError> {
+        let skipped = usize::try_from(self.done - self.position);
+        let skipped = skipped.map_or(bytes.len(), |skipped| skipped.min(bytes.len()));
+        self.position += bytes.len() as u64;
+        if self.position > self.size {
+            return Err(too_large(self.url, self.size));
+        }
+        let piece = &bytes[skipped..];
+        self.done += piece.len() as u64;
+        if !piece.is_empty() && !(self.consume)(piece) {
+            return Err(cancelled(self.url));
         }
         Ok(())
     }
 
-    /// Passes a body to `consume`, except for the first `skip` bytes, and returns its length. A
-    /// body of more than `limit` bytes is an error.
-    pub(super) fn copy(
-        &self,
-        url: &Url,
-        mut body: impl Read,
-        (mut skip, limit): (u64, u64),
-        total: Option<u64>,
-        consume: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<u64, RegistryError> {
-        let mut buffer = vec![0; BUFFER_SIZE];
-        let mut rate_check = self.client.rate_check();
-        let mut found = 0;
-        loop {
-            let read = rate_check.read(&mut body, &mut buffer, url)?;
-            let read = read.map_err(|error| read_error(url, error, total, found))?;
-            if read == 0 {
-                return Ok(found);
-            }
-            found += read as u64;
-            if found > limit {
-                return Err(too_large(url, limit));
-            }
-            let skipped = usize::try_from(skip).map_or(read, |skip| skip.min(read));
-            skip -= skipped as u64;
-            let piece = &buffer[skipped..read];
-            if !piece.is_empty() && !consume(piece) {
-                let url = url.to_string();
-                return Err(HttpError::Cancelled { url }.into());
-            }
-        }
+    fn discard(&mut self) -> Result<(), RegistryError> {
+        Ok(())
     }
+}
+
+fn cancelled(url: &Url) -> RegistryError {
+    let url = url.to_string();
+    HttpError::Cancelled { url }.into()
 }
 
 fn too_large(url: &Url, limit: u64) -> RegistryError {
@@ -224,11 +225,8 @@ mod tests {
         let server = TestServer::start(response);
         let mut bytes = Vec::new();
         let done = registry(&server, RegistryAuth::Anonymous).blob(
-            &mut BlobDownload {
-                digest: "sha256:00",
-                size: content().len() as u64,
-                done: 0,
-            },
+            "sha256:00",
+            content().len() as u64,
             &NoProgress,
             &mut |piece| {
                 bytes.extend_from_slice(piece);

@@ -9,7 +9,7 @@ use crate::parallel::{self, Interrupted};
 use crate::pull::monitor::Monitor;
 use crate::pull::session::Session;
 use crate::pull::{PullError, client};
-use crate::registry::{self, BlobDownload, ImageReference, RegistryAuth, RegistryError};
+use crate::registry::{self, ImageReference, RegistryAuth, RegistryError};
 use crate::repo::RepoError;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -87,12 +87,9 @@ impl Registry {
             let mut send_piece = |piece: &[u8]| {
                 monitor.count(piece.len() as u64) && pieces.send(Ok(piece.to_vec())).is_ok()
             };
-            let mut blob = BlobDownload {
-                digest: &digest,
-                size,
-                done: 0,
-            };
-            if let Err(error) = client.blob(&mut blob, monitor.progress.as_ref(), &mut send_piece) {
+            if let Err(error) =
+                client.blob(&digest, size, monitor.progress.as_ref(), &mut send_piece)
+            {
                 let _ = pieces.send(Err(error));
             }
         });
