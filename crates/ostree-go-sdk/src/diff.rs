@@ -5,7 +5,6 @@ use crate::fs::path::TreePath;
 use crate::id::{CommitId, DirTreeId, FileId};
 use crate::object::DirTree;
 use crate::repo::{Repo, RepoError};
-use gio::prelude::*;
 use std::collections::BTreeMap;
 
 /// The differences between the trees of two commits.
@@ -116,20 +115,12 @@ impl Walk<'_> {
     }
 
     fn file(&self, id: FileId) -> Result<FileInfo, RepoError> {
-        let failed = |source| self.repo.failed(&format!("read object {id}"), source);
-        let (content, info, _) = self
-            .repo
-            .as_ostree()
-            .load_file(&id.to_string(), gio::Cancellable::NONE)
-            .map_err(failed)?;
+        let file = self.repo.file(id)?;
         let mut magic = [0; 4];
-        if let Some(content) = content {
-            let read = content.read_all(&mut magic, gio::Cancellable::NONE);
-            read.map_err(failed)?;
-        }
+        file.read(&mut magic)?;
         Ok(FileInfo {
-            size: info.size().try_into().unwrap_or(0),
-            mode: info.attribute_uint32("unix::mode"),
+            size: file.size,
+            mode: file.header.mode,
             is_binary: &magic == ELF_MAGIC,
         })
     }

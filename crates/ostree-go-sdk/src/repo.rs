@@ -7,6 +7,7 @@
 //! objects that a transaction has found in the repository exist at least until its refs have been
 //! moved.
 
+mod access;
 mod complete;
 mod damage;
 mod detached;
@@ -38,9 +39,8 @@ use crate::failpoint;
 use crate::ffi;
 use crate::fs::context::{IoContext, from_io_failure};
 use crate::fs::lock::{Lock, LockError};
-use crate::id::{CommitId, DirTreeId, RefName};
+use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
-use crate::object::{Commit, DirTree};
 use crate::progress::{NoProgress, Progress};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -430,52 +430,6 @@ impl Repo {
             path: self.path.clone(),
             nearest,
         })
-    }
-
-    pub(crate) fn has_commit(&self, id: CommitId) -> Result<bool, RepoError> {
-        self.inner
-            .has_object(
-                ostree::ObjectType::Commit,
-                &id.to_string(),
-                gio::Cancellable::NONE,
-            )
-            .map_err(|source| self.failed(&format!("look for commit {id}"), source))
-    }
-
-    /// Reads a commit.
-    pub(crate) fn commit(&self, id: CommitId) -> Result<Commit, RepoError> {
-        let variant = self.metadata_object(ostree::ObjectType::Commit, &id.to_string())?;
-        Commit::parse(&variant).ok_or_else(|| self.malformed("commit", id))
-    }
-
-    /// Reads the bytes of a commit object, which are the data that signatures sign.
-    pub(crate) fn commit_bytes(&self, id: CommitId) -> Result<Vec<u8>, glib::Error> {
-        let variant = self
-            .inner
-            .load_variant(ostree::ObjectType::Commit, &id.to_string())?;
-        Ok(variant.data().to_vec())
-    }
-
-    /// Reads a directory's entries.
-    pub(crate) fn dirtree(&self, id: DirTreeId) -> Result<DirTree, RepoError> {
-        let variant = self.metadata_object(ostree::ObjectType::DirTree, &id.to_string())?;
-        DirTree::parse(&variant).ok_or_else(|| self.malformed("dirtree", id))
-    }
-
-    /// Reads an object that is not a file. libostree marks the variant as trusted without checking
-    /// it, and reading a malformed one would then be undefined behaviour; this returns an untrusted
-    /// variant, whose parts are checked when they are read.
-    pub(crate) fn metadata_object(
-        &self,
-        kind: ostree::ObjectType,
-        id: &str,
-    ) -> Result<glib::Variant, RepoError> {
-        let trusted = self
-            .inner
-            .load_variant(kind, id)
-            .map_err(|source| self.failed(&format!("read object {id}"), source))?;
-        let bytes = trusted.data_as_bytes();
-        Ok(glib::Variant::from_bytes_with_type(&bytes, trusted.type_()))
     }
 
     /// Prevents other processes from moving refs until the result is dropped. Completes the moves

@@ -7,7 +7,6 @@ use crate::repo::{Repo, RepoMode};
 use gio::prelude::*;
 use sha2::Digest;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::Path;
 
 /// Commits a folder with libostree.
@@ -104,18 +103,7 @@ impl TwoCommits {
     }
 
     pub(super) fn content(&self, id: FileId) -> Vec<u8> {
-        let (input, _, _) = self
-            .repo
-            .as_ostree()
-            .load_file(&id.to_string(), gio::Cancellable::NONE)
-            .unwrap();
-        let mut content = Vec::new();
-        input
-            .unwrap()
-            .into_read()
-            .read_to_end(&mut content)
-            .unwrap();
-        content
+        self.repo.file(id).unwrap().read_to_end(u64::MAX).unwrap()
     }
 }
 

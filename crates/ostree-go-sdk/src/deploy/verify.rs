@@ -144,12 +144,7 @@ pub(super) fn missing_objects(
     let listing = Listing::read(repo, commit)?;
     let mut missing = damaged_directories(&listing);
     for (path, id) in files(&listing) {
-        let (kind, checksum) = (ostree::ObjectType::File, id.to_string());
-        let found = repo
-            .as_ostree()
-            .has_object(kind, &checksum, gio::Cancellable::NONE)
-            .map_err(|source| repo.failed(&format!("look for object {checksum}"), source))?;
-        if !found {
+        if !repo.has_object(ostree::ObjectType::File, id)? {
             missing.push(DamagedFile::file(&path, FileProblem::Missing, id));
         }
     }

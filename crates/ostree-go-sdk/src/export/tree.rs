@@ -6,7 +6,6 @@ use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId};
 use crate::object::{AnyHeader, FileHasher};
 use crate::repo::Repo;
-use gio::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -68,33 +67,9 @@ impl Tree {
 
 /// Reads a whole file into memory. The largest of Go 1.26 has 25 MB.
 pub(crate) fn read_leaf(repo: &Repo, path: &TreePath, id: FileId) -> Result<Leaf, ExportError> {
-    let failed = |source| ExportError::from(repo.failed(&format!("read object {id}"), source));
-    let (content, info, xattrs) = repo
-        .as_ostree()
-        .load_file(&id.to_string(), gio::Cancellable::NONE)
-        .map_err(failed)?;
-    let header = AnyHeader {
-        uid: info.attribute_uint32("unix::uid"),
-        gid: info.attribute_uint32("unix::gid"),
-        mode: info.attribute_uint32("unix::mode"),
-        target: match content {
-            Some(_) => String::new(),
-            None => info
-                .symlink_target()
-                .and_then(|target| target.into_os_string().into_string().ok())
-                .unwrap_or_default(),
-        },
-        xattrs: xattrs.get().unwrap_or_default(),
-    };
-    let mut bytes = Vec::with_capacity(usize::try_from(info.size()).unwrap_or(0));
-    if let Some(content) = content {
-        std::io::Read::read_to_end(&mut content.into_read(), &mut bytes).map_err(|source| {
-            failed(glib::Error::new(
-                gio::IOErrorEnum::Failed,
-                &source.to_string(),
-            ))
-        })?;
-    }
+    let mut file = repo.file(id)?;
+    let bytes = file.read_to_end(u64::MAX)?;
+    let header = file.header;
     let mut hasher = FileHasher::framed(&header.framed());
     hasher.update(&bytes);
     let found = hasher.finish();

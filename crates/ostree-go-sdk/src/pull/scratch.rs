@@ -48,15 +48,7 @@ impl Scratch {
         let Some(object) = gvariant::parse(object, "(a{sv}aya(say)sstayay)") else {
             return Ok(Err("it is not a valid commit object".to_owned()));
         };
-        scratch
-            .as_ostree()
-            .write_metadata(
-                ostree::ObjectType::Commit,
-                Some(&commit.to_string()),
-                &object,
-                gio::Cancellable::NONE,
-            )
-            .map_err(|source| scratch.failed(&format!("write commit {commit}"), source))?;
+        scratch.write_metadata(ostree::ObjectType::Commit, commit, &object)?;
         if let Some(bytes) = detached {
             let Some(detached) = gvariant::parse(bytes, "a{sv}") else {
                 let problem = format!("the detached metadata of {commit} is not well-formed");

@@ -160,13 +160,8 @@ impl<'r> Objects<'r> {
         if !self.has_parent {
             return Ok(false);
         }
-        let checksum = object.checksum.to_string();
-        let kind = object.kind.to_ostree();
-        let has = self
-            .repo
-            .inner
-            .has_object(kind, &checksum, gio::Cancellable::NONE);
-        has.map_err(|e| self.repo.failed(&format!("look for object {checksum}"), e))
+        self.repo
+            .has_object(object.kind.to_ostree(), object.checksum)
     }
 
     /// Returns true if the object's content matches its checksum. Reads all of it.

@@ -92,27 +92,18 @@ impl<'r> Transaction<'r> {
         kind: ostree::ObjectType,
         object: &MetadataObject<Id>,
     ) -> Result<bool, RepoError> {
-        let id = object.id.to_string();
-        let inner = &self.repo.inner;
-        inner
-            .has_object(kind, &id, gio::Cancellable::NONE)
-            .and_then(|has| {
-                if !has {
-                    inner.write_metadata(
-                        kind,
-                        Some(&id),
-                        &object.variant,
-                        gio::Cancellable::NONE,
-                    )?;
-                }
-                if kind == ostree::ObjectType::Commit {
-                    self.commits.borrow_mut().extend(id.parse::<CommitId>());
-                }
-                let (total, new) = self.metadata.get();
-                self.metadata.set((total + 1, new + u64::from(!has)));
-                Ok(!has)
-            })
-            .map_err(|source| self.repo.failed(&format!("write object {id}"), source))
+        let is_new = !self.repo.has_object(kind, &object.id)?;
+        if is_new {
+            self.repo
+                .write_metadata(kind, &object.id, &object.variant)?;
+        }
+        if kind == ostree::ObjectType::Commit {
+            let id = object.id.to_string().parse::<CommitId>();
+            self.commits.borrow_mut().extend(id);
+        }
+        let (total, new) = self.metadata.get();
+        self.metadata.set((total + 1, new + u64::from(is_new)));
+        Ok(is_new)
     }
 
     /// Returns the number of metadata objects that were written so far, and the number of those

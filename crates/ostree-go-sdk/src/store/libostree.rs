@@ -25,14 +25,7 @@ impl LibostreeWriter {
 
 impl ObjectWriter for LibostreeWriter {
     fn has(&self, id: FileId) -> Result<bool, StoreError> {
-        self.repo
-            .as_ostree()
-            .has_object(
-                ostree::ObjectType::File,
-                &id.to_string(),
-                gio::Cancellable::NONE,
-            )
-            .map_err(|e| self.repo.failed(&format!("look for object {id}"), e).into())
+        Ok(self.repo.has_object(ostree::ObjectType::File, id)?)
     }
 
     fn write(

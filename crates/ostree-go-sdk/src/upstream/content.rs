@@ -9,7 +9,6 @@ use crate::id::{CommitId, DirMetaId, DirTreeId, FileId, Sha256};
 use crate::object::{FileHasher, FileHeader, dirmeta};
 use crate::progress::{Event, Phase, Progress};
 use crate::repo::Repo;
-use gio::prelude::*;
 use sha2::Digest;
 use std::collections::BTreeMap;
 
@@ -199,21 +198,15 @@ fn digest(
     executable: bool,
     seen: &mut dyn FnMut(&[u8]),
 ) -> Result<Sha256, UpstreamError> {
-    let failed = |source| repo.failed(&format!("read object {id}"), source);
-    let (content, _, _) = repo
-        .as_ostree()
-        .load_file(&id.to_string(), gio::Cancellable::NONE)
-        .map_err(failed)?;
-    let Some(content) = content else {
+    let file = repo.file(id)?;
+    if file.header.is_symlink() {
         return Err(UpstreamError::Symlink { path: path.clone() });
-    };
+    }
     let mut object = FileHasher::new(&FileHeader::Regular { executable });
     let mut sha256 = sha2::Sha256::new();
     let mut buffer = vec![0; CHUNK];
     loop {
-        let read = content
-            .read(&mut buffer, gio::Cancellable::NONE)
-            .map_err(failed)?;
+        let read = file.read(&mut buffer)?;
         if read == 0 {
             break;
         }

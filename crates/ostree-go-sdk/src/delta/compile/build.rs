@@ -1,7 +1,7 @@
 //! Builds a part of a delta.
 
 use super::bsdiff::diff;
-use super::pair::{Item, load};
+use super::pair::Item;
 use super::plan::PartPlan;
 use super::recipe::Recipe;
 use crate::delta::format::{
@@ -9,12 +9,9 @@ use crate::delta::format::{
     compress,
 };
 use crate::delta::{DeltaError, DeltaName};
-use crate::fs::context::IoContext;
 use crate::id::{FileId, Sha256};
 use crate::repo::{Repo, RepoError};
-use gio::prelude::*;
 use sha2::Digest;
-use std::io::Read;
 
 /// Builds parts; each thread has its own builder.
 pub(super) struct Builder {
@@ -54,14 +51,9 @@ impl Builder {
     }
 
     fn metadata(&self, key: &ObjectKey) -> Result<Vec<u8>, RepoError> {
-        let variant = self
-            .repo
-            .as_ostree()
-            .load_variant(key.kind.to_ostree(), &key.checksum.to_string());
-        match variant {
-            Ok(variant) => Ok(variant.data().to_vec()),
-            Err(source) => Err(self.repo.failed(&format!("read object {key}"), source)),
-        }
+        let (kind, id) = (key.kind.to_ostree(), key.checksum.to_string());
+        let variant = self.repo.metadata_object(kind, &id)?;
+        Ok(variant.data().to_vec())
     }
 
     fn file(&self, part: &mut Writer, item: &Item) -> Result<(), RepoError> {
@@ -77,30 +69,19 @@ impl Builder {
     }
 
     fn load(&self, id: FileId) -> Result<File, RepoError> {
-        let (stream, info, xattrs) = load(&self.repo, id)?;
-        let mut content = Vec::new();
-        match stream {
-            Some(stream) => {
-                // One extra byte, so that the end is detected without growing the buffer.
-                content.reserve_exact(usize::try_from(info.size()).unwrap_or(0) + 1);
-                stream
-                    .into_read()
-                    .read_to_end(&mut content)
-                    .context("read an object of repository", self.repo.path())?;
-            }
-            None => {
-                let target = info.symlink_target().unwrap_or_default();
-                content.extend_from_slice(target.as_os_str().as_encoded_bytes());
-            }
+        let mut file = self.repo.file(id)?;
+        let mut content = file.read_to_end(u64::MAX)?;
+        let header = file.header;
+        if header.is_symlink() {
+            content = header.target.into_bytes();
         }
-        let number = |name: &str| info.attribute_uint32(name);
         Ok(File {
             attributes: Attributes {
-                uid: number("unix::uid"),
-                gid: number("unix::gid"),
-                mode: number("unix::mode"),
+                uid: header.uid,
+                gid: header.gid,
+                mode: header.mode,
             },
-            xattrs: xattrs.get().unwrap_or_default(),
+            xattrs: header.xattrs,
             content,
         })
     }

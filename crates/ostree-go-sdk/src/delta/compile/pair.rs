@@ -6,7 +6,6 @@ use crate::delta::format::{ObjectKey, ObjectKind};
 use crate::golang::elf::elf_machine;
 use crate::id::{FileId, Sha256};
 use crate::repo::{Repo, RepoError};
-use gio::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Maximum total size of an old and a new file for a patch, in bytes: libostree's own limit,
@@ -19,7 +18,6 @@ const MIN_PATCHED: u64 = 256;
 /// Minimum size of files that are checked for being programs: Go's own are larger, and the small
 /// ones in its test data are for various machines.
 const MIN_PROGRAM: u64 = 1 << 20;
-const REGULAR: gio::FileType = gio::FileType::Regular;
 /// Mode bit for read permission of others.
 const WORLD_READABLE: u32 = 0o004;
 
@@ -90,11 +88,11 @@ struct FileProperties {
 
 impl FileProperties {
     fn of(repo: &Repo, id: FileId) -> Result<Self, RepoError> {
-        let (_, info, _) = load(repo, id)?;
+        let file = repo.file(id)?;
         Ok(Self {
-            size: info.size().try_into().unwrap_or(0),
-            regular: info.file_type() == REGULAR,
-            world_readable: info.attribute_uint32("unix::mode") & WORLD_READABLE != 0,
+            size: file.size,
+            regular: !file.header.is_symlink(),
+            world_readable: file.header.mode & WORLD_READABLE != 0,
         })
     }
 
@@ -103,24 +101,11 @@ impl FileProperties {
             return Ok(None);
         }
         let mut start = [0; 20];
-        if let (Some(content), ..) = load(repo, id)? {
-            content
-                .read_all(&mut start, gio::Cancellable::NONE)
-                .map_err(|source| repo.failed(&format!("read object {id}"), source))?;
-        }
+        repo.file(id)?.read(&mut start)?;
         let machine = elf_machine(&start);
         let mut known = Arch::ALL.into_iter();
         Ok(known.find(|arch| machine == Some(arch.elf_machine())))
     }
-}
-
-type Loaded = (Option<gio::InputStream>, gio::FileInfo, glib::Variant);
-
-/// Opens a file's content, unless it is a symlink, and returns its header.
-pub(super) fn load(repo: &Repo, id: FileId) -> Result<Loaded, RepoError> {
-    repo.as_ostree()
-        .load_file(&id.to_string(), gio::Cancellable::NONE)
-        .map_err(|source| repo.failed(&format!("read object {id}"), source))
 }
 
 /// Finds old files by path, else by name among files whose path no longer exists.

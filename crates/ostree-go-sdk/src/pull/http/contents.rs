@@ -475,15 +475,15 @@ impl<'a> TreeWalk<'a> {
         if self.stored_by_parts.contains(key) {
             return Ok(true);
         }
-        let (repo, id) = (self.contents.transaction.repo(), key.checksum.to_string());
+        let transaction = self.contents.transaction;
         // After an upgrade by a delta, most objects of a tree are stored. libostree's check takes
         // several times as long.
-        if key.kind == ObjectKind::File && self.contents.transaction.has_uncompressed_file(&id) {
+        let is_file = key.kind == ObjectKind::File;
+        if is_file && transaction.has_uncompressed_file(&key.checksum.to_string()) {
             return Ok(true);
         }
-        repo.as_ostree()
-            .has_object(key.kind.to_ostree(), &id, gio::Cancellable::NONE)
-            .map_err(|source| repo.failed(&format!("look for object {key}"), source))
+        let repo = transaction.repo();
+        repo.has_object(key.kind.to_ostree(), key.checksum)
     }
 
     /// Returns true if a path is a requested subpath, or below one.

@@ -12,7 +12,6 @@ use crate::object::{AnyHeader, DirTree, FileHasher, parse_archived};
 use crate::pull::bounds::{Bounds, MAX_PART, MAX_SOURCE};
 use crate::repo::{Repo, RepoError, Transaction};
 use crate::store::{self, BudgetGuard, Content, ObjectWriter, StoreError};
-use gio::prelude::*;
 use sha2::Digest;
 use std::io::{self, ErrorKind, Read};
 use std::path::PathBuf;
@@ -263,15 +262,7 @@ pub(super) fn store_metadata(
             return Err(Rejected::Content(problem));
         }
     }
-    let id = key.checksum.to_string();
-    repo.as_ostree()
-        .write_metadata(
-            key.kind.to_ostree(),
-            Some(&id),
-            &object,
-            gio::Cancellable::NONE,
-        )
-        .map_err(|source| repo.failed(&format!("write object {key}"), source))?;
+    repo.write_metadata(key.kind.to_ostree(), key.checksum, &object)?;
     Ok(())
 }
 
@@ -316,30 +307,17 @@ fn read_patch_source<'b>(
     id: FileId,
     bounds: &'b Bounds,
 ) -> Result<PatchSource<'b>, Rejected> {
-    let failed = |source| repo.failed(&format!("read object {id}"), source);
     if bounds.is_stopped() {
         return Err(Rejected::Stopped);
     }
-    let loaded = repo
-        .as_ostree()
-        .load_file(&id.to_string(), gio::Cancellable::NONE);
-    let (stream, info, _) = loaded.map_err(failed)?;
-    let size = u64::try_from(info.size()).unwrap_or(0);
+    let mut file = repo.file(id)?;
+    let size = file.size;
     if size > MAX_SOURCE {
         return Err(Rejected::TooLarge);
     }
     bounds.count_source(size.max(1)).map_err(Rejected::Unsafe)?;
     let share = bounds.old_files.take(size);
-    let mut bytes = Vec::new();
-    if let Some(stream) = stream {
-        bytes.reserve_exact(usize::try_from(size).unwrap_or(0));
-        let read = stream.into_read().take(MAX_SOURCE).read_to_end(&mut bytes);
-        read.map_err(|source| RepoError::Io {
-            action: "read an object of",
-            path: repo.path().to_owned(),
-            source,
-        })?;
-    }
+    let bytes = file.read_to_end(MAX_SOURCE)?;
     Ok(PatchSource {
         bytes,
         _share: share,

@@ -16,7 +16,8 @@ pub(super) fn load_stored(
     writer: &dyn ObjectWriter,
     root: Root,
 ) -> Result<Option<Tree>, StoreError> {
-    let has_meta = has(transaction, ostree::ObjectType::DirMeta, &root.meta)?;
+    let kind = ostree::ObjectType::DirMeta;
+    let has_meta = transaction.repo().has_object(kind, root.meta)?;
     if root.meta != dirmeta().id || !has_meta {
         return Ok(None);
     }
@@ -28,10 +29,11 @@ fn load_directory(
     writer: &dyn ObjectWriter,
     id: DirTreeId,
 ) -> Result<Option<Tree>, StoreError> {
-    if !has(transaction, ostree::ObjectType::DirTree, &id)? {
+    let repo = transaction.repo();
+    if !repo.has_object(ostree::ObjectType::DirTree, id)? {
         return Ok(None);
     }
-    let directory = transaction.repo().dirtree(id)?;
+    let directory = repo.dirtree(id)?;
     let mut tree = Tree::default();
     for (name, id) in directory.files {
         if !writer.has(id)? {
@@ -54,18 +56,6 @@ fn load_directory(
         tree.entries.insert(name, Node::Directory(below));
     }
     Ok(Some(tree))
-}
-
-fn has(
-    transaction: &Transaction<'_>,
-    kind: ostree::ObjectType,
-    id: &dyn std::fmt::Display,
-) -> Result<bool, RepoError> {
-    let repo = transaction.repo();
-    let found = repo
-        .as_ostree()
-        .has_object(kind, &id.to_string(), gio::Cancellable::NONE);
-    found.map_err(|source| repo.failed(&format!("look for object {id}"), source))
 }
 
 /// The directory objects of a tree, and its root.
