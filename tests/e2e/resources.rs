@@ -1,5 +1,5 @@
-//! What runs out or fails below the program (threads, pipes, disk, a missing `gpg`) is an error of its own, never a crash and
-//! never a failed verification; and what is private stays so.
+//! A lack of threads, pipes, disk space or `gpg` is an error of its own, never a crash and never a failed verification; and
+//! private files stay private.
 
 use ostree_go_tests::cli::run;
 use ostree_go_tests::gpg::Gpg;

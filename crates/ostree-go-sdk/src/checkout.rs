@@ -88,7 +88,7 @@ pub struct CheckedOut {
     pub linked: u64,
     /// The number of files that do not. Empty files are not counted.
     pub copied: u64,
-    /// Whether files were copied because the repository is on another file system.
+    /// True if files were copied because the repository is on another file system.
     pub crossed: bool,
 }
 

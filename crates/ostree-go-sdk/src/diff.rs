@@ -39,7 +39,7 @@ pub struct FileInfo {
     pub size: u64,
     /// The complete `st_mode`.
     pub mode: u32,
-    /// Whether it is an ELF file: a program, an object file or a library.
+    /// True for an ELF file: a program, an object file or a library.
     pub is_binary: bool,
 }
 

@@ -91,9 +91,9 @@ pub enum Event<'a> {
     Downloaded {
         /// Bytes that came over the network.
         bytes: u64,
-        /// How long it took.
+        /// Duration of the transfer.
         elapsed: Duration,
-        /// Whether any part of a static delta was used.
+        /// True if at least one part of a static delta was used.
         used_delta: bool,
     },
     /// The active deployment, which is about to be replaced, is damaged.
@@ -104,7 +104,7 @@ pub enum Event<'a> {
         arch: Arch,
         /// The first damaged file, with what is wrong with it.
         first: &'a str,
-        /// How many files are damaged.
+        /// Number of damaged files.
         files: u64,
     },
     /// The operation waits for a lock that another process holds.

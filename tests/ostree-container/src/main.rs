@@ -1,4 +1,4 @@
-//! What `ostree container …` runs: it passes on the word `container` as well.
+//! Runs for `ostree container …`, which passes on the word `container` as well.
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()

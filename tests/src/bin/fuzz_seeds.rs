@@ -101,7 +101,7 @@ impl Seeds {
         self.write("zip", "module", &read(&path));
     }
 
-    /// What the command writes: a repository with a summary and a delta, a root, and an image.
+    /// Output of the command: a repository with a summary and a delta, a root, and an image.
     fn repository(&self) {
         let host = Host::new();
         host.release("1.99.1", 100);

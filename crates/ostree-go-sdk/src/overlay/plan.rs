@@ -69,7 +69,7 @@ pub struct Overlaid {
     pub parent: Option<CommitId>,
     /// The time of the commit, in seconds since 1970.
     pub timestamp: u64,
-    /// Whether the ref already pointed to this commit.
+    /// True if the ref already pointed to this commit.
     pub unchanged: bool,
     /// The number of files and symlinks from the SDKs; 0 if nothing changed.
     pub files: u64,

@@ -20,7 +20,7 @@ pub struct Meter {
     pub headers_left: Cell<Option<u64>>,
     /// The limit that was exceeded.
     pub exceeded: Cell<Option<u64>>,
-    /// Whether the stream has ended.
+    /// True if the stream has ended.
     pub ended: Cell<bool>,
 }
 

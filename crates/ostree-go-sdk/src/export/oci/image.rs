@@ -66,7 +66,7 @@ pub(super) struct Release<'a> {
     pub(super) arch: Arch,
     pub(super) version: &'a str,
     pub(super) tree: &'a Tree,
-    /// Whether the image is encapsulated: the first layer holds the commit, the others objects.
+    /// True if the image is encapsulated: the first layer holds the commit, the others objects.
     pub(super) encapsulated: bool,
 }
 

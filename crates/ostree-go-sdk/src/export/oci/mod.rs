@@ -120,7 +120,7 @@ pub struct ExportedLayer {
     pub size: u64,
     /// The digest of the uncompressed tar.
     pub diff_id: Sha256,
-    /// Whether the blob was missing at the destination.
+    /// True if the blob was missing at the destination.
     pub sent: bool,
 }
 

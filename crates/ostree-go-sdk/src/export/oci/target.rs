@@ -26,7 +26,7 @@ pub(super) type Make<'a> = &'a mut dyn FnMut(&mut dyn Write) -> Result<(), Failu
 pub(super) struct Blob {
     pub(super) sha256: Sha256,
     pub(super) size: u64,
-    /// Whether the blob was missing before.
+    /// True if the blob was missing before.
     pub(super) sent: bool,
 }
 

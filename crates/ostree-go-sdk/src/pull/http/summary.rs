@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Maximum size of a summary in bytes: about 150,000 refs.
 const MAX_SUMMARY: u64 = 16 << 20;
-/// How often a mirror fetches the summary and its signature at most.
+/// Maximum number of times that a mirror fetches the summary and its signature.
 const MAX_SUMMARY_TRIES: usize = 5;
 /// Maximum size of a ref's file in bytes; it contains a checksum of 64 digits.
 const MAX_REF: u64 = 4 << 10;

@@ -1,4 +1,4 @@
-//! Where images are stored: a layout on this machine, or a registry.
+//! Stores of images: a layout on this machine, or a registry.
 
 use super::layout::Layout;
 use super::manifest::Layer;

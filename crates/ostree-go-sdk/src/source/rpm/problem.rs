@@ -87,7 +87,7 @@ pub enum RpmProblem {
     Unlisted {
         /// The path.
         path: String,
-        /// Whether it is in the payload and not in the header.
+        /// True if it is in the payload and not in the header.
         in_payload: bool,
     },
     /// The RPM is not signed, but keys were given.
