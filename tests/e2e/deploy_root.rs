@@ -71,7 +71,7 @@ fn a_folder_of_somebody_else_is_refused() {
     symlink(host.sandbox.repo(), host.root().join("repo")).unwrap();
     for args in [&ADD[..], &["status"], &["gc"]] {
         let out = run(&host, args).exits(1);
-        assert!(out.stderr.contains("it holds a `repo` with refs"), "{out}");
+        assert!(out.stderr.contains("it contains a `repo` with refs"), "{out}");
     }
     host.sandbox.fsck();
 }
@@ -328,7 +328,7 @@ fn a_link_that_leads_nowhere_or_out_of_the_root() {
             assert!(out.stderr.contains("root/current is "), "{out}");
             assert!(
                 out.stderr
-                    .contains("hint: move it away, and make an SDK active"),
+                    .contains("hint: move it away, and activate an SDK"),
                 "{out}"
             );
             assert_eq!(current.is_symlink(), make);

@@ -117,7 +117,7 @@ impl Compose {
         /// treefile does not set any. Default: none.
         goproxy: Option<String>;
         /// Sets the client for downloads. Default: one with the default
-        /// [`HttpOptions`](crate::HttpOptions).
+        /// [`HttpOptions`](crate::http::HttpOptions).
         http: Option<HttpClient>;
         /// Sets the limits for the size of a source. Default: [`Limits::default`].
         limits: Limits;

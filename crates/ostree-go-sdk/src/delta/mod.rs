@@ -1,8 +1,7 @@
 //! Static deltas: generating, listing and removing.
 //!
-//! [`generate`] makes deltas without libostree. Deltas between different commits of the same trees
-//! can share their parts, because parts contain objects, and only the superblock refers to commits
-//! (see [`retarget`]).
+//! Deltas are generated without libostree. Deltas between different commits of the same trees can
+//! share their parts, because parts contain objects, and only the superblock refers to commits.
 //!
 //! Source of the format: `ostree-repo-static-delta-private.h`.
 

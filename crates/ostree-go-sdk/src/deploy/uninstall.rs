@@ -13,7 +13,7 @@ use crate::progress::{NoProgress, Progress};
 use crate::setters::setters;
 use std::sync::Arc;
 
-/// A removal of a deployment. Its objects are deleted by the next [`Gc`](crate::Gc).
+/// A removal of a deployment. Its objects are deleted by the next [`Gc`](super::Gc).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Uninstall {

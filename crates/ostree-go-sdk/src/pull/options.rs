@@ -221,7 +221,7 @@ impl Pull {
     }
 
     setters! {
-        /// Provides the time that is recorded in a [proof](crate::Proof). Default: [`SystemClock`].
+        /// Provides the time that is recorded in a [proof](crate::sign::Proof). Default: [`SystemClock`].
         clock;
         /// Receives progress events. Default: [`NoProgress`].
         progress;

@@ -1,6 +1,6 @@
 //! Creation and verification of signatures.
 //!
-//! GPG signatures are created and verified by the program `gpg` ([`gpg`]). Ed25519 signatures are
+//! GPG signatures are created and verified by the program `gpg`. Ed25519 signatures are
 //! created and verified by this library, in the format of `ostree sign` (secret key of 64 bytes,
 //! public key of 32 bytes, both in base64). Both kinds are stored in a commit's detached metadata.
 
@@ -189,7 +189,7 @@ impl Repo {
     ///
     /// # Errors
     /// Returns [`SignError::Unsigned`] if it has no signatures, [`SignError::Refused`] with the
-    /// signatures if none is valid, and the errors of [`signatures`].
+    /// signatures if none is valid, and the errors of [`Repo::signatures`].
     pub fn verify(
         &self,
         commit: CommitId,
@@ -210,7 +210,7 @@ impl Repo {
 /// for each.
 ///
 /// # Errors
-/// Returns the errors of [`signatures`].
+/// Returns the errors of [`Repo::signatures`].
 pub(crate) fn signatures_of_bytes(
     bytes: &[u8],
     signatures: &[u8],

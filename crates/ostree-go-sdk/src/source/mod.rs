@@ -1,8 +1,7 @@
 //! Go SDKs as distributed: archives, directories, download sites, modules, packages.
 //!
-//! [`open`](open::open) locates a source and checks its digest, and [`Source::read`] reads it once.
-//! Nothing is unpacked to disk. If files can be accessed in any order, their contents may be
-//! [deferred](deferred::DeferredContent) and read on several threads.
+//! A source is located, its digest is checked, and it is read once. Nothing is unpacked to disk. If
+//! its files can be accessed in any order, they are read on several threads.
 
 mod content;
 mod deferred;

@@ -1,5 +1,5 @@
-//! The files and the unit that a host needs to install an SDK and keep it up to date, rendered by
-//! [`ignition`] and [`butane`].
+//! The files and the unit that a host needs to install an SDK and keep it up to date, as
+//! Ignition or Butane configuration.
 //!
 //! Nothing here changes the host. At each boot, its `ostree-go` runs the commands of the unit and
 //! verifies every signature with the key among the files.
