@@ -71,7 +71,10 @@ fn a_folder_of_somebody_else_is_refused() {
     symlink(host.sandbox.repo(), host.root().join("repo")).unwrap();
     for args in [&ADD[..], &["status"], &["gc"]] {
         let out = run(&host, args).exits(1);
-        assert!(out.stderr.contains("it contains a `repo` with refs"), "{out}");
+        assert!(
+            out.stderr.contains("it contains a `repo` with refs"),
+            "{out}"
+        );
     }
     host.sandbox.fsck();
 }
