@@ -240,7 +240,7 @@ fn promote_and_log_show_a_channels_history() {
         .find(|name| name.contains("/common/"))
         .unwrap();
     let out = sandbox.run(["promote", &layer, "beta"]).exits(1);
-    assert!(out.stderr.contains("is no release"), "{}", out.stderr);
+    assert!(out.stderr.contains("is not a release"), "{}", out.stderr);
     sandbox.fsck();
 }
 
