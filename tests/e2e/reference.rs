@@ -183,14 +183,8 @@ fn make_install_installs_all_files() {
     let mut command = Command::new(make);
     command
         .current_dir(workspace())
-        // The binary is there already: not the one that ships, but installed by the same recipe.
-        .args([
-            "--no-print-directory",
-            "-o",
-            "build",
-            "install",
-            "PREFIX=/usr",
-        ])
+        // Not the program that ships, but installed by the same recipe.
+        .args(["--no-print-directory", "install", "PREFIX=/usr"])
         .arg(format!("BIN={}", program.get_program().to_str().unwrap()))
         .arg(format!("DESTDIR={}", temp.path().display()));
     for name in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS"] {
@@ -212,6 +206,10 @@ fn make_install_installs_all_files() {
             }
         }
     }
+    // The module `packaging` tests the documentation, the licenses and the treefiles.
+    let generated = ["usr/bin", "usr/share/man", "usr/share/bash-completion"];
+    let generated = [&generated[..], &["usr/share/fish", "usr/share/zsh"]].concat();
+    installed.retain(|path| generated.iter().any(|folder| path.starts_with(folder)));
     let mut expected = vec![
         "usr/bin/ostree-go".to_owned(),
         "usr/share/bash-completion/completions/ostree-go".to_owned(),
