@@ -2,6 +2,7 @@
 
 use ostree_go_sdk::failpoint;
 use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::inject::{Calls, Fault, Injector};
 use ostree_go_tests::nginx::Nginx;
 use ostree_go_tests::ostree::{self, ostree, try_ostree};
 use ostree_go_tests::running::Running;
@@ -183,4 +184,27 @@ fn our_clients_always_find_a_valid_pair() {
         fs::read(client.repo().join("summary")).unwrap(),
         fs::read(copied).unwrap()
     );
+}
+
+#[test]
+fn a_publish_that_fails_leaves_a_valid_pair() {
+    let Some(injector) = Injector::new() else {
+        return;
+    };
+    let publisher = Publisher::new();
+    publisher.commit("first");
+    ostree_go_tests::cli::run(&mut publisher.publish()).ok();
+    publisher.commit("second");
+    // Whatever rename fails, among them the last one, which replaces the signatures.
+    let calls = Calls::of(&injector, &["rename"], &publisher.publish());
+    let mut failed = 0;
+    for (round, when) in calls.positions("rename").iter().enumerate() {
+        publisher.commit(&format!("round {round}"));
+        let fault = Fault::error("rename", "EIO", *when);
+        let out = ostree_go_tests::cli::run(&mut injector.with(&fault, &publisher.publish()));
+        failed += u32::from(out.code() != Some(0));
+        let pulled = publisher.pull(&publisher.url(), "client");
+        assert_eq!(pulled, Ok(()), "{fault}: {out}");
+    }
+    assert!(failed > 0, "a fault has an effect");
 }

@@ -196,7 +196,7 @@ fn credentials_of_a_remote_are_its_owners_alone() {
 #[test]
 fn messages_that_cannot_be_printed_are_no_failure() {
     let sandbox = Sandbox::with_toys("arches: [x86_64]\nchannels: [\"go-sdk/${basearch}/stable\"]");
-    for (version, progress) in [("1.99.2", "plain"), ("1.99.3", "json")] {
+    for (version, progress) in [("1.99.2", "auto"), ("1.99.3", "json")] {
         sandbox.treefile(version, &format!("arches: [x86_64]\n{TOY_SOURCE}"));
         let toy = Toy::new(ostree_go_sdk::Arch::X86_64).version(version);
         toy.tar_gz(&sandbox.path("toy-amd64.tar.gz"));

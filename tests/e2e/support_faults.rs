@@ -166,3 +166,16 @@ fn a_command_that_needs_too_much_memory_is_killed() {
     assert_eq!(run("1000000").trim(), "1000000");
     assert_ne!(run("100000000").trim(), "100000000");
 }
+
+#[test]
+fn a_child_of_a_command_is_killed_by_its_name() {
+    // The child has a process group of its own, as GnuPG has.
+    let mut running = Running::start(Command::new("sh").args(["-c", "setsid sleep 60; echo end"]));
+    let killed = || running.kill_children_named("sleep");
+    let start = std::time::Instant::now();
+    while !killed() {
+        assert!(start.elapsed() < Duration::from_secs(30), "no child");
+    }
+    assert!(running.ends_within(Duration::from_secs(30)));
+    assert!(!running.kill_children_named("sleep"));
+}

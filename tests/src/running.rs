@@ -104,27 +104,36 @@ impl Running {
         self.end()
     }
 
-    /// Kills the processes of the command's process group that run the program `name`, and returns whether there were any.
+    /// Kills the descendants of the command that run the program `name`, and returns whether there were any.
     ///
     /// # Panics
     ///
     /// Panics if `/proc` cannot be read.
     pub fn kill_children_named(&self, name: &str) -> bool {
+        // Format: `PID (NAME) STATE PPID …`, see proc_pid_stat(5).
+        let processes: Vec<(u32, String, u32)> = std::fs::read_dir("/proc")
+            .expect("/proc")
+            .filter_map(|entry| {
+                let stat = std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
+                let (start, rest) = stat.rsplit_once(") ")?;
+                let (pid, program) = start.split_once(" (")?;
+                let parent = rest.split(' ').nth(1)?.parse().ok()?;
+                Some((pid.parse().ok()?, program.to_owned(), parent))
+            })
+            .collect();
+        let parent_of = |pid| processes.iter().find(|p| p.0 == pid).map(|p| p.2);
+        let is_descendant = |pid| {
+            let mut above = parent_of(pid);
+            while let Some(pid) = above.filter(|pid| *pid != self.id()) {
+                above = parent_of(pid);
+            }
+            above.is_some()
+        };
         let mut killed = false;
-        for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|pid| pid.parse().ok()) else {
-                continue;
-            };
-            // Format: `PID (NAME) STATE PPID PGRP …`, see proc_pid_stat(5).
-            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-            let Some((start, rest)) = stat.rsplit_once(") ") else {
-                continue;
-            };
-            let group = rest.split(' ').nth(2).and_then(|group| group.parse().ok());
-            let program = start.split_once(" (").map(|(_, program)| program);
-            if group == Some(self.id()) && program == Some(name) {
-                let pid = Pid::from_raw(pid).expect("a process id");
-                killed |= kill_process(pid, Signal::KILL).is_ok();
+        for (pid, program, _) in &processes {
+            if program == name && is_descendant(*pid) {
+                let pid = i32::try_from(*pid).ok().and_then(Pid::from_raw);
+                killed |= kill_process(pid.expect("a process id"), Signal::KILL).is_ok();
             }
         }
         killed

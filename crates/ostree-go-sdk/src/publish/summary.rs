@@ -101,7 +101,12 @@ fn replace(
         let signed = write_pending(&signatures, sorted_dict(&new_signatures).data())?;
         summary.persist_unsynced().context("write", &path)?;
         failpoint::hit("publish.summary-written");
-        signed.persist_unsynced().context("write", &signatures)?;
+        if let Err(source) = signed.persist_unsynced() {
+            // GnuPG, as the stock `ostree` runs it, would refuse the new summary with both
+            // signatures. The first error is reported.
+            let _ = put(&path, old);
+            return Err(source).context("write", signatures)?;
+        }
         return Ok(atomic::sync_directory(path.parent()).context("write", path)?);
     }
     if old.is_none() {
