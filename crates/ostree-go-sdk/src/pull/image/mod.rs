@@ -268,6 +268,27 @@ impl Images {
         Ok(found)
     }
 
+    /// Returns true if the repository has the commit of a layer, but marked as partial: an earlier
+    /// pull failed after it had completed the release. A layer without a commit was deleted on
+    /// purpose, and the release does not need it.
+    fn has_partial_layer(
+        &self,
+        planned: &PlannedRef,
+        complete: &Completeness<'_>,
+    ) -> Result<bool, RepoError> {
+        for layer in self
+            .images_of([planned])
+            .into_iter()
+            .flat_map(|image| &image.layers)
+        {
+            let id = layer.embedded.id;
+            if self.session.repo.has_commit(id)? && !complete.is_complete(id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn blob_location(&self, layer: &Layer) -> String {
         self.documents.store.blob_location(layer.digest)
     }
@@ -341,8 +362,15 @@ impl Origin for Images {
             session.copy_commits(transaction, &missing.commits)?;
             return Ok(Fetched::default());
         }
-        let refs = missing.refs.iter();
-        let wanted = refs.filter(|planned| missing.commits.contains(&planned.info.id));
+        let complete = Completeness::of(&session.repo)?;
+        let mut wanted = Vec::new();
+        for planned in missing.refs {
+            if missing.commits.contains(&planned.info.id)
+                || self.has_partial_layer(planned, &complete)?
+            {
+                wanted.push(planned);
+            }
+        }
         let fetched = self.fetch_trees(transaction, &self.images_of(wanted), missing.total)?;
         // Layers come before releases, so that a release never exists without its layers.
         let commits = [fetched.commits, missing.commits.clone()].concat();
