@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::hostile::{Attack, Hostile, filez_bomb, rename_part, replace_checksum};
-use ostree_go_tests::memory::{MemoryLimit, measured};
+use ostree_go_tests::memory::{MemoryLimit, measured_within};
 use ostree_go_tests::ostree::ostree;
 use ostree_go_tests::pull_fixture::{PullFixture, REF, files};
 use ostree_go_tests::running::Running;
@@ -53,14 +53,6 @@ impl Attacked {
         }
     }
 
-    /// Runs a command to its end within the memory limit; returns also the most memory that its own process had.
-    fn measured(&self, command: &mut Command) -> (Output, u64) {
-        match &self.limit {
-            Some(limit) => measured(&mut limit.wrap(command), LIMIT),
-            None => measured(command, LIMIT),
-        }
-    }
-
     fn pull(&self, args: &[&str]) -> (Output, u64) {
         let fixed = [
             "pull",
@@ -75,7 +67,7 @@ impl Attacked {
             .fixture
             .host
             .ostree_go(fixed.iter().chain(args).copied());
-        self.measured(&mut command)
+        measured_within(self.limit.as_ref(), &mut command, LIMIT)
     }
 
     /// Attacks once and checks what has to hold whatever happens. Returns what the command said.

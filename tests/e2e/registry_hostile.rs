@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ostree_go_tests::cli::run;
 use ostree_go_tests::hostile::{Attack, Hostile};
-use ostree_go_tests::memory::{MemoryLimit, measured};
+use ostree_go_tests::memory::{MemoryLimit, measured_within};
 use ostree_go_tests::ostree::ostree;
 use ostree_go_tests::registry_fixture::{NAME, RegistryFixture};
 use ostree_go_tests::running::Running;
@@ -58,10 +58,7 @@ impl Attacked {
         ] {
             self.server.reset();
             self.server.attack(path, attack.clone());
-            let (out, memory) = match &self.limit {
-                Some(limit) => measured(&mut limit.wrap(&command), LIMIT),
-                None => measured(&mut command, LIMIT),
-            };
+            let (out, memory) = measured_within(self.limit.as_ref(), &mut command, LIMIT);
             let requests = self.server.requests().len();
             println!(
                 "{name}: {}, {} MiB, {requests} requests, {} MiB sent",

@@ -112,6 +112,23 @@ pub fn measured(command: &mut Command, limit: Duration) -> (Output, u64) {
     (out, most)
 }
 
+/// Does the same as [`measured`], within a limit if there is one.
+///
+/// # Panics
+///
+/// Panics in the same cases.
+#[track_caller]
+pub fn measured_within(
+    memory: Option<&MemoryLimit>,
+    command: &mut Command,
+    limit: Duration,
+) -> (Output, u64) {
+    match memory {
+        Some(memory) => measured(&mut memory.wrap(command), limit),
+        None => measured(command, limit),
+    }
+}
+
 impl Drop for MemoryLimit {
     fn drop(&mut self) {
         // The group of a test that failed may still have a process; the next boot removes it.

@@ -271,18 +271,15 @@ impl Images {
     /// Returns true if the repository has the commit of a layer, but marked as partial: an earlier
     /// pull failed after it had completed the release. A layer without a commit was deleted on
     /// purpose, and the release does not need it.
-    fn has_partial_layer(
-        &self,
-        planned: &PlannedRef,
-        complete: &Completeness<'_>,
-    ) -> Result<bool, RepoError> {
+    fn has_partial_layer(&self, planned: &PlannedRef) -> Result<bool, RepoError> {
+        let repo = &self.session.repo;
         for layer in self
             .images_of([planned])
             .into_iter()
             .flat_map(|image| &image.layers)
         {
             let id = layer.embedded.id;
-            if self.session.repo.has_commit(id)? && !complete.is_complete(id)? {
+            if repo.has_commit(id)? && repo.partial(id)?.is_some() {
                 return Ok(true);
             }
         }
@@ -362,12 +359,9 @@ impl Origin for Images {
             session.copy_commits(transaction, &missing.commits)?;
             return Ok(Fetched::default());
         }
-        let complete = Completeness::of(&session.repo)?;
         let mut wanted = Vec::new();
         for planned in missing.refs {
-            if missing.commits.contains(&planned.info.id)
-                || self.has_partial_layer(planned, &complete)?
-            {
+            if missing.commits.contains(&planned.info.id) || self.has_partial_layer(planned)? {
                 wanted.push(planned);
             }
         }
