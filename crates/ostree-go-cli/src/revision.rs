@@ -1,7 +1,7 @@
 //! Names of commits and refs on the command line, which may be abbreviated.
 
 use crate::error::CliError;
-use ostree_go_sdk::{Arch, CommitId, InvalidRef, RefName, Repo, RepoError, Sha256};
+use ostree_go_sdk::{Arch, CommitId, InvalidRef, RefName, Repo, RepoError, Sha256, TreePath};
 
 /// Resolves a ref, a commit or an abbreviated ref: `1.26.5` means
 /// `go-sdk/<this machine's basearch>/1.26.5`.
@@ -86,5 +86,19 @@ pub fn resolve_for(repo: &Repo, rev: &str, arch: Arch) -> Result<CommitId, CliEr
         Err(error) => repo
             .resolve(&whole_ref(rev, arch))
             .map_err(|_| error.into()),
+    }
+}
+
+/// Parses a path inside a tree, with or without slashes around it; returns `None` for the whole tree.
+///
+/// # Errors
+/// Returns a usage error for a path that no tree can contain.
+pub fn tree_path(text: &str) -> Result<Option<TreePath>, CliError> {
+    match text.trim_matches('/') {
+        "" => Ok(None),
+        path => match path.parse() {
+            Ok(path) => Ok(Some(path)),
+            Err(error) => Err(CliError::usage(error.to_string())),
+        },
     }
 }

@@ -1,12 +1,12 @@
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
-use crate::revision::resolve;
+use crate::revision::{resolve, tree_path};
 use crate::text::count;
 use crate::views::value::Text;
 use clap::ValueEnum;
+use ostree_go_sdk::CommitId;
 use ostree_go_sdk::checkout::{CheckoutOptions, Union};
-use ostree_go_sdk::{CommitId, TreePath};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,13 +52,12 @@ enum UnionMode {
 pub fn run(context: &Context, args: &CheckoutArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
     let commit = resolve(&repo, &args.rev)?;
-    let subpath = match args.subpath.as_deref().map(|path| path.trim_matches('/')) {
-        None | Some("") => None,
-        Some(path) => Some(
-            path.parse::<TreePath>()
-                .map_err(|error| CliError::usage(error.to_string()))?,
-        ),
-    };
+    let subpath = args
+        .subpath
+        .as_deref()
+        .map(tree_path)
+        .transpose()?
+        .flatten();
     let options = CheckoutOptions::default()
         .subpath(subpath)
         .copy(args.copy)

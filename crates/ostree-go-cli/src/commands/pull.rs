@@ -2,10 +2,10 @@ use crate::args::transfer::TransferArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
-use crate::revision::pinned;
+use crate::revision::{pinned, tree_path};
 use crate::text::downloaded;
 use crate::views::pull::{PlannedCommitView, plan_table};
-use ostree_go_sdk::pull::{Pull, Pulled};
+use ostree_go_sdk::pull::{Depth, Pull, Pulled};
 use ostree_go_sdk::{Arch, CommitId, RefName, Repo, Sha256, remote};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -77,11 +77,15 @@ pub fn run(context: &Context, args: &PullArgs) -> Result<ExitCode, CliError> {
         .iter()
         .map(|name| pinned(name, Arch::host()))
         .collect::<Result<Vec<_>, CliError>>()?;
+    let subpaths = args.subpath.iter().map(|path| tree_path(path));
+    let subpaths = subpaths.collect::<Result<Vec<_>, CliError>>()?;
+    // One that names the whole tree makes the others irrelevant.
+    let subpaths = subpaths.into_iter().collect::<Option<Vec<_>>>();
     let pull = Pull::new(&remote, refs.iter().map(|(name, _)| name.clone()))
         .expect_arch(args.arch)
         .allow_downgrade(args.allow_downgrade)
-        .depth(args.depth)
-        .subpaths(args.subpath.iter().cloned())
+        .depth(u32::try_from(args.depth).map_or(Depth::All, Depth::Parents))
+        .subpaths(subpaths.unwrap_or_default())
         .mirror(args.mirror)
         .commit_metadata_only(args.commit_metadata_only)
         .deltas(!args.no_deltas)

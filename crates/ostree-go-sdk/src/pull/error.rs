@@ -8,7 +8,7 @@ use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::registry::RegistryError;
 use crate::remote::RemoteError;
-use crate::repo::RepoError;
+use crate::repo::{OstreeError, RepoError};
 use crate::sign::SignError;
 use crate::store::StoreError;
 use std::path::PathBuf;
@@ -286,7 +286,7 @@ pub enum PullError {
         kind: ErrorKind,
         /// libostree's error.
         #[source]
-        source: glib::Error,
+        source: OstreeError,
     },
     /// The server sent nothing for too long.
     #[error("remote `{remote}` at {url} has sent nothing for {seconds} seconds")]

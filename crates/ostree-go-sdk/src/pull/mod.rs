@@ -45,6 +45,6 @@ mod session;
 
 pub use error::PullError;
 pub use execute::Pulled;
-pub use options::Pull;
+pub use options::{Depth, Pull};
 pub use plan::PullPlan;
 pub use planned::{Download, PlannedRef};

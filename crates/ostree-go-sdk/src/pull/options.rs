@@ -2,6 +2,7 @@
 
 use crate::arch::Arch;
 use crate::clock::{Clock, SystemClock};
+use crate::fs::path::TreePath;
 use crate::http::HttpOptions;
 use crate::id::{RefName, Sha256};
 use crate::oci::image_source::{ImageSource, InvalidImageSource};
@@ -12,6 +13,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+/// The number of parents of a commit that are fetched with it. Default: none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// At most this many parents.
+    Parents(u32),
+    /// All parents that the remote has.
+    All,
+}
+
+impl Default for Depth {
+    fn default() -> Self {
+        Self::Parents(0)
+    }
+}
+
+impl Depth {
+    /// Returns whether another parent is fetched after this many.
+    pub(super) fn exceeds(self, parents: u32) -> bool {
+        match self {
+            Self::Parents(limit) => parents < limit,
+            Self::All => true,
+        }
+    }
+
+    /// Returns the value of libostree's option `depth` (`ostree_repo_pull_with_options`).
+    pub(super) fn to_libostree(self) -> i32 {
+        match self {
+            Self::Parents(limit) => limit.try_into().unwrap_or(i32::MAX),
+            Self::All => -1,
+        }
+    }
+}
+
 /// A pull of refs from a remote, with the conditions that the commits have to meet.
 #[derive(Clone)]
 pub struct Pull {
@@ -20,7 +54,7 @@ pub struct Pull {
     pub(super) pins: BTreeMap<RefName, Sha256>,
     pub(super) expect_arch: Option<Arch>,
     pub(super) allow_downgrade: bool,
-    pub(super) depth: i32,
+    pub(super) depth: Depth,
     pub(super) subpaths: Vec<String>,
     pub(super) mirror: bool,
     pub(super) commit_metadata_only: bool,
@@ -73,7 +107,7 @@ impl Pull {
             pins: BTreeMap::new(),
             expect_arch: None,
             allow_downgrade: false,
-            depth: 0,
+            depth: Depth::default(),
             subpaths: Vec::new(),
             mirror: false,
             commit_metadata_only: false,
@@ -138,22 +172,19 @@ impl Pull {
         self
     }
 
-    /// Sets how many parents of each commit to fetch as well; -1 for all. Default: 0.
+    /// Sets how many parents of each commit to fetch as well. Default: none.
     #[must_use]
-    pub fn depth(mut self, depth: i32) -> Self {
-        self.depth = depth.max(-1);
+    pub fn depth(mut self, depth: Depth) -> Self {
+        self.depth = depth;
         self
     }
 
     /// Fetches only these paths of the tree and everything below them. The commits stay partial and
     /// cannot be checked out as a whole. Default: the whole tree.
     #[must_use]
-    pub fn subpaths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
+    pub fn subpaths(mut self, paths: impl IntoIterator<Item = TreePath>) -> Self {
         // libostree expects absolute paths.
-        self.subpaths = paths
-            .into_iter()
-            .map(|path| format!("/{}", path.trim_matches('/')))
-            .collect();
+        self.subpaths = paths.into_iter().map(|path| format!("/{path}")).collect();
         self
     }
 

@@ -14,7 +14,7 @@ use ostree_go_sdk::export::oci::{
 };
 use ostree_go_sdk::oci::{ImageLocation, InvalidLocation};
 use ostree_go_sdk::registry::RegistryOptions;
-use ostree_go_sdk::{Arch, CommitId};
+use ostree_go_sdk::{Arch, CommitId, Sha256};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -177,11 +177,16 @@ struct LayerView {
     sent: bool,
 }
 
+/// Formats a digest as in OCI.
+fn digest(sha256: Sha256) -> String {
+    format!("sha256:{sha256}")
+}
+
 impl From<&ExportedOci> for OciReport {
     fn from(made: &ExportedOci) -> Self {
         Self {
             image: Text(made.location.clone()),
-            digest: made.digest.clone(),
+            digest: digest(made.digest),
             images: made.images.iter().map(Into::into).collect(),
         }
     }
@@ -192,8 +197,8 @@ impl From<&ExportedImage> for ImageView {
         Self {
             arch: Text(image.arch),
             commit: Text(image.commit),
-            digest: image.digest.clone(),
-            config: image.config.clone(),
+            digest: digest(image.digest),
+            config: digest(image.config),
             layers: image.layers.iter().map(Into::into).collect(),
         }
     }
@@ -204,9 +209,9 @@ impl From<&ExportedLayer> for LayerView {
         Self {
             name: layer.name.clone(),
             commit: Text(layer.commit),
-            digest: layer.digest.clone(),
+            digest: digest(layer.digest),
             bytes: layer.size,
-            diff_id: format!("sha256:{}", layer.diff_id),
+            diff_id: digest(layer.diff_id),
             sent: layer.sent,
         }
     }

@@ -37,14 +37,17 @@ impl Document {
         Ok(Self { media_type, bytes })
     }
 
+    pub(super) fn sha256(&self) -> Sha256 {
+        format::sha256(&self.bytes)
+    }
+
     pub(super) fn digest(&self) -> String {
-        format::digest_of(&self.bytes)
+        format::digest(self.sha256())
     }
 
     /// Returns a builder of the descriptor for other documents.
     pub(super) fn descriptor(&self) -> Result<DescriptorBuilder, OciError> {
-        let sha256 = format::sha256(&self.bytes);
-        descriptor(self.media_type, sha256, self.bytes.len() as u64)
+        descriptor(self.media_type, self.sha256(), self.bytes.len() as u64)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, Sha256};
-use crate::oci::{ImageLocation, format, is_name};
+use crate::oci::{ImageLocation, is_name};
 use crate::progress::{NoProgress, Progress};
 use crate::registry::{RegistryOptions, is_tag};
 use crate::repo::{Completeness, Repo};
@@ -84,7 +84,7 @@ pub struct ExportedOci {
     /// The location of the image, with its tag.
     pub location: ImageLocation,
     /// The digest that the tag refers to: of the index, or of the only image.
-    pub digest: String,
+    pub digest: Sha256,
     /// The images, in the order of [`Arch::ALL`].
     pub images: Vec<ExportedImage>,
 }
@@ -98,9 +98,9 @@ pub struct ExportedImage {
     /// The architecture.
     pub arch: Arch,
     /// The digest of the manifest.
-    pub digest: String,
+    pub digest: Sha256,
     /// The digest of the configuration, which is the image ID in podman.
-    pub config: String,
+    pub config: Sha256,
     /// The layers, lowest first. In an encapsulated image, the first one is named `release` and
     /// contains the release's commit.
     pub layers: Vec<ExportedLayer>,
@@ -115,7 +115,7 @@ pub struct ExportedLayer {
     /// The commit of the layer.
     pub commit: CommitId,
     /// The digest of the blob.
-    pub digest: String,
+    pub digest: Sha256,
     /// The size of the blob in bytes.
     pub size: u64,
     /// The digest of the uncompressed tar.
@@ -305,7 +305,7 @@ impl Exporter<'_> {
         target.publish(&image)?;
         Ok(ExportedOci {
             location: tagged(location, &image.tag)?,
-            digest: image.top_document().digest(),
+            digest: image.top_document().sha256(),
             images,
         })
     }
@@ -340,7 +340,7 @@ impl Exporter<'_> {
             exported.push(ExportedLayer {
                 name: name.to_owned(),
                 commit,
-                digest: format::digest(layer.sha256),
+                digest: layer.sha256,
                 size: layer.size,
                 diff_id: layer.diff_id,
                 sent,
@@ -353,8 +353,8 @@ impl Exporter<'_> {
         let exported = ExportedImage {
             commit: read.info.id,
             arch: read.arch,
-            digest: manifest.digest(),
-            config: config.digest(),
+            digest: manifest.sha256(),
+            config: config.sha256(),
             layers: exported,
         };
         Ok((exported, manifest))

@@ -176,13 +176,13 @@ fn fetch_history(server: &Server, found: &mut [FoundCommit]) -> Result<(), PullE
     let mut count = found.len();
     for found in found {
         let mut seen = HashSet::from([found.commit]);
-        let mut left = session.options.depth;
+        let mut parents = 0;
         let mut last = found.commit;
-        while left != 0
+        while session.options.depth.exceeds(parents)
             && let Some(parent) = session.scratch.repo.commit(last)?.parent
             && seen.insert(parent)
         {
-            left -= 1;
+            parents += 1;
             count += 1;
             if count > MAX_COMMITS {
                 return Err(too_many_commits(server, count));

@@ -7,7 +7,7 @@ use crate::parallel;
 use crate::progress::{Event, Phase};
 use crate::pull::session::Session;
 use crate::pull::{Pull, PullError};
-use crate::repo::{Repo, RepoError};
+use crate::repo::{OstreeError, Repo, RepoError};
 use gio::prelude::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -114,7 +114,7 @@ pub(super) fn run(
                 remote: session.label().to_owned(),
                 url: session.url().to_owned(),
                 kind,
-                source,
+                source: OstreeError::new(source),
             },
         }),
     }

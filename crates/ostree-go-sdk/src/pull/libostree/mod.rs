@@ -4,9 +4,9 @@
 mod call;
 mod error;
 
-use super::PullError;
 use super::origin::{Fetched, FoundCommit, Missing, Origin};
 use super::session::{Session, current_commit};
+use super::{Depth, PullError};
 use crate::id::RefName;
 use crate::kind::ErrorKind;
 use crate::repo::Transaction;
@@ -35,7 +35,7 @@ impl Libostree {
         let PullError::Transfer { source, .. } = &error else {
             return error;
         };
-        let (options, message) = (&self.session.options, source.message());
+        let (options, message) = (&self.session.options, source.to_string());
         if options.pulls_all_refs() && message.contains("does not have a summary") {
             return PullError::NoSummary {
                 remote: self.session.label().to_owned(),
@@ -84,7 +84,7 @@ impl Origin for Libostree {
         missing: &Missing<'_>,
     ) -> Result<Fetched, PullError> {
         let (session, options) = (&self.session, &self.session.options);
-        let with_history = options.depth != 0;
+        let with_history = options.depth != Depth::default();
         let wanted = missing.refs.iter().map(|planned| planned.info.id);
         let wanted = wanted.filter(|id| with_history || missing.commits.contains(id));
         let targets: Vec<String> = wanted.map(|id| id.to_string()).collect();
@@ -98,7 +98,7 @@ impl Origin for Libostree {
             targets,
             commit_only: options.commit_metadata_only,
             in_transaction: true,
-            depth: options.depth,
+            depth: options.depth.to_libostree(),
             subpaths: &options.subpaths,
             verify: session.must_be_signed(),
         };
