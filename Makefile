@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test check msrv semver demo bench torture fuzz seeds docs install srpm rpm deb release-check clean
+.PHONY: help build test test-libostree check msrv semver demo bench torture fuzz seeds docs install srpm rpm deb release-check clean
 
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -19,7 +19,7 @@ RPMBUILD_ARGS ?=
 
 help: ## List the targets
 	@echo "Targets:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) CARGO_TARGET_DIR=$(TARGET_DIR) BENCH_ARGS=$(BENCH_ARGS) FUZZ_SECONDS=$(FUZZ_SECONDS)"
 
 build: ## Build the release binary, after installing the system packages it needs
@@ -29,6 +29,10 @@ build: ## Build the release binary, after installing the system packages it need
 test: ## Run all tests, including the examples in the documentation (with CI=1, missing tools are errors)
 	scripts/install-deps.sh build test
 	$(CARGO) test --workspace --locked
+
+test-libostree: ## Run the tests of the core workflow with Debian sid's libostree, in a chroot (needs root)
+	scripts/install-deps.sh build test
+	scripts/test-libostree.sh
 
 check: ## Check format, lints, features, the minimum Rust version, rustdoc, dependencies, the book, and the workflows
 	scripts/install-deps.sh build docs fuzz lint

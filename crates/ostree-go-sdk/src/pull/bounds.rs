@@ -78,6 +78,16 @@ impl Bounds {
         }
     }
 
+    /// Creates limits without any tolerance.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn exact(files: u64, metadata: u64, progress: &Arc<dyn Progress>) -> Self {
+        Self {
+            files: files.into(),
+            metadata: metadata.into(),
+            ..Self::new([Some(files)], progress)
+        }
+    }
+
     /// Reserves space for a file's content.
     pub(super) fn reserve_file(&self, bytes: u64) -> Result<(), String> {
         reserve(&self.files, bytes).map_err(|left| {

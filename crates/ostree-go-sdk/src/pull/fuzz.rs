@@ -34,8 +34,8 @@ thread_local! {
     };
 }
 
-/// Applies a part of a static delta to a repository, and asserts that no more bytes of files are
-/// written than the commit allows.
+/// Applies a part of a static delta to a repository, and asserts that no more bytes are written
+/// for files and symlinks than the limits allow.
 ///
 /// The input is the length of the superblock (two bytes, little-endian), the superblock, and a
 /// part. The names of the objects are replaced by the correct ones, because wrong checksums would
@@ -47,7 +47,7 @@ pub fn delta_apply(bytes: &[u8]) {
     let middle = usize::from(u16::from_le_bytes(*length)).min(bytes.len());
     let (superblock, part) = bytes.split_at(middle);
     let superblock = unwrap_signed(superblock).and_then(|(inner, _)| Superblock::read(&inner));
-    let Some((file_bytes, header)) = superblock
+    let Some((file_bytes, header_bytes, header)) = superblock
         .ok()
         .and_then(|superblock| renamed(superblock.parts.first()?, part))
     else {
@@ -56,26 +56,30 @@ pub fn delta_apply(bytes: &[u8]) {
     REPO.with(|shared| {
         let Some((_, repo)) = shared else { return };
         // Less than needed, exactly enough, and more than enough.
-        for allowed in [file_bytes / 2, file_bytes, LIMIT] {
-            let written = receive(repo, &header, part, allowed).unwrap_or(0);
-            assert!(
-                written <= allowed,
-                "{written} bytes were written, {allowed} are allowed"
-            );
+        for files in [file_bytes / 2, file_bytes, LIMIT] {
+            for headers in [header_bytes / 2, header_bytes] {
+                let written = receive(repo, &header, part, files, headers).unwrap_or(0);
+                assert!(
+                    written <= files + headers,
+                    "{written} bytes were written, {files} of files and {headers} of headers are allowed"
+                );
+            }
         }
     });
 }
 
-/// Returns the size of the files in a part, and its header with the correct names of the objects.
-fn renamed(header: &PartHeader, bytes: &[u8]) -> Option<(u64, PartHeader)> {
+/// Returns the size of the files in a part, the size of their headers, and the header of the part
+/// with the correct names of the objects.
+fn renamed(header: &PartHeader, bytes: &[u8]) -> Option<(u64, u64, PartHeader)> {
     let part = Part::read(bytes, LIMIT).ok()?;
-    let (mut objects, mut file_bytes) = (Vec::new(), 0_u64);
+    let (mut objects, mut file_bytes, mut header_bytes) = (Vec::new(), 0_u64, 0_u64);
     let mut sink = |key: &ObjectKey, object: Object<'_>| {
         let checksum = match object {
             Object::Metadata(bytes) => Sha256(sha2::Sha256::digest(bytes).into()),
             Object::File(file) => {
                 let (header, content) = file_object(file);
                 file_bytes += content.len();
+                header_bytes += header.framed().len() as u64;
                 let mut hasher = match header.to_composed() {
                     Some(ours) => FileHasher::new(&ours),
                     None => FileHasher::framed(&header.framed()),
@@ -100,14 +104,14 @@ fn renamed(header: &PartHeader, bytes: &[u8]) -> Option<(u64, PartHeader)> {
         uncompressed: header.uncompressed.min(LIMIT),
         objects,
     };
-    Some((file_bytes, header))
+    Some((file_bytes, header_bytes, header))
 }
 
-/// Stores a part in a transaction that is aborted, and returns the number of bytes of files that
-/// were written.
-fn receive(repo: &Repo, header: &PartHeader, part: &[u8], allowed: u64) -> Option<u64> {
+/// Stores a part in a transaction that is aborted, and returns the number of bytes of files and
+/// symlinks that were written.
+fn receive(repo: &Repo, header: &PartHeader, part: &[u8], files: u64, headers: u64) -> Option<u64> {
     let progress: Arc<dyn Progress> = Arc::new(NoProgress);
-    let bounds = Bounds::new([Some(allowed)], &progress);
+    let bounds = Bounds::exact(files, headers, &progress);
     let transaction = repo.begin().ok()?;
     let mut receiver = ObjectReceiver::create_many(&transaction, &bounds, 1).pop()?;
     // An error is an expected result.

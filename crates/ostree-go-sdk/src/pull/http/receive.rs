@@ -175,8 +175,11 @@ impl<'b> ObjectReceiver<'b> {
                 Object::Metadata(bytes) => store_metadata(&repo, key, bytes, bounds),
                 Object::File(delta_file) => {
                     let (header, content) = file_object(delta_file);
+                    // Targets of symlinks and extended attributes also take space. A part can
+                    // contain objects that nobody requested, so that every header counts.
                     bounds
-                        .reserve_file(content.len())
+                        .reserve_metadata(header.framed().len() as u64)
+                        .and_then(|()| bounds.reserve_file(content.len()))
                         .map_err(Rejected::Unsafe)?;
                     self.store_file(key.checksum.into(), &header, &content)
                 }
