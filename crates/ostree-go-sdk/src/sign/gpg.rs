@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-const PROGRAM: &str = "gpg";
+pub(super) const PROGRAM: &str = "gpg";
 /// The file name of the keyring in the temporary home directory.
 const KEYRING_FILE: &str = "keys.gpg";
 /// The prefix of status lines.
@@ -48,6 +48,10 @@ pub(crate) struct PublicKey {
     pub(crate) expires: Option<u64>,
     /// The expiry times of the keys in `fingerprints`.
     expires_by_key: Vec<Option<u64>>,
+    /// Whether the keys in `fingerprints` are valid: neither expired nor revoked nor disabled.
+    pub(super) valid_by_key: Vec<bool>,
+    /// Set if the primary key or a subkey can sign now.
+    pub(super) can_sign: bool,
     pub(crate) revoked: bool,
     pub(crate) expired: bool,
 }
@@ -165,7 +169,7 @@ impl Keyring {
         self.home.path().join(name)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, SignError> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, SignError> {
         let path = self.path(name);
         match fs::write(&path, bytes) {
             Ok(()) => Ok(path),
@@ -214,53 +218,8 @@ impl Signature {
     }
 }
 
-/// Signs `data` with a secret key, given by ID, fingerprint or user ID. Returns the packet.
-///
-/// # Errors
-/// Returns an error if GnuPG does not have the key or cannot use it.
-pub(super) fn sign(data: &[u8], key: &str, home: Option<&Path>) -> Result<Vec<u8>, SignError> {
-    let folder = Keyring::new()?;
-    let file = folder.write("data", data)?;
-    let mut command = gpg(home);
-    command
-        .args(["--local-user", key, "--output", "-", "--detach-sign"])
-        .arg(file);
-    let out = process::output(PROGRAM, &mut command)?;
-    match packets::split(&out.stdout).packets[..] {
-        [packet] if out.status.success() => Ok(packet.to_vec()),
-        _ => Err(failed(&out).into()),
-    }
-}
-
-/// Returns the fingerprints of a secret key and its subkeys; the key is given by ID, fingerprint or
-/// user ID.
-///
-/// # Errors
-/// Returns an error if there is no such key, or GnuPG cannot be run.
-pub(super) fn fingerprints(key: &str, home: Option<&Path>) -> Result<Vec<String>, SignError> {
-    let mut command = gpg(home);
-    command.args(["--with-colons", "--list-secret-keys", "--", key]);
-    let out = process::output(PROGRAM, &mut command)?;
-    let mut keys = parse_key_listing(&String::from_utf8_lossy(&out.stdout));
-    match (out.status.success(), keys.pop()) {
-        (true, Some(key)) => Ok(key.fingerprints),
-        _ => Err(failed(&out).into()),
-    }
-}
-
-/// Returns the public part of a secret key as the bytes of a keyring.
-pub(super) fn export(key: &str, home: Option<&Path>) -> Result<Vec<u8>, SignError> {
-    let mut command = gpg(home);
-    command.args(["--export", "--", key]);
-    let out = process::output(PROGRAM, &mut command)?;
-    match out.status.success() {
-        true => Ok(out.stdout),
-        false => Err(failed(&out).into()),
-    }
-}
-
 /// Returns the command in the C locale, with the given home directory or the user's default.
-fn gpg(home: Option<&Path>) -> Command {
+pub(super) fn gpg(home: Option<&Path>) -> Command {
     let mut command = Command::new(PROGRAM);
     command.env("LC_ALL", "C").args(["--batch", "--no-tty"]);
     if let Some(home) = home {
@@ -269,7 +228,7 @@ fn gpg(home: Option<&Path>) -> Command {
     command
 }
 
-fn failed(out: &Output) -> ProcessError {
+pub(super) fn failed(out: &Output) -> ProcessError {
     process::failure(PROGRAM, out)
 }
 
@@ -355,29 +314,35 @@ fn error_code(line: &str) -> Option<u32> {
 }
 
 /// Parses a listing of keys.
-fn parse_key_listing(text: &str) -> Vec<PublicKey> {
+pub(super) fn parse_key_listing(text: &str) -> Vec<PublicKey> {
     let mut keys: Vec<PublicKey> = Vec::new();
-    let mut expires = None;
+    let (mut expires, mut is_valid) = (None, true);
     for line in text.lines() {
         let fields: Vec<&str> = line.split(':').collect();
         let field = |index: usize| fields.get(index).copied().unwrap_or_default();
         let time = |index| field(index).parse().ok().filter(|seconds| *seconds > 0);
+        if matches!(field(0), "pub" | "sec" | "sub" | "ssb") {
+            expires = time(6);
+            is_valid = !matches!(field(1), "r" | "e" | "d" | "i");
+        }
         match field(0) {
             "pub" | "sec" => {
-                expires = time(6);
                 keys.push(PublicKey {
                     created: time(5).unwrap_or(0),
                     expires,
                     revoked: field(1) == "r",
                     expired: field(1) == "e",
+                    // Capital letters are the capabilities of the key with its subkeys that can be
+                    // used now; `D` marks a disabled key.
+                    can_sign: field(11).contains('S') && !field(11).contains('D'),
                     ..PublicKey::default()
                 });
             }
-            "sub" | "ssb" => expires = time(6),
             "fpr" => {
                 if let Some(key) = keys.last_mut() {
                     key.fingerprints.push(field(9).to_owned());
                     key.expires_by_key.push(expires);
+                    key.valid_by_key.push(is_valid);
                 }
             }
             "uid" => {

@@ -11,6 +11,7 @@ pub(crate) mod fuzz;
 mod generate;
 pub(crate) mod gpg;
 mod packets;
+mod secret;
 mod signature;
 mod summary;
 mod verified;
@@ -28,6 +29,7 @@ use crate::object::sorted_dict;
 use crate::repo::{Repo, RepoError};
 use glib::prelude::*;
 use gpg::Keyring;
+use secret::SecretKey;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -35,9 +37,10 @@ use std::path::{Path, PathBuf};
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum SigningKey {
-    /// A GPG secret key, given by key ID or fingerprint.
+    /// A GPG secret key.
     Gpg {
-        /// The key ID or fingerprint.
+        /// The ID, fingerprint or user ID of the key or of one of its subkeys. GnuPG chooses the
+        /// subkey that signs; a `!` after a subkey's ID or fingerprint selects that one.
         id: String,
         /// The GnuPG home directory of the key; `None` for GnuPG's default.
         homedir: Option<PathBuf>,
@@ -72,8 +75,8 @@ pub enum TrustedKeys {
 }
 
 impl Repo {
-    /// Adds a signature to a commit, unless it has a signature by the same key. Returns true if a
-    /// signature was added.
+    /// Adds a signature to a commit, unless it has a signature by the same key or one of its
+    /// subkeys. Returns true if a signature was added.
     ///
     /// # Errors
     /// Returns an error if the key cannot be used, or the repository cannot be written.
@@ -86,13 +89,13 @@ impl Repo {
                     source: Box::new(source),
                 };
                 let home = homedir.as_deref();
-                let fingerprints = gpg::fingerprints(id, home).map_err(failed)?;
-                // The ID of a key is the end of its fingerprint.
-                let is_ours = |issuer: &String| fingerprints.iter().any(|f| f.ends_with(issuer));
-                if signers(self, commit)?.iter().any(is_ours) {
+                let key = SecretKey::find(id, home).map_err(failed)?;
+                let signers = signers(self, commit)?;
+                if signers.iter().any(|issuer| key.is_issuer(issuer)) {
                     return Ok(false);
                 }
-                let packet = gpg::sign(&commit_bytes(self, commit)?, id, home).map_err(failed)?;
+                let data = commit_bytes(self, commit)?;
+                let packet = secret::sign(&data, &key, home).map_err(failed)?;
                 let mut detached = self.detached(commit)?;
                 let mut packets = gpg_packets(&detached);
                 packets.push(packet);
@@ -142,6 +145,12 @@ pub(crate) fn superblock_signatures(
     public: &[String],
 ) -> Result<Vec<Signature>, SignError> {
     ed25519::check(bytes, found, public)
+}
+
+/// Returns whether a commit has a signature of any kind, valid or not.
+pub(crate) fn is_signed(repo: &Repo, commit: CommitId) -> Result<bool, RepoError> {
+    let detached = repo.detached(commit)?;
+    Ok(!gpg_packets(&detached).is_empty() || !ed25519::stored(&detached).is_empty())
 }
 
 /// Returns the keys of a commit's GPG signatures, valid or not: fingerprints, or key IDs if a

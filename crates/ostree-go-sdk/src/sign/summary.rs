@@ -3,7 +3,8 @@
 //!
 //! Source: `ostree_repo_add_gpg_signature_summary` and `ostree_sign_summary` of libostree.
 
-use super::gpg::{self, Keyring};
+use super::gpg::Keyring;
+use super::secret::{self, SecretKey};
 use super::{
     GPG_SIGNATURES, SignError, SignatureStatus, SigningKey, ed25519, gpg_packets, packets,
 };
@@ -19,7 +20,9 @@ pub(crate) fn sign_summary(summary: &[u8], keys: &[SigningKey]) -> Result<Metada
     for key in keys {
         match key {
             SigningKey::Gpg { id, homedir } => {
-                let packet = gpg::sign(summary, id, homedir.as_deref());
+                let home = homedir.as_deref();
+                let packet =
+                    SecretKey::find(id, home).and_then(|key| secret::sign(summary, &key, home));
                 gpg.push(packet.map_err(|source| failed(id, source))?);
             }
             SigningKey::Ed25519 { secret } => ed25519.push(ed25519::sign_bytes(summary, secret)?),
@@ -74,14 +77,12 @@ pub(crate) fn merge_signatures(
         let SigningKey::Gpg { id, homedir } = key else {
             continue;
         };
-        let fingerprints = gpg::fingerprints(id, homedir.as_deref());
-        let fingerprints = fingerprints.map_err(|source| failed(id, source))?;
+        let secret = SecretKey::find(id, homedir.as_deref());
+        let secret = secret.map_err(|source| failed(id, source))?;
         let valid = valid_by(old_summary, &old_packets, key)?;
         for (index, packet) in old_packets.iter().enumerate() {
             let issuer = packets::issuer(packet).unwrap_or_default();
-            let is_by_key = fingerprints
-                .iter()
-                .any(|fingerprint| fingerprint.ends_with(&issuer));
+            let is_by_key = secret.is_issuer(&issuer);
             is_kept[index] &= !is_by_key || valid[index];
         }
     }
@@ -102,7 +103,9 @@ fn valid_by(summary: &[u8], found: &[Vec<u8>], key: &SigningKey) -> Result<Vec<b
         return Ok(vec![false; found.len()]);
     };
     let check = || {
-        let keyring = Keyring::of(&gpg::export(id, homedir.as_deref())?)?;
+        let home = homedir.as_deref();
+        let key = SecretKey::find(id, home)?;
+        let keyring = Keyring::of(&secret::export(&key, home)?)?;
         let check = |packet: &Vec<u8>| match packets::split(packet).packets[..] {
             [packet] => Ok(keyring.verify(summary, &[packet])?[0].status == SignatureStatus::Valid),
             _ => Ok(false),
