@@ -16,7 +16,7 @@ fn layers_that_conflict() {
     let layers = |upper: &str| {
         let file = |text| format!("add-files: [{{ path: /etc/motd, content: {text} }}]");
         let lines = format!(
-            "ref: go-sdk/test\nlayers:\n  one: {{ {} }}\n  two: {{ {}{upper} }}",
+            "ref: go-sdk/test/${{version}}\nlayers:\n  one: {{ {} }}\n  two: {{ {}{upper} }}",
             file("one"),
             file("two")
         );
@@ -29,7 +29,7 @@ fn layers_that_conflict() {
     ");
     layers(", override: true");
     bad.sandbox.compose([]);
-    let tree = bad.sandbox.checkout("go-sdk/test", "tree");
+    let tree = bad.sandbox.checkout("go-sdk/test/1.99.1", "tree");
     assert_eq!(
         std::fs::read_to_string(tree.join("etc/motd")).unwrap(),
         "two"

@@ -149,7 +149,9 @@ fn values() {
         "timestamp: yesterday",
         "timestamp: 1.5",
         "ref: \"a b\"",
-        "ref: go-sdk/release",
+        "ref: go-sdk/${version}",
+        "ref: go-sdk/${basearch}/release",
+        "ref: go-sdk/${basearch}/go${version}",
         "channels: [stable]",
         "channels: [\"go-sdk/${basearch}/${version}\"]",
         "layer-ref: go-sdk/${layer}",
@@ -187,7 +189,9 @@ fn values() {
     t.yaml:3: timestamp: `yesterday` is not a time, expected seconds since 1970 or the form 2026-11-02T20:36:21Z
     t.yaml:3: timestamp: `1.5` is not a time, expected seconds since 1970 or the form 2026-11-02T20:36:21Z
     t.yaml:3: ref: `a b` is not a valid ref, expected components of letters, digits, `.`, `_` and `-` joined by `/`
-    t.yaml:3: ref: `go-sdk/release` is the ref of both x86_64 and aarch64, expected `${basearch}` in it
+    t.yaml:3: ref: `go-sdk/1.26.5` is the ref of both x86_64 and aarch64, expected `${basearch}` in it
+    t.yaml:3: ref: no component of `go-sdk/x86_64/release` is the version 1.26.5, expected `${version}` as one
+    t.yaml:3: ref: no component of `go-sdk/x86_64/go1.26.5` is the version 1.26.5, expected `${version}` as one
     t.yaml:3: channels: `stable` is the ref of both x86_64 and aarch64, expected `${basearch}` in it
     t.yaml:3: channels: `go-sdk/x86_64/1.26.5` is the release's own ref, which never moves
     t.yaml:3: layer-ref: `go-sdk/${layer}` has no `${checksum}`, which is required because a layer's ref never moves
