@@ -117,7 +117,7 @@ impl CommitInfo {
             subject: commit.subject.clone(),
             timestamp: commit.timestamp,
             version: text(keys::SDK_VERSION),
-            arch: keys::basearch(&commit.metadata).and_then(|name| name.parse().ok()),
+            arch: keys::basearch_of_os(&commit.metadata).and_then(|name| name.parse().ok()),
             layer: text(keys::SDK_LAYER),
             layers: layers
                 .into_iter()

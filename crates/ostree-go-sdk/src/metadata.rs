@@ -59,6 +59,35 @@ pub(crate) fn basearch(metadata: &Metadata) -> Option<&str> {
     keys.find_map(|key| metadata.get(key)?.str())
 }
 
+/// rpm-ostree's list of packages, `a(sssss)`: name, epoch, version, release, architecture. Source:
+/// `rpmostree_create_rpmdb_pkglist_variant` of rpm-ostree.
+const RPM_PACKAGES: &str = "rpmostree.rpmdb.pkglist";
+
+/// Returns the architecture of a commit, or else the one of most packages in an OS: rpm-ostree
+/// writes no other key with the architecture.
+pub(crate) fn basearch_of_os(metadata: &Metadata) -> Option<String> {
+    if let Some(arch) = basearch(metadata) {
+        return Some(arch.to_owned());
+    }
+    let packages = metadata.get(RPM_PACKAGES)?;
+    if !packages.type_().as_str().starts_with("a(") {
+        return None;
+    }
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for package in packages.iter().filter(|package| package.n_children() > 4) {
+        // An OS for x86_64 can have some packages for 32 bits.
+        if let Some(arch) = package
+            .child_value(4)
+            .str()
+            .filter(|arch| *arch != "noarch")
+        {
+            *counts.entry(arch.to_owned()).or_default() += 1;
+        }
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.map(|(arch, _)| arch)
+}
+
 /// Returns whether a key describes the SDKs of an OS image.
 pub(crate) fn is_of_image(key: &str) -> bool {
     [SDK_RELEASES, SDK_BASE].contains(&key)
@@ -220,6 +249,25 @@ mod tests {
             "{'a': <[<'x'>, <int64 1>, <true>]>, 'b': <{'c': <1.5>}>, 'd': <'t'>}"
         );
         assert_eq!(to_json(&variant), value);
+    }
+
+    #[test]
+    fn the_architecture_of_an_os_is_that_of_most_of_its_packages() {
+        let packages = |arches: &[&str]| {
+            let packages = arches.iter().map(|arch| ("a", "0", "1", "1", *arch));
+            let packages: Vec<_> = packages.collect();
+            Metadata::from([(RPM_PACKAGES.to_owned(), packages.to_variant())])
+        };
+        let of = |metadata: &Metadata| basearch_of_os(metadata);
+        let mixed = packages(&["noarch", "noarch", "i686", "x86_64", "x86_64"]);
+        assert_eq!(of(&mixed).as_deref(), Some("x86_64"));
+        assert_eq!(of(&packages(&["noarch"])), None);
+        assert_eq!(of(&Metadata::new()), None);
+        let mut declared = packages(&["x86_64"]);
+        declared.insert(OSTREE_ARCHITECTURE.to_owned(), "aarch64".to_variant());
+        assert_eq!(of(&declared).as_deref(), Some("aarch64"));
+        let other = Metadata::from([(RPM_PACKAGES.to_owned(), "text".to_variant())]);
+        assert_eq!(of(&other), None);
     }
 
     #[test]
