@@ -10,6 +10,7 @@ use ostree_go_sdk::export::sysext::SysextError;
 use ostree_go_sdk::export::treefile::FragmentError;
 use ostree_go_sdk::http::HttpError;
 use ostree_go_sdk::overlay::{OverlayDifference, OverlayError};
+use ostree_go_sdk::prune::PruneError;
 use ostree_go_sdk::pull::PullError;
 use ostree_go_sdk::registry::{CredentialError, RegistryError};
 use ostree_go_sdk::remote::RemoteError;
@@ -173,6 +174,11 @@ fn library_hint(error: &Error) -> Option<String> {
         Error::Export(error)
         | Error::Containerfile(ContainerfileError::Export(error))
         | Error::Fragment(FragmentError::Export(error)) => export_hint(error),
+        Error::Fragment(FragmentError::OutdatedSummary { .. }) => Some(
+            "rpm-ostree finds layers by the summary; run `ostree-go publish`, with the key of a signed summary"
+                .to_owned(),
+        ),
+        Error::Prune(PruneError::Publish(_)) => Some(SUMMARY_HINT.to_owned()),
         Error::Oci(error) => oci_hint(error),
         Error::Boot(error) => boot_hint(error),
         Error::Sysext(error) => sysext_hint(error),
@@ -214,6 +220,11 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
             "set `version` in the treefile to the version of the source, or use another `source`"
         }
         ComposeError::Partial { .. } => "compose or pull the release again",
+        ComposeError::Downgrade { .. } => {
+            "no channel was moved; use --allow-downgrade to move it to the older version"
+        }
+        ComposeError::NotAChannel { .. } => "name a channel, for example `stable`",
+        ComposeError::Publish(_) => SUMMARY_HINT,
         ComposeError::ReservedMetadata { .. } => "use a key that starts with your own domain name",
         ComposeError::NoTimestamp { .. } => "set `timestamp` in the treefile, or SOURCE_DATE_EPOCH",
         ComposeError::Layer(LayerError::Unmatched { .. }) => {
@@ -319,6 +330,9 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
     Some(hint.to_owned())
 }
 
+/// Hint for a summary that could not be written after refs had moved.
+const SUMMARY_HINT: &str = "refresh it with `ostree-go publish`, with the key of a signed summary";
+
 /// Hint for a server certificate that cannot be verified.
 const CERTIFICATE_HINT: &str = "to use your own certificate authority, set an option of the remote: `ostree config set 'remote \"NAME\".tls-ca-path' FILE`";
 
@@ -335,6 +349,7 @@ fn pull_hint(error: &PullError) -> Option<String> {
             "use `pull --no-deltas` to pull without deltas; every object is verified either way"
         }
         PullError::Older { .. } => "use --allow-downgrade to accept it",
+        PullError::Publish(_) => SUMMARY_HINT,
         PullError::TooLarge { .. } => "use a larger value for --max-bytes",
         PullError::NoSuchCommit { .. } | PullError::MissingObject { .. } => {
             "try again later; the publisher can update the summary with `ostree-go publish`"
@@ -391,6 +406,10 @@ fn overlay_hint(error: &OverlayError) -> Option<String> {
         OverlayError::NotAnSdk { .. } => "`ostree-go list` shows the releases",
         OverlayError::NoLabels { .. } => "use a repository of mode archive, bare-user or bare",
         OverlayError::Moved { .. } => "run the command again",
+        OverlayError::Publish(_) => SUMMARY_HINT,
+        OverlayError::Var { .. } => {
+            "let the SDK have its files in /usr, and create those in /var with tmpfiles.d"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 /// Version of the schema of all JSON documents. It stays the same when fields are added.
 const SCHEMA: u32 = 1;
+/// Exit code of a command that could not verify something.
+const REFUSED: u8 = 3;
 /// Exit code of a check that found damage.
 const DAMAGED: u8 = 4;
 /// Exit code of a command that changed nothing, with `--unchanged-exit-77`.
@@ -24,6 +26,14 @@ pub trait Report: Serialize {
     /// Returns the exit code.
     fn exit_code(&self) -> ExitCode {
         ExitCode::SUCCESS
+    }
+}
+
+/// Returns the exit code of a command that continues after a failed verification.
+pub fn refused_exit_code(is_refused: bool) -> ExitCode {
+    match is_refused {
+        true => ExitCode::from(REFUSED),
+        false => ExitCode::SUCCESS,
     }
 }
 

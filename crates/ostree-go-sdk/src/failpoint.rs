@@ -94,6 +94,7 @@ pub const PULL_NAMES: &[&str] = &["pull.fetched", "pull.locked", "pull.committed
 #[cfg(feature = "failpoints")]
 pub const PRUNE_NAMES: &[&str] = &[
     "prune.refs-removed",
+    "prune.summary-refreshed",
     "prune.marked",
     "prune.object-deleted",
     "prune.commit-deleted",

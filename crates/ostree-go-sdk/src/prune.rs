@@ -1,22 +1,29 @@
 //! Removal of old releases, in two steps: plan and execute.
 
 use crate::catalog::CommitKind;
-use crate::delta;
+use crate::clock::{Clock, SystemClock};
+use crate::delta::{self, DeltaName, deltas};
 use crate::failpoint;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
+use crate::publish::{self, PublishError, SummaryState};
 use crate::repo::{Deleted, RefMove, Repo, RepoError};
 use crate::setters::setters;
+use crate::sign::SigningKey;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Options of a prune. It removes the refs of releases that are not in the kept history of a
 /// channel and that are old enough, then the refs of layers that no kept release consists of, then
-/// all objects that are not reachable any more.
+/// all objects that are not reachable any more. An existing summary and page are written again
+/// before the objects are deleted.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Prune {
     keep: usize,
     older_than: Option<u64>,
+    keys: Vec<SigningKey>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Prune {
@@ -27,6 +34,8 @@ impl Prune {
         Self {
             keep: keep.max(1),
             older_than: None,
+            keys: Vec::new(),
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -34,6 +43,11 @@ impl Prune {
         /// Also keeps all releases whose commit is at least as new as this time, in seconds since
         /// 1970. Default: releases are removed regardless of their age.
         older_than: Option<u64>;
+        /// Signs the new summary with these keys. Without keys, a signed summary is not replaced, and
+        /// names refs that do not exist any more. Default: none.
+        sign_with;
+        /// Sets the clock for the timestamp of the page. Default: [`SystemClock`].
+        clock;
     }
 
     /// Determines the refs to remove. Writes nothing.
@@ -98,6 +112,8 @@ pub struct Pruned {
     pub objects: u64,
     /// The size of the deleted objects in bytes.
     pub bytes: u64,
+    /// The state of the repository's summary.
+    pub summary: SummaryState,
 }
 
 /// An error of a prune. Some refs or objects may have been removed.
@@ -107,6 +123,10 @@ pub enum PruneError {
     /// An error of the repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
+    /// The refs were removed, but the summary or the page could not be written. No object was
+    /// deleted.
+    #[error("the refs were removed, but the summary or the page cannot be refreshed")]
+    Publish(#[from] PublishError),
     /// A compose, a publish or another prune is running.
     #[error("another ostree-go process is using repository {}", path.display())]
     Busy {
@@ -121,6 +141,7 @@ impl PruneError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
+            Self::Publish(error) => error.kind(),
             Self::Busy { .. } => ErrorKind::Locked,
         }
     }
@@ -156,13 +177,27 @@ impl PrunePlan {
         let removed = to_remove.iter().map(|(name, _)| RefMove::local(name, None));
         repo.move_refs(&removed.collect::<Vec<_>>())?;
         failpoint::hit("prune.refs-removed");
-        let deleted = delete_unreachable(repo, self.prune.keep - 1)?;
+        let depth = self.prune.keep - 1;
+        // A client that reads the new summary does not request what is deleted next.
+        let superseded = deltas_without_commit(repo, depth)?;
+        let now = self.prune.clock.now();
+        let summary = publish::refresh(repo, &self.prune.keys, &superseded, now)?;
+        failpoint::hit("prune.summary-refreshed");
+        let deleted = delete_unreachable(repo, depth)?;
         Ok(Pruned {
             refs: to_remove,
             objects: deleted.objects,
             bytes: deleted.bytes,
+            summary,
         })
     }
+}
+
+/// Returns the deltas that [`delete_unreachable`] removes.
+fn deltas_without_commit(repo: &Repo, depth: usize) -> Result<Vec<DeltaName>, PruneError> {
+    let kept = repo.commits_to_keep(depth)?;
+    let names = deltas(repo)?.into_iter().map(|delta| delta.name);
+    Ok(names.filter(|name| !kept.contains(&name.to)).collect())
 }
 
 /// Deletes the objects that are not reachable from a ref, and the static deltas to deleted commits.

@@ -4,7 +4,9 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::{bytes, count};
 use crate::views::pull::{PlannedCommitView, plan_table};
+use crate::views::summary::summary_message;
 use crate::views::value::Text;
+use ostree_go_sdk::publish::SummaryState;
 use ostree_go_sdk::pull::{Pull, Pulled};
 use ostree_go_sdk::{Arch, CommitId, RefName};
 use serde::Serialize;
@@ -74,6 +76,7 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<ExitCode, CliError> {
         downloaded: None,
         objects: None,
         seconds: None,
+        summary: None,
         imported: Vec::new(),
     };
     if args.dry_run {
@@ -82,6 +85,9 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<ExitCode, CliError> {
     }
     let pulled = plan.execute()?;
     context.say(&message(&pulled));
+    if let Some(message) = pulled.summary.and_then(summary_message) {
+        context.say(message);
+    }
     report.add(&pulled);
     context.report(&report)
 }
@@ -115,6 +121,7 @@ struct ImportReport {
     downloaded: Option<u64>,
     objects: Option<u64>,
     seconds: Option<f64>,
+    summary: Option<&'static str>,
     #[serde(skip)]
     imported: Vec<(RefName, CommitId)>,
 }
@@ -138,6 +145,7 @@ impl ImportReport {
         self.downloaded = Some(pulled.bytes);
         self.objects = Some(pulled.objects);
         self.seconds = Some(pulled.elapsed.as_secs_f64());
+        self.summary = pulled.summary.map(SummaryState::as_str);
         self.imported = imported.collect();
     }
 }

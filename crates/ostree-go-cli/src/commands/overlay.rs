@@ -5,6 +5,7 @@ use crate::files;
 use crate::report::{Report, unchanged_exit_code};
 use crate::revision::{resolve, resolve_for};
 use crate::text::{bytes, count, short};
+use crate::views::summary::summary_message;
 use crate::views::value::{Text, Time};
 use ostree_go_sdk::catalog::CommitInfo;
 use ostree_go_sdk::overlay::{Overlaid, Overlay, OverlayPlan, OverlayWarning};
@@ -122,6 +123,9 @@ pub fn run(context: &Context, args: &OverlayArgs) -> Result<ExitCode, CliError> 
     let made = plan.execute()?;
     write_files(args, &made)?;
     context.say(&message(args, &made, labels));
+    if let Some(message) = summary_message(made.summary) {
+        context.say(message);
+    }
     context.report(&OverlayReport {
         repo: context.repo_path()?,
         base: Text(base),
@@ -193,6 +197,9 @@ fn warning_text(warning: OverlayWarning) -> &'static str {
         OverlayWarning::NoOs => "the base has no /usr/lib/os-release, so it may not be an OS",
         OverlayWarning::NoArch => "the metadata of the base does not name its architecture",
         OverlayWarning::NoPolicy => "the base has no SELinux policy; the SDK's files get no labels",
+        OverlayWarning::NoComposefsDigest => {
+            "the base has a composefs digest, and the new commit has none; `ostree commit` can add it"
+        }
         _ => "unknown problem with the base",
     }
 }
@@ -223,6 +230,7 @@ struct OverlaidView {
     bytes: u64,
     new_objects: u64,
     new_bytes: u64,
+    summary: &'static str,
 }
 
 #[derive(Serialize)]
@@ -272,6 +280,7 @@ impl From<&Overlaid> for OverlaidView {
             bytes: made.bytes,
             new_objects: made.new_objects,
             new_bytes: made.new_bytes,
+            summary: made.summary.as_str(),
         }
     }
 }

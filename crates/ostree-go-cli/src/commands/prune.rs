@@ -1,7 +1,9 @@
+use crate::args::signing::SigningArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
 use crate::text::{bytes, count, short, table};
+use crate::views::summary::summary_message;
 use crate::views::value::Text;
 use ostree_go_sdk::prune::Prune;
 use ostree_go_sdk::{CommitId, RefName};
@@ -13,7 +15,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Delete old releases
 ///
 /// Deletes releases that are not in the kept history of any channel, layers that no remaining
-/// release uses, and unreferenced objects. If another process is working in the repository, the
+/// release uses, and unreferenced objects. An existing summary and page are written again; a
+/// summary that is signed needs the key of its signature. If another process is working in the repository, the
 /// command does not wait but exits with 75.
 #[derive(Debug, clap::Args)]
 pub struct PruneArgs {
@@ -28,6 +31,9 @@ pub struct PruneArgs {
     /// Print what would be deleted, without deleting anything
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    signing: SigningArgs,
 }
 
 fn parse_duration(text: &str) -> Result<u64, String> {
@@ -57,9 +63,13 @@ pub fn run(context: &Context, args: &PruneArgs) -> Result<ExitCode, CliError> {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs());
     let older_than = args.older_than.map(|age| now.saturating_sub(age));
-    let plan = Prune::new(args.keep.get())
+    let mut prune = Prune::new(args.keep.get())
         .older_than(older_than)
-        .plan(&repo)?;
+        .sign_with(args.signing.keys()?);
+    if let Some(clock) = context.fixed_clock()? {
+        prune = prune.clock(clock);
+    }
+    let plan = prune.plan(&repo)?;
     if args.dry_run {
         return context.report(&DryRunReport {
             dry_run: true,
@@ -75,7 +85,11 @@ pub fn run(context: &Context, args: &PruneArgs) -> Result<ExitCode, CliError> {
         "{objects} objects, {}, removed",
         bytes(pruned.bytes)
     ));
+    if let Some(message) = summary_message(pruned.summary) {
+        context.say(message);
+    }
     context.report(&PruneReport {
+        summary: pruned.summary.as_str(),
         refs: pruned.refs.iter().map(RefView::from).collect(),
         objects: pruned.objects,
         bytes: pruned.bytes,
@@ -87,6 +101,7 @@ struct PruneReport {
     refs: Vec<RefView>,
     objects: u64,
     bytes: u64,
+    summary: &'static str,
 }
 
 #[derive(Serialize)]

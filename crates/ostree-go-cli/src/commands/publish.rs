@@ -2,12 +2,13 @@ use crate::args::signing::SigningArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
-use crate::text::{bytes, count, table};
+use crate::text::{bytes, count, short, table};
 use crate::views::delta::DeltaView;
 use crate::views::value::Text;
-use ostree_go_sdk::RefName;
+
 use ostree_go_sdk::delta::{ComparedDelta, DeltaPreset};
 use ostree_go_sdk::publish::{PlannedDelta, Publish, PublishPlan, Published};
+use ostree_go_sdk::{CommitId, RefName};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +17,8 @@ use std::process::ExitCode;
 ///
 /// Generates the missing static deltas (to every release and channel from nothing, and to each
 /// channel from its previous commits), an index page, and the summary; deletes superseded deltas.
-/// Any static web server can then serve the repository's directory.
+/// With keys, commits of refs without any signature are signed as well. Any static web server can
+/// then serve the repository's directory: what is published is readable for every user.
 #[derive(Debug, clap::Args)]
 pub struct PublishArgs {
     /// Number of previous commits of each channel from which to generate deltas
@@ -89,6 +91,24 @@ struct PublishReport<'a> {
     refs: usize,
     deltas: Vec<PublishedDelta>,
     removed: Vec<DeltaView>,
+    signed: Vec<SignedRef>,
+}
+
+/// A ref whose commit had no signature.
+#[derive(Serialize)]
+struct SignedRef {
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    commit: Text<CommitId>,
+}
+
+impl From<&(RefName, CommitId)> for SignedRef {
+    fn from((name, commit): &(RefName, CommitId)) -> Self {
+        Self {
+            ref_name: Text(name.clone()),
+            commit: Text(*commit),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -124,6 +144,7 @@ impl<'a> PublishReport<'a> {
             refs: published.refs,
             deltas: deltas.collect(),
             removed: published.removed.iter().map(Into::into).collect(),
+            signed: published.signed.iter().map(Into::into).collect(),
         }
     }
 
@@ -146,7 +167,14 @@ impl<'a> PublishReport<'a> {
             count(self.refs as u64),
             count(self.deltas.len() as u64),
         );
-        made.chain(removed).chain([summary]).collect()
+        let signed = self.signed.iter().map(|signed| {
+            let commit = short(signed.commit.0);
+            format!(
+                "{}  {commit}  had no signature and was signed",
+                signed.ref_name
+            )
+        });
+        signed.chain(made).chain(removed).chain([summary]).collect()
     }
 }
 
@@ -176,6 +204,7 @@ struct DryRunReport {
     dry_run: bool,
     deltas: Vec<PlannedView>,
     superseded: Vec<DeltaView>,
+    unsigned: Vec<SignedRef>,
 }
 
 #[derive(Serialize)]
@@ -192,6 +221,7 @@ impl From<&PublishPlan> for DryRunReport {
             dry_run: true,
             deltas: plan.deltas().iter().map(Into::into).collect(),
             superseded: plan.superseded().iter().map(Into::into).collect(),
+            unsigned: plan.unsigned().iter().map(Into::into).collect(),
         }
     }
 }
@@ -216,7 +246,11 @@ impl Report for DryRunReport {
         let superseded = self.superseded.iter();
         let removed =
             superseded.map(|delta| vec!["remove".to_owned(), delta.short(), String::new()]);
-        let rows: Vec<_> = wanted.chain(removed).collect();
+        let unsigned = self.unsigned.iter().map(|unsigned| {
+            let commit = short(unsigned.commit.0);
+            vec!["sign".to_owned(), commit, unsigned.ref_name.to_string()]
+        });
+        let rows: Vec<_> = unsigned.chain(wanted).chain(removed).collect();
         table(&["WOULD", "DELTA", "FOR"], &rows)
     }
 }

@@ -1,11 +1,14 @@
 use crate::args::transfer::TransferArgs;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::report::Report;
+use crate::report::{Report, refused_exit_code};
 use crate::revision::{pinned, tree_path};
 use crate::text::downloaded;
 use crate::views::pull::{PlannedCommitView, plan_table};
-use ostree_go_sdk::pull::{Depth, Pull, Pulled};
+use crate::views::summary::summary_message;
+use crate::views::value::Text;
+use ostree_go_sdk::publish::SummaryState;
+use ostree_go_sdk::pull::{Depth, Pull, Pulled, RefusedRef};
 use ostree_go_sdk::{Arch, CommitId, RefName, Repo, Sha256, remote};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -14,7 +17,8 @@ use std::process::ExitCode;
 ///
 /// Each commit is checked before its content is fetched: its signature, the ref that it is bound
 /// to, and its age. Refs are updated when all content is complete. The next pull resumes an
-/// interrupted one.
+/// interrupted one. If --mirror fetches every ref and some are refused, the others are fetched, and
+/// the exit code is 3.
 #[derive(Debug, clap::Args)]
 pub struct PullArgs {
     /// Remote, which may be omitted if there is only one, and refs; a version or channel means the
@@ -103,9 +107,14 @@ pub fn run(context: &Context, args: &PullArgs) -> Result<ExitCode, CliError> {
         objects: None,
         used_delta: None,
         seconds: None,
+        summary: None,
+        refused: plan.refused().iter().map(Into::into).collect(),
         shows_plan: args.dry_run || args.commit_metadata_only,
         pulled: Vec::new(),
     };
+    for refused in &report.refused {
+        context.say(&format!("refused: {}", refused.problem));
+    }
     if args.dry_run {
         plan.check_limits()?;
         return context.report(&report);
@@ -113,6 +122,15 @@ pub fn run(context: &Context, args: &PullArgs) -> Result<ExitCode, CliError> {
     let pulled = plan.execute()?;
     let line = downloaded(pulled.bytes, pulled.elapsed, pulled.used_delta);
     context.say(&line);
+    if let Some(message) = pulled.summary.and_then(summary_message) {
+        context.say(message);
+    }
+    if !report.refused.is_empty() {
+        let (refused, commits) = (report.refused.len(), pulled.commits.len());
+        context.say(&format!(
+            "{refused} refs were refused and left as they are, {commits} refs were fetched"
+        ));
+    }
     report.add(&pulled);
     context.report(&report)
 }
@@ -127,11 +145,36 @@ struct PullReport {
     objects: Option<u64>,
     used_delta: Option<bool>,
     seconds: Option<f64>,
+    summary: Option<&'static str>,
+    refused: Vec<RefusedView>,
     /// True if the text is the table of planned commits.
     #[serde(skip)]
     shows_plan: bool,
     #[serde(skip)]
     pulled: Vec<CommitId>,
+}
+
+/// A ref that was left out.
+#[derive(Serialize)]
+struct RefusedView {
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    problem: String,
+}
+
+impl From<&RefusedRef> for RefusedView {
+    fn from(refused: &RefusedRef) -> Self {
+        let mut problem = refused.error.to_string();
+        let mut cause = std::error::Error::source(&refused.error);
+        while let Some(error) = cause {
+            problem.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self {
+            ref_name: Text(refused.name.clone()),
+            problem,
+        }
+    }
 }
 
 impl PullReport {
@@ -141,6 +184,7 @@ impl PullReport {
         self.objects = Some(pulled.objects);
         self.used_delta = Some(pulled.used_delta);
         self.seconds = Some(pulled.elapsed.as_secs_f64());
+        self.summary = pulled.summary.map(SummaryState::as_str);
         self.pulled = commits.map(|(_, commit)| *commit.value()).collect();
     }
 }
@@ -152,6 +196,10 @@ impl Report for PullReport {
         }
         let commits = self.pulled.iter();
         commits.map(|commit| format!("{commit}\n")).collect()
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        refused_exit_code(!self.refused.is_empty())
     }
 }
 

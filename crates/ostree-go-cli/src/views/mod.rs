@@ -6,4 +6,5 @@ pub mod delta;
 pub mod deployment;
 pub mod pull;
 pub mod signature;
+pub mod summary;
 pub mod value;

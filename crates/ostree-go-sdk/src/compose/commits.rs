@@ -9,6 +9,7 @@ use crate::layer::{LayerError, Layers};
 use crate::metadata::{self, Metadata};
 use crate::object::{Commit, Root, Tree, dirmeta, sorted_dict};
 use crate::repo::{RepoError, Transaction};
+use crate::sign;
 use crate::treefile::ArchTreefile;
 use crate::version::GoVersion;
 use ostree::ObjectType;
@@ -143,17 +144,27 @@ pub(super) fn update_detached(
         .write_detached(commit, &sorted_dict(&after))
 }
 
+/// The properties of a channel's new commit that do not follow from the release.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewHead {
+    /// The time in seconds since 1970.
+    pub(super) now: u64,
+    /// Whether the version may be older than that of the channel.
+    pub(super) allow_downgrade: bool,
+    /// Whether the commit will be signed.
+    pub(super) is_signed: bool,
+}
+
 /// Promotes a release to a channel by writing a commit with the same tree on top of the channel's
 /// last commit.
 ///
 /// A channel that has the release is not changed, and neither is one that has a newer version
-/// unless `allow_downgrade` is set: composing an old release again must not downgrade hosts.
+/// unless a downgrade is allowed: composing an old release again must not downgrade hosts.
 pub(super) fn promote(
     transaction: &Transaction<'_>,
     release: &Commit,
     channel: &RefName,
-    now: u64,
-    allow_downgrade: bool,
+    to: NewHead,
 ) -> Result<ComposedChannel, ComposeError> {
     let repo = transaction.repo();
     let mut metadata = release.metadata.clone();
@@ -165,7 +176,7 @@ pub(super) fn promote(
     if let Some((id, head)) = &head {
         let state = if head.content_id() == release.content_id() && head.metadata == metadata {
             Some(ChannelState::Unchanged)
-        } else if !allow_downgrade && version(head) > version(release) {
+        } else if !to.allow_downgrade && version(head) > version(release) {
             Some(ChannelState::Newer)
         } else {
             None
@@ -176,15 +187,20 @@ pub(super) fn promote(
                 ref_name: channel.clone(),
                 commit: *id,
                 state,
+                lacks_signature: false,
             });
         }
     }
+    let was_signed = match &head {
+        Some((id, _)) => sign::is_signed(repo, *id)?,
+        None => false,
+    };
     let commit = Commit {
         metadata,
         parent: head.as_ref().map(|(id, _)| *id),
         // Hosts refuse commits with an older timestamp, so the timestamp of a channel never
         // decreases.
-        timestamp: head.map_or(now, |(_, head)| now.max(head.timestamp)),
+        timestamp: head.map_or(to.now, |(_, head)| to.now.max(head.timestamp)),
         ..release.clone()
     };
     let object = commit.object();
@@ -195,10 +211,11 @@ pub(super) fn promote(
         ref_name: channel.clone(),
         commit: object.id,
         state: ChannelState::Moved,
+        lacks_signature: was_signed && !to.is_signed,
     })
 }
 
-fn version(commit: &Commit) -> Option<GoVersion> {
+pub(super) fn version(commit: &Commit) -> Option<GoVersion> {
     let version: String = commit.metadata.get(metadata::SDK_VERSION)?.get()?;
     version.parse().ok()
 }

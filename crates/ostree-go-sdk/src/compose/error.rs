@@ -1,6 +1,7 @@
 //! Errors of a compose.
 
 use crate::arch::Arch;
+use crate::catalog::CommitKind;
 use crate::fs::path::TreePath;
 use crate::golang::h1::H1;
 use crate::golang::version_file::VersionFileError;
@@ -8,6 +9,7 @@ use crate::http::HttpError;
 use crate::id::{CommitId, InvalidRef, RefName};
 use crate::kind::ErrorKind;
 use crate::layer::LayerError;
+use crate::publish::PublishError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
 use crate::source::SourceError;
@@ -18,7 +20,8 @@ use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
 
-/// An error of a compose. The refs of the repository are unchanged.
+/// An error of a compose. The refs of the repository are unchanged, unless the summary could not be
+/// refreshed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComposeError {
@@ -37,6 +40,27 @@ pub enum ComposeError {
     /// A commit could not be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// The refs were moved, but the summary or the page could not be refreshed.
+    #[error("the refs were moved, but the summary or the page cannot be refreshed")]
+    Publish(#[from] PublishError),
+    /// A channel has a newer version than the release that it was to be moved to.
+    #[error("channel {channel} has Go {found}, which is newer than {requested}")]
+    Downgrade {
+        /// The channel.
+        channel: RefName,
+        /// The version of the channel.
+        found: GoVersion,
+        /// The version of the release.
+        requested: GoVersion,
+    },
+    /// The ref to promote to belongs to a release, a layer or something else that is not a channel.
+    #[error("ref {ref_name} is not a channel but {}", kind_of_ref(*kind))]
+    NotAChannel {
+        /// The ref.
+        ref_name: RefName,
+        /// The kind of the commit that it names, or would name.
+        kind: CommitKind,
+    },
     /// The commit to promote is not a release.
     #[error("commit {commit} is not a release: it has no `sdk.version`")]
     NotARelease {
@@ -173,9 +197,11 @@ impl ComposeError {
             Self::Store(error) => error.kind(),
             Self::Source(error) => error.kind(),
             Self::Sign(error) => error.kind(),
+            Self::Publish(error) => error.kind(),
             Self::Http(error) => error.kind(),
             Self::Layer(error) => error.kind(),
             Self::Ref(_)
+            | Self::NotAChannel { .. }
             | Self::NotARelease { .. }
             | Self::ReservedMetadata { .. }
             | Self::NoTimestamp { .. } => ErrorKind::InvalidInput,
@@ -187,7 +213,7 @@ impl ComposeError {
             }
             Self::UnusableLink { .. } => ErrorKind::UnsafeContent,
             Self::Partial { .. } => ErrorKind::Damaged,
-            Self::ReleaseExists { .. } => ErrorKind::RefConflict,
+            Self::ReleaseExists { .. } | Self::Downgrade { .. } => ErrorKind::RefConflict,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -240,6 +266,15 @@ impl fmt::Display for SourceFailures {
 }
 
 impl std::error::Error for SourceFailures {}
+
+fn kind_of_ref(kind: CommitKind) -> &'static str {
+    match kind {
+        CommitKind::Release => "the ref of a release, which never moves",
+        CommitKind::Layer => "the ref of a layer, which never moves",
+        CommitKind::Image => "the ref of an OS image",
+        CommitKind::Channel | CommitKind::Other => "a ref without an SDK",
+    }
+}
 
 fn machine(found: Option<u16>) -> String {
     match found {

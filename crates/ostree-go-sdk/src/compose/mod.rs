@@ -14,7 +14,7 @@ mod report;
 pub use error::{ComposeError, SourceFailures};
 pub use ingest::NewObjects;
 pub use plan::{ComposePlan, PlannedRelease};
-pub use promote::{Promote, PromotePlan};
+pub use promote::{Promote, PromotePlan, Promoted};
 pub use report::{
     ChannelState, Composed, ComposedChannel, ComposedLayer, ComposedRelease, ObjectCounts,
 };
@@ -106,7 +106,8 @@ impl Compose {
         /// which never move, and the caller has to protect the releases from being pruned.
         set_refs: bool;
         /// Signs all commits of the result with these keys: layers, releases and channels,
-        /// including those that existed before. Existing signatures are kept. Default: none.
+        /// including those that existed before. Existing signatures are kept. An existing summary
+        /// is signed with the same keys when it is refreshed. Default: none.
         sign_with;
         /// Sets the number of threads that hash and write objects. Default: one per core.
         threads: usize;

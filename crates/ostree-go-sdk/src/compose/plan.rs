@@ -1,10 +1,11 @@
 //! The plan of a compose, and its execution.
 
-use super::commits::{self, ReleaseDetails};
+use super::commits::{self, NewHead, ReleaseDetails};
 use super::error::SourceFailures;
 use super::ingest::{Ingested, ingest};
 use super::{Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs};
 use crate::arch::Arch;
+use crate::catalog::CommitInfo;
 use crate::failpoint;
 use crate::http::{HttpClient, HttpOptions};
 use crate::id::{CommitId, RefName};
@@ -13,6 +14,7 @@ use crate::layer::{LayerError, Layers};
 use crate::metadata::{self, Metadata};
 use crate::object::Tree;
 use crate::progress::Event;
+use crate::publish::{self, SummaryState};
 use crate::repo::{Repo, Transaction};
 use crate::source::open::{SourceContext, open};
 use crate::source::{Source, SourceInfo};
@@ -88,7 +90,8 @@ impl ComposePlan {
         self.releases.iter().all(|release| release.unchanged)
     }
 
-    /// Composes the missing releases and moves the channels.
+    /// Composes the missing releases and moves the channels. An existing summary is refreshed
+    /// afterwards.
     ///
     /// Everything happens in one transaction: afterwards, either all releases and channels exist
     /// and are durable, or, after an error, the refs of the repository are unchanged. The same
@@ -267,19 +270,43 @@ impl Run<'_> {
             };
             releases.push(composed);
         }
-        let composed = Composed { releases };
+        let mut composed = Composed {
+            releases,
+            summary: SummaryState::Absent,
+        };
         for commit in composed.commits() {
             for key in &self.compose.keys {
                 repo.sign(commit, key)?;
             }
         }
+        self.sign_existing_layers(repo, &composed)?;
         failpoint::hit("compose.refs-set");
         if self.compose.progress.is_cancelled() {
             return Err(ComposeError::Cancelled);
         }
         transaction.commit()?;
         failpoint::hit("compose.committed");
+        composed.summary = publish::refresh(repo, &self.compose.keys, &[], self.now)?;
         Ok(composed)
+    }
+
+    /// Signs the layers of unchanged releases, whose source was not read.
+    fn sign_existing_layers(&self, repo: &Repo, composed: &Composed) -> Result<(), ComposeError> {
+        if self.compose.keys.is_empty() {
+            return Ok(());
+        }
+        for release in composed.releases.iter().filter(|one| one.layers.is_empty()) {
+            for (_, layer) in CommitInfo::read(repo, release.commit)?.layers {
+                // A release that was imported or pulled may be without its layers.
+                if !repo.has_commit(layer)? {
+                    continue;
+                }
+                for key in &self.compose.keys {
+                    repo.sign(layer, key)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn commit(
@@ -345,7 +372,7 @@ impl Run<'_> {
         commits::update_detached(transaction, id, detached(&source, input_hash))?;
         failpoint::hit("compose.release-described");
         for channel in self.channels(spec) {
-            let moved = commits::promote(transaction, &commit, channel, self.now, false)?;
+            let moved = commits::promote(transaction, &commit, channel, self.new_head())?;
             composed.channels.push(moved);
         }
         Ok(composed)
@@ -362,7 +389,7 @@ impl Run<'_> {
     ) -> Result<ComposedRelease, ComposeError> {
         let commit = transaction.repo().commit(id)?;
         let promote =
-            |channel: &RefName| commits::promote(transaction, &commit, channel, self.now, false);
+            |channel: &RefName| commits::promote(transaction, &commit, channel, self.new_head());
         Ok(ComposedRelease {
             arch: spec.arch,
             version: spec.version.clone(),
@@ -382,6 +409,14 @@ impl Run<'_> {
             input_hash,
             objects: None,
         })
+    }
+
+    fn new_head(&self) -> NewHead {
+        NewHead {
+            now: self.now,
+            allow_downgrade: false,
+            is_signed: !self.compose.keys.is_empty(),
+        }
     }
 
     /// Returns the channels to move.

@@ -3,6 +3,7 @@
 use super::NewObjects;
 use crate::arch::Arch;
 use crate::id::{CommitId, ContentId, RefName};
+use crate::publish::SummaryState;
 use crate::source::SourceInfo;
 use crate::version::GoVersion;
 
@@ -12,6 +13,8 @@ use crate::version::GoVersion;
 pub struct Composed {
     /// The releases.
     pub releases: Vec<ComposedRelease>,
+    /// The state of the repository's summary.
+    pub summary: SummaryState,
 }
 
 impl Composed {
@@ -126,6 +129,9 @@ pub struct ComposedChannel {
     pub commit: CommitId,
     /// The change of the channel.
     pub state: ChannelState,
+    /// True if the channel was moved to a commit without a signature, but its former commit or the
+    /// release has one. Clients that verify signatures refuse the channel until it is signed.
+    pub lacks_signature: bool,
 }
 
 /// The effect of a compose on a channel.

@@ -12,6 +12,7 @@ use crate::fs::atomic;
 use crate::fs::context::IoContext;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
+use crate::publish::{self, PublishError};
 use crate::repo::Repo;
 use crate::setters::setters;
 use serde_json::{Map, Value, json};
@@ -76,6 +77,28 @@ pub enum FragmentError {
         /// The commit.
         commit: CommitId,
     },
+    /// The summary cannot be read.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The summary of the repository is out of date. rpm-ostree finds the commits of layers in it.
+    #[error(
+        "the summary of repository {} {} for ref {name}, expected commit {expected}",
+        path.display(),
+        match found {
+            Some(found) => format!("names commit {found}"),
+            None => "names no commit".to_owned(),
+        }
+    )]
+    OutdatedSummary {
+        /// The repository.
+        path: PathBuf,
+        /// The ref.
+        name: RefName,
+        /// The commit in the summary.
+        found: Option<CommitId>,
+        /// The commit that the ref points to.
+        expected: CommitId,
+    },
     /// Metadata contains a variable that rpm-ostree would expand.
     #[error(
         "commit {commit} has `${{` in the metadata `{key}`, which rpm-ostree would expand as a variable"
@@ -94,6 +117,8 @@ impl FragmentError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Export(error) => error.kind(),
+            Self::Publish(error) => error.kind(),
+            Self::OutdatedSummary { .. } => ErrorKind::RefConflict,
             Self::NotOnRef { .. } | Self::Variable { .. } => ErrorKind::InvalidInput,
         }
     }
@@ -107,7 +132,8 @@ const NAME: &str = "go-sdk";
 ///
 /// # Errors
 /// Returns an error if a commit is not a release that a ref points to, or has metadata that
-/// rpm-ostree would change.
+/// rpm-ostree would change; and if the repository has a summary that names another commit for the
+/// ref, or none. rpm-ostree would use that commit, or fail.
 pub fn fragment(
     repo: &Repo,
     releases: &[CommitId],
@@ -126,6 +152,16 @@ pub fn fragment(
             refs.push(name.clone());
             of_arch.push((name, info));
         }
+    }
+    let named = by_arch.values().flatten();
+    let named = named.map(|(name, info): &(&RefName, &CommitInfo)| (*name, info.id));
+    if let Some(outdated) = publish::find_outdated(repo, named)? {
+        return Err(FragmentError::OutdatedSummary {
+            path: repo.path().to_owned(),
+            name: outdated.name,
+            found: outdated.found,
+            expected: outdated.expected,
+        });
     }
     let mut arches = BTreeMap::new();
     for (arch, releases) in by_arch {

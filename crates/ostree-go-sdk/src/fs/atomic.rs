@@ -4,6 +4,7 @@ use crate::failpoint;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Returns the parent folder of a path.
@@ -17,7 +18,16 @@ pub fn folder_of(path: &Path) -> &Path {
 /// Replaces the file at `path` by one with `content`. The new file is durable when this returns;
 /// until then a reader sees the old file.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut pending = Pending::new(path)?;
+    write_pending(Pending::new(path)?, content)
+}
+
+/// Replaces the file at `path` like [`write`]; every user can read the new file, regardless of the
+/// umask.
+pub fn write_public(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_pending(Pending::public(path)?, content)
+}
+
+fn write_pending(mut pending: Pending<'_>, content: &[u8]) -> io::Result<()> {
     pending.file.write_all(content)?;
     failpoint::hit("file.written");
     pending.persist()
@@ -56,6 +66,14 @@ impl<'a> Pending<'a> {
                 }
             })
             .ok_or(io::ErrorKind::AlreadyExists)?
+    }
+
+    /// Creates an empty file beside `path` that every user can read, regardless of the umask.
+    pub fn public(path: &'a Path) -> io::Result<Self> {
+        let pending = Self::new(path)?;
+        let permissions = fs::Permissions::from_mode(0o644);
+        pending.file.set_permissions(permissions)?;
+        Ok(pending)
     }
 
     /// Renames the file to its final path. Neither the file nor its directory entry is synced.

@@ -4,13 +4,15 @@ use crate::export::ExportError;
 use crate::fs::path::{InvalidPath, TreePath};
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
+use crate::publish::PublishError;
 use crate::repo::{OstreeError, RepoError};
 use crate::sign::SignError;
 use crate::store::StoreError;
 use std::fmt;
 use std::path::PathBuf;
 
-/// An error while adding SDKs to an OS. The repository's refs are unchanged.
+/// An error while adding SDKs to an OS. The repository's refs are unchanged, unless the summary could
+/// not be refreshed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OverlayError {
@@ -26,6 +28,9 @@ pub enum OverlayError {
     /// The commit cannot be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// The ref was moved, but the summary or the page could not be refreshed.
+    #[error("the ref was moved, but the summary or the page cannot be refreshed")]
+    Publish(#[from] PublishError),
     /// No SDK was given.
     #[error("no SDK to lay over {base}")]
     NoSdk {
@@ -75,6 +80,14 @@ pub enum OverlayError {
     TwoEtc {
         /// The tree; if the SDK and the base have one each, the SDK.
         side: OverlaySide,
+    },
+    /// An SDK has files in `/var`, which a deployment of an OS commit does not get.
+    #[error("commit {commit} has /{path}, but /var of an OS commit is not part of a deployment")]
+    Var {
+        /// The SDK's commit.
+        commit: CommitId,
+        /// The first path in `/var`.
+        path: Box<TreePath>,
     },
     /// A path in an SDK's tree is not allowed there.
     #[error("commit {commit} has a path that no SDK may have")]
@@ -127,13 +140,14 @@ impl OverlayError {
             Self::Read(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Sign(error) => error.kind(),
+            Self::Publish(error) => error.kind(),
             Self::NoSdk { .. } | Self::NotAnSdk { .. } | Self::NoLabels { .. } => {
                 ErrorKind::InvalidInput
             }
             Self::Partial { .. } => ErrorKind::Damaged,
             Self::Arch { .. } => ErrorKind::Mismatch,
             Self::Conflict { .. } | Self::TwoEtc { .. } => ErrorKind::LayerConflict,
-            Self::Path { .. } => ErrorKind::UnsafeContent,
+            Self::Path { .. } | Self::Var { .. } => ErrorKind::UnsafeContent,
             Self::Policy { .. } => ErrorKind::Corrupt,
             Self::Moved { .. } => ErrorKind::Locked,
             Self::Cancelled => ErrorKind::Cancelled,

@@ -89,7 +89,8 @@ impl Overlay {
         /// Sets whether the ref is moved. Default: yes. If not, the caller has to keep the commit
         /// from being pruned.
         set_ref: bool;
-        /// Sets the keys to sign the commit with, even if it is unchanged. Default: none.
+        /// Sets the keys to sign the commit with, even if it is unchanged, and an existing summary
+        /// if it is refreshed. Default: none.
         sign_with;
         /// Sets the receiver of progress events, which may cancel the operation. Default:
         /// [`NoProgress`].

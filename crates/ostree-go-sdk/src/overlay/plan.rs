@@ -5,11 +5,13 @@ use super::labels::Labels;
 use super::tree::{Dir, Merge};
 use super::{Overlay, OverlayError};
 use crate::catalog::{CommitInfo, CommitKind, image_metadata};
+use crate::clock::{Clock, SystemClock};
 use crate::failpoint;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, ContentId, RefName};
 use crate::metadata::{self, Metadata};
 use crate::object::Commit;
+use crate::publish::{self, SummaryState};
 use crate::repo::{Repo, RepoError, RepoMode};
 use glib::prelude::*;
 use ostree::ObjectType;
@@ -41,6 +43,9 @@ pub enum OverlayWarning {
     NoArch,
     /// The base has no SELinux policy; the SDK's files get no labels.
     NoPolicy,
+    /// The base's metadata has the digest of a composefs image of its tree, and the new commit has
+    /// none: libostree's bindings cannot compute it.
+    NoComposefsDigest,
 }
 
 impl OverlayWarning {
@@ -51,6 +56,7 @@ impl OverlayWarning {
             Self::NoOs => "no-os",
             Self::NoArch => "no-arch",
             Self::NoPolicy => "no-policy",
+            Self::NoComposefsDigest => "no-composefs-digest",
         }
     }
 }
@@ -75,6 +81,8 @@ pub struct Overlaid {
     pub files: u64,
     /// Their size in bytes.
     pub bytes: u64,
+    /// The state of the repository's summary.
+    pub summary: SummaryState,
     /// The number of file objects that were not in the repository.
     pub new_objects: u64,
     /// The size of their content in bytes.
@@ -153,6 +161,9 @@ impl OverlayPlan {
         };
         for id in &overlay.sdks {
             merge.add_sdk(&mut tree, &sdk_repo.commit(*id)?, *id)?;
+        }
+        if base.metadata.keys().any(|key| key.starts_with(COMPOSEFS)) {
+            warnings.push(OverlayWarning::NoComposefsDigest);
         }
         let current = repo.find(&overlay.ref_name)?;
         let metadata = metadata_of(overlay, repo, &base, &sdks);
@@ -261,7 +272,10 @@ impl OverlayPlan {
             return Err(OverlayError::Cancelled);
         }
         transaction.commit()?;
+        let now = SystemClock.now();
+        let summary = publish::refresh(&self.repo, &overlay.keys, &[], now)?;
         Ok(Overlaid {
+            summary,
             ref_name: overlay.ref_name.clone(),
             commit: id,
             content: commit.content_id(),
@@ -330,7 +344,7 @@ fn sdk(repo: &Repo, id: CommitId) -> Result<CommitInfo, OverlayError> {
 
 /// Compares the architectures; returns `false` if the base does not record its own.
 fn check_arch(id: CommitId, base: &Commit, sdks: &[CommitInfo]) -> Result<bool, OverlayError> {
-    let Some(expected) = metadata::basearch(&base.metadata) else {
+    let Some(expected) = metadata::basearch_of_os(&base.metadata) else {
         return Ok(false);
     };
     for sdk in sdks {
@@ -340,7 +354,7 @@ fn check_arch(id: CommitId, base: &Commit, sdks: &[CommitInfo]) -> Result<bool, 
                     commit: sdk.id,
                     found: arch.to_string(),
                     base: id,
-                    expected: expected.to_owned(),
+                    expected,
                 });
             }
             _ => {}

@@ -185,6 +185,9 @@ impl Merge<'_> {
         of: CommitId,
     ) -> Result<(), OverlayError> {
         let mut theirs = self.sdk_repo.dirtree(sdk.tree)?;
+        if let Some((_, var, _)) = theirs.dirs.iter().find(|(name, ..)| name == "var") {
+            self.check_var("var".to_owned(), *var, of)?;
+        }
         let etc = theirs.dirs.iter().position(|(name, ..)| name == "etc");
         let in_usr = match theirs.dirs.iter().find(|(name, ..)| name == "usr") {
             Some((_, usr, _)) => {
@@ -218,6 +221,22 @@ impl Merge<'_> {
             self.merge_dir(usr, Some(&path), "etc", (tree, meta), of)?;
         }
         self.merge_entries(top, None, theirs, of)
+    }
+
+    /// Checks that a directory below `/var` has no files. rpm-ostree drops them without a message.
+    fn check_var(&self, at: String, tree: DirTreeId, of: CommitId) -> Result<(), OverlayError> {
+        let tree = self.sdk_repo.dirtree(tree)?;
+        if let Some((name, _)) = tree.files.first() {
+            let path = self.path(Some(&self.path(None, &at, of)?), name, of)?;
+            return Err(OverlayError::Var {
+                commit: of,
+                path: Box::new(path),
+            });
+        }
+        for (name, below, _) in tree.dirs {
+            self.check_var(format!("{at}/{name}"), below, of)?;
+        }
+        Ok(())
     }
 
     fn merge_entries(

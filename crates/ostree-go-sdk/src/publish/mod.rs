@@ -1,16 +1,23 @@
 //! Publishing: writes static deltas, the summary, and a page that lists the content.
 //!
-//! Afterwards, any static web server can serve the repository's folder. A publish writes the
-//! missing deltas, the page (`index.json`, `index.html`), the indexes of deltas, and the summary
+//! Afterwards, any static web server can serve the repository's folder. A publish signs the commits
+//! that have no signature, if there are keys, and then writes the missing deltas, the page (`index.json`, `index.html`), the indexes of deltas, and the summary
 //! and its signatures, in this order; then it removes superseded deltas. A client that reads during
-//! a publish finds the old summary, which only refers to existing files.
+//! a publish finds the old summary, which only refers to existing files. Everything is readable for
+//! every user then, regardless of the umask.
 
+mod document;
 mod index;
 mod page;
 mod plan;
+mod readable;
+mod refresh;
 mod summary;
 
+pub(crate) use document::SummaryDocument;
 pub use plan::{PlannedDelta, PublishPlan, Published};
+pub use refresh::SummaryState;
+pub(crate) use refresh::{find_outdated, refresh};
 
 use crate::clock::{Clock, SystemClock};
 use crate::delta::{DeltaError, DeltaName, DeltaPreset};
@@ -71,11 +78,12 @@ impl Publish {
         /// Also generates each new delta with libostree, which takes minutes, and keeps the smaller
         /// one. Default: no.
         compare_deltas: bool;
-        /// Signs the summary with these keys. Default: none.
+        /// Signs the summary with these keys, and the commits of refs that have no signature at all:
+        /// clients that verify signatures refuse them. Default: none.
         sign_with;
         /// Also signs the deltas with those keys that are Ed25519 keys. Only clients that apply a
         /// folder (`ostree static-delta apply-offline`) and this library's pull can read such
-        /// deltas; `ostree pull` of libostree, up to at least 2026.3, fails to read them. Default:
+        /// deltas; `ostree pull` of libostree, up to at least 2026.4, fails to read them. Default:
         /// no, and existing signatures are removed.
         sign_deltas: bool;
         /// Sets files of public keys, which are copied to the folder of the page for download.

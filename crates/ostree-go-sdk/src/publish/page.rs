@@ -31,7 +31,7 @@ td:first-child{color:inherit;flex-basis:100%;font-weight:600}}";
 /// Writes the page of a repository with the content of its index.
 pub(super) fn write(index: &Index, repo: &Repo) -> Result<(), PublishError> {
     let path = repo.path().join("index.html");
-    Ok(atomic::write(&path, html(index).as_bytes()).context("write", &path)?)
+    Ok(atomic::write_public(&path, html(index).as_bytes()).context("write", &path)?)
 }
 
 /// Returns the page.

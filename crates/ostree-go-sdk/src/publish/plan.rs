@@ -1,12 +1,12 @@
 //! The plan of a publish: the required deltas and their generation.
 
-use super::{Publish, PublishError, index, label, page, summary};
+use super::{Publish, PublishError, index, label, page, readable, summary};
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::delta::{self, ComparedDelta, DeltaInfo, DeltaName, GenerateOptions, deltas};
 use crate::failpoint;
 use crate::id::{CommitId, ContentId, RefName};
 use crate::repo::Repo;
-use crate::sign::SigningKey;
+use crate::sign::{self, SigningKey};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The planned changes of a publish.
@@ -16,6 +16,7 @@ pub struct PublishPlan {
     repo: Repo,
     deltas: Vec<PlannedDelta>,
     superseded: Vec<DeltaName>,
+    unsigned: Vec<(RefName, CommitId)>,
 }
 
 /// A required delta.
@@ -43,6 +44,8 @@ pub struct Published {
     pub compared: Vec<ComparedDelta>,
     /// The deltas that were removed.
     pub removed: Vec<DeltaName>,
+    /// The refs whose commits had no signature and were signed.
+    pub signed: Vec<(RefName, CommitId)>,
     /// The number of refs in the summary.
     pub refs: usize,
 }
@@ -93,6 +96,12 @@ impl PublishPlan {
         }
         let commits = repo.list()?;
         let recent = recent_trees(publish, repo, &commits)?;
+        let mut unsigned = Vec::new();
+        for (name, commit) in &commits {
+            if !publish.keys.is_empty() && !sign::is_signed(repo, commit.id)? {
+                unsigned.push((name.clone(), commit.id));
+            }
+        }
         let mut required: BTreeMap<DeltaName, Vec<RefName>> = BTreeMap::new();
         for (ref_name, commit) in commits {
             let mut require = |from| {
@@ -139,6 +148,7 @@ impl PublishPlan {
             repo: repo.clone(),
             deltas,
             superseded,
+            unsigned,
         })
     }
 
@@ -146,6 +156,13 @@ impl PublishPlan {
     #[must_use]
     pub fn deltas(&self) -> &[PlannedDelta] {
         &self.deltas
+    }
+
+    /// Returns the refs whose commits have no signature and would be signed. Without keys, there are
+    /// none.
+    #[must_use]
+    pub fn unsigned(&self) -> &[(RefName, CommitId)] {
+        &self.unsigned
     }
 
     /// The deltas that would be removed.
@@ -166,10 +183,16 @@ impl PublishPlan {
         // Another process may have moved refs before the lock was acquired.
         let plan = Self::new(&self.publish, &self.repo)?;
         delta::sweep(&plan.repo)?;
+        for (_, commit) in &plan.unsigned {
+            for key in &plan.publish.keys {
+                plan.repo.sign(*commit, key)?;
+            }
+        }
         let (made, compared) = plan.make_deltas()?;
         plan.sign_deltas()?;
         let index = index::write(&plan.publish, &plan.repo)?;
         page::write(&index, &plan.repo)?;
+        readable::allow(plan.repo.path())?;
         let refs = summary::write(&plan.repo, &plan.publish.keys, &plan.superseded)?;
         failpoint::hit("publish.signed");
         for name in &plan.superseded {
@@ -180,6 +203,7 @@ impl PublishPlan {
             made,
             compared,
             removed: plan.superseded,
+            signed: plan.unsigned,
             refs,
         })
     }

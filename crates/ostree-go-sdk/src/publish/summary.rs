@@ -18,11 +18,14 @@
 //! next attempt finds a valid pair.
 
 use super::PublishError;
+use super::document::FORMAT;
+use super::readable::make_readable;
 use crate::delta::DeltaName;
 use crate::failpoint;
 use crate::ffi;
 use crate::fs::atomic::{self, Pending};
 use crate::fs::context::IoContext;
+use crate::gvariant;
 use crate::metadata::Metadata;
 use crate::object::sorted_dict;
 use crate::repo::{Repo, RepoError};
@@ -40,8 +43,6 @@ const SIGNATURES: &str = "summary.sig";
 /// `_ostree_get_relative_static_delta_index_path`).
 const INDEXES: &str = "delta-indexes";
 const SCRATCH: &str = "ostree-go-summary-";
-/// `OSTREE_SUMMARY_GVARIANT_FORMAT`.
-const FORMAT: &str = "(a(s(taya{sv}))a{sv})";
 /// `OSTREE_SUMMARY_LAST_MODIFIED`.
 const LAST_MODIFIED: &str = "ostree.summary.last-modified";
 
@@ -69,6 +70,8 @@ pub(super) fn write(
         new.clone_from(old);
     }
     scratch.install_indexes(repo)?;
+    // Clients that read the new summary request the files that it names.
+    make_readable(repo)?;
     let is_signed = match keys {
         [] => !signatures.exists(),
         keys => is_same && sign::has_exactly_signatures_of(&new, &old_signatures, keys)?,
@@ -78,6 +81,16 @@ pub(super) fn write(
     }
     scratch.remove_indexes(repo)?;
     Ok(repo.refs()?.len())
+}
+
+/// Returns the published summary, if there is one.
+pub(super) fn read_published(repo: &Repo) -> Result<Option<Vec<u8>>, PublishError> {
+    read(&repo.path().join(SUMMARY))
+}
+
+/// Returns whether the published summary is signed.
+pub(super) fn is_signed(repo: &Repo) -> bool {
+    repo.path().join(SIGNATURES).exists()
 }
 
 fn replace(
@@ -247,7 +260,7 @@ fn list_two_levels(top: &Path, folder: &str) -> io::Result<Vec<(PathBuf, PathBuf
 /// Returns the content of a summary without its timestamp, in canonical order; `None` if it is
 /// malformed.
 fn content_of(summary: &[u8]) -> Option<(glib::Variant, BTreeMap<String, Value>)> {
-    let summary = variant(summary, FORMAT)?;
+    let summary = gvariant::parse(summary, FORMAT)?;
     let mut more = entries(&summary.child_value(1))?;
     more.remove(LAST_MODIFIED);
     let values = more.into_iter().map(|(key, value)| {
@@ -280,14 +293,8 @@ fn entries(dict: &glib::Variant) -> Option<Metadata> {
 
 /// Returns the entries of a signature file; none if it is malformed.
 fn metadata(bytes: &[u8]) -> Metadata {
-    let dict = variant(bytes, "a{sv}");
+    let dict = gvariant::parse(bytes, "a{sv}");
     dict.and_then(|dict| entries(&dict)).unwrap_or_default()
-}
-
-fn variant(bytes: &[u8], format: &str) -> Option<glib::Variant> {
-    let format = glib::VariantTy::new(format).ok()?;
-    let variant = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
-    variant.is_normal_form().then_some(variant)
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, PublishError> {
@@ -301,7 +308,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, PublishError> {
 /// Writes the replacement for the file at `path`, and syncs it.
 fn write_pending<'p>(path: &'p Path, bytes: &[u8]) -> Result<Pending<'p>, PublishError> {
     let write = || -> io::Result<Pending<'_>> {
-        let mut pending = Pending::new(path)?;
+        let mut pending = Pending::public(path)?;
         pending.file.write_all(bytes)?;
         pending.file.sync_all()?;
         Ok(pending)
@@ -310,7 +317,7 @@ fn write_pending<'p>(path: &'p Path, bytes: &[u8]) -> Result<Pending<'p>, Publis
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
-    Ok(atomic::write(path, bytes).context("write", path)?)
+    Ok(atomic::write_public(path, bytes).context("write", path)?)
 }
 
 fn remove(path: &Path) -> Result<(), PublishError> {

@@ -6,6 +6,7 @@ use crate::delta::DeltaError;
 use crate::http::HttpError;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
+use crate::publish::PublishError;
 use crate::registry::RegistryError;
 use crate::remote::RemoteError;
 use crate::repo::{OstreeError, RepoError};
@@ -275,6 +276,9 @@ pub enum PullError {
     /// The received content could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The refs were updated, but the summary or the page could not be refreshed.
+    #[error("the refs were updated, but the summary or the page cannot be refreshed")]
+    Publish(#[source] Box<PublishError>),
     /// A pull by libostree failed, or libostree refused the content.
     #[error("cannot pull from remote `{remote}` at {url}")]
     Transfer {
@@ -332,6 +336,7 @@ impl PullError {
             Self::Http { source, .. } => source.kind(),
             Self::Registry { source, .. } => source.kind(),
             Self::Store(error) => error.kind(),
+            Self::Publish(error) => error.kind(),
             Self::TooLarge { .. } | Self::Unsafe { .. } => ErrorKind::UnsafeContent,
             Self::NoSpace { .. } => ErrorKind::DiskFull,
             Self::Transfer { kind, .. } => *kind,

@@ -12,6 +12,7 @@ use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::object::sorted_dict;
 use crate::progress::{Event, Phase};
+use crate::publish::{self, SummaryState};
 use crate::repo::{Completeness, Partial, Repo, RepoError, Transaction};
 use crate::sign::Verified;
 use std::collections::HashSet;
@@ -34,6 +35,9 @@ pub struct Pulled {
     pub objects: u64,
     /// Set if at least one part of a static delta was applied.
     pub used_delta: bool,
+    /// The state of the repository's summary; `None` if the pull moves no local refs, or copies the
+    /// summary of the remote.
+    pub summary: Option<SummaryState>,
     /// The duration of the pull, from the plan to the commit.
     pub elapsed: Duration,
 }
@@ -73,8 +77,9 @@ impl PullPlan {
             phase: Phase::Pull,
             item: &session.progress_item(),
         });
-        self.commit_transaction(transaction, &fetched)?;
+        let summary = self.commit_transaction(transaction, &fetched)?;
         Ok(Pulled {
+            summary,
             commits,
             bytes: session.monitor.bytes(),
             layers: fetched.layers,
@@ -150,12 +155,12 @@ impl PullPlan {
         Ok(same && sorted_dict(&repo.detached(commit)?) == planned.detached)
     }
 
-    /// Commits the transaction and updates the refs.
+    /// Commits the transaction, updates the refs, and then copies or refreshes the summary.
     fn commit_transaction(
         &self,
         transaction: Transaction<'_>,
         fetched: &Fetched,
-    ) -> Result<(), PullError> {
+    ) -> Result<Option<SummaryState>, PullError> {
         let (session, options) = (&self.session, &self.session.options);
         let _lock = session.repo.lock(options.progress.as_ref())?;
         failpoint::hit("pull.locked");
@@ -181,10 +186,18 @@ impl PullPlan {
         }
         transaction.commit()?;
         failpoint::hit("pull.committed");
-        if options.pulls_whole_trees() && options.pulls_all_refs() {
-            self.copy_summary()?;
+        if options.pulls_all_refs() {
+            if options.pulls_whole_trees() {
+                self.copy_summary()?;
+            }
+            return Ok(None);
         }
-        Ok(())
+        if !session.updates_local_refs() || options.commit_metadata_only {
+            return Ok(None);
+        }
+        let refreshed = publish::refresh(&session.repo, &[], &[], options.clock.now());
+        let refreshed = refreshed.map_err(|source| PullError::Publish(Box::new(source)))?;
+        Ok(Some(refreshed))
     }
 
     /// Copies the summary that named the refs into the repository, so that clients of the mirror

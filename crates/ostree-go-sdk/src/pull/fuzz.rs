@@ -1,13 +1,14 @@
 //! Entry points of the fuzz targets `delta_apply`, `image` and `summary`.
 
 use super::bounds::Bounds;
-use super::http::{ObjectReceiver, Summary, file_object};
+use super::http::{ObjectReceiver, file_object};
 use crate::delta::format::{
     DeltaFormatError, Object, ObjectKey, Part, PartHeader, Superblock, apply, unwrap_signed,
 };
 use crate::id::{FileId, Sha256};
 use crate::object::FileHasher;
 use crate::progress::{NoProgress, Progress};
+use crate::publish::SummaryDocument;
 use crate::repo::{Repo, RepoMode};
 use sha2::Digest;
 use std::path::Path;
@@ -21,7 +22,7 @@ const LIMIT: u64 = 1 << 20;
 
 /// Parses a summary.
 pub fn summary(bytes: &[u8]) {
-    let _ = Summary::parse(bytes);
+    let _ = SummaryDocument::parse(bytes);
 }
 
 thread_local! {

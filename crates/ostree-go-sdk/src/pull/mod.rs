@@ -47,4 +47,4 @@ pub use error::PullError;
 pub use execute::Pulled;
 pub use options::{Depth, Pull};
 pub use plan::PullPlan;
-pub use planned::{Download, PlannedRef};
+pub use planned::{Download, PlannedRef, RefusedRef};

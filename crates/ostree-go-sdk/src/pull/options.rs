@@ -190,7 +190,8 @@ impl Pull {
 
     /// Updates local refs instead of the remote's refs, as for a mirror. If no ref was given, every
     /// ref in the remote's summary is pulled, and the summary and its signature are copied into the
-    /// repository. Refs that were deleted on the remote are kept locally. Default: no.
+    /// repository. Refs that were deleted on the remote are kept locally, and so are refs whose commits
+    /// on the remote are [refused](crate::pull::PullPlan::refused). Default: no.
     #[must_use]
     pub fn mirror(mut self, mirror: bool) -> Self {
         self.mirror = mirror;

@@ -5,10 +5,11 @@ use super::http::WebRepository;
 use super::image::Images;
 use super::libostree::Libostree;
 use super::origin::{FoundCommit, Origin};
-use super::planned::{Cost, Download, PlannedRef, deduplicated};
+use super::planned::{Cost, Download, PlannedRef, RefusedRef, deduplicated};
 use super::session::Session;
 use super::{Pull, PullError};
 use crate::catalog::CommitInfo;
+use crate::kind::ErrorKind;
 use crate::object::sorted_dict;
 use crate::oci::format;
 use crate::remote::{self, Remote};
@@ -21,6 +22,7 @@ pub struct PullPlan {
     pub(super) session: Session,
     pub(super) origin: Box<dyn Origin>,
     refs: Vec<PlannedRef>,
+    refused: Vec<RefusedRef>,
     cost: Cost,
 }
 
@@ -31,7 +33,7 @@ impl Pull {
     /// Returns an error if the remote is not configured, cannot be reached or does not have a
     /// requested ref, or if a commit is refused: because it is not signed by a trusted key, is not
     /// bound to the ref, is for another architecture, or is older than the current commit of the
-    /// ref.
+    /// ref. A [mirror](Pull::mirror) of all refs leaves out refused refs, unless all are refused.
     pub fn plan(&self, repo: &Repo) -> Result<PullPlan, PullError> {
         PullPlan::new(self, repo)
     }
@@ -43,15 +45,26 @@ impl PullPlan {
         let mut origin = open_origin(&session)?;
         let found = origin.find_commits()?;
         let complete = Completeness::of(repo)?;
-        let mut refs = Vec::new();
+        let (mut refs, mut refused) = (Vec::new(), Vec::new());
         for found in found {
-            refs.push(plan_ref(&session, origin.as_ref(), found, &complete)?);
+            let name = found.name.clone();
+            match plan_ref(&session, origin.as_ref(), found, &complete) {
+                Ok(planned) => refs.push(planned),
+                Err(error) if pull.pulls_all_refs() && error.kind() == ErrorKind::Mismatch => {
+                    refused.push(RefusedRef { name, error });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if refs.is_empty() && !refused.is_empty() {
+            return Err(refused.swap_remove(0).error);
         }
         let cost = origin.cost(&deduplicated(&refs), &complete)?;
         Ok(Self {
             session,
             origin,
             refs,
+            refused,
             cost,
         })
     }
@@ -60,6 +73,13 @@ impl PullPlan {
     #[must_use]
     pub fn refs(&self) -> &[PlannedRef] {
         &self.refs
+    }
+
+    /// Returns the refs that are not pulled because their commits were refused. Only a
+    /// [mirror](Pull::mirror) of all refs continues without them; they are left as they are.
+    #[must_use]
+    pub fn refused(&self) -> &[RefusedRef] {
+        &self.refused
     }
 
     /// Returns the remote; `None` for an [image](Pull::image) that no remote verifies.

@@ -1,5 +1,6 @@
 //! The refs of a pull, with their commits and downloads.
 
+use super::PullError;
 use crate::catalog::CommitInfo;
 use crate::id::{CommitId, RefName};
 use crate::sign::Verified;
@@ -21,6 +22,16 @@ pub struct PlannedRef {
     pub(super) detached: glib::Variant,
     /// The verified parent commits that are pulled too, newest first.
     pub(super) history: Vec<CommitId>,
+}
+
+/// A ref that a pull of all refs leaves out, because its commit was refused.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RefusedRef {
+    /// The ref's name on the remote.
+    pub name: RefName,
+    /// The reason.
+    pub error: PullError,
 }
 
 /// The download for a ref.

@@ -105,6 +105,11 @@ impl Session {
         }
     }
 
+    /// Returns whether local refs are updated instead of those of a remote.
+    pub(super) fn updates_local_refs(&self) -> bool {
+        self.remote_of_refs().is_none()
+    }
+
     /// Returns the remote whose refs are updated; `None` for local refs.
     fn remote_of_refs(&self) -> Option<&str> {
         let remote = self.remote.as_ref().filter(|_| !self.options.mirror);

@@ -82,6 +82,15 @@ impl Repo {
         Ok(deleted)
     }
 
+    /// Returns the commits that [`Repo::prune_objects`] keeps.
+    ///
+    /// # Errors
+    /// Returns an error if the refs or a commit cannot be read.
+    pub(crate) fn commits_to_keep(&self, depth: usize) -> Result<HashSet<CommitId>, RepoError> {
+        let kept = kept_commits(&Objects::of(self)?, depth)?;
+        Ok(kept.into_iter().collect())
+    }
+
     /// Deletes objects in the order of [`ObjectKind::ALL`].
     fn delete(&self, objects: &Objects<'_>, unreachable: &[Object]) -> Result<(), RepoError> {
         let first_commit = unreachable.partition_point(|object| object.kind != ObjectKind::Commit);
@@ -204,26 +213,36 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Returns all objects that are reachable from a ref.
-fn reachable(objects: &Objects<'_>, depth: usize) -> Result<HashSet<Object>, RepoError> {
+/// Returns the commits that refs point to, and for each ref the `depth` commits before it, as far as
+/// they exist. Commits of several refs are repeated.
+fn kept_commits(objects: &Objects<'_>, depth: usize) -> Result<Vec<CommitId>, RepoError> {
     let repo = objects.repo();
-    let mut reached = HashSet::new();
+    let mut kept = Vec::new();
     for target in repo.ref_targets()? {
         let mut next = Some(target);
         let mut left = depth;
         while let Some(id) = next
             && objects.has(Object::commit(id))?
         {
-            reached.insert(Object::commit(id));
-            objects.walk(id, &mut |object| {
-                Ok(match reached.insert(object) {
-                    true => Next::Enter,
-                    false => Next::Skip,
-                })
-            })?;
+            kept.push(id);
             next = repo.commit(id)?.parent.filter(|_| left > 0);
             left = left.saturating_sub(1);
         }
+    }
+    Ok(kept)
+}
+
+/// Returns all objects that are reachable from a ref.
+fn reachable(objects: &Objects<'_>, depth: usize) -> Result<HashSet<Object>, RepoError> {
+    let mut reached = HashSet::new();
+    for id in kept_commits(objects, depth)? {
+        reached.insert(Object::commit(id));
+        objects.walk(id, &mut |object| {
+            Ok(match reached.insert(object) {
+                true => Next::Enter,
+                false => Next::Skip,
+            })
+        })?;
     }
     Ok(reached)
 }

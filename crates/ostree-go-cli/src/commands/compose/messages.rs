@@ -3,6 +3,7 @@
 use super::result::ReleaseView;
 use crate::context::Context;
 use crate::text::{bytes, count, short, table};
+use crate::views::summary::unsigned_warning;
 use ostree_go_sdk::compose::{ChannelState, Composed};
 use serde::Serialize;
 
@@ -81,6 +82,15 @@ pub fn print_messages(context: &Context, composed: &Composed) {
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
     for line in table(&[""; 6], &rows).lines().skip(1) {
         context.say(line);
+    }
+    for channel in composed
+        .releases
+        .iter()
+        .flat_map(|release| &release.channels)
+    {
+        if channel.lacks_signature {
+            context.say(&unsigned_warning(&channel.ref_name));
+        }
     }
     if composed.is_unchanged() {
         context.say("nothing changed");

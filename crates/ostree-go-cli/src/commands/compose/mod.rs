@@ -12,10 +12,12 @@ pub use args::ComposeArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::files;
+use crate::views::summary::summary_message;
 use dry_run::dry_run;
 use messages::print_messages;
 use operation::operation;
 use ostree_go_sdk::compose::{ComposeError, ComposedRelease};
+use ostree_go_sdk::publish::SummaryState;
 use ostree_go_sdk::treefile::Treefile;
 use ostree_go_sdk::{Progress, Repo, RepoMode};
 use result::{ComposeReport, ExpandedTreefiles, commit_lines};
@@ -43,7 +45,7 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
         return dry_run(context, args, &treefiles, Some(&repo));
     }
     let mut releases = Vec::new();
-    let mut unchanged = true;
+    let (mut unchanged, mut summary) = (true, SummaryState::Absent);
     for treefile in &treefiles {
         let compose = operation(context, args, treefile, Some(&repo))?;
         // The library notices a signal only while it reads a source or before it moves refs.
@@ -53,12 +55,18 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
         let composed = compose.plan(&repo)?.execute()?;
         print_messages(context, &composed);
         unchanged &= composed.is_unchanged();
+        // The summary lists the refs of the whole repository.
+        summary = composed.summary;
         releases.extend(composed.releases);
+    }
+    if let Some(message) = summary_message(summary) {
+        context.say(message);
     }
     write_files(args, &releases, unchanged)?;
     context.report(&ComposeReport {
         repo: path,
         unchanged,
+        summary: summary.as_str(),
         releases: releases.iter().map(Into::into).collect(),
         exit_77: args.unchanged_exit_77,
     })

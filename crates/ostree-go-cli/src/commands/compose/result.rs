@@ -16,6 +16,7 @@ pub struct ComposeReport<'a> {
     pub repo: &'a Path,
     pub unchanged: bool,
     pub releases: Vec<ReleaseView>,
+    pub summary: &'static str,
     #[serde(skip)]
     pub exit_77: bool,
 }

@@ -3,9 +3,9 @@
 use super::delta::Delta;
 use super::fetchers::{MAX_REQUESTS, Request};
 use super::server::{MAX_SUPERBLOCK, Server};
-use super::summary::Summary;
 use crate::http::Body;
 use crate::id::CommitId;
+use crate::publish::SummaryDocument as Summary;
 use crate::pull::PullError;
 use crate::pull::bounds::MAX_COMMITS;
 use crate::pull::origin::FoundCommit;

@@ -14,8 +14,6 @@ mod sweep;
 
 #[cfg(feature = "fuzzing")]
 pub(super) use receive::{ObjectReceiver, file_object};
-#[cfg(feature = "fuzzing")]
-pub(super) use summary::Summary;
 
 use super::PullError;
 use super::bounds::{self, Bounds};

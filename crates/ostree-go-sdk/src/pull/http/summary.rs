@@ -1,13 +1,11 @@
 //! The summary of a server, and its refs.
 
 use super::server::{MAX_METADATA, Server};
-use crate::delta::DeltaName;
 use crate::id::{CommitId, RefName};
+use crate::publish::SummaryDocument as Summary;
 use crate::pull::PullError;
 use crate::pull::scratch::{SIGNATURE_FILE, SUMMARY_FILE};
 use crate::repo::RepoError;
-use glib::VariantTy;
-use std::collections::{BTreeMap, HashMap};
 
 /// Maximum size of a summary in bytes: about 150,000 refs.
 const MAX_SUMMARY: u64 = 16 << 20;
@@ -15,18 +13,6 @@ const MAX_SUMMARY: u64 = 16 << 20;
 const MAX_SUMMARY_TRIES: usize = 5;
 /// Maximum size of a ref's file in bytes; it contains a checksum of 64 digits.
 const MAX_REF: u64 = 4 << 10;
-/// `OSTREE_SUMMARY_GVARIANT_FORMAT`.
-const SUMMARY_FORMAT: &str = "(a(s(taya{sv}))a{sv})";
-
-/// The parsed summary of a server.
-#[derive(Debug, Default)]
-pub(in crate::pull) struct Summary {
-    pub(super) bytes: Vec<u8>,
-    pub(super) refs: BTreeMap<String, CommitId>,
-    /// The static deltas by their target commit.
-    pub(super) deltas: HashMap<CommitId, Vec<DeltaName>>,
-}
-
 impl Server {
     /// Returns the summary, if there is one. It is not trusted: the commits that it names are
     /// checked.
@@ -101,47 +87,5 @@ impl Server {
                 "it is not a checksum of 64 hexadecimal digits".to_owned(),
             )),
         }
-    }
-}
-
-impl Summary {
-    /// Parses a summary; `None` if it is not well-formed. Refs and deltas with invalid names are
-    /// ignored.
-    pub(in crate::pull) fn parse(bytes: &[u8]) -> Option<Self> {
-        let format = VariantTy::new(SUMMARY_FORMAT).ok()?;
-        let summary = glib::Variant::from_bytes_with_type(&glib::Bytes::from(bytes), format);
-        if !summary.is_normal_form() {
-            return None;
-        }
-        let entry = |entry: glib::Variant| {
-            let commit: Vec<u8> = entry.child_value(1).child_value(1).get()?;
-            let commit = <[u8; 32]>::try_from(commit).ok()?;
-            Some((entry.child_value(0).get()?, commit.into()))
-        };
-        let refs = summary.child_value(0).iter().filter_map(entry).collect();
-        let extra = glib::VariantDict::new(Some(&summary.child_value(1)));
-        let deltas = extra.lookup_value("ostree.static-deltas", None);
-        let deltas = deltas.filter(|deltas| deltas.type_().as_str() == "a{sv}");
-        let names = deltas.iter().flat_map(|deltas| {
-            deltas
-                .iter()
-                .filter_map(|entry| {
-                    entry
-                        .child_value(0)
-                        .get::<String>()?
-                        .parse::<DeltaName>()
-                        .ok()
-                })
-                .collect::<Vec<_>>()
-        });
-        let mut by_commit: HashMap<CommitId, Vec<DeltaName>> = HashMap::new();
-        for name in names {
-            by_commit.entry(name.to).or_default().push(name);
-        }
-        Some(Self {
-            bytes: bytes.to_owned(),
-            refs,
-            deltas: by_commit,
-        })
     }
 }

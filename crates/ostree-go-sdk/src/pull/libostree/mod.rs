@@ -7,7 +7,7 @@ mod error;
 use super::origin::{Fetched, FoundCommit, Missing, Origin};
 use super::session::{Session, current_commit};
 use super::{Depth, PullError};
-use crate::id::RefName;
+use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::repo::Transaction;
 use call::Request;
@@ -48,8 +48,25 @@ impl Libostree {
                     && message.contains(&format!("/refs/heads/{name}:")))
                 || message.contains(&format!("Refspec '{name}' not found"))
         });
-        missing.map_or(error, |name| self.no_such_ref(name))
+        if let Some(name) = missing {
+            return self.no_such_ref(name);
+        }
+        match (options.refs.as_slice(), missing_commit(message)) {
+            ([name], Some(commit)) => PullError::NoSuchCommit {
+                name: name.clone(),
+                commit,
+                url: self.session.url().to_owned(),
+            },
+            _ => error,
+        }
     }
+}
+
+/// Returns the commit in libostree's message about a commit that the remote does not have
+/// (`ostree_repo_load_variant`).
+fn missing_commit(message: &str) -> Option<CommitId> {
+    let (_, rest) = message.split_once("No such metadata object ")?;
+    rest.split_once(".commit")?.0.parse().ok()
 }
 
 impl Origin for Libostree {
