@@ -218,12 +218,11 @@ fn promote_and_log_show_a_channels_history() {
     );
     let (next, _) = promote(&["go-sdk/x86_64/1.99.2", "beta"]);
     assert_ne!(next, id);
-    let (stays, said) = promote(&["go-sdk/x86_64/1.99.1", "beta"]);
-    assert_eq!(stays, next);
-    assert!(
-        said.contains("it has a newer version than 1.99.1"),
-        "{said}"
-    );
+    let refused = sandbox
+        .run(["promote", "go-sdk/x86_64/1.99.1", "beta"])
+        .exits(1);
+    assert!(refused.stderr.contains("--allow-downgrade"), "{refused}");
+    assert_eq!(sandbox.rev("go-sdk/x86_64/beta"), Some(next.clone()));
     let (back, _) = promote(&["--allow-downgrade", "go-sdk/x86_64/1.99.1", "beta"]);
     assert_ne!(back, next);
     let log = sandbox.run(["log", "go-sdk/x86_64/beta"]).ok().stdout;

@@ -5,7 +5,10 @@ use ostree_go_sdk::sign::{SignatureStatus, SigningKey, TrustedKeys};
 use ostree_go_sdk::{ErrorKind, Repo, gio, glib};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::ostree;
+use ostree_go_tests::pull_fixture::files;
 use ostree_go_tests::sandbox::Sandbox;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 fn repo_with_commit(sandbox: &Sandbox) -> (Repo, ostree_go_sdk::CommitId) {
     ostree::init(&sandbox.repo(), "archive");
@@ -59,6 +62,51 @@ fn gpg_keys_are_distinguished() {
     let shown = ostree::try_ostree(&sandbox.repo(), ["show", "x"]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("Found 2 signatures"), "{shown}");
+}
+
+/// Returns the content of all files of detached metadata, by their paths.
+fn detached_files(repo: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = files(&repo.join("objects")).into_iter();
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "commitmeta"));
+    files
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_key_signs_once_however_it_is_named() {
+    let gpg = Gpg::new();
+    let [primary, subkey] = gpg.key_with_subkey("acme", "first");
+    // Another key with the same address, and another subkey.
+    gpg.key_with_subkey("acme", "second");
+    let home = gpg.home().to_str().unwrap();
+    let exact = format!("{subkey}!");
+    let id = format!("0x{}", &subkey[24..]);
+    for name in [&primary, &subkey, &exact, &id, "acme@example.com", "acme"] {
+        let sandbox = Sandbox::with_toys("channels: [\"go-sdk/${basearch}/1.99\"]");
+        let signing = ["--gpg-sign", name, "--gpg-homedir", home];
+        let run = |verb: &[&str]| sandbox.run([verb, &signing].concat()).ok();
+        run(&["compose", "go.yaml"]);
+        run(&["publish"]);
+        let read = |file: &str| std::fs::read(sandbox.repo().join(file)).unwrap();
+        let (signed, summary) = (detached_files(&sandbox.repo()), read("summary.sig"));
+        assert!(signed.len() >= 6, "{}", signed.len());
+        let refs = sandbox.refs();
+        let refs: Vec<&str> = refs.iter().map(String::as_str).collect();
+        run(&["compose", "go.yaml"]);
+        run(&["compose", "go.yaml", "--force-nocache"]);
+        run(&[&["sign"], &refs[..]].concat());
+        run(&["promote", "1.99.1", "1.99"]);
+        run(&["publish"]);
+        assert!(
+            detached_files(&sandbox.repo()) == signed,
+            "{name} signed again"
+        );
+        assert_eq!(read("summary.sig"), summary, "{name}");
+        let shown = ostree::try_ostree(&sandbox.repo(), ["show", refs[0]]);
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains("Found 1 signature"), "{name}: {shown}");
+    }
 }
 
 #[test]

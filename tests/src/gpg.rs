@@ -61,6 +61,41 @@ impl Gpg {
             .to_owned()
     }
 
+    /// Creates a primary key that can only certify, and a subkey that signs, without a passphrase; returns the fingerprints
+    /// of both. The user's address is `name@example.com`, which several keys can have.
+    ///
+    /// # Panics
+    ///
+    /// Panics if GnuPG fails.
+    pub fn key_with_subkey(&self, name: &str, comment: &str) -> [String; 2] {
+        let user = format!("{name} {comment} <{name}@example.com>");
+        let batch = ["--batch", "--passphrase", ""];
+        self.gpg(
+            &[
+                &batch[..],
+                &["--quick-gen-key", &user, "ed25519", "cert", "never"],
+            ]
+            .concat(),
+        );
+        let exact = format!("={user}");
+        let list = || {
+            let listed = self.gpg(&["--batch", "--with-colons", "--list-keys", &exact]);
+            let found = listed.lines().filter_map(|line| line.strip_prefix("fpr:"));
+            let found = found.map(|line| line.trim_matches(':').to_owned());
+            found.collect::<Vec<_>>()
+        };
+        let primary = list().swap_remove(0);
+        self.gpg(
+            &[
+                &batch[..],
+                &["--quick-add-key", &primary, "ed25519", "sign", "never"],
+            ]
+            .concat(),
+        );
+        let subkey = list().swap_remove(1);
+        [primary, subkey]
+    }
+
     /// Writes the public part of a key to a file, and returns its path.
     ///
     /// # Panics

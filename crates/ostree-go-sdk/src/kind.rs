@@ -19,7 +19,8 @@ pub enum ErrorKind {
     UnsafeContent,
     /// Two layers contain the same path with different content, or a path is not in any layer.
     LayerConflict,
-    /// A ref that must not move would have to move.
+    /// A ref that must not move would have to move, or the summary names another commit for a ref
+    /// than the repository.
     RefConflict,
     /// The directory is not an OSTree repository, or not a usable one.
     InvalidRepo,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Signing")]
 pub struct SigningArgs {
-    /// Sign with the GPG key with this ID or fingerprint (may be repeated)
+    /// Sign with the GPG key with this ID, fingerprint or user ID (may be repeated)
     #[arg(long, value_name = "KEY-ID")]
     pub gpg_sign: Vec<String>,
 

@@ -198,7 +198,7 @@ fn warning_text(warning: OverlayWarning) -> &'static str {
         OverlayWarning::NoArch => "the metadata of the base does not name its architecture",
         OverlayWarning::NoPolicy => "the base has no SELinux policy; the SDK's files get no labels",
         OverlayWarning::NoComposefsDigest => {
-            "the base has a composefs digest, and the new commit has none; `ostree commit` can add it"
+            "the base has a composefs digest, and the new commit has none"
         }
         _ => "unknown problem with the base",
     }
