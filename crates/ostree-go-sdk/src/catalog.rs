@@ -72,7 +72,7 @@ pub struct CommitInfo {
     pub bound_to: Vec<RefName>,
     /// All other metadata.
     pub extra: BTreeMap<String, Value>,
-    /// The source of the SDK: `name`, `form`, `sha256`, `size` (detached metadata).
+    /// The source of the SDK: `name`, `form`, `sha256`, `size`, `vendor` (detached metadata).
     pub source: Option<Value>,
     /// The digest of everything that determines the release (detached metadata).
     pub input_hash: Option<String>,

@@ -24,7 +24,8 @@ pub const SDK_LAYERS: &str = "sdk.layers";
 pub const SDK_H1: &str = "sdk.h1";
 /// `(tt)`, little-endian: size in bytes and number of files of the tree.
 pub const SDK_SIZE: &str = "sdk.size";
-/// `a{sv}`: the source of the SDK; detached.
+/// `a{sv}`: the source of the SDK, with the vendor's text in its `VERSION` if there is one;
+/// detached.
 pub const SDK_SOURCE: &str = "sdk.source";
 /// `s`: the digest of everything that determines a release; detached.
 pub const SDK_INPUTHASH: &str = "sdk.inputhash";
@@ -163,6 +164,7 @@ pub(crate) fn source(
     form: &str,
     sha256: Option<String>,
     size: Option<u64>,
+    vendor: Option<&str>,
 ) -> glib::Variant {
     let mut source = Metadata::new();
     source.insert("name".to_owned(), name.to_variant());
@@ -172,6 +174,9 @@ pub(crate) fn source(
     }
     if let Some(size) = size {
         source.insert("size".to_owned(), size.to_le().to_variant());
+    }
+    if let Some(vendor) = vendor {
+        source.insert("vendor".to_owned(), vendor.to_variant());
     }
     sorted_dict(&source)
 }

@@ -63,6 +63,9 @@ impl Report for CommitView {
             let name = source.name.as_str().unwrap_or_default();
             let form = source.form.as_str().unwrap_or_default();
             line("source", &format!("{name} ({form}){sha256}"));
+            if let Some(vendor) = source.vendor.as_str() {
+                line("vendor", vendor);
+            }
         }
         if let Some(hash) = &self.input_hash {
             line("inputs", hash);

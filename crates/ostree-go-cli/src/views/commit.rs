@@ -41,6 +41,9 @@ pub struct SourceView {
     pub form: Value,
     pub sha256: Value,
     pub bytes: Value,
+    /// The text after the version in the SDK's VERSION.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub vendor: Value,
 }
 
 impl CommitView {
@@ -88,6 +91,7 @@ impl From<&Value> for SourceView {
             form: source["form"].clone(),
             sha256: source["sha256"].clone(),
             bytes: source["size"].clone(),
+            vendor: source["vendor"].clone(),
         }
     }
 }

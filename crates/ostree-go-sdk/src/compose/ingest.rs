@@ -41,6 +41,8 @@ pub(super) struct Ingested {
     pub(super) h1: Option<H1>,
     /// The `time` line of the SDK's `VERSION`, in seconds since 1970.
     pub(super) time: Option<u64>,
+    /// The text after the version in the SDK's `VERSION`.
+    pub(super) vendor: Option<String>,
 }
 
 /// The number and size of file objects that the repository did not have.
@@ -104,6 +106,7 @@ pub(super) fn ingest(
         new: vec![NewObjects::default(); layers.len()],
         h1: hashes.in_layers,
         time: version.time,
+        vendor: version.vendor,
     };
     let by_path: HashMap<&TreePath, &Written<Tag>> =
         written.iter().map(|file| (&file.tag.path, file)).collect();

@@ -369,7 +369,8 @@ impl Run<'_> {
         if self.compose.set_refs {
             commits::set_release_ref(transaction, &composed, self.compose.replace)?;
         }
-        commits::update_detached(transaction, id, detached(&source, input_hash))?;
+        let detached = detached(&source, input_hash, ingested.vendor.as_deref());
+        commits::update_detached(transaction, id, detached)?;
         failpoint::hit("compose.release-described");
         for channel in self.channels(spec) {
             let moved = commits::promote(transaction, &commit, channel, self.new_head())?;
@@ -428,9 +429,10 @@ impl Run<'_> {
     }
 }
 
-fn detached(source: &SourceInfo, input_hash: Option<String>) -> Metadata {
+fn detached(source: &SourceInfo, input_hash: Option<String>, vendor: Option<&str>) -> Metadata {
     let sha256 = source.sha256.map(|sha256| sha256.to_string());
-    let described = metadata::source(&source.name, source.form.as_str(), sha256, source.size);
+    let form = source.form.as_str();
+    let described = metadata::source(&source.name, form, sha256, source.size, vendor);
     let mut keys = Metadata::from([(metadata::SDK_SOURCE.to_owned(), described)]);
     if let Some(input_hash) = input_hash {
         keys.insert(metadata::SDK_INPUTHASH.to_owned(), input_hash.to_variant());

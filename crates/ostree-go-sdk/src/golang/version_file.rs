@@ -8,8 +8,11 @@ use crate::version::{GoVersion, InvalidVersion};
 /// The content of a `VERSION` file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionFile {
-    /// The release.
+    /// The release: the first word of the first line.
     pub version: GoVersion,
+    /// The rest of the first line: experiments (`X:nodwarf5`) and the names of packages
+    /// (`(Red Hat 1.26.5-2.el10)`), which vendors add.
+    pub vendor: Option<String>,
     /// The release time in seconds since 1970-01-01T00:00:00Z, present since Go 1.21.
     pub time: Option<u64>,
 }
@@ -52,7 +55,8 @@ impl VersionFileError {
 impl VersionFile {
     /// Parses the file: a line `go<version>`, then lines `key value`. The only known key is
     /// `time` with an RFC 3339 time in UTC (`src/cmd/distpack/pack.go`, `readVERSION`); other
-    /// keys are ignored.
+    /// keys are ignored. Like the go command, which cuts the line at its first space
+    /// (`src/cmd/go/internal/gover/local.go`), this takes the first word for the version.
     ///
     /// # Errors
     /// Returns an error if the first line is not a release, or the time is before 1970 or invalid.
@@ -60,13 +64,15 @@ impl VersionFile {
         let text = std::str::from_utf8(bytes).map_err(|_| VersionFileError::NotText)?;
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
-        let version = first
+        let (word, rest) = first.split_once([' ', '\t']).unwrap_or((first, ""));
+        let version = word
             .strip_prefix("go")
             .ok_or_else(|| VersionFileError::NoVersion {
                 found: first.chars().take(80).collect(),
             })?
             .parse()
             .map_err(VersionFileError::Version)?;
+        let vendor = Some(rest.trim().to_owned()).filter(|rest| !rest.is_empty());
         let mut time = None;
         for value in lines.filter_map(|line| line.strip_prefix("time ")) {
             let seconds = parse_time(value.trim()).ok_or_else(|| VersionFileError::Time {
@@ -76,7 +82,11 @@ impl VersionFile {
                 return Err(VersionFileError::SecondTime);
             }
         }
-        Ok(Self { version, time })
+        Ok(Self {
+            version,
+            vendor,
+            time,
+        })
     }
 }
 
@@ -102,7 +112,29 @@ mod tests {
         let old = VersionFile::parse(b"go1.20.4").unwrap();
         assert_eq!((old.version.as_str(), old.time), ("1.20.4", None));
         let site = VersionFile::parse(b"go1.26.5-acme1\nbuilder x\n").unwrap();
-        assert_eq!(site.version.as_str(), "1.26.5-acme1");
+        assert_eq!((site.version.as_str(), site.vendor), ("1.26.5-acme1", None));
+    }
+
+    /// First lines as the packages of Fedora and RHEL, and a build with `GOEXPERIMENT`, have them.
+    #[test]
+    fn the_first_word_is_the_version_and_the_rest_is_kept() {
+        for (line, version, vendor) in [
+            (
+                "go1.26.5 (Red Hat 1.26.5-2.el10)",
+                "1.26.5",
+                Some("(Red Hat 1.26.5-2.el10)"),
+            ),
+            ("go1.25.1 X:nodwarf5", "1.25.1", Some("X:nodwarf5")),
+            ("go1.25.1\tX:a,b  X:c ", "1.25.1", Some("X:a,b  X:c")),
+            ("go1.26.5 ", "1.26.5", None),
+            ("go1.26.5\r", "1.26.5", None),
+        ] {
+            let text = format!("{line}\ntime 2026-08-28T16:20:06Z\n");
+            let file = VersionFile::parse(text.as_bytes()).unwrap();
+            assert_eq!(file.version.as_str(), version, "{line}");
+            assert_eq!(file.vendor.as_deref(), vendor, "{line}");
+            assert_eq!(file.time, Some(1_787_934_006), "{line}");
+        }
     }
 
     #[test]
@@ -111,6 +143,7 @@ mod tests {
         insta::assert_snapshot!(error(""), @"VERSION starts with ``, expected a line of the form go1.26.5");
         insta::assert_snapshot!(error("devel go1.27-abc"), @"VERSION starts with `devel go1.27-abc`, expected a line of the form go1.26.5");
         insta::assert_snapshot!(error("go1.x"), @"VERSION names no Go release");
+        insta::assert_snapshot!(error("go 1.26.5"), @"VERSION names no Go release");
         for time in [
             "yesterday",
             "1969-12-31T23:59:59Z",
