@@ -147,7 +147,14 @@ impl<'a> Tree<'a> {
     }
 
     /// Returns the path of an entry in the SDK; `None` for the top folder and its parents.
-    fn sdk_path(&mut self, name: &[u8]) -> Result<Option<TreePath>, EntryProblem> {
+    fn sdk_path(&mut self, mut name: &[u8]) -> Result<Option<TreePath>, EntryProblem> {
+        // `tar -c ./go` and `tar -C DIR -c .` write names with a leading `./`.
+        while let Some(rest) = name.strip_prefix(b"./") {
+            name = rest;
+        }
+        if name == b"." && !matches!(self.top, Top::None) {
+            return Ok(None);
+        }
         let path = TreePath::from_bytes(name).map_err(|e| EntryProblem::Path(e.problem))?;
         if let Top::None = self.top {
             return Ok(Some(path));

@@ -84,6 +84,27 @@ fn an_archive_is_read_without_its_top_folder() {
 }
 
 #[test]
+fn a_leading_dot_and_slash_is_ignored() {
+    let dotted = vec![
+        entry(b'5', "./", 0o755, "", b""),
+        entry(b'5', "./go/", 0o755, "", b""),
+        file("./go/VERSION", "go1.26.5\n"),
+        entry(b'5', "././go/bin/", 0o755, "", b""),
+        file("./go/bin/go", "ELF"),
+        entry(b'2', "./go/bin/link", 0o777, "../bin/go", b""),
+        entry(b'1', "./go/bin/hard", 0o755, "./go/bin/go", b""),
+        file("go/src/_go.mod", "module std\n"),
+    ];
+    assert_eq!(read(dotted).unwrap(), read(small()).unwrap());
+    insta::assert_snapshot!(error(vec![file("./../x", "")]), @"go.tar.gz: entry `./../x` leaves the tree");
+    insta::assert_snapshot!(error(vec![file("./go/../../x", "")]), @"go.tar.gz: entry `./go/../../x` leaves the tree");
+    insta::assert_snapshot!(error(vec![file(".//x", "")]), @"go.tar.gz: entry `.//x` is absolute");
+    insta::assert_snapshot!(error(vec![file("./go/a", ""), file("go/a", "")]), @"go.tar.gz: entry `go/a` is a duplicate");
+    insta::assert_snapshot!(error(vec![file("./VERSION", "")]), @"go.tar.gz: entry `./VERSION` is a file, expected one top folder that contains everything");
+    insta::assert_snapshot!(error(vec![file(".", "")]), @"go.tar.gz: entry `.` is a file, expected one top folder that contains everything");
+}
+
+#[test]
 fn long_names_and_global_comments_are_read() {
     let deep = format!("go/{}/x", "d".repeat(200));
     let shown = read(vec![
