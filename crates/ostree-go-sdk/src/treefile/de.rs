@@ -9,9 +9,10 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::error::{TreefileError, TreefileProblem as Problem};
+use super::error::{TreefileError, TreefileProblem as Problem, clean};
 use super::mark::Mark;
-use super::node::{Key, Node, Value, is_null};
+use super::node::{Key, Node, Value, is_null, is_per_arch};
+use crate::arch::Arch;
 
 /// Name of newtype structs that receive the bytes of a path, resolved against the treefile's
 /// folder.
@@ -20,6 +21,16 @@ pub(super) const LOCAL_PATH: &str = "$local-path";
 /// Name of newtype structs that receive a map, the text of a URL, or else a path as for
 /// [`LOCAL_PATH`].
 pub(super) const LOCATION: &str = "$location";
+
+/// Name of newtype structs that receive a list, or else a single value as a newtype struct.
+pub(super) const ONE_OR_MORE: &str = "$one-or-more";
+
+/// Name of newtype structs that receive a map from architectures, a list, or else a map as a
+/// newtype struct.
+pub(super) const SOURCES: &str = "$sources";
+
+/// Name of newtype structs that receive a map as a newtype struct.
+pub(super) const SOURCE: &str = "$source";
 
 impl Node {
     /// Deserializes this node.
@@ -134,6 +145,37 @@ impl<'de> de::Deserializer<'de> for De<'de> {
         visitor: V,
     ) -> Result<V::Value, TreefileError> {
         match (name, &self.0.value) {
+            (ONE_OR_MORE | SOURCES, Value::List(_)) => return self.deserialize_seq(visitor),
+            (SOURCES, Value::Map(entries)) if is_per_arch(entries) => {
+                let is_other = |(key, _): &&(Key, Node)| key.text.parse::<Arch>().is_err();
+                return match entries.iter().find(is_other) {
+                    None => self.deserialize_map(visitor),
+                    Some((key, _)) => {
+                        let message = format!(
+                            "`{}` is next to an architecture, expected one source, or a map from architectures to sources",
+                            clean(&key.text)
+                        );
+                        Err(invalid_value(&key.mark, message))
+                    }
+                };
+            }
+            (SOURCES, Value::Map(_)) => {
+                let one = visitor.visit_newtype_struct(self);
+                let arches = Arch::ALL.iter().map(|arch| arch.basearch());
+                return one.map_err(|error| error.also_known(arches));
+            }
+            (SOURCE | SOURCES, Value::Scalar { text, plain }) if !(*plain && is_null(text)) => {
+                return Err(self
+                    .0
+                    .unexpected(&format!("a source such as {}", meant(text))));
+            }
+            (SOURCES, _) => {
+                let expected = "a source, a list of sources, or a map from architectures to them";
+                return Err(self.0.unexpected(expected));
+            }
+            (SOURCE, Value::List(_) | Value::Scalar { .. }) => {
+                return Err(self.0.unexpected("a source"));
+            }
             (LOCAL_PATH, _) => {}
             (LOCATION, Value::Map(_)) => return self.deserialize_map(visitor),
             (LOCATION, Value::Scalar { text, .. }) if text.contains("://") => {
@@ -183,6 +225,18 @@ impl<'de> de::Deserializer<'de> for De<'de> {
         i8 i16 i32 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct
         tuple tuple_struct enum identifier ignored_any
     }
+}
+
+/// Returns the source that was probably meant by a text without a key.
+fn meant(text: &str) -> String {
+    let key = match text {
+        "golang.org/toolchain" => "module",
+        text if text.ends_with(".rpm") => "rpm",
+        text if text.contains("://") && text.ends_with('/') => "index",
+        text if text.contains("://") => "url",
+        _ => "path",
+    };
+    format!("`{key}: {}`", clean(text))
 }
 
 struct Entries<'a> {

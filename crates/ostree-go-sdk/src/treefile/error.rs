@@ -149,6 +149,16 @@ impl TreefileError {
         self
     }
 
+    /// Adds keys to those that are known where the error is, if it is an unknown key of this map.
+    pub(super) fn also_known<'k>(mut self, keys: impl Iterator<Item = &'k str>) -> Self {
+        if let (true, TreefileProblem::UnknownKey { expected, .. }) =
+            (self.0.key.is_empty(), &mut self.0.problem)
+        {
+            expected.extend(keys.map(str::to_owned));
+        }
+        self
+    }
+
     /// Prepends the map key `key` to the path of the key.
     pub(super) fn in_key(mut self, key: impl Into<String>) -> Self {
         self.0.key.push(Segment::Key(key.into()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::node::{Key, Node, Value};
+use super::node::{Key, Node, Value, is_per_arch};
 
 /// Merges `over` (the including file) over `base` (the included files).
 ///
@@ -13,6 +13,7 @@ use super::node::{Key, Node, Value};
 /// - Lists: `over` replaces `base`, except for `exclude` and every layer's `add-files`, where
 ///   the entries of `over` are appended. (rpm-ostree appends all lists; an SDK's sources,
 ///   arches and channels are alternatives or complete sets, not collections.)
+/// - One source is like a list with one entry: it replaces what `base` has.
 /// - If the types differ, `over` wins.
 ///
 /// Merging is associative as long as each key has the same type in every file.
@@ -23,7 +24,9 @@ pub(super) fn merge(base: Node, over: Node) -> Node {
 fn merge_at(path: &mut Vec<String>, base: Node, over: Node) -> Node {
     let mark = over.mark;
     let value = match (base.value, over.value) {
-        (Value::Map(base), Value::Map(over)) => Value::Map(merge_maps(path, base, over)),
+        (Value::Map(base), Value::Map(over)) if !is_one_source(path, &base, &over) => {
+            Value::Map(merge_maps(path, base, over))
+        }
         (Value::List(mut base), Value::List(over)) if appends(path) => {
             base.extend(over);
             Value::List(base)
@@ -63,6 +66,15 @@ fn merge_maps(
         .into_iter()
         .filter_map(|(key, node)| Some((key, node?)))
         .collect()
+}
+
+/// Returns whether one of two maps at this path is a source.
+fn is_one_source(path: &[String], base: &[(Key, Node)], over: &[(Key, Node)]) -> bool {
+    match path {
+        [key] if key == "source" => !is_per_arch(base) || !is_per_arch(over),
+        [key, _arch] => key == "source",
+        _ => false,
+    }
 }
 
 /// Returns whether lists at this path are appended to rather than replaced.

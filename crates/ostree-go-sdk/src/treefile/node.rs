@@ -8,6 +8,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use super::error::{TreefileError, TreefileProblem as Problem, clean};
 use super::mark::Mark;
+use crate::arch::Arch;
 
 /// Maximum size of a treefile in bytes.
 pub(super) const MAX_BYTES: usize = 1 << 20;
@@ -116,6 +117,13 @@ impl Node {
         let message = format!("expected {expected}, found {}", self.describe());
         TreefileError::new(&self.mark, Problem::Value(message))
     }
+}
+
+/// Returns whether a map of `source` is one from architectures to sources, and not one source.
+pub(super) fn is_per_arch(entries: &[(Key, Node)]) -> bool {
+    entries
+        .iter()
+        .any(|(key, _)| key.text.parse::<Arch>().is_ok())
 }
 
 /// Returns whether an unquoted scalar means null in YAML 1.2's core schema.

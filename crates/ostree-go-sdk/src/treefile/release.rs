@@ -81,9 +81,11 @@ impl ArchTreefile {
         let pin: Pin = pins.remove(&Text(arch)).map(Pin::from).unwrap_or_default();
         let sources = match file.source {
             Sources::Same(sources) => sources,
-            Sources::PerArch(mut sources) => sources
-                .remove(&Text(arch))
-                .ok_or_else(|| at("source", format!("no sources for {arch}")))?,
+            Sources::PerArch(mut sources) => {
+                let of_arch = sources.remove(&Text(arch));
+                let message = || at("source", format!("no sources for {arch}"));
+                of_arch.ok_or_else(message)?.0
+            }
         };
         let sources: Vec<SourceSpec> = sources.into_iter().map(|Source(source)| source).collect();
         if let Some(message) = sources.iter().find_map(|source| unpinned(source, &pin)) {

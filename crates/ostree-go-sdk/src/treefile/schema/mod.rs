@@ -67,7 +67,8 @@ pub(super) struct File {
     pub timestamp: Option<Timestamp>,
     /// The proxies for `module` sources, in the syntax of GOPROXY.
     pub goproxy: Option<String>,
-    /// The sources of the SDK, tried in order: one list, or one for each architecture.
+    /// The source of the SDK, or a list of sources that are tried in order; the same for all
+    /// architectures, or a map with one source or list for each architecture.
     #[serde(default)]
     pub source: Sources,
     /// The expected hashes of the SDK for each architecture, whichever source it comes from.

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
+use super::super::de::{SOURCE, SOURCES};
 use super::super::spec::SourceSpec;
-use super::super::value::{LocalPath, Text};
+use super::super::value::{LocalPath, OneOrMore, Text};
 use super::rpm::Rpm;
 use super::scalar::{ArchName, Url};
 use crate::arch::Arch;
@@ -18,11 +19,11 @@ use crate::id::Sha256;
 /// Maximum number of RPMs of one source. Fedora's `golang` has ten.
 const RPMS: usize = 64;
 
-/// One list of sources, or one for each architecture.
+/// One source or a list of them, or one or a list for each architecture.
 #[derive(Debug)]
 pub(in super::super) enum Sources {
     Same(Vec<Source>),
-    PerArch(BTreeMap<Text<Arch>, Vec<Source>>),
+    PerArch(BTreeMap<Text<Arch>, OneOrMore<Source>>),
 }
 
 impl Default for Sources {
@@ -39,7 +40,7 @@ impl<'de> Deserialize<'de> for Sources {
             type Value = Sources;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of sources, or a map from architectures to such lists")
+                f.write_str("a source, a list of sources, or a map from architectures to them")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Sources, A::Error> {
@@ -49,8 +50,15 @@ impl<'de> Deserialize<'de> for Sources {
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Sources, A::Error> {
                 Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Sources::PerArch)
             }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                one: D,
+            ) -> Result<Sources, D::Error> {
+                Ok(Sources::Same(vec![Source::deserialize(one)?]))
+            }
         }
-        deserializer.deserialize_any(SourcesVisitor)
+        deserializer.deserialize_newtype_struct(SOURCES, SourcesVisitor)
     }
 }
 
@@ -60,9 +68,10 @@ impl JsonSchema for Sources {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let one = generator.subschema_for::<SourceKeys>();
         let list = generator.subschema_for::<Vec<SourceKeys>>();
-        let per_arch = generator.subschema_for::<BTreeMap<ArchName, Vec<SourceKeys>>>();
-        schemars::json_schema!({ "anyOf": [list, per_arch] })
+        let per_arch = generator.subschema_for::<BTreeMap<ArchName, OneOrMore<SourceKeys>>>();
+        schemars::json_schema!({ "anyOf": [one, list, per_arch] })
     }
 }
 
@@ -89,10 +98,10 @@ struct SourceKeys {
     /// The path of the toolchain's Go module: `golang.org/toolchain`.
     module: Option<String>,
     /// RPMs that together contain the SDK, by path or URL: `golang`, `golang-bin`, `golang-src`.
-    rpm: Option<Vec<Rpm>>,
+    rpm: Option<OneOrMore<Rpm>>,
     /// Files with the GPG keys that must have signed the RPMs. Without it, signatures are not
     /// checked.
-    gpgkey: Option<Vec<LocalPath>>,
+    gpgkey: Option<OneOrMore<LocalPath>>,
 }
 
 impl SourceKeys {
@@ -110,9 +119,23 @@ impl SourceKeys {
     }
 }
 
+struct SourceVisitor;
+
+impl<'de> Visitor<'de> for SourceVisitor {
+    type Value = SourceKeys;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a source")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, map: D) -> Result<SourceKeys, D::Error> {
+        SourceKeys::deserialize(map)
+    }
+}
+
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let keys = SourceKeys::deserialize(deserializer)?;
+        let keys = deserializer.deserialize_newtype_struct(SOURCE, SourceVisitor)?;
         let given = keys.set_keys();
         if given.len() != 1 {
             let found = match given[..] {
@@ -152,8 +175,9 @@ impl<'de> Deserialize<'de> for Source {
                 module: Some(path), ..
             } => SourceSpec::Module { path },
             SourceKeys { rpm, gpgkey, .. } => {
-                let files: Vec<_> = rpm.into_iter().flatten().map(|Rpm(file)| file).collect();
-                let keys = gpgkey.into_iter().flatten();
+                let files = rpm.into_iter().flat_map(|OneOrMore(files)| files);
+                let files: Vec<_> = files.map(|Rpm(file)| file).collect();
+                let keys = gpgkey.into_iter().flat_map(|OneOrMore(keys)| keys);
                 let gpg_keys: Vec<_> = keys.map(|LocalPath(path)| path).collect();
                 if files.is_empty() || files.len() > RPMS {
                     let found = files.len();

@@ -121,6 +121,51 @@ fn unset_keys_have_defaults() {
 }
 
 #[test]
+fn one_source_stands_for_a_list() {
+    let sources = |text: &str| {
+        let treefile = minimal(text).unwrap();
+        Arch::ALL.map(|arch| treefile.for_arch(arch).unwrap().sources.clone())
+    };
+    let path = |name: &str| vec![SourceSpec::Path(name.into())];
+    let pinned = "url: https://example.org/go.tar.gz, sha256: 00ff10a500ff10a500ff10a500ff10a500ff10a500ff10a500ff10a500ff10a5";
+    for (one, list) in [
+        ("{ path: go.tar.gz }", "[{ path: go.tar.gz }]"),
+        (&format!("{{ {pinned} }}"), &format!("[{{ {pinned} }}]")),
+        (
+            "{ x86_64: { path: a }, aarch64: { module: golang.org/toolchain } }",
+            "{ x86_64: [{ path: a }], aarch64: [{ module: golang.org/toolchain }] }",
+        ),
+        (
+            "{ rpm: golang.rpm, gpgkey: keys }",
+            "[{ rpm: [golang.rpm], gpgkey: [keys] }]",
+        ),
+    ] {
+        let (one, list) = (format!("source: {one}"), format!("source: {list}"));
+        assert_eq!(sources(&one), sources(&list), "{one}");
+    }
+    assert_eq!(sources("source:\n  path: go.tar.gz")[1], path("go.tar.gz"));
+
+    // As a list does, one source replaces what an included treefile has.
+    let over = |base: &str, over: &str| {
+        let over = format!("include: base.yaml\n{MINIMAL}source: {over}\n");
+        let base = format!("source: {base}\n");
+        let treefile = parse(&[("t.yaml", &over), ("base.yaml", &base)]).unwrap();
+        x86_64(&treefile).sources.clone()
+    };
+    for base in [
+        format!("{{ {pinned} }}"),
+        "[{ index: https://go.dev/dl/ }]".to_owned(),
+        "{ x86_64: { path: old }, aarch64: { path: other } }".to_owned(),
+    ] {
+        assert_eq!(over(&base, "{ path: new }"), path("new"), "{base}");
+        let both = "{ x86_64: { path: new }, aarch64: [{ path: b }] }";
+        assert_eq!(over(&base, both), path("new"), "{base}");
+    }
+    let per_arch = "{ x86_64: { path: old }, aarch64: { path: other } }";
+    assert_eq!(over(per_arch, "{ x86_64: { path: new } }"), path("new"));
+}
+
+#[test]
 fn json_is_a_treefile_too() {
     let text =
         "{\n\t\"version\": \"1.26.5\",\n\t\"layers\": {\"all\": {\"include\": [\"src\"]}}\n}";

@@ -159,6 +159,17 @@ fn values() {
         "pin: { x86_64: { sha256: abc } }",
         "pin: { x86_64: { h1: abc } }",
         "source: yes",
+        "source: ~",
+        "source: https://example.org/go.tar.gz",
+        "source: [https://go.dev/dl/]",
+        "source: { x86_64: golang.org/toolchain, aarch64: golang.rpm }",
+        "source: [[{ path: a }]]",
+        "source: {}",
+        "source: { pth: go.tar.gz }",
+        "source: { amd64: [{ path: go.tar.gz }] }",
+        "source: { path: go.tar.gz, x86_64: { path: go.tar.gz } }",
+        "source: { path: go.tar.gz, url: https://example.org/go.tar.gz }",
+        "source: { x86_64: { path: a, index: https://go.dev/dl/ } }",
         "source: [{}]",
         "source: [{ path: a, index: https://go.dev/dl/ }]",
         "source: [{ path: a, sha256: 00ff10a500ff10a500ff10a500ff10a500ff10a500ff10a500ff10a500ff10a5 }]",
@@ -167,7 +178,7 @@ fn values() {
         "source: [{ url: https://example.org/a.tar.gz }]",
         "source: { x86_64: [] }",
         "source: [{ rpm: [] }]",
-        "source: [{ rpm: golang.rpm }]",
+        "source: [{ rpm: ftp://example.org/golang.rpm }]",
         "source: [{ rpm: [[golang.rpm]] }]",
         "source: [{ rpm: [\"\"] }]",
         "source: [{ rpm: [ftp://example.org/golang.rpm] }]",
@@ -198,7 +209,20 @@ fn values() {
     t.yaml:3: layer-ref: `${checksum} ${layer}` is not a valid ref, expected components of letters, digits, `.`, `_` and `-` joined by `/`
     t.yaml:3: pin.x86_64.sha256: `abc` is not a SHA-256 checksum, expected 64 hexadecimal digits
     t.yaml:3: pin.x86_64.h1: `abc` is not a module hash, expected `h1:` and 44 characters of base64
-    t.yaml:3: source: expected a list of sources, or a map from architectures to such lists, found string "yes"
+    t.yaml:3: source: expected a source such as `path: yes`, found `yes`
+    t.yaml:3: source: expected a source, a list of sources, or a map from architectures to them, found nothing
+    t.yaml:3: source: expected a source such as `url: https://example.org/go.tar.gz`, found `https://example.org/go.tar.gz`
+    t.yaml:3: source[0]: expected a source such as `index: https://go.dev/dl/`, found `https://go.dev/dl/`
+    t.yaml:3: source.x86_64: expected a source such as `module: golang.org/toolchain`, found `golang.org/toolchain`
+    t.yaml:3: source[0]: expected a source, found a list
+    t.yaml:3: source: a source has exactly one of path, url, index, module and rpm, found none of them
+    t.yaml:3: source: unknown key `pth`
+      hint: did you mean `path`?
+    t.yaml:3: source: unknown key `amd64`
+      hint: the keys known here are `path`, `url`, `sha256`, `index`, `module`, `rpm`, `gpgkey`, `x86_64`, `aarch64`
+    t.yaml:3: source: `path` is next to an architecture, expected one source, or a map from architectures to sources
+    t.yaml:3: source: a source has exactly one of path, url, index, module and rpm, found path and url
+    t.yaml:3: source.x86_64: a source has exactly one of path, url, index, module and rpm, found path and index
     t.yaml:3: source[0]: a source has exactly one of path, url, index, module and rpm, found none of them
     t.yaml:3: source[0]: a source has exactly one of path, url, index, module and rpm, found path and index
     t.yaml:3: source[0]: `sha256` is only valid with `url`; `pin` applies to every source
@@ -207,7 +231,7 @@ fn values() {
     t.yaml:3: source: `https://example.org/a.tar.gz` has neither `sha256` nor a pin for x86_64
     t.yaml:3: source: no sources for aarch64
     t.yaml:3: source[0]: `rpm` has 0 RPMs, expected 1 to 64
-    t.yaml:3: source[0].rpm: expected a list, found `golang.rpm`
+    t.yaml:3: source[0].rpm: `ftp://example.org/golang.rpm` is not a URL, expected one that starts with https://, http:// or file:///
     t.yaml:3: source[0].rpm[0]: expected a path, a URL or a map, found a list
     t.yaml:3: source[0].rpm[0]: expected a path, found ``
     t.yaml:3: source[0].rpm[0]: `ftp://example.org/golang.rpm` is not a URL, expected one that starts with https://, http:// or file:///
