@@ -215,6 +215,55 @@ fn systemd_merges_every_form() {
 }
 
 #[test]
+fn a_link_with_a_plain_name_selects_a_versioned_file() {
+    if !tools_are_there() {
+        return;
+    }
+    let sandbox = sandbox("bare-user", "");
+    let name = format!("go-sdk/{}/1.99.1", Arch::host().unwrap());
+    // systemd takes the name of a link, and reads its target: the same as the file under that name.
+    let script = "test -x /usr/lib/sdk/go-1.99/bin/go; ls /usr/lib/extension-release.d";
+    let as_go = |dest: &str, link: &str| {
+        let (dest, link) = (sandbox.path(dest), sandbox.path(link));
+        fs::rename(&dest, &link).unwrap();
+        let out = merged(&link, script, &[]);
+        fs::rename(&link, &dest).unwrap();
+        out
+    };
+    for (dest, link, form) in [
+        ("go-1.99.1.raw", "go.raw", "squashfs"),
+        ("go-1.99.2.raw", "go.raw", "erofs"),
+        ("go-1.99.1", "go", "directory"),
+    ] {
+        let json = export(&sandbox, &[&name, dest, "--form", form, "--name", "go"]);
+        assert_eq!(json["name"], dest.trim_end_matches(".raw"));
+        assert_eq!(json["also_named"], "go");
+        for link in [link, dest] {
+            let Some(out) = as_go(dest, link) else { return };
+            let out = out.ok().stdout;
+            assert!(out.contains("extension-release.go\n"), "{out}");
+        }
+        let tree = unpack(&sandbox, dest, form);
+        let release = |name: &str| {
+            read(
+                &tree
+                    .join(RELEASE_D)
+                    .join(format!("extension-release.{name}")),
+            )
+        };
+        assert_eq!(release("go"), release(dest.trim_end_matches(".raw")));
+    }
+    // Its own name is written once.
+    let json = export(&sandbox, &[&name, "same", "--name", "same"]);
+    assert!(json["also_named"].is_null());
+    for bad in ["a/b", "go.raw", "..", ""] {
+        let args = ["export", "sysext", &name, "bad", "--name", bad];
+        let said = sandbox.run(args).exits(1).stderr;
+        assert!(said.contains("expected a file name without .raw"), "{said}");
+    }
+}
+
+#[test]
 fn a_merged_go_runs() {
     let Some(arch) = Arch::host() else { return };
     let Some(sdk) = sdk("1.26.5", arch) else {

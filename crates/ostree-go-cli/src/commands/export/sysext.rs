@@ -16,7 +16,7 @@ use std::process::ExitCode;
 /// Write a system extension, which systemd-sysext merges into /usr
 ///
 /// The name of the extension is that of DEST without `.raw`. Do not rename it: systemd-sysext merges
-/// it only under this name. Copy it to /var/lib/extensions on the host.
+/// it only under this name, and under that of --name. Copy it to /var/lib/extensions on the host.
 #[derive(Debug, clap::Args)]
 pub struct SysextArgs {
     /// A ref, a commit, or a version or channel of this machine's architecture
@@ -30,6 +30,11 @@ pub struct SysextArgs {
     /// Form of the extension (default: derived from DEST)
     #[arg(long, value_enum, value_name = "FORM")]
     form: Option<Form>,
+
+    /// Let systemd-sysext merge the extension under this name, too, for a link NAME.raw to a file
+    /// with a version in its name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
 
     /// Restrict the extension to hosts with this ID or ID:VERSION_ID in os-release (default: any
     /// host)
@@ -70,6 +75,7 @@ pub fn run(context: &Context, args: &SysextArgs) -> Result<ExitCode, CliError> {
     let commit = resolve(&repo, &args.release)?;
     let options = SysextOptions::default()
         .form(args.form.map(Into::into))
+        .also_named(args.name.clone())
         .host(host(args)?)
         .leave_out_other(args.leave_out_other)
         .progress(context.progress());
@@ -94,6 +100,7 @@ pub fn run(context: &Context, args: &SysextArgs) -> Result<ExitCode, CliError> {
         commit: Text(commit),
         path: &args.dest,
         name: &made.name,
+        also_named: made.also_named.as_deref(),
         form: made.form.as_str(),
         bytes: made.bytes,
         sha256: made.sha256.map(Text),
@@ -124,6 +131,7 @@ struct SysextReport<'a> {
     commit: Text<CommitId>,
     path: &'a Path,
     name: &'a str,
+    also_named: Option<&'a str>,
     form: &'static str,
     bytes: u64,
     sha256: Option<Text<Sha256>>,

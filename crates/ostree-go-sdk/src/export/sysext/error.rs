@@ -23,6 +23,15 @@ pub enum SysextError {
         /// The destination.
         path: PathBuf,
     },
+    /// The other name is not allowed for a system extension.
+    #[error(
+        "`{}` is not a valid name for a system extension, expected a file name without .raw",
+        found.escape_debug()
+    )]
+    OtherName {
+        /// The invalid name.
+        found: String,
+    },
     /// The destination's name is not allowed for a system extension.
     #[error(
         "{} is not a valid name for a system extension that is {}, expected one that {} in .raw",
@@ -98,6 +107,7 @@ impl SysextError {
             Self::Export(error) => error.kind(),
             Self::Exists { .. }
             | Self::Name { .. }
+            | Self::OtherName { .. }
             | Self::Path { .. }
             | Self::InvalidHost { .. }
             | Self::InvalidOsRelease { .. } => ErrorKind::InvalidInput,

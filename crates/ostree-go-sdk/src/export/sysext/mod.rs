@@ -42,6 +42,7 @@ use tree::{Parts, write_archive, write_directory};
 #[non_exhaustive]
 pub struct SysextOptions {
     form: Option<SysextForm>,
+    also_named: Option<String>,
     host: SysextHost,
     leave_out_other: bool,
     progress: Arc<dyn Progress>,
@@ -51,6 +52,7 @@ impl Default for SysextOptions {
     fn default() -> Self {
         Self {
             form: None,
+            also_named: None,
             host: SysextHost::Any,
             leave_out_other: false,
             progress: Arc::new(NoProgress),
@@ -62,6 +64,9 @@ impl SysextOptions {
     setters! {
         /// Sets the form. Default: [by the name](SysextForm::of_name).
         form: Option<SysextForm>;
+        /// Sets another name under which systemd accepts the extension, for a link with that name
+        /// to a file with a version in its name. Default: only the name of the destination.
+        also_named: Option<String>;
         /// Sets the host that the extension is for. Default: any.
         host: SysextHost;
         /// Leaves out files outside of `/usr` and `/opt`, which an extension cannot provide.
@@ -78,6 +83,8 @@ impl SysextOptions {
 pub struct ExportedSysext {
     /// The name, without `.raw`.
     pub name: String,
+    /// The other name under which systemd accepts it.
+    pub also_named: Option<String>,
     /// The form.
     pub form: SysextForm,
     /// The size of an image, or the total size of files in a directory, in bytes.
@@ -118,10 +125,19 @@ pub fn export_sysext(
     let lines = release
         .iter()
         .map(|(key, value)| format!("{key}={value}\n"));
+    let also_named = options.also_named.clone();
+    let also_named = also_named.filter(|other| *other != name);
+    let is_invalid = |name: &&String| !is_extension_name(name) || is_image_name(Path::new(name));
+    if let Some(found) = also_named.as_ref().filter(is_invalid) {
+        return Err(SysextError::OtherName {
+            found: found.clone(),
+        });
+    }
+    let names: Vec<&String> = std::iter::once(&name).chain(&also_named).collect();
     let parts = Parts::read(
         repo,
         commit,
-        &name,
+        &names,
         lines.collect(),
         options.leave_out_other,
     )?;
@@ -140,6 +156,7 @@ pub fn export_sysext(
     };
     Ok(ExportedSysext {
         name,
+        also_named,
         form,
         bytes,
         sha256,
@@ -162,12 +179,16 @@ fn extension_name(dest: &Path, form: SysextForm) -> Result<String, SysextError> 
         SysextForm::Directory => dest.file_name(),
         _ => dest.file_stem(),
     };
-    // Valid path components satisfy systemd's `image_name_is_valid`, which also rejects the names
-    // of its own temporary files.
     name.and_then(|name| name.to_str())
-        .filter(|name| !name.starts_with(".#") && name.parse::<TreePath>().is_ok())
+        .filter(|name| is_extension_name(name))
         .map(str::to_owned)
         .ok_or_else(invalid)
+}
+
+/// Returns whether systemd accepts a name. Valid path components satisfy its `image_name_is_valid`,
+/// which also rejects the names of its own temporary files.
+fn is_extension_name(name: &str) -> bool {
+    !name.contains('/') && !name.starts_with(".#") && name.parse::<TreePath>().is_ok()
 }
 
 /// The parameters of an export.

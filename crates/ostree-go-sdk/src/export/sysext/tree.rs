@@ -42,22 +42,25 @@ impl Parts {
     pub(super) fn read(
         repo: &Repo,
         commit: CommitId,
-        name: &str,
+        names: &[&String],
         release: String,
         leave_out: bool,
     ) -> Result<Self, SysextError> {
-        let own = format!("usr/lib/extension-release.d/extension-release.{name}");
-        let own: TreePath = own.parse().map_err(|_| SysextError::Name {
-            path: name.into(),
-            form: SysextForm::Directory,
-        })?;
+        let mut own: Vec<TreePath> = Vec::new();
+        for name in names {
+            let path = format!("usr/lib/extension-release.d/extension-release.{name}");
+            own.push(path.parse().map_err(|_| SysextError::Name {
+                path: name.into(),
+                form: SysextForm::Directory,
+            })?);
+        }
         let mut entries = BTreeMap::new();
         let mut left_out = Vec::new();
         for (path, node) in Tree::read(repo, commit)?.entries {
             let top = path.components().next();
             match (top, node) {
                 (Some("usr" | "opt"), Node::Leaf(_))
-                    if path.as_str() == "usr/lib/os-release" || path == own =>
+                    if path.as_str() == "usr/lib/os-release" || own.contains(&path) =>
                 {
                     return Err(SysextError::Path {
                         commit,
@@ -82,13 +85,15 @@ impl Parts {
                 (_, Node::Directory { .. }) => {}
             }
         }
-        let mut parent = own.parent();
-        while let Some(folder) = parent {
-            parent = folder.parent();
-            let mode = DIRECTORY;
-            entries.entry(folder).or_insert(Part::Directory { mode });
+        for own in own {
+            let mut parent = own.parent();
+            while let Some(folder) = parent {
+                parent = folder.parent();
+                let mode = DIRECTORY;
+                entries.entry(folder).or_insert(Part::Directory { mode });
+            }
+            entries.insert(own, Part::ExtensionRelease(release.clone()));
         }
-        entries.insert(own, Part::ExtensionRelease(release));
         Ok(Self { entries, left_out })
     }
 
