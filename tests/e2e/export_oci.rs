@@ -129,7 +129,20 @@ fn the_commits_are_in_the_annotations() {
         annotations["org.opencontainers.image.created"],
         "2027-01-15T08:00:00Z"
     );
-    for layer in manifest["layers"].as_array().unwrap() {
+    // The manifest lists the layers again, for tools that drop the annotations of layers.
+    let list = annotations["io.github.ostree-go.layers"].as_str().unwrap();
+    let list: Value = serde_json::from_str(list).unwrap();
+    let layers = manifest["layers"].as_array().unwrap();
+    assert_eq!(list.as_array().unwrap().len(), layers.len());
+    for (listed, layer) in list.as_array().unwrap().iter().zip(layers) {
+        check(&listed["id"], &listed["commit"], &listed["commitmeta"]);
+        assert_eq!(listed["id"], layer["annotations"]["ostree.commit"]);
+        assert_eq!(
+            listed["name"],
+            layer["annotations"]["io.github.ostree-go.layer"]
+        );
+    }
+    for layer in layers {
         let annotations = &layer["annotations"];
         check(
             &annotations["ostree.commit"],

@@ -5,14 +5,16 @@ use base64::prelude::BASE64_STANDARD;
 use ostree_go_tests::cli::run;
 use ostree_go_tests::containers::{Registry, skopeo};
 use ostree_go_tests::host::Host;
+use ostree_go_tests::images;
 use ostree_go_tests::ostree;
-use ostree_go_tests::registry_fixture::RegistryFixture;
+use ostree_go_tests::registry_fixture::{RegistryFixture, digest};
 use ostree_go_tests::sandbox::source;
 use ostree_go_tests::sdk::sdk;
 use ostree_go_tests::tools;
 use ostree_go_tests::webserver::Fault;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 const REF: &str = "go-sdk/x86_64/1.99";
@@ -367,4 +369,171 @@ fn a_real_sdk_from_a_real_registry() {
         .env_clear())
     .ok();
     assert_eq!(out.stdout, "go version go1.26.5 linux/amd64\n");
+}
+
+/// Creates a layout with the image in a directory of skopeo's transport `dir:`, whose manifest can
+/// be changed.
+fn layout_of(dir: &Path, layout: &Path, change: impl FnOnce(&mut Value)) {
+    let blobs = layout.join("blobs/sha256");
+    fs::create_dir_all(&blobs).expect("a folder");
+    for file in fs::read_dir(dir).expect("files") {
+        let file = file.expect("a file");
+        fs::copy(file.path(), blobs.join(file.file_name())).expect("a blob");
+    }
+    let mut manifest = images::document(&dir.join("manifest.json"));
+    change(&mut manifest);
+    let bytes = serde_json::to_vec(&manifest).expect("JSON");
+    let entry = json!({
+        "mediaType": manifest["mediaType"], "digest": digest(&bytes), "size": bytes.len(),
+    });
+    fs::write(images::blob(layout, &entry["digest"]), bytes).expect("a manifest");
+    let index = json!({"schemaVersion": 2, "manifests": [entry]});
+    fs::write(layout.join("index.json"), index.to_string()).expect("an index");
+    fs::write(
+        layout.join("oci-layout"),
+        r#"{"imageLayoutVersion":"1.0.0"}"#,
+    )
+    .expect("a version");
+}
+
+#[test]
+fn images_that_skopeo_compressed_again_are_imported() {
+    let fixture = RegistryFixture::new();
+    let folder = fixture.publisher.sandbox.path("");
+    let in_folder = |name: &str| folder.join(name);
+    let copy = |args: &[&str]| -> Option<()> {
+        let mut command = skopeo(["copy", "--quiet"].into_iter().chain(args.iter().copied()))?;
+        run(command.current_dir(&folder)).ok();
+        Some(())
+    };
+    let amd64 = ["--override-os=linux", "--override-arch=amd64"];
+    let from = "oci:layout:1.99";
+    let chunked = "--dest-compress-format=zstd:chunked";
+    let copied = || -> Option<()> {
+        copy(&["--all", chunked, from, "oci:chunked:1.99"])?;
+        copy(
+            &[
+                &amd64[..],
+                &["--dest-compress", chunked, from, "dir:dir-chunked"],
+            ]
+            .concat(),
+        )?;
+        copy(&[&amd64[..], &["--dest-decompress", from, "dir:dir-plain"]].concat())?;
+        copy(&[&amd64[..], &["--format=v2s2", from, "dir:dir-docker"]].concat())
+    };
+    let Some(()) = copied() else { return };
+    layout_of(&in_folder("dir-plain"), &in_folder("plain"), |_| {});
+    layout_of(&in_folder("dir-docker"), &in_folder("docker"), |_| {});
+    layout_of(&in_folder("dir-chunked"), &in_folder("bare"), |manifest| {
+        let annotations = manifest["annotations"].as_object_mut();
+        let list = annotations
+            .expect("a map")
+            .remove("io.github.ostree-go.layers");
+        assert!(list.is_some());
+    });
+    // Skopeo has dropped the annotations of the layers, and has written other blobs.
+    for (dir, media_type) in [("dir-chunked", "tar+zstd"), ("dir-plain", "tar")] {
+        let manifest = images::document(&in_folder(dir).join("manifest.json"));
+        for layer in manifest["layers"].as_array().expect("layers") {
+            let expected = format!("application/vnd.oci.image.layer.v1.{media_type}");
+            assert_eq!(layer["mediaType"], expected);
+            let commit = &layer["annotations"]["io.github.ostree-go.layer.commit"];
+            assert!(commit.is_null(), "{layer}");
+        }
+    }
+
+    let all = state(&fixture.publisher.sandbox.repo(), "");
+    for (image, count) in [("chunked:1.99", 2 + 4), ("plain", 1 + 3)] {
+        let repo = fixture.host.path(image);
+        let repo_arg = repo.to_str().expect("UTF-8");
+        fixture.host.run(["init", "--repo", repo_arg]).ok();
+        let image = format!("oci:{}", in_folder(image).display());
+        let import = ["import", &image, "--repo", repo_arg];
+        fixture.host.run(import).ok();
+        ostree::ostree(&repo, ["fsck", "--quiet"]);
+        // The same commits, with the same signatures.
+        let imported = state(&repo, "");
+        assert!(
+            imported.iter().all(|line| all.contains(line)),
+            "{imported:#?}"
+        );
+        assert_eq!(imported.len(), count, "{imported:#?}");
+    }
+    let said = ["docker", "bare"].map(|image| {
+        let image = format!("oci:{}", in_folder(image).display());
+        let stderr = fixture.host.run(["import", &image]).exits(1).stderr;
+        stderr.replace(
+            folder.to_str().expect("UTF-8").trim_end_matches('/'),
+            "FOLDER",
+        )
+    });
+    insta::assert_snapshot!(fixture.masked(&said.concat()), @"
+    error: the image at FOLDER/docker/blobs/sha256/SUM has lost the commits in its annotations: its manifest has Docker's format, which has no annotations
+    hint: the image was changed when it was copied; copy it unchanged, for example with `skopeo copy --all --preserve-digests`
+    error: the image at FOLDER/bare/blobs/sha256/SUM has lost the commits in its annotations: its layer sha256:SUM has no annotation `io.github.ostree-go.layer.commit`
+    hint: the image was changed when it was copied; copy it unchanged, for example with `skopeo copy --all --preserve-digests`
+    ");
+}
+
+/// The form of an index by `docker buildx build --provenance`, as BuildKit documents it.
+#[test]
+fn attestations_in_an_index_are_left_out() {
+    let fixture = RegistryFixture::new();
+    let mut index = fixture.document("1.99");
+    let attestation = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": digest(b"{}"), "size": 2,
+        },
+        "layers": [{
+            "mediaType": "application/vnd.in-toto+json", "digest": digest(b"{}"), "size": 2,
+            "annotations": {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"},
+        }],
+    });
+    let bytes = serde_json::to_vec(&attestation).expect("JSON");
+    let manifests = index["manifests"].as_array_mut().expect("manifests");
+    let subject = manifests[0]["digest"].clone();
+    manifests.push(json!({
+        "mediaType": attestation["mediaType"], "digest": fixture.put(&attestation),
+        "size": bytes.len(), "platform": {"architecture": "unknown", "os": "unknown"},
+        "annotations": {
+            "vnd.docker.reference.digest": subject,
+            "vnd.docker.reference.type": "attestation-manifest",
+        },
+    }));
+    let attested = fixture.put(&index);
+    fixture.point("1.99", &attested);
+    let image = format!("{}:1.99", fixture.url());
+    fixture.host.run(["import", &image]).ok();
+    assert_eq!(
+        fixture.host.refs().len(),
+        2 + 4,
+        "{:?}",
+        fixture.host.refs()
+    );
+    fixture.root_remote();
+    fixture.root(["install", "1.99"]).ok();
+
+    // In a layout, next to the only image.
+    let layout = fixture.layout();
+    let path = layout.join("index.json");
+    let mut top = images::document(&path);
+    let manifests = top["manifests"].as_array_mut().expect("manifests");
+    manifests.truncate(1);
+    let mut entry = index["manifests"][2].clone();
+    entry["platform"] = Value::Null;
+    manifests.push(entry);
+    fs::write(&path, top.to_string()).expect("an index");
+    let image = format!("oci:{}", layout.display());
+    fixture.host.run(["import", &image]).ok();
+
+    // An index without an image names the platforms of images only.
+    index["manifests"].as_array_mut().expect("all").remove(0);
+    index["manifests"].as_array_mut().expect("all").remove(0);
+    let attested = fixture.put(&index);
+    fixture.point("1.99", &attested);
+    let image = format!("{}:1.99", fixture.url());
+    let said = fixture.host.run(["import", &image]).exits(1).stderr;
+    insta::assert_snapshot!(fixture.masked(&said), @"");
 }

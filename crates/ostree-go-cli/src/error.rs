@@ -371,6 +371,10 @@ fn pull_hint(error: &PullError) -> Option<String> {
             "pull it with `ostree container unencapsulate` or `ostree container image pull`, \
              or export the image without --encapsulate"
         }
+        PullError::Repacked { .. } => {
+            "the image was changed when it was copied; copy it unchanged, \
+             for example with `skopeo copy --all --preserve-digests`"
+        }
         PullError::Registry { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             "log in with `podman login` or `skopeo login`"
         }

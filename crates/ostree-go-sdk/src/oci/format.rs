@@ -59,6 +59,10 @@ pub(crate) const LAYER_COMMITMETA: &str = "io.github.ostree-go.layer.commitmeta"
 /// On descriptors of layers: the tar's size in bytes when it is not compressed, in decimal.
 pub(crate) const LAYER_SIZE: &str = "io.github.ostree-go.layer.size";
 
+/// On manifests: the layers' commits and sizes as JSON, see
+/// [`layer_list`](super::layer_list).
+pub(crate) const LAYERS: &str = "io.github.ostree-go.layers";
+
 /// Encodes an object's bytes for an annotation: base64 with padding, RFC 4648, 4.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)

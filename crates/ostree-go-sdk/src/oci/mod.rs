@@ -8,6 +8,7 @@ pub(crate) mod encapsulated;
 pub(crate) mod format;
 pub(crate) mod image_source;
 pub(crate) mod layer;
+pub(crate) mod layer_list;
 mod location;
 pub(crate) mod tar;
 

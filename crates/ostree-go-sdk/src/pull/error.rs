@@ -192,6 +192,14 @@ pub enum PullError {
         /// The location of its manifest.
         url: String,
     },
+    /// Another tool has changed the image, and has dropped the annotations with its commits.
+    #[error("the image at {url} has lost the commits in its annotations: {problem}")]
+    Repacked {
+        /// The location of its manifest.
+        url: String,
+        /// The annotation that is missing.
+        problem: String,
+    },
     /// The image does not exist at the image source.
     #[error("no image `{tag}` at {url}{}", list_of_available(found))]
     NoSuchImage {
@@ -317,6 +325,7 @@ impl PullError {
             Self::NoRefs { .. }
             | Self::SeveralImages { .. }
             | Self::Encapsulated { .. }
+            | Self::Repacked { .. }
             | Self::NoImageRef { .. }
             | Self::UnsupportedByImages { .. }
             | Self::NotAnImageSource { .. } => ErrorKind::InvalidInput,

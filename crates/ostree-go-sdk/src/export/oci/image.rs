@@ -9,6 +9,7 @@ use crate::clock::rfc3339;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, Sha256};
 use crate::metadata as keys;
+use crate::oci::layer_list::{self, LayerRecord};
 use crate::oci::{encapsulated, format};
 use crate::repo::Repo;
 use oci_spec::OciSpecError;
@@ -144,8 +145,14 @@ impl Release<'_> {
         annotations.insert(format::COMMIT.to_owned(), commit);
         annotations.extend(detached.map(|detached| (format::COMMITMETA.to_owned(), detached)));
         annotations.extend(self.ref_name().map(|name| (format::REF.to_owned(), name)));
-        let layers = layers.iter().map(|layer| {
-            let annotations = self.layer_annotations(repo, layer)?;
+        let records = layers.iter().map(|layer| self.record(repo, layer));
+        let records = records.collect::<Result<Vec<_>, OciError>>()?;
+        if !self.encapsulated {
+            let list = layer_list::to_annotation(&records).map_err(|e| spec(e.into()))?;
+            annotations.insert(format::LAYERS.to_owned(), list);
+        }
+        let layers = layers.iter().zip(records).map(|(layer, record)| {
+            let annotations = self.layer_annotations(layer, &record);
             let media_type = media_type(compression);
             let descriptor = descriptor(media_type, layer.sha256, layer.size)?;
             descriptor.annotations(annotations).build().map_err(spec)
@@ -169,27 +176,32 @@ impl Release<'_> {
         }
     }
 
+    /// Reads the commit of a layer.
+    fn record(&self, repo: &Repo, layer: &LayerBlob) -> Result<LayerRecord, OciError> {
+        let (commit, commitmeta) = objects(repo, layer.commit)?;
+        Ok(LayerRecord {
+            name: layer.name.clone(),
+            id: layer.commit.to_string(),
+            commit,
+            commitmeta,
+            size: layer.tar_bytes,
+        })
+    }
+
     fn layer_annotations(
         &self,
-        repo: &Repo,
         layer: &LayerBlob,
-    ) -> Result<HashMap<String, String>, OciError> {
-        let mut annotations = HashMap::from([
-            (format::OSTREE_COMMIT.to_owned(), layer.commit.to_string()),
-            (format::LAYER_SIZE.to_owned(), layer.tar_bytes.to_string()),
-        ]);
+        record: &LayerRecord,
+    ) -> HashMap<String, String> {
+        let mut annotations: HashMap<String, String> = record.annotations().collect();
         if layer.commit == self.info.id {
             // The commit of an encapsulated release is in the manifest's annotations already.
-            return Ok(annotations);
-        }
-        let (commit, detached) = objects(repo, layer.commit)?;
-        annotations.insert(format::LAYER.to_owned(), layer.name.clone());
-        annotations.insert(format::LAYER_COMMIT.to_owned(), commit);
-        annotations.extend(detached.map(|d| (format::LAYER_COMMITMETA.to_owned(), d)));
-        if self.encapsulated {
+            annotations
+                .retain(|key, _| [format::OSTREE_COMMIT, format::LAYER_SIZE].contains(&&**key));
+        } else if self.encapsulated {
             annotations.insert(encapsulated::COMPONENTS.to_owned(), layer.name.clone());
         }
-        Ok(annotations)
+        annotations
     }
 
     /// Returns the image's descriptor for an index.

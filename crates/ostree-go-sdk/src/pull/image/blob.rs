@@ -69,6 +69,7 @@ impl<'a> Blob<'a> {
         is_stopped: &'b dyn Fn() -> bool,
     ) -> io::Result<impl Read + use<'a, 'b>> {
         let decoder: Box<dyn Read + '_> = match layer.compression {
+            Compression::None => Box::new(&mut self.input),
             Compression::Gzip => Box::new(MultiGzDecoder::new(&mut self.input)),
             Compression::Zstd => {
                 let mut decoder = zstd::Decoder::with_buffer(&mut self.input)?;

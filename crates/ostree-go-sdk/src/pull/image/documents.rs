@@ -110,11 +110,16 @@ impl Documents {
                     found: tags().collect(),
                 })
             }
-            (None, [only]) => Ok(only),
-            (None, _) => Err(PullError::SeveralImages {
-                url: self.source.to_string(),
-                found: tags().collect(),
-            }),
+            (None, entries) => {
+                let mut images = entries.iter().filter(|entry| !entry.is_attestation());
+                match (images.next(), images.next()) {
+                    (Some(only), None) => Ok(only),
+                    _ => Err(PullError::SeveralImages {
+                        url: self.source.to_string(),
+                        found: tags().collect(),
+                    }),
+                }
+            }
         }
     }
 
@@ -144,6 +149,10 @@ impl Documents {
             DocumentProblem::Encapsulated => PullError::Encapsulated {
                 url: location.to_owned(),
             },
+            DocumentProblem::Repacked(problem) => PullError::Repacked {
+                url: location.to_owned(),
+                problem,
+            },
             DocumentProblem::Invalid(problem) => self.monitor.refused(location.to_owned(), problem),
         })
     }
@@ -162,7 +171,10 @@ impl Documents {
         let wanted = arch.map(Platform::of);
         let is_wanted = |entry: &&Descriptor| {
             let platform = entry.platform.as_ref();
-            wanted.is_none() || platform == wanted.as_ref()
+            match &wanted {
+                Some(wanted) => platform == Some(wanted),
+                None => !entry.is_attestation(),
+            }
         };
         let count = entries.iter().filter(is_wanted).count();
         if count > MAX_IMAGES {
@@ -183,7 +195,8 @@ impl Documents {
             }
         }
         if images.is_empty() {
-            let platforms = entries.iter().filter_map(|entry| entry.platform.as_ref());
+            let images = entries.iter().filter(|entry| !entry.is_attestation());
+            let platforms = images.filter_map(|entry| entry.platform.as_ref());
             return Err(PullError::NoSuchPlatform {
                 url: location,
                 expected: wanted.map_or_else(|| "any platform".to_owned(), |w| w.to_string()),

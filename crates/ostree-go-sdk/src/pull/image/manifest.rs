@@ -5,6 +5,7 @@ use crate::gvariant;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::metadata as keys;
 use crate::object::Commit;
+use crate::oci::layer_list;
 use crate::oci::{encapsulated, format};
 use serde::Deserialize;
 use sha2::Digest;
@@ -17,10 +18,16 @@ const MAX_COMPRESSED: u64 = 2 << 30;
 /// Maximum number of layers of an image.
 const MAX_LAYERS: usize = 100;
 
+/// Prefix of the media types of Docker's format. Source: the `distribution` project,
+/// `docs/content/spec/manifest-v2-2.md`.
+const DOCKER: &str = "application/vnd.docker.";
+
 /// The fields that are used of a manifest, an index or a layout's `index.json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawDocument {
+    #[serde(default)]
+    media_type: String,
     #[serde(default)]
     manifests: Option<Vec<Descriptor>>,
     #[serde(default)]
@@ -74,6 +81,19 @@ impl Descriptor {
         })
     }
 
+    /// Returns true if this is not an image, but an attestation about one, as `docker buildx`
+    /// adds them to an index. Source: BuildKit, `docs/attestations/attestation-storage.md`.
+    pub(super) fn is_attestation(&self) -> bool {
+        let is_unknown =
+            |platform: &Platform| platform.architecture == "unknown" && platform.os == "unknown";
+        self.platform.as_ref().is_some_and(is_unknown)
+            || self
+                .annotations
+                .get("vnd.docker.reference.type")
+                .map(String::as_str)
+                == Some("attestation-manifest")
+    }
+
     /// Returns the tag in a layout.
     pub(super) fn tag(&self) -> Option<&str> {
         self.annotations.get(format::REF_NAME).map(String::as_str)
@@ -124,6 +144,7 @@ pub(super) struct Layer {
 /// The compression of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
+    None,
     Gzip,
     Zstd,
 }
@@ -133,6 +154,8 @@ pub(super) enum Compression {
 pub(super) enum DocumentProblem {
     /// It is an image encapsulated by ostree-ext.
     Encapsulated,
+    /// Another tool has changed it and dropped the annotations with commits.
+    Repacked(String),
     /// It is invalid.
     Invalid(String),
 }
@@ -153,6 +176,10 @@ impl Document {
             (None, Some(_)) if raw.annotations.contains_key(encapsulated::FINAL_DIFFID) => {
                 Err(DocumentProblem::Encapsulated)
             }
+            (None, Some(_)) if raw.media_type.starts_with(DOCKER) => {
+                let problem = "its manifest has Docker's format, which has no annotations";
+                Err(DocumentProblem::Repacked(problem.to_owned()))
+            }
             (None, Some(layers)) => {
                 let image = Image::read(&raw.annotations, &layers)?;
                 Ok(Self::Image(Box::new(image)))
@@ -163,7 +190,7 @@ impl Document {
 }
 
 impl Image {
-    fn read(annotations: &Annotations, layers: &[Descriptor]) -> Result<Self, String> {
+    fn read(annotations: &Annotations, layers: &[Descriptor]) -> Result<Self, DocumentProblem> {
         let (embedded, commit) =
             EmbeddedCommit::read(annotations, format::COMMIT, format::COMMITMETA)
                 .map_err(|problem| format!("it does not contain a release: {problem}"))?;
@@ -174,11 +201,9 @@ impl Image {
             .unwrap_or_default();
         if layers.len() > MAX_LAYERS {
             let found = layers.len();
-            return Err(format!(
-                "it has {found} layers, at most {MAX_LAYERS} are read"
-            ));
+            return Err(format!("it has {found} layers, at most {MAX_LAYERS} are read").into());
         }
-        let layers = layers
+        let layers = complete(annotations, layers)?
             .iter()
             .map(Layer::read)
             .collect::<Result<Vec<_>, String>>()?;
@@ -192,7 +217,8 @@ impl Image {
                 format_layers(&found),
                 embedded.id,
                 format_layers(&expected)
-            ));
+            )
+            .into());
         }
         let sum = |of: fn(&Layer) -> u64| layers.iter().map(of).fold(0, u64::saturating_add);
         for (suffix, sum, limit) in [
@@ -202,7 +228,8 @@ impl Image {
             if sum > limit {
                 return Err(format!(
                     "its layers have {sum} bytes{suffix}, at most {limit} are read"
-                ));
+                )
+                .into());
             }
         }
         let name = annotations.get(format::REF);
@@ -212,6 +239,38 @@ impl Image {
             layers,
         })
     }
+}
+
+/// Returns the layers with their annotations, which a tool that compresses layers again drops: they
+/// are taken from the manifest then.
+fn complete(
+    annotations: &Annotations,
+    layers: &[Descriptor],
+) -> Result<Vec<Descriptor>, DocumentProblem> {
+    let mut layers = layers.to_vec();
+    let is_bare = |layer: &Descriptor| !layer.annotations.contains_key(format::LAYER_COMMIT);
+    let Some(bare) = layers.iter().find(|layer| is_bare(layer)) else {
+        return Ok(layers);
+    };
+    let Some(list) = annotations.get(format::LAYERS) else {
+        let digest = bare.digest.escape_debug();
+        return Err(DocumentProblem::Repacked(format!(
+            "its layer {digest} has no annotation `{}`",
+            format::LAYER_COMMIT
+        )));
+    };
+    let records = layer_list::from_annotation(list)
+        .map_err(|error| format!("its annotation `{}` is invalid: {error}", format::LAYERS))?;
+    if records.len() != layers.len() {
+        let (found, expected) = (layers.len(), records.len());
+        return Err(format!("it has {found} layers, expected {expected}").into());
+    }
+    for (layer, record) in layers.iter_mut().zip(&records) {
+        if is_bare(layer) {
+            layer.annotations.extend(record.annotations());
+        }
+    }
+    Ok(layers)
 }
 
 fn format_layers(layers: &[(String, String)]) -> String {
@@ -234,12 +293,14 @@ impl Layer {
         let compression = match descriptor.media_type.as_str() {
             format::LAYER_ZSTD => Compression::Zstd,
             format::LAYER_GZIP => Compression::Gzip,
+            format::LAYER_TAR => Compression::None,
             other => {
                 return Err(of(format!(
-                    "it has the media type `{}`, expected {} or {}",
+                    "it has the media type `{}`, expected {}, {} or {}",
                     other.escape_debug(),
                     format::LAYER_ZSTD,
-                    format::LAYER_GZIP
+                    format::LAYER_GZIP,
+                    format::LAYER_TAR
                 )));
             }
         };
