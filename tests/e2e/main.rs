@@ -37,6 +37,7 @@ mod overlay;
 mod packaging;
 mod page;
 mod promote;
+mod pins;
 mod publish;
 mod publish_atomic;
 mod pull;

@@ -242,6 +242,23 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
             "set `noarch: true` on the layer, so that all architectures share it"
         }
         ComposeError::Source(error) => return source_hint(error),
+        ComposeError::NoSource { failures, .. } => {
+            let is_no_proxy = |error: &&SourceError| matches!(error, SourceError::NoProxy { .. });
+            return failures
+                .errors()
+                .iter()
+                .find(is_no_proxy)
+                .and_then(source_hint);
+        }
+        ComposeError::NotUpstream { .. } => {
+            "the module proxy does not serve Go's own SDK; do not use it, or name its hash in `pin`"
+        }
+        ComposeError::Upstream(UpstreamError::Http(error))
+            if error.kind() != ErrorKind::Cancelled =>
+        {
+            "name a reachable mirror with --sumdb, pin an h1 in the treefile, or accept the module unchecked with --no-sumdb"
+        }
+        ComposeError::Upstream(error) => return upstream_hint(error),
         _ => return None,
     };
     Some(hint.to_owned())
@@ -251,6 +268,10 @@ fn source_hint(error: &SourceError) -> Option<String> {
     let hint = match error {
         SourceError::NoGoroot { .. } => {
             "list all packages of the SDK under `rpm`: golang, golang-bin and golang-src"
+        }
+        SourceError::NoProxy { .. } => {
+            "set `goproxy` in the treefile, or GOPROXY in the environment, to a Go module proxy; \
+             https://go.dev/ref/mod#environment-variables names Go's default"
         }
         SourceError::RpmPin { .. } => "pin an h1 as well, or give each RPM a `sha256` instead",
         SourceError::Rpm { problem, .. } => match **problem {

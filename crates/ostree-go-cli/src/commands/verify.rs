@@ -9,7 +9,7 @@ use crate::views::value::{Text, Time};
 use clap::ArgGroup;
 use ostree_go_sdk::http::HttpClient;
 use ostree_go_sdk::sign::TrustedKeys;
-use ostree_go_sdk::upstream::{Upstream, UpstreamProof};
+use ostree_go_sdk::upstream::{DATABASE, Upstream, UpstreamProof};
 use ostree_go_sdk::{CommitId, H1, Repo, Sha256, TreePath, remote};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -36,12 +36,12 @@ pub struct VerifyArgs {
     upstream: bool,
 
     /// URL of the checksum database: a mirror, or a module proxy's URL followed by
-    /// /sumdb/sum.golang.org
+    /// /sumdb/sum.golang.org. If the default is out of reach, the proxies in GOPROXY are asked
     #[arg(
         long,
         value_name = "URL",
         requires = "upstream",
-        default_value = "https://sum.golang.org"
+        default_value = DATABASE
     )]
     sumdb: String,
 }
@@ -81,11 +81,15 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, CliError> {
         .trusted(&repo)?
         .map(|keys| repo.verify(commit, &keys))
         .transpose()?;
+    // Asking the go command for its proxies takes a moment, and only the default database needs it.
+    let uses_default = args.upstream && args.sumdb == DATABASE;
+    let goproxy = uses_default.then(|| context.settings.goproxy()).flatten();
     let proof = args
         .upstream
         .then(|| {
             Upstream::new(HttpClient::new(&context.settings.http())?)
                 .database(&args.sumdb)
+                .goproxy(goproxy)
                 .progress(context.progress())
                 .verify(&repo, commit)
                 .map_err(CliError::from)

@@ -15,6 +15,7 @@ use crate::sign::SignError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::treefile::TreefileError;
+use crate::upstream::UpstreamError;
 use crate::version::GoVersion;
 use std::error::Error as _;
 use std::fmt;
@@ -150,6 +151,24 @@ pub enum ComposeError {
         /// The pinned hash.
         expected: H1,
     },
+    /// The checksum database could not be asked for the hash of a module.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The content of a module differs from the checksum database.
+    #[error(
+        "content of {source_name} has {}, but the checksum database {database} has {expected}",
+        hash(found.as_ref())
+    )]
+    NotUpstream {
+        /// The source.
+        source_name: String,
+        /// The `h1:` hash of the source; `None` if it has symlinks.
+        found: Option<H1>,
+        /// The database.
+        database: String,
+        /// The hash in the database.
+        expected: H1,
+    },
     /// A hard link cannot be written.
     #[error("hard link `{path}` points to `{target}`, which is excluded or has another mode")]
     UnusableLink {
@@ -200,6 +219,7 @@ impl ComposeError {
             Self::Publish(error) => error.kind(),
             Self::Http(error) => error.kind(),
             Self::Layer(error) => error.kind(),
+            Self::Upstream(error) => error.kind(),
             Self::Ref(_)
             | Self::NotAChannel { .. }
             | Self::NotARelease { .. }
@@ -208,9 +228,10 @@ impl ComposeError {
             Self::NoSource { failures, .. } => failures.kind(),
             Self::Read { source, .. } => ErrorKind::of_io(source),
             Self::NoVersion { .. } | Self::VersionFile { .. } => ErrorKind::Corrupt,
-            Self::VersionMismatch { .. } | Self::WrongArch { .. } | Self::H1Mismatch { .. } => {
-                ErrorKind::Mismatch
-            }
+            Self::VersionMismatch { .. }
+            | Self::WrongArch { .. }
+            | Self::H1Mismatch { .. }
+            | Self::NotUpstream { .. } => ErrorKind::Mismatch,
             Self::UnusableLink { .. } => ErrorKind::UnsafeContent,
             Self::Partial { .. } => ErrorKind::Damaged,
             Self::ReleaseExists { .. } | Self::Downgrade { .. } => ErrorKind::RefConflict,

@@ -15,6 +15,7 @@ use crate::repo::Transaction;
 use crate::source::{Entry, FileContent, Source};
 use crate::store::{Bytes, Content, Incoming, Sink, Written, write_files, writers};
 use crate::treefile::ArchTreefile;
+use crate::upstream::OfficialHash;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,7 +63,7 @@ pub(super) fn ingest(
     transaction: &Transaction<'_>,
     release: &ArchTreefile,
     layers: &Layers<'_>,
-    source: Source,
+    (source, official): (Source, Option<&OfficialHash>),
 ) -> Result<Ingested, ComposeError> {
     let digests = source.digests();
     let source_name = source.info.name.clone();
@@ -91,15 +92,17 @@ pub(super) fn ingest(
         source_name: source_name.clone(),
     })?;
     let hashes = Hashes::of(release, &written, &details.links, details.has_symlinks)?;
-    hashes.check(release, &source_name).inspect_err(|_| {
-        // A cached download that does not match the pin must not be used by the next run. If it
-        // cannot be removed, the next run fails with the same error.
-        if let Some(cache) = &compose.cache {
-            for sha256 in digests {
-                let _ = cache.remove(sha256);
+    hashes
+        .check(release, official, &source_name)
+        .inspect_err(|_| {
+            // A cached download that does not match the pin must not be used by the next run. If it
+            // cannot be removed, the next run fails with the same error.
+            if let Some(cache) = &compose.cache {
+                for sha256 in digests {
+                    let _ = cache.remove(sha256);
+                }
             }
-        }
-    })?;
+        })?;
 
     let mut ingested = Ingested {
         trees: vec![Tree::default(); layers.len()],
@@ -398,7 +401,20 @@ impl Hashes {
         })
     }
 
-    fn check(&self, release: &ArchTreefile, source_name: &str) -> Result<(), ComposeError> {
+    fn check(
+        &self,
+        release: &ArchTreefile,
+        official: Option<&OfficialHash>,
+        source_name: &str,
+    ) -> Result<(), ComposeError> {
+        if let Some(official) = official.filter(|official| self.upstream != Some(official.h1)) {
+            return Err(ComposeError::NotUpstream {
+                source_name: source_name.to_owned(),
+                found: self.upstream,
+                database: official.database.clone(),
+                expected: official.h1,
+            });
+        }
         match release.pin.h1 {
             Some(expected) if self.upstream != Some(expected) => Err(ComposeError::H1Mismatch {
                 source_name: source_name.to_owned(),

@@ -7,12 +7,14 @@ mod commits;
 mod error;
 mod ingest;
 mod inputs;
+mod pins;
 mod plan;
 mod promote;
 mod report;
 
 pub use error::{ComposeError, SourceFailures};
 pub use ingest::NewObjects;
+pub use pins::OfficialPins;
 pub use plan::{ComposePlan, PlannedRelease};
 pub use promote::{Promote, PromotePlan, Promoted};
 pub use report::{
@@ -30,6 +32,7 @@ use crate::setters::setters;
 use crate::sign::SigningKey;
 use crate::source::Limits;
 use crate::treefile::Treefile;
+use crate::upstream;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -50,6 +53,7 @@ pub struct Compose {
     threads: usize,
     cache: Option<Cache>,
     goproxy: Option<String>,
+    sumdb: Option<String>,
     http: Option<HttpClient>,
     limits: Limits,
     clock: Arc<dyn Clock>,
@@ -82,6 +86,7 @@ impl Compose {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cache: None,
             goproxy: None,
+            sumdb: Some(upstream::DATABASE.to_owned()),
             http: None,
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
@@ -117,6 +122,10 @@ impl Compose {
         /// Sets the Go module proxies for `module` sources, in the syntax of `GOPROXY`, if the
         /// treefile does not set any. Default: none.
         goproxy: Option<String>;
+        /// Sets the URL of Go's checksum database, which has to contain the content of `module`
+        /// sources without a pin. If the default is out of reach, the module proxies are asked. None:
+        /// the content is not checked. Default: [`upstream::DATABASE`].
+        sumdb: Option<String>;
         /// Sets the client for downloads. Default: one with the default
         /// [`HttpOptions`](crate::http::HttpOptions).
         http: Option<HttpClient>;

@@ -3,11 +3,10 @@
 use super::commits::{self, NewHead, ReleaseDetails};
 use super::error::SourceFailures;
 use super::ingest::{Ingested, ingest};
-use super::{Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs};
+use super::{Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs, pins};
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::failpoint;
-use crate::http::{HttpClient, HttpOptions};
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::layer::{LayerError, Layers};
@@ -16,9 +15,10 @@ use crate::object::Tree;
 use crate::progress::Event;
 use crate::publish::{self, SummaryState};
 use crate::repo::{Repo, Transaction};
-use crate::source::open::{SourceContext, open};
+use crate::source::open::open;
 use crate::source::{Source, SourceInfo};
-use crate::treefile::ArchTreefile;
+use crate::treefile::{ArchTreefile, SourceSpec};
+use crate::upstream::OfficialHash;
 use glib::prelude::*;
 
 /// The releases to compose in a repository.
@@ -141,7 +141,8 @@ struct OpenedRelease<'a> {
 
 enum State {
     Unchanged(CommitId, Option<SourceInfo>),
-    Read(Source),
+    /// The source, and the hash in the checksum database that its content must have.
+    Read(Source, Option<OfficialHash>),
 }
 
 impl<'a> OpenedRelease<'a> {
@@ -158,7 +159,7 @@ impl<'a> OpenedRelease<'a> {
                 state: State::Unchanged(current, None),
             });
         }
-        let source = open_first(compose, spec)?;
+        let (source, opened) = open_first(compose, spec)?;
         // Without a pin, the digest of the archive determines the input hash.
         let input_hash = match (&planned.input_hash, source.info.sha256) {
             (Some(pinned), _) => Some(pinned.clone()),
@@ -172,7 +173,7 @@ impl<'a> OpenedRelease<'a> {
         let unchanged = is_unchanged(compose, repo, planned.current, input_hash.as_deref())?;
         let state = match planned.current.filter(|_| unchanged) {
             Some(current) => State::Unchanged(current, Some(source.info)),
-            None => State::Read(source),
+            None => State::Read(source, pins::required_hash(compose, spec, opened)?),
         };
         Ok(Self {
             spec,
@@ -183,21 +184,16 @@ impl<'a> OpenedRelease<'a> {
 }
 
 /// Opens the first source of a release that can be used.
-fn open_first(compose: &Compose, spec: &ArchTreefile) -> Result<Source, ComposeError> {
-    let http = match &compose.http {
-        Some(http) => http.clone(),
-        None => HttpClient::new(&HttpOptions::default())?,
-    };
-    let context = SourceContext {
-        http: &http,
-        cache: compose.cache.as_ref(),
-        goproxy: spec.goproxy.as_deref().or(compose.goproxy.as_deref()),
-        progress: compose.progress.as_ref(),
-    };
+fn open_first<'s>(
+    compose: &Compose,
+    spec: &'s ArchTreefile,
+) -> Result<(Source, &'s SourceSpec), ComposeError> {
+    let http = compose.client()?;
+    let context = compose.source_context(spec, &http);
     let mut failures = Vec::new();
     for source in &spec.sources {
         match open(source, &spec.pin, &spec.version, spec.arch, &context) {
-            Ok(opened) => return Ok(opened),
+            Ok(opened) => return Ok((opened, source)),
             // The error of a single source and cancellation are returned directly.
             Err(error) if spec.sources.len() == 1 || error.kind() == ErrorKind::Cancelled => {
                 return Err(error.into());
@@ -249,14 +245,15 @@ impl Run<'_> {
                     source,
                     release.input_hash,
                 )?,
-                State::Read(source) => {
+                State::Read(source, official) => {
                     if let Some(current) = repo.find(&release.spec.release_ref)? {
                         repo.delete_damaged_objects_of(current)?;
                     }
                     let info = source.info.clone();
                     let layers = Layers::new(release.spec);
+                    let input = (source, official.as_ref());
                     let ingested =
-                        ingest(self.compose, &transaction, release.spec, &layers, source)?;
+                        ingest(self.compose, &transaction, release.spec, &layers, input)?;
                     let read = IngestedRelease {
                         spec: release.spec,
                         layers,

@@ -23,6 +23,10 @@ use crate::kind::ErrorKind;
 pub const SUM_GOLANG_ORG: &str =
     "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
 
+/// The path below a module proxy at which it serves `sum.golang.org`.
+/// Source: `go help goproxy` and <https://go.dev/design/25530-sumdb>, "Proxying a Checksum Database".
+pub const PROXIED: &str = "sumdb/sum.golang.org";
+
 /// Maximum size of the answer to a lookup, in bytes. Answers for toolchains have 400 bytes.
 pub const LOOKUP_LIMIT: u64 = 64 << 10;
 

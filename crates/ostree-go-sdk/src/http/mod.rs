@@ -266,6 +266,13 @@ impl HttpClient {
         })
     }
 
+    /// Returns the same client without retries, for requests that have an alternative.
+    pub(crate) fn without_retries(&self) -> Self {
+        let mut client = self.clone();
+        client.options.retries = 0;
+        client
+    }
+
     /// Returns a rate check for a body that is about to be read.
     pub(crate) fn rate_check(&self) -> rate::RateCheck {
         let (min_rate, window) = (self.options.min_rate, self.options.read_timeout);

@@ -8,7 +8,7 @@ use super::{Body, Form, Source, SourceError, SourceInfo};
 use crate::arch::Arch;
 use crate::fs::cache::{Cache, VerifiedFile};
 use crate::fs::digest;
-use crate::golang::index::DownloadIndex;
+use crate::golang::index::{DownloadIndex, IndexedArchive};
 use crate::golang::proxy::{self, ProxyTarget};
 use crate::golang::toolchain;
 use crate::http::url::Url;
@@ -62,6 +62,22 @@ pub(crate) fn open(
         SourceSpec::Module { path } => opener.module(path),
         SourceSpec::Rpm { files, gpg_keys } => opener.rpm(files, gpg_keys),
     }
+}
+
+/// Returns the digest of a release's official archive in a download index.
+pub(crate) fn listed_sha256(
+    base: &str,
+    version: &GoVersion,
+    arch: Arch,
+    ctx: &SourceContext<'_>,
+) -> Result<Sha256, SourceError> {
+    let opener = Opener {
+        pin: &Pin::default(),
+        version,
+        arch,
+        ctx,
+    };
+    Ok(opener.listed(&Url::parse(base)?)?.sha256)
 }
 
 /// The parameters for opening sources of one release.
@@ -165,6 +181,19 @@ impl Opener<'_> {
                 });
             }
         }
+        let listed = self.listed(base)?;
+        let url = base.join(&listed.filename)?;
+        self.check(&url.to_string(), listed.sha256, self.pin.sha256)?;
+        let file = self.download(&url, Some(listed.sha256))?;
+        self.archive(Found {
+            name: public_name(&url),
+            location: url.to_string(),
+            file,
+        })
+    }
+
+    /// Finds the release's archive in a download index.
+    fn listed(&self, base: &Url) -> Result<IndexedArchive, SourceError> {
         let index_url = base.join("?mode=json&include=all")?;
         let unusable = |source| SourceError::Index {
             url: base.to_string(),
@@ -174,17 +203,9 @@ impl Opener<'_> {
             .ctx
             .http
             .get(&index_url, INDEX_LIMIT, self.ctx.progress)?;
-        let listed = DownloadIndex::parse(&json)
+        DownloadIndex::parse(&json)
             .and_then(|index| index.archive(self.version, self.arch))
-            .map_err(unusable)?;
-        let url = base.join(&listed.filename)?;
-        self.check(&url.to_string(), listed.sha256, self.pin.sha256)?;
-        let file = self.download(&url, Some(listed.sha256))?;
-        self.archive(Found {
-            name: public_name(&url),
-            location: url.to_string(),
-            file,
-        })
+            .map_err(unusable)
     }
 
     fn module(&self, path: &str) -> Result<Source, SourceError> {

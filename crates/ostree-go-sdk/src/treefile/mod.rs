@@ -13,6 +13,7 @@ mod include;
 mod mark;
 mod merge;
 mod node;
+mod pins;
 mod print;
 mod release;
 mod schema;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use error::{TreefileError, TreefileProblem};
+pub use pins::write_pins;
 pub use release::ArchTreefile;
 pub use spec::{
     AddContent, AddFile, LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmLocation, SourceSpec,

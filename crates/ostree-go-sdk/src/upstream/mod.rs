@@ -1,4 +1,5 @@
-//! Verifies that a release is Go's own, using only Go's public checksum database.
+//! Go's public checksum database: looks up the hashes of Go's releases, and verifies that a release
+//! of a repository is Go's own.
 //!
 //! The `h1:` hash is computed from the release's tree, as a host would deploy it. It covers
 //! everything below the SDK's folder except the paths that Go's module form leaves out (`api`,
@@ -14,7 +15,10 @@ use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::golang::h1::H1;
-use crate::golang::sumdb::{LOOKUP_LIMIT, Lookup, Record, SUM_GOLANG_ORG, SumdbError, VerifierKey};
+use crate::golang::proxy::{self, ProxyTarget};
+use crate::golang::sumdb::{
+    LOOKUP_LIMIT, Lookup, PROXIED, Record, SUM_GOLANG_ORG, SumdbError, VerifierKey,
+};
 use crate::golang::toolchain::{self, MODULE};
 use crate::http::url::Url;
 use crate::http::{HttpClient, HttpError};
@@ -28,11 +32,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+/// The URL of Go's public checksum database.
+pub const DATABASE: &str = "https://sum.golang.org";
+
 /// A check of releases against Go's checksum database.
 #[derive(Clone)]
 pub struct Upstream {
     http: HttpClient,
     database: String,
+    goproxy: Option<String>,
     progress: Arc<dyn Progress>,
 }
 
@@ -72,8 +80,21 @@ pub struct UpstreamProof {
     pub others: Vec<TreePath>,
 }
 
+/// The `h1:` hash of a release of Go in the checksum database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OfficialHash {
+    /// The module's version: `v0.0.1-go1.26.5.linux-amd64`.
+    pub version: String,
+    /// The hash.
+    pub h1: H1,
+    /// The URL that the proven record came from, without credentials.
+    pub database: String,
+}
+
 /// The release's module, and its record in the database.
 struct Official {
+    database: String,
     version: String,
     record: Record,
     h1: H1,
@@ -85,7 +106,8 @@ impl Upstream {
     pub fn new(http: HttpClient) -> Self {
         Self {
             http,
-            database: "https://sum.golang.org".to_owned(),
+            database: DATABASE.to_owned(),
+            goproxy: None,
             progress: Arc::new(NoProgress),
         }
     }
@@ -99,6 +121,9 @@ impl Upstream {
     }
 
     setters! {
+        /// Sets Go module proxies, in the syntax of `GOPROXY`, that are asked for the database if
+        /// [`DATABASE`] is out of reach. They are not asked if another one is set. Default: none.
+        goproxy: Option<String>;
         /// Sets the receiver of progress, which may cancel. Default: none.
         progress;
     }
@@ -156,21 +181,87 @@ impl Upstream {
         })
     }
 
-    /// Queries the database and verifies the proof.
+    /// Looks up the hash of a release of Go, and verifies the database's proof.
+    ///
+    /// # Errors
+    /// Returns an error if the database does not have the release, cannot be reached, or its answer
+    /// cannot be verified.
+    pub fn look_up_hash(
+        &self,
+        version: &GoVersion,
+        arch: Arch,
+    ) -> Result<OfficialHash, UpstreamError> {
+        let key = VerifierKey::parse(SUM_GOLANG_ORG).ok_or(UpstreamError::Key)?;
+        let official = self.look_up(version, arch, &key)?;
+        Ok(OfficialHash {
+            version: official.version,
+            h1: official.h1,
+            database: official.database,
+        })
+    }
+
+    /// Queries the database, or else the proxies, and verifies the proof. Which of them answers does
+    /// not matter, because the answer is signed.
     fn look_up(
         &self,
         version: &GoVersion,
         arch: Arch,
         key: &VerifierKey,
     ) -> Result<Official, UpstreamError> {
-        let database = Url::parse(&self.database).map_err(HttpError::from)?;
+        let mirrors = self.mirrors();
+        // The alternatives take the place of retries.
+        let http = match mirrors.is_empty() {
+            true => self.http.clone(),
+            false => self.http.without_retries(),
+        };
+        let direct = self.look_up_at(&http, &self.database, version, arch, key);
+        let error = match direct {
+            Err(UpstreamError::Http(error)) if error.kind() != ErrorKind::Cancelled => error,
+            result => return result,
+        };
+        for mirror in &mirrors {
+            match self.look_up_at(&self.http, mirror, version, arch, key) {
+                // A proxy need not serve the database.
+                Err(UpstreamError::Unknown { .. }) => {}
+                Err(UpstreamError::Http(error)) if error.kind() != ErrorKind::Cancelled => {}
+                result => return result,
+            }
+        }
+        Err(error.into())
+    }
+
+    /// Returns the URLs of the database at the proxies.
+    fn mirrors(&self) -> Vec<String> {
+        if self.database != DATABASE {
+            return Vec::new();
+        }
+        let list = self.goproxy.as_deref().map(proxy::parse_list);
+        let entries = list.and_then(Result::ok).unwrap_or_default();
+        let url = |entry| match entry {
+            ProxyTarget::Proxy(url) => Some(format!("{url}/{PROXIED}")),
+            ProxyTarget::Direct | ProxyTarget::Off => None,
+        };
+        let entries = entries.into_iter();
+        entries.filter_map(|entry| url(entry.target)).collect()
+    }
+
+    /// Queries one server and verifies the proof.
+    fn look_up_at(
+        &self,
+        http: &HttpClient,
+        database: &str,
+        version: &GoVersion,
+        arch: Arch,
+        key: &VerifierKey,
+    ) -> Result<Official, UpstreamError> {
+        let database = Url::parse(database).map_err(HttpError::from)?;
         let unverified = |source: SumdbError| UpstreamError::Database {
             url: database.to_string(),
             source: Box::new(source),
         };
         let get = |path: &str, limit| {
             let url = database.join(path).map_err(HttpError::from)?;
-            self.http.get(&url, limit, self.progress.as_ref())
+            http.get(&url, limit, self.progress.as_ref())
         };
         let version = toolchain::module_version(version, arch);
         let lookup = format!("lookup/{MODULE}@{}", toolchain::escape(&version));
@@ -189,6 +280,7 @@ impl Upstream {
         let record = lookup.prove(&tiles).map_err(unverified)?;
         let h1 = record.h1(MODULE, &version).map_err(unverified)?;
         Ok(Official {
+            database: database.to_string(),
             version,
             record,
             h1,

@@ -3,6 +3,7 @@
 use crate::args::signing::SigningArgs;
 use crate::error::CliError;
 use ostree_go_sdk::Arch;
+use ostree_go_sdk::upstream::DATABASE;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -30,6 +31,22 @@ pub struct ComposeArgs {
     /// Print the treefile as JSON, with its includes merged and its variables expanded, and exit
     #[arg(long, conflicts_with = "dry_run")]
     pub print_treefile: bool,
+
+    /// Write the `h1` of the treefile's version, as proven by Go's checksum database, and the
+    /// SHA-256 in its download index into `pin` of each treefile, and exit; comments and the layout
+    /// are kept
+    #[arg(long, conflicts_with = "print_treefile")]
+    pub update_pins: bool,
+
+    /// Accept the content of `module` sources without a pin, instead of checking it against Go's
+    /// checksum database
+    #[arg(long, conflicts_with_all = ["sumdb", "update_pins"])]
+    pub no_sumdb: bool,
+
+    /// URL of the checksum database: a mirror, or a module proxy's URL followed by
+    /// /sumdb/sum.golang.org. If the default is out of reach, the proxies in GOPROXY are asked
+    #[arg(long, value_name = "URL", default_value = DATABASE)]
+    pub sumdb: String,
 
     /// Compose even if the inputs have not changed
     #[arg(long)]

@@ -6,6 +6,7 @@ mod dry_run;
 mod messages;
 mod operation;
 mod result;
+mod update_pins;
 
 pub use args::ComposeArgs;
 
@@ -23,6 +24,7 @@ use ostree_go_sdk::{Progress, Repo, RepoMode};
 use result::{ComposeReport, ExpandedTreefiles, commit_lines};
 use std::path::Path;
 use std::process::ExitCode;
+use update_pins::update_pins;
 
 pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> {
     let treefiles = args
@@ -32,6 +34,9 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
         .collect::<Result<Vec<_>, CliError>>()?;
     if args.print_treefile {
         return context.report(&ExpandedTreefiles::of(&treefiles));
+    }
+    if args.update_pins {
+        return update_pins(context, args, &treefiles);
     }
     // Errors in the arguments are reported before anything is created.
     context.settings.source_date_epoch()?;

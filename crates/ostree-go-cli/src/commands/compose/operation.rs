@@ -26,11 +26,12 @@ pub fn operation(
         .cache(Cache::new(
             args.cachedir.clone().unwrap_or_else(|| settings.cache()),
         ))
-        .goproxy(if needs_goproxy(treefile) {
+        .goproxy(if args.update_pins || needs_goproxy(treefile) {
             settings.goproxy()
         } else {
             None
         })
+        .sumdb((!args.no_sumdb).then(|| args.sumdb.clone()))
         .http(HttpClient::new(&settings.http())?)
         .progress(context.progress());
     if !args.arch.is_empty() {
