@@ -61,4 +61,5 @@ mod support_faults;
 mod tiers;
 mod torture;
 mod upstream;
+mod variant;
 mod workflow;

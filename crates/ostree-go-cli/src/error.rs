@@ -216,6 +216,14 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ComposeError::ReleaseExists { .. } => {
             "the ref of a release never moves; compose another version, or use --replace if the release has not been published"
         }
+        ComposeError::VersionMismatch {
+            found, expected, ..
+        } if expected.as_str().starts_with(&format!("{found}-")) => {
+            let variant = &expected.as_str()[found.as_str().len() + 1..];
+            return Some(format!(
+                "for a release of your own, set `version: {found}` and `variant: {variant}` in the treefile"
+            ));
+        }
         ComposeError::VersionMismatch { .. } => {
             "set `version` in the treefile to the version of the source, or use another `source`"
         }

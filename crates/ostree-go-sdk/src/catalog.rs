@@ -54,8 +54,10 @@ pub struct CommitInfo {
     pub subject: String,
     /// The time in seconds since 1970.
     pub timestamp: u64,
-    /// The Go version, without `go`.
+    /// The Go version, without `go`, and with the variant.
     pub version: Option<String>,
+    /// The name of the release that a site has made of the Go version: the end of `version`.
+    pub variant: Option<String>,
     /// The architecture; `None` for architecture-independent layers.
     pub arch: Option<Arch>,
     /// The name of the layer, if the commit is one.
@@ -117,6 +119,7 @@ impl CommitInfo {
             subject: commit.subject.clone(),
             timestamp: commit.timestamp,
             version: text(keys::SDK_VERSION),
+            variant: text(keys::SDK_VARIANT),
             arch: keys::basearch_of_os(&commit.metadata).and_then(|name| name.parse().ok()),
             layer: text(keys::SDK_LAYER),
             layers: layers

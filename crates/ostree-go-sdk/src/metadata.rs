@@ -10,8 +10,11 @@ use crate::object::{TreeSize, sorted_dict};
 use glib::prelude::*;
 use std::collections::BTreeMap;
 
-/// `s`: the Go version without `go`; on releases and channels.
+/// `s`: the Go version without `go`, and the variant after a `-`; on releases and channels.
 pub const SDK_VERSION: &str = "sdk.version";
+/// `s`: the name of the release that a site makes of the Go version, which is the end of
+/// `sdk.version`; on releases and channels, absent for Go's own version.
+pub const SDK_VARIANT: &str = "sdk.variant";
 /// `s`: `go`.
 pub const SDK_LANG: &str = "sdk.lang";
 /// `s`: GOARCH; absent on architecture-independent layers.
@@ -109,6 +112,7 @@ pub(crate) fn layer(name: &str, arch: Option<Arch>, bound_to: &RefName) -> Metad
 pub(crate) struct Release<'a> {
     pub(crate) arch: Arch,
     pub(crate) version: &'a str,
+    pub(crate) variant: Option<&'a str>,
     pub(crate) layers: &'a [(String, CommitId)],
     /// The `h1:` hash; `None` if the source has files that Go's module form cannot represent.
     pub(crate) h1: Option<String>,
@@ -134,6 +138,9 @@ impl Release<'_> {
             (SDK_SIZE, size.to_variant()),
         ];
         metadata.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        if let Some(variant) = self.variant {
+            metadata.insert(SDK_VARIANT.to_owned(), variant.to_variant());
+        }
         if let Some(h1) = &self.h1 {
             metadata.insert(SDK_H1.to_owned(), h1.to_variant());
         }
@@ -281,6 +288,7 @@ mod tests {
         let release = Release {
             arch: Arch::Aarch64,
             version: "1.26.5",
+            variant: None,
             layers: &[("common".to_owned(), [1; 32].into())],
             h1: Some("h1:AAAA".to_owned()),
             size: TreeSize {

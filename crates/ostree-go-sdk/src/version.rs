@@ -40,6 +40,22 @@ impl GoVersion {
         format!("{major}.{minor}")
     }
 
+    /// Returns the version of a site's variant of this release: `1.26.5-acme1`.
+    ///
+    /// # Errors
+    /// Returns an error if the variant is empty, or has other characters than letters, digits, `.`,
+    /// `_`, `-` and `+`.
+    pub fn with_variant(&self, variant: &str) -> Result<Self, InvalidVersion> {
+        format!("{self}-{variant}").parse()
+    }
+
+    /// Returns the version that this is the variant of; `None` if it is not that variant.
+    #[must_use]
+    pub fn without_variant(&self, variant: &str) -> Option<Self> {
+        let version = self.text.strip_suffix(variant)?.strip_suffix('-')?;
+        version.parse().ok()
+    }
+
     fn key(&self) -> Key<'_> {
         parse(&self.text).unwrap_or((0, 0, 0, 0, 0, &self.text))
     }
@@ -136,6 +152,21 @@ mod tests {
         assert!(versions.is_sorted());
         assert_eq!(versions[6].minor(), "1.26");
         assert_eq!(versions[8].minor(), "1.27");
+    }
+
+    #[test]
+    fn a_variant_is_a_suffix() {
+        let version: GoVersion = "1.26.10".parse().unwrap();
+        let variant = version.with_variant("acme1").unwrap();
+        assert_eq!(variant.as_str(), "1.26.10-acme1");
+        assert!(variant > version && variant < "1.26.11".parse().unwrap());
+        assert_eq!(variant.minor(), "1.26");
+        assert_eq!(variant.without_variant("acme1"), Some(version.clone()));
+        assert_eq!(variant.without_variant("1"), None);
+        assert_eq!(variant.without_variant("acme2"), None);
+        for bad in ["", "a/b", "a b"] {
+            assert!(version.with_variant(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct CommitView {
     pub subject: String,
     pub timestamp: Time,
     pub version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     pub arch: Option<Text<Arch>>,
     pub layer: Option<String>,
     pub layers: Vec<LayerView>,
@@ -65,6 +67,7 @@ impl From<&CommitInfo> for CommitView {
             subject: commit.subject.clone(),
             timestamp: Time(commit.timestamp),
             version: commit.version.clone(),
+            variant: commit.variant.clone(),
             arch: commit.arch.map(Text),
             layer: commit.layer.clone(),
             layers: layers

@@ -107,6 +107,7 @@ pub(super) fn release(
     let metadata = metadata::Release {
         arch: spec.arch,
         version: spec.version.as_str(),
+        variant: spec.variant.as_deref(),
         layers: &layers,
         h1: details.h1,
         size: tree.size(),

@@ -326,11 +326,13 @@ impl<'c> Reader<'c> {
                         source_name: self.loader.source_name.to_owned(),
                         source,
                     })?;
-                if found.version != self.release.version {
+                // A site that builds Go itself may have put the variant there.
+                let known = [&self.release.go_version, &self.release.version];
+                if !known.contains(&&found.version) {
                     return Err(ComposeError::VersionMismatch {
                         source_name: self.loader.source_name.to_owned(),
                         found: found.version,
-                        expected: self.release.version.clone(),
+                        expected: self.release.go_version.clone(),
                     });
                 }
                 self.details.version = Some(found);
@@ -353,7 +355,7 @@ impl<'c> Reader<'c> {
     }
 
     fn module_entry(&self, path: &TreePath) -> Option<String> {
-        let folder = module_folder(&self.release.version, self.release.arch);
+        let folder = module_folder(&self.release.go_version, self.release.arch);
         module_entry(&folder, path)
     }
 }
@@ -373,7 +375,7 @@ impl Hashes {
         links: &BTreeMap<TreePath, HardLink>,
         has_symlinks: bool,
     ) -> Result<Self, ComposeError> {
-        let folder = module_folder(&release.version, release.arch);
+        let folder = module_folder(&release.go_version, release.arch);
         let (mut upstream, mut in_layers) = (H1Builder::new(), H1Builder::new());
         let mut add = |tag: &TreePath, assignment: LayerAssignment, sha256| {
             if let Some(name) = module_entry(&folder, tag) {

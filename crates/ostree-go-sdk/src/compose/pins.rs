@@ -14,7 +14,7 @@ use crate::version::GoVersion;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OfficialPins {
-    /// The version.
+    /// The version of Go.
     pub version: GoVersion,
     /// The pin for each architecture, in the order of the compose. It always has an `h1`. It has a
     /// SHA-256 if a download index among the sources has one.
@@ -36,7 +36,7 @@ impl Compose {
             let spec = self.treefile.for_arch(*arch)?;
             let official = self
                 .upstream(spec, &http)
-                .look_up_hash(&spec.version, *arch)?;
+                .look_up_hash(&spec.go_version, *arch)?;
             pins.push((
                 *arch,
                 Pin {
@@ -46,7 +46,7 @@ impl Compose {
             ));
         }
         Ok(OfficialPins {
-            version: self.treefile.version().clone(),
+            version: self.treefile.go_version().clone(),
             pins,
         })
     }
@@ -62,7 +62,7 @@ impl Compose {
             let SourceSpec::Index { base } = source else {
                 continue;
             };
-            match listed_sha256(base, &spec.version, spec.arch, &context) {
+            match listed_sha256(base, &spec.go_version, spec.arch, &context) {
                 Ok(sha256) => return Ok(Some(sha256)),
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error.into()),
                 Err(error) => self.progress.event(&Event::SourceSkipped {
@@ -125,5 +125,5 @@ pub(super) fn required_hash(
         return Ok(None);
     }
     let upstream = compose.upstream(spec, &compose.client()?);
-    Ok(Some(upstream.look_up_hash(&spec.version, spec.arch)?))
+    Ok(Some(upstream.look_up_hash(&spec.go_version, spec.arch)?))
 }

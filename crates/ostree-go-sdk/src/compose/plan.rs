@@ -192,7 +192,7 @@ fn open_first<'s>(
     let context = compose.source_context(spec, &http);
     let mut failures = Vec::new();
     for source in &spec.sources {
-        match open(source, &spec.pin, &spec.version, spec.arch, &context) {
+        match open(source, &spec.pin, &spec.go_version, spec.arch, &context) {
             Ok(opened) => return Ok((opened, source)),
             // The error of a single source and cancellation are returned directly.
             Err(error) if spec.sources.len() == 1 || error.kind() == ErrorKind::Cancelled => {

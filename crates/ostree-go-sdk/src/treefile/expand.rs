@@ -8,11 +8,17 @@ use crate::version::GoVersion;
 
 /// Expands the merged treefile for one architecture.
 ///
-/// `version`, `arches`, `timestamp` and `pin` are not expanded, nor are unknown keys, which
+/// `versions` are that of the release and that of Go.
+///
+/// `version`, `variant`, `arches`, `timestamp` and `pin` are not expanded, nor are unknown keys, which
 /// are reported as such later. `${layer}` is available in `layers` and `layer-ref`; in the
 /// latter it stays, like `${checksum}`, until a layer is composed.
-pub(super) fn expand(root: &Node, arch: Arch, version: &GoVersion) -> Result<Node, TreefileError> {
-    let variables = Variables::new(root, arch, version)?;
+pub(super) fn expand(
+    root: &Node,
+    arch: Arch,
+    versions: (&GoVersion, &GoVersion),
+) -> Result<Node, TreefileError> {
+    let variables = Variables::new(root, arch, versions)?;
     let Value::Map(entries) = &root.value else {
         return Err(root.unexpected("a map"));
     };

@@ -40,6 +40,7 @@ pub use spec::{
 use crate::arch::Arch;
 use crate::version::GoVersion;
 use node::Node;
+use schema::Variant;
 use value::{Text, plain};
 
 /// A treefile, merged with its includes, expanded and checked.
@@ -48,6 +49,7 @@ pub struct Treefile {
     /// The path of the treefile, for error messages.
     file: PathBuf,
     version: GoVersion,
+    go_version: GoVersion,
     arches: Vec<Arch>,
     /// The release of each architecture, in the order of `arches`.
     releases: Vec<ArchTreefile>,
@@ -97,26 +99,37 @@ impl Treefile {
                 return Err(TreefileError::new(&root.mark, missing));
             }
         };
-        let Text(version): Text<GoVersion> = version;
+        let Text(go_version): Text<GoVersion> = version;
+        let version = release_version(&root, &go_version)?;
         let arches = arches(&root).map_err(|error| error.in_key("arches"))?;
         let releases = arches
             .iter()
-            .map(|&arch| ArchTreefile::read(&expand::expand(&root, arch, &version)?, arch))
+            .map(|&arch| {
+                let root = expand::expand(&root, arch, (&version, &go_version))?;
+                ArchTreefile::read(&root, arch, &version)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         check_refs(&root, &releases)?;
         check_noarch(&root, &releases)?;
         Ok(Self {
             file: file.to_owned(),
             version,
+            go_version,
             arches,
             releases,
         })
     }
 
-    /// Returns the version of the SDK.
+    /// Returns the version of the release: that of Go, and the variant if there is one.
     #[must_use]
     pub fn version(&self) -> &GoVersion {
         &self.version
+    }
+
+    /// Returns the version of Go.
+    #[must_use]
+    pub fn go_version(&self) -> &GoVersion {
+        &self.go_version
     }
 
     /// Returns the architectures to compose a release for, in the order of [`Arch::ALL`].
@@ -168,6 +181,22 @@ fn read(path: &Path) -> io::Result<String> {
             Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
         }
         Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    }
+}
+
+/// Returns the version with the variant, if there is one.
+fn release_version(root: &Node, version: &GoVersion) -> Result<GoVersion, TreefileError> {
+    let in_key = |error: TreefileError| error.in_key("variant");
+    let variant: Option<Option<Variant>> = root
+        .get("variant")
+        .map(|node| node.read().map_err(in_key))
+        .transpose()?;
+    match variant.flatten() {
+        None => Ok(version.clone()),
+        Some(Variant(variant)) => version.with_variant(&variant).map_err(|error| {
+            let mark = root.get("variant").map_or(&root.mark, |node| &node.mark);
+            in_key(de::invalid_value(mark, error))
+        }),
     }
 }
 

@@ -65,7 +65,7 @@ impl ArchTreefile {
             .map(|(key, value)| (escaped(key), escaped_all(value)))
             .collect();
         let mut json = json!({
-            "version": self.version.as_str(),
+            "version": self.go_version.as_str(),
             "arches": [self.arch.basearch()],
             "ref": self.release_ref.as_str(),
             "layer-ref": self.layer_ref.to_string(),
@@ -77,6 +77,9 @@ impl ArchTreefile {
             "links": links,
             "add-commit-metadata": metadata,
         });
+        if let Some(variant) = &self.variant {
+            json["variant"] = json!(variant);
+        }
         if let Some(timestamp) = self.timestamp {
             json["timestamp"] = json!(timestamp);
         }

@@ -20,8 +20,12 @@ use crate::version::GoVersion;
 pub struct ArchTreefile {
     /// The release's architecture.
     pub arch: Arch,
-    /// The SDK's version.
+    /// The version of the release: that of Go, and the variant if there is one.
     pub version: GoVersion,
+    /// The version of Go.
+    pub go_version: GoVersion,
+    /// The name of a release that a site makes of the Go version.
+    pub variant: Option<String>,
     /// The release's ref.
     pub release_ref: RefName,
     /// The template of the layers' refs.
@@ -71,7 +75,11 @@ fn unpinned(source: &SourceSpec, pin: &Pin) -> Option<String> {
 
 impl ArchTreefile {
     /// Reads the treefile `root`, expanded for `arch`.
-    pub(super) fn read(root: &Node, arch: Arch) -> Result<Self, TreefileError> {
+    pub(super) fn read(
+        root: &Node,
+        arch: Arch,
+        version: &GoVersion,
+    ) -> Result<Self, TreefileError> {
         let file: File = root.read()?;
         let at = |key: &str, message: String| {
             let mark = root.get(key).map_or(&root.mark, |node| &node.mark);
@@ -134,7 +142,9 @@ impl ArchTreefile {
         let metadata = file.add_commit_metadata.into_iter();
         Ok(Self {
             arch,
-            version: file.version.0,
+            version: version.clone(),
+            go_version: file.version.0,
+            variant: file.variant.map(|variant| variant.0),
             release_ref: file.r#ref.0,
             layer_ref: file.layer_ref.0,
             channels,

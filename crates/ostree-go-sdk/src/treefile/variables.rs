@@ -31,17 +31,29 @@ pub(super) struct Variables<'a> {
 pub(super) type Local<'a> = [(&'static str, &'a str)];
 
 /// Names of built-in variables, which a treefile cannot set.
-const RESERVED: [&str; 7] = [
-    "basearch", "goarch", "version", "minor", "prefix", "layer", "checksum",
+const RESERVED: [&str; 8] = [
+    "basearch",
+    "goarch",
+    "version",
+    "go-version",
+    "minor",
+    "prefix",
+    "layer",
+    "checksum",
 ];
 
 impl<'a> Variables<'a> {
     /// Collects `prefix` and `variables` from the merged treefile and expands them.
-    pub fn new(root: &'a Node, arch: Arch, version: &GoVersion) -> Result<Self, TreefileError> {
+    pub fn new(
+        root: &'a Node,
+        arch: Arch,
+        (version, go_version): (&GoVersion, &GoVersion),
+    ) -> Result<Self, TreefileError> {
         let builtin = BTreeMap::from([
             ("basearch", arch.basearch().to_owned()),
             ("goarch", arch.goarch().to_owned()),
             ("version", version.to_string()),
+            ("go-version", go_version.to_string()),
             ("minor", version.minor()),
         ]);
         let mut written = BTreeMap::new();

@@ -144,6 +144,11 @@ impl Upstream {
             .as_deref()
             .and_then(|version| version.parse().ok())
             .ok_or_else(|| not_a_release("Go version"))?;
+        // A site's variant has to be Go's release apart from what the result lists.
+        let variant = info.variant.as_deref();
+        let version = variant
+            .and_then(|variant| version.without_variant(variant))
+            .unwrap_or(version);
         let key = VerifierKey::parse(SUM_GOLANG_ORG).ok_or(UpstreamError::Key)?;
         let official = self.look_up(&version, arch, &key)?;
         let content = content::read(repo, commit, self.progress.as_ref())?;

@@ -36,7 +36,7 @@ prefix: /usr/lib/sdk/go-${minor}
 /// The input of `ostree-go compose`: the definition of a Go SDK's OSTree commits.
 ///
 /// In texts, `${name}` is replaced by the variable `name` and `$$` by `$`. The variables are
-/// `basearch`, `goarch`, `version`, `minor` and `prefix`, in layers also `layer`, and those
+/// `basearch`, `goarch`, `version`, `go-version`, `minor` and `prefix`, in layers also `layer`, and those
 /// set in `variables`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -45,6 +45,9 @@ pub(super) struct File {
     /// The Go version, without `go`: `1.26.5`. Required in one of the files.
     #[schemars(with = "Version")]
     pub version: Text<GoVersion>,
+    /// The name of a release that a site makes of the Go version: `acme1`. It is added to the
+    /// version, `1.26.5-acme1`, under which the release is known.
+    pub variant: Option<Variant>,
     /// The architectures to compose a release for.
     #[schemars(with = "Vec<ArchName>", extend("default" = ["x86_64", "aarch64"]))]
     #[allow(
@@ -102,6 +105,13 @@ pub(super) struct File {
     #[schemars(with = "BTreeMap<String, Scalar>")]
     #[allow(dead_code, reason = "read before the rest is expanded")]
     variables: BTreeMap<String, String>,
+}
+
+checked_text! {
+    /// The name of a variant, which is part of a version and of refs.
+    Variant, text => text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
+    "the name of a variant, expected letters, digits, `.`, `_` and `-`"
 }
 
 /// The expected hashes of an architecture's SDK.

@@ -121,6 +121,31 @@ fn unset_keys_have_defaults() {
 }
 
 #[test]
+fn a_variant_is_part_of_the_version() {
+    let text = "variant: acme1\nsource: { path: \"go${go-version}.tar.gz\" }\nchannels: [\"${basearch}/${minor}\"]";
+    let treefile = minimal(text).unwrap();
+    assert_eq!(treefile.version().as_str(), "1.26.5-acme1");
+    let release = x86_64(&treefile);
+    assert_eq!(release.version.as_str(), "1.26.5-acme1");
+    assert_eq!(release.go_version.as_str(), "1.26.5");
+    assert_eq!(release.variant.as_deref(), Some("acme1"));
+    assert_eq!(release.release_ref.as_str(), "go-sdk/x86_64/1.26.5-acme1");
+    assert_eq!(release.channels[0].as_str(), "x86_64/1.26");
+    assert_eq!(
+        release.sources,
+        [SourceSpec::Path("go1.26.5.tar.gz".into())]
+    );
+    let printed = treefile.expanded()["releases"]["x86_64"].to_string();
+    let again = parse(&[("t.json", &printed)]).unwrap();
+    assert_eq!(x86_64(&again), release);
+    // A variant is another release; without one, nothing changes.
+    let plain = minimal("").unwrap();
+    assert_ne!(x86_64(&plain).fingerprint(), release.fingerprint());
+    assert!(!x86_64(&plain).fingerprint().contains("variant"));
+    assert_eq!(minimal("variant: ~").unwrap(), plain);
+}
+
+#[test]
 fn one_source_stands_for_a_list() {
     let sources = |text: &str| {
         let treefile = minimal(text).unwrap();

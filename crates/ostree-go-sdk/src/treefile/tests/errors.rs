@@ -89,9 +89,9 @@ fn keys() {
     t.yaml:3: unknown key `layer`
       hint: did you mean `layers`?
     t.yaml:3: unknown key `what-is-this`
-      hint: the keys known here are `version`, `arches`, `ref`, `layer-ref`, `channels`, `timestamp`, `goproxy`, `source`, `pin`, `prefix`, `layers`, `exclude`, `links`, `add-commit-metadata`, `include`, `variables`
+      hint: the keys known here are `version`, `variant`, `arches`, `ref`, `layer-ref`, `channels`, `timestamp`, `goproxy`, `source`, `pin`, `prefix`, `layers`, `exclude`, `links`, `add-commit-metadata`, `include`, `variables`
     t.yaml:3: unknown key `a\nb`
-      hint: the keys known here are `version`, `arches`, `ref`, `layer-ref`, `channels`, `timestamp`, `goproxy`, `source`, `pin`, `prefix`, `layers`, `exclude`, `links`, `add-commit-metadata`, `include`, `variables`
+      hint: the keys known here are `version`, `variant`, `arches`, `ref`, `layer-ref`, `channels`, `timestamp`, `goproxy`, `source`, `pin`, `prefix`, `layers`, `exclude`, `links`, `add-commit-metadata`, `include`, `variables`
     t.yaml:3: pin.x86_64: unknown key `sha265`
       hint: did you mean `sha256`?
     t.yaml:3: pin: unknown architecture `amd64`, expected x86_64 or aarch64
@@ -138,6 +138,9 @@ fn keys() {
 #[test]
 fn values() {
     assert_snapshot!(errors(&[
+        "variant: \"\"",
+        "variant: a/b",
+        "variant: [a]",
         "prefix: usr/lib",
         "prefix: /",
         "prefix: /usr/../lib",
@@ -189,6 +192,9 @@ fn values() {
         "source: [{ path: a, gpgkey: [b] }]",
         "add-commit-metadata: { sdk.version: 1 }",
     ]), @r#"
+    t.yaml:3: variant: `` is not the name of a variant, expected letters, digits, `.`, `_` and `-`
+    t.yaml:3: variant: `a/b` is not the name of a variant, expected letters, digits, `.`, `_` and `-`
+    t.yaml:3: variant: expected text, found a list
     t.yaml:3: prefix: path `usr/lib` is relative, expected one that starts with `/`
     t.yaml:3: prefix: path `/` is empty
     t.yaml:3: prefix: path `/usr/../lib` leaves the tree
@@ -284,13 +290,13 @@ fn variables() {
     t.yaml:3: ref: unknown variable `${bsearch}`
       hint: did you mean `${basearch}`?
     t.yaml:3: ref: unknown variable `${layer}`
-      hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
+      hint: the variables known here are `${basearch}`, `${go-version}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
     t.yaml:3: channels[0]: unknown variable `${checksum}`
-      hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
+      hint: the variables known here are `${basearch}`, `${go-version}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
     t.yaml:3: links["/a"]: unknown variable `${nothing-like-it}`
-      hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
+      hint: the variables known here are `${basearch}`, `${go-version}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
     t.yaml:3: links: unknown variable `${nope}`
-      hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
+      hint: the variables known here are `${basearch}`, `${go-version}`, `${goarch}`, `${minor}`, `${version}`, `${prefix}`
     t.yaml:3: goproxy: `${` has no closing `}`; write `$$` for a literal `$`
     t.yaml:3: variables: `version` is a built-in variable and cannot be set
     t.yaml:3: variables: `Up` is not a variable's name, expected lower-case letters, digits, `-` and `_`
@@ -299,7 +305,7 @@ fn variables() {
     t.yaml:3: variables.b: a variable is made from itself: b → c → b
     t.yaml:3: prefix: a variable is made from itself: prefix → prefix
     t.yaml:5: variables.b: unknown variable `${c}`
-      hint: the variables known here are `${basearch}`, `${goarch}`, `${minor}`, `${version}`, `${a}`, `${b}`, `${prefix}`
+      hint: the variables known here are `${basearch}`, `${go-version}`, `${goarch}`, `${minor}`, `${version}`, `${a}`, `${b}`, `${prefix}`
     "#);
     let chain = |text: &dyn Fn(usize) -> String| {
         (0..40).fold(

@@ -70,6 +70,12 @@ fn tree() -> BoxedStrategy<Node> {
     ])
 }
 
+/// Returns the variables of a treefile for Go 1.26.5.
+fn variables(root: &Node) -> Variables<'_> {
+    let version = "1.26.5".parse().unwrap();
+    Variables::new(root, Arch::X86_64, (&version, &version)).unwrap()
+}
+
 proptest! {
     #[test]
     fn merging_is_associative(a in tree(), b in tree(), c in tree()) {
@@ -81,14 +87,14 @@ proptest! {
     #[test]
     fn text_without_a_dollar_stays(text in "[^$]*") {
         let root = node(Value::Map(Vec::new()));
-        let variables = Variables::new(&root, Arch::X86_64, &"1.26.5".parse().unwrap()).unwrap();
+        let variables = variables(&root);
         prop_assert_eq!(variables.expand(&text, &[]).unwrap(), text);
     }
 
     #[test]
     fn escaped_text_expands_to_itself(text in "[a$}{]*") {
         let root = node(Value::Map(Vec::new()));
-        let variables = Variables::new(&root, Arch::X86_64, &"1.26.5".parse().unwrap()).unwrap();
+        let variables = variables(&root);
         prop_assert_eq!(variables.expand(&text.replace('$', "$$"), &[]).unwrap(), text);
     }
 
