@@ -483,3 +483,50 @@ fn credentials_are_never_printed() {
         assert!(found.unwrap().stdout.is_empty(), "{sources}");
     }
 }
+
+#[test]
+fn names_in_an_archive_by_tar_may_start_with_a_dot() {
+    let expected = expected();
+    for files in ["./go", ".", "././go"] {
+        let sandbox = Sandbox::new();
+        Toy::new(Arch::X86_64).dir(&sandbox.path("tree/go"));
+        let mut command = Command::new("tar");
+        command.args(["-C", "tree", "-czf", "toy.tar.gz", files]);
+        ostree_go_tests::cli::run(command.current_dir(sandbox.path(""))).ok();
+        treefile(&sandbox, "{ path: toy.tar.gz }");
+        assert_eq!(compose(&sandbox, &[], "").ok().stdout.trim(), expected);
+    }
+    // Without a top folder, it is no archive of an SDK.
+    let sandbox = Sandbox::new();
+    Toy::new(Arch::X86_64).dir(&sandbox.path("go"));
+    let mut command = Command::new("tar");
+    command.args(["-C", "go", "-czf", "toy.tar.gz", "."]);
+    ostree_go_tests::cli::run(command.current_dir(sandbox.path(""))).ok();
+    treefile(&sandbox, "{ path: toy.tar.gz }");
+    let said = compose(&sandbox, &[], "").exits(1).stderr;
+    assert!(said.contains("top folder"), "{said}");
+}
+
+#[test]
+fn the_text_of_a_vendor_in_version_is_kept() {
+    for vendor in ["(Red Hat 1.99.1-2.el10)", "X:nodwarf5"] {
+        let sandbox = Sandbox::new();
+        let version = format!("go1.99.1 {vendor}\ntime 2026-01-02T03:04:05Z\n");
+        let toy = Toy::new(Arch::X86_64).with("VERSION", version.as_str());
+        toy.tar_gz(&sandbox.path("toy.tar.gz"));
+        treefile(&sandbox, "{ path: toy.tar.gz }");
+        compose(&sandbox, &[], "").ok();
+        assert_eq!(show_source(&sandbox)["vendor"], vendor);
+        let shown = sandbox.run(["show", X86]).ok().stdout;
+        assert!(
+            shown.contains(&format!("\nvendor    {vendor}\n")),
+            "{shown}"
+        );
+        let tree = sandbox.checkout(X86, "tree");
+        let file = tree.join("usr/lib/sdk/go-1.99/VERSION");
+        assert_eq!(fs::read_to_string(file).unwrap(), version);
+    }
+    let sandbox = Sandbox::with_toys("arches: [x86_64]");
+    sandbox.compose([]);
+    assert!(show_source(&sandbox).get("vendor").is_none());
+}

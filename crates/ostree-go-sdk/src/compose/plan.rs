@@ -142,7 +142,7 @@ struct OpenedRelease<'a> {
 enum State {
     Unchanged(CommitId, Option<SourceInfo>),
     /// The source, and the hash in the checksum database that its content must have.
-    Read(Source, Option<OfficialHash>),
+    Read(Box<(Source, Option<OfficialHash>)>),
 }
 
 impl<'a> OpenedRelease<'a> {
@@ -173,7 +173,10 @@ impl<'a> OpenedRelease<'a> {
         let unchanged = is_unchanged(compose, repo, planned.current, input_hash.as_deref())?;
         let state = match planned.current.filter(|_| unchanged) {
             Some(current) => State::Unchanged(current, Some(source.info)),
-            None => State::Read(source, pins::required_hash(compose, spec, opened)?),
+            None => {
+                let official = pins::required_hash(compose, spec, opened)?;
+                State::Read(Box::new((source, official)))
+            }
         };
         Ok(Self {
             spec,
@@ -245,7 +248,8 @@ impl Run<'_> {
                     source,
                     release.input_hash,
                 )?,
-                State::Read(source, official) => {
+                State::Read(input) => {
+                    let (source, official) = *input;
                     if let Some(current) = repo.find(&release.spec.release_ref)? {
                         repo.delete_damaged_objects_of(current)?;
                     }
