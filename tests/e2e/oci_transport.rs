@@ -444,7 +444,7 @@ fn images_that_skopeo_compressed_again_are_imported() {
 
     let all = state(&fixture.publisher.sandbox.repo(), "");
     for (image, count) in [("chunked:1.99", 2 + 4), ("plain", 1 + 3)] {
-        let repo = fixture.host.path(image);
+        let repo = fixture.host.path(&image.replace(':', "-"));
         let repo_arg = repo.to_str().expect("UTF-8");
         fixture.host.run(["init", "--repo", repo_arg]).ok();
         let image = format!("oci:{}", in_folder(image).display());
