@@ -8,6 +8,7 @@ use crate::files;
 use crate::report::{Report, unchanged_exit_code};
 use crate::text::table;
 use crate::views::value::Text;
+use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::treefile::{Treefile, write_pins};
 use ostree_go_sdk::{Arch, H1, Sha256};
 use serde::Serialize;
@@ -22,7 +23,12 @@ pub fn update_pins(
 ) -> Result<ExitCode, CliError> {
     let mut updated = Vec::new();
     for (path, treefile) in args.treefiles.iter().zip(treefiles) {
-        let official = operation(context, args, treefile, None)?.official_pins()?;
+        let official = operation(context, args, treefile, None)?.official_pins();
+        let official = official.map_err(|error| match error {
+            // The hints for a compose do not apply.
+            ComposeError::Upstream(error) => CliError::from(error),
+            error => error.into(),
+        })?;
         let text = files::read_text("read", path)?;
         let written = write_pins(&text, path, &official.pins)?;
         let changed = written != text;
