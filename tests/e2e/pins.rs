@@ -93,7 +93,6 @@ fn a_module_without_a_pin_must_have_the_content_in_the_database() {
         .version(VERSION)
         .module_zip(&proxy.zip());
     assert_snapshot!(proxy.refused(&[], 3), @"
-    created repository repo in archive mode
     error: content of [proxy]/golang.org/toolchain/@v/v0.0.1-go1.26.5.linux-amd64.zip has h1:zM6spW9utWRQVjrUOdJdTmVztzejD7T3B7sM2HG3yAs=, but the checksum database [proxy]/sumdb/sum.golang.org has h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=
     hint: the module proxy does not serve Go's own SDK; do not use it, or name its hash in `pin`
     ");
@@ -151,7 +150,6 @@ fn a_module_needs_a_proxy_and_the_hint_says_how_to_name_one() {
     };
     let args = ["compose", "go.yaml", "--quiet"];
     assert_snapshot!(said(&args), @"
-    created repository repo in archive mode
     error: golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64 has to come from a module proxy, expected a GOPROXY list
     hint: set `goproxy` in the treefile, or GOPROXY in the environment, to a Go module proxy; https://go.dev/ref/mod#environment-variables names Go's default
     ");

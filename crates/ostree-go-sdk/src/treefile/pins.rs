@@ -40,7 +40,7 @@ pub fn write_pins(text: &str, file: &Path, pins: &[(Arch, Pin)]) -> Result<Strin
         let h1 = pin.h1.map(|h1| ("h1", h1.to_string()));
         let sha256 = pin.sha256.map(|sha256| ("sha256", sha256.to_string()));
         for (key, hash) in h1.into_iter().chain(sha256) {
-            let root = Node::parse(&edited, &file)?;
+            let root = Node::parse(&edited, &file).map_err(|_| not_editable(&original))?;
             edited = Editor {
                 text: &edited,
                 root: &root,
@@ -70,6 +70,13 @@ fn old_pin(root: &Node, arch: Arch) -> Result<Pin, TreefileError> {
     })
 }
 
+/// Returns the error for pins that can only be changed by hand.
+fn not_editable(original: &Node) -> TreefileError {
+    let mark = original.get(PIN).map_or(&original.mark, |pin| &pin.mark);
+    let message = "the pins cannot be changed without changing other lines, expected `pin` with one line for each hash";
+    TreefileError::new(mark, Problem::Value(message.to_owned()))
+}
+
 /// Checks that the edited text has the pins, and is otherwise the same treefile.
 fn check(
     original: &Node,
@@ -77,11 +84,7 @@ fn check(
     file: &Arc<Path>,
     pins: &[(Arch, Pin)],
 ) -> Result<(), TreefileError> {
-    let refuse = || {
-        let mark = original.get(PIN).map_or(&original.mark, |pin| &pin.mark);
-        let message = "the pins cannot be changed without changing other lines, expected `pin` with one line for each hash";
-        TreefileError::new(mark, Problem::Value(message.to_owned()))
-    };
+    let refuse = || not_editable(original);
     let edited = Node::parse(edited, file).map_err(|_| refuse())?;
     for (arch, pin) in pins {
         let found = old_pin(&edited, *arch)?;
@@ -345,7 +348,7 @@ mod tests {
         let error = |text: &str, sha256| write(text, &pins(&[Arch::X86_64], sha256)).unwrap_err();
         insta::assert_snapshot!(error(&stale, false), @"t.yaml:2: pin.x86_64: the SHA-256 of this version is not known, because no `index` source could be read, expected a pin without `sha256`");
         insta::assert_snapshot!(error("version: 1.26.10\npin:\n", true), @"t.yaml:2: pin: expected a map, found nothing");
-        insta::assert_snapshot!(error("version: 1.26.10\n...\n", true), @"");
+        insta::assert_snapshot!(error("version: 1.26.10\n...\n", true), @"t.yaml:1: the pins cannot be changed without changing other lines, expected `pin` with one line for each hash");
         // The same version: what is not known stays.
         let same = format!("pin:\n  x86_64: {{ sha256: {zeros}, h1: \"{H1_NEW}\" }}\n");
         assert_eq!(write(&same, &pins(&[Arch::X86_64], false)).unwrap(), same);
