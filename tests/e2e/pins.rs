@@ -102,7 +102,11 @@ fn a_module_without_a_pin_must_have_the_content_in_the_database() {
     assert!(said.contains("cannot be verified"), "{said}");
     proxy.server.reset();
     proxy.server.fault("/sumdb/", Fault::Status(404));
-    assert_snapshot!(proxy.refused(&[], 75), @"");
+    assert_snapshot!(proxy.refused(&[], 75), @"
+    error: cannot download https://sum.golang.org/lookup/golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64
+      io: Connection refused (os error 111)
+    hint: name a reachable mirror with --sumdb, pin an h1 in the treefile, or accept the module unchecked with --no-sumdb
+    ");
     proxy.server.reset();
     let out = proxy.refused(&["--sumdb", "http://127.0.0.1:1"], 75);
     assert!(
@@ -194,7 +198,11 @@ fn pins_are_written_into_a_treefile() {
         fs::read_to_string(&path).unwrap(),
         text(H1, &format!("    sha256: {sha256}\n"))
     );
-    assert_snapshot!(out.stdout, @"");
+    assert_snapshot!(out.stdout, @"
+    TREEFILE  STATE    ARCH    PIN
+    go.yaml   changed  x86_64  h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=
+    go.yaml   changed  x86_64  sha256:abababababababababababababababababababababababababababababababab
+    ");
     let out = update(&["--unchanged-exit-77", "--format=json"]).exits(77);
     let report: Value = serde_json::from_str(&out.stdout).unwrap();
     assert_eq!(report["treefiles"][0]["changed"], false);
@@ -214,6 +222,9 @@ fn pins_are_written_into_a_treefile() {
     let unknown = text(H1, "").replace(VERSION, "1.26.99");
     fs::write(&path, &unknown).unwrap();
     let said = update(&[]).exits(1).stderr.replace(&nginx.url(), "[url]");
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @"
+    error: the checksum database [url]/sumdb/sum.golang.org has no golang.org/toolchain@v0.0.1-go1.26.99.linux-amd64
+    hint: Go's checksum database contains only official releases
+    ");
     assert_eq!(fs::read_to_string(&path).unwrap(), unknown);
 }

@@ -393,7 +393,9 @@ fn pull_hint(error: &PullError) -> Option<String> {
             feature: "summary", ..
         } => "name the refs",
         PullError::SeveralImages { .. } => "select one by its tag, for example oci:DIRECTORY:TAG",
-        PullError::NoSuchPlatform { .. } => "select another architecture with --arch",
+        PullError::NoSuchPlatform { found, .. } if !found.is_empty() => {
+            "select another architecture with --arch"
+        }
         PullError::Registry { source, .. } if source.is_certificate_error() => CERTIFICATE_HINT,
         PullError::Http { source, .. } if source.is_certificate_error() => CERTIFICATE_HINT,
         PullError::Encapsulated { .. } => {

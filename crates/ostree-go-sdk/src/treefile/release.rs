@@ -99,9 +99,8 @@ impl ArchTreefile {
         if let Some(message) = sources.iter().find_map(|source| unpinned(source, &pin)) {
             return Err(at("source", format!("{message} for {arch}")));
         }
-        let version = file.version.0.as_str();
         let release_ref = file.r#ref.0.as_str();
-        if !release_ref.split('/').any(|part| part == version) {
+        if !release_ref.split('/').any(|part| part == version.as_str()) {
             // Its commits would be taken for those of a channel, whose ref names no version.
             let message = format!(
                 "no component of `{release_ref}` is the version {version}, expected `${{version}}` as one"

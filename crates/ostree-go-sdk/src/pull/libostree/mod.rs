@@ -51,7 +51,7 @@ impl Libostree {
         if let Some(name) = missing {
             return self.no_such_ref(name);
         }
-        match (options.refs.as_slice(), missing_commit(message)) {
+        match (options.refs.as_slice(), missing_commit(&message)) {
             ([name], Some(commit)) => PullError::NoSuchCommit {
                 name: name.clone(),
                 commit,
