@@ -1,5 +1,6 @@
 //! The index page that `publish` writes, in a real browser.
 
+use ostree_go_sdk::Arch;
 use ostree_go_tests::cli::{ostree_go, run};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::nginx::Nginx;
@@ -69,7 +70,13 @@ const frames = [390, 768, 1200].map(width => new Promise(done => {
       const box = e.getBoundingClientRect();
       return box.width && (box.right > width || box.left < 0 || e.scrollWidth > e.clientWidth + 1 && e.clientWidth);
     });
-    found.push({width, scroll: doc.documentElement.scrollWidth, out: out.map(e => e.outerHTML.slice(0, 80))});
+    const broken = [...doc.querySelectorAll('thead th')].filter(e => {
+      const text = doc.createRange();
+      text.selectNodeContents(e);
+      return text.getClientRects().length > 1;
+    });
+    found.push({width, scroll: doc.documentElement.scrollWidth, out: out.map(e => e.outerHTML.slice(0, 80)),
+                broken: broken.map(e => e.outerHTML)});
     done();
   };
   frame.src = 'index.html';
@@ -77,6 +84,93 @@ const frames = [390, 768, 1200].map(width => new Promise(done => {
 }));
 Promise.all(frames).then(() => document.querySelector('#found').textContent = JSON.stringify(found));
 </script>"#;
+
+/// Clicks the buttons of the page, with a clipboard and without one, and records what is copied.
+const CLICK: &str = r#"<!doctype html><body><pre id="found"></pre><iframe src="index.html"></iframe><script>
+const frame = document.querySelector('iframe');
+frame.onload = async () => {
+  const { document: doc, navigator } = frame.contentWindow, found = { clipboard: [], selection: [], said: [] };
+  const offer = value => Object.defineProperty(navigator, 'clipboard', { value, configurable: true });
+  const buttons = [...doc.querySelectorAll('button')];
+  offer({ writeText: async text => found.clipboard.push(text) });
+  for (const button of buttons) await button.onclick();
+  offer(undefined);
+  doc.execCommand = () => found.selection.push(frame.contentWindow.getSelection().toString()) === 1;
+  for (const button of buttons) {
+    await button.onclick();
+    found.said.push(button.textContent);
+  }
+  document.querySelector('#found').textContent = JSON.stringify(found);
+};
+</script>"#;
+
+#[test]
+fn the_copy_buttons_copy_the_commands_and_exist_only_with_scripts() {
+    let Some(chromium) = tools::require("chromium") else {
+        return;
+    };
+    let (sandbox, ..) = published();
+    let server = FaultyServer::serving(&sandbox.repo());
+    let profile = sandbox.path("profile");
+    let dom_of = |page: &str| dom(&chromium, &profile, &format!("{}/{page}", server.url()));
+    let written = fs::read_to_string(sandbox.repo().join("index.html")).unwrap();
+    // Without scripts, there is no button that does nothing, and the reader is told what to replace.
+    assert!(!written.contains("<button"), "{written}");
+    assert!(
+        written.contains("Replace <code>THIS-URL</code>"),
+        "{written}"
+    );
+    let page = dom_of("index.html");
+    assert!(!page.contains("Replace <code>THIS-URL</code>"), "{page}");
+
+    fs::write(sandbox.repo().join("click.html"), CLICK).unwrap();
+    let found = unescape(&text(&dom_of("click.html"), "pre", "found"));
+    let found: Value = serde_json::from_str(&found).unwrap_or_else(|e| panic!("{e}: {found}"));
+    let commands = ["ostree-go", "ostree"].map(|id| unescape(&text(&page, "pre", id)));
+    assert_eq!(found["clipboard"], serde_json::json!(commands));
+    let lines = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.is_empty());
+        lines.map(str::to_owned).collect()
+    };
+    for (at, commands) in commands.iter().enumerate() {
+        let selected = found["selection"][at].as_str().unwrap();
+        assert_eq!(lines(selected), lines(commands));
+    }
+    // The second copy fails, and the button says what is left to do.
+    assert_eq!(found["said"], serde_json::json!(["Copied", "Press Ctrl+C"]));
+}
+
+/// Replaces the character references that occur in commands and in JSON.
+fn unescape(text: &str) -> String {
+    let text = text.replace("&lt;", "<").replace("&gt;", ">");
+    text.replace("&quot;", "\"").replace("&amp;", "&")
+}
+
+#[test]
+fn releases_are_grouped_and_unsigned_ones_stand_out() {
+    let (sandbox, ..) = published();
+    sandbox.toys("1.99.3");
+    sandbox.treefile("1.99.3", &format!("arches: [aarch64]\n{TOY_SOURCE}"));
+    sandbox.compose([]);
+    sandbox.run(["publish"]).ok();
+    let page = fs::read_to_string(sandbox.repo().join("index.html")).unwrap();
+    let (_, releases) = page.split_once("<h2>Releases</h2>").unwrap();
+    let (releases, _) = releases.split_once("</table>").unwrap();
+    let rows: Vec<&str> = releases.split("<tr>").skip(2).collect();
+    assert_eq!(rows.len(), 3, "{releases}");
+    for (row, version) in rows.iter().zip(["1.99.3", "1.99.2", "1.99.1"]) {
+        let notes = format!("https://go.dev/doc/devel/release#go{version}");
+        assert!(row.contains(&notes), "{row}");
+        for arch in Arch::ALL {
+            let name = format!("<code>go-sdk/{arch}/{version}</code>");
+            let is_composed = version != "1.99.3" || arch == Arch::Aarch64;
+            assert_eq!(row.contains(&name), is_composed, "{row}");
+        }
+    }
+    let unsigned = "<strong class=\"unsigned\">not signed</strong>";
+    assert_eq!(page.matches(unsigned).count(), 1, "{page}");
+    assert!(rows[0].contains(unsigned), "{}", rows[0]);
+}
 
 #[test]
 fn the_page_lists_all_releases_and_fits_every_screen() {
@@ -97,13 +191,18 @@ fn the_page_lists_all_releases_and_fits_every_screen() {
         assert!(page.contains(&sandbox.rev(name).unwrap()), "{name}");
     }
     assert_eq!(index["releases"].as_array().unwrap().len(), 4);
-    assert_eq!(page.matches("<td>signed").count(), 8);
+    assert_eq!(page.matches(", signed</span>").count(), 8);
+    // The same size as in the table of the command.
+    let listed = sandbox.run(["list"]).ok().stdout;
+    let row = listed.lines().find(|line| line.contains("/x86_64/1.99.2"));
     let bytes = index["releases"][0]["bytes"].as_u64().unwrap();
-    let size = format!("{}.{} kB", bytes / 1000, bytes % 1000 / 100);
-    assert!(page.contains(&format!(">{size}<")), "no {size}: {page}");
-    for word in ["x86_64", "aarch64", "1.99.2", &key] {
+    let size = format!("{bytes} B");
+    assert!(row.unwrap().contains(&size), "{listed}");
+    assert!(page.contains(&format!(", {size}, ")), "no {size}: {page}");
+    for word in ["x86_64", "aarch64", &key] {
         assert!(page.contains(&format!(">{word}<")), "{word}");
     }
+    assert!(page.contains(">1.99.2<br><a "), "{page}");
     assert!(page.contains(&format!("href=\"{key}.asc\"")), "{page}");
     let title = "<title>Go SDKs, up to 1.99.2</title>";
     assert!(page.contains(title), "{page}");
@@ -126,6 +225,7 @@ fn the_page_lists_all_releases_and_fits_every_screen() {
             "{screen}"
         );
         assert_eq!(screen["out"], serde_json::json!([]), "{screen}");
+        assert_eq!(screen["broken"], serde_json::json!([]), "{screen}");
     }
 }
 

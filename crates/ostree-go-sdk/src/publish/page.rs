@@ -11,22 +11,14 @@ use crate::repo::Repo;
 use crate::version::GoVersion;
 use std::fmt::Write;
 
-const STYLE: &str = "\
-:root{color-scheme:light dark;--line:#8884;--soft:#8882;--text2:#555;--link:#0a5fa8}\
-@media(prefers-color-scheme:dark){:root{--text2:#b4b4b4;--link:#6cb6ff}}\
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:62rem;\
-overflow-wrap:anywhere;padding:1.5rem}\
-h1{font-size:1.6rem;margin:.2rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}\
-p{margin:.4rem 0}a{color:var(--link)}.soft{color:var(--text2)}\
-code,pre{font:14px/1.5 ui-monospace,monospace}\
-pre{background:var(--soft);border-radius:.4rem;padding:.8rem;white-space:pre-wrap}\
-table{border-collapse:collapse;width:100%}\
-th,td{border-bottom:1px solid var(--line);padding:.35rem 1rem .35rem 0;text-align:left}\
-td{white-space:nowrap}td.n,th.n{text-align:right}\
-@media(max-width:56rem){body{padding:1rem}table,tbody{display:block}\
-tr{border-bottom:1px solid var(--line);display:flex;flex-wrap:wrap;gap:0 .8rem;padding:.5rem 0}\
-tr:first-child{display:none}td{border:0;color:var(--text2);padding:0}\
-td:first-child{color:inherit;flex-basis:100%;font-weight:600}}";
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+/// The page that says how to get the command `ostree-go`.
+const COMMAND: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "#get-the-command");
+/// The list of Go's releases, with an anchor for each of them.
+const RELEASE_HISTORY: &str = "https://go.dev/doc/devel/release";
+/// The release notes of versions that are not released yet.
+const DRAFT_NOTES: &str = "https://tip.golang.org/doc";
 
 /// Writes the page of a repository with the content of its index.
 pub(super) fn write(index: &Index, repo: &Repo) -> Result<(), PublishError> {
@@ -47,17 +39,16 @@ fn html(index: &Index) -> String {
         page,
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n<h1>{title}</h1>\n\
          <p class=\"soft\">An OSTree repository of Go toolchains, published {}.</p>\n",
         time(index.published),
     );
     install(&mut page, index);
-    table(&mut page, "Channels", &index.channels);
-    table(&mut page, "Releases", &index.releases);
+    channels(&mut page, &index.channels);
+    releases(&mut page, &index.releases);
     keys(&mut page, index);
-    page.push_str(
-        "<p class=\"soft\">For programs: <a href=\"index.json\">index.json</a></p>\n</html>\n",
-    );
+    page.push_str("<p class=\"soft\">For programs: <a href=\"index.json\">index.json</a></p>\n");
+    let _ = write!(page, "<script>\n{SCRIPT}</script>\n</html>\n");
     page
 }
 
@@ -79,40 +70,55 @@ fn install(page: &mut String, index: &Index) {
     };
     // If no key is published here, users have to obtain it elsewhere.
     let key = key.or_else(|| (!entry.signed_by.is_empty()).then(|| "KEY-FILE".to_owned()));
-    page.push_str("<h2>Installation</h2>\n");
+    page.push_str(
+        "<h2>Installation</h2>\n<p class=\"no-script\">Replace <code>THIS-URL</code> with the \
+         address of this page, without <code>index.html</code>.</p>\n",
+    );
     if let Some(key) = &key {
-        let _ = write!(
+        let _ = writeln!(
             page,
-            "<p>With <code>ostree-go</code>:</p>\n\
-             <pre id=\"ostree-go\">{fetch}ostree-go remote add go {URL} --gpg-import {key}\n\
-             ostree-go install {short}</pre>\n",
+            "<p>The command <code>ostree-go</code> is a program of its own: \
+             <a href=\"{COMMAND}\">how to get it</a>. \
+             The second way needs only <code>ostree</code>.</p>"
         );
+        let script = format!(
+            "{fetch}ostree-go remote add go {URL} --gpg-import {key}\nostree-go install {short}\n"
+        );
+        commands(page, "ostree-go", &script);
     }
     let trust = match &key {
         Some(key) => format!("--gpg-import={key}"),
         None => "--no-gpg-verify".to_owned(),
     };
-    let _ = write!(
-        page,
-        "<p>With <code>ostree</code>:</p>\n\
-         <pre id=\"ostree\">{fetch}ostree --repo=go-repo init --mode=bare-user-only\n\
+    let script = format!(
+        "{fetch}ostree --repo=go-repo init --mode=bare-user-only\n\
          ostree --repo=go-repo remote add {trust} go {URL}\n\
          ostree --repo=go-repo pull go {name}\n\
-         ostree --repo=go-repo checkout -U go:{name} go-sdk</pre>\n\
-         <script>for(const e of document.querySelectorAll('.url'))\
-         e.textContent=location.href.replace(/[^/]*$/,'').replace(/\\/$/,'')</script>\n",
+         ostree --repo=go-repo checkout -U go:{name} go-sdk\n"
     );
+    commands(page, "ostree", &script);
+}
+
+/// Writes the commands of a program, one per line.
+fn commands(page: &mut String, program: &str, script: &str) {
+    let _ = write!(
+        page,
+        "<p class=\"head\"><span>With <code>{program}</code>:</span></p>\n<pre id=\"{program}\">"
+    );
+    for line in script.lines() {
+        let _ = write!(page, "<span class=\"line\">{line}\n</span>");
+    }
+    page.push_str("</pre>\n");
 }
 
 /// Returns the release that most users need: the newest of the channels, with preference for
 /// `stable` and then for the most common architecture.
 fn featured(index: &Index) -> Option<&Entry> {
-    let version = |entry: &Entry| entry.version.parse::<GoVersion>().ok();
     let rank = |entry: &&Entry| {
         let is_stable = entry.name.ends_with("/stable");
         (
             is_stable,
-            version(entry),
+            go_version(entry),
             entry.arch == Arch::X86_64.basearch(),
         )
     };
@@ -120,35 +126,141 @@ fn featured(index: &Index) -> Option<&Entry> {
     channel.or_else(|| index.releases.iter().max_by_key(rank))
 }
 
-fn table(page: &mut String, title: &str, entries: &[Entry]) {
+/// The same release or channel for several architectures, which is one row of a table.
+struct Row<'a> {
+    /// The ref, with `ARCH` in place of the architecture.
+    pattern: String,
+    entries: Vec<&'a Entry>,
+}
+
+/// Groups entries whose refs differ only in the architecture, in the order of the first of each group.
+fn rows(entries: &[Entry]) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for entry in entries {
+        let parts = entry.name.split('/');
+        let parts = parts.map(|part| if part == entry.arch { "ARCH" } else { part });
+        let pattern = parts.collect::<Vec<_>>().join("/");
+        match rows.iter_mut().find(|row| row.pattern == pattern) {
+            Some(row) => row.entries.push(entry),
+            None => rows.push(Row {
+                pattern,
+                entries: vec![entry],
+            }),
+        }
+    }
+    rows
+}
+
+/// Returns the architectures of the entries, each of which is a column.
+fn architectures(entries: &[Entry]) -> Vec<&str> {
+    let mut found: Vec<&str> = entries.iter().map(|entry| &*entry.arch).collect();
+    let rank = |name: &str| Arch::ALL.iter().position(|arch| arch.basearch() == name);
+    found.sort_by_key(|name| (rank(name).is_none(), rank(name), *name));
+    found.dedup();
+    found
+}
+
+fn channels(page: &mut String, entries: &[Entry]) {
+    let mut rows = rows(entries);
+    rows.sort_by_cached_key(|row| {
+        let is_stable = row.pattern.ends_with("/stable");
+        let newest = row.entries.iter().filter_map(|entry| go_version(entry));
+        std::cmp::Reverse((is_stable, newest.max()))
+    });
+    let name = |row: &Row<'_>| {
+        let name = row.pattern.strip_prefix("go-sdk/ARCH/");
+        escape(name.unwrap_or(&row.pattern))
+    };
+    let version = |entry: &Entry| format!("Go {}, ", escape(&entry.version));
+    table(page, ("Channels", "Channel"), entries, &rows, name, version);
+}
+
+fn releases(page: &mut String, entries: &[Entry]) {
+    let version = |row: &Row<'_>| {
+        let version = row.entries.first().map_or("", |entry| &*entry.version);
+        let link = notes(version).map(|url| {
+            let url = escape(&url);
+            format!("<br><a href=\"{url}\">release notes</a>")
+        });
+        format!("{}{}", escape(version), link.unwrap_or_default())
+    };
+    let rows = rows(entries);
+    table(page, ("Releases", "Go"), entries, &rows, version, |_| {
+        String::new()
+    });
+}
+
+/// Writes a table with a row for each release or channel and a column for each architecture.
+fn table(
+    page: &mut String,
+    (title, first): (&str, &str),
+    entries: &[Entry],
+    rows: &[Row<'_>],
+    heading: impl Fn(&Row<'_>) -> String,
+    version: impl Fn(&Entry) -> String,
+) {
     if entries.is_empty() {
         return;
     }
+    let arches = architectures(entries);
     let _ = write!(
         page,
-        "<h2>{title}</h2>\n<table>\n<tr><th>Ref<th>Go<th>Architecture\
-         <th class=\"n\">Size<th>Time<th>Commit<th>Signature\n"
+        "<h2>{title}</h2>\n<table>\n<thead><tr><th scope=\"col\">{first}"
     );
-    for entry in entries {
-        let _ = writeln!(
-            page,
-            "<tr><td><code>{}</code><td>{}<td>{}<td class=\"n\">{}<td>{}\
-             <td><code title=\"{}\">{}</code><td>{}",
-            escape(&entry.name),
-            escape(&entry.version),
-            escape(&entry.arch),
-            size(entry.bytes),
-            time(entry.timestamp),
-            escape(&entry.commit),
-            escape(entry.commit.get(..12).unwrap_or_default()),
-            if entry.signed_by.is_empty() {
-                "not signed"
-            } else {
-                "signed"
-            },
-        );
+    for arch in &arches {
+        let _ = write!(page, "<th scope=\"col\">{}", escape(arch));
     }
-    page.push_str("</table>\n");
+    page.push_str("</thead>\n<tbody>\n");
+    for row in rows {
+        let _ = write!(page, "<tr><th scope=\"row\">{}", heading(row));
+        for arch in &arches {
+            let mut of_arch = row.entries.iter().filter(|entry| entry.arch == *arch);
+            match of_arch.next() {
+                Some(entry) => cell(page, entry, &version(entry)),
+                None => page.push_str("\n<td class=\"soft none\">–"),
+            }
+        }
+        page.push('\n');
+    }
+    page.push_str("</tbody>\n</table>\n");
+}
+
+/// Writes the cell of a release or channel for one architecture.
+fn cell(page: &mut String, entry: &Entry, version: &str) {
+    let is_signed = !entry.signed_by.is_empty();
+    let _ = write!(
+        page,
+        "\n<td><code>{}</code>{}<br><span class=\"details\">{version}{}, \
+         <time datetime=\"{}\">{}</time>, <code title=\"{}\">{}</code>{}</span>",
+        escape(&entry.name),
+        if is_signed {
+            ""
+        } else {
+            " <strong class=\"unsigned\">not signed</strong>"
+        },
+        size(entry.bytes),
+        rfc3339(entry.timestamp),
+        date(entry.timestamp),
+        escape(&entry.commit),
+        escape(entry.commit.get(..12).unwrap_or_default()),
+        if is_signed { ", signed" } else { "" },
+    );
+}
+
+/// Returns the address of Go's notes about a release.
+fn notes(version: &str) -> Option<String> {
+    // What follows a hyphen was added by the publisher.
+    let of_go = version.split('-').next().unwrap_or_default();
+    let parsed: GoVersion = of_go.parse().ok()?;
+    let is_draft = of_go.contains("rc") || of_go.contains("beta");
+    Some(match is_draft {
+        true => format!("{DRAFT_NOTES}/go{}", parsed.minor()),
+        false => format!("{RELEASE_HISTORY}#go{of_go}"),
+    })
+}
+
+fn go_version(entry: &Entry) -> Option<GoVersion> {
+    entry.version.parse().ok()
 }
 
 fn keys(page: &mut String, index: &Index) {
@@ -176,13 +288,26 @@ fn keys(page: &mut String, index: &Index) {
     }
 }
 
+/// Formats a size as the command does: decimal units, one decimal place.
 fn size(bytes: u64) -> String {
+    let tenths = |unit: u64| {
+        let tenths = bytes.saturating_mul(10).saturating_add(unit / 2) / unit;
+        (tenths / 10, tenths % 10)
+    };
+    // 999,950 bytes and more are rounded to the next unit.
     let (unit, name) = match bytes {
-        0..1_000_000 => (1_000, "kB"),
-        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        0..1_000 => return format!("{bytes} B"),
+        1_000..999_950 => (1_000, "kB"),
+        999_950..999_950_000 => (1_000_000, "MB"),
         _ => (1_000_000_000, "GB"),
     };
-    format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
+    let (whole, tenth) = tenths(unit);
+    format!("{whole}.{tenth} {name}")
+}
+
+fn date(seconds: u64) -> String {
+    let time = rfc3339(seconds);
+    time.split('T').next().unwrap_or_default().to_owned()
 }
 
 fn time(seconds: u64) -> String {
