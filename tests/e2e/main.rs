@@ -58,6 +58,7 @@ mod sources;
 mod summary;
 mod support;
 mod support_faults;
+mod terminal;
 mod tiers;
 mod torture;
 mod upstream;

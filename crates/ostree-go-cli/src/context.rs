@@ -39,7 +39,13 @@ impl Context {
     /// installs the signal handlers. Verbs that cannot be cancelled never call this, so that a signal
     /// ends them at once.
     pub fn progress(&self) -> Arc<Terminal> {
-        let terminal = || Arc::new(Terminal::new(&self.global, Interrupt::install()));
+        let terminal = || {
+            Arc::new(Terminal::new(
+                &self.global,
+                self.output.clone(),
+                Interrupt::install(),
+            ))
+        };
         self.progress.get_or_init(terminal).clone()
     }
 

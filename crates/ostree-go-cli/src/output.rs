@@ -3,7 +3,7 @@
 
 use crate::args::global::{Format, GlobalArgs, ProgressMode};
 use crate::error::CliError;
-use crate::report::{self, Report};
+use crate::report::{self, Emphasis, Report};
 use crate::settings::Settings;
 use clap::ColorChoice;
 use serde::Serialize;
@@ -12,12 +12,15 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// The output streams of a command and their formats.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Output {
     pub format: Format,
     quiet: bool,
     json_lines: bool,
+    /// Whether standard error has colour.
     color: bool,
+    /// Whether standard output has colour.
+    color_results: bool,
 }
 
 impl Output {
@@ -31,15 +34,13 @@ impl Output {
 
     /// Creates the output for errors that occur before the arguments have been parsed.
     pub fn early(format: Format, color: ColorChoice, settings: &Settings) -> Self {
+        let has_color = |is_terminal| has_color(color, is_terminal, settings.no_color);
         Self {
             format,
             quiet: false,
             json_lines: false,
-            color: match color {
-                ColorChoice::Always => true,
-                ColorChoice::Never => false,
-                ColorChoice::Auto => io::stderr().is_terminal() && !settings.no_color,
-            },
+            color: has_color(io::stderr().is_terminal()),
+            color_results: has_color(io::stdout().is_terminal()),
         }
     }
 
@@ -51,6 +52,7 @@ impl Output {
     /// Prints the result of a verb in the given format, and returns the exit code.
     pub fn report_as(&self, format: Format, report: &impl Report) -> Result<ExitCode, CliError> {
         let text = match format {
+            Format::Human if self.color_results => emphasized(report),
             Format::Human => report.human(),
             Format::Json => report::document(report)?,
         };
@@ -77,7 +79,15 @@ impl Output {
                 text,
             });
         } else if !self.quiet {
-            line(text);
+            line(self.marked(text));
+        }
+    }
+
+    /// Returns a message, in which the word `warning:` at its start has a colour if colour is used.
+    pub fn marked(&self, text: &str) -> String {
+        match text.strip_prefix("warning:") {
+            Some(rest) => format!("{}{rest}", self.paint("warning:", "1;33")),
+            None => text.to_owned(),
         }
     }
 
@@ -135,6 +145,26 @@ impl Output {
     }
 }
 
+/// Returns whether a stream has colour.
+fn has_color(choice: ColorChoice, is_terminal: bool, no_color: bool) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => is_terminal && !no_color,
+    }
+}
+
+/// Returns the text of a report with colour on the lines that the report emphasizes.
+fn emphasized(report: &impl Report) -> String {
+    let text = report.human();
+    let lines = text.lines().map(|line| match report.emphasis(line) {
+        Some(Emphasis::Active) => format!("\x1b[1;32m{line}\x1b[0m\n"),
+        Some(Emphasis::Problem) => format!("\x1b[1;31m{line}\x1b[0m\n"),
+        None => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
 #[derive(Serialize)]
 struct MessageEvent<'a> {
     event: &'static str,
@@ -165,5 +195,20 @@ pub fn line(text: impl Display) {
 pub fn json_line(object: &impl Serialize) {
     if let Ok(text) = serde_json::to_string(object) {
         line(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_needs_a_terminal_and_respects_no_color() {
+        let auto = |is_terminal, no_color| has_color(ColorChoice::Auto, is_terminal, no_color);
+        assert!(auto(true, false));
+        assert!(!auto(true, true));
+        assert!(!auto(false, false));
+        assert!(has_color(ColorChoice::Always, false, true));
+        assert!(!has_color(ColorChoice::Never, true, false));
     }
 }

@@ -2,18 +2,22 @@
 
 use crate::args::global::{GlobalArgs, ProgressMode};
 use crate::interrupt::Interrupt;
-use crate::output::{json_line, line};
-use crate::text::{count, downloaded, title};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::output::{Output, json_line, line};
+use crate::text::{bytes, count, downloaded, short_url, title};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use ostree_go_sdk::{Event, Phase, Progress};
 use serde::Serialize;
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Delay before the first progress bar. Shorter operations show none.
 const FIRST_DRAWN: Duration = Duration::from_millis(250);
+/// Maximum width of what a progress bar is about, so that bar, amounts, rate and time left fit into
+/// 80 columns.
+const ITEM_WIDTH: usize = 28;
 /// Minimum time between two JSON lines for the same item.
 const JSON_EVERY: Duration = Duration::from_millis(100);
 
@@ -22,6 +26,7 @@ const JSON_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Terminal {
     mode: ProgressMode,
+    output: Output,
     verbose: bool,
     quiet: bool,
     started: Instant,
@@ -37,7 +42,7 @@ struct Work {
 }
 
 impl Terminal {
-    pub fn new(global: &GlobalArgs, interrupt: Interrupt) -> Self {
+    pub fn new(global: &GlobalArgs, output: Output, interrupt: Interrupt) -> Self {
         let mode = match global.progress {
             _ if global.quiet => ProgressMode::Never,
             ProgressMode::Auto if !std::io::stderr().is_terminal() => ProgressMode::Never,
@@ -45,6 +50,7 @@ impl Terminal {
         };
         Self {
             mode,
+            output,
             verbose: global.verbose,
             quiet: global.quiet,
             started: Instant::now(),
@@ -87,7 +93,7 @@ impl Terminal {
                     let bar = self.bars.add(ProgressBar::new(total.unwrap_or(0)));
                     bar.set_style(style(phase, total));
                     bar.set_prefix(phase.as_str());
-                    bar.set_message(item.to_owned());
+                    bar.set_message(short_url(item, ITEM_WIDTH));
                     bar
                 });
                 bar.set_position(done);
@@ -105,7 +111,7 @@ impl Terminal {
     fn note(&self, event: &impl Serialize, text: &str) {
         match self.mode {
             ProgressMode::Json => json_line(event),
-            _ if !self.quiet => self.bars.suspend(|| line(text)),
+            _ if !self.quiet => self.bars.suspend(|| line(self.output.marked(text))),
             _ => {}
         }
     }
@@ -238,12 +244,22 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn style(phase: Phase, total: Option<u64>) -> ProgressStyle {
+    // indicatif's own keys for amounts have binary units, or two decimal places.
     let template = match (phase.counts_bytes(), total) {
-        (true, Some(_)) => {
-            "{prefix:>9} {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}"
-        }
-        (true, None) => "{prefix:>9} {msg} {spinner} {bytes} {bytes_per_sec} {elapsed}",
+        (true, Some(_)) => "{prefix:>9} {msg} {wide_bar} {done}/{total} {rate} {eta}",
+        (true, None) => "{prefix:>9} {msg} {spinner} {done} {rate} {elapsed}",
         (false, _) => "{prefix:>9} {msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}",
     };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    style
+        .with_key("done", |state: &ProgressState, out: &mut dyn Write| {
+            let _ = out.write_str(&bytes(state.pos()));
+        })
+        .with_key("total", |state: &ProgressState, out: &mut dyn Write| {
+            let _ = out.write_str(&bytes(state.len().unwrap_or(state.pos())));
+        })
+        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            let _ = write!(out, "{}/s", bytes(state.per_sec() as u64));
+        })
 }

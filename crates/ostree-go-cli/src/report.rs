@@ -13,6 +13,15 @@ const DAMAGED: u8 = 4;
 /// Exit code of a command that changed nothing, with `--unchanged-exit-77`.
 const UNCHANGED: u8 = 77;
 
+/// What a line of the output is about that a reader looks for first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emphasis {
+    /// The active SDK.
+    Active,
+    /// Something that is damaged or wrong.
+    Problem,
+}
+
 /// The result of a verb: its JSON document, its text and its exit code. `Output::report` prints it.
 ///
 /// The fields are written to JSON in the order of their declaration.
@@ -21,6 +30,12 @@ pub trait Report: Serialize {
     /// say everything.
     fn human(&self) -> String {
         String::new()
+    }
+
+    /// Returns how a line of that text is emphasized where colour is used.
+    fn emphasis(&self, line: &str) -> Option<Emphasis> {
+        let _ = line;
+        None
     }
 
     /// Returns the exit code.

@@ -31,6 +31,19 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// Formats a table with a second, indented line below each row, for what is too long for a column.
+pub fn table_with_lines(header: &[&str], rows: &[Vec<String>], lines: &[String]) -> String {
+    let mut text = String::new();
+    for (row, printed) in table(header, rows).lines().enumerate() {
+        text.push_str(&format!("{printed}\n"));
+        let below = row.checked_sub(1).and_then(|row| lines.get(row));
+        if let Some(line) = below.filter(|line| !line.is_empty()) {
+            text.push_str(&format!("    {line}\n"));
+        }
+    }
+    text
+}
+
 /// Formats a number of bytes with decimal units and one decimal place, for example `1.0 MB`.
 ///
 /// `indicatif::DecimalBytes` always has two decimal places.
@@ -63,6 +76,13 @@ pub fn time(seconds: u64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |t| t.to_string())
 }
 
+/// Formats the day of a time in seconds since 1970: `2026-11-02`.
+pub fn day(seconds: u64) -> String {
+    let mut text = time(seconds);
+    text.truncate(text.find('T').unwrap_or(text.len()));
+    text
+}
+
 /// Returns `go 1.26.5`, with the architecture if it is not that of this machine.
 pub fn title(version: &str, arch: Arch) -> String {
     match Some(arch) == Arch::host() {
@@ -92,6 +112,42 @@ pub fn short(checksum: impl ToString) -> String {
     let mut text = checksum.to_string();
     text.truncate(12);
     text
+}
+
+/// Abbreviates the checksum in the ref of a layer: `go-sdk/layer/site/3f305c94c341…`.
+pub fn short_ref(name: impl ToString) -> String {
+    let name = name.to_string();
+    let parts = name.split('/').map(|part| {
+        let is_checksum = part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit());
+        match is_checksum {
+            true => format!("{}…", short(part)),
+            false => part.to_owned(),
+        }
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Abbreviates a URL or name that is longer than `width` characters. The server and the end of the
+/// path are kept, because they say most: `https://go.dev/…/go1.26.5.linux-amd64.tar.gz`.
+pub fn short_url(url: &str, width: usize) -> String {
+    if url.chars().count() <= width {
+        return url.to_owned();
+    }
+    let server = url.find("://").map_or("", |scheme| {
+        let path = url[scheme + 3..].find('/');
+        path.map_or("", |path| &url[..scheme + 3 + path + 1])
+    });
+    // What is most specific is at the end.
+    let last = |width: usize| -> String {
+        let skipped = url.chars().count().saturating_sub(width);
+        url.chars().skip(skipped).collect()
+    };
+    let file = url.rsplit('/').next().unwrap_or(url);
+    let with_server = format!("{server}…/{file}");
+    match !server.is_empty() && with_server.chars().count() <= width {
+        true => with_server,
+        false => format!("…{}", last(width.saturating_sub(1))),
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +183,29 @@ mod tests {
             "0 999 1,000 11,317 1,234,567"
         );
         assert_eq!(time(1_234_567_890), "2009-02-13T23:31:30Z");
+    }
+
+    #[test]
+    fn long_urls_and_refs_are_abbreviated() {
+        let url = "https://go.dev/dl/mirror/go1.26.5.linux-amd64.tar.gz";
+        assert_eq!(short_url(url, 60), url);
+        assert_eq!(
+            short_url(url, 48),
+            "https://go.dev/…/go1.26.5.linux-amd64.tar.gz"
+        );
+        assert_eq!(short_url(url, 20), "….linux-amd64.tar.gz");
+        assert_eq!(
+            short_url("go-sdk/x86_64/1.26.5", 40),
+            "go-sdk/x86_64/1.26.5"
+        );
+        assert_eq!(short_url("ä".repeat(9).as_str(), 4), "…äää");
+        let checksum = "0123456789abcdef".repeat(4);
+        assert_eq!(
+            short_ref(format!("go-sdk/layer/site/{checksum}")),
+            "go-sdk/layer/site/0123456789ab…"
+        );
+        assert_eq!(short_ref("go-sdk/x86_64/1.26.5"), "go-sdk/x86_64/1.26.5");
+        assert_eq!(day(1_234_567_890), "2009-02-13");
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub enum Event<'a> {
         item: &'a str,
         /// The amount done since the start of the phase.
         done: u64,
-        /// The total amount, if known.
+        /// The total amount, if known. For [`Phase::Write`] it is an estimate, which can be a few
+        /// percent too large; it is never less than `done`.
         total: Option<u64>,
     },
     /// A phase has ended for `item`, successfully or not.

@@ -1,7 +1,7 @@
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
-use crate::text::{bytes, count, short, table};
+use crate::text::{bytes, day, short, short_ref, table};
 use crate::views::commit::CommitView;
 use crate::views::value::Text;
 use ostree_go_sdk::RefName;
@@ -60,13 +60,11 @@ impl ListedRef {
         // The timestamp of a layer is 0, so that its commit is reproducible.
         let time = Some(commit.timestamp).filter(|time| time.0 > 0);
         vec![
-            self.ref_name.to_string(),
+            short_ref(&self.ref_name),
             commit.kind.to_owned(),
             or_dash(commit.version.clone()),
-            commit.arch_or_noarch().to_owned(),
             or_dash(commit.bytes.map(bytes)),
-            or_dash(commit.files.map(count)),
-            or_dash(time.map(|time| time.to_string())),
+            or_dash(time.map(|time| day(time.0))),
             short(commit.commit),
         ]
     }
@@ -78,9 +76,7 @@ impl Report for ListReport<'_> {
         if rows.is_empty() {
             return String::new();
         }
-        let header = [
-            "REF", "KIND", "GO", "ARCH", "SIZE", "FILES", "TIME", "COMMIT",
-        ];
+        let header = ["REF", "KIND", "GO", "SIZE", "DATE", "COMMIT"];
         table(&header, &rows)
     }
 }

@@ -2,7 +2,7 @@ use crate::args::signing::SigningArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
-use crate::text::{bytes, count, short, table};
+use crate::text::{bytes, count, short, short_ref, table};
 use crate::views::summary::summary_message;
 use crate::views::value::Text;
 use ostree_go_sdk::prune::Prune;
@@ -132,7 +132,7 @@ impl Report for DryRunReport {
     fn human(&self) -> String {
         let refs = self.refs.iter();
         let rows: Vec<_> = refs
-            .map(|one| vec![one.ref_name.to_string(), short(one.commit)])
+            .map(|one| vec![short_ref(&one.ref_name), short(one.commit)])
             .collect();
         match rows.is_empty() {
             true => String::new(),

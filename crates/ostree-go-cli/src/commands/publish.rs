@@ -238,10 +238,18 @@ impl From<&PlannedDelta> for PlannedView {
 
 impl Report for DryRunReport {
     fn human(&self) -> String {
-        let wanted = self.deltas.iter().map(|planned| {
-            let refs: Vec<String> = planned.refs.iter().map(ToString::to_string).collect();
+        let wanted = self.deltas.iter().flat_map(|planned| {
             let action = if planned.exists { "keep" } else { "make" };
-            vec![action.to_owned(), planned.delta.short(), refs.join(", ")]
+            let first = [action.to_owned(), planned.delta.short()];
+            let refs = planned.refs.iter().enumerate();
+            // A delta can be for many refs, each of which has a line.
+            refs.map(move |(at, name)| {
+                let [action, delta] = match at {
+                    0 => first.clone(),
+                    _ => [String::new(), String::new()],
+                };
+                vec![action, delta, name.to_string()]
+            })
         });
         let superseded = self.superseded.iter();
         let removed =

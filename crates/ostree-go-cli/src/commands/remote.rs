@@ -2,7 +2,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::files;
 use crate::report::Report;
-use crate::text::{count, table};
+use crate::text::{count, day, table, table_with_lines};
 use crate::views::value::Time;
 use clap::Subcommand;
 use ostree_go_sdk::remote::{NewRemote, Remote, TrustedKey, Verification};
@@ -239,11 +239,12 @@ impl Report for KeysReport<'_> {
                 vec![
                     key.fingerprint.clone(),
                     key.state().to_owned(),
-                    expires.map_or_else(|| "never".to_owned(), Time::to_string),
-                    key.users.join(", "),
+                    expires.map_or_else(|| "never".to_owned(), |time| day(time.0)),
                 ]
             })
             .collect();
-        table(&["FINGERPRINT", "STATE", "EXPIRES", "USER"], &rows)
+        let users = self.keys.iter().map(|key| key.users.join(", "));
+        let header = ["FINGERPRINT", "STATE", "EXPIRES"];
+        table_with_lines(&header, &rows, &users.collect::<Vec<_>>())
     }
 }

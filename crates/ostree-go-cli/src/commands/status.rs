@@ -1,6 +1,6 @@
 use crate::context::Context;
 use crate::error::CliError;
-use crate::report::{Report, damaged_exit_code};
+use crate::report::{Emphasis, Report, damaged_exit_code};
 use crate::text::{count, deployment_title, short, table};
 use crate::views::deployment::{DamagedFileView, DeploymentView, damaged_files};
 use crate::views::value::{Text, Time};
@@ -162,9 +162,10 @@ impl DeploymentStatusView {
         };
         let pin = if deployment.pinned { "+" } else { "" };
         let signed = match (deployment.unsigned, deployment.signed_by().next()) {
-            (false, Some(key)) => key.get(key.len().saturating_sub(16)..).unwrap_or(key),
+            (false, Some(key)) => short_key(key),
             _ => "unsigned",
         };
+        let name = deployment.ref_name.to_string();
         let check = match self.check {
             NOT_DONE => "-",
             check => check,
@@ -173,21 +174,33 @@ impl DeploymentStatusView {
             format!("{mark}{pin}"),
             deployment.version.clone(),
             deployment.arch.to_string(),
-            deployment.ref_name.to_string(),
+            // As `install` accepts it, unless the ref is in another place than usual.
+            name.strip_prefix(&format!("go-sdk/{}/", deployment.arch))
+                .unwrap_or(&name)
+                .to_owned(),
             deployment.remote.clone(),
             signed.to_owned(),
             check.to_owned(),
-            deployment.deployed_at.to_string(),
             short(deployment.commit),
         ]
     }
+}
+
+/// Returns the last 16 characters of a fingerprint, which GnuPG calls the long key ID.
+fn short_key(fingerprint: &str) -> &str {
+    let start = fingerprint.len().saturating_sub(16);
+    fingerprint.get(start..).unwrap_or(fingerprint)
 }
 
 impl ActivationView {
     fn row(&self) -> Vec<String> {
         let signed = match self.signed_by.as_slice() {
             [] => "unsigned".to_owned(),
-            keys => keys.join(" "),
+            keys => keys
+                .iter()
+                .map(|key| short_key(key))
+                .collect::<Vec<_>>()
+                .join(" "),
         };
         vec![
             self.at.to_string(),
@@ -211,7 +224,7 @@ impl Report for StatusReport {
             return String::new();
         }
         let header = [
-            "", "GO", "ARCH", "REF", "REMOTE", "SIGNED", "CHECK", "DEPLOYED", "COMMIT",
+            "", "GO", "ARCH", "REF", "REMOTE", "SIGNED", "CHECK", "COMMIT",
         ];
         let mut text = table(&header, &rows);
         if self.shows_history {
@@ -222,6 +235,16 @@ impl Report for StatusReport {
             text.push_str(&table(&header, &rows));
         }
         text
+    }
+
+    fn emphasis(&self, line: &str) -> Option<Emphasis> {
+        if line.contains("  damaged  ") {
+            Some(Emphasis::Problem)
+        } else if line.starts_with('*') {
+            Some(Emphasis::Active)
+        } else {
+            None
+        }
     }
 
     fn exit_code(&self) -> ExitCode {

@@ -3,7 +3,7 @@ use crate::error::CliError;
 use crate::files;
 use crate::report::Report;
 use crate::revision::resolve;
-use crate::text::{count, table};
+use crate::text::{count, day, table_with_lines};
 use crate::views::signature::{SignatureView, signatures};
 use crate::views::value::{Text, Time};
 use clap::ArgGroup;
@@ -154,9 +154,14 @@ impl Report for VerifyReport {
         let mut text = String::new();
         if self.valid.is_some() {
             let rows: Vec<_> = self.signatures.iter().map(row).collect();
-            text += &table(
-                &["STATUS", "KIND", "KEY", "SIGNED", "KEY EXPIRES", "BY"],
+            let users = self.signatures.iter().map(|one| {
+                let user = one.user.as_ref();
+                user.map_or_else(String::new, |user| format!("by {user}"))
+            });
+            text += &table_with_lines(
+                &["STATUS", "KIND", "KEY", "SIGNED", "EXPIRES"],
                 &rows,
+                &users.collect::<Vec<_>>(),
             );
         }
         let proof = self.upstream.as_ref();
@@ -190,15 +195,13 @@ impl ProofView {
 }
 
 fn row(signature: &SignatureView) -> Vec<String> {
-    let time = |time: Option<Time>, none: &str| {
-        time.map_or_else(|| none.to_owned(), |time| time.to_string())
-    };
+    let time =
+        |time: Option<Time>, none: &str| time.map_or_else(|| none.to_owned(), |time| day(time.0));
     vec![
         signature.status.to_owned(),
         signature.kind.to_owned(),
         signature.key.clone(),
         time(signature.created, "-"),
         time(signature.key_expires, "never"),
-        signature.user.clone().unwrap_or_else(|| "-".to_owned()),
     ]
 }

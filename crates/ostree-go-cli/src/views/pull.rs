@@ -3,7 +3,7 @@
 use super::commit::CommitView;
 use super::signature::{SignatureView, signatures};
 use super::value::Text;
-use crate::text::{self, short, table};
+use crate::text::{self, short, short_ref, table_with_lines};
 use ostree_go_sdk::pull::{Download, PlannedRef};
 use ostree_go_sdk::{CommitId, RefName};
 use serde::Serialize;
@@ -76,9 +76,6 @@ impl From<Download> for DownloadView {
 
 impl PlannedCommitView {
     fn signed_by(&self) -> String {
-        if !self.signed {
-            return "unsigned".to_owned();
-        }
         let valid = self.signatures.iter().filter(|one| one.is_valid);
         let by = valid.map(|one| one.user.as_ref().unwrap_or(&one.key).clone());
         by.collect::<Vec<_>>().join(", ")
@@ -92,17 +89,17 @@ pub fn plan_table(commits: &[PlannedCommitView]) -> String {
         .map(|planned| {
             let commit = &planned.commit;
             vec![
-                planned.ref_name.to_string(),
-                short(commit.commit),
+                short_ref(&planned.ref_name),
                 commit.version.clone().unwrap_or_else(|| "-".to_owned()),
-                commit.arch_or_noarch().to_owned(),
+                short(commit.commit),
                 planned.download.text.clone(),
-                planned.signed_by(),
             ]
         })
         .collect();
-    table(
-        &["REF", "COMMIT", "GO", "ARCH", "DOWNLOAD", "SIGNED BY"],
-        &rows,
-    )
+    let signed = commits.iter().map(|planned| match planned.signed {
+        true => format!("signed by {}", planned.signed_by()),
+        false => "unsigned".to_owned(),
+    });
+    let header = ["REF", "GO", "COMMIT", "DOWNLOAD"];
+    table_with_lines(&header, &rows, &signed.collect::<Vec<_>>())
 }

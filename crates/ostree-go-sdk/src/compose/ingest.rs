@@ -73,6 +73,7 @@ pub(super) fn ingest(
         source_name: &source_name,
         spool_in: transaction.repo().path().join("tmp"),
         bytes: AtomicU64::new(0),
+        total: source.estimated_bytes(),
     };
     let mut reader = Reader {
         loader: &loader,
@@ -195,6 +196,8 @@ struct Loader<'c> {
     source_name: &'c str,
     spool_in: PathBuf,
     bytes: AtomicU64,
+    /// The estimated size of all files.
+    total: Option<u64>,
 }
 
 impl Loader<'_> {
@@ -215,11 +218,12 @@ impl Loader<'_> {
             })
         })?;
         let before = self.bytes.fetch_add(content.len(), Ordering::Relaxed);
+        let done = before + content.len();
         self.compose.progress.event(&Event::Advanced {
             phase: Phase::Write,
             item: self.item,
-            done: before + content.len(),
-            total: None,
+            done,
+            total: self.total.map(|total| total.max(done)),
         });
         Ok(content)
     }

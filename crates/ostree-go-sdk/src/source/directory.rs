@@ -19,6 +19,21 @@ pub fn read<E: From<SourceError>>(
     walk(dir, &[], &mut tree, visit)
 }
 
+/// Returns the size of all files below `dir`, or `None` if one of them cannot be looked up.
+pub fn size(dir: &Path) -> Option<u64> {
+    let mut total = 0_u64;
+    for entry in fs::read_dir(dir).ok()? {
+        let entry = entry.ok()?;
+        let metadata = entry.metadata().ok()?;
+        total += match metadata.is_dir() {
+            true => size(&entry.path())?,
+            false if metadata.is_file() => metadata.len(),
+            false => 0,
+        };
+    }
+    Some(total)
+}
+
 fn at(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
     move |source| SourceError::Io {
         path: path.to_owned(),

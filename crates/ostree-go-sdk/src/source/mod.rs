@@ -104,6 +104,18 @@ impl Source {
         }
     }
 
+    /// Returns the size of all files in bytes, as far as it can be found without reading them; it is
+    /// an estimate for progress reports. For a `.tar.gz`, it includes the archive's own headers, a
+    /// few percent.
+    pub fn estimated_bytes(&self) -> Option<u64> {
+        match &self.body {
+            Body::TarGz(file) => targz::uncompressed_size(file),
+            Body::Zip(file) => zip::uncompressed_size(file),
+            Body::Directory(path) => directory::size(path),
+            Body::Rpm(packages) => packages.estimated_bytes(),
+        }
+    }
+
     /// Visits all entries, with paths relative to the archive's top folder. In the module form,
     /// `_go.mod` is renamed to `go.mod`.
     ///

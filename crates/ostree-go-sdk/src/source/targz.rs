@@ -1,7 +1,9 @@
 //! Gzip-compressed tar archives, read as a stream.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
 
 use flate2::bufread::GzDecoder;
 use tar::{Archive, EntryType};
@@ -30,6 +32,18 @@ pub fn read<E: From<SourceError>>(
     };
     // Decoding large pieces is faster than decoding each header and content separately.
     read_tar(BufReader::with_capacity(PIECE, members), tree, visit)
+}
+
+/// Returns the size of the tar archive: the last four bytes of a gzip file (RFC 1952, 2.3.1:
+/// `ISIZE`). `None` if the size is less than that of the file, which means that it does not fit into
+/// four bytes, or that the file has several members.
+pub fn uncompressed_size(file: &File) -> Option<u64> {
+    let compressed = file.metadata().ok()?.len();
+    let mut size = [0; 4];
+    file.read_exact_at(&mut size, compressed.checked_sub(4)?)
+        .ok()?;
+    let size = u64::from(u32::from_le_bytes(size));
+    (size >= compressed).then_some(size)
 }
 
 /// A reader of all members of a gzip file (RFC 1952, 2.2: they are concatenated) that verifies

@@ -92,6 +92,12 @@ pub fn read<E: From<SourceError>>(
     Ok(())
 }
 
+/// Returns the size of all files according to the central directory.
+pub fn uncompressed_size(file: &File) -> Option<u64> {
+    let archive = ZipArchive::new(SharedFile::new(file.try_clone().ok()?)).ok()?;
+    archive.decompressed_size()?.try_into().ok()
+}
+
 fn check_method(encrypted: bool, method: CompressionMethod) -> Result<(), EntryProblem> {
     if encrypted {
         return Err(EntryProblem::Encrypted);

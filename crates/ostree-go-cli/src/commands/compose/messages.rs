@@ -2,7 +2,7 @@
 
 use super::result::ReleaseView;
 use crate::context::Context;
-use crate::text::{bytes, count, short, table};
+use crate::text::{bytes, short, table};
 use crate::views::summary::unsigned_warning;
 use ostree_go_sdk::compose::{ChannelState, Composed};
 use serde::Serialize;
@@ -29,17 +29,11 @@ pub fn print_messages(context: &Context, composed: &Composed) {
     let mut rows: Vec<[String; 6]> = Vec::new();
     for release in &composed.releases {
         let layers = &release.layers;
-        let files = Column::of(layers.iter().map(|layer| count(layer.files)));
         let sizes = Column::of(layers.iter().map(|layer| bytes(layer.bytes)));
         for layer in layers {
-            let mut detail = format!(
-                "{} files {}",
-                files.right(&count(layer.files)),
-                sizes.right(&bytes(layer.bytes)),
-            );
+            let mut detail = sizes.right(&bytes(layer.bytes));
             if layer.new.objects > 0 {
-                let (objects, size) = (count(layer.new.objects), bytes(layer.new.bytes));
-                detail.push_str(&format!(", {objects} new objects of {size}"));
+                detail.push_str(&format!(", {} new", bytes(layer.new.bytes)));
             }
             let arch = if layer.noarch {
                 "noarch"
@@ -66,7 +60,7 @@ pub fn print_messages(context: &Context, composed: &Composed) {
         for channel in &release.channels {
             let name = channel.ref_name.as_str();
             let (state, detail) = match channel.state {
-                ChannelState::Newer => ("not moved", format!("{name} has a newer version")),
+                ChannelState::Newer => ("not moved", "has a newer version".to_owned()),
                 state => (state.as_str(), name.to_owned()),
             };
             rows.push([

@@ -41,6 +41,9 @@ pub const SIG_OPENPGP: Tag = Tag(278, "OPENPGP");
 pub const SIG_SIZE: Tag = Tag(1000, "SIZE");
 pub const VERSION: Tag = Tag(1001, "VERSION");
 pub const RELEASE: Tag = Tag(1002, "RELEASE");
+/// Size of all files, and the tag for sizes that do not fit into four bytes.
+pub const UNPACKED_SIZE: Tag = Tag(1009, "SIZE");
+pub const UNPACKED_LONG_SIZE: Tag = Tag(5009, "LONGSIZE");
 pub const ARCH: Tag = Tag(1022, "ARCH");
 pub const FILE_MODES: Tag = Tag(1030, "FILEMODES");
 pub const FILE_LINKTOS: Tag = Tag(1036, "FILELINKTOS");

@@ -48,6 +48,8 @@ pub struct Package {
     file: File,
     sha256: Sha256,
     size: u64,
+    /// The size of all files according to the header.
+    unpacked: Option<u64>,
     /// Version and release: `1.26.5-1.fc44`.
     version: String,
     listed: Listed,
@@ -101,6 +103,12 @@ impl Packages {
             goroot,
             shared,
         })
+    }
+
+    /// Returns the size of all files of all packages according to their headers.
+    pub fn estimated_bytes(&self) -> Option<u64> {
+        let sizes = self.packages.iter().map(|package| package.unpacked);
+        sizes.reduce(|a, b| a?.checked_add(b?)).flatten()
     }
 
     /// Returns the digests of the files.

@@ -137,7 +137,11 @@ impl Package {
             ))
         })();
         let (version, listed, compression, digest) = checked.map_err(refuse)?;
+        let unpacked = [header::UNPACKED_LONG_SIZE, header::UNPACKED_SIZE]
+            .into_iter()
+            .find_map(|tag| main.numbers(tag).ok()?.first().copied());
         Ok(Self {
+            unpacked,
             location,
             file,
             sha256,

@@ -8,7 +8,7 @@ use super::super::zip;
 use super::*;
 use crate::kind::ErrorKind;
 
-fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
+pub fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
         writer
