@@ -2,10 +2,12 @@
 //!
 //! A block that starts with "```console,test" is run, one `$` line after the other, in a directory like a
 //! checkout of the sources, with toy SDKs. The lines below a command have to occur in its output,
-//! in that order; `…` stands for any text. The blocks of a page share the directory.
+//! in that order; `…` stands for any text. The blocks of a page share the directory. Pages with blocks that start with
+//! "```console,test,container" need `ostree container`.
 
 use ostree_go_sdk::Arch;
 use ostree_go_tests::cli::{ostree_go, run, workspace};
+use ostree_go_tests::ostree_container::OstreeContainer;
 use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use ostree_go_tests::toy::Toy;
 use std::fs;
@@ -106,14 +108,22 @@ fn checkout() -> Sandbox {
 fn the_commands_of_the_guide_run() {
     let mut count = 0;
     for page in pages() {
-        let steps = steps(&fs::read_to_string(&page).unwrap());
+        let text = fs::read_to_string(&page).unwrap();
+        let steps = steps(&text);
         if steps.is_empty() {
             continue;
+        }
+        let mut path = std::env::var_os("PATH").unwrap();
+        if text.contains("```console,test,container") {
+            let Some(container) = OstreeContainer::new() else {
+                continue;
+            };
+            path = container.path().to_owned();
         }
         let sandbox = checkout();
         let program = ostree_go();
         let bin = Path::new(program.get_program()).parent().unwrap();
-        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let path = format!("{}:{}", bin.display(), path.display());
         for (command, shown) in steps {
             let mut bash = Command::new("bash");
             bash.args(["-euo", "pipefail", "-c"])

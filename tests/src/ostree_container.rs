@@ -3,7 +3,7 @@
 use crate::cli::workspace;
 use crate::{sdk, tools};
 use sha2::{Digest, Sha256};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,11 @@ impl OstreeContainer {
         let paths = [folder].into_iter().chain(std::env::split_paths(&path));
         let path = std::env::join_paths(paths).expect("no colon in the cache's path");
         Some(Self { path })
+    }
+
+    /// Returns `PATH` with the verb's program, for scripts.
+    pub fn path(&self) -> &OsStr {
+        &self.path
     }
 
     /// Returns `ostree container` with arguments.
