@@ -61,6 +61,7 @@ mod support_faults;
 mod terminal;
 mod tiers;
 mod torture;
+mod transcripts;
 mod upstream;
 mod variant;
 mod workflow;
