@@ -3,13 +3,17 @@
 //! A block that starts with "```console,test" is run, one `$` line after the other, in a directory like a
 //! checkout of the sources, with toy SDKs. The lines below a command have to occur in its output,
 //! in that order; `…` stands for any text. The blocks of a page share the directory. Pages with blocks that start with
-//! "```console,test,container" need `ostree container`.
+//! "```console,test,container" need `ostree container`. A comment that starts with "<!-- console,test" has commands that
+//! a page needs but does not show. `https://sdk.example.com/repo` is a real server of `build/repo`.
 
 use ostree_go_sdk::Arch;
 use ostree_go_tests::cli::{ostree_go, run, workspace};
+use ostree_go_tests::nginx::Nginx;
 use ostree_go_tests::ostree_container::OstreeContainer;
 use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
+use ostree_go_tests::tools;
 use ostree_go_tests::toy::Toy;
+use ostree_go_tests::webserver::FaultyServer;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,6 +35,9 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
+/// The address at which pages find a published repository.
+const URL: &str = "https://sdk.example.com/repo";
+
 /// A command and the lines below it.
 type Step = (String, Vec<String>);
 
@@ -39,8 +46,9 @@ fn steps(page: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let (mut in_block, mut goes_on) = (false, false);
     for line in page.lines() {
-        if line.starts_with("```") {
-            in_block = line.starts_with("```console,test");
+        if line.starts_with("```") || line.starts_with("<!-- ") || line == "-->" {
+            let starts = ["```console,test", "<!-- console,test"];
+            in_block = starts.iter().any(|start| line.starts_with(start));
             continue;
         }
         if !in_block {
@@ -121,22 +129,25 @@ fn the_commands_of_the_guide_run() {
             path = container.path().to_owned();
         }
         let sandbox = checkout();
+        let server = FaultyServer::serving(&sandbox.path("build/repo"));
         let program = ostree_go();
         let bin = Path::new(program.get_program()).parent().unwrap();
         let path = format!("{}:{}", bin.display(), path.display());
         for (command, shown) in steps {
+            let command = command.replace(URL, &server.url());
             let mut bash = Command::new("bash");
             bash.args(["-euo", "pipefail", "-c"])
                 .arg(format!("{{ {command}\n}} 2>&1"))
                 .current_dir(sandbox.path(""))
                 .env_remove("OSTREE_REPO")
                 .env("HOME", sandbox.path("home"))
+                .env("OSTREE_GO_ROOT", sandbox.path("root"))
                 .env("PATH", &path);
             let out = run(&mut bash).ok();
             let mut printed = out.stdout.lines();
             for line in &shown {
                 assert!(
-                    printed.any(|printed| fits(printed, line)),
+                    printed.any(|printed| fits(printed, &line.replace(URL, &server.url()))),
                     "{}: `{command}` does not print `{line}`:\n{}",
                     page.display(),
                     out.stdout
@@ -146,6 +157,97 @@ fn the_commands_of_the_guide_run() {
         }
     }
     assert!(count > 10, "only {count} commands of the guide are run");
+}
+
+/// Returns the blocks of a page in a language, without the fences.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let path = workspace().join("docs/src/guide").join(page);
+    let text = fs::read_to_string(path).unwrap();
+    let start = format!("\n```{language}\n");
+    let blocks = text.split(&start).skip(1);
+    let blocks = blocks.map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned());
+    blocks.collect()
+}
+
+#[test]
+fn nginx_serves_a_repository_as_the_guide_configures_it() {
+    let Some(curl) = tools::require("curl") else {
+        return;
+    };
+    let found = blocks("serving.md", "nginx");
+    let lines = found[0].lines();
+    // The address and the certificate are those of the test's server.
+    let own = ["listen ", "server_name ", "ssl_", "root "];
+    let lines = lines.filter(|line| {
+        let is_brace = line.starts_with('}') || line.starts_with("server {");
+        !is_brace && !own.iter().any(|own| line.trim().starts_with(own))
+    });
+    let config = lines.collect::<Vec<_>>().join("\n");
+    assert!(config.contains("Cache-Control"), "{config}");
+    let Some(nginx) = Nginx::start_with_server(&config) else {
+        return;
+    };
+    let sandbox = Sandbox::with_toys("arches: [x86_64]");
+    sandbox.compose([]);
+    sandbox.run(["publish"]).ok();
+    std::os::unix::fs::symlink(sandbox.repo(), nginx.path("repo")).unwrap();
+    let headers = |path: &str| {
+        let url = format!("{}/repo/{path}", nginx.url());
+        run(Command::new(&curl).args(["-sSfD", "-", "-o", "/dev/null", &url]))
+            .ok()
+            .stdout
+    };
+    let commit = sandbox.rev("go-sdk/x86_64/1.99.1").unwrap();
+    let object = format!("objects/{}/{}", &commit[..2], &commit[2..]);
+    // A signature can be added to a commit, whose own object stays as it is.
+    fs::write(sandbox.repo().join(format!("{object}.commitmeta")), "").unwrap();
+    let for_ever = headers(&format!("{object}.commit"));
+    assert!(for_ever.contains("immutable"), "{for_ever}");
+    for path in [
+        "",
+        "summary",
+        "index.json",
+        "config",
+        &format!("{object}.commitmeta"),
+    ] {
+        let headers = headers(path);
+        assert!(
+            headers.contains("Cache-Control: no-cache"),
+            "{path}: {headers}"
+        );
+    }
+    let page = run(Command::new(&curl).args(["-sSf", &format!("{}/repo/", nginx.url())])).ok();
+    assert!(page.stdout.contains("<title>Go SDKs"), "{}", page.stdout);
+    let host = Sandbox::new();
+    host.run(["init", "--mode", "bare-user"]).ok();
+    let url = format!("{}/repo", nginx.url());
+    host.run(["remote", "add", "acme", &url, "--no-gpg-verify"])
+        .ok();
+    host.run(["pull", "acme", "go-sdk/x86_64/1.99.1"]).ok();
+}
+
+#[test]
+fn systemd_accepts_the_units_of_the_guide() {
+    if tools::require("systemd-analyze").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = ostree_go().get_program().to_str().unwrap().to_owned();
+    let mut units = Vec::new();
+    for block in blocks("timers.md", "ini") {
+        let (path, _) = block.split_once('\n').expect("a line with the path");
+        let name = path.rsplit('/').next().expect("a name");
+        let unit = folder.path().join(name);
+        // The program, and a directory that exists.
+        let text = block.replace("/usr/bin/ostree-go", &program);
+        let text = text.replace("WorkingDirectory=/srv/sdk", "WorkingDirectory=/");
+        fs::write(&unit, text + "\n").unwrap();
+        units.push(unit);
+    }
+    assert_eq!(units.len(), 4);
+    let mut command = Command::new("systemd-analyze");
+    let out = run(command.args(["verify", "--man=no"]).args(&units)).ok();
+    assert_eq!(out.stderr, "");
 }
 
 /// Returns the anchor that mdBook generates for a heading.

@@ -39,6 +39,15 @@ impl Nginx {
         Self::start_as("http", "", location)
     }
 
+    /// Starts a server with additional lines for its `server` section, such as other locations.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server does not start.
+    pub fn start_with_server(server: &str) -> Option<Self> {
+        Self::start_as("http", server, "")
+    }
+
     /// Starts a server with TLS, and with additional lines for its `server` section, which name the certificates.
     ///
     /// # Panics
