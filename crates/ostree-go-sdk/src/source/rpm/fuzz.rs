@@ -45,6 +45,7 @@ pub fn rpm(
         payload: 0,
         compression: Compression::None,
         digest: String::new(),
+        unpacked: None,
     };
     let mut reader = Reader {
         goroot: &goroot,
