@@ -190,7 +190,8 @@ fn of_this_machine(text: &str) -> String {
     }
 }
 
-/// Replaces checksums, keys and times. Punctuation around them is kept.
+/// Replaces checksums, keys and times with others of the same length, so that tables stay aligned; complete
+/// checksums are abbreviated. Punctuation around them is kept.
 fn normal_word(word: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || ":-+".contains(c);
     let Some(start) = word.find(is_part) else {
@@ -209,8 +210,8 @@ fn normal_word(word: &str) -> String {
         && core.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     let shown = match core.len() {
         64 if is_hex => "7f3a9c…".to_owned(),
-        40 if is_hex => "3BA5…EB4B".to_owned(),
-        16 if is_hex && has_digit => "0123456789ABCDEF".to_owned(),
+        40 if is_hex => "3BA51F0C9D7E2A64B8350D1C6F92E7A4D05CEB4B".to_owned(),
+        16 if is_hex && has_digit => "6F92E7A4D05CEB4B".to_owned(),
         12 if is_hex && has_digit => "7f3a9c0d1e2b".to_owned(),
         _ if is_time => "2026-07-01T12:00:00Z".to_owned(),
         _ if is_date => "2026-07-01".to_owned(),
@@ -315,6 +316,8 @@ fn generated() -> Option<String> {
 
     let read_only = hour.home("read-only");
     fs::set_permissions(&read_only, PermissionsExt::from_mode(0o555)).unwrap();
+    let path = read_only.display().to_string();
+    hour.replaced.push((path, "/home/user".to_owned()));
     hour.section(
         "A home directory that cannot be written",
         "The SDKs of an ordinary user are below the home directory, unless `--root` names another place.",
