@@ -246,7 +246,7 @@ fn a_full_disk_during_a_pull() {
     drop(file);
     fixture.server.reset();
     let out = run(&["pull", REF]).exits(75);
-    assert!(out.stderr.contains("bytes free"), "{}", out.stderr);
+    assert!(out.stderr.contains("free, pulling needs"), "{}", out.stderr);
     let asked = fixture.server.requests();
     assert!(!asked.iter().any(|p| p.ends_with("/0")), "{asked:?}");
     std::fs::remove_file(&room).unwrap();

@@ -15,7 +15,9 @@ use ostree_go_tests::rust_source::{code, rust_files};
 
 /// The tiers of `ostree-go-sdk`, lowest first; see the architecture page of the book.
 const TIERS: [&[&str]; 9] = [
-    &["arch", "version", "id", "progress", "clock", "kind"],
+    &[
+        "arch", "version", "id", "progress", "clock", "kind", "units",
+    ],
     &["fs", "http", "registry", "process", "failpoint", "parallel"],
     &[
         "treefile", "golang", "gvariant", "object", "metadata", "oci",

@@ -44,26 +44,7 @@ pub fn table_with_lines(header: &[&str], rows: &[Vec<String>], lines: &[String])
     text
 }
 
-/// Formats a number of bytes with decimal units and one decimal place, for example `1.0 MB`.
-///
-/// `indicatif::DecimalBytes` always has two decimal places.
-pub fn bytes(amount: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if amount < 1000 {
-        return format!("{amount} B");
-    }
-    let mut value = amount as f64;
-    let mut unit = "B";
-    for larger in UNITS {
-        // 999.95 would print as 1000.0.
-        if value < 999.95 {
-            break;
-        }
-        value /= 1000.0;
-        unit = larger;
-    }
-    format!("{value:.1} {unit}")
-}
+pub use ostree_go_sdk::format_bytes as bytes;
 
 /// Formats a count with thousands separators: `11,317`.
 pub fn count(amount: u64) -> String {

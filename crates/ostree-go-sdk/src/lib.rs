@@ -103,6 +103,7 @@ mod progress;
 mod repo;
 mod setters;
 mod store;
+mod units;
 mod version;
 
 pub use arch::{Arch, UnknownArch};
@@ -121,6 +122,7 @@ pub use process::ProcessError;
 pub use progress::{Event, NoProgress, Phase, Progress};
 pub use repo::{OstreeError, Repo, RepoError, RepoMode, UnknownMode};
 pub use store::StoreError;
+pub use units::format_bytes;
 pub use version::{GoVersion, InvalidVersion};
 
 pub use {gio, glib, ostree};

@@ -8,6 +8,7 @@ use crate::clock::rfc3339;
 use crate::fs::atomic;
 use crate::fs::context::IoContext;
 use crate::repo::Repo;
+use crate::units::format_bytes;
 use crate::version::GoVersion;
 use std::fmt::Write;
 
@@ -238,7 +239,7 @@ fn cell(page: &mut String, entry: &Entry, version: &str) {
         } else {
             " <strong class=\"unsigned\">not signed</strong>"
         },
-        size(entry.bytes),
+        format_bytes(entry.bytes),
         rfc3339(entry.timestamp),
         date(entry.timestamp),
         escape(&entry.commit),
@@ -286,23 +287,6 @@ fn keys(page: &mut String, index: &Index) {
         let key = escape(key);
         let _ = writeln!(page, "<p><a href=\"{key}\">{key}</a></p>");
     }
-}
-
-/// Formats a size as the command does: decimal units, one decimal place.
-fn size(bytes: u64) -> String {
-    let tenths = |unit: u64| {
-        let tenths = bytes.saturating_mul(10).saturating_add(unit / 2) / unit;
-        (tenths / 10, tenths % 10)
-    };
-    // 999,950 bytes and more are rounded to the next unit.
-    let (unit, name) = match bytes {
-        0..1_000 => return format!("{bytes} B"),
-        1_000..999_950 => (1_000, "kB"),
-        999_950..999_950_000 => (1_000_000, "MB"),
-        _ => (1_000_000_000, "GB"),
-    };
-    let (whole, tenth) = tenths(unit);
-    format!("{whole}.{tenth} {name}")
 }
 
 fn date(seconds: u64) -> String {

@@ -12,6 +12,7 @@ use crate::remote::RemoteError;
 use crate::repo::{OstreeError, RepoError};
 use crate::sign::SignError;
 use crate::store::StoreError;
+use crate::units::format_bytes;
 use std::path::PathBuf;
 
 /// An error of a pull.
@@ -129,7 +130,12 @@ pub enum PullError {
         limit: u64,
     },
     /// There is not enough space on the disk.
-    #[error("{} has {available} bytes free, pulling needs {needed}", path.display())]
+    #[error(
+        "{} has {} free, pulling needs {}",
+        path.display(),
+        format_bytes(*available),
+        format_bytes(*needed)
+    )]
     NoSpace {
         /// The repository.
         path: PathBuf,

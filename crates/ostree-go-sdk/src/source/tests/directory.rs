@@ -42,3 +42,14 @@ fn unsupported_entries_are_refused() {
     }), @"go.tar.gz: entry `d/x` has the mode 4755, expected no setuid, setgid or sticky bit");
     insta::assert_snapshot!(error(&|path| fs::write(path.with_file_name("a\\b"), "").unwrap()), @r"go.tar.gz: entry `d/a\\b` has characters that are not allowed");
 }
+
+#[test]
+fn the_size_of_all_files_is_known_before_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("src")).unwrap();
+    fs::write(folder.path().join("src/a.go"), [b'a'; 700]).unwrap();
+    fs::write(folder.path().join("VERSION"), [b'b'; 300]).unwrap();
+    symlink("VERSION", folder.path().join("link")).unwrap();
+    assert_eq!(directory::size(folder.path()), Some(1000));
+    assert_eq!(directory::size(&folder.path().join("none")), None);
+}

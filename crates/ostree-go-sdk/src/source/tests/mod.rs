@@ -68,28 +68,6 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-#[test]
-fn the_size_of_all_files_is_estimated_before_they_are_read() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("src")).unwrap();
-    std::fs::write(folder.path().join("src/a.go"), [b'a'; 700]).unwrap();
-    std::fs::write(folder.path().join("VERSION"), [b'b'; 300]).unwrap();
-    assert_eq!(super::directory::size(folder.path()), Some(1000));
-    assert_eq!(super::directory::size(&folder.path().join("none")), None);
-
-    let tar_size = |bytes: &[u8]| super::targz::uncompressed_size(&file_of(bytes));
-    assert_eq!(tar_size(&gzip(&[0; 10_240])), Some(10_240));
-    // The second of two members has less than the file; the size of the first is not known.
-    let random: Vec<u8> = (0..2000_u32).map(|n| (n * n).to_le_bytes()[1]).collect();
-    assert_eq!(tar_size(&[gzip(&random), gzip(b"x")].concat()), None);
-    assert_eq!(tar_size(b""), None);
-    assert_eq!(tar_size(b"abc"), None);
-
-    let zip = zip::zip_of(&[("go/VERSION", "go1.26.5"), ("go/src/a.go", "package a")]);
-    assert_eq!(super::zip::uncompressed_size(&file_of(&zip)), Some(17));
-    assert_eq!(super::zip::uncompressed_size(&file_of(b"no zip")), None);
-}
-
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();

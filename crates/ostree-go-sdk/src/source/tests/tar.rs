@@ -210,6 +210,17 @@ fn bombs_are_refused() {
 }
 
 #[test]
+fn the_size_of_the_archive_is_estimated_before_it_is_read() {
+    let estimated = |bytes: &[u8]| targz::uncompressed_size(&file_of(bytes));
+    assert_eq!(estimated(&gzip(&[0; 10_240])), Some(10_240));
+    // The last of two members has less than the file; the size of the first is not known.
+    let first: Vec<u8> = (0..2000_u32).map(|n| (n * n).to_le_bytes()[1]).collect();
+    assert_eq!(estimated(&[gzip(&first), gzip(b"x")].concat()), None);
+    assert_eq!(estimated(b""), None);
+    assert_eq!(estimated(b"abc"), None);
+}
+
+#[test]
 fn truncation_is_found_wherever_it_is() {
     let tar = end(small());
     for cut in 0..tar.len() {

@@ -8,7 +8,7 @@ use super::super::zip;
 use super::*;
 use crate::kind::ErrorKind;
 
-pub fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
+fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
         writer
@@ -174,4 +174,11 @@ proptest! {
         }
         let _ = read(&zip);
     }
+}
+
+#[test]
+fn the_size_of_all_files_is_known_before_they_are_read() {
+    let zip = zip_of(&[("go/VERSION", "go1.26.5"), ("go/src/a.go", "package a")]);
+    assert_eq!(zip::uncompressed_size(&file_of(&zip)), Some(17));
+    assert_eq!(zip::uncompressed_size(&file_of(b"no zip")), None);
 }
