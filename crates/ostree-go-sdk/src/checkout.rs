@@ -13,17 +13,21 @@ pub(crate) use listing::{Directory, Listing};
 
 use crate::failpoint;
 use crate::fs::context::{IoContext, from_io_failure};
+use crate::fs::hidden::{self, HiddenName};
 use crate::fs::path::TreePath;
 use crate::fs::tree::{self, TreeEntry};
+use crate::fs::{atomic, rename};
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
+use crate::parallel;
+use crate::progress::{NoProgress, Progress};
 use crate::repo::{OstreeError, Repo, RepoError, RepoMode};
 use crate::setters::setters;
-use rustix::fs::RenameFlags;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Treatment of files that already exist at the destination, named as in libostree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,7 +44,7 @@ pub enum Union {
 }
 
 /// Options of a checkout.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CheckoutOptions {
     subpath: Option<TreePath>,
@@ -48,6 +52,20 @@ pub struct CheckoutOptions {
     copy: bool,
     no_sync: bool,
     sealed: bool,
+    progress: Arc<dyn Progress>,
+}
+
+impl Default for CheckoutOptions {
+    fn default() -> Self {
+        Self {
+            subpath: None,
+            union: Union::None,
+            copy: false,
+            no_sync: false,
+            sealed: false,
+            progress: Arc::new(NoProgress),
+        }
+    }
 }
 
 impl CheckoutOptions {
@@ -60,6 +78,8 @@ impl CheckoutOptions {
         /// Sets whether every file is copied, so that writing to it does not damage the
         /// repository. Default: no.
         copy: bool;
+        /// Sets the receiver of progress, which can cancel the checkout. Default: none.
+        progress;
     }
 
     /// Sets whether the tree is durable when the checkout returns, by one `syncfs` of the
@@ -135,6 +155,13 @@ pub enum CheckoutError {
         #[source]
         source: OstreeError,
     },
+    /// The operation was cancelled. Nothing is at the destination; with a [`Union`], files that were
+    /// added remain.
+    #[error("stopped while checking commit {commit} out")]
+    Cancelled {
+        /// The commit.
+        commit: CommitId,
+    },
     /// A system call failed.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -159,6 +186,7 @@ impl CheckoutError {
             Self::Exists { .. } | Self::NeedsLinks { .. } => ErrorKind::InvalidInput,
             Self::Damaged { .. } => ErrorKind::Damaged,
             Self::Checkout { source, .. } => source.kind(),
+            Self::Cancelled { .. } => ErrorKind::Cancelled,
             Self::Io { source, .. } => ErrorKind::of_io(source),
         }
     }
@@ -168,18 +196,20 @@ impl Repo {
     /// Checks a commit's tree out into a directory.
     ///
     /// Without a [`Union`], the directory is created under a hidden name next to `dest` and renamed
-    /// when it is complete: a failure or a kill never leaves a partial tree at `dest`. With a union,
-    /// files appear one by one.
+    /// when it is complete: a failure or a kill never leaves a partial tree at `dest`. Hidden names
+    /// that killed processes left beside `dest` are removed. With a union, files appear one by one.
     ///
     /// # Errors
     /// Returns an error if `dest` exists (without a union) or has other content (with
-    /// [`Union::Identical`]), the tree is damaged or has no such subpath, or the file system fails.
+    /// [`Union::Identical`]), the tree is damaged or has no such subpath, the file system fails, or
+    /// the operation is cancelled.
     pub fn checkout(
         &self,
         commit: CommitId,
         dest: &Path,
         options: &CheckoutOptions,
     ) -> Result<CheckedOut, CheckoutError> {
+        let progress = options.progress.as_ref();
         if options.union != Union::None {
             let identical = options.union == Union::Identical;
             std::fs::create_dir_all(dest).context("make directory", dest)?;
@@ -190,7 +220,8 @@ impl Repo {
                     repo: self.path().to_owned(),
                 });
             }
-            write(self, commit, &Listing::read(self, commit)?, dest, options)?;
+            let listing = Listing::read(self, commit)?;
+            write(self, commit, &listing, dest, options, progress)?;
             let made = count(self, dest, options)?;
             return sync(dest, options).map(|()| made);
         }
@@ -199,20 +230,17 @@ impl Repo {
                 path: dest.to_owned(),
             });
         }
-        let parent = match dest.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let parent = atomic::folder_of(dest);
         std::fs::create_dir_all(parent).context("make directory", parent)?;
-        let staging = staging_name(dest);
+        hidden::remove_leftovers(dest);
+        let staging = HiddenName::unused(dest).context("write", dest)?;
+        let staging = staging.path();
         let listing = Listing::read(self, commit)?;
-        let made = make(self, commit, &listing, &staging, options)
-            .and_then(|made| sync(&staging, options).map(|()| made))
+        let made = make(self, commit, &listing, staging, options, progress)
+            .and_then(|made| sync(staging, options).map(|()| made))
             .and_then(|made| {
                 failpoint::hit("checkout.synced");
-                let cwd = rustix::fs::CWD;
-                rustix::fs::renameat_with(cwd, &staging, cwd, dest, RenameFlags::NOREPLACE)
-                    .map_err(io::Error::from)
+                rename::to_free_name(rustix::fs::CWD, staging, dest)
                     .and_then(|()| {
                         if options.no_sync {
                             return Ok(());
@@ -224,19 +252,9 @@ impl Repo {
             });
         made.inspect_err(|_| {
             // The first error is reported.
-            let _ = tree::remove(&staging);
+            let _ = tree::remove(staging);
         })
     }
-}
-
-/// Returns an unused hidden name next to `dest`.
-fn staging_name(dest: &Path) -> PathBuf {
-    let name = dest.file_name().unwrap_or_default().to_string_lossy();
-    let pid = std::process::id();
-    (0u32..)
-        .map(|n| dest.with_file_name(format!(".{name}.{pid}-{n}")))
-        .find(|path| path.symlink_metadata().is_err())
-        .unwrap_or_else(|| dest.to_owned())
 }
 
 fn write(
@@ -245,6 +263,7 @@ fn write(
     listing: &Listing,
     dest: &Path,
     options: &CheckoutOptions,
+    progress: &dyn Progress,
 ) -> Result<(), CheckoutError> {
     use ostree::{RepoCheckoutMode as Mode, RepoCheckoutOverwriteMode as Overwrite};
     // libostree aborts the whole process if a directory is damaged.
@@ -276,19 +295,23 @@ fn write(
         ..Default::default()
     };
     let cwd = rustix::fs::CWD;
-    repo.as_ostree()
-        .checkout_at(
+    let written = parallel::run_cancellable(progress, |cancellable| {
+        repo.as_ostree().checkout_at(
             Some(&at),
             std::os::fd::AsRawFd::as_raw_fd(&cwd),
             dest,
             &commit.to_string(),
-            gio::Cancellable::NONE,
+            Some(cancellable),
         )
-        .map_err(|source| CheckoutError::Checkout {
+    });
+    written.map_err(|source| match progress.is_cancelled() {
+        true => CheckoutError::Cancelled { commit },
+        false => CheckoutError::Checkout {
             commit,
             path: dest.to_owned(),
             source: OstreeError::new(source),
-        })
+        },
+    })
 }
 
 /// Creates the tree at an unused path, without syncing it.
@@ -298,20 +321,22 @@ pub(crate) fn make(
     listing: &Listing,
     dest: &Path,
     options: &CheckoutOptions,
+    progress: &dyn Progress,
 ) -> Result<CheckedOut, CheckoutError> {
     if options.subpath.is_none() && !options.copy {
-        match links::tree(repo, listing, dest, options.sealed) {
+        match links::tree(repo, listing, dest, options.sealed, progress) {
             Ok(linked) => {
                 return Ok(CheckedOut {
                     linked,
                     ..CheckedOut::default()
                 });
             }
+            Err(_) if progress.is_cancelled() => return Err(CheckoutError::Cancelled { commit }),
             // libostree handles more cases, and has better error messages.
             Err(_) => tree::remove(dest).context("remove", dest)?,
         }
     }
-    write(repo, commit, listing, dest, options)?;
+    write(repo, commit, listing, dest, options, progress)?;
     if options.sealed {
         tree::seal(dest).context("seal", dest)?;
     }

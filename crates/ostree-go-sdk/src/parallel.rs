@@ -6,6 +6,7 @@
 //! thread.
 
 use crate::progress::{Event, POLL_INTERVAL, Phase, Progress};
+use gio::prelude::CancellableExt;
 use std::io;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -83,6 +84,32 @@ pub(crate) fn run_abandonable<T: Send + 'static>(
         let _ = sender.send(work(progress_of_work.as_ref()));
     });
     receive(&receiver, progress.as_ref()).ok()
+}
+
+/// Runs a call of GLib or libostree, and cancels it when the caller cancels. If no thread can be
+/// created, the call is not cancelled.
+pub(crate) fn run_cancellable<T>(
+    progress: &dyn Progress,
+    call: impl FnOnce(&gio::Cancellable) -> T,
+) -> T {
+    let (cancellable, done) = (gio::Cancellable::new(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let watch = || {
+            while !done.load(Ordering::Relaxed) {
+                if progress.is_cancelled() {
+                    return cancellable.cancel();
+                }
+                std::thread::park_timeout(POLL_INTERVAL);
+            }
+        };
+        let watcher = spawn_scoped(scope, watch);
+        let result = call(&cancellable);
+        done.store(true, Ordering::Relaxed);
+        if let Ok(watcher) = watcher {
+            watcher.thread().unpark();
+        }
+        result
+    })
 }
 
 /// Receives the next value of another thread.
@@ -205,6 +232,23 @@ mod tests {
         );
         assert_eq!(failed, Err(7));
         assert_eq!(map(&[], || (), |(), n: &u32| Err::<(), _>(*n)), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_call_is_cancelled_when_the_caller_cancels() {
+        struct CancelledLater(AtomicUsize);
+        impl Progress for CancelledLater {
+            fn is_cancelled(&self) -> bool {
+                self.0.fetch_add(1, Ordering::Relaxed) > 1
+            }
+        }
+        run_cancellable(&CancelledLater(AtomicUsize::new(0)), |cancellable| {
+            while !cancellable.is_cancelled() {
+                std::thread::yield_now();
+            }
+        });
+        let no_progress = &crate::progress::NoProgress;
+        assert!(!run_cancellable(no_progress, CancellableExt::is_cancelled));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::listing::{Directory, Listing};
 use crate::fs::tree;
 use crate::id::FileId;
 use crate::parallel;
+use crate::progress::Progress;
 use crate::repo::{Repo, RepoMode};
 use rustix::fs::{self as sys, AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 use std::io;
@@ -27,8 +28,15 @@ const METADATA_SIZE: usize = 1024;
 ///
 /// # Errors
 /// Returns an error for everything that is not handled here, for example if the repository is on
-/// another file system, in another mode, or damaged. `dest` may exist then.
-pub(super) fn tree(repo: &Repo, listing: &Listing, dest: &Path, sealed: bool) -> io::Result<u64> {
+/// another file system, in another mode, or damaged, and if the operation is cancelled. `dest` may
+/// exist then.
+pub(super) fn tree(
+    repo: &Repo,
+    listing: &Listing,
+    dest: &Path,
+    sealed: bool,
+    progress: &dyn Progress,
+) -> io::Result<u64> {
     if repo.mode() != RepoMode::BareUser {
         return Err(io::ErrorKind::Unsupported.into());
     }
@@ -50,6 +58,9 @@ pub(super) fn tree(repo: &Repo, listing: &Listing, dest: &Path, sealed: bool) ->
         sealed,
     };
     let fill = |linker: &mut Linker, dir: &Directory| {
+        if progress.is_cancelled() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let into = match dir.path.as_os_str().is_empty() {
             true => top.try_clone()?,
             false => open(top.as_fd(), &dir.path, OFlags::DIRECTORY)?,
@@ -164,6 +175,7 @@ mod tests {
     use super::super::{CheckoutOptions, write};
     use super::*;
     use crate::id::CommitId;
+    use crate::progress::NoProgress;
     use glib::prelude::*;
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
@@ -270,8 +282,8 @@ mod tests {
             put(&source, &tree);
             let commit = commit(&repo, &source);
             let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
-            super::tree(&repo, &Listing::read(&repo, commit).unwrap(), &ours, false).unwrap();
-            write(&repo, commit, &Listing::read(&repo, commit).unwrap(), &theirs, &CheckoutOptions::default()).unwrap();
+            super::tree(&repo, &Listing::read(&repo, commit).unwrap(), &ours, false, &NoProgress).unwrap();
+            write(&repo, commit, &Listing::read(&repo, commit).unwrap(), &theirs, &CheckoutOptions::default(), &NoProgress).unwrap();
             prop_assert_eq!(look(&ours), look(&theirs));
         }
     }
@@ -282,12 +294,18 @@ mod tests {
         for mode in [RepoMode::Archive, RepoMode::BareUserOnly] {
             let repo = Repo::create(folder.path().join(mode.as_str()), mode).unwrap();
             let dest = folder.path().join("dest");
-            let error = super::tree(&repo, &Listing::default(), &dest, false);
+            let error = super::tree(&repo, &Listing::default(), &dest, false, &NoProgress);
             assert_eq!(error.unwrap_err().kind(), io::ErrorKind::Unsupported);
         }
         let repo = Repo::create(folder.path().join("bare-user"), RepoMode::BareUser).unwrap();
         let listing = Listing::read(&repo, [0; 32].into()).unwrap();
-        let error = super::tree(&repo, &listing, &folder.path().join("dest"), false);
+        let error = super::tree(
+            &repo,
+            &listing,
+            &folder.path().join("dest"),
+            false,
+            &NoProgress,
+        );
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert!(!folder.path().join("dest").exists());
     }

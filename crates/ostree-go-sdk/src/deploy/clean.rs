@@ -14,9 +14,9 @@ use super::state::{Action, Deployment};
 use crate::catalog::DEPLOYMENT_REF_PREFIX;
 use crate::failpoint;
 use crate::fs::context::{IoContext, IoFailure};
-use crate::fs::{atomic, tree};
+use crate::fs::{atomic, rename, tree};
 use crate::id::CommitId;
-use rustix::fs::{AtFlags, FileType, RenameFlags};
+use rustix::fs::{AtFlags, FileType};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind as Io;
@@ -31,6 +31,7 @@ impl LockedRoot<'_> {
         let root = folder::open(self.root.path())?;
         self.remove_temporary(&root)?;
         let deployments = folder::directory(&root, self.root.path(), "deployments")?;
+        self.finish_replacements(&deployments)?;
         self.remove_trees(&deployments, active)?;
         let mut present = Vec::new();
         for deployment in std::mem::take(&mut self.state.deployments) {
@@ -81,6 +82,35 @@ impl LockedRoot<'_> {
         Ok(())
     }
 
+    /// Moves a tree back whose replacement did not reach its place, and removes one whose
+    /// replacement did.
+    fn finish_replacements(&self, deployments: &OwnedFd) -> Result<(), DeployError> {
+        let path = self.root.path().join("deployments");
+        for name in tree::names(deployments).context("read directory", &path)? {
+            let full = path.join(&name);
+            let Some(commit) = folder::commit_of_replaced(&name.to_string_lossy()) else {
+                continue;
+            };
+            if folder::kind(deployments, &name).context("look at", &full)?
+                != Some(FileType::Directory)
+            {
+                continue;
+            }
+            let place = commit.to_string();
+            match folder::kind(deployments, OsStr::new(&place)).context("look at", &full)? {
+                None => {
+                    rename::to_free_name(deployments, Path::new(&name), Path::new(&place))
+                        .context("rename", &full)?;
+                    atomic::sync_directory(Some(&path)).context("sync", &path)?;
+                }
+                Some(_) => {
+                    tree::remove_at(deployments.as_fd(), &name).context("remove", &full)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Removes trees that are not deployments.
     fn remove_trees(
         &self,
@@ -105,14 +135,8 @@ impl LockedRoot<'_> {
                 // A partly removed tree must not have the name of a complete one.
                 let hidden = OsString::from(format!(".gone-{}", std::process::id()));
                 tree::remove_at(deployments.as_fd(), &hidden).context("remove", &full)?;
-                rustix::fs::renameat_with(
-                    deployments,
-                    &name,
-                    deployments,
-                    &hidden,
-                    RenameFlags::NOREPLACE,
-                )
-                .context("rename", &full)?;
+                rename::to_free_name(deployments, Path::new(&name), Path::new(&hidden))
+                    .context("rename", &full)?;
                 failpoint::hit("clean.renamed");
                 to_remove = hidden;
             }

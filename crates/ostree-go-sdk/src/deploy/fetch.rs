@@ -127,7 +127,10 @@ impl Fetcher {
                 require_no_digest(job)?;
                 let source = Repo::open(path)?;
                 let import = |name: &RefName| {
-                    let commit = local::import(&self.repo, &source, name, keys.as_ref(), now)?;
+                    let commit = {
+                        let progress = &*self.progress;
+                        local::import(&self.repo, &source, name, keys.as_ref(), now, progress)?
+                    };
                     Ok((name.clone(), commit))
                 };
                 names.map(import).collect()

@@ -216,6 +216,20 @@ pub(super) fn is_temporary_tree(name: &str) -> bool {
     has_number(name, ".new-") || has_number(name, ".gone-")
 }
 
+/// Prefix of the name in `deployments/` of a tree that is being replaced.
+const REPLACED: &str = ".old-";
+
+/// Returns the name in `deployments/` that the tree of a commit has while it is replaced, if the
+/// file system cannot exchange two directories in one step.
+pub(super) fn replaced_name(commit: CommitId) -> String {
+    format!("{REPLACED}{commit}")
+}
+
+/// Returns the commit of a tree that is being replaced, by its name.
+pub(super) fn commit_of_replaced(name: &str) -> Option<CommitId> {
+    name.strip_prefix(REPLACED)?.parse().ok()
+}
+
 /// Returns true if a name consists of a prefix and process numbers, as in `.new-4711`.
 fn has_number(name: &str, prefix: &str) -> bool {
     let Some(number) = name.strip_prefix(prefix) else {
@@ -298,6 +312,9 @@ mod tests {
         }
         assert!(is_temporary_state(".state.json.12-0"));
         let commit = "a".repeat(64);
+        let id = commit.parse().unwrap();
+        assert_eq!(commit_of_replaced(&replaced_name(id)), Some(id));
+        assert_eq!(commit_of_replaced(&commit), None);
         let target = format!("../deployments/{commit}");
         assert!(commit_of_sdk(Path::new(&target)).is_some());
         assert!(commit_of_sdk(Path::new("../deployments/x")).is_none());

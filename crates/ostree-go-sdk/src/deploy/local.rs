@@ -3,9 +3,18 @@
 use super::error::DeployError;
 use super::place;
 use crate::ffi;
+use crate::fs::context::IoContext;
+use crate::fs::tree;
 use crate::id::{CommitId, RefName};
+use crate::parallel;
+use crate::progress::Progress;
 use crate::repo::{Repo, RepoError};
 use crate::sign::{Proof, Signature, TrustedKeys, Verified};
+use rustix::fs::{CWD, OFlags};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// `OSTREE_REPO_PULL_FLAGS_UNTRUSTED` (`ostree-repo.h`): verifies the checksum of every object that
 /// is pulled, also from a repository on this machine.
@@ -18,13 +27,14 @@ const UNTRUSTED: i32 = 1 << 2;
 ///
 /// # Errors
 /// Returns an error if the ref does not exist, there is no valid signature by one of the keys, or
-/// an object is damaged.
+/// an object is damaged, or the operation is cancelled.
 pub(super) fn import(
     repo: &Repo,
     from: &Repo,
     name: &RefName,
     keys: Option<&TrustedKeys>,
     now: u64,
+    progress: &dyn Progress,
 ) -> Result<Verified<CommitId>, DeployError> {
     let commit = resolve(from, name)?;
     let signatures = match keys {
@@ -42,16 +52,55 @@ pub(super) fn import(
     let path = from.path();
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let url = format!("file://{}", path.display());
+    let address = Address::of(&path, &url).context("open", &path)?;
     let options = glib::VariantDict::new(None);
     // The commit is named by its checksum, so that the verified commit is copied even if the ref
     // moves meanwhile.
     options.insert("refs", vec![commit.to_string()]);
     options.insert("flags", UNTRUSTED);
     options.insert("depth", 0);
-    ffi::pull_with_options(repo.as_ostree(), &url, &options.end(), None, None)
-        .map_err(|error| repo.failed(&format!("copy {name} from {url}"), error))?;
+    let options = options.end();
+    let copied = parallel::run_cancellable(progress, |cancellable| {
+        ffi::pull_with_options(
+            repo.as_ostree(),
+            &address.url,
+            &options,
+            None,
+            Some(cancellable),
+        )
+    });
+    copied.map_err(|error| match progress.is_cancelled() {
+        true => RepoError::Cancelled,
+        false => repo.failed(&format!("copy {name} from {url}"), error),
+    })?;
     repo.unmark_repaired()?;
     Ok(verified(commit, url, signatures, keys.is_none(), now))
+}
+
+/// The address of a repository on this machine, for libostree.
+struct Address {
+    url: String,
+    /// Keeps the directory open that the URL names.
+    _folder: Option<OwnedFd>,
+}
+
+impl Address {
+    /// Returns `url`, or a URL of the open directory if the path has bytes that a URL cannot have,
+    /// or characters with a special meaning in one.
+    fn of(path: &Path, url: &str) -> io::Result<Self> {
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+~".contains(byte);
+        if path.as_os_str().as_bytes().iter().all(is_plain) {
+            return Ok(Self {
+                url: url.to_owned(),
+                _folder: None,
+            });
+        }
+        let folder = tree::open_directory(CWD, path, OFlags::empty())?;
+        Ok(Self {
+            url: format!("file:///proc/self/fd/{}", folder.as_raw_fd()),
+            _folder: Some(folder),
+        })
+    }
 }
 
 /// Returns the commit of a ref in the root's own repository, which the owner of the root composed

@@ -1,20 +1,23 @@
 //! Checks out a commit's tree into its deployment folder: complete, checked, sealed and durable.
 
 use super::error::DeployError;
+use super::folder;
 use super::verify::{self, DamagedFile};
-use crate::checkout::{CheckedOut, CheckoutOptions, Listing, make};
+use crate::checkout::{CheckedOut, CheckoutError, CheckoutOptions, Listing, make};
 use crate::failpoint;
 use crate::fs::context::IoContext;
-use crate::fs::{atomic, tree};
+use crate::fs::{atomic, rename, tree};
 use crate::id::CommitId;
 use crate::progress::Progress;
 use crate::repo::{Partial, Repo, RepoMode};
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::CWD;
 use std::fs::File;
 use std::path::Path;
 
 /// Checks out the tree under a temporary name beside `dest` and renames it to `dest` in one step.
-/// An existing tree at `dest` is replaced.
+/// An existing tree at `dest` is [replaced](rename::replace); if that takes two steps and the
+/// process is killed between them, the next process that takes the lock moves the existing tree
+/// back.
 pub(super) fn place(
     repo: &Repo,
     commit: CommitId,
@@ -22,14 +25,13 @@ pub(super) fn place(
     progress: &dyn Progress,
 ) -> Result<CheckedOut, DeployError> {
     let staging = dest.with_file_name(format!(".new-{}", std::process::id()));
+    let aside = dest.with_file_name(folder::replaced_name(commit));
     let placed = prepare(repo, commit, &staging, progress).and_then(|files| {
-        let flags = if dest.symlink_metadata().is_ok() {
-            RenameFlags::EXCHANGE
-        } else {
-            RenameFlags::NOREPLACE
+        let moved = match dest.symlink_metadata() {
+            Ok(_) => rename::replace(&staging, dest, &aside),
+            Err(_) => rename::to_free_name(CWD, &staging, dest),
         };
-        rustix::fs::renameat_with(CWD, &staging, CWD, dest, flags)
-            .map_err(std::io::Error::from)
+        moved
             .and_then(|()| atomic::sync_directory(dest.parent()))
             .context("move a tree to", dest)?;
         failpoint::hit("deploy.placed");
@@ -38,6 +40,9 @@ pub(super) fn place(
     // The temporary name now has a tree that failed or that was replaced. If it cannot be removed,
     // the next process that takes the lock removes it.
     let _ = tree::remove(&staging);
+    if dest.symlink_metadata().is_ok() {
+        let _ = tree::remove(&aside);
+    }
     placed
 }
 
@@ -52,8 +57,9 @@ fn prepare(
     let copy = matches!(repo.mode(), RepoMode::Bare | RepoMode::BareUserOnly);
     let options = CheckoutOptions::default().copy(copy).sealed(true);
     let listing = Listing::read(repo, commit)?;
-    let files = match make(repo, commit, &listing, staging, &options) {
+    let files = match make(repo, commit, &listing, staging, &options, progress) {
         Ok(files) => files,
+        Err(error @ CheckoutError::Cancelled { .. }) => return Err(error.into()),
         Err(error) => {
             require_objects(repo, commit)?;
             return Err(error.into());

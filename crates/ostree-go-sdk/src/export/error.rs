@@ -5,6 +5,7 @@ use crate::fs::context::IoFailure;
 use crate::fs::path::TreePath;
 use crate::id::{CommitId, FileId};
 use crate::kind::ErrorKind;
+use crate::progress::Progress;
 use crate::repo::RepoError;
 use std::io;
 use std::path::PathBuf;
@@ -86,6 +87,14 @@ impl ExportError {
             Self::NotARelease { .. } => ErrorKind::InvalidInput,
             Self::Io { source, .. } => ErrorKind::of_io(source),
             Self::Cancelled { .. } => ErrorKind::Cancelled,
+        }
+    }
+
+    /// Replaces the error of a system call that was given up because the operation was cancelled.
+    pub(super) fn or_cancelled(self, commit: CommitId, progress: &dyn Progress) -> Self {
+        match self {
+            Self::Io { .. } if progress.is_cancelled() => Self::Cancelled { commit },
+            error => error,
         }
     }
 }

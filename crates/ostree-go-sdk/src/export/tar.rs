@@ -6,8 +6,8 @@
 use super::tree::{Node, Tree, read_leaf};
 use super::writer::{Counted, Failure};
 use super::{Compression, ExportError};
-use crate::fs::atomic::Pending;
 use crate::fs::context::IoContext;
+use crate::fs::output::Output;
 use crate::id::{CommitId, Sha256};
 use crate::progress::{Event, NoProgress, Phase, Progress};
 use crate::repo::Repo;
@@ -55,21 +55,26 @@ pub struct ExportedTar {
     pub files: u64,
 }
 
-/// Exports a commit's tree as a tar archive to `dest`, replacing an existing file.
+/// Exports a commit's tree as a tar archive to `dest`, replacing an existing regular file. A FIFO, a
+/// device or a symbolic link at `dest` is written to.
 ///
 /// # Errors
-/// Returns an error if an object is damaged or missing, or the file system fails. `dest` is
-/// unchanged then.
+/// Returns an error if an object is damaged or missing, or the file system fails. A regular file at
+/// `dest` is unchanged then.
 pub fn export_tar(
     repo: &Repo,
     commit: CommitId,
     dest: &Path,
     options: &TarOptions,
 ) -> Result<ExportedTar, ExportError> {
-    let mut file = Pending::new(dest).context("write", dest)?;
-    let written = write_tar(repo, commit, &mut file.file, dest, options)?;
-    file.persist().context("write", dest)?;
-    Ok(written)
+    let progress = options.progress.as_ref();
+    let write = || -> Result<ExportedTar, ExportError> {
+        let mut file = Output::create(dest, progress).context("write", dest)?;
+        let written = write_tar(repo, commit, &mut file, dest, options)?;
+        file.finish().context("write", dest)?;
+        Ok(written)
+    };
+    write().map_err(|error| error.or_cancelled(commit, progress))
 }
 
 /// Writes a commit's tree as a tar archive to `out`; `name` is its name in errors.

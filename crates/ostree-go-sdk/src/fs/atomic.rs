@@ -1,19 +1,13 @@
 //! Atomic changes to files, which are durable after a power failure.
 
+use super::hidden::{self, HiddenName};
+pub use super::tree::folder_of;
 use crate::failpoint;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-/// Returns the parent folder of a path.
-pub fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
 
 /// Replaces the file at `path` by one with `content`. The new file is durable when this returns;
 /// until then a reader sees the old file.
@@ -36,36 +30,31 @@ fn write_pending(mut pending: Pending<'_>, content: &[u8]) -> io::Result<()> {
 /// A file that is being written under a temporary name and will replace another file. It is removed
 /// if it is dropped before.
 #[derive(Debug)]
-pub struct Pending<'a> {
+pub struct Pending {
     pub file: File,
-    temporary: PathBuf,
-    path: &'a Path,
+    temporary: HiddenName,
+    path: PathBuf,
 }
 
-impl<'a> Pending<'a> {
+impl Pending {
     /// Creates an empty file beside `path`.
-    pub fn new(path: &'a Path) -> io::Result<Self> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        (0u32..)
-            .find_map(|n| {
-                let mut hidden = OsString::from(".");
-                hidden.push(name);
-                hidden.push(format!(".{}-{n}", std::process::id()));
-                let temporary = path.with_file_name(hidden);
-                match OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .open(&temporary)
-                {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
-                    opened => Some(opened.map(|file| Self {
-                        file,
-                        temporary,
-                        path,
-                    })),
-                }
-            })
-            .ok_or(io::ErrorKind::AlreadyExists)?
+    pub fn new(path: &Path) -> io::Result<Self> {
+        let (temporary, file) = HiddenName::make(path, |temporary| {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).open(temporary)
+        })?;
+        // Tells the file from one that a killed process has left.
+        hidden::try_lock(&file);
+        Ok(Self {
+            file,
+            temporary,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Returns the hidden path of the file.
+    pub fn temporary(&self) -> &Path {
+        self.temporary.path()
     }
 
     /// Creates an empty file beside `path` that every user can read, regardless of the umask.
@@ -78,19 +67,19 @@ impl<'a> Pending<'a> {
 
     /// Renames the file to its final path. Neither the file nor its directory entry is synced.
     pub fn persist_unsynced(self) -> io::Result<()> {
-        fs::rename(&self.temporary, self.path)
+        fs::rename(self.temporary(), &self.path)
     }
 
     /// Renames the file to its final path, durably.
     pub fn persist(self) -> io::Result<()> {
-        rename(&self.file, &self.temporary, self.path)
+        rename(&self.file, self.temporary(), &self.path)
     }
 }
 
-impl Drop for Pending<'_> {
+impl Drop for Pending {
     fn drop(&mut self) {
         // After the rename there is no file with this name, and a leftover file does no harm.
-        let _ = fs::remove_file(&self.temporary);
+        let _ = fs::remove_file(self.temporary());
     }
 }
 

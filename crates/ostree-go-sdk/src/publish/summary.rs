@@ -306,8 +306,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, PublishError> {
 }
 
 /// Writes the replacement for the file at `path`, and syncs it.
-fn write_pending<'p>(path: &'p Path, bytes: &[u8]) -> Result<Pending<'p>, PublishError> {
-    let write = || -> io::Result<Pending<'_>> {
+fn write_pending(path: &Path, bytes: &[u8]) -> Result<Pending, PublishError> {
+    let write = || -> io::Result<Pending> {
         let mut pending = Pending::public(path)?;
         pending.file.write_all(bytes)?;
         pending.file.sync_all()?;

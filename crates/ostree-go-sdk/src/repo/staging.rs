@@ -2,6 +2,7 @@
 
 use super::{Repo, RepoError, objects};
 use crate::fs::context::IoContext;
+use crate::fs::rename;
 use crate::id::CommitId;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -148,9 +149,10 @@ impl Staging {
         for name in new {
             let (from, to) = (&self.folder, &self.objects);
             match rustix::fs::renameat_with(from, &name, to, &name, RenameFlags::NOREPLACE) {
-                // Another process has created the folder, or the file system does not support the
-                // flag.
-                Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY | Errno::INVAL | Errno::NOSYS) => {}
+                // Another process has created the folder.
+                Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
+                // libostree moves the objects one by one.
+                Err(error) if rename::lacks_flags(error) => break,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -19,9 +19,10 @@ pub use options::BootOptions;
 use super::ExportError;
 use super::release::release;
 use crate::catalog::CommitInfo;
-use crate::fs::atomic;
 use crate::fs::context::IoContext;
+use crate::fs::output;
 use crate::id::CommitId;
+use crate::progress::NoProgress;
 use crate::remote::{self, RemoteError, Verification};
 use crate::repo::Repo;
 use std::path::Path;
@@ -103,12 +104,13 @@ pub fn boot_config(
     })
 }
 
-/// Writes a configuration to a file atomically and durably, replacing an existing file.
+/// Writes a configuration to a file atomically and durably, replacing an existing regular file. A
+/// FIFO, a device or a symbolic link is written to.
 ///
 /// # Errors
 /// Returns an error if the file system fails; the file is unchanged then.
 pub fn write_boot_config(dest: &Path, text: &str) -> Result<(), ExportError> {
-    Ok(atomic::write(dest, text.as_bytes()).context("write", dest)?)
+    Ok(output::write(dest, text.as_bytes(), &NoProgress).context("write", dest)?)
 }
 
 fn file(path: impl Into<String>, content: impl Into<Vec<u8>>) -> BootFile {

@@ -7,47 +7,50 @@ use super::super::writer::counted;
 use super::OciError;
 use super::layout::index_with;
 use super::target::{Blob, Failure, Image, Make, Target};
-use crate::fs::atomic;
 use crate::fs::context::IoContext;
+use crate::fs::output::Seekable;
 use crate::oci::format;
 use crate::oci::layer::END;
+use crate::progress::Progress;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
-use tempfile::NamedTempFile;
 
 /// Size of a block in a tar archive, in bytes.
 const BLOCK: u64 = 512;
 
 /// An archive being written.
-pub(super) struct Archive {
+pub(super) struct Archive<'p> {
     path: PathBuf,
     /// The temporary file; moved to its final name at the end.
-    file: Option<NamedTempFile>,
+    file: Option<Seekable>,
     /// The names of the blobs written so far.
     blobs: HashSet<String>,
+    progress: &'p dyn Progress,
 }
 
-impl Archive {
-    /// Creates a temporary archive next to `path`.
-    pub(super) fn create(path: &Path) -> Result<Self, OciError> {
-        let file = tempfile::Builder::new()
-            .prefix(".ostree-go-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(atomic::folder_of(path))
-            .context("write", path)?;
+impl<'p> Archive<'p> {
+    /// Creates a temporary archive: next to `path` if it will replace a regular file there, or else
+    /// in `scratch`.
+    pub(super) fn create(
+        path: &Path,
+        scratch: &Path,
+        progress: &'p dyn Progress,
+    ) -> Result<Self, OciError> {
+        let file = Seekable::create(path, scratch).context("write", path)?;
         Ok(Self {
             path: path.to_owned(),
             file: Some(file),
             blobs: HashSet::new(),
+            progress,
         })
     }
 
     fn file(&mut self) -> io::Result<&mut File> {
         let file = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
-        Ok(file.as_file_mut())
+        Ok(file.file())
     }
 
     fn add(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -89,15 +92,11 @@ impl Archive {
         self.add(format::INDEX_FILE, index)?;
         self.file()?.write_all(&END)?;
         let file = self.file.take().ok_or(io::ErrorKind::NotFound)?;
-        let (file, temporary) = file.into_parts();
-        atomic::rename(&file, &temporary, &self.path)?;
-        // The temporary name no longer exists.
-        let _ = temporary.keep();
-        Ok(())
+        file.deliver(&self.path, self.progress)
     }
 }
 
-impl Target for Archive {
+impl Target for Archive<'_> {
     fn blob(&mut self, make: Make<'_>) -> Result<Blob, OciError> {
         self.write_blob(make)
             .map_err(|failure| failure.at(&self.path))
@@ -106,7 +105,11 @@ impl Target for Archive {
     fn publish(&mut self, image: &Image) -> Result<(), OciError> {
         let index = index_with(None, image)?;
         let path = self.path.clone();
-        Ok(self.finish(image, &index).context("write", path)?)
+        let finished = self.finish(image, &index);
+        if finished.is_err() && self.progress.is_cancelled() {
+            return Err(OciError::Stopped);
+        }
+        Ok(finished.context("write", path)?)
     }
 }
 

@@ -6,14 +6,16 @@ use super::image::Document;
 use super::target::{Blob, Failure, Image, Make, Target};
 use crate::fs::atomic;
 use crate::fs::context::{IoContext, IoFailure};
+use crate::fs::hidden::HiddenFolder;
 use crate::oci::format;
 use crate::progress::{Event, POLL_INTERVAL, Progress};
 use oci_spec::image::{ImageIndex, ImageIndexBuilder, OciLayout};
 use rustix::fs::FlockOperation;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
 /// A layout that an image is being added to.
 pub(super) struct Layout {
@@ -24,7 +26,7 @@ pub(super) struct Layout {
     /// The lock on an existing layout.
     _lock: Option<File>,
     /// The temporary directory of a new layout; moved to the final path at the end.
-    new: Option<TempDir>,
+    new: Option<HiddenFolder>,
     /// The blobs added so far, removed again if the export fails.
     added: Vec<PathBuf>,
 }
@@ -41,6 +43,7 @@ impl Layout {
             let lock = lock(path, progress)?;
             read_index(path)?;
             fs::create_dir_all(path.join(format::BLOBS)).context("write", path)?;
+            remove_temporary(path).context("write", path)?;
             return Ok(Self {
                 path: path.to_owned(),
                 work: path.to_owned(),
@@ -49,11 +52,7 @@ impl Layout {
                 added: Vec::new(),
             });
         }
-        let new = tempfile::Builder::new()
-            .prefix(".ostree-go-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir_in(atomic::folder_of(path))
-            .context("write", path)?;
+        let new = HiddenFolder::create(path).context("write", path)?;
         let work = new.path().to_owned();
         fs::create_dir_all(work.join(format::BLOBS)).context("write", path)?;
         atomic::write(&work.join(format::LAYOUT_FILE), format::LAYOUT.as_bytes())
@@ -122,10 +121,7 @@ impl Target for Layout {
             fs::rename(new.path(), &self.path).context("write", &path)?;
             atomic::sync_directory(self.path.parent()).context("write", &path)?;
         }
-        if let Some(new) = self.new.take() {
-            // The temporary name no longer exists.
-            let _ = new.keep();
-        }
+        self.new = None;
         self.added.clear();
         Ok(())
     }
@@ -140,10 +136,28 @@ impl Drop for Layout {
     }
 }
 
+/// The prefix of the names of temporary files among the blobs of a layout.
+const TEMPORARY: &str = ".ostree-go-";
+
+/// Removes the temporary files that killed processes left in a layout, which must be locked.
+fn remove_temporary(layout: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(layout.join(format::BLOBS))? {
+        let entry = entry?;
+        let is_ours = entry
+            .file_name()
+            .as_bytes()
+            .starts_with(TEMPORARY.as_bytes());
+        if is_ours && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Creates a temporary file in a layout.
 fn temporary(layout: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new()
-        .prefix(".ostree-go-")
+        .prefix(TEMPORARY)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(layout.join(format::BLOBS))
 }

@@ -139,12 +139,14 @@ pub fn export_oci(
     let releases = releases(repo, commits)?;
     let tag = tag(location, &releases)?;
     let progress = options.progress.as_ref();
+    let own = repo.path().join("tmp");
+    let scratch = options.scratch.as_ref().unwrap_or(&own);
     let mut target: Box<dyn Target + '_> = match location {
         ImageLocation::Layout { path, .. } => Box::new(layout::Layout::open(path, progress)?),
-        ImageLocation::Archive { path, .. } => Box::new(archive::Archive::create(path)?),
+        ImageLocation::Archive { path, .. } => {
+            Box::new(archive::Archive::create(path, scratch, progress)?)
+        }
         ImageLocation::Registry(image) => {
-            let own = repo.path().join("tmp");
-            let scratch = options.scratch.as_ref().unwrap_or(&own);
             let registry = &options.registry;
             Box::new(push::Push::open(
                 image,

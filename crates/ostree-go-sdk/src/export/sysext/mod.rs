@@ -20,19 +20,21 @@ pub use os_release::SysextHost;
 use super::ExportError;
 use super::release::release;
 use crate::fs::context::IoContext;
+use crate::fs::hidden::HiddenFolder;
+use crate::fs::output::Seekable;
 use crate::fs::path::TreePath;
-use crate::fs::{atomic, digest};
+use crate::fs::{atomic, digest, rename};
 use crate::id::{CommitId, Sha256};
 use crate::process::{self, ProcessError};
 use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use form::is_image_name;
-use rustix::fs::RenameFlags;
+use rustix::fs::CWD;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use tree::{Parts, write_archive, write_directory};
@@ -214,20 +216,26 @@ impl Job<'_> {
         if self.dest.symlink_metadata().is_ok() {
             return Err(self.exists());
         }
-        let staging = Staging::new(self)?;
+        let staging = self.staging()?;
         let bytes = self.tree(staging.path())?;
         File::open(staging.path())
             .and_then(|top| Ok(rustix::fs::syncfs(top.as_fd())?))
             .context("write", self.dest)?;
-        let cwd = rustix::fs::CWD;
-        match rustix::fs::renameat_with(cwd, staging.path(), cwd, self.dest, RenameFlags::NOREPLACE)
-        {
-            Err(rustix::io::Errno::EXIST) => return Err(self.exists()),
-            renamed => renamed.map_err(io::Error::from),
+        match rename::to_free_name(CWD, staging.path(), self.dest) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(self.exists());
+            }
+            renamed => renamed,
         }
         .and_then(|()| atomic::sync_directory(self.dest.parent()))
         .context("write", self.dest)?;
         Ok(bytes)
+    }
+
+    /// Creates a hidden folder beside the destination.
+    fn staging(&self) -> Result<HiddenFolder, ExportError> {
+        self.folder()?;
+        Ok(HiddenFolder::create(self.dest).context("write", self.dest)?)
     }
 
     fn exists(&self) -> SysextError {
@@ -258,21 +266,21 @@ impl Job<'_> {
         &self,
         make: impl FnOnce(&Path) -> Result<(), SysextError>,
     ) -> Result<(u64, Option<Sha256>), SysextError> {
-        let file = tempfile::Builder::new()
-            .prefix(".ostree-go-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(self.folder()?)
-            .context("write", self.dest)?;
-        let temporary = file.into_temp_path();
-        make(&temporary)?;
-        let mut image = File::open(&temporary).context("write", self.dest)?;
+        let folder = self.folder()?;
+        let file = Seekable::create(self.dest, folder).context("write", self.dest)?;
+        make(file.path())?;
+        let mut image = File::open(file.path()).context("write", self.dest)?;
         let item = self.dest.to_string_lossy();
         let (hasher, bytes) = digest::hash(&mut image, &item, None, self.progress)
             .context("write", self.dest)?
             .ok_or_else(|| self.cancelled())?;
-        atomic::rename(&image, &temporary, self.dest).context("write", self.dest)?;
-        // The temporary name no longer exists.
-        let _ = temporary.keep();
+        image
+            .sync_all()
+            .and_then(|()| file.deliver(self.dest, self.progress))
+            .context("write", self.dest)
+            .map_err(|failure| {
+                ExportError::from(failure).or_cancelled(self.commit, self.progress)
+            })?;
         Ok((bytes, Some(digest::finish(hasher))))
     }
 
@@ -314,7 +322,7 @@ impl Job<'_> {
     }
 
     fn erofs(&self, image: &Path) -> Result<(), SysextError> {
-        let staging = Staging::new(self)?;
+        let staging = self.staging()?;
         self.tree(staging.path())?;
         let mut command = Command::new("mkfs.erofs");
         command
@@ -351,31 +359,6 @@ impl Job<'_> {
                 source,
             },
         }
-    }
-}
-
-/// A hidden temporary folder next to the destination, removed when dropped.
-struct Staging(PathBuf);
-
-impl Staging {
-    fn new(job: &Job<'_>) -> Result<Self, ExportError> {
-        let folder = tempfile::Builder::new()
-            .prefix(".ostree-go-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir_in(job.folder()?)
-            .context("write", job.dest)?;
-        Ok(Self(folder.keep()))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // Either the folder was renamed, or an error is being reported already.
-        let _ = crate::fs::tree::remove(&self.0);
     }
 }
 
