@@ -3,7 +3,6 @@
 use crate::args::global::GlobalArgs;
 use crate::authfile;
 use crate::error::CliError;
-use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::progress::Terminal;
 use crate::report::Report;
@@ -39,13 +38,7 @@ impl Context {
     /// installs the signal handlers. Verbs that cannot be cancelled never call this, so that a signal
     /// ends them at once.
     pub fn progress(&self) -> Arc<Terminal> {
-        let terminal = || {
-            Arc::new(Terminal::new(
-                &self.global,
-                self.output.clone(),
-                Interrupt::install(),
-            ))
-        };
+        let terminal = || Arc::new(Terminal::new(&self.global, self.output.clone()));
         self.progress.get_or_init(terminal).clone()
     }
 

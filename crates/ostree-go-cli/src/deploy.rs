@@ -5,9 +5,10 @@ use crate::error::CliError;
 use crate::report::{Report, unchanged_exit_code};
 use crate::text::{count, deployment_title};
 use crate::views::deployment::DeploymentView;
+use crate::views::value::PathText;
 use ostree_go_sdk::deploy::{DeployError, Deployed, InstallPlan, Installed, Outcome, Root};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Executes a plan, with the credentials that it needs, and prints the result.
@@ -26,7 +27,11 @@ pub fn execute(
     for deployed in &installed.deployed {
         print_messages(context, root, &installed, deployed);
     }
-    context.report(&InstallReport::new(root, &installed, exit_77))
+    let noexec = root.is_noexec()?;
+    if noexec {
+        context.say(&noexec_warning(root.path()));
+    }
+    context.report(&InstallReport::new(root, &installed, noexec, exit_77))
 }
 
 /// Converts an error of a plan. An error about a remote counts as an error of the deployment;
@@ -55,6 +60,15 @@ pub fn not_deployed(root: &Root, error: DeployError) -> CliError {
             error: Box::new(error.into()),
         },
     }
+}
+
+/// Returns the warning about a root on a file system that is mounted with `noexec`.
+pub fn noexec_warning(root: &Path) -> String {
+    format!(
+        "warning: {} is on a file system mounted with noexec, where no program of an SDK can run; \
+         use another directory with --root, or mount it with exec",
+        root.display()
+    )
 }
 
 fn print_messages(context: &Context, root: &Root, installed: &Installed, deployed: &Deployed) {
@@ -87,11 +101,12 @@ fn print_messages(context: &Context, root: &Root, installed: &Installed, deploye
 
 #[derive(Serialize)]
 struct InstallReport {
-    root: PathBuf,
+    root: PathText<PathBuf>,
     deployments: Vec<DeployedView>,
     activated: bool,
     active: Option<DeploymentView>,
-    bin: PathBuf,
+    bin: PathText<PathBuf>,
+    noexec: bool,
     #[serde(skip)]
     unchanged: bool,
     #[serde(skip)]
@@ -105,22 +120,23 @@ struct DeployedView {
     outcome: &'static str,
     linked_files: u64,
     copied_files: u64,
-    bin: PathBuf,
+    bin: PathText<PathBuf>,
 }
 
 impl InstallReport {
-    fn new(root: &Root, installed: &Installed, exit_77: bool) -> Self {
+    fn new(root: &Root, installed: &Installed, noexec: bool, exit_77: bool) -> Self {
         let mut deployed = installed.deployed.iter();
         let unchanged = deployed.all(|one| one.outcome == Outcome::Unchanged);
         let deployments = installed.deployed.iter();
         Self {
-            root: root.path().to_owned(),
+            root: PathText(root.path().to_owned()),
             deployments: deployments
                 .map(|deployed| DeployedView::new(root, deployed))
                 .collect(),
             activated: installed.activated,
             active: installed.active.as_ref().map(Into::into),
-            bin: root.bin(),
+            bin: PathText(root.bin()),
+            noexec,
             unchanged: unchanged && !installed.activated,
             exit_77,
         }
@@ -138,7 +154,7 @@ impl DeployedView {
             },
             linked_files: deployed.files.linked,
             copied_files: deployed.files.copied,
-            bin: root.bin_of(&deployed.deployment),
+            bin: PathText(root.bin_of(&deployed.deployment)),
         }
     }
 }

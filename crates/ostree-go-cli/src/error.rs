@@ -274,6 +274,9 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
 
 fn source_hint(error: &SourceError) -> Option<String> {
     let hint = match error {
+        SourceError::Cache(error) if error.kind() == ErrorKind::PermissionDenied => {
+            "specify a directory for downloads that can be written with --cachedir"
+        }
         SourceError::NoGoroot { .. } => {
             "list all packages of the SDK under `rpm`: golang, golang-bin and golang-src"
         }
@@ -302,6 +305,14 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
         DeployError::NotARoot { .. } => {
             "specify a directory that is empty or does not exist with --root or OSTREE_GO_ROOT"
         }
+        DeployError::Io {
+            action: "make directory",
+            source,
+            ..
+        } if ErrorKind::of_io(source) == ErrorKind::PermissionDenied => {
+            "specify a root directory that can be written with --root or OSTREE_GO_ROOT"
+        }
+        DeployError::Colon { .. } => "specify another directory with --root or OSTREE_GO_ROOT",
         DeployError::NewerRoot { .. } => {
             "use the version of ostree-go that created it, or a newer one"
         }

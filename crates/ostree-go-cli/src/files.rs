@@ -3,6 +3,7 @@
 
 use crate::error::CliError;
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -23,8 +24,20 @@ pub fn read_ed25519_keys(path: &Path) -> Result<Vec<String>, CliError> {
     Ok(keys.map(str::to_owned).collect())
 }
 
-/// Writes a file, and replaces its content if it exists.
+/// Returns true if a file name stands for standard output.
+pub fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Writes a file, and replaces its content if it exists. `-` is standard output.
 pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    if is_stdout(path) {
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(text.as_bytes());
+        return written
+            .and_then(|()| stdout.flush())
+            .map_err(CliError::Output);
+    }
     fs::write(path, text).map_err(CliError::file("write", path))
 }
 

@@ -3,12 +3,14 @@
 
 use crate::args::global::{Format, GlobalArgs, ProgressMode};
 use crate::error::CliError;
+use crate::files;
 use crate::report::{self, Emphasis, Report};
 use crate::settings::Settings;
 use clap::ColorChoice;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The output streams of a command and their formats.
@@ -58,6 +60,28 @@ impl Output {
         };
         self.raw(text.as_bytes())?;
         Ok(report.exit_code())
+    }
+
+    /// Returns true if one of the files that the arguments name is standard output, where the
+    /// result of the verb must not be printed then.
+    ///
+    /// # Errors
+    /// Returns an error if standard output would have to hold two documents.
+    pub fn is_stdout_taken<'a>(
+        &self,
+        files: impl IntoIterator<Item = &'a PathBuf>,
+    ) -> Result<bool, CliError> {
+        let files = files.into_iter().filter(|path| files::is_stdout(path));
+        match files.count() {
+            0 => Ok(false),
+            1 if self.format == Format::Human => Ok(true),
+            1 => Err(CliError::usage(
+                "a file and a JSON document cannot both be written to standard output",
+            )),
+            _ => Err(CliError::usage(
+                "two files cannot both be written to standard output",
+            )),
+        }
     }
 
     /// Writes bytes to standard output unchanged.

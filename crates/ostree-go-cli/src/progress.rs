@@ -10,7 +10,8 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Delay before the first progress bar. Shorter operations show none.
@@ -25,14 +26,40 @@ const JSON_EVERY: Duration = Duration::from_millis(100);
 /// cancellation after Ctrl-C.
 #[derive(Debug)]
 pub struct Terminal {
-    mode: ProgressMode,
-    output: Output,
     verbose: bool,
-    quiet: bool,
     started: Instant,
-    bars: MultiProgress,
     work: Mutex<HashMap<(Phase, String), Work>>,
+    messages: Arc<Messages>,
     interrupt: Interrupt,
+}
+
+/// Messages on standard error, beside the progress bars. The thread that handles signals has a share.
+#[derive(Debug)]
+struct Messages {
+    mode: ProgressMode,
+    quiet: bool,
+    output: Output,
+    bars: MultiProgress,
+    is_stopping_said: AtomicBool,
+}
+
+impl Messages {
+    /// Prints a message as a JSON event or as text.
+    fn note(&self, event: &impl Serialize, text: &str) {
+        match self.mode {
+            ProgressMode::Json => json_line(event),
+            _ if !self.quiet => self.bars.suspend(|| line(self.output.marked(text))),
+            _ => {}
+        }
+    }
+
+    /// Says once that a signal was noticed.
+    fn say_stopping(&self) {
+        if !self.is_stopping_said.swap(true, Ordering::Relaxed) {
+            let (text, event) = ("stopping…", "message");
+            self.note(&MessageEvent { text, event }, text);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -42,21 +69,27 @@ struct Work {
 }
 
 impl Terminal {
-    pub fn new(global: &GlobalArgs, output: Output, interrupt: Interrupt) -> Self {
+    /// Installs the signal handlers of the process.
+    pub fn new(global: &GlobalArgs, output: Output) -> Self {
         let mode = match global.progress {
             _ if global.quiet => ProgressMode::Never,
             ProgressMode::Auto if !std::io::stderr().is_terminal() => ProgressMode::Never,
             mode => mode,
         };
-        Self {
+        let messages = Arc::new(Messages {
             mode,
-            output,
-            verbose: global.verbose,
             quiet: global.quiet,
-            started: Instant::now(),
+            output,
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
+            is_stopping_said: AtomicBool::new(false),
+        });
+        let on_signal = messages.clone();
+        Self {
+            verbose: global.verbose,
+            started: Instant::now(),
             work: Mutex::default(),
-            interrupt,
+            messages,
+            interrupt: Interrupt::install(move || on_signal.say_stopping()),
         }
     }
 
@@ -67,7 +100,7 @@ impl Terminal {
             bar: None,
             last_line: None,
         });
-        match self.mode {
+        match self.messages.mode {
             ProgressMode::Json => {
                 let due = work
                     .last_line
@@ -90,7 +123,7 @@ impl Terminal {
             }
             ProgressMode::Auto if self.started.elapsed() >= FIRST_DRAWN => {
                 let bar = work.bar.get_or_insert_with(|| {
-                    let bar = self.bars.add(ProgressBar::new(total.unwrap_or(0)));
+                    let bar = self.messages.bars.add(ProgressBar::new(total.unwrap_or(0)));
                     bar.set_style(style(phase, total));
                     bar.set_prefix(phase.as_str());
                     bar.set_message(short_url(item, ITEM_WIDTH));
@@ -104,16 +137,7 @@ impl Terminal {
 
     fn message(&self, text: &str) {
         let event = "message";
-        self.note(&MessageEvent { text, event }, text);
-    }
-
-    /// Prints a message as a JSON event or as text.
-    fn note(&self, event: &impl Serialize, text: &str) {
-        match self.mode {
-            ProgressMode::Json => json_line(event),
-            _ if !self.quiet => self.bars.suspend(|| line(self.output.marked(text))),
-            _ => {}
-        }
+        self.messages.note(&MessageEvent { text, event }, text);
     }
 }
 
@@ -177,7 +201,7 @@ impl Progress for Terminal {
                     reason: &reason,
                     event: "source-skipped",
                 };
-                self.note(&event, &text);
+                self.messages.note(&event, &text);
             }
             Event::Retrying {
                 url,
@@ -192,7 +216,7 @@ impl Progress for Terminal {
                     reason: &reason,
                     event: "retrying",
                 };
-                self.note(&event, &text);
+                self.messages.note(&event, &text);
             }
             Event::Downloaded {
                 bytes,
@@ -221,14 +245,18 @@ impl Progress for Terminal {
                     lock: &lock,
                     event: "waiting",
                 };
-                self.note(&event, &text);
+                self.messages.note(&event, &text);
             }
             _ => {}
         }
     }
 
     fn is_cancelled(&self) -> bool {
-        self.interrupt.is_requested()
+        let is_requested = self.interrupt.is_requested();
+        if is_requested {
+            self.messages.say_stopping();
+        }
+        is_requested
     }
 }
 

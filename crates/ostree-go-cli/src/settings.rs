@@ -4,9 +4,9 @@
 use crate::error::CliError;
 use crate::files;
 use ostree_go_sdk::http::HttpOptions;
-use rustix::fs::Mode;
+use rustix::fs::{Access, Mode};
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Settings from the environment, which is read once.
@@ -24,6 +24,10 @@ pub struct Settings {
     config_home: Option<PathBuf>,
     pub auth_file: Option<PathBuf>,
     pub no_color: bool,
+    has_gocache: bool,
+    has_gopath: bool,
+    has_gomodcache: bool,
+    temporary: Option<PathBuf>,
 }
 
 impl Settings {
@@ -53,6 +57,10 @@ impl Settings {
             https_proxy: text("https_proxy")
                 .or_else(|| text("HTTPS_PROXY"))
                 .or_else(|| text("ALL_PROXY")),
+            has_gocache: text("GOCACHE").is_some(),
+            has_gopath: text("GOPATH").is_some(),
+            has_gomodcache: text("GOMODCACHE").is_some(),
+            temporary: path("TMPDIR"),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             no_proxy: text("no_proxy")
                 .or_else(|| text("NO_PROXY"))
@@ -102,12 +110,55 @@ impl Settings {
         }
     }
 
+    /// Returns the variables that the go command needs for its caches if it could not write to its
+    /// default ones, which are in the home directory. Sources: `go help environment`, and
+    /// `os.UserCacheDir`.
+    pub fn go_caches(&self) -> Vec<(&'static str, PathBuf)> {
+        let home = self.home.as_deref();
+        let build = self.cache_home.clone();
+        let build = build.or_else(|| Some(home?.join(".cache")));
+        let is_usable = |path: Option<&Path>| path.is_some_and(is_writable);
+        let needs_build = !self.has_gocache && !is_usable(build.as_deref());
+        let needs_modules = !self.has_gopath && !self.has_gomodcache && !is_usable(home);
+        if !needs_build && !needs_modules {
+            return Vec::new();
+        }
+        let Some(folder) = self.private_folder() else {
+            return Vec::new();
+        };
+        let mut caches = Vec::new();
+        if needs_build {
+            caches.push(("GOCACHE", folder.join("go-build")));
+        }
+        if needs_modules {
+            // Not only GOMODCACHE: the go command stores the checksum database below GOPATH.
+            caches.push(("GOPATH", folder.join("go")));
+        }
+        caches
+    }
+
+    /// Creates a directory that survives a boot if possible, and that nobody else can write to:
+    /// whoever writes into a build cache decides what is built from it.
+    fn private_folder(&self) -> Option<PathBuf> {
+        let name = format!("ostree-go-{}", rustix::process::geteuid().as_raw());
+        let mut candidates = vec![PathBuf::from("/var/tmp").join(&name)];
+        if is_root() {
+            candidates.insert(0, PathBuf::from("/var/cache/ostree-go"));
+        }
+        let cache = self.cache_home.as_ref();
+        candidates.extend(cache.map(|folder| folder.join("ostree-go")));
+        let temporary = self.temporary.clone();
+        let temporary = temporary.unwrap_or_else(|| PathBuf::from("/tmp"));
+        candidates.push(temporary.join(&name));
+        candidates.into_iter().find(|path| make_private(path))
+    }
+
     /// Returns a directory for temporary files of uploads to a registry, and creates it if it does
-    /// not exist.
-    pub fn scratch(&self) -> Result<PathBuf, CliError> {
+    /// not exist; `None` if it cannot be written.
+    pub fn scratch(&self) -> Option<PathBuf> {
         let path = self.cache();
-        files::create_directory(&path)?;
-        Ok(path)
+        let exists = files::create_directory(&path).is_ok();
+        (exists && is_writable(&path)).then_some(path)
     }
 
     /// Returns the paths of credential files for registries, in order of precedence. Source:
@@ -156,6 +207,25 @@ impl Settings {
     }
 }
 
+/// Returns true if a directory can be written, or created.
+fn is_writable(path: &Path) -> bool {
+    let found = path.ancestors().find(|folder| folder.exists());
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    found.is_some_and(|folder| rustix::fs::access(folder, access).is_ok())
+}
+
+/// Creates a directory if it does not exist. Returns true if only this user can write to it.
+fn make_private(path: &Path) -> bool {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    // An error means that it exists, or that it cannot be used.
+    let _ = std::fs::DirBuilder::new().mode(0o700).create(path);
+    let user = rustix::process::geteuid().as_raw();
+    let is_private = path
+        .symlink_metadata()
+        .is_ok_and(|found| found.is_dir() && found.uid() == user && found.mode() & 0o022 == 0);
+    is_private && is_writable(path)
+}
+
 /// Sets a umask that lets every user read and execute files that root installs, as for packages.
 pub fn share_if_root() {
     if is_root() {
@@ -167,4 +237,26 @@ pub fn share_if_root() {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_not_used() {
+        let top = std::env::temp_dir().join(format!("ostree-go-private-{}", std::process::id()));
+        std::fs::create_dir(&top).unwrap();
+        let path = top.join("caches");
+        assert!(make_private(&path) && make_private(&path));
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        symlink(&path, top.join("link")).unwrap();
+        assert!(!make_private(&top.join("link")));
+        let open = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(&path, open).unwrap();
+        assert!(!make_private(&path));
+        assert!(is_writable(&top.join("a/b")) && !is_writable(Path::new("/proc/a/b")));
+        std::fs::remove_dir_all(&top).unwrap();
+    }
 }

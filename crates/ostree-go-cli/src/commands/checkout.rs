@@ -3,7 +3,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::revision::{resolve, tree_path};
 use crate::text::count;
-use crate::views::value::Text;
+use crate::views::value::{PathText, Text};
 use clap::ValueEnum;
 use ostree_go_sdk::CommitId;
 use ostree_go_sdk::checkout::{CheckoutOptions, Union};
@@ -61,6 +61,7 @@ pub fn run(context: &Context, args: &CheckoutArgs) -> Result<ExitCode, CliError>
     let options = CheckoutOptions::default()
         .subpath(subpath)
         .copy(args.copy)
+        .progress(context.progress())
         .union(match args.union {
             UnionMode::None => Union::None,
             UnionMode::Add => Union::Add,
@@ -81,7 +82,7 @@ pub fn run(context: &Context, args: &CheckoutArgs) -> Result<ExitCode, CliError>
     }
     context.report(&CheckoutReport {
         commit: Text(commit),
-        path: &args.dest,
+        path: PathText(&args.dest),
         linked_files: made.linked,
         copied_files: made.copied,
         other_file_system: made.crossed,
@@ -91,7 +92,7 @@ pub fn run(context: &Context, args: &CheckoutArgs) -> Result<ExitCode, CliError>
 #[derive(Serialize)]
 struct CheckoutReport<'a> {
     commit: Text<CommitId>,
-    path: &'a Path,
+    path: PathText<&'a Path>,
     linked_files: u64,
     copied_files: u64,
     other_file_system: bool,

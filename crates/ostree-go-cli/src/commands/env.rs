@@ -3,17 +3,24 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
 use crate::views::deployment::DeploymentView;
+use crate::views::value::PathText;
 use clap::ValueEnum;
 use ostree_go_sdk::Arch;
 use ostree_go_sdk::deploy::DeployError;
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Print the shell command that adds an installed SDK to PATH
+/// Print the shell commands that put an installed SDK first in PATH
 ///
 /// Without VERSION, the path always refers to the active SDK, also after a later switch. Add to a
 /// shell's start-up file: `eval "$(ostree-go env)"`, or in fish `ostree-go env --shell fish | source`.
+///
+/// GOROOT is unset, because it would make the go command use the files of another SDK. If the home
+/// directory cannot be written, GOCACHE and GOPATH are set to a directory that can be, unless they
+/// or GOMODCACHE are set already.
 #[derive(Debug, clap::Args)]
 pub struct EnvArgs {
     /// An installed SDK (default: the active one)
@@ -56,63 +63,145 @@ pub fn run(context: &Context, args: &EnvArgs) -> Result<ExitCode, CliError> {
             }
         },
     };
+    let caches = context.settings.go_caches();
+    if let Some((_, path)) = caches.first() {
+        let folder = path.parent().unwrap_or(path).display();
+        context.say(&format!(
+            "note: the home directory cannot be written: Go's caches are in {folder}"
+        ));
+    }
+    let is_json = args.shell == Shell::Json || context.output.format == Format::Json;
+    if !is_json {
+        let script = match args.shell {
+            Shell::Fish => fish(&bin, &caches),
+            _ => posix(&bin, &caches),
+        };
+        // The shell needs the bytes of the path, whether they are UTF-8 or not.
+        context.output.raw(&script)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let caches = caches.into_iter();
     let report = EnvReport {
-        bin: bin.clone(),
+        bin: PathText(bin.clone()),
         deployment: EnvDeployment {
             deployment: DeploymentView::from(&deployment),
-            bin,
+            bin: PathText(bin),
         },
-        shell: args.shell,
+        set: caches.map(|(name, path)| (name, PathText(path))).collect(),
+        unset: UNSET,
     };
-    match args.shell {
-        Shell::Json => context.output.report_as(Format::Json, &report),
-        _ => context.report(&report),
-    }
+    context.output.report_as(Format::Json, &report)
 }
+
+/// The variables that make the go command use another SDK.
+const UNSET: [&str; 1] = ["GOROOT"];
 
 #[derive(Serialize)]
 struct EnvReport {
-    bin: PathBuf,
+    bin: PathText<PathBuf>,
     deployment: EnvDeployment,
-    #[serde(skip)]
-    shell: Shell,
+    set: BTreeMap<&'static str, PathText<PathBuf>>,
+    unset: [&'static str; 1],
 }
 
 #[derive(Serialize)]
 struct EnvDeployment {
     #[serde(flatten)]
     deployment: DeploymentView,
-    bin: PathBuf,
+    bin: PathText<PathBuf>,
 }
 
-impl Report for EnvReport {
-    fn human(&self) -> String {
-        match self.shell {
-            Shell::Fish => format!("set -gx PATH {} $PATH\n", quote_fish(&self.bin)),
-            _ => format!("PATH={}:\"$PATH\"; export PATH\n", quote_sh(&self.bin)),
-        }
+impl Report for EnvReport {}
+
+/// Returns the commands for POSIX shells. The directory is first removed from `PATH`, where an
+/// earlier evaluation may have put it behind another one.
+fn posix(bin: &Path, caches: &[(&'static str, PathBuf)]) -> Vec<u8> {
+    let mut script = b"_ostree_go=".to_vec();
+    script.extend(quote_sh(bin));
+    script.extend_from_slice(POSIX_PATH.as_bytes());
+    for name in UNSET {
+        script.extend_from_slice(format!("unset {name}\n").as_bytes());
     }
+    for (name, path) in caches {
+        script.extend_from_slice(format!("export {name}=").as_bytes());
+        script.extend(quote_sh(path));
+        script.push(b'\n');
+    }
+    script
 }
+
+/// Puts the directory in `_ostree_go` first in `PATH`.
+const POSIX_PATH: &str = r#"
+_ostree_go_path=":$PATH:"
+while case "$_ostree_go_path" in *":$_ostree_go:"*) true ;; *) false ;; esac; do
+_ostree_go_path="${_ostree_go_path%%":$_ostree_go:"*}:${_ostree_go_path#*":$_ostree_go:"}"
+done
+_ostree_go_path="${_ostree_go_path#:}"
+_ostree_go_path="${_ostree_go_path%:}"
+PATH="$_ostree_go${_ostree_go_path:+:$_ostree_go_path}"
+export PATH
+unset _ostree_go _ostree_go_path
+"#;
+
+/// Returns the commands for fish.
+fn fish(bin: &Path, caches: &[(&'static str, PathBuf)]) -> Vec<u8> {
+    let mut script = b"set -l _ostree_go ".to_vec();
+    script.extend(quote_fish(bin));
+    script.extend_from_slice(FISH_PATH.as_bytes());
+    for name in UNSET {
+        script.extend_from_slice(format!("set -e {name}\n").as_bytes());
+    }
+    for (name, path) in caches {
+        script.extend_from_slice(format!("set -gx {name} ").as_bytes());
+        script.extend(quote_fish(path));
+        script.push(b'\n');
+    }
+    script.extend_from_slice(b"true\n");
+    script
+}
+
+/// Puts the directory in `_ostree_go` first in `PATH`.
+const FISH_PATH: &str = r#"
+set -l _ostree_go_path
+for _ostree_go_entry in $PATH
+test "$_ostree_go_entry" = "$_ostree_go"; or set _ostree_go_path $_ostree_go_path $_ostree_go_entry
+end
+set -gx PATH $_ostree_go $_ostree_go_path
+set -e _ostree_go_entry
+"#;
 
 /// Quotes a path for a POSIX shell, in single quotes, in which only `'` has a special meaning.
-fn quote_sh(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+fn quote_sh(path: &Path) -> Vec<u8> {
+    quote(path, &[(b'\'', br"'\''")])
 }
 
 /// Quotes a path for fish, in single quotes, in which `'` and `\` have a special meaning.
-fn quote_fish(path: &Path) -> String {
-    let text = path.display().to_string();
-    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+fn quote_fish(path: &Path) -> Vec<u8> {
+    quote(path, &[(b'\'', br"\'"), (b'\\', br"\\")])
+}
+
+/// Puts a path into single quotes, and replaces the bytes that have a special meaning there.
+fn quote(path: &Path, special: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut quoted = vec![b'\''];
+    for byte in path.as_os_str().as_bytes() {
+        match special.iter().find(|(found, _)| found == byte) {
+            Some((_, escaped)) => quoted.extend_from_slice(escaped),
+            None => quoted.push(*byte),
+        }
+    }
+    quoted.push(b'\'');
+    quoted
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
 
     #[test]
     fn paths_are_quoted_for_each_shell() {
-        let path = Path::new(r"/a b/it's\$x");
-        assert_eq!(quote_sh(path), r"'/a b/it'\''s\$x'");
-        assert_eq!(quote_fish(path), r"'/a b/it\'s\\$x'");
+        let path = Path::new(OsStr::from_bytes(b"/a b/it's\\$\xffx"));
+        assert_eq!(quote_sh(path), b"'/a b/it'\\''s\\$\xffx'");
+        assert_eq!(quote_fish(path), b"'/a b/it\\'s\\\\$\xffx'");
     }
 }

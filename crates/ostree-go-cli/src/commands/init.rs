@@ -1,6 +1,7 @@
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
+use crate::views::value::PathText;
 use clap::ValueEnum;
 use ostree_go_sdk::{Repo, RepoMode};
 use serde::Serialize;
@@ -67,7 +68,7 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<ExitCode, CliError> {
         ));
     }
     context.report(&InitReport {
-        repo: path,
+        repo: PathText(path),
         mode: wanted.as_str(),
         created,
     })
@@ -75,7 +76,7 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<ExitCode, CliError> {
 
 #[derive(Serialize)]
 struct InitReport<'a> {
-    repo: &'a Path,
+    repo: PathText<&'a Path>,
     mode: &'static str,
     created: bool,
 }

@@ -1,6 +1,7 @@
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
+use crate::views::value::PathText;
 use clap::ValueEnum;
 use ostree_go_sdk::sign::{generate_ed25519_key, generate_gpg_key};
 use serde::Serialize;
@@ -78,8 +79,8 @@ pub fn run(context: &Context, args: &KeyArgs) -> Result<ExitCode, CliError> {
     context.report(&KeyReport {
         kind,
         key: &key.key,
-        secret: &key.secret,
-        public: &key.public,
+        secret: PathText(&key.secret),
+        public: PathText(&key.public),
     })
 }
 
@@ -87,8 +88,8 @@ pub fn run(context: &Context, args: &KeyArgs) -> Result<ExitCode, CliError> {
 struct KeyReport<'a> {
     kind: &'static str,
     key: &'a str,
-    secret: &'a Path,
-    public: &'a Path,
+    secret: PathText<&'a Path>,
+    public: PathText<&'a Path>,
 }
 
 impl Report for KeyReport<'_> {

@@ -3,7 +3,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::{bytes, day, short, short_ref, table};
 use crate::views::commit::CommitView;
-use crate::views::value::Text;
+use crate::views::value::{PathText, Text};
 use ostree_go_sdk::RefName;
 use ostree_go_sdk::catalog::CommitKind;
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &ListArgs) -> Result<ExitCode, CliError> {
         commit: CommitView::from(commit),
     });
     let code = context.report(&ListReport {
-        repo: repo.path(),
+        repo: PathText(repo.path()),
         refs: refs.collect(),
     })?;
     if listed.is_empty() {
@@ -41,7 +41,7 @@ pub fn run(context: &Context, args: &ListArgs) -> Result<ExitCode, CliError> {
 
 #[derive(Serialize)]
 struct ListReport<'a> {
-    repo: &'a Path,
+    repo: PathText<&'a Path>,
     refs: Vec<ListedRef>,
 }
 

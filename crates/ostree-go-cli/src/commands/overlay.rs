@@ -6,7 +6,7 @@ use crate::report::{Report, unchanged_exit_code};
 use crate::revision::{resolve, resolve_for};
 use crate::text::{bytes, count, short};
 use crate::views::summary::summary_message;
-use crate::views::value::{Text, Time};
+use crate::views::value::{PathText, Text, Time};
 use ostree_go_sdk::catalog::CommitInfo;
 use ostree_go_sdk::overlay::{Overlaid, Overlay, OverlayPlan, OverlayWarning};
 use ostree_go_sdk::{CommitId, ContentId, RefName, Repo};
@@ -84,6 +84,7 @@ pub struct OverlayArgs {
 
 pub fn run(context: &Context, args: &OverlayArgs) -> Result<ExitCode, CliError> {
     let epoch = context.settings.source_date_epoch()?;
+    let is_stdout_taken = context.output.is_stdout_taken(&args.write_commitid_to)?;
     let repo = context.repo()?;
     let sdk_repo = args.sdk_repo.as_ref().map(Repo::open).transpose()?;
     let base = repo.resolve(&args.base)?;
@@ -126,15 +127,19 @@ pub fn run(context: &Context, args: &OverlayArgs) -> Result<ExitCode, CliError> 
     if let Some(message) = summary_message(made.summary) {
         context.say(message);
     }
-    context.report(&OverlayReport {
-        repo: context.repo_path()?,
+    let report = OverlayReport {
+        repo: PathText(context.repo_path()?),
         base: Text(base),
         releases,
         labels,
         warnings,
         made: OverlaidView::from(&made),
         exit_77: args.unchanged_exit_77,
-    })
+    };
+    match is_stdout_taken {
+        true => Ok(report.exit_code()),
+        false => context.report(&report),
+    }
 }
 
 fn dry_run(
@@ -147,7 +152,7 @@ fn dry_run(
         files::touch(path)?;
     }
     context.report(&DryRunReport {
-        repo: context.repo_path()?,
+        repo: PathText(context.repo_path()?),
         dry_run: true,
         ref_name: Text(&args.r#ref),
         current: plan.current().map(Text),
@@ -206,7 +211,7 @@ fn warning_text(warning: OverlayWarning) -> &'static str {
 
 #[derive(Serialize)]
 struct OverlayReport<'a> {
-    repo: &'a Path,
+    repo: PathText<&'a Path>,
     base: Text<CommitId>,
     releases: Vec<ReleaseView>,
     labels: bool,
@@ -241,7 +246,7 @@ struct ReleaseView {
 
 #[derive(Serialize)]
 struct DryRunReport<'a> {
-    repo: &'a Path,
+    repo: PathText<&'a Path>,
     dry_run: bool,
     #[serde(rename = "ref")]
     ref_name: Text<&'a RefName>,

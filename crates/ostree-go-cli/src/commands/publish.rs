@@ -4,8 +4,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::{bytes, count, short, table};
 use crate::views::delta::DeltaView;
-use crate::views::value::Text;
-
+use crate::views::value::{PathText, Text};
 use ostree_go_sdk::delta::{ComparedDelta, DeltaPreset};
 use ostree_go_sdk::publish::{PlannedDelta, Publish, PublishPlan, Published};
 use ostree_go_sdk::{CommitId, RefName};
@@ -87,7 +86,7 @@ pub fn run(context: &Context, args: &PublishArgs) -> Result<ExitCode, CliError> 
 
 #[derive(Serialize)]
 struct PublishReport<'a> {
-    repo: &'a Path,
+    repo: PathText<&'a Path>,
     refs: usize,
     deltas: Vec<PublishedDelta>,
     removed: Vec<DeltaView>,
@@ -140,7 +139,7 @@ impl<'a> PublishReport<'a> {
             }
         });
         Self {
-            repo,
+            repo: PathText(repo),
             refs: published.refs,
             deltas: deltas.collect(),
             removed: published.removed.iter().map(Into::into).collect(),

@@ -1,9 +1,10 @@
 use crate::context::Context;
+use crate::deploy::noexec_warning;
 use crate::error::CliError;
 use crate::report::{Emphasis, Report, damaged_exit_code};
 use crate::text::{count, deployment_title, short, table};
 use crate::views::deployment::{DamagedFileView, DeploymentView, damaged_files};
-use crate::views::value::{Text, Time};
+use crate::views::value::{PathText, Text, Time};
 use clap::ValueEnum;
 use ostree_go_sdk::deploy::{Activation, Check, DamagedFile, DeploymentStatus, Status, Verify};
 use ostree_go_sdk::{CommitId, RefName};
@@ -48,7 +49,11 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, CliError> {
         VerifyArg::All => Verify::All,
     };
     let status = root.status(verify, &*context.progress())?;
-    let code = context.report(&StatusReport::new(&status, args.history))?;
+    let noexec = root.is_noexec()?;
+    let code = context.report(&StatusReport::new(&status, noexec, args.history))?;
+    if noexec {
+        context.say(&noexec_warning(&status.root));
+    }
     for one in &status.deployments {
         if let Check::Damaged(files) = &one.check {
             context.say(&damage_warning(one, files));
@@ -74,7 +79,8 @@ fn damage_warning(one: &DeploymentStatus, files: &[DamagedFile]) -> String {
 
 #[derive(Serialize)]
 struct StatusReport {
-    root: PathBuf,
+    root: PathText<PathBuf>,
+    noexec: bool,
     deployments: Vec<DeploymentStatusView>,
     history: Vec<ActivationView>,
     #[serde(skip)]
@@ -85,7 +91,7 @@ struct StatusReport {
 struct DeploymentStatusView {
     #[serde(flatten)]
     deployment: DeploymentView,
-    path: PathBuf,
+    path: PathText<PathBuf>,
     active: bool,
     rollback_target: bool,
     check: &'static str,
@@ -106,9 +112,10 @@ struct ActivationView {
 }
 
 impl StatusReport {
-    fn new(status: &Status, shows_history: bool) -> Self {
+    fn new(status: &Status, noexec: bool, shows_history: bool) -> Self {
         Self {
-            root: status.root.clone(),
+            root: PathText(status.root.clone()),
+            noexec,
             deployments: status.deployments.iter().map(Into::into).collect(),
             history: status.history.iter().map(Into::into).collect(),
             shows_history,
@@ -120,7 +127,7 @@ impl From<&DeploymentStatus> for DeploymentStatusView {
     fn from(one: &DeploymentStatus) -> Self {
         Self {
             deployment: DeploymentView::from(&one.deployment),
-            path: one.path.clone(),
+            path: PathText(one.path.clone()),
             active: one.active,
             rollback_target: one.rollback_target,
             check: match one.check {

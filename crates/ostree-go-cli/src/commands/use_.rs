@@ -4,6 +4,7 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::text::deployment_title;
 use crate::views::deployment::DeploymentView;
+use crate::views::value::PathText;
 use ostree_go_sdk::deploy::Activate;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ pub fn run(context: &Context, args: &UseArgs) -> Result<ExitCode, CliError> {
     context.report(&UseReport {
         active: DeploymentView::from(&done.deployment),
         activated: done.activated,
-        bin: root.bin(),
+        bin: PathText(root.bin()),
     })
 }
 
@@ -40,7 +41,7 @@ pub fn run(context: &Context, args: &UseArgs) -> Result<ExitCode, CliError> {
 struct UseReport {
     active: DeploymentView,
     activated: bool,
-    bin: PathBuf,
+    bin: PathText<PathBuf>,
 }
 
 impl Report for UseReport {}

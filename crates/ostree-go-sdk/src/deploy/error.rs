@@ -46,6 +46,12 @@ pub enum DeployError {
         /// An entry that roots do not have, or that only a root with a marker may have.
         found: String,
     },
+    /// The path of a root contains `:`, so that `PATH` cannot contain it.
+    #[error("the path {} contains `:`, which PATH cannot contain", path.display())]
+    Colon {
+        /// The path.
+        path: PathBuf,
+    },
     /// The layout of a root is newer than this library.
     #[error("the root {} has format {found}, expected at most {known}", path.display())]
     NewerRoot {
@@ -253,6 +259,7 @@ impl DeployError {
             | Self::NothingActive { .. }
             | Self::NoRollback { .. } => ErrorKind::NotFound,
             Self::Active { .. }
+            | Self::Colon { .. }
             | Self::SeveralRemotes { .. }
             | Self::NoImage { .. }
             | Self::UnknownMachine => ErrorKind::InvalidInput,

@@ -13,6 +13,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind as Io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Name of the marker file, which makes a folder a root. It contains [`PREFIX`] and the version of
@@ -48,6 +49,16 @@ pub(super) enum FolderState {
     /// The folder has no marker and may get one: it is empty, or a version of this library that did
     /// not write markers created the root.
     Unmarked,
+}
+
+/// Checks that the programs of a root at this path can be found through `PATH`.
+pub(super) fn require_no_colon(path: &Path) -> Result<(), DeployError> {
+    match path.as_os_str().as_bytes().contains(&b':') {
+        false => Ok(()),
+        true => Err(DeployError::Colon {
+            path: path.to_owned(),
+        }),
+    }
 }
 
 /// Checks that a folder is a root or may become one.

@@ -14,6 +14,7 @@ use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
 use crate::repo::{Repo, RepoError};
 use crate::setters::setters;
+use rustix::fs::StatVfsMountFlags;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,10 +29,11 @@ impl Root {
     /// Opens the root at a path.
     ///
     /// # Errors
-    /// Returns an error if there is no root at the path, or the folder has no marker and content
-    /// that this library did not create.
+    /// Returns an error if there is no root at the path, the folder has no marker and content that
+    /// this library did not create, or the path contains `:`.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, DeployError> {
         let path = path.into();
+        folder::require_no_colon(&path)?;
         if !path.join("repo").is_dir() {
             return Err(DeployError::NoRoot { path });
         }
@@ -50,9 +52,11 @@ impl Root {
     /// Use umask 022 for a root that all users may read.
     ///
     /// # Errors
-    /// Returns an error if the folder has other content, or cannot be created.
+    /// Returns an error if the folder has other content, or cannot be created, or its path contains
+    /// `:`.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, DeployError> {
         let path = path.into();
+        folder::require_no_colon(&path)?;
         std::fs::create_dir_all(&path).context("make directory", &path)?;
         if folder::require_root(&path)? == folder::FolderState::Unmarked {
             folder::mark(&path)?;
@@ -72,6 +76,18 @@ impl Root {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns true if the root is on a file system that is mounted with `noexec`, so that no
+    /// program of an SDK can be run there.
+    ///
+    /// # Errors
+    /// Returns an error if the file system cannot be examined.
+    pub fn is_noexec(&self) -> Result<bool, DeployError> {
+        let path = self.path.join("deployments");
+        let path = if path.is_dir() { &path } else { &self.path };
+        let found = rustix::fs::statvfs(path).context("look at the file system of", path)?;
+        Ok(found.f_flag.contains(StatVfsMountFlags::NOEXEC))
     }
 
     /// Returns the path of the root's repository.

@@ -9,7 +9,7 @@ use crate::progress::{POLL_INTERVAL, Progress};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -76,6 +76,11 @@ pub fn write(path: &Path, content: &[u8], progress: &dyn Progress) -> io::Result
 pub struct Seekable(Pending);
 
 impl Seekable {
+    /// Creates an empty file in `scratch`, which does not become a file elsewhere.
+    pub fn temporary(scratch: &Path) -> io::Result<Self> {
+        Ok(Self(Pending::new(&scratch.join("output"))?))
+    }
+
     /// Creates an empty file: beside `path` if it will replace the file there, or else in `scratch`.
     pub fn create(path: &Path, scratch: &Path) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
@@ -98,13 +103,21 @@ impl Seekable {
 
     /// Renames the file to `path`, or copies its content to what is there; durably.
     pub fn deliver(self, path: &Path, progress: &dyn Progress) -> io::Result<()> {
-        if is_replaced(path) {
-            return self.0.persist();
+        match is_replaced(path) {
+            true => self.0.persist(),
+            false => self.copy_to(Existing::open(path, progress)?),
         }
+    }
+
+    /// Copies the content to standard output.
+    pub fn print(self, progress: &dyn Progress) -> io::Result<()> {
+        let file = rustix::io::dup(std::io::stdout())?.into();
+        self.copy_to(Existing { file, progress })
+    }
+
+    fn copy_to(self, mut existing: Existing<'_>) -> io::Result<()> {
         // Another program may have written the file.
         let mut file = File::open(self.path())?;
-        file.rewind()?;
-        let mut existing = Existing::open(path, progress)?;
         let mut buffer = vec![0; 64 * 1024];
         loop {
             match file.read(&mut buffer)? {

@@ -7,6 +7,7 @@ use crate::error::CliError;
 use crate::files;
 use crate::report::{Report, unchanged_exit_code};
 use crate::text::table;
+use crate::views::value::PathText;
 use ostree_go_sdk::Repo;
 use ostree_go_sdk::compose::PlannedRelease;
 use ostree_go_sdk::treefile::{ArchTreefile, Treefile};
@@ -49,7 +50,7 @@ pub fn dry_run(
         files::touch(path)?;
     }
     context.report(&DryRunReport {
-        repo: context.repo_path()?,
+        repo: PathText(context.repo_path()?),
         dry_run: true,
         unchanged,
         releases,
@@ -74,7 +75,7 @@ fn action(release: &PlannedRelease) -> &'static str {
 
 #[derive(Serialize)]
 struct DryRunReport<'a> {
-    repo: &'a Path,
+    repo: PathText<&'a Path>,
     dry_run: bool,
     unchanged: bool,
     releases: Vec<PlannedView>,

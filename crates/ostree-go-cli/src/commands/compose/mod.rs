@@ -14,6 +14,8 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::files;
 use crate::views::summary::summary_message;
+use crate::report::Report;
+use crate::views::value::PathText;
 use dry_run::dry_run;
 use messages::print_messages;
 use operation::operation;
@@ -41,6 +43,9 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
     // Errors in the arguments are reported before anything is created.
     context.settings.source_date_epoch()?;
     args.metadata()?;
+    let files = args.write_commitid_to.iter();
+    let files = files.chain(&args.write_composejson_to);
+    let is_stdout_taken = context.output.is_stdout_taken(files)?;
     let path = context.repo_path()?;
     if args.dry_run && Repo::is_absent(path) {
         return dry_run(context, args, &treefiles, None);
@@ -68,13 +73,17 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
         context.say(message);
     }
     write_files(args, &releases, unchanged)?;
-    context.report(&ComposeReport {
-        repo: path,
+    let report = ComposeReport {
+        repo: PathText(path),
         unchanged,
         summary: summary.as_str(),
         releases: releases.iter().map(Into::into).collect(),
         exit_77: args.unchanged_exit_77,
-    })
+    };
+    match is_stdout_taken {
+        true => Ok(report.exit_code()),
+        false => context.report(&report),
+    }
 }
 
 fn open_or_create(context: &Context, path: &Path) -> Result<Repo, CliError> {

@@ -1,7 +1,7 @@
 //! The results of a compose: JSON documents and text.
 
 use crate::report::{Report, unchanged_exit_code};
-use crate::views::value::{Text, Time};
+use crate::views::value::{PathText, Text, Time};
 use ostree_go_sdk::compose::{ComposedChannel, ComposedLayer, ComposedRelease};
 use ostree_go_sdk::source::SourceInfo;
 use ostree_go_sdk::treefile::Treefile;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 #[derive(Serialize)]
 pub struct ComposeReport<'a> {
-    pub repo: &'a Path,
+    pub repo: PathText<&'a Path>,
     pub unchanged: bool,
     pub releases: Vec<ReleaseView>,
     pub summary: &'static str,

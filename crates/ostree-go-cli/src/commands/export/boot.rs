@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::files;
 use crate::report::Report;
 use crate::revision::resolve;
-use crate::views::value::Text;
+use crate::views::value::{PathText, Text};
 use ostree_go_sdk::export::boot::{
     BootConfig, BootOptions, BootSpec, boot_config, write_boot_config,
 };
@@ -76,7 +76,7 @@ struct HostArgs {
     #[arg(long, value_name = "PATH", default_value = "/usr/bin/ostree-go")]
     program: PathBuf,
 
-    /// Write the configuration to this file instead of standard output
+    /// Write the configuration to this file instead of standard output, which `-` also stands for
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -135,7 +135,11 @@ fn write(
     text: String,
     spec: &str,
 ) -> Result<ExitCode, CliError> {
-    if let Some(path) = &args.output {
+    let output = args
+        .output
+        .as_deref()
+        .filter(|path| !files::is_stdout(path));
+    if let Some(path) = output {
         write_boot_config(path, &text)?;
         let names = config.releases.iter().map(|one| one.ref_name.as_str());
         let names: Vec<&str> = names.collect();
@@ -160,8 +164,8 @@ fn write(
         releases: releases.collect(),
         files: files.collect(),
         units: config.units.iter().map(|unit| unit.name.as_str()).collect(),
-        path: args.output.as_deref(),
-        config: args.output.is_none().then_some(text),
+        path: output.map(PathText),
+        config: output.is_none().then_some(text),
     })
 }
 
@@ -171,7 +175,7 @@ struct BootReport<'a> {
     releases: Vec<ReleaseView<'a>>,
     files: Vec<FileView<'a>>,
     units: Vec<&'a str>,
-    path: Option<&'a Path>,
+    path: Option<PathText<&'a Path>>,
     /// `None` if the configuration was written to a file.
     config: Option<String>,
 }

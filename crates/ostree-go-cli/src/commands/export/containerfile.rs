@@ -3,7 +3,7 @@ use crate::error::CliError;
 use crate::files;
 use crate::report::Report;
 use crate::revision::resolve;
-use crate::views::value::Text;
+use crate::views::value::{PathText, Text};
 use ostree_go_sdk::CommitId;
 use ostree_go_sdk::export::containerfile::{ContainerfileOptions, containerfile};
 use serde::Serialize;
@@ -20,7 +20,7 @@ pub struct ContainerfileArgs {
     #[arg(value_name = "RELEASE")]
     release: String,
 
-    /// Output file (default: standard output)
+    /// Output file; `-` is standard output (default: standard output)
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 
@@ -44,12 +44,13 @@ pub fn run(context: &Context, args: &ContainerfileArgs) -> Result<ExitCode, CliE
         .base(args.base.clone())
         .user(args.user);
     let text = containerfile(&repo, commit, &options)?;
-    if let Some(path) = &args.file {
+    let file = args.file.as_deref().filter(|path| !files::is_stdout(path));
+    if let Some(path) = file {
         files::write(path, &text)?;
     }
     context.report(&ContainerfileReport {
         commit: Text(commit),
-        path: args.file.as_deref(),
+        path: file.map(PathText),
         containerfile: text,
     })
 }
@@ -57,7 +58,7 @@ pub fn run(context: &Context, args: &ContainerfileArgs) -> Result<ExitCode, CliE
 #[derive(Serialize)]
 struct ContainerfileReport<'a> {
     commit: Text<CommitId>,
-    path: Option<&'a Path>,
+    path: Option<PathText<&'a Path>>,
     containerfile: String,
 }
 

@@ -29,7 +29,8 @@ pub struct OciArgs {
     #[arg(value_name = "RELEASE", required = true)]
     releases: Vec<String>,
 
-    /// Destination: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker://REGISTRY/NAME[:TAG]`
+    /// Destination: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, where the FILE `-` is
+    /// standard output, or `docker://REGISTRY/NAME[:TAG]`
     /// (default tag: the last part of the ref)
     #[arg(value_name = "IMAGE")]
     image: String,
@@ -113,13 +114,19 @@ pub fn run(context: &Context, args: &OciArgs) -> Result<ExitCode, CliError> {
     let location = args.image.parse();
     let location: ImageLocation =
         location.map_err(|error: InvalidLocation| CliError::usage(error.to_string()))?;
+    let archive = match &location {
+        ImageLocation::Archive { path, .. } => Some(path),
+        _ => None,
+    };
+    let is_stdout_taken = context.output.is_stdout_taken(archive)?;
     let repo = context.repo()?;
     let mut commits = Vec::new();
     for release in &args.releases {
         commits.extend(resolve_all(&repo, release, &args.arch)?);
     }
     let scratch = match &location {
-        ImageLocation::Registry(_) => Some(context.settings.scratch()?),
+        ImageLocation::Registry(_) => context.settings.scratch(),
+        _ if is_stdout_taken => context.settings.scratch(),
         _ => None,
     };
     let options = OciOptions::default()
@@ -133,7 +140,13 @@ pub fn run(context: &Context, args: &OciArgs) -> Result<ExitCode, CliError> {
         .progress(context.progress());
     let made = export_oci(&repo, &commits, &location, &options)?;
     print_messages(context, &made);
-    context.report(&OciReport::from(&made))
+    match is_stdout_taken {
+        true => {
+            context.say(&made.digest);
+            Ok(ExitCode::SUCCESS)
+        }
+        false => context.report(&OciReport::from(&made)),
+    }
 }
 
 fn print_messages(context: &Context, made: &ExportedOci) {

@@ -4,7 +4,7 @@ use crate::files;
 use crate::report::Report;
 use crate::revision::resolve;
 use crate::text::{bytes, count};
-use crate::views::value::Text;
+use crate::views::value::{PathText, Text};
 use clap::ValueEnum;
 use ostree_go_sdk::export::sysext::{SysextForm, SysextHost, SysextOptions, export_sysext};
 use ostree_go_sdk::{CommitId, Sha256};
@@ -71,6 +71,12 @@ impl From<Form> for SysextForm {
 }
 
 pub fn run(context: &Context, args: &SysextArgs) -> Result<ExitCode, CliError> {
+    if files::is_stdout(&args.dest) {
+        return Err(CliError::Usage {
+            message: "a system extension cannot be written to standard output".to_owned(),
+            hint: Some("name a file, because its name is the name of the extension".to_owned()),
+        });
+    }
     let repo = context.repo()?;
     let commit = resolve(&repo, &args.release)?;
     let options = SysextOptions::default()
@@ -98,7 +104,7 @@ pub fn run(context: &Context, args: &SysextArgs) -> Result<ExitCode, CliError> {
     let release = release.map(|(key, value)| ((*key).to_owned(), value.as_str().into()));
     context.report(&SysextReport {
         commit: Text(commit),
-        path: &args.dest,
+        path: PathText(&args.dest),
         name: &made.name,
         also_named: made.also_named.as_deref(),
         form: made.form.as_str(),
@@ -129,7 +135,7 @@ fn host(args: &SysextArgs) -> Result<SysextHost, CliError> {
 #[derive(Serialize)]
 struct SysextReport<'a> {
     commit: Text<CommitId>,
-    path: &'a Path,
+    path: PathText<&'a Path>,
     name: &'a str,
     also_named: Option<&'a str>,
     form: &'static str,

@@ -1,10 +1,9 @@
-use crate::args::global::Format;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
 use crate::revision::resolve;
 use crate::text::{bytes, count};
-use crate::views::value::Text;
+use crate::views::value::{PathText, Text};
 use ostree_go_sdk::export::Compression;
 use ostree_go_sdk::export::tar::{TarOptions, export_tar, write_tar};
 use ostree_go_sdk::{CommitId, Sha256};
@@ -25,12 +24,7 @@ pub struct TarArgs {
 }
 
 pub fn run(context: &Context, args: &TarArgs) -> Result<ExitCode, CliError> {
-    let to_stdout = args.file == Path::new("-");
-    if to_stdout && context.output.format == Format::Json {
-        return Err(CliError::usage(
-            "the archive and a JSON document cannot both be written to standard output",
-        ));
-    }
+    let to_stdout = context.output.is_stdout_taken([&args.file])?;
     let repo = context.repo()?;
     let commit = resolve(&repo, &args.release)?;
     let options = TarOptions::default()
@@ -50,7 +44,7 @@ pub fn run(context: &Context, args: &TarArgs) -> Result<ExitCode, CliError> {
     ));
     context.report(&TarReport {
         commit: Text(commit),
-        path: &args.file,
+        path: PathText(&args.file),
         bytes: made.bytes,
         sha256: Text(made.sha256),
         files: made.files,
@@ -60,7 +54,7 @@ pub fn run(context: &Context, args: &TarArgs) -> Result<ExitCode, CliError> {
 #[derive(Serialize)]
 struct TarReport<'a> {
     commit: Text<CommitId>,
-    path: &'a Path,
+    path: PathText<&'a Path>,
     bytes: u64,
     sha256: Text<Sha256>,
     files: u64,

@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::files;
 use crate::report::Report;
 use crate::revision::resolve_all;
-use crate::views::value::Text;
+use crate::views::value::{PathText, Text};
 use clap::ValueEnum;
 use ostree_go_sdk::Arch;
 use ostree_go_sdk::export::treefile::{Fragment, FragmentOptions, Syntax, fragment};
@@ -93,7 +93,7 @@ fn write(
     let lines = paths.iter().map(|path| format!("{}\n", path.display()));
     context.report(&FragmentReport {
         text: lines.collect(),
-        files: Some(paths),
+        files: Some(paths.into_iter().map(PathText).collect()),
         ..FragmentReport::new(made)
     })
 }
@@ -106,7 +106,7 @@ struct FragmentReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     treefile: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<Vec<PathBuf>>,
+    files: Option<Vec<PathText<PathBuf>>>,
     #[serde(skip)]
     text: String,
 }

@@ -39,7 +39,11 @@ impl<'p> Archive<'p> {
         scratch: &Path,
         progress: &'p dyn Progress,
     ) -> Result<Self, OciError> {
-        let file = Seekable::create(path, scratch).context("write", path)?;
+        let file = match is_stdout(path) {
+            true => Seekable::temporary(scratch),
+            false => Seekable::create(path, scratch),
+        };
+        let file = file.context("write", path)?;
         Ok(Self {
             path: path.to_owned(),
             file: Some(file),
@@ -92,7 +96,10 @@ impl<'p> Archive<'p> {
         self.add(format::INDEX_FILE, index)?;
         self.file()?.write_all(&END)?;
         let file = self.file.take().ok_or(io::ErrorKind::NotFound)?;
-        file.deliver(&self.path, self.progress)
+        match is_stdout(&self.path) {
+            true => file.print(self.progress),
+            false => file.deliver(&self.path, self.progress),
+        }
     }
 }
 
@@ -111,6 +118,11 @@ impl Target for Archive<'_> {
         }
         Ok(finished.context("write", path)?)
     }
+}
+
+/// Returns true if the path stands for standard output.
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 fn blob_name(digest: &str) -> String {
