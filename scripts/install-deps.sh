@@ -65,6 +65,7 @@ tests() {
     rpm_tools
     # On other distributions, a .deb cannot be built, and its test is skipped.
     [[ ! -e /etc/debian_version ]] || deb_tools
+    command_of bindfs bindfs bindfs
     command_of fish fish fish
     command_of groff groff-base groff-base
     command_of script bsdutils util-linux-script

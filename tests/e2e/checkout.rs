@@ -35,7 +35,14 @@ fn a_kill_leaves_nothing_at_the_destination() {
     let out = run(command.env("OSTREE_GO_FAILPOINT", "checkout.synced"));
     assert_eq!(out.status.signal(), Some(9), "{}", out.stderr);
     assert!(!sandbox.path("tree").exists());
+    let leftovers = || {
+        let names = fs::read_dir(sandbox.path("")).unwrap().flatten();
+        let names = names.map(|entry| entry.file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(".tree.")).count()
+    };
+    assert_eq!(leftovers(), 1);
     sandbox.run(["checkout", REF, "tree"]).ok();
+    assert_eq!(leftovers(), 0);
     sandbox.fsck();
 }
 

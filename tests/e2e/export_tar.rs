@@ -122,7 +122,7 @@ fn a_damaged_object_keeps_the_existing_archive() {
       "schema": 1,
       "error": {
         "kind": "invalid-input",
-        "message": "the archive and a JSON document cannot both be written to standard output",
+        "message": "a file and a JSON document cannot both be written to standard output",
         "cause": null,
         "hint": null
       }

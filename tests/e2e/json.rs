@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 /// Fields whose value is a map with user-defined keys.
-const MAPS: [&str; 3] = ["metadata", "go_env", "treefile"];
+const MAPS: [&str; 4] = ["metadata", "go_env", "treefile", "set"];
 
 /// Returns the words in backquotes in each section of `reference/json.md`, by the verbs in its heading,
 /// including those of the sections that it links to.

@@ -3,6 +3,7 @@
 //! Each module is about one command or one promise. Support code is in the library of this package.
 
 mod bad_input;
+mod cancel;
 mod checkout;
 mod cli;
 mod compose_flags;
@@ -14,11 +15,13 @@ mod delta_signed;
 mod deploy;
 mod deploy_crash;
 mod deploy_faults;
+mod deploy_filesystems;
 mod deploy_host;
 mod deploy_real;
 mod deploy_root;
 mod docs;
 mod embed;
+mod env;
 mod export_boot;
 mod export_containers;
 mod export_encapsulated;
@@ -33,11 +36,13 @@ mod json;
 mod oci_refused;
 mod oci_registry;
 mod oci_transport;
+mod output_files;
 mod overlay;
 mod packaging;
 mod page;
 mod pins;
 mod promote;
+mod paths;
 mod publish;
 mod publish_atomic;
 mod pull;

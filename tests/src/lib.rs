@@ -10,6 +10,7 @@
 //! | `OSTREE_GO_TEST_SEED` | the seed for the times of kills and the positions of faults; by default taken from the clock |
 //! | `GOPROXY` | the proxy from which SDKs are downloaded if there is no `go` command to ask |
 
+pub mod bindfs;
 pub mod boot;
 pub mod campaign;
 pub mod certificates;
@@ -39,6 +40,7 @@ pub mod rust_source;
 pub mod sandbox;
 pub mod sdk;
 pub mod server;
+pub mod signals;
 pub mod state;
 pub mod tmpfs;
 pub mod tokens;

@@ -20,6 +20,10 @@ impl Tmpfs {
     ///
     /// Panics if it cannot be mounted and `CI` is set.
     pub fn mount(bytes: u64) -> Option<Self> {
+        Self::mount_type("tmpfs", &format!("size={bytes},mode=0755"))
+    }
+
+    fn mount_type(name: &str, options: &str) -> Option<Self> {
         if !tools::is_root() {
             tools::skip("only root can mount a tmpfs");
             return None;
@@ -30,24 +34,41 @@ impl Tmpfs {
             .tempdir()
             .expect("a folder to mount on");
         let out = Command::new(mount)
-            .args([
-                "-t",
-                "tmpfs",
-                "-o",
-                &format!("size={bytes},mode=0755"),
-                "ostree-go-test",
-            ])
+            .args(["-t", name, "-o", options, "ostree-go-test"])
             .arg(dir.path())
             .output()
             .expect("mount runs");
         if !out.status.success() {
             tools::skip(&format!(
-                "cannot mount a tmpfs: {}",
+                "cannot mount a {name}: {}",
                 String::from_utf8_lossy(&out.stderr).trim()
             ));
             return None;
         }
         Some(Self { dir })
+    }
+
+    /// Mounts a ramfs, whose files have no extended attributes of users.
+    ///
+    /// # Panics
+    ///
+    /// Panics like [`Tmpfs::mount`].
+    pub fn ramfs() -> Option<Self> {
+        Self::mount_type("ramfs", "mode=0755")
+    }
+
+    /// Mounts the file system again with another option, for example `ro`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `mount` fails.
+    pub fn remount(&self, option: &str) {
+        let out = Command::new("mount")
+            .args(["-o", &format!("remount,{option}")])
+            .arg(self.dir.path())
+            .output()
+            .expect("mount runs");
+        assert!(out.status.success(), "{out:?}");
     }
 
     /// Returns the mount point.

@@ -11,9 +11,11 @@ use ostree_go_sdk::export::treefile::FragmentError;
 use ostree_go_sdk::http::HttpError;
 use ostree_go_sdk::overlay::{OverlayDifference, OverlayError};
 use ostree_go_sdk::prune::PruneError;
+use ostree_go_sdk::publish::PublishError;
 use ostree_go_sdk::pull::PullError;
 use ostree_go_sdk::registry::{CredentialError, RegistryError};
 use ostree_go_sdk::remote::RemoteError;
+use ostree_go_sdk::sign::{HomeProblem, SignError};
 use ostree_go_sdk::source::{RpmProblem, SourceError};
 use ostree_go_sdk::upstream::UpstreamError;
 use ostree_go_sdk::{Error, ErrorKind, LayerError, RepoError};
@@ -165,6 +167,11 @@ fn library_hint(error: &Error) -> Option<String> {
     match error {
         Error::Treefile(error) => error.hint(),
         Error::Repo(error) => repo_hint(error),
+        Error::Compose(ComposeError::Sign(error))
+        | Error::Deploy(DeployError::Sign(error))
+        | Error::Overlay(OverlayError::Sign(error))
+        | Error::Publish(PublishError::Sign(error))
+        | Error::Sign(error) => sign_hint(error),
         Error::Compose(error) => compose_hint(error),
         Error::Deploy(error) => deploy_hint(error),
         Error::Remote(error) => remote_hint(error),
@@ -191,8 +198,33 @@ fn library_hint(error: &Error) -> Option<String> {
     }
 }
 
+/// Returns a hint for an error of signing, or of reading signatures.
+fn sign_hint(error: &SignError) -> Option<String> {
+    let hint = match error {
+        SignError::Repo(error) => return repo_hint(error),
+        SignError::Sign { source, .. } | SignError::SignSummary { source, .. } => {
+            return sign_hint(source);
+        }
+        SignError::NoTemporaryFolder { .. } => "set TMPDIR to a directory that exists, or unset it",
+        SignError::Home { problem, .. } => match problem {
+            HomeProblem::TooLong { .. } => {
+                "use a directory with a shorter path, for example a symbolic link to it"
+            }
+            HomeProblem::ReadOnly => "copy it to a directory that can be written",
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
 fn repo_hint(error: &RepoError) -> Option<String> {
     match error {
+        RepoError::NoXattrs { path } => Some(format!(
+            "use another file system, or a repository of another mode: \
+             `ostree-go init --mode bare-user-only --repo {}`",
+            path.display()
+        )),
         RepoError::NotFound { path } => Some(format!(
             "create one with `ostree-go compose` or `ostree-go init --repo {}`",
             path.display()
@@ -298,6 +330,13 @@ fn source_hint(error: &SourceError) -> Option<String> {
 
 fn deploy_hint(error: &DeployError) -> Option<String> {
     let hint = match error {
+        DeployError::Repo(RepoError::NoXattrs { path }) => {
+            return Some(format!(
+                "name a directory on another file system with --root, or first create a repository that needs no xattrs: \
+                 `ostree-go init --mode bare-user-only --repo {}`",
+                path.display()
+            ));
+        }
         DeployError::Repo(error) => return repo_hint(error),
         DeployError::Remote(error) => return remote_hint(error),
         DeployError::Pull(error) => return pull_hint(error),
@@ -380,6 +419,9 @@ fn pull_hint(error: &PullError) -> Option<String> {
     let hint = match error {
         PullError::Repo(error) => return repo_hint(error),
         PullError::Remote(error) => return remote_hint(error),
+        PullError::Signature { source, .. } if sign_hint(source).is_some() => {
+            return sign_hint(source);
+        }
         PullError::Signature { remote, .. } => {
             return Some(format!(
                 "`ostree-go remote show-keys {remote}` shows the keys that are trusted"

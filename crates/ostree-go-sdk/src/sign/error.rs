@@ -7,6 +7,23 @@ use crate::process::ProcessError;
 use crate::repo::RepoError;
 use std::path::PathBuf;
 
+/// The reason why GnuPG cannot use a home directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HomeProblem {
+    /// The path of the socket of its agent is too long.
+    #[error("the path of its agent's socket has {length} bytes, expected at most {limit}")]
+    TooLong {
+        /// The length in bytes.
+        length: usize,
+        /// The limit of the system.
+        limit: usize,
+    },
+    /// GnuPG cannot create its lock files and its agent's socket there.
+    #[error("it cannot be written")]
+    ReadOnly,
+}
+
 /// An error of signing or of verifying signatures.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -55,6 +72,20 @@ pub enum SignError {
     /// GnuPG cannot be run or failed. This does not imply that a signature is invalid.
     #[error("cannot use GnuPG")]
     Gpg(#[from] ProcessError),
+    /// GnuPG cannot use its home directory.
+    #[error("GnuPG cannot use the home directory {}: {problem}", path.display())]
+    Home {
+        /// The directory.
+        path: PathBuf,
+        /// The reason.
+        problem: HomeProblem,
+    },
+    /// The folder for temporary files, which the environment of the process names, does not exist.
+    #[error("there is no folder for temporary files at {}", path.display())]
+    NoTemporaryFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A temporary file for GnuPG cannot be read or written.
     #[error("cannot use temporary file {}", path.display())]
     TemporaryFile {
@@ -124,6 +155,11 @@ impl SignError {
             | Self::Generate { source, .. }
             | Self::TemporaryFile { source, .. } => ErrorKind::of_io(source),
             Self::Gpg(error) => error.kind(),
+            Self::NoTemporaryFolder { .. } => ErrorKind::NotFound,
+            Self::Home { problem, .. } => match problem {
+                HomeProblem::TooLong { .. } => ErrorKind::InvalidInput,
+                HomeProblem::ReadOnly => ErrorKind::PermissionDenied,
+            },
             Self::Unsigned { .. } | Self::Refused { .. } | Self::TooMany { .. } => {
                 ErrorKind::Mismatch
             }

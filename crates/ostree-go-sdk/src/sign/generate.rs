@@ -1,6 +1,6 @@
 //! Generation of signing keys.
 
-use super::{SignError, ed25519};
+use super::{SignError, ed25519, home};
 use crate::fs::atomic;
 use crate::process::{self, ProcessError};
 use std::fs;
@@ -48,7 +48,10 @@ pub fn generate_gpg_key(
         "gpgconf",
         stop.arg("--homedir").arg(&home).args(["--kill", "all"]),
     );
-    let (key, armoured) = made?;
+    let (key, armoured) = made.map_err(|error| {
+        let cause = home::explain(Some(&home), &error);
+        cause.unwrap_or(SignError::Gpg(error))
+    })?;
     let public = folder.join("public.asc");
     atomic::write(&public, armoured.as_bytes()).map_err(|source| not_written(&public, source))?;
     Ok(GeneratedKey {

@@ -65,9 +65,12 @@ impl Keyring {
         // Only the owner can access the folder (tempfile).
         let folder = std::env::temp_dir();
         let home = tempfile::Builder::new().prefix("ostree-go-gpg-").tempdir();
-        let home = home.map_err(|source| SignError::TemporaryFile {
-            path: folder,
-            source,
+        let home = home.map_err(|source| match folder.is_dir() {
+            false => SignError::NoTemporaryFolder { path: folder },
+            true => SignError::TemporaryFile {
+                path: folder,
+                source,
+            },
         })?;
         let keyring = Self { home };
         keyring.write(KEYRING_FILE, &[])?;

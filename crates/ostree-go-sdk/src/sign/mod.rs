@@ -10,13 +10,14 @@ mod error;
 pub(crate) mod fuzz;
 mod generate;
 pub(crate) mod gpg;
+mod home;
 mod packets;
 mod secret;
 mod signature;
 mod summary;
 mod verified;
 
-pub use error::SignError;
+pub use error::{HomeProblem, SignError};
 pub use generate::{GeneratedKey, generate_ed25519_key, generate_gpg_key};
 pub(crate) use signature::statuses;
 pub use signature::{Signature, SignatureStatus};

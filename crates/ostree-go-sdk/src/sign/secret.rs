@@ -2,7 +2,7 @@
 
 use super::error::SignError;
 use super::gpg::{Keyring, PROGRAM, PublicKey, failed, gpg, parse_key_listing};
-use super::packets;
+use super::{home, packets};
 use crate::process;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ impl SecretKey {
         let can_sign = keys.iter().find(|key| key.can_sign);
         match can_sign.or(keys.first()) {
             Some(key) if out.status.success() => Ok(Self::named(name, key)),
-            _ => Err(failed(&out).into()),
+            _ => Err(home::failed(home, &out)),
         }
     }
 
@@ -84,7 +84,7 @@ pub(super) fn sign(
     let out = process::output(PROGRAM, &mut command)?;
     match packets::split(&out.stdout).packets[..] {
         [packet] if out.status.success() => Ok(packet.to_vec()),
-        _ => Err(failed(&out).into()),
+        _ => Err(home::failed(home, &out)),
     }
 }
 
