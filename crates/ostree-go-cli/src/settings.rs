@@ -37,6 +37,7 @@ impl Settings {
             ostree_go_sdk::failpoint::arm(&name);
         }
         let text = |key: &str| env::var(key).ok().filter(|value| !value.is_empty());
+        let bytes = |key: &str| env::var_os(key).filter(|value| !value.is_empty());
         let path = |key: &str| {
             env::var_os(key)
                 .map(PathBuf::from)
@@ -50,16 +51,16 @@ impl Settings {
             home: path("HOME"),
             runtime_dir: path("XDG_RUNTIME_DIR"),
             config_home: path("XDG_CONFIG_HOME"),
-            auth_file: text("REGISTRY_AUTH_FILE").map(PathBuf::from),
+            auth_file: bytes("REGISTRY_AUTH_FILE").map(PathBuf::from),
             // The same rules as in curl. HTTP_PROXY is not read, because web servers set it from a
             // header of the request.
             http_proxy: text("http_proxy").or_else(|| text("ALL_PROXY")),
             https_proxy: text("https_proxy")
                 .or_else(|| text("HTTPS_PROXY"))
                 .or_else(|| text("ALL_PROXY")),
-            has_gocache: text("GOCACHE").is_some(),
-            has_gopath: text("GOPATH").is_some(),
-            has_gomodcache: text("GOMODCACHE").is_some(),
+            has_gocache: bytes("GOCACHE").is_some(),
+            has_gopath: bytes("GOPATH").is_some(),
+            has_gomodcache: bytes("GOMODCACHE").is_some(),
             temporary: path("TMPDIR"),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             no_proxy: text("no_proxy")

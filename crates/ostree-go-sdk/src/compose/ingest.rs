@@ -82,7 +82,11 @@ pub(super) fn ingest(
         details: SourceDetails::default(),
     };
     let written = write_files(writers(transaction, compose.threads), |sink| {
-        source.read(&compose.limits, &mut |entry| reader.entry(entry, sink))
+        let read = source.read(&compose.limits, &mut |entry| reader.entry(entry, sink));
+        if read.is_err() && compose.progress.is_cancelled() {
+            sink.abandon();
+        }
+        read
     })?;
     compose.progress.event(&Event::Finished {
         phase: Phase::Write,

@@ -92,6 +92,12 @@ impl<'p, T, E> Sink<'p, '_, T, E> {
         });
         sent.is_ok() && !self.failed.load(Ordering::Relaxed)
     }
+
+    /// Drops the files that no worker has begun with. To be used by a producer that fails because
+    /// the operation is cancelled.
+    pub(crate) fn abandon(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Runs `produce` on this thread, and one worker thread per writer. Returns the results in
@@ -303,6 +309,37 @@ mod tests {
         hasher.update(&10u32.to_be_bytes());
         let (result, _) = run(Some(hasher.finish()));
         assert!(matches!(result, Err(StoreError::Spool { .. })));
+    }
+
+    #[test]
+    fn abandoned_files_are_not_written() {
+        let (begin, wait) = std::sync::mpsc::channel::<()>();
+        let written = Arc::<Mutex<Vec<FileId>>>::default();
+        let writer = FakeWriter {
+            fails_on: None,
+            written: written.clone(),
+        };
+        let result = write_files(vec![writer], |sink| {
+            // The only worker is busy until the files are abandoned.
+            sink.put(Incoming {
+                content: Bytes::Deferred {
+                    size: 1,
+                    read: Box::new(move || {
+                        let _ = wait.recv();
+                        Ok(vec![1].into())
+                    }),
+                },
+                ..file(0)
+            });
+            for tag in 1..100 {
+                sink.put(file(2 * tag));
+            }
+            sink.abandon();
+            drop(begin);
+            Err::<(), _>(broken())
+        });
+        assert!(result.is_err());
+        assert!(written.lock().unwrap().len() <= 1);
     }
 
     #[test]
