@@ -132,7 +132,7 @@ fn posix(bin: &Path, caches: &[(&'static str, PathBuf)]) -> Vec<u8> {
 
 /// Puts the directory in `_ostree_go` first in `PATH`.
 const POSIX_PATH: &str = r#"
-_ostree_go_path=":$PATH:"
+_ostree_go_path=":${PATH-}:"
 while case "$_ostree_go_path" in *":$_ostree_go:"*) true ;; *) false ;; esac; do
 _ostree_go_path="${_ostree_go_path%%":$_ostree_go:"*}:${_ostree_go_path#*":$_ostree_go:"}"
 done

@@ -12,6 +12,7 @@ use crate::id::{CommitId, RefName, Sha256};
 use crate::parallel;
 use crate::progress::{Event, NoProgress, Progress};
 use crate::registry::{ImageReference, RegistryAuth};
+use crate::repo::RepoError;
 use crate::setters::setters;
 use crate::sign::Verified;
 use std::collections::BTreeMap;
@@ -252,6 +253,9 @@ impl InstallPlan {
         deployed: &mut Vec<Deployed>,
     ) -> Result<LockedRoot<'_>, DeployError> {
         let progress = &*self.fetcher.progress;
+        if progress.is_cancelled() {
+            return Err(RepoError::Cancelled.into());
+        }
         let mut locked = self.lock(progress)?;
         for (job, commits) in self.jobs.iter().zip(fetched) {
             match deploy(&mut locked, job, &commits) {

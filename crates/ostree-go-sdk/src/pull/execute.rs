@@ -65,6 +65,11 @@ impl PullPlan {
             total: self.bytes(),
         };
         let fetched = self.origin.fetch(&transaction, &missing);
+        // Moving the objects into place takes seconds on a slow disk, and cannot be interrupted.
+        let fetched = match session.options.progress.is_cancelled() {
+            true => fetched.and(Err(PullError::Cancelled)),
+            false => fetched,
+        };
         if let Err(error) = &fetched
             && matches!(error.kind(), ErrorKind::Network | ErrorKind::Cancelled)
         {
