@@ -21,7 +21,7 @@ pub fn write_public(path: &Path, content: &[u8]) -> io::Result<()> {
     write_pending(Pending::public(path)?, content)
 }
 
-fn write_pending(mut pending: Pending<'_>, content: &[u8]) -> io::Result<()> {
+fn write_pending(mut pending: Pending, content: &[u8]) -> io::Result<()> {
     pending.file.write_all(content)?;
     failpoint::hit("file.written");
     pending.persist()
@@ -58,7 +58,7 @@ impl Pending {
     }
 
     /// Creates an empty file beside `path` that every user can read, regardless of the umask.
-    pub fn public(path: &'a Path) -> io::Result<Self> {
+    pub fn public(path: &Path) -> io::Result<Self> {
         let pending = Self::new(path)?;
         let permissions = fs::Permissions::from_mode(0o644);
         pending.file.set_permissions(permissions)?;

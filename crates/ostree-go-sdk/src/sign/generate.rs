@@ -140,3 +140,29 @@ fn not_written(path: &Path, source: io::Error) -> SignError {
         source,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_whose_path_is_too_long_is_the_cause_of_the_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let user = "Acme <acme@example.com>";
+        let long = dir.path().join("x".repeat(100));
+        let error = match generate_gpg_key(&long, user, "never") {
+            // The sockets are elsewhere if the user has a directory in /run/user.
+            Ok(_) => return,
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains("at most 107"), "{error}");
+        assert!(error.contains("/gnupg"), "{error}");
+        let short = dir.path().join("short");
+        generate_gpg_key(&short, user, "never").unwrap();
+        let failed = ProcessError::Failed {
+            program: "gpg".to_owned(),
+            stderr: "No agent running".to_owned(),
+        };
+        assert!(home::explain(Some(&short.join("gnupg")), &failed).is_none());
+    }
+}

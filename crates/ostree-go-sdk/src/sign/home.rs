@@ -51,31 +51,3 @@ fn listed(home: Option<&Path>, name: &str) -> Option<PathBuf> {
     (out.status.success() && !path.is_empty())
         .then(|| PathBuf::from(OsString::from_vec(path.to_vec())))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sign::generate_gpg_key;
-
-    #[test]
-    fn a_home_whose_path_is_too_long_is_the_cause_of_the_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let user = "Acme <acme@example.com>";
-        let long = dir.path().join("x".repeat(100));
-        let error = match generate_gpg_key(&long, user, "never") {
-            // The sockets are elsewhere if the user has a directory in /run/user.
-            Ok(_) => return,
-            Err(error) => error,
-        };
-        let text = error.to_string();
-        assert!(text.contains("at most 107"), "{text}");
-        assert!(text.contains("/gnupg"), "{text}");
-        let short = dir.path().join("short");
-        generate_gpg_key(&short, user, "never").unwrap();
-        let failed = ProcessError::Failed {
-            program: "gpg".to_owned(),
-            stderr: "No agent running".to_owned(),
-        };
-        assert!(explain(Some(&short.join("gnupg")), &failed).is_none());
-    }
-}

@@ -142,7 +142,7 @@ pub fn run(context: &Context, args: &OciArgs) -> Result<ExitCode, CliError> {
     print_messages(context, &made);
     match is_stdout_taken {
         true => {
-            context.say(&made.digest);
+            context.say(&digest(made.digest));
             Ok(ExitCode::SUCCESS)
         }
         false => context.report(&OciReport::from(&made)),
