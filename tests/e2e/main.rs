@@ -30,6 +30,7 @@ mod export_oci_refused;
 mod export_sysext;
 mod export_tar;
 mod export_treefile;
+mod first_hour;
 mod fuzz_corpus;
 mod journey;
 mod json;

@@ -56,7 +56,11 @@ impl Context {
     pub fn repo_path(&self) -> Result<&Path, CliError> {
         self.global.repo.as_deref().ok_or_else(|| CliError::Usage {
             message: "no repository given".to_owned(),
-            hint: Some("specify one with --repo PATH or OSTREE_REPO".to_owned()),
+            hint: Some(
+                "specify one with --repo PATH or OSTREE_REPO; `ostree-go status` shows what is \
+                 installed on this machine, and `ostree-go remote refs` what its remotes offer"
+                    .to_owned(),
+            ),
         })
     }
 

@@ -1,5 +1,7 @@
 //! Steps of the verbs that deploy SDKs: errors, execution of a plan, and the result.
 
+mod preview;
+
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::{Report, unchanged_exit_code};
@@ -7,22 +9,44 @@ use crate::text::{count, deployment_title};
 use crate::views::deployment::DeploymentView;
 use crate::views::value::PathText;
 use ostree_go_sdk::deploy::{DeployError, Deployed, InstallPlan, Installed, Outcome, Root};
+use preview::PreviewReport;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Executes a plan, with the credentials that it needs, and prints the result.
+/// What to do with a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Execute it.
+    Execute {
+        /// Exit with 77 if nothing changed.
+        unchanged_exit_77: bool,
+    },
+    /// Print what it would do.
+    DryRun,
+    /// Print what it would do, and exit with 77 if it would change anything.
+    Check,
+}
+
+/// Executes or shows a plan, with the credentials that it needs, and prints the result.
 pub fn execute(
     context: &Context,
     root: &Root,
     plan: Result<InstallPlan, DeployError>,
-    exit_77: bool,
+    mode: Mode,
 ) -> Result<ExitCode, CliError> {
     let mut plan = plan.map_err(|error| not_planned(root, error))?;
     let registries = plan.registries();
     for (remote, image) in registries.map_err(|error| not_deployed(root, error))? {
         plan = plan.auth(remote, context.registry_auth(Some(&image))?);
     }
+    let exit_77 = match mode {
+        Mode::Execute { unchanged_exit_77 } => unchanged_exit_77,
+        Mode::DryRun | Mode::Check => {
+            let planned = plan.preview().map_err(|error| not_deployed(root, error))?;
+            return context.report(&PreviewReport::new(root, &planned, mode == Mode::Check));
+        }
+    };
     let installed = plan.execute().map_err(|error| not_deployed(root, error))?;
     for deployed in &installed.deployed {
         print_messages(context, root, &installed, deployed);

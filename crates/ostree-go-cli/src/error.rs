@@ -18,7 +18,7 @@ use ostree_go_sdk::remote::RemoteError;
 use ostree_go_sdk::sign::{HomeProblem, SignError};
 use ostree_go_sdk::source::{RpmProblem, SourceError};
 use ostree_go_sdk::upstream::UpstreamError;
-use ostree_go_sdk::{Error, ErrorKind, LayerError, RepoError};
+use ostree_go_sdk::{Error, ErrorKind, LayerError, RefName, RepoError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -75,12 +75,24 @@ impl CliError {
     pub fn of_arguments(error: &clap::Error) -> Self {
         let text = error.to_string();
         let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
-        let tip = rest
+        // An option that does not exist is a mistake, never a value.
+        let tips = rest
             .lines()
-            .find_map(|line| line.trim().strip_prefix("tip: "));
+            .filter_map(|line| line.trim().strip_prefix("tip: "));
+        let tip = tips.into_iter().find(|tip| !tip.starts_with("to pass "));
         let usage = rest.lines().find_map(|line| line.strip_prefix("Usage: "));
+        let is_option = error.kind() == clap::error::ErrorKind::UnknownArgument
+            && message.contains("argument '-");
         let hint = match (tip, usage) {
             (Some(tip), _) => tip.to_owned(),
+            (None, Some(usage)) if is_option => {
+                let words = usage.split(' ');
+                let verb = words.take_while(|word| !word.starts_with(['-', '[', '<']));
+                format!(
+                    "`{} --help` lists the options",
+                    verb.collect::<Vec<_>>().join(" ")
+                )
+            }
             (None, Some(usage)) => format!("usage: {usage}"),
             (None, None) => "`--help` lists the allowed arguments".to_owned(),
         };
@@ -233,11 +245,20 @@ fn repo_hint(error: &RepoError) -> Option<String> {
             "a repository can only be created in a directory that is empty or does not exist"
                 .to_owned(),
         ),
-        RepoError::NoSuchRev { nearest, .. } => Some(match nearest {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => "`ostree-go list` shows the existing refs".to_owned(),
-        }),
+        RepoError::NoSuchRev { nearest, .. } => Some(
+            nearest_hint(nearest)
+                .unwrap_or_else(|| "`ostree-go list` shows the existing refs".to_owned()),
+        ),
         _ => None,
+    }
+}
+
+/// Returns the hint for a ref that does not exist, if there are similar ones.
+fn nearest_hint(nearest: &[RefName]) -> Option<String> {
+    let names: Vec<String> = nearest.iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last()? {
+        (only, []) => Some(format!("did you mean {only}?")),
+        (last, others) => Some(format!("did you mean {} or {last}?", others.join(", "))),
     }
 }
 
@@ -341,6 +362,14 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
         DeployError::Remote(error) => return remote_hint(error),
         DeployError::Pull(error) => return pull_hint(error),
         DeployError::NotActivated { source, .. } => return deploy_hint(source),
+        DeployError::NoRemote { nearest, .. } => {
+            return Some(nearest_hint(nearest).unwrap_or_else(|| {
+                "add a remote with `ostree-go remote add NAME URL --gpg-import KEY-FILE`, or copy \
+                 from a repository on this machine with --from-repo"
+                    .to_owned()
+            }));
+        }
+        DeployError::NoRelease { .. } => "`ostree-go remote refs` shows what a remote offers",
         DeployError::NotARoot { .. } => {
             "specify a directory that is empty or does not exist with --root or OSTREE_GO_ROOT"
         }
@@ -363,7 +392,9 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
             "restore a backup, or move the file away: installed SDKs are then found again and count as unsigned"
         }
         DeployError::NotSwitched { .. } => "`ostree-go status` shows the active SDK",
-        DeployError::NoRoot { .. } => "`ostree-go install` creates the root directory",
+        DeployError::NoRoot { .. } => {
+            "`ostree-go remote add` and `ostree-go install` create the root directory"
+        }
         DeployError::NewerState { .. } => {
             "use the version of ostree-go that wrote it, or a newer one"
         }
@@ -422,6 +453,7 @@ fn pull_hint(error: &PullError) -> Option<String> {
         PullError::Signature { source, .. } if sign_hint(source).is_some() => {
             return sign_hint(source);
         }
+        PullError::NoSuchRef { nearest, .. } => return nearest_hint(nearest),
         PullError::Signature { remote, .. } => {
             return Some(format!(
                 "`ostree-go remote show-keys {remote}` shows the keys that are trusted"

@@ -10,7 +10,8 @@ const SCHEMA: u32 = 1;
 const REFUSED: u8 = 3;
 /// Exit code of a check that found damage.
 const DAMAGED: u8 = 4;
-/// Exit code of a command that changed nothing, with `--unchanged-exit-77`.
+/// Exit code of a command that changed nothing, with `--unchanged-exit-77`, and of a check that found
+/// something to change.
 const UNCHANGED: u8 = 77;
 
 /// What a line of the output is about that a reader looks for first.
@@ -63,6 +64,14 @@ pub fn damaged_exit_code(is_damaged: bool) -> ExitCode {
 /// Returns the exit code of a command with the option `--unchanged-exit-77`.
 pub fn unchanged_exit_code(unchanged: bool, exit_77: bool) -> ExitCode {
     match unchanged && exit_77 {
+        true => ExitCode::from(UNCHANGED),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+/// Returns the exit code of `upgrade --check`, which rpm-ostree also uses for its own.
+pub fn changes_exit_code(changes: bool) -> ExitCode {
+    match changes {
         true => ExitCode::from(UNCHANGED),
         false => ExitCode::SUCCESS,
     }

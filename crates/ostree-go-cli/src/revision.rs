@@ -16,26 +16,26 @@ pub fn resolve(repo: &Repo, rev: &str) -> Result<CommitId, CliError> {
     match repo.resolve(&whole_ref(rev, arch)) {
         Ok(id) => Ok(id),
         // A suggestion for the full name is the better hint.
-        Err(RepoError::NoSuchRev {
-            path,
-            nearest: Some(nearest),
-            ..
-        }) => Err(CliError::from(RepoError::NoSuchRev {
-            rev: rev.to_owned(),
-            path,
-            nearest: Some(nearest),
-        })),
+        Err(RepoError::NoSuchRev { path, nearest, .. }) if !nearest.is_empty() => {
+            Err(CliError::from(RepoError::NoSuchRev {
+                rev: rev.to_owned(),
+                path,
+                nearest,
+            }))
+        }
         Err(_) => Err(error.into()),
     }
 }
 
-/// Expands an abbreviated ref: `1.26` means `go-sdk/<basearch>/1.26`. A name with a slash is returned
-/// unchanged.
+/// Expands an abbreviated ref: `1.26` and `go1.26` mean `go-sdk/<basearch>/1.26`. A name with a slash
+/// is returned unchanged.
 pub fn whole_ref(word: &str, arch: Arch) -> String {
-    match word.contains('/') {
-        true => word.to_owned(),
-        false => format!("go-sdk/{arch}/{word}"),
+    if word.contains('/') {
+        return word.to_owned();
     }
+    let version = word.strip_prefix("go");
+    let version = version.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    format!("go-sdk/{arch}/{}", version.unwrap_or(word))
 }
 
 /// Returns the ref for a version, a channel or a full ref name.

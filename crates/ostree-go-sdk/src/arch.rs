@@ -62,6 +62,17 @@ impl Arch {
         }
     }
 
+    /// Returns the architecture with a name that people use: that of OSTree and RPM (`aarch64`), or
+    /// that of Go, Debian and OCI (`arm64`). [`FromStr`] accepts only the first one, which is the
+    /// only one in refs and metadata.
+    ///
+    /// # Errors
+    /// Returns an error if no architecture has this name.
+    pub fn from_any_name(name: &str) -> Result<Self, UnknownArch> {
+        let of_go = Self::ALL.into_iter().find(|arch| arch.goarch() == name);
+        of_go.map_or_else(|| name.parse(), Ok)
+    }
+
     /// Returns the architecture that this program was built for, if it is in [`Arch::ALL`].
     #[must_use]
     pub fn host() -> Option<Self> {

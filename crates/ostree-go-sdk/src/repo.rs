@@ -12,6 +12,7 @@ mod complete;
 mod damage;
 mod detached;
 mod known_files;
+mod nearest;
 mod objects;
 mod ostree_error;
 mod partial;
@@ -26,6 +27,7 @@ mod transaction;
 
 pub(crate) use complete::Completeness;
 pub(crate) use known_files::KnownFiles;
+pub(crate) use nearest::nearest;
 pub use ostree_error::OstreeError;
 pub(crate) use ostree_error::kind_of_glib;
 pub(crate) use partial::Partial;
@@ -177,8 +179,9 @@ pub enum RepoError {
         rev: String,
         /// The repository.
         path: PathBuf,
-        /// The existing ref with the most similar name.
-        nearest: Option<RefName>,
+        /// The existing refs that are most similar: the versions next to a version, otherwise the one
+        /// with the most similar name.
+        nearest: Vec<RefName>,
     },
     /// An object exists but is malformed for its type.
     #[error("{what} object {id} in repository {} is not well-formed", path.display())]
@@ -437,7 +440,7 @@ impl Repo {
     /// Returns the commit with a given ref, checksum, or unambiguous prefix of a checksum.
     ///
     /// # Errors
-    /// Returns [`RepoError::NoSuchRev`] with the most similar ref if there is no such commit.
+    /// Returns [`RepoError::NoSuchRev`] with the most similar refs if there is no such commit.
     pub fn resolve(&self, rev: &str) -> Result<CommitId, RepoError> {
         if let Ok(Some(checksum)) = self.inner.resolve_rev(rev, true)
             && let Ok(commit) = checksum.parse()
@@ -445,17 +448,12 @@ impl Repo {
         {
             return Ok(commit);
         }
-        let nearest = self
-            .refs()?
-            .into_keys()
-            .map(|name| (strsim::damerau_levenshtein(rev, name.as_str()), name))
-            .min()
-            .filter(|(distance, name)| *distance <= 2.max(name.as_str().len() / 4))
-            .map(|(_, name)| name);
+        let known = self.refs()?.into_keys().map(|name| name.to_string());
+        let nearest = nearest(rev, known);
         Err(RepoError::NoSuchRev {
             rev: rev.to_owned(),
             path: self.path.clone(),
-            nearest,
+            nearest: nearest.iter().flat_map(|name| name.parse()).collect(),
         })
     }
 

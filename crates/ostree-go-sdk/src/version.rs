@@ -56,6 +56,26 @@ impl GoVersion {
         version.parse().ok()
     }
 
+    /// Returns true for a minor release without a patch level, as in the name of a channel: `1.26`.
+    pub(crate) fn is_minor(&self) -> bool {
+        self.text == self.minor()
+    }
+
+    /// Returns true for a beta version or a release candidate.
+    #[must_use]
+    pub fn is_prerelease(&self) -> bool {
+        self.key().2 < 2
+    }
+
+    /// Returns up to two of the known versions on either side of this one, lowest first.
+    pub(crate) fn neighbours(&self, mut known: Vec<Self>) -> Vec<Self> {
+        known.sort();
+        known.dedup();
+        let position = known.partition_point(|known| known < self);
+        let around = position.saturating_sub(2)..known.len().min(position + 2);
+        known.drain(around).collect()
+    }
+
     fn key(&self) -> Key<'_> {
         parse(&self.text).unwrap_or((0, 0, 0, 0, 0, &self.text))
     }

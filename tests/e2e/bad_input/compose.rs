@@ -253,7 +253,7 @@ fn invalid_repositories() {
     let mut command = bad.sandbox.ostree_go(["compose", "go.yaml"]);
     assert_snapshot!(bad.refuse(command.env_remove("OSTREE_REPO"), 2), @"
     error: no repository given
-    hint: specify one with --repo PATH or OSTREE_REPO
+    hint: specify one with --repo PATH or OSTREE_REPO; `ostree-go status` shows what is installed on this machine, and `ostree-go remote refs` what its remotes offer
     ");
     let mut command = bad.sandbox.ostree_go(["list", "--repo", "missing"]);
     assert_snapshot!(bad.refuse(&mut command, 1), @"

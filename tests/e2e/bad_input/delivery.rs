@@ -319,7 +319,7 @@ fn deployments() {
             assert_snapshot!(said(verb), @"
             1 not-found
             error: nothing is installed under [dir]/root
-            hint: `ostree-go install` creates the root directory
+            hint: `ostree-go remote add` and `ostree-go install` create the root directory
             ");
         }
     }
@@ -347,8 +347,8 @@ fn deployments() {
     ");
     assert_snapshot!(said("install 1.99.1"), @"
     1 not-found
-    error: no ref or commit `go-sdk/x86_64/1.99.1` in repository [dir]/root/repo
-    hint: nothing was deployed; `ostree-go list` shows the existing refs
+    error: there is no remote to install go-sdk/x86_64/1.99.1 from, and repository [dir]/root/repo does not have it
+    hint: nothing was deployed; add a remote with `ostree-go remote add NAME URL --gpg-import KEY-FILE`, or copy from a repository on this machine with --from-repo
     ");
     let args = format!("install {from} go-sdk/x86_64/1.99.1");
     let mut install = bad.sandbox.ostree_go(args.split(' '));

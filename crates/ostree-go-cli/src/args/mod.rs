@@ -1,5 +1,6 @@
 //! Options that several verbs have in common.
 
+pub mod arch;
 pub mod global;
 pub mod signing;
 pub mod source;

@@ -1,5 +1,6 @@
 //! Options of the verbs that install SDKs.
 
+use crate::args::arch;
 use crate::args::transfer::TransferArgs;
 use crate::error::CliError;
 use ostree_go_sdk::Arch;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, clap::Args)]
 pub struct FromArgs {
     /// Architecture of the SDK
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     pub arch: Option<Arch>,
 
     /// Name of the remote, required if the root has several remotes

@@ -1,3 +1,4 @@
+use crate::args::arch;
 use crate::args::global::Format;
 use crate::context::Context;
 use crate::error::CliError;
@@ -28,7 +29,7 @@ pub struct EnvArgs {
     name: Option<String>,
 
     /// Architecture of the SDK
-    #[arg(long, value_name = "ARCH", requires = "name")]
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse, requires = "name")]
     arch: Option<Arch>,
 
     /// Syntax of the output

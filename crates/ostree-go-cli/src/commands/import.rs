@@ -1,3 +1,4 @@
+use crate::args::arch;
 use crate::args::transfer::TransferArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -29,7 +30,7 @@ pub struct ImportArgs {
     remote: Option<String>,
 
     /// Import only the image for this architecture: x86_64 or aarch64
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     arch: Option<Arch>,
 
     /// Check the commits and print what would be imported, without changing anything

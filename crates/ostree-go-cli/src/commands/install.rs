@@ -1,6 +1,6 @@
 use crate::args::source::FromArgs;
 use crate::context::Context;
-use crate::deploy;
+use crate::deploy::{self, Mode};
 use crate::error::CliError;
 use crate::revision::pinned;
 use ostree_go_sdk::deploy::Install;
@@ -12,14 +12,18 @@ use std::process::ExitCode;
 /// SDK for another architecture is installed but not activated.
 #[derive(Debug, clap::Args)]
 pub struct InstallArgs {
-    /// Version, channel or ref, optionally followed by `@sha256:DIGEST` to require an image in a
-    /// registry
+    /// Version, channel or ref, or `latest` for the newest release; optionally followed by
+    /// `@sha256:DIGEST` to require an image in a registry
     #[arg(value_name = "CHANNEL-or-VERSION", required = true)]
     names: Vec<String>,
 
     /// Install without activating
     #[arg(long)]
     no_activate: bool,
+
+    /// Show what would be installed and the sizes, without changing anything
+    #[arg(long)]
+    dry_run: bool,
 
     #[command(flatten)]
     from: FromArgs,
@@ -41,6 +45,13 @@ pub fn run(context: &Context, args: &InstallArgs) -> Result<ExitCode, CliError> 
             install = install.pin(name, *digest);
         }
     }
-    let root = context.open_or_create_root()?;
-    deploy::execute(context, &root, install.plan(&root), false)
+    let (root, mode) = match args.dry_run {
+        true => (context.root()?, Mode::DryRun),
+        false => {
+            let unchanged_exit_77 = false;
+            let mode = Mode::Execute { unchanged_exit_77 };
+            (context.open_or_create_root()?, mode)
+        }
+    };
+    deploy::execute(context, &root, install.plan(&root), mode)
 }

@@ -1,3 +1,4 @@
+use crate::args::arch;
 use crate::args::transfer::TransferArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -59,7 +60,7 @@ pub struct PullArgs {
     max_bytes: Option<u64>,
 
     /// Refuse commits for another architecture: x86_64 or aarch64
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     arch: Option<Arch>,
 
     /// Accept a commit that is older than the current one

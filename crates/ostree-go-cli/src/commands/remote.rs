@@ -1,3 +1,5 @@
+mod refs;
+
 use crate::context::Context;
 use crate::error::CliError;
 use crate::files;
@@ -24,6 +26,7 @@ enum Action {
     Add(AddArgs),
     /// List the remotes
     List,
+    Refs(refs::RefsArgs),
     /// Show the trusted keys of a remote
     ShowKeys {
         /// Name of the remote
@@ -83,6 +86,7 @@ pub fn run(context: &Context, args: &RemoteArgs) -> Result<ExitCode, CliError> {
         Action::List => context.report(&ListReport {
             remotes: remote::list(&repo)?.iter().map(Into::into).collect(),
         }),
+        Action::Refs(args) => refs::run(context, &repo, args),
         Action::ShowKeys { name } => context.report(&KeysReport {
             remote: name,
             keys: key_views(&remote::keys(&repo, name)?),

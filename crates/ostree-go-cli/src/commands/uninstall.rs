@@ -1,3 +1,4 @@
+use crate::args::arch;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
@@ -19,7 +20,7 @@ pub struct UninstallArgs {
     name: String,
 
     /// Architecture of the SDK
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     arch: Option<Arch>,
 
     /// Allow uninstalling the active SDK; afterwards, no SDK is active

@@ -1,6 +1,6 @@
 use crate::args::source::FromArgs;
 use crate::context::Context;
-use crate::deploy;
+use crate::deploy::{self, Mode};
 use crate::error::CliError;
 use ostree_go_sdk::deploy::Upgrade;
 use std::process::ExitCode;
@@ -21,8 +21,17 @@ pub struct UpgradeArgs {
     all: bool,
 
     /// Exit with 77 if nothing changed
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["check", "dry_run"])]
     unchanged_exit_77: bool,
+
+    /// Only show whether there is something new: exit with 0 if everything is up to date, with 77 if
+    /// an upgrade would change something
+    #[arg(long)]
+    check: bool,
+
+    /// Show what would be upgraded and the sizes, without changing anything
+    #[arg(long, conflicts_with = "check")]
+    dry_run: bool,
 
     #[command(flatten)]
     from: FromArgs,
@@ -41,6 +50,12 @@ pub fn run(context: &Context, args: &UpgradeArgs) -> Result<ExitCode, CliError> 
         .allow_downgrade(args.from.allow_downgrade)
         .http(args.from.transfer.http(context.settings.http()))
         .progress(context.progress());
-    let plan = upgrade.plan(&root);
-    deploy::execute(context, &root, plan, args.unchanged_exit_77)
+    let mode = match (args.check, args.dry_run) {
+        (true, _) => Mode::Check,
+        (_, true) => Mode::DryRun,
+        _ => Mode::Execute {
+            unchanged_exit_77: args.unchanged_exit_77,
+        },
+    };
+    deploy::execute(context, &root, upgrade.plan(&root), mode)
 }

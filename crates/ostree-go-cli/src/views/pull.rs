@@ -7,6 +7,7 @@ use crate::text::{self, short, short_ref, table_with_lines};
 use ostree_go_sdk::pull::{Download, PlannedRef};
 use ostree_go_sdk::{CommitId, RefName};
 use serde::Serialize;
+use std::fmt;
 
 /// A verified commit with the ref that names it.
 #[derive(Debug, Serialize)]
@@ -74,6 +75,12 @@ impl From<Download> for DownloadView {
     }
 }
 
+impl fmt::Display for DownloadView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
 impl PlannedCommitView {
     fn signed_by(&self) -> String {
         let valid = self.signatures.iter().filter(|one| one.is_valid);
@@ -92,7 +99,7 @@ pub fn plan_table(commits: &[PlannedCommitView]) -> String {
                 short_ref(&planned.ref_name),
                 commit.version.clone().unwrap_or_else(|| "-".to_owned()),
                 short(commit.commit),
-                planned.download.text.clone(),
+                planned.download.to_string(),
             ]
         })
         .collect();

@@ -192,6 +192,22 @@ pub enum DeployError {
         #[source]
         source: Box<Self>,
     },
+    /// There is no remote, and the root's repository does not have the ref.
+    #[error("there is no remote to install {name} from, and repository {} does not have it", path.display())]
+    NoRemote {
+        /// The ref.
+        name: RefName,
+        /// The root's repository.
+        path: PathBuf,
+        /// The refs of the repository that are most similar.
+        nearest: Vec<RefName>,
+    },
+    /// The newest release was requested, and there are no releases.
+    #[error("there is no release to install as {name}")]
+    NoRelease {
+        /// The ref that stands for the newest release.
+        name: RefName,
+    },
     /// No remote was given and the repository has several.
     #[error("repository {} has several remotes: {}", path.display(), names.join(", "))]
     SeveralRemotes {
@@ -255,6 +271,8 @@ impl DeployError {
             | Self::Downgrade { .. }
             | Self::Damaged { .. } => ErrorKind::Mismatch,
             Self::NoRoot { .. }
+            | Self::NoRemote { .. }
+            | Self::NoRelease { .. }
             | Self::NoSuchDeployment { .. }
             | Self::NothingActive { .. }
             | Self::NoRollback { .. } => ErrorKind::NotFound,

@@ -3,15 +3,17 @@
 use super::error::DeployError;
 use super::local;
 use crate::arch::Arch;
+use crate::catalog::CommitInfo;
 use crate::clock::Clock;
 use crate::http::HttpOptions;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::progress::{Event, Progress};
-use crate::pull::Pull;
+use crate::pull::{Download, Pull};
 use crate::registry::{ImageReference, RegistryAuth};
 use crate::remote;
-use crate::repo::Repo;
+use crate::repo::{Completeness, Repo};
 use crate::sign::{TrustedKeys, Verified};
+use crate::version::GoVersion;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +87,14 @@ impl Origin {
     }
 }
 
+/// The verified commit of a ref, without its content.
+pub(super) struct FoundSdk {
+    pub(super) name: RefName,
+    pub(super) commit: Verified<CommitId>,
+    pub(super) info: CommitInfo,
+    pub(super) download: Download,
+}
+
 /// Fetches jobs into the root's repository.
 #[derive(Debug)]
 pub(super) struct Fetcher {
@@ -119,10 +129,21 @@ impl Fetcher {
         &self,
         job: &Job,
     ) -> Result<Vec<(RefName, Verified<CommitId>)>, DeployError> {
-        let names = job.refs.iter().map(|(name, _)| name);
+        let refs = self.requested(job)?;
+        let names = refs.iter().map(|(name, _)| name);
         let now = self.clock.now();
         match &job.origin {
-            Origin::Remote(remote) => self.pull(job, remote),
+            Origin::Remote(remote) => {
+                let pulled = self.pull(job, &refs, remote).plan(&self.repo)?.execute()?;
+                if pulled.bytes > 0 {
+                    self.progress.event(&Event::Downloaded {
+                        bytes: pulled.bytes,
+                        elapsed: pulled.elapsed,
+                        used_delta: pulled.used_delta,
+                    });
+                }
+                Ok(pulled.commits)
+            }
             Origin::Repo { path, keys } => {
                 require_no_digest(job)?;
                 let source = Repo::open(path)?;
@@ -146,34 +167,134 @@ impl Fetcher {
         }
     }
 
-    fn pull(
-        &self,
-        job: &Job,
-        remote: &str,
-    ) -> Result<Vec<(RefName, Verified<CommitId>)>, DeployError> {
-        let auth = self.auth.get(remote).cloned();
-        let mut pull = Pull::new(remote, job.refs.iter().map(|(name, _)| name.clone()))
+    /// Finds the commits of refs and verifies them, without their content.
+    pub(super) fn look_up(&self, job: &Job) -> Result<Vec<FoundSdk>, DeployError> {
+        let refs = self.requested(job)?;
+        let now = self.clock.now();
+        let (source, keys) = match &job.origin {
+            Origin::Remote(remote) => {
+                let plan = self.pull(job, &refs, remote).plan(&self.repo)?;
+                plan.check_limits()?;
+                let found = plan.refs().iter().map(|planned| FoundSdk {
+                    name: planned.name.clone(),
+                    commit: planned.verified.clone(),
+                    info: planned.info.clone(),
+                    download: planned.download,
+                });
+                return Ok(found.collect());
+            }
+            Origin::Repo { path, keys } => (Some(Repo::open(path)?), keys.as_ref()),
+            Origin::Local => (None, None),
+        };
+        require_no_digest(job)?;
+        let complete = Completeness::of(&self.repo)?;
+        let found = refs.into_iter().map(|(name, _)| {
+            let commit = match &source {
+                Some(source) => local::find(source, &name, keys, now)?,
+                None => local::resolve_local(&self.repo, &name, now)?,
+            };
+            let info = CommitInfo::read(source.as_ref().unwrap_or(&self.repo), *commit.value())?;
+            let download = match complete.is_complete(info.id)? {
+                true => Download::Nothing,
+                false => Download::Objects { tree: info.bytes },
+            };
+            Ok(FoundSdk {
+                name,
+                commit,
+                info,
+                download,
+            })
+        });
+        found.collect()
+    }
+
+    fn pull(&self, job: &Job, refs: &[(RefName, Option<Sha256>)], remote: &str) -> Pull {
+        let names = refs.iter().map(|(name, _)| name.clone());
+        let pull = self
+            .pull_from(remote, names)
             .expect_arch(Some(job.arch))
-            .allow_downgrade(job.allow_downgrade)
+            .allow_downgrade(job.allow_downgrade);
+        let pins = refs
+            .iter()
+            .filter_map(|(name, pin)| Some((name.clone(), (*pin)?)));
+        pins.fold(pull, |pull, (name, pin)| pull.pin(name, pin))
+    }
+
+    fn pull_from(&self, remote: &str, names: impl IntoIterator<Item = RefName>) -> Pull {
+        let auth = self.auth.get(remote).cloned();
+        Pull::new(remote, names)
             .http(self.http.clone())
             .auth(auth.unwrap_or(RegistryAuth::Anonymous))
             .clock(self.clock.clone())
-            .progress(self.progress.clone());
-        for (name, pin) in &job.refs {
-            if let Some(digest) = pin {
-                pull = pull.pin(name.clone(), *digest);
-            }
-        }
-        let pulled = pull.plan(&self.repo)?.execute()?;
-        if pulled.bytes > 0 {
-            self.progress.event(&Event::Downloaded {
-                bytes: pulled.bytes,
-                elapsed: pulled.elapsed,
-                used_delta: pulled.used_delta,
-            });
-        }
-        Ok(pulled.commits)
+            .progress(self.progress.clone())
     }
+
+    /// Returns the refs of a job. A ref whose last component is [`LATEST`] and that the origin does
+    /// not have is replaced by the newest release.
+    fn requested(&self, job: &Job) -> Result<Vec<(RefName, Option<Sha256>)>, DeployError> {
+        if !job.refs.iter().any(|(name, _)| latest_of(name).is_some()) {
+            return Ok(job.refs.clone());
+        }
+        let offered: Vec<RefName> = match &job.origin {
+            Origin::Remote(remote) => {
+                let offered = self.pull_from(remote, []).list(&self.repo)?;
+                offered.into_iter().map(|offered| offered.name).collect()
+            }
+            Origin::Repo { path, .. } => Repo::open(path)?.refs()?.into_keys().collect(),
+            Origin::Local => self.repo.refs()?.into_keys().collect(),
+        };
+        let requested = job.refs.iter().map(|(name, pin)| {
+            let found = match latest_of(name) {
+                Some(prefix) => newest(name, prefix, &offered)
+                    .ok_or_else(|| self.no_release(&job.origin, name))?,
+                None => name.clone(),
+            };
+            Ok((found, *pin))
+        });
+        requested.collect()
+    }
+
+    /// Returns the error for an origin that has no release.
+    fn no_release(&self, origin: &Origin, name: &RefName) -> DeployError {
+        let name = name.clone();
+        match origin {
+            Origin::Local => DeployError::NoRemote {
+                name,
+                path: self.repo.path().to_owned(),
+                nearest: Vec::new(),
+            },
+            _ => DeployError::NoRelease { name },
+        }
+    }
+}
+
+/// The last component of a ref that stands for the newest release.
+const LATEST: &str = "latest";
+
+/// Returns the prefix of a ref that stands for the newest release: `go-sdk/x86_64/`.
+fn latest_of(name: &RefName) -> Option<&str> {
+    let prefix = name.as_str().strip_suffix(LATEST)?;
+    prefix.ends_with('/').then_some(prefix)
+}
+
+/// Returns the newest of the offered releases with a prefix. Channels, beta versions and release
+/// candidates do not count, unless the ref itself is offered.
+fn newest(name: &RefName, prefix: &str, offered: &[RefName]) -> Option<RefName> {
+    // The tags of images have no prefix.
+    let short = |offered: &RefName| {
+        let text = offered.as_str();
+        let tag = (!text.contains('/')).then_some(text);
+        text.strip_prefix(prefix).or(tag).map(str::to_owned)
+    };
+    let offered: Vec<String> = offered.iter().filter_map(short).collect();
+    if offered.iter().any(|offered| offered == LATEST) {
+        return Some(name.clone());
+    }
+    let versions = offered.iter().filter_map(|offered| offered.parse().ok());
+    let releases =
+        versions.filter(|version: &GoVersion| !version.is_prerelease() && !version.is_minor());
+    let newest = releases.max()?;
+    format!("{prefix}{newest}").parse().ok()
 }
 
 /// Checks that no image digest is given, because only registries have images.
@@ -181,5 +302,48 @@ fn require_no_digest(job: &Job) -> Result<(), DeployError> {
     match job.refs.iter().find(|(_, pin)| pin.is_some()) {
         Some((name, _)) => Err(DeployError::NoImage { name: name.clone() }),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn newest_of(offered: &[&str]) -> Option<String> {
+        let name: RefName = "go-sdk/x86_64/latest".parse().unwrap();
+        let offered: Vec<RefName> = offered.iter().map(|name| name.parse().unwrap()).collect();
+        let found = newest(&name, latest_of(&name).unwrap(), &offered);
+        found.map(|name| name.to_string())
+    }
+
+    #[test]
+    fn the_latest_release_is_the_highest_version_for_the_architecture() {
+        let offered = [
+            "go-sdk/x86_64/1.26",
+            "go-sdk/x86_64/1.26.9",
+            "go-sdk/x86_64/1.26.10",
+            "go-sdk/x86_64/1.27rc1",
+            "go-sdk/aarch64/1.27.1",
+            "go-sdk/layer/stdlib/1.99.1",
+        ];
+        assert_eq!(
+            newest_of(&offered).as_deref(),
+            Some("go-sdk/x86_64/1.26.10")
+        );
+        // The tags of images.
+        let tags = ["1.26", "1.26.10", "1.27rc1"];
+        assert_eq!(newest_of(&tags).as_deref(), Some("go-sdk/x86_64/1.26.10"));
+        assert_eq!(
+            newest_of(&["go-sdk/x86_64/1.27rc1", "go-sdk/x86_64/1.26"]),
+            None
+        );
+    }
+
+    #[test]
+    fn a_ref_with_the_name_latest_comes_first() {
+        let offered = ["go-sdk/x86_64/latest", "go-sdk/x86_64/1.26.10"];
+        assert_eq!(newest_of(&offered).as_deref(), Some("go-sdk/x86_64/latest"));
+        let other = "go-sdk/x86_64/notlatest".parse().unwrap();
+        assert_eq!(latest_of(&other), None);
     }
 }

@@ -36,11 +36,8 @@ pub(super) fn import(
     now: u64,
     progress: &dyn Progress,
 ) -> Result<Verified<CommitId>, DeployError> {
-    let commit = resolve(from, name)?;
-    let signatures = match keys {
-        Some(keys) => from.verify(commit, keys)?,
-        None => Vec::new(),
-    };
+    let found = find(from, name, keys, now)?;
+    let (commit, url) = (*found.value(), url_of(from));
     // libostree does not overwrite existing objects, so damaged ones have to be removed first.
     repo.delete_damaged_commit(commit)?;
     if repo.has_commit(commit)? {
@@ -51,7 +48,6 @@ pub(super) fn import(
     }
     let path = from.path();
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let url = format!("file://{}", path.display());
     let address = Address::of(&path, &url).context("open", &path)?;
     let options = glib::VariantDict::new(None);
     // The commit is named by its checksum, so that the verified commit is copied even if the ref
@@ -74,7 +70,33 @@ pub(super) fn import(
         false => repo.failed(&format!("copy {name} from {url}"), error),
     })?;
     repo.unmark_repaired()?;
-    Ok(verified(commit, url, signatures, keys.is_none(), now))
+    Ok(found)
+}
+
+/// Finds a ref's commit in a repository on this machine, and verifies its signatures as for
+/// [`import`].
+///
+/// # Errors
+/// Returns an error if the ref does not exist, or there is no valid signature by one of the keys.
+pub(super) fn find(
+    from: &Repo,
+    name: &RefName,
+    keys: Option<&TrustedKeys>,
+    now: u64,
+) -> Result<Verified<CommitId>, DeployError> {
+    let commit = resolve(from, name)?;
+    let signatures = match keys {
+        Some(keys) => from.verify(commit, keys)?,
+        None => Vec::new(),
+    };
+    let (url, unsigned) = (url_of(from), keys.is_none());
+    Ok(verified(commit, url, signatures, unsigned, now))
+}
+
+fn url_of(repo: &Repo) -> String {
+    let path = repo.path();
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    format!("file://{}", path.display())
 }
 
 /// The address of a repository on this machine, for libostree.
@@ -113,7 +135,14 @@ pub(super) fn resolve_local(
     name: &RefName,
     now: u64,
 ) -> Result<Verified<CommitId>, DeployError> {
-    let commit = resolve(repo, name)?;
+    let commit = resolve(repo, name).map_err(|error| match error {
+        RepoError::NoSuchRev { path, nearest, .. } => DeployError::NoRemote {
+            name: name.clone(),
+            path,
+            nearest,
+        },
+        error => error.into(),
+    })?;
     Ok(verified(commit, "local".to_owned(), Vec::new(), true, now))
 }
 

@@ -212,7 +212,7 @@ impl<'r> LockedRoot<'r> {
     ) -> Result<Deployed, DeployError> {
         let id = *commit.value();
         let info = CommitInfo::read(&self.repo, id)?;
-        let (version, arch) = self.accept(name, &info, job)?;
+        let (version, arch) = accept(&self.state, name, &info, job)?;
         let mut deployment = Deployment {
             commit: id,
             ref_name: name.clone(),
@@ -267,58 +267,6 @@ impl<'r> LockedRoot<'r> {
         })
     }
 
-    /// Checks that a commit may be deployed from a ref, and returns its Go version and
-    /// architecture.
-    fn accept(
-        &self,
-        name: &RefName,
-        info: &CommitInfo,
-        job: &Job,
-    ) -> Result<(String, Arch), DeployError> {
-        let is_sdk = matches!(info.kind, CommitKind::Release | CommitKind::Channel);
-        let version = match &info.version {
-            // The version becomes part of a file name.
-            Some(version) if is_sdk && !version.contains('/') => version.clone(),
-            _ => {
-                return Err(DeployError::NotAnSdk {
-                    commit: info.id,
-                    name: name.clone(),
-                });
-            }
-        };
-        if !info.bound_to.contains(name) {
-            return Err(DeployError::RefMismatch {
-                commit: info.id,
-                name: name.clone(),
-                bound_to: info.bound_to.clone(),
-            });
-        }
-        let arch = match info.arch {
-            Some(found) if found == job.arch => found,
-            found => {
-                return Err(DeployError::WrongArch {
-                    name: name.clone(),
-                    found,
-                    expected: job.arch,
-                });
-            }
-        };
-        let mut of_ref = self.state.deployments.iter().rev();
-        if let Some(last) = of_ref.find(|d| d.ref_name == *name)
-            && last.timestamp > info.timestamp
-            && !job.allow_downgrade
-            && self.state.get(info.id).is_none()
-        {
-            return Err(DeployError::Downgrade {
-                name: name.clone(),
-                found: info.timestamp,
-                commit: last.commit,
-                deployed: last.timestamp,
-            });
-        }
-        Ok((version, arch))
-    }
-
     pub(super) fn get(&self, commit: CommitId) -> Result<Deployment, DeployError> {
         self.find(&commit.to_string(), None)
     }
@@ -347,4 +295,56 @@ impl<'r> LockedRoot<'r> {
     ) -> Result<(), DeployError> {
         Ok(self.repo.move_ref(&RefMove::local(name, commit))?)
     }
+}
+
+/// Checks that a commit may be deployed from a ref, and returns its Go version and
+/// architecture.
+pub(super) fn accept(
+    state: &State,
+    name: &RefName,
+    info: &CommitInfo,
+    job: &Job,
+) -> Result<(String, Arch), DeployError> {
+    let is_sdk = matches!(info.kind, CommitKind::Release | CommitKind::Channel);
+    let version = match &info.version {
+        // The version becomes part of a file name.
+        Some(version) if is_sdk && !version.contains('/') => version.clone(),
+        _ => {
+            return Err(DeployError::NotAnSdk {
+                commit: info.id,
+                name: name.clone(),
+            });
+        }
+    };
+    if !info.bound_to.contains(name) {
+        return Err(DeployError::RefMismatch {
+            commit: info.id,
+            name: name.clone(),
+            bound_to: info.bound_to.clone(),
+        });
+    }
+    let arch = match info.arch {
+        Some(found) if found == job.arch => found,
+        found => {
+            return Err(DeployError::WrongArch {
+                name: name.clone(),
+                found,
+                expected: job.arch,
+            });
+        }
+    };
+    let mut of_ref = state.deployments.iter().rev();
+    if let Some(last) = of_ref.find(|d| d.ref_name == *name)
+        && last.timestamp > info.timestamp
+        && !job.allow_downgrade
+        && state.get(info.id).is_none()
+    {
+        return Err(DeployError::Downgrade {
+            name: name.clone(),
+            found: info.timestamp,
+            commit: last.commit,
+            deployed: last.timestamp,
+        });
+    }
+    Ok((version, arch))
 }

@@ -162,17 +162,12 @@ impl DownloadIndex {
 
     /// Returns up to two releases on either side of `version` that have an archive for `arch`.
     fn nearest(&self, version: &GoVersion, arch: Arch) -> Vec<GoVersion> {
-        let mut known: Vec<GoVersion> = self
+        let known = self
             .releases
             .iter()
             .filter(|release| release.archive(arch).is_some())
-            .filter_map(|release| release.version.strip_prefix("go")?.parse().ok())
-            .collect();
-        known.sort();
-        known.dedup();
-        let position = known.partition_point(|known| known < version);
-        let around = position.saturating_sub(2)..known.len().min(position + 2);
-        known.drain(around).collect()
+            .filter_map(|release| release.version.strip_prefix("go")?.parse().ok());
+        version.neighbours(known.collect())
     }
 }
 

@@ -13,8 +13,30 @@ pub(super) const FORMAT: &str = "(a(s(taya{sv}))a{sv})";
 pub(crate) struct SummaryDocument {
     pub(crate) bytes: Vec<u8>,
     pub(crate) refs: BTreeMap<String, CommitId>,
+    /// What the summary says about the commits of refs.
+    pub(crate) metadata: HashMap<String, RefMetadata>,
     /// The static deltas by their target commit.
     pub(crate) deltas: HashMap<CommitId, Vec<DeltaName>>,
+}
+
+/// What a summary says about the commit of a ref. Source of the keys: `ostree-repo-private.h`,
+/// `OSTREE_COMMIT_VERSION` and `OSTREE_COMMIT_TIMESTAMP`.
+#[derive(Debug, Default)]
+pub(crate) struct RefMetadata {
+    pub(crate) version: Option<String>,
+    /// Seconds since 1970.
+    pub(crate) timestamp: Option<u64>,
+}
+
+impl RefMetadata {
+    fn read(metadata: &glib::Variant) -> Self {
+        let dict = glib::VariantDict::new(Some(metadata));
+        let timestamp = dict.lookup::<u64>("ostree.commit.timestamp");
+        Self {
+            version: dict.lookup("ostree.commit.version").ok().flatten(),
+            timestamp: timestamp.ok().flatten().map(u64::from_be),
+        }
+    }
 }
 
 impl SummaryDocument {
@@ -28,6 +50,10 @@ impl SummaryDocument {
             Some((entry.child_value(0).get()?, commit.into()))
         };
         let refs = summary.child_value(0).iter().filter_map(entry).collect();
+        let metadata = summary.child_value(0).iter().filter_map(|entry| {
+            let metadata = RefMetadata::read(&entry.child_value(1).child_value(2));
+            Some((entry.child_value(0).get()?, metadata))
+        });
         let extra = glib::VariantDict::new(Some(&summary.child_value(1)));
         let deltas = extra.lookup_value("ostree.static-deltas", None);
         let deltas = deltas.filter(|deltas| deltas.type_().as_str() == "a{sv}");
@@ -50,6 +76,7 @@ impl SummaryDocument {
         Some(Self {
             bytes: bytes.to_owned(),
             refs,
+            metadata: metadata.collect(),
             deltas: by_commit,
         })
     }

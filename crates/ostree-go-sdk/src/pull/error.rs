@@ -46,6 +46,8 @@ pub enum PullError {
         name: RefName,
         /// The remote's URL.
         url: String,
+        /// The refs of the remote that are most similar, as far as known.
+        nearest: Vec<RefName>,
     },
     /// A commit has no valid signature by a key of the remote.
     #[error("ref {name} of remote `{remote}` is refused")]

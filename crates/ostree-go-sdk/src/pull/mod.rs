@@ -14,7 +14,7 @@
 //! 1. `error` and `bounds`: errors, and limits on the content of commits
 //! 2. `options`: the options of a pull; `monitor` watches its transfers
 //! 3. `scratch`: the temporary repository; `session`: the state that all parts of one pull share
-//! 4. `planned`: refs with their commits and downloads
+//! 4. `planned`: refs with their commits and downloads; `offered`: refs that a remote offers
 //! 5. `origin`: the interface of the origins; `client` connects to them
 //! 6. `libostree`, `http`, `image`: the origins, which do not use each other
 //! 7. `check`: the checks of commits
@@ -36,6 +36,7 @@ mod http;
 mod image;
 mod libostree;
 mod monitor;
+mod offered;
 mod options;
 mod origin;
 mod plan;
@@ -45,6 +46,7 @@ mod session;
 
 pub use error::PullError;
 pub use execute::Pulled;
+pub use offered::OfferedRef;
 pub use options::{Depth, Pull};
 pub use plan::PullPlan;
 pub use planned::{Download, PlannedRef, RefusedRef};

@@ -1,6 +1,7 @@
 //! The interface of the origins of a pull.
 
 use super::PullError;
+use super::offered::OfferedRef;
 use super::planned::{Cost, Download, PlannedRef};
 use crate::catalog::CommitInfo;
 use crate::id::{CommitId, RefName};
@@ -12,6 +13,9 @@ pub(super) trait Origin: fmt::Debug + Send {
     /// Fetches the commits that the refs point to, and the commits of their history, into the
     /// scratch repository. Their checksums have been checked, but their signatures have not.
     fn find_commits(&mut self) -> Result<Vec<FoundCommit>, PullError>;
+
+    /// Returns the refs that the origin offers.
+    fn offered(&self) -> Result<Vec<OfferedRef>, PullError>;
 
     /// Returns the download for a commit that was found and is not complete in the repository.
     fn download(

@@ -4,6 +4,7 @@ use super::check;
 use super::http::WebRepository;
 use super::image::Images;
 use super::libostree::Libostree;
+use super::offered::{self, OfferedRef};
 use super::origin::{FoundCommit, Origin};
 use super::planned::{Cost, Download, PlannedRef, RefusedRef, deduplicated};
 use super::session::Session;
@@ -36,6 +37,22 @@ impl Pull {
     /// ref. A [mirror](Pull::mirror) of all refs leaves out refused refs, unless all are refused.
     pub fn plan(&self, repo: &Repo) -> Result<PullPlan, PullError> {
         PullPlan::new(self, repo)
+    }
+}
+
+impl Pull {
+    /// Returns the refs that the remote offers, sorted by name and version: those of its summary, or
+    /// the tags of its images. The refs and conditions of the pull do not matter.
+    ///
+    /// # Errors
+    /// Returns an error if the remote is not configured, cannot be reached, or has no summary.
+    pub fn list(&self, repo: &Repo) -> Result<Vec<OfferedRef>, PullError> {
+        let mut options = self.clone();
+        (options.mirror, options.subpaths) = (false, Vec::new());
+        options.pins.clear();
+        let mut offered = open_origin(&Session::open(&options, repo)?)?.offered()?;
+        offered.sort_by(|a, b| offered::order(&a.name).cmp(&offered::order(&b.name)));
+        Ok(offered)
     }
 }
 

@@ -30,27 +30,36 @@ impl Session {
     /// # Errors
     /// Returns an error if the remote is not configured or has no keys, or if no ref is requested.
     pub(super) fn start(options: &Pull, repo: &Repo) -> Result<Self, PullError> {
-        let started = Instant::now();
-        let remote = options
-            .remote_name()
-            .map(|name| remote::get(repo, name))
-            .transpose()?;
-        let monitor = Arc::new(Monitor::new(options));
+        let session = Self::open(options, repo)?;
         if options.refs.is_empty()
             && options.requested_image().is_none()
             && !options.pulls_all_refs()
         {
             return Err(PullError::NoRefs {
-                remote: monitor.label.clone(),
+                remote: session.label().to_owned(),
             });
         }
-        if let Some(remote) = &remote
+        if let Some(remote) = &session.remote
             && remote.verification == Verification::Signed
             && !remote::has_keyring(repo, &remote.name)
         {
             let name = remote.name.clone();
             return Err(RemoteError::NoKeys { name }.into());
         }
+        Ok(session)
+    }
+
+    /// Looks up the remote, and creates the scratch repository.
+    ///
+    /// # Errors
+    /// Returns an error if the remote is not configured.
+    pub(super) fn open(options: &Pull, repo: &Repo) -> Result<Self, PullError> {
+        let started = Instant::now();
+        let remote = options
+            .remote_name()
+            .map(|name| remote::get(repo, name))
+            .transpose()?;
+        let monitor = Arc::new(Monitor::new(options));
         Ok(Self {
             scratch: Scratch::create(repo, remote.as_ref(), options.progress.as_ref())?,
             options: options.clone(),

@@ -11,6 +11,7 @@ mod helper;
 mod pull;
 mod push;
 mod reference;
+mod tags;
 #[cfg(test)]
 mod tests;
 

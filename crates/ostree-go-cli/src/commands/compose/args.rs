@@ -1,5 +1,6 @@
 //! The arguments of `compose`.
 
+use crate::args::arch;
 use crate::args::signing::SigningArgs;
 use crate::error::CliError;
 use ostree_go_sdk::Arch;
@@ -21,7 +22,7 @@ pub struct ComposeArgs {
     pub treefiles: Vec<PathBuf>,
 
     /// Compose only this architecture of the treefile (may be repeated)
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     pub arch: Vec<Arch>,
 
     /// Print what would be composed, without changing the repository

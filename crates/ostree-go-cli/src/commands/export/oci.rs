@@ -1,3 +1,4 @@
+use crate::args::arch;
 use crate::args::global::Format;
 use crate::authfile;
 use crate::certdir;
@@ -36,7 +37,7 @@ pub struct OciArgs {
     image: String,
 
     /// Export only this architecture (may be repeated)
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     arch: Vec<Arch>,
 
     /// Compression of the layers

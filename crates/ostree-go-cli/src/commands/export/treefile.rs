@@ -1,3 +1,4 @@
+use crate::args::arch;
 use crate::args::global::Format;
 use crate::context::Context;
 use crate::error::CliError;
@@ -24,7 +25,7 @@ pub struct TreefileArgs {
     releases: Vec<String>,
 
     /// Use only this architecture of versions and channels (may be repeated)
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, value_name = "ARCH", value_parser = arch::parse)]
     arch: Vec<Arch>,
 
     /// Let files of the SDK replace files of packages: `ostree-override-layers`

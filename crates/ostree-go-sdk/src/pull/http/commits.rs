@@ -8,6 +8,7 @@ use crate::id::CommitId;
 use crate::publish::SummaryDocument as Summary;
 use crate::pull::PullError;
 use crate::pull::bounds::MAX_COMMITS;
+use crate::pull::offered;
 use crate::pull::origin::FoundCommit;
 use crate::pull::session::Session;
 use crate::remote;
@@ -41,6 +42,9 @@ pub(super) fn fetch(server: &Server) -> Result<(Vec<FoundCommit>, Deltas), PullE
         let commit = commit.ok_or_else(|| PullError::NoSuchRef {
             name: name.clone(),
             url: server.url(),
+            nearest: summary.as_ref().map_or_else(Vec::new, |summary| {
+                offered::nearest(&name, summary.refs.keys())
+            }),
         })?;
         found.push(FoundCommit::new(name, commit));
     }

@@ -17,6 +17,7 @@ pub(super) use receive::{ObjectReceiver, file_object};
 
 use super::PullError;
 use super::bounds::{self, Bounds};
+use super::offered::OfferedRef;
 use super::origin::{Fetched, FoundCommit, Missing, Origin};
 use super::planned::{Download, deduplicated};
 use super::session::Session;
@@ -80,6 +81,16 @@ impl Origin for WebRepository {
         let (found, deltas) = commits::fetch(&self.server)?;
         self.deltas = deltas;
         Ok(found)
+    }
+
+    fn offered(&self) -> Result<Vec<OfferedRef>, PullError> {
+        let summary = self.server.summary()?;
+        summary
+            .map(|summary| summary::offered(&summary))
+            .ok_or_else(|| PullError::NoSummary {
+                remote: self.server.session.label().to_owned(),
+                url: self.server.url(),
+            })
     }
 
     fn download(&self, commit: &CommitInfo, _: &Completeness<'_>) -> Result<Download, PullError> {

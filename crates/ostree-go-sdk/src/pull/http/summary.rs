@@ -4,6 +4,7 @@ use super::server::{MAX_METADATA, Server};
 use crate::id::{CommitId, RefName};
 use crate::publish::SummaryDocument as Summary;
 use crate::pull::PullError;
+use crate::pull::offered::OfferedRef;
 use crate::pull::scratch::{SIGNATURE_FILE, SUMMARY_FILE};
 use crate::repo::RepoError;
 
@@ -88,4 +89,18 @@ impl Server {
             )),
         }
     }
+}
+
+/// Returns all refs of a summary that have a valid name.
+pub(super) fn offered(summary: &Summary) -> Vec<OfferedRef> {
+    let refs = summary.refs.iter().filter_map(|(name, commit)| {
+        let metadata = summary.metadata.get(name);
+        Some(OfferedRef {
+            commit: Some(*commit),
+            version: metadata.and_then(|metadata| metadata.version.clone()),
+            timestamp: metadata.and_then(|metadata| metadata.timestamp),
+            ..OfferedRef::named(name.parse().ok()?)
+        })
+    });
+    refs.collect()
 }

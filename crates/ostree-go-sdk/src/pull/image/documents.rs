@@ -9,6 +9,7 @@ use crate::oci::image_source::ImageSource;
 use crate::pull::PullError;
 use crate::pull::monitor::Monitor;
 use crate::pull::session::Session;
+use crate::repo;
 use sha2::Digest;
 use std::sync::Arc;
 
@@ -86,6 +87,24 @@ impl Documents {
                 let digest = digest.map_err(|problem| self.monitor.refused(location, problem))?;
                 self.read_document(digest, Some(found.size))
             }
+        }
+    }
+
+    /// Returns all tags.
+    pub(super) fn tags(&self) -> Result<Vec<String>, PullError> {
+        let layout = match &self.store {
+            Store::Registry(registry) => return registry.tags(),
+            Store::Layout(layout) => layout,
+        };
+        let location = layout.location(INDEX);
+        match self.parse_document(&location, &layout.document(INDEX)?)? {
+            Document::Index(entries) => {
+                let tags = entries.iter().filter_map(Descriptor::tag);
+                Ok(tags.map(str::to_owned).collect())
+            }
+            Document::Image(_) => Err(self
+                .monitor
+                .refused(location, "it is not an index".to_owned())),
         }
     }
 
@@ -206,12 +225,17 @@ impl Documents {
         Ok(images)
     }
 
-    /// Returns the error for a missing image.
+    /// Returns the error for a missing image. For a missing tag, it names the nearest ones.
     pub(super) fn no_such_image(&self, tag: &str) -> PullError {
+        // The missing image is the error to report.
+        let known = match tag.contains(':') {
+            true => Vec::new(),
+            false => self.tags().unwrap_or_default(),
+        };
         PullError::NoSuchImage {
             tag: tag.to_owned(),
             url: self.source.to_string(),
-            found: Vec::new(),
+            found: repo::nearest(tag, known),
         }
     }
 }

@@ -18,6 +18,7 @@ mod trees;
 
 use super::PullError;
 use super::bounds;
+use super::offered::OfferedRef;
 use super::origin::{Fetched, FoundCommit, Missing, Origin};
 use super::planned::{Cost, Download, PlannedRef};
 use super::session::Session;
@@ -315,6 +316,14 @@ impl Origin for Images {
             self.found.insert(image.commit.id, image);
         }
         Ok(found)
+    }
+
+    fn offered(&self) -> Result<Vec<OfferedRef>, PullError> {
+        let mut tags = self.documents.tags()?;
+        tags.sort();
+        tags.dedup();
+        let names = tags.iter().filter_map(|tag| tag.parse().ok());
+        Ok(names.map(OfferedRef::named).collect())
     }
 
     fn download(

@@ -75,6 +75,16 @@ impl Registry {
         response.map_err(|error| self.registry_error(error))
     }
 
+    /// Fetches the list of tags.
+    pub(super) fn tags(&self) -> Result<Vec<String>, PullError> {
+        let client = self.client.clone();
+        let fetch = parallel::run_abandonable(&self.monitor.progress, move |progress| {
+            client.tags(progress)
+        });
+        let response = fetch.ok_or(PullError::Cancelled)?;
+        response.map_err(|error| self.registry_error(error))
+    }
+
     /// Starts to fetch a blob.
     ///
     /// # Errors

@@ -4,12 +4,15 @@
 mod call;
 mod error;
 
+use super::offered::{self, OfferedRef};
 use super::origin::{Fetched, FoundCommit, Missing, Origin};
 use super::session::{Session, current_commit};
 use super::{Depth, PullError};
+use crate::http::url::Url;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
-use crate::repo::Transaction;
+use crate::remote;
+use crate::repo::{Repo, Transaction};
 use call::Request;
 
 /// A remote that only libostree accesses.
@@ -27,6 +30,14 @@ impl Libostree {
         PullError::NoSuchRef {
             name: name.clone(),
             url: self.session.url().to_owned(),
+            // The missing ref is the error to report.
+            nearest: self.offered().map_or_else(
+                |_| Vec::new(),
+                |offered| {
+                    let known = offered.iter().map(|one| one.name.to_string());
+                    offered::nearest(name, &known.collect::<Vec<_>>())
+                },
+            ),
         }
     }
 
@@ -93,6 +104,30 @@ impl Origin for Libostree {
             Ok(FoundCommit::new(name.clone(), commit))
         });
         found.collect()
+    }
+
+    fn offered(&self) -> Result<Vec<OfferedRef>, PullError> {
+        let (session, repo) = (&self.session, &self.session.repo);
+        let url = remote::full_url(repo, session.label())?;
+        let local = Url::parse(&url).ok().and_then(|url| url.local_path());
+        let refs = match local {
+            Some(path) => Repo::open(path)?.refs()?,
+            // libostree has no other function that reads a summary through a metalink.
+            None => {
+                let scratch = &session.scratch.repo;
+                let request = Request {
+                    commit_only: true,
+                    ..Request::default()
+                };
+                call::run(session, scratch, &request)?;
+                scratch.refs()?
+            }
+        };
+        let offered = refs.into_iter().map(|(name, commit)| OfferedRef {
+            commit: Some(commit),
+            ..OfferedRef::named(name)
+        });
+        Ok(offered.collect())
     }
 
     fn fetch(
