@@ -66,6 +66,7 @@ tests() {
     # On other distributions, a .deb cannot be built, and its test is skipped.
     [[ ! -e /etc/debian_version ]] || deb_tools
     command_of bindfs bindfs bindfs
+    command_of faketime faketime libfaketime
     command_of fish fish fish
     command_of groff groff-base groff-base
     command_of script bsdutils util-linux-script

@@ -1,9 +1,11 @@
-//! A newcomer's first hour: names and options that do not exist, no remote yet.
+//! A newcomer's first hour: names and options that do not exist, no remote yet, a wrong clock.
 
 use insta::assert_snapshot;
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::host::Host;
+use ostree_go_tests::pull_fixture::PullFixture;
 use ostree_go_tests::registry_fixture::RegistryFixture;
+use ostree_go_tests::tools;
 use ostree_go_tests::webserver::FaultyServer;
 use serde_json::Value;
 use std::fs;
@@ -63,8 +65,8 @@ fn an_unknown_option_is_never_suggested_as_a_value() {
     error: unexpected argument '--dry-run' found
     hint: `ostree-go list --help` lists the options
     ");
-    assert_snapshot!(said(&host, &root(&host, ["install", "1.99", "--frob"]).exits(2)), @"
-    error: unexpected argument '--frob' found
+    assert_snapshot!(said(&host, &root(&host, ["install", "1.99", "--zzz"]).exits(2)), @"
+    error: unexpected argument '--zzz' found
     hint: `ostree-go install --help` lists the options
     ");
     assert_snapshot!(said(&host, &root(&host, ["install", "1.99", "--dry-rum"]).exits(2)), @"
@@ -196,7 +198,7 @@ fn versions_and_architectures_are_accepted_in_the_notation_of_go() {
     // Without releases, there is no latest one.
     let out = root(&Host::new(), ["install", "latest"]).exits(1);
     assert!(
-        out.stderr.contains("there is no release to install as"),
+        out.stderr.contains("there is no remote to install"),
         "{}",
         out.stderr
     );
@@ -247,17 +249,24 @@ fn checks_and_dry_runs_change_nothing() {
     let host = Host::new();
     host.release("1.99.1", 1_770_000_000);
     let _server = served(&host);
+    // Everything that an installation writes.
     let files = || {
-        let root = host.root();
-        let find = Command::new("find")
-            .arg(&root)
-            .args(["-not", "-path", "*/tmp*"])
-            .output();
-        let mut all: Vec<String> = String::from_utf8_lossy(&find.unwrap().stdout)
-            .lines()
-            .map(str::to_owned)
-            .collect();
+        let mut find = Command::new("find");
+        find.args([
+            "repo/objects",
+            "repo/refs",
+            "state.json",
+            "deployments",
+            "sdk",
+            "-type",
+            "f",
+        ]);
+        find.args(["-printf", "%p %s %T@\\n"])
+            .current_dir(host.root());
+        let found = String::from_utf8(find.output().unwrap().stdout).unwrap();
+        let mut all: Vec<String> = found.lines().map(str::to_owned).collect();
         all.sort();
+        assert!(!all.is_empty());
         all
     };
     let before = files();
@@ -296,4 +305,53 @@ fn checks_and_dry_runs_change_nothing() {
     root(&host, ["rollback"]).ok();
     let out = root(&host, ["upgrade", "--check"]).exits(77);
     assert!(out.stdout.contains(" activate "), "{}", out.stdout);
+}
+
+#[test]
+fn a_clock_before_the_signature_is_named_and_is_temporary() {
+    let Some(faketime) = tools::require("faketime") else {
+        return;
+    };
+    let fixture = PullFixture::new();
+    let at = |time: &str| {
+        let pull = fixture
+            .host
+            .ostree_go(["pull", ostree_go_tests::pull_fixture::REF]);
+        let mut command = Command::new(&faketime);
+        command
+            .arg(time)
+            .arg(pull.get_program())
+            .args(pull.get_args());
+        command
+            .current_dir(pull.get_current_dir().unwrap())
+            .env_clear();
+        command.envs(
+            pull.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        command
+            .env("DONT_FAKE_MONOTONIC", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        run(&mut command)
+    };
+    let out = at("2020-01-01 12:00:00").exits(75);
+    assert!(
+        out.stderr.contains("the signature of commit "),
+        "{}",
+        out.stderr
+    );
+    assert!(
+        out.stderr
+            .contains("the clock of this machine says 2020-01-01T"),
+        "{}",
+        out.stderr
+    );
+    assert!(out.stderr.contains("hint: set the clock"), "{}", out.stderr);
+    assert!(
+        !out.stderr.contains("made for other content"),
+        "{}",
+        out.stderr
+    );
+    // With the right clock, nothing is left of the failure.
+    at("+1 days").ok();
 }

@@ -454,6 +454,7 @@ fn pull_hint(error: &PullError) -> Option<String> {
             return sign_hint(source);
         }
         PullError::NoSuchRef { nearest, .. } => return nearest_hint(nearest),
+        PullError::Signature { source, .. } if source.kind() == ErrorKind::Clock => return None,
         PullError::Signature { remote, .. } => {
             return Some(format!(
                 "`ostree-go remote show-keys {remote}` shows the keys that are trusted"
@@ -594,6 +595,9 @@ fn sysext_hint(error: &SysextError) -> Option<String> {
 fn kind_hint(kind: ErrorKind) -> Option<String> {
     let hint = match kind {
         ErrorKind::DiskFull => "free space on the file system and run the command again",
+        ErrorKind::Clock => {
+            "set the clock, for example with `timedatectl set-ntp true`, and run the command again"
+        }
         ErrorKind::Network => "check the connection and run the command again",
         ErrorKind::PermissionDenied => {
             "check the owner and mode of the path, and the mount options"

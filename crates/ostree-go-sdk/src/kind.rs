@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Network,
     /// Another process holds a lock.
     Locked,
+    /// The clock of this machine is behind, so that a signature cannot be verified.
+    Clock,
     /// The operation was cancelled.
     Cancelled,
     /// Objects in a repository are damaged or missing. The stable word is `drift`.
@@ -57,6 +59,7 @@ impl ErrorKind {
             Self::DiskFull => "disk-full",
             Self::Network => "network",
             Self::Locked => "locked",
+            Self::Clock => "clock",
             Self::Cancelled => "cancelled",
             Self::Damaged => "drift",
             Self::Io => "io",
@@ -64,10 +67,13 @@ impl ErrorKind {
     }
 
     /// Returns true if the same call may succeed later without a change on this machine (network
-    /// errors, locks) or after space was freed (full disk).
+    /// errors, locks), after space was freed (full disk), or after the clock was set.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::Network | Self::Locked | Self::DiskFull)
+        matches!(
+            self,
+            Self::Network | Self::Locked | Self::DiskFull | Self::Clock
+        )
     }
 
     /// Returns the kind of a failed system call.

@@ -1,6 +1,7 @@
 //! Errors of signing and of verifying signatures.
 
 use super::signature::{Signature, statuses};
+use crate::clock::rfc3339;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
 use crate::process::ProcessError;
@@ -124,6 +125,20 @@ pub enum SignError {
         /// The commit.
         commit: CommitId,
     },
+    /// A signature cannot be verified yet, because the clock of this machine is behind.
+    #[error(
+        "the signature of commit {commit} is of {}, the clock of this machine says {}",
+        rfc3339(*signed),
+        rfc3339(*now)
+    )]
+    ClockBehind {
+        /// The commit.
+        commit: CommitId,
+        /// The time of the signature, in seconds since 1970.
+        signed: u64,
+        /// The time of this machine, in seconds since 1970.
+        now: u64,
+    },
     /// A commit has no valid signature by a trusted key.
     #[error(
         "commit {commit} has no valid signature by a trusted key: {}",
@@ -160,6 +175,7 @@ impl SignError {
                 HomeProblem::TooLong { .. } => ErrorKind::InvalidInput,
                 HomeProblem::ReadOnly => ErrorKind::PermissionDenied,
             },
+            Self::ClockBehind { .. } => ErrorKind::Clock,
             Self::Unsigned { .. } | Self::Refused { .. } | Self::TooMany { .. } => {
                 ErrorKind::Mismatch
             }

@@ -12,6 +12,7 @@
 use super::error::SignError;
 use super::packets;
 use super::signature::{Signature, SignatureStatus};
+use crate::clock::{Clock, SystemClock};
 use crate::kind::ErrorKind;
 use crate::process::{self, ProcessError};
 use std::fs;
@@ -147,7 +148,9 @@ impl Keyring {
             let file = self.write("signature", packet)?;
             let args = ["--verify".as_ref(), file.as_os_str(), data.as_os_str()];
             let out = self.run(&args)?;
-            let found = parse_status(&String::from_utf8_lossy(&out.stdout));
+            // GnuPG uses the clock of the system as well.
+            let now = SystemClock.now();
+            let found = parse_status(&String::from_utf8_lossy(&out.stdout), now);
             // GnuPG exits with success only if all signatures are valid.
             let found = found.filter(|found| {
                 out.status.code().is_some()
@@ -252,9 +255,9 @@ fn keyring_failed(status: &str) -> bool {
     })
 }
 
-/// Parses the status lines of GnuPG for a single signature. Returns `None` if there is no result,
-/// or more than one.
-pub(super) fn parse_status(status: &str) -> Option<Signature> {
+/// Parses the status lines of GnuPG for a single signature, which it verified at the time `now`.
+/// Returns `None` if there is no result, or more than one.
+pub(super) fn parse_status(status: &str, now: u64) -> Option<Signature> {
     if keyring_failed(status) {
         return None;
     }
@@ -270,6 +273,10 @@ pub(super) fn parse_status(status: &str) -> Option<Signature> {
             "BADSIG" => SignatureStatus::Bad,
             "ERRSIG" => match error_code(rest)? {
                 NO_PUBLIC_KEY => SignatureStatus::UnknownKey,
+                // GnuPG does not use a key that was created in the future.
+                BAD_PUBLIC_KEY | TIME_CONFLICT if error_time(rest) > Some(now) => {
+                    SignatureStatus::InFuture
+                }
                 _ => SignatureStatus::Bad,
             },
             "VALIDSIG" => {
@@ -285,7 +292,10 @@ pub(super) fn parse_status(status: &str) -> Option<Signature> {
             key: key.to_owned(),
             primary_key: None,
             user: (word != "ERRSIG" && !user.is_empty()).then(|| unescaped(user, '%')),
-            created: None,
+            created: match word {
+                "ERRSIG" => error_time(rest),
+                _ => None,
+            },
             expires: None,
             key_expires: None,
         };
@@ -308,12 +318,22 @@ pub(super) fn parse_status(status: &str) -> Option<Signature> {
 
 /// `GPG_ERR_NO_PUBKEY` (`gpg-error.h`).
 const NO_PUBLIC_KEY: u32 = 9;
+/// `GPG_ERR_BAD_PUBKEY`, also for a key that was created in the future.
+const BAD_PUBLIC_KEY: u32 = 6;
+/// `GPG_ERR_TIME_CONFLICT`.
+const TIME_CONFLICT: u32 = 97;
 
 /// Returns the error code in `ERRSIG <keyid> <pkalgo> <hashalgo> <sig_class> <time> <rc> <fpr>`;
 /// `None` for an error of the system, which says nothing about the signature.
 fn error_code(line: &str) -> Option<u32> {
     let code: u32 = line.split(' ').nth(5)?.parse().ok()?;
     (code & SYSTEM_ERROR == 0).then_some(code)
+}
+
+/// Returns the time of the signature in the same line, in seconds since 1970.
+fn error_time(line: &str) -> Option<u64> {
+    let time = line.split(' ').nth(4)?.parse().ok();
+    time.filter(|seconds| *seconds > 0)
 }
 
 /// Parses a listing of keys.
@@ -400,6 +420,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const NOW: u64 = 1_770_000_000;
     const GOOD: &str = "[GNUPG:] NEWSIG\n\
         [GNUPG:] GOODSIG 0D0E0F1011121314 A B%3a <a@b>\n\
         [GNUPG:] VALIDSIG 0102030405060708090A0B0C0D0E0F1011121314 2026-01-02 1767312000 0 4 0 22 8 00 \
@@ -408,16 +429,16 @@ mod tests {
 
     #[test]
     fn a_valid_signature_requires_both_lines_exactly_once() {
-        let found = parse_status(GOOD).unwrap();
+        let found = parse_status(GOOD, NOW).unwrap();
         assert_eq!(found.status, SignatureStatus::Valid);
         assert_eq!(found.key, "0102030405060708090A0B0C0D0E0F1011121314");
         assert_eq!(found.user.as_deref(), Some("A B: <a@b>"));
         assert_eq!((found.created, found.expires), (Some(1_767_312_000), None));
-        assert_eq!(parse_status(&GOOD.replace("VALIDSIG", "X")), None);
-        assert_eq!(parse_status(&GOOD.replace("GOODSIG", "X")), None);
-        assert_eq!(parse_status(&format!("{GOOD}{GOOD}")), None);
+        assert_eq!(parse_status(&GOOD.replace("VALIDSIG", "X"), NOW), None);
+        assert_eq!(parse_status(&GOOD.replace("GOODSIG", "X"), NOW), None);
+        assert_eq!(parse_status(&format!("{GOOD}{GOOD}"), NOW), None);
         let ring = "[GNUPG:] ERROR add_keyblock_resource 33554433\n";
-        assert_eq!(parse_status(&format!("{ring}{GOOD}")), None);
+        assert_eq!(parse_status(&format!("{ring}{GOOD}"), NOW), None);
     }
 
     #[test]
@@ -435,7 +456,8 @@ mod tests {
 
     #[test]
     fn invalid_signatures_are_distinguished_from_failures() {
-        let of = |line: &str| parse_status(&format!("[GNUPG:] {line}\n")).map(|found| found.status);
+        let of =
+            |line: &str| parse_status(&format!("[GNUPG:] {line}\n"), NOW).map(|found| found.status);
         assert_eq!(of("EXPSIG 1 a"), Some(SignatureStatus::Expired));
         assert_eq!(of("EXPKEYSIG 1 a"), Some(SignatureStatus::KeyExpired));
         assert_eq!(of("REVKEYSIG 1 a"), Some(SignatureStatus::KeyRevoked));
@@ -446,7 +468,23 @@ mod tests {
         // ENOSPC.
         assert_eq!(error(SYSTEM_ERROR + 86), None);
         assert_eq!(of("NEWSIG"), None);
-        assert_eq!(parse_status(""), None);
+        assert_eq!(parse_status("", NOW), None);
+    }
+
+    #[test]
+    fn a_key_of_the_future_is_distinguished_from_a_bad_signature() {
+        let of = |code: u32, time: u64| {
+            let line = format!("[GNUPG:] ERRSIG 0D 22 8 00 {time} {code} AA\n");
+            let found = parse_status(&line, NOW).unwrap();
+            assert_eq!(found.created, Some(time));
+            found.status
+        };
+        for code in [BAD_PUBLIC_KEY, TIME_CONFLICT] {
+            assert_eq!(of(code, NOW + 1), SignatureStatus::InFuture);
+            assert_eq!(of(code, NOW), SignatureStatus::Bad);
+        }
+        // `GPG_ERR_BAD_SIGNATURE`: the date of a signature that is wrong proves nothing.
+        assert_eq!(of(8, NOW + 1), SignatureStatus::Bad);
     }
 
     #[test]
@@ -471,7 +509,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_text_does_not_panic(text: String) {
-            parse_status(&text);
+            parse_status(&text, NOW);
             parse_key_listing(&text);
             unescaped(&text, '%');
             unescaped(&text, '\\');

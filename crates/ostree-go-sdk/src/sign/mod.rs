@@ -24,6 +24,7 @@ pub use signature::{Signature, SignatureStatus};
 pub(crate) use summary::{has_exactly_signatures_of, merge_signatures, sign_summary};
 pub use verified::{Proof, Verified};
 
+use crate::clock::{Clock, SystemClock};
 use crate::id::CommitId;
 use crate::metadata::Metadata;
 use crate::object::sorted_dict;
@@ -199,7 +200,8 @@ impl Repo {
     ///
     /// # Errors
     /// Returns [`SignError::Unsigned`] if it has no signatures, [`SignError::Refused`] with the
-    /// signatures if none is valid, and the errors of [`Repo::signatures`].
+    /// signatures if none is valid, [`SignError::ClockBehind`] if the clock of this machine does not
+    /// allow one to be verified, and the errors of [`Repo::signatures`].
     pub fn verify(
         &self,
         commit: CommitId,
@@ -212,7 +214,16 @@ impl Repo {
         if found.iter().any(|s| s.status == SignatureStatus::Valid) {
             return Ok(found);
         }
-        Err(SignError::Refused { commit, found })
+        let of_future = found.iter();
+        let of_future = of_future.filter(|s| s.status == SignatureStatus::InFuture);
+        match of_future.filter_map(|s| s.created).max() {
+            Some(signed) => Err(SignError::ClockBehind {
+                commit,
+                signed,
+                now: SystemClock.now(),
+            }),
+            None => Err(SignError::Refused { commit, found }),
+        }
     }
 }
 

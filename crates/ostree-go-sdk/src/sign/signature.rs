@@ -36,6 +36,9 @@ pub enum SignatureStatus {
     KeyRevoked,
     /// The signature has expired.
     Expired,
+    /// The signature could not be verified because the clock of this machine is behind: the key was
+    /// created in the future.
+    InFuture,
     /// The signature was made for other content.
     Bad,
     /// The signature is malformed.
@@ -52,6 +55,7 @@ impl SignatureStatus {
             Self::KeyExpired => "key-expired",
             Self::KeyRevoked => "key-revoked",
             Self::Expired => "expired",
+            Self::InFuture => "in-future",
             Self::Bad => "bad",
             Self::Malformed => "malformed",
         }
@@ -67,6 +71,9 @@ pub(crate) fn statuses(found: &[Signature]) -> String {
             SignatureStatus::KeyExpired => "made by an expired key",
             SignatureStatus::KeyRevoked => "made by a revoked key",
             SignatureStatus::Expired => "expired",
+            SignatureStatus::InFuture => {
+                "made in the future according to the clock of this machine"
+            }
             SignatureStatus::Bad => "made for other content",
             SignatureStatus::Malformed => "malformed",
         };
