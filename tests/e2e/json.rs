@@ -88,6 +88,7 @@ impl Said {
             "status",
             "gc",
             "env",
+            "doctor",
         ];
         let verb = args.split(' ').next().unwrap().to_owned();
         if deploys.contains(&verb.as_str()) || args.contains("remote add") {
@@ -190,9 +191,14 @@ fn every_field_is_on_the_page() {
     run(&format!("pull acme {one} {at}"), 0);
     run(&format!("import oci:images:1.99.1 {at}"), 0);
 
+    run(&format!("remote refs acme {at}"), 0);
+    run("install 1.99.1 --dry-run", 0);
+
     run("install 1.99.1", 0);
     run(&format!("install {}", name("1.99")), 0);
+    run("upgrade --check", 0);
     run("upgrade", 0);
+    run("doctor --offline", 0);
     run("pin 1.99.1", 0);
     run("use 1.99.1", 0);
     run("env", 0);

@@ -20,6 +20,7 @@ mod deploy_host;
 mod deploy_real;
 mod deploy_root;
 mod docs;
+mod doctor;
 mod embed;
 mod env;
 mod export_boot;

@@ -28,7 +28,7 @@ const TIERS: [&[&str]; 9] = [
     ],
     &["remote", "pull", "publish", "prune", "upstream"],
     &["source", "layer"],
-    &["compose", "deploy", "export", "overlay"],
+    &["compose", "deploy", "doctor", "export", "overlay"],
     &["error", "fuzzing", "lib"],
 ];
 

@@ -94,7 +94,8 @@ impl Context {
         Ok(Root::create(self.root_path()?)?)
     }
 
-    fn root_path(&self) -> Result<PathBuf, CliError> {
+    /// Returns the path of the root directory, which may not exist.
+    pub fn root_path(&self) -> Result<PathBuf, CliError> {
         share_if_root();
         match &self.global.root {
             Some(path) => std::path::absolute(path).map_err(CliError::file("find", path)),

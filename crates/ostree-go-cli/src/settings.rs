@@ -3,6 +3,7 @@
 
 use crate::error::CliError;
 use crate::files;
+use ostree_go_sdk::doctor::GoEnvironment;
 use ostree_go_sdk::http::HttpOptions;
 use rustix::fs::{Access, Mode};
 use std::env;
@@ -22,6 +23,10 @@ pub struct Settings {
     no_proxy: Vec<String>,
     runtime_dir: Option<PathBuf>,
     config_home: Option<PathBuf>,
+    path: Vec<PathBuf>,
+    goroot: Option<PathBuf>,
+    gotoolchain: Option<String>,
+    goenv: Option<String>,
     pub auth_file: Option<PathBuf>,
     pub no_color: bool,
     has_gocache: bool,
@@ -51,6 +56,11 @@ impl Settings {
             home: path("HOME"),
             runtime_dir: path("XDG_RUNTIME_DIR"),
             config_home: path("XDG_CONFIG_HOME"),
+            path: env::var_os("PATH")
+                .map_or_else(Vec::new, |list| env::split_paths(&list).collect()),
+            goroot: text("GOROOT").map(PathBuf::from),
+            gotoolchain: text("GOTOOLCHAIN"),
+            goenv: text("GOENV"),
             auth_file: bytes("REGISTRY_AUTH_FILE").map(PathBuf::from),
             // The same rules as in curl. HTTP_PROXY is not read, because web servers set it from a
             // header of the request.
@@ -188,6 +198,35 @@ impl Settings {
             .http_proxy(self.http_proxy.clone())
             .https_proxy(self.https_proxy.clone())
             .no_proxy(self.no_proxy.clone())
+    }
+
+    /// Returns the variables that decide which Go is run: from the environment, or from the file in
+    /// which `go env -w` stores them. Source: `go help environment`, `GOENV`.
+    pub fn go_environment(&self) -> GoEnvironment {
+        let home = self.home.as_ref().map(|home| home.join(".config"));
+        let stored = match self.goenv.as_deref() {
+            Some("off") => None,
+            Some(file) => Some(PathBuf::from(file)),
+            None => self
+                .config_home
+                .clone()
+                .or(home)
+                .map(|dir| dir.join("go/env")),
+        };
+        let stored = stored.and_then(|file| std::fs::read_to_string(file).ok());
+        let stored = |name: &str| {
+            let mut lines = stored.as_deref().unwrap_or_default().lines().rev();
+            let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            value.filter(|value| !value.is_empty()).map(str::to_owned)
+        };
+        let mut environment = GoEnvironment::default();
+        environment.path.clone_from(&self.path);
+        environment.goroot = self
+            .goroot
+            .clone()
+            .or_else(|| stored("GOROOT").map(Into::into));
+        environment.gotoolchain = self.gotoolchain.clone().or_else(|| stored("GOTOOLCHAIN"));
+        environment
     }
 
     /// Returns `GOPROXY` as a go command on this machine would use it: from the environment, or

@@ -63,6 +63,7 @@ pub mod compose;
 pub mod delta;
 pub mod deploy;
 pub mod diff;
+pub mod doctor;
 pub mod export;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;

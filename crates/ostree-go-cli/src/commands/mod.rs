@@ -5,6 +5,7 @@ mod completions;
 mod compose;
 mod delta;
 mod diff;
+mod doctor;
 mod env;
 mod export;
 mod fsck;
@@ -68,6 +69,7 @@ pub enum Command {
     Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
     Gc(gc::GcArgs),
+    Doctor(doctor::DoctorArgs),
     Env(env::EnvArgs),
     Remote(remote::RemoteArgs),
     Pull(pull::PullArgs),
@@ -109,6 +111,7 @@ pub fn run(
         Command::Unpin(args) => pin::run(context, &args, false),
         Command::Rollback(args) => rollback::run(context, &args),
         Command::Status(args) => status::run(context, &args),
+        Command::Doctor(args) => doctor::run(context, &args),
         Command::Gc(args) => gc::run(context, &args),
         Command::Env(args) => env::run(context, &args),
         Command::Remote(args) => remote::run(context, &args),

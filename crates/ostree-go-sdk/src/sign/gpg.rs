@@ -224,6 +224,15 @@ impl Signature {
     }
 }
 
+/// Returns the first line that `gpg --version` prints.
+///
+/// # Errors
+/// Returns an error if GnuPG cannot be run.
+pub(crate) fn version() -> Result<String, ProcessError> {
+    let text = process::run(PROGRAM, gpg(None).arg("--version"))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
 /// Returns the command in the C locale, with the given home directory or the user's default.
 pub(super) fn gpg(home: Option<&Path>) -> Command {
     let mut command = Command::new(PROGRAM);
