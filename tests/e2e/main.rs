@@ -6,6 +6,7 @@ mod bad_input;
 mod cancel;
 mod checkout;
 mod cli;
+mod completions;
 mod compose_flags;
 mod composefs;
 mod concurrent;

@@ -81,9 +81,19 @@ fn completions(folder: &Path, shell: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// Returns a `PATH` in which the command under test comes first, because the scripts run it.
+fn path_with_command() -> String {
+    let command = ostree_go();
+    let folder = Path::new(command.get_program()).parent().unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{}:{path}", folder.display())
+}
+
 /// Runs a script in a shell without configuration files, and returns its output.
 fn shell(program: &Path, args: &[&str]) -> Output {
-    let out = run(Command::new(program).args(args).env("HOME", "/nonexistent")).ok();
+    let mut command = Command::new(program);
+    command.args(args).env("HOME", "/nonexistent");
+    let out = run(command.env("PATH", path_with_command())).ok();
     assert_eq!(out.stderr, "", "{args:?}");
     out
 }
@@ -95,23 +105,36 @@ fn completions_work_in_the_real_shells() {
         let file = completions(temp.path(), "bash");
         let script = format!(
             "set -eu; source {file}; complete -p ostree-go; \
-             COMP_WORDS=(ostree-go com); COMP_CWORD=1; \
-             _ostree__go ostree-go com ostree-go; echo \"${{COMPREPLY[*]}}\""
+             COMP_WORDS=(ostree-go com); COMP_CWORD=1; COMP_TYPE=9; \
+             _clap_complete_ostree_go ostree-go com ostree-go; echo \"${{COMPREPLY[@]}}\""
         );
         let out = shell(&bash, &["--norc", "-c", &script]);
-        assert!(
-            out.stdout.ends_with("compose completions\n"),
-            "{}",
-            out.stdout
-        );
+        let found = out.stdout.lines().last().unwrap_or_default();
+        let mut words: Vec<&str> = found.split_whitespace().collect();
+        words.sort_unstable();
+        assert_eq!(words, ["completions", "compose"], "{}", out.stdout);
     }
     if let Some(zsh) = require("zsh") {
         let file = completions(temp.path(), "zsh");
         let script = format!(
-            "autoload -U compinit && compinit -u -D && source {file} && print $_comps[ostree-go] && whence -w _ostree-go"
+            "autoload -U compinit && compinit -u -D && source {file} && print $_comps[ostree-go] && whence -w $_comps[ostree-go]"
         );
         let out = shell(&zsh, &["-f", "-c", &script]);
-        assert_eq!(out.stdout, "_ostree-go\n_ostree-go: function\n");
+        let function = "_clap_dynamic_completer_ostree_go";
+        assert_eq!(out.stdout, format!("{function}\n{function}: function\n"));
+        // Installed into a folder of functions, the file is the body of a function, whose first call
+        // has to complete as well.
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("#compdef ostree-go\n"), "{text}");
+        let script = format!(
+            "compdef() {{ :; }}; _describe() {{ print -l ${{(P)${{@[-1]}}}}; }}; \
+             fpath=({}); cp {file} {}/_ostree-go; autoload -U _ostree-go; \
+             words=(ostree-go com); CURRENT=2; _ostree-go",
+            temp.path().display(),
+            temp.path().display(),
+        );
+        let out = shell(&zsh, &["-f", "-c", &script]);
+        assert!(out.stdout.contains("compose"), "{}", out.stdout);
     }
     if let Some(fish) = require("fish") {
         let file = completions(temp.path(), "fish");
@@ -122,16 +145,18 @@ fn completions_work_in_the_real_shells() {
         let mut command = Command::new(fish);
         command
             .args(["--no-config", "-c", &script])
-            .env("HOME", home);
+            .env("HOME", home)
+            .env("PATH", path_with_command());
         let out = run(&mut command).ok();
-        let words: Vec<&str> = out
+        let mut words: Vec<&str> = out
             .stdout
             .lines()
             .filter_map(|line| line.split('\t').next())
             .collect();
+        words.sort_unstable();
         assert_eq!(
             words,
-            ["completions", "compose", "bare-user", "bare-user-only"]
+            ["bare-user", "bare-user-only", "completions", "compose"]
         );
     }
 }
@@ -163,15 +188,42 @@ fn every_verb_has_a_well_formed_man_page() {
             .arg(temp.path().join(&page));
         let out = run(&mut command).ok();
         assert_eq!(out.stderr, "", "{page}");
-        assert!(
-            out.stdout.contains("NAME") && out.stdout.contains("ostree-go"),
-            "{page}"
-        );
+        for section in ["NAME", "FILES", "ENVIRONMENT", "EXIT STATUS"] {
+            assert!(
+                out.stdout.lines().any(|line| line == section),
+                "{page}: {section}"
+            );
+        }
+        // A verb that only groups other verbs has none.
+        let groups = ["delta", "key", "export", "remote"];
+        let name = page.trim_start_matches("ostree-go-").trim_end_matches(".1");
+        let has_examples = out.stdout.lines().any(|line| line == "EXAMPLES");
+        assert_eq!(has_examples, !groups.contains(&name), "{page}");
     }
     let one = run(ostree_go().arg("man")).ok().stdout;
     assert_eq!(
         one,
         fs::read_to_string(temp.path().join("ostree-go.1")).unwrap()
+    );
+}
+
+#[test]
+fn help_prints_the_help_text_of_a_verb() {
+    for verb in ["", "install", "key generate", "export oci"] {
+        let words: Vec<&str> = verb.split_whitespace().collect();
+        let out = run(ostree_go().arg("help").args(&words)).ok();
+        assert_eq!(out.stdout, help(&words), "{verb}");
+    }
+    let out = run(ostree_go().args(["help", "key", "frob"])).exits(2);
+    assert!(
+        out.stderr.contains("there is no verb `key frob`"),
+        "{}",
+        out.stderr
+    );
+    assert!(
+        out.stderr.contains("the verbs are generate"),
+        "{}",
+        out.stderr
     );
 }
 

@@ -38,7 +38,7 @@ const CLI_TIERS: [&[&str]; 7] = [
     &["files", "settings", "args", "revision"],
     &["authfile", "certdir", "report", "views"],
     &["output", "progress"],
-    &["context", "deploy"],
+    &["completion", "context", "deploy"],
     &["commands"],
     &["cli", "lib", "main"],
 ];

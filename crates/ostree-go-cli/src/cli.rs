@@ -1,7 +1,9 @@
 //! The command-line parser, and the conversion of results to exit codes.
 
 use crate::args::global::{Format, GlobalArgs};
+use crate::args::words::value_of;
 use crate::commands::{self, Command};
+use crate::completion;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
@@ -34,7 +36,16 @@ pub struct Cli {
 /// Parses the arguments of this process, runs the command, and returns the exit code.
 pub fn run() -> ExitCode {
     let settings = Settings::from_env();
-    let args = without_go(std::env::args_os().collect());
+    let args: Vec<OsString> = std::env::args_os().collect();
+    match completion::answer(Cli::command, &args) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::FAILURE;
+        }
+    }
+    let args = without_go(args);
     let color = match value_of(&args, "--color").as_deref() {
         Some("always") => ColorChoice::Always,
         Some("never") => ColorChoice::Never,
@@ -89,19 +100,6 @@ fn without_go(mut args: Vec<OsString>) -> Vec<OsString> {
 /// Global options whose value can be a separate argument.
 const TAKE_A_VALUE: [&str; 4] = ["--repo", "--format", "--progress", "--color"];
 
-/// Returns the value of a global option when the arguments are not parsed yet or cannot be parsed.
-fn value_of(args: &[OsString], option: &str) -> Option<String> {
-    let mut args = args.iter().skip(1).filter_map(|arg| arg.to_str());
-    while let Some(arg) = args.next() {
-        match arg.strip_prefix(option) {
-            Some("") => return args.next().map(str::to_owned),
-            Some(value) if value.starts_with('=') => return Some(value[1..].to_owned()),
-            _ => {}
-        }
-    }
-    None
-}
-
 /// Prints an error, and returns its exit code.
 fn report_error(error: &CliError, output: &Output) -> ExitCode {
     output.error(error);
@@ -124,6 +122,36 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Returns the names of all verbs that do something.
+    fn leaves(command: &clap::Command, name: &str) -> Vec<String> {
+        let verbs: Vec<_> = command.get_subcommands().collect();
+        if verbs.is_empty() {
+            return vec![name.to_owned()];
+        }
+        let below = verbs.into_iter().flat_map(|verb| {
+            let name = format!("{name} {}", verb.get_name());
+            leaves(verb, name.trim_start())
+        });
+        below.collect()
+    }
+
+    #[test]
+    fn every_verb_has_examples_that_the_parser_accepts() {
+        let verbs = leaves(&Cli::command(), "");
+        assert!(verbs.len() > 40, "{verbs:?}");
+        for verb in verbs.iter().map(String::as_str).chain([""]) {
+            let examples = commands::examples(verb);
+            assert!(!examples.is_empty(), "no examples of `{verb}`");
+            for (what, line) in examples {
+                let prefix = format!("ostree-go {verb}");
+                assert!(line.starts_with(prefix.trim_end()), "{verb}: {line}");
+                assert!(!what.ends_with('.'), "{verb}: {what}");
+                let parsed = Cli::try_parse_from(line.split(' '));
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+
     #[test]
     fn the_word_go_passed_by_ostree_is_removed() {
         assert_eq!(cleaned("ostree-go go list"), "ostree-go list");
@@ -139,15 +167,5 @@ mod tests {
         ] {
             assert_eq!(cleaned(same), same);
         }
-    }
-
-    #[test]
-    fn global_options_are_found_before_parsing() {
-        let args: Vec<OsString> = ["ostree-go", "--format=json", "--color", "never"]
-            .map(Into::into)
-            .into();
-        assert_eq!(value_of(&args, "--format").as_deref(), Some("json"));
-        assert_eq!(value_of(&args, "--color").as_deref(), Some("never"));
-        assert_eq!(value_of(&args, "--progress"), None);
     }
 }

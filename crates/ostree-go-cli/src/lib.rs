@@ -6,6 +6,7 @@ mod authfile;
 mod certdir;
 mod cli;
 mod commands;
+mod completion;
 mod context;
 mod deploy;
 mod error;

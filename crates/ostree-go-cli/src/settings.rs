@@ -23,6 +23,9 @@ pub struct Settings {
     no_proxy: Vec<String>,
     runtime_dir: Option<PathBuf>,
     config_home: Option<PathBuf>,
+    /// `OSTREE_REPO` and `OSTREE_GO_ROOT`, which are the defaults of `--repo` and `--root`.
+    pub repo: Option<PathBuf>,
+    pub root_dir: Option<PathBuf>,
     path: Vec<PathBuf>,
     goroot: Option<PathBuf>,
     gotoolchain: Option<String>,
@@ -56,6 +59,8 @@ impl Settings {
             home: path("HOME"),
             runtime_dir: path("XDG_RUNTIME_DIR"),
             config_home: path("XDG_CONFIG_HOME"),
+            repo: text("OSTREE_REPO").map(PathBuf::from),
+            root_dir: text("OSTREE_GO_ROOT").map(PathBuf::from),
             path: env::var_os("PATH")
                 .map_or_else(Vec::new, |list| env::split_paths(&list).collect()),
             goroot: text("GOROOT").map(PathBuf::from),

@@ -5,3 +5,4 @@ pub mod global;
 pub mod signing;
 pub mod source;
 pub mod transfer;
+pub mod words;

@@ -1,7 +1,14 @@
+mod sections;
+
 use crate::context::Context;
 use crate::error::CliError;
-use std::path::PathBuf;
+use clap_mangen::Man;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+#[cfg(test)]
+pub use sections::examples;
 
 /// Print the man page, or write the man pages of all verbs
 #[derive(Debug, clap::Args)]
@@ -23,14 +30,34 @@ pub fn run(
         Some(folder) => {
             let failed = CliError::file("write man pages to", folder);
             std::fs::create_dir_all(folder).map_err(&failed)?;
-            clap_mangen::generate_to(command, folder).map_err(failed)?;
+            write_all(&command, folder).map_err(failed)?;
         }
         None => {
-            let mut page = Vec::new();
-            let rendered = clap_mangen::Man::new(command).render(&mut page);
-            rendered.map_err(CliError::Output)?;
+            let (_, page) = render(&command).map_err(CliError::Output)?;
             context.output.raw(&page)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the pages of a verb and of the verbs below it.
+fn write_all(command: &clap::Command, folder: &Path) -> io::Result<()> {
+    let (name, page) = render(command)?;
+    std::fs::write(folder.join(name), page)?;
+    command
+        .get_subcommands()
+        .filter(|verb| !verb.is_hide_set())
+        .try_for_each(|verb| write_all(verb, folder))
+}
+
+/// Renders the page of a verb, and returns it with the name of its file.
+fn render(command: &clap::Command) -> io::Result<(String, Vec<u8>)> {
+    let man = Man::new(command.clone());
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    // The name of the whole command line: `ostree-go key generate`.
+    let name = command.get_bin_name().unwrap_or(command.get_name());
+    let verb = name.strip_prefix("ostree-go").unwrap_or(name).trim_start();
+    sections::render(verb, &mut page)?;
+    Ok((man.get_filename(), page))
 }

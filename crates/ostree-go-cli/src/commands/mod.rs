@@ -10,6 +10,7 @@ mod env;
 mod export;
 mod fsck;
 mod gc;
+mod help;
 mod import;
 mod init;
 mod install;
@@ -32,6 +33,9 @@ mod uninstall;
 mod upgrade;
 mod use_;
 mod verify;
+
+#[cfg(test)]
+pub use man::examples;
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -75,6 +79,7 @@ pub enum Command {
     Pull(pull::PullArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
+    Help(help::HelpArgs),
 }
 
 /// Runs a verb. `parser` returns the parser of the whole command line, which some verbs
@@ -116,7 +121,8 @@ pub fn run(
         Command::Env(args) => env::run(context, &args),
         Command::Remote(args) => remote::run(context, &args),
         Command::Pull(args) => pull::run(context, &args),
-        Command::Completions(args) => completions::run(context, &args, parser),
+        Command::Completions(args) => completions::run(context, &args),
+        Command::Help(args) => help::run(context, &args, parser),
         Command::Man(args) => man::run(context, &args, parser),
     }
 }

@@ -1,0 +1,440 @@
+//! Sections of the man pages that the argument parser does not know.
+
+use clap_mangen::roff::{Roff, bold, italic, roman};
+use std::io::{self, Write};
+
+/// What an example does, and its command line.
+type Example = (&'static str, &'static str);
+
+/// The examples by verb; the empty verb is the whole command.
+const EXAMPLES: &[(&str, &[Example])] = &[
+    (
+        "",
+        &[
+            (
+                "Add a remote",
+                "ostree-go remote add acme https://sdk.example.com/repo --gpg-import acme.asc",
+            ),
+            ("Show what it offers", "ostree-go remote refs"),
+            ("Install the channel 1.26", "ostree-go install 1.26"),
+            ("Upgrade it later", "ostree-go upgrade"),
+            ("Go back to the previous SDK", "ostree-go rollback"),
+        ],
+    ),
+    (
+        "compose",
+        &[
+            (
+                "Compose a release and sign it",
+                "ostree-go compose go-1.26.yaml --repo build/repo --gpg-sign KEY",
+            ),
+            (
+                "Show what a compose would do",
+                "ostree-go compose go-1.26.yaml --repo build/repo --dry-run",
+            ),
+        ],
+    ),
+    (
+        "promote",
+        &[(
+            "Move a channel to a release",
+            "ostree-go promote 1.26.5 stable --repo build/repo",
+        )],
+    ),
+    (
+        "publish",
+        &[(
+            "Write the deltas and the signed summary",
+            "ostree-go publish --repo build/repo --gpg-sign KEY",
+        )],
+    ),
+    (
+        "delta list",
+        &[(
+            "List the static deltas",
+            "ostree-go delta list --repo build/repo",
+        )],
+    ),
+    (
+        "delta show",
+        &[(
+            "Show the parts of a delta",
+            "ostree-go delta show 1.26.5 --repo build/repo",
+        )],
+    ),
+    (
+        "sign",
+        &[(
+            "Sign a release",
+            "ostree-go sign 1.26.5 --repo build/repo --gpg-sign KEY",
+        )],
+    ),
+    (
+        "verify",
+        &[
+            (
+                "Verify a signature",
+                "ostree-go verify 1.26.5 --repo build/repo --gpg-keys acme.asc",
+            ),
+            (
+                "Prove that the content is that of the Go project",
+                "ostree-go verify 1.26.5 --repo build/repo --upstream",
+            ),
+        ],
+    ),
+    (
+        "key generate",
+        &[(
+            "Create a key for signing",
+            "ostree-go key generate --output-dir keys",
+        )],
+    ),
+    (
+        "prune",
+        &[(
+            "Keep three releases of each minor version",
+            "ostree-go prune --keep 3 --repo build/repo --dry-run",
+        )],
+    ),
+    (
+        "init",
+        &[(
+            "Create a repository for publishing",
+            "ostree-go init --repo build/repo",
+        )],
+    ),
+    (
+        "list",
+        &[(
+            "List releases and channels",
+            "ostree-go list --repo build/repo",
+        )],
+    ),
+    (
+        "log",
+        &[(
+            "Show the history of a channel",
+            "ostree-go log 1.26 --repo build/repo",
+        )],
+    ),
+    (
+        "show",
+        &[("Show a release", "ostree-go show 1.26.5 --repo build/repo")],
+    ),
+    (
+        "diff",
+        &[(
+            "Compare two releases",
+            "ostree-go diff 1.26.4 1.26.5 --repo build/repo",
+        )],
+    ),
+    (
+        "fsck",
+        &[("Check all objects", "ostree-go fsck --repo build/repo")],
+    ),
+    (
+        "checkout",
+        &[(
+            "Check out a release",
+            "ostree-go checkout 1.26.5 go-1.26.5 --repo build/repo",
+        )],
+    ),
+    (
+        "export butane",
+        &[(
+            "Write a configuration for Butane",
+            "ostree-go export butane 1.26 --remote-url https://sdk.example.com/repo --gpg-import acme.asc",
+        )],
+    ),
+    (
+        "export ignition",
+        &[(
+            "Write a configuration for Ignition",
+            "ostree-go export ignition 1.26 --remote-url https://sdk.example.com/repo --gpg-import acme.asc",
+        )],
+    ),
+    (
+        "export sysext",
+        &[(
+            "Write a system extension",
+            "ostree-go export sysext 1.26.5 go.raw --repo build/repo",
+        )],
+    ),
+    (
+        "export oci",
+        &[(
+            "Push an image",
+            "ostree-go export oci 1.26.5 docker://registry.example.com/go-sdk:1.26.5",
+        )],
+    ),
+    (
+        "export containerfile",
+        &[(
+            "Write a Containerfile",
+            "ostree-go export containerfile 1.26.5 --image registry.example.com/go-sdk:1.26.5",
+        )],
+    ),
+    (
+        "export tar",
+        &[(
+            "Write an archive",
+            "ostree-go export tar 1.26.5 go-1.26.5.tar --repo build/repo",
+        )],
+    ),
+    (
+        "export treefile",
+        &[(
+            "Print the layers for rpm-ostree",
+            "ostree-go export treefile 1.26.5 --repo build/repo",
+        )],
+    ),
+    (
+        "overlay",
+        &[(
+            "Add an SDK to an OS commit",
+            "ostree-go overlay os/x86_64/base 1.26.5 --ref os/x86_64/go --repo build/repo",
+        )],
+    ),
+    (
+        "import",
+        &[(
+            "Import an image",
+            "ostree-go import docker://registry.example.com/go-sdk:1.26.5 --repo build/repo",
+        )],
+    ),
+    (
+        "install",
+        &[
+            (
+                "Install a channel, which upgrade follows",
+                "ostree-go install 1.26",
+            ),
+            ("Install the newest release", "ostree-go install latest"),
+            (
+                "Show the size of the download",
+                "ostree-go install 1.26 --dry-run",
+            ),
+            (
+                "Install without the network",
+                "ostree-go install 1.26 --from-repo /mnt/repo --gpg-keys acme.asc",
+            ),
+        ],
+    ),
+    (
+        "upgrade",
+        &[
+            ("Upgrade the active SDK", "ostree-go upgrade"),
+            (
+                "Exit with 77 if there is something new",
+                "ostree-go upgrade --check",
+            ),
+        ],
+    ),
+    (
+        "use",
+        &[("Activate an installed SDK", "ostree-go use 1.26.4")],
+    ),
+    (
+        "uninstall",
+        &[("Uninstall an SDK", "ostree-go uninstall 1.26.4")],
+    ),
+    ("pin", &[("Keep an SDK", "ostree-go pin 1.26.4")]),
+    ("unpin", &[("Keep it no longer", "ostree-go unpin 1.26.4")]),
+    (
+        "rollback",
+        &[("Activate the previous SDK", "ostree-go rollback --verified")],
+    ),
+    (
+        "status",
+        &[(
+            "Verify the files of all installed SDKs",
+            "ostree-go status --verify all",
+        )],
+    ),
+    (
+        "doctor",
+        &[(
+            "Examine this machine without the network",
+            "ostree-go doctor --offline",
+        )],
+    ),
+    ("gc", &[("Delete what is not installed", "ostree-go gc")]),
+    (
+        "env",
+        &[(
+            "Print the commands that put the active SDK into PATH",
+            "ostree-go env",
+        )],
+    ),
+    (
+        "remote add",
+        &[
+            (
+                "Add a repository",
+                "ostree-go remote add acme https://sdk.example.com/repo --gpg-import acme.asc",
+            ),
+            (
+                "Add the images in a registry",
+                "ostree-go remote add acme oci+https://registry.example.com/go-sdk --gpg-import acme.asc",
+            ),
+        ],
+    ),
+    (
+        "remote list",
+        &[("List the remotes", "ostree-go remote list")],
+    ),
+    (
+        "remote refs",
+        &[("List what a remote offers", "ostree-go remote refs acme")],
+    ),
+    (
+        "remote show-keys",
+        &[("Show the trusted keys", "ostree-go remote show-keys acme")],
+    ),
+    (
+        "remote import-key",
+        &[(
+            "Trust a new key",
+            "ostree-go remote import-key acme new.asc",
+        )],
+    ),
+    (
+        "remote delete",
+        &[("Delete a remote", "ostree-go remote delete acme")],
+    ),
+    (
+        "pull",
+        &[(
+            "Fetch a channel without installing it",
+            "ostree-go pull acme 1.26",
+        )],
+    ),
+    (
+        "completions",
+        &[(
+            "Print the completions for bash",
+            "ostree-go completions bash",
+        )],
+    ),
+    (
+        "man",
+        &[("Write all man pages", "ostree-go man --output-dir man1")],
+    ),
+    (
+        "help",
+        &[("Print the help text of a verb", "ostree-go help remote add")],
+    ),
+];
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "/var/lib/ostree-go",
+        "The root directory of the user root, with the installed SDKs.",
+    ),
+    (
+        "$XDG_DATA_HOME/ostree-go",
+        "The root directory of other users (default: ~/.local/share/ostree-go).",
+    ),
+    (
+        "ROOT/current/usr/bin",
+        "The programs of the active SDK, for PATH.",
+    ),
+    (
+        "ROOT/repo",
+        "The OSTree repository of the root directory, with the remotes and their keys.",
+    ),
+    (
+        "ROOT/state.json",
+        "The installed SDKs, their signatures, and the history.",
+    ),
+    (
+        "$XDG_CACHE_HOME/ostree-go",
+        "Downloaded sources of a compose (default: ~/.cache/ostree-go).",
+    ),
+    (
+        "$XDG_RUNTIME_DIR/containers/auth.json",
+        "Credentials for registries, as for podman(1).",
+    ),
+];
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("OSTREE_REPO", "The repository, if --repo is not given."),
+    (
+        "OSTREE_GO_ROOT",
+        "The root directory, if --root is not given.",
+    ),
+    (
+        "SOURCE_DATE_EPOCH",
+        "The timestamp of releases and channels, in seconds since 1970.",
+    ),
+    ("GOPROXY", "The module proxies, if the treefile names none."),
+    (
+        "http_proxy, https_proxy, no_proxy, ALL_PROXY",
+        "The proxies for HTTP requests, as for curl(1).",
+    ),
+    (
+        "REGISTRY_AUTH_FILE",
+        "The file with credentials for registries.",
+    ),
+    (
+        "PATH, GOROOT, GOTOOLCHAIN, GOENV",
+        "Examined by the verb doctor.",
+    ),
+    ("NO_COLOR", "Switches colour off."),
+];
+
+const EXIT_STATUS: &[(&str, &str)] = &[
+    ("0", "Success."),
+    ("1", "Failure."),
+    ("2", "Wrong arguments."),
+    (
+        "3",
+        "Verification failed: a signature, a digest, or the content of a commit is not as required.",
+    ),
+    ("4", "A check found damage, or doctor found a problem."),
+    (
+        "75",
+        "Temporary failure: network, lock, disk space, or a clock that is behind.",
+    ),
+    (
+        "77",
+        "Nothing changed, with --unchanged-exit-77; or upgrade --check found something new.",
+    ),
+    ("130", "Interrupted."),
+];
+
+/// Returns the examples of a verb; none if it only groups other verbs.
+pub fn examples(verb: &str) -> &'static [Example] {
+    let found = EXAMPLES.iter().find(|(name, _)| *name == verb);
+    found.map_or(&[], |(_, examples)| examples)
+}
+
+/// Appends the sections to the page of a verb.
+pub fn render(verb: &str, page: &mut dyn Write) -> io::Result<()> {
+    let mut roff = Roff::new();
+    let examples = examples(verb);
+    if !examples.is_empty() {
+        roff.control("SH", ["EXAMPLES"]);
+    }
+    for (what, command) in examples {
+        roff.control("PP", []);
+        roff.text([roman(format!("{what}:"))]);
+        roff.control("PP", []);
+        roff.control("RS", ["4"]);
+        roff.text([bold(*command)]);
+        roff.control("RE", []);
+    }
+    for (title, entries) in [
+        ("FILES", FILES),
+        ("ENVIRONMENT", ENVIRONMENT),
+        ("EXIT STATUS", EXIT_STATUS),
+    ] {
+        roff.control("SH", [title]);
+        for (name, text) in entries {
+            roff.control("TP", []);
+            roff.text([italic(*name)]);
+            roff.text([roman(*text)]);
+        }
+    }
+    roff.to_writer(page)
+}
