@@ -5,6 +5,7 @@ use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::nginx::Nginx;
 use ostree_go_tests::ostree::ostree;
 use ostree_go_tests::pull_fixture::{PullFixture, REF};
+use ostree_go_tests::tools::require;
 use std::path::Path;
 use std::process::Command;
 
@@ -102,4 +103,32 @@ fn a_redirect_to_an_address_without_encryption_is_refused() {
     let expected = "redirects to an unencrypted address";
     assert!(out.stderr.contains(expected), "{}", out.stderr);
     fixture.assert_intact(&[]);
+}
+
+#[test]
+fn a_certificate_of_the_future_is_a_matter_of_the_clock() {
+    let Some(faketime) = require("faketime") else {
+        return;
+    };
+    let Some((fixture, _server, certificates)) = fixture("") else {
+        return;
+    };
+    set(&fixture, "tls-ca-path", &certificates.path("ca.pem"));
+    let pull = fixture
+        .host
+        .ostree_go(["pull", "tls", REF, "--retries", "0"]);
+    let mut command = Command::new(faketime);
+    command.arg("2020-01-01 12:00:00");
+    command.arg(pull.get_program()).args(pull.get_args());
+    command.current_dir(fixture.host.path("")).env_clear();
+    command.envs(
+        pull.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    // Only the time of day is changed, not the clock that timeouts are measured with.
+    command
+        .env("DONT_FAKE_MONOTONIC", "1")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let out = run(&mut command).exits(75);
+    assert!(out.stderr.contains("hint: set the clock"), "{}", out.stderr);
 }

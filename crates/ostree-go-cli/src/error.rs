@@ -446,6 +446,21 @@ const SUMMARY_HINT: &str = "refresh it with `ostree-go publish`, with the key of
 /// Hint for a server certificate that cannot be verified.
 const CERTIFICATE_HINT: &str = "to use your own certificate authority, set an option of the remote: `ostree config set 'remote \"NAME\".tls-ca-path' FILE`";
 
+/// Returns the hint for a certificate that cannot be verified: it is from the future if the clock of this
+/// machine is behind.
+fn certificate_hint(error: &dyn std::error::Error) -> Option<String> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let is_from_the_future = causes.any(|error| {
+        let text = error.to_string();
+        // The messages of rustls, which are not available as types.
+        text.contains("not valid yet") || text.contains("NotValidYet")
+    });
+    match is_from_the_future {
+        true => kind_hint(ErrorKind::Clock),
+        false => Some(CERTIFICATE_HINT.to_owned()),
+    }
+}
+
 fn pull_hint(error: &PullError) -> Option<String> {
     let hint = match error {
         PullError::Repo(error) => return repo_hint(error),
@@ -482,8 +497,12 @@ fn pull_hint(error: &PullError) -> Option<String> {
         PullError::NoSuchPlatform { found, .. } if !found.is_empty() => {
             "select another architecture with --arch"
         }
-        PullError::Registry { source, .. } if source.is_certificate_error() => CERTIFICATE_HINT,
-        PullError::Http { source, .. } if source.is_certificate_error() => CERTIFICATE_HINT,
+        PullError::Registry { source, .. } if source.is_certificate_error() => {
+            return certificate_hint(&**source);
+        }
+        PullError::Http { source, .. } if source.is_certificate_error() => {
+            return certificate_hint(&**source);
+        }
         PullError::Encapsulated { .. } => {
             "pull it with `ostree container unencapsulate` or `ostree container image pull`, \
              or export the image without --encapsulate"

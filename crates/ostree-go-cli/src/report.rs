@@ -69,7 +69,7 @@ pub fn unchanged_exit_code(unchanged: bool, exit_77: bool) -> ExitCode {
     }
 }
 
-/// Returns the exit code of `upgrade --check`, which rpm-ostree also uses for its own.
+/// Returns the exit code of `upgrade --check`.
 pub fn changes_exit_code(changes: bool) -> ExitCode {
     match changes {
         true => ExitCode::from(UNCHANGED),
