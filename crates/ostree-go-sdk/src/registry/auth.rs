@@ -5,6 +5,8 @@
 use crate::http::url::Url;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use http_auth::ChallengeRef;
+use http_auth::parser::ChallengeParser;
 use std::fmt;
 
 /// Registry credentials.
@@ -61,51 +63,47 @@ impl RegistryAuth {
     }
 }
 
-/// The authentication that a response with status 401 requests with `WWW-Authenticate`.
-#[derive(Debug, PartialEq, Eq)]
+/// The authentication that a response with status 401 requests with `WWW-Authenticate`. Bearer
+/// tokens precede passwords.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Challenge {
-    Basic,
     Bearer {
         realm: String,
         service: Option<String>,
     },
+    Basic,
 }
 
 impl Challenge {
-    pub(super) fn parse(header: &str) -> Option<Self> {
-        let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header, ""));
-        if scheme.eq_ignore_ascii_case("basic") {
+    /// Parses the values of all `WWW-Authenticate` headers, and returns the challenges that can be
+    /// answered, in the order of preference. In each value, everything after a syntax error is
+    /// ignored.
+    pub(super) fn parse_all<'a>(headers: impl IntoIterator<Item = &'a str>) -> Vec<Self> {
+        let headers = headers.into_iter();
+        let parsed = headers.flat_map(|value| ChallengeParser::new(value).map_while(Result::ok));
+        let mut found: Vec<Self> = parsed.filter_map(|one| Self::supported(&one)).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    fn supported(challenge: &ChallengeRef<'_>) -> Option<Self> {
+        let parameter = |name: &str| {
+            let mut parameters = challenge.params.iter();
+            let found = parameters.find(|(key, _)| key.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.to_unescaped())
+        };
+        if challenge.scheme.eq_ignore_ascii_case("basic") {
             return Some(Self::Basic);
         }
-        if !scheme.eq_ignore_ascii_case("bearer") {
+        if !challenge.scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
         Some(Self::Bearer {
-            realm: parameter(rest, "realm")?,
-            service: parameter(rest, "service"),
+            realm: parameter("realm")?,
+            service: parameter("service"),
         })
     }
-}
-
-/// Returns the value of a parameter in a list of `name="value"`.
-fn parameter(text: &str, name: &str) -> Option<String> {
-    let mut rest = text;
-    while let Some((key, after)) = rest.split_once('=') {
-        let (value, next) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
-            None => after.split_once(',').unwrap_or((after, "")),
-        };
-        if key
-            .trim()
-            .trim_start_matches(',')
-            .trim()
-            .eq_ignore_ascii_case(name)
-        {
-            return Some(value.to_owned());
-        }
-        rest = next;
-    }
-    None
 }
 
 /// Returns the URL for requesting a token.
@@ -150,24 +148,54 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer {
+            realm: realm.to_owned(),
+            service: service.map(str::to_owned),
+        }
+    }
+
     #[test]
-    fn challenges_are_parsed() {
-        let bearer = "Bearer realm=\"https://a.example/t\",service=\"r.example\", scope=\"repository:a:pull,push\"";
-        let Some(Challenge::Bearer { realm, service }) = Challenge::parse(bearer) else {
-            panic!("a bearer challenge")
-        };
-        assert_eq!(service.as_deref(), Some("r.example"));
-        let url = token_url(&realm, service.as_deref(), "repository:a:pull,push").unwrap();
+    fn tokens_are_requested_with_service_and_scope() {
+        let header = "Bearer realm=\"https://a.example/t\",service=\"r.example\", scope=\"repository:a:pull,push\"";
+        let found = Challenge::parse_all([header]);
+        assert_eq!(found, [bearer("https://a.example/t", Some("r.example"))]);
+        let url = token_url(
+            "https://a.example/t",
+            Some("r.example"),
+            "repository:a:pull,push",
+        );
         assert_eq!(
-            url.secret(),
+            url.unwrap().secret(),
             "https://a.example/t?service=r.example&scope=repository%3Aa%3Apull%2Cpush"
         );
+    }
+
+    #[test]
+    fn all_challenges_are_read_and_bearer_is_preferred() {
+        let both = [bearer("https://a/t", Some("s")), Challenge::Basic];
+        let one_header =
+            "Basic realm=\"x, Bearer realm=y\", Bearer realm=\"https://a/t\", service=s";
+        assert_eq!(Challenge::parse_all([one_header]), both);
+        let two_headers = [
+            "basic realm=x",
+            "BEARER service=\"s\" , REALM=\"https://a/t\"",
+        ];
+        assert_eq!(Challenge::parse_all(two_headers), both);
+        let others = [
+            "Negotiate",
+            "Digest realm=\"d\", nonce=\"n\", Basic realm=\"x\"",
+            "NTLM TlRMTVNTUAAC==",
+            "Bearer realm=\"https://a/t\",service=s",
+        ];
+        assert_eq!(Challenge::parse_all(others), both);
+        let escaped = r#"Bearer realm="https://a/\"t\\",service="a\,b""#;
+        let expected = bearer("https://a/\"t\\", Some("a,b"));
+        assert_eq!(Challenge::parse_all([escaped]), [expected]);
         assert_eq!(
-            Challenge::parse("basic realm=\"x\""),
-            Some(Challenge::Basic)
+            Challenge::parse_all(["Bearer service=x", "", "=", "Basic"]),
+            [Challenge::Basic]
         );
-        assert_eq!(Challenge::parse("Bearer service=x"), None);
-        assert_eq!(Challenge::parse("Negotiate"), None);
     }
 
     #[test]
@@ -184,8 +212,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_header_is_a_challenge_or_none(header in "(Bearer |Basic )?[a-z=\", ]{0,40}|.{0,20}") {
-            let _ = Challenge::parse(&header);
+        fn any_header_is_read(header in "(Bearer |Basic )?[a-z=\\\\\", ]{0,40}|.{0,20}") {
+            let _ = Challenge::parse_all([header.as_str()]);
         }
     }
 }

@@ -3,11 +3,13 @@
 use super::auth::{Challenge, RegistryAuth, token_url};
 use super::helper::HelperOutput;
 
-/// Parses a `WWW-Authenticate` header and builds the URL of the token.
+/// Parses `WWW-Authenticate` headers, one per line, and builds the URLs of tokens.
 pub fn challenge(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    if let Some(Challenge::Bearer { realm, service }) = Challenge::parse(&text) {
-        let _ = token_url(&realm, service.as_deref(), "repository:acme/go-sdk:pull");
+    for challenge in Challenge::parse_all(text.lines()) {
+        if let Challenge::Bearer { realm, service } = challenge {
+            let _ = token_url(&realm, service.as_deref(), "repository:acme/go-sdk:pull");
+        }
     }
 }
 

@@ -248,15 +248,18 @@ impl Registry {
         if *current != *sent {
             return Ok(current.clone());
         }
-        let challenges = response.headers().get_all(header::WWW_AUTHENTICATE);
-        let challenge = challenges
-            .iter()
-            .find_map(|value| Challenge::parse(value.to_str().ok()?));
-        let authorization = match challenge {
-            None => None,
-            Some(Challenge::Basic) => self.auth.basic(),
-            Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref())?,
-        };
+        let headers = response.headers().get_all(header::WWW_AUTHENTICATE);
+        let values = headers.iter().filter_map(|value| value.to_str().ok());
+        let mut authorization = None;
+        for challenge in Challenge::parse_all(values) {
+            authorization = match challenge {
+                Challenge::Basic => self.auth.basic(),
+                Challenge::Bearer { realm, service } => self.token(&realm, service.as_deref())?,
+            };
+            if authorization.is_some() {
+                break;
+            }
+        }
         // The registry would refuse the same value again.
         if authorization.is_none() || authorization == *sent {
             return Ok(None);
