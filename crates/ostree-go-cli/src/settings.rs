@@ -4,9 +4,10 @@
 use crate::error::CliError;
 use crate::files;
 use ostree_go_sdk::doctor::GoEnvironment;
-use ostree_go_sdk::http::HttpOptions;
+use ostree_go_sdk::http::{HttpOptions, Netrc};
 use rustix::fs::{Access, Mode};
 use std::env;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -21,6 +22,7 @@ pub struct Settings {
     http_proxy: Option<String>,
     https_proxy: Option<String>,
     no_proxy: Vec<String>,
+    netrc: Option<PathBuf>,
     runtime_dir: Option<PathBuf>,
     config_home: Option<PathBuf>,
     /// `OSTREE_REPO` and `OSTREE_GO_ROOT`, which are the defaults of `--repo` and `--root`.
@@ -77,6 +79,7 @@ impl Settings {
             has_gopath: bytes("GOPATH").is_some(),
             has_gomodcache: bytes("GOMODCACHE").is_some(),
             temporary: path("TMPDIR"),
+            netrc: path("NETRC"),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             no_proxy: text("no_proxy")
                 .or_else(|| text("NO_PROXY"))
@@ -198,11 +201,28 @@ impl Settings {
     }
 
     /// Returns the options for HTTP requests.
-    pub fn http(&self) -> HttpOptions {
-        HttpOptions::new()
+    pub fn http(&self) -> Result<HttpOptions, CliError> {
+        Ok(HttpOptions::new()
             .http_proxy(self.http_proxy.clone())
             .https_proxy(self.https_proxy.clone())
             .no_proxy(self.no_proxy.clone())
+            .netrc(self.netrc()?))
+    }
+
+    /// Reads the credentials in the file that `NETRC` names, or in `~/.netrc`, as the go command
+    /// does. A missing file contains none; neither does a `~/.netrc` that cannot be read, because
+    /// services often must not read home directories.
+    fn netrc(&self) -> Result<Netrc, CliError> {
+        let read = match (&self.netrc, &self.home) {
+            (Some(path), _) => match std::fs::read(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                read => Some(read.map_err(CliError::file("read", path))?),
+            },
+            (None, Some(home)) => std::fs::read(home.join(".netrc")).ok(),
+            (None, None) => None,
+        };
+        let text = read.unwrap_or_default();
+        Ok(Netrc::parse(&String::from_utf8_lossy(&text)))
     }
 
     /// Returns the variables that decide which Go is run: from the environment, or from the file in

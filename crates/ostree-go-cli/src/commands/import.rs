@@ -62,7 +62,7 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<ExitCode, CliError> {
         .expect_arch(args.arch)
         .allow_downgrade(args.allow_downgrade)
         .max_bytes(args.max_bytes)
-        .http(args.transfer.http(context.settings.http()))
+        .http(args.transfer.http(context.settings.http()?))
         .auth(auth)
         .progress(context.progress());
     let plan = pull.plan(&repo)?;

@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &InstallArgs) -> Result<ExitCode, CliError> 
         .activate(!args.no_activate)
         .source(args.from.source())
         .allow_downgrade(args.from.allow_downgrade)
-        .http(args.from.transfer.http(context.settings.http()))
+        .http(args.from.transfer.http(context.settings.http()?))
         .progress(context.progress());
     for (name, pin) in &names {
         if let Some(digest) = pin {

@@ -95,7 +95,7 @@ pub fn run(context: &Context, args: &PullArgs) -> Result<ExitCode, CliError> {
         .commit_metadata_only(args.commit_metadata_only)
         .deltas(!args.no_deltas)
         .max_bytes(args.max_bytes)
-        .http(args.transfer.http(context.settings.http()))
+        .http(args.transfer.http(context.settings.http()?))
         .auth(context.registry_auth(remote::registry(&repo, &remote)?.as_ref())?)
         .progress(context.progress());
     let pull = with_pins(pull, &refs);

@@ -48,7 +48,7 @@ pub fn run(context: &Context, args: &UpgradeArgs) -> Result<ExitCode, CliError> 
         .arch(args.from.arch)
         .source(args.from.source())
         .allow_downgrade(args.from.allow_downgrade)
-        .http(args.from.transfer.http(context.settings.http()))
+        .http(args.from.transfer.http(context.settings.http()?))
         .progress(context.progress());
     let mode = match (args.check, args.dry_run) {
         (true, _) => Mode::Check,

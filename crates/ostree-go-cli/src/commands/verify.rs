@@ -7,7 +7,6 @@ use crate::text::{count, day, table_with_lines};
 use crate::views::signature::{SignatureView, signatures};
 use crate::views::value::{Text, Time};
 use clap::ArgGroup;
-use ostree_go_sdk::http::HttpClient;
 use ostree_go_sdk::sign::TrustedKeys;
 use ostree_go_sdk::upstream::{DATABASE, Upstream, UpstreamProof};
 use ostree_go_sdk::{CommitId, H1, Repo, Sha256, TreePath, remote};
@@ -87,7 +86,8 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let proof = args
         .upstream
         .then(|| {
-            Upstream::new(HttpClient::new(&context.settings.http())?)
+            Upstream::new()
+                .http(context.settings.http()?)
                 .database(&args.sumdb)
                 .goproxy(goproxy)
                 .progress(context.progress())

@@ -24,7 +24,7 @@ pub use report::{
 use crate::arch::Arch;
 use crate::clock::{Clock, SystemClock};
 use crate::fs::cache::Cache;
-use crate::http::HttpClient;
+use crate::http::HttpOptions;
 use crate::id::CommitId;
 use crate::metadata;
 use crate::progress::{NoProgress, Progress};
@@ -54,7 +54,7 @@ pub struct Compose {
     cache: Option<Cache>,
     goproxy: Option<String>,
     sumdb: Option<String>,
-    http: Option<HttpClient>,
+    http: HttpOptions,
     limits: Limits,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
@@ -87,7 +87,7 @@ impl Compose {
             cache: None,
             goproxy: None,
             sumdb: Some(upstream::DATABASE.to_owned()),
-            http: None,
+            http: HttpOptions::new(),
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
             progress: Arc::new(NoProgress),
@@ -126,9 +126,8 @@ impl Compose {
         /// sources without a pin. If the default is out of reach, the module proxies are asked. None:
         /// the content is not checked. Default: [`upstream::DATABASE`].
         sumdb: Option<String>;
-        /// Sets the client for downloads. Default: one with the default
-        /// [`HttpOptions`](crate::http::HttpOptions).
-        http: Option<HttpClient>;
+        /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
+        http: HttpOptions;
         /// Sets the limits for the size of a source. Default: [`Limits::default`].
         limits: Limits;
         /// Sets the clock for the timestamps of channel commits. Default: [`SystemClock`].

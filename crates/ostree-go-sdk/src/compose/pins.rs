@@ -2,7 +2,7 @@
 
 use super::{Compose, ComposeError};
 use crate::arch::Arch;
-use crate::http::{HttpClient, HttpOptions};
+use crate::http::HttpClient;
 use crate::kind::ErrorKind;
 use crate::progress::Event;
 use crate::source::open::{SourceContext, listed_sha256};
@@ -34,9 +34,7 @@ impl Compose {
         let mut pins = Vec::new();
         for arch in &self.arches {
             let spec = self.treefile.for_arch(*arch)?;
-            let official = self
-                .upstream(spec, &http)
-                .look_up_hash(&spec.go_version, *arch)?;
+            let official = self.upstream(spec).look_up_hash(&spec.go_version, *arch)?;
             pins.push((
                 *arch,
                 Pin {
@@ -76,10 +74,7 @@ impl Compose {
 
     /// Returns the client for downloads.
     pub(super) fn client(&self) -> Result<HttpClient, ComposeError> {
-        Ok(match &self.http {
-            Some(http) => http.clone(),
-            None => HttpClient::new(&HttpOptions::default())?,
-        })
+        Ok(HttpClient::new(&self.http)?)
     }
 
     /// Returns the environment for opening the sources of a release.
@@ -101,8 +96,9 @@ impl Compose {
     }
 
     /// Returns the client of the checksum database.
-    fn upstream(&self, spec: &ArchTreefile, http: &HttpClient) -> Upstream {
-        let upstream = Upstream::new(http.clone())
+    fn upstream(&self, spec: &ArchTreefile) -> Upstream {
+        let upstream = Upstream::new()
+            .http(self.http.clone())
             .goproxy(self.goproxy_of(spec).map(str::to_owned))
             .progress(self.progress.clone());
         match &self.sumdb {
@@ -124,6 +120,6 @@ pub(super) fn required_hash(
     if compose.sumdb.is_none() || !is_unpinned_module {
         return Ok(None);
     }
-    let upstream = compose.upstream(spec, &compose.client()?);
+    let upstream = compose.upstream(spec);
     Ok(Some(upstream.look_up_hash(&spec.go_version, spec.arch)?))
 }

@@ -1,5 +1,6 @@
 //! `GOPROXY`: the list of module proxies, in order.
 
+use crate::http::url::invalid_part;
 use crate::kind::ErrorKind;
 
 /// An entry of a `GOPROXY` list.
@@ -92,30 +93,22 @@ fn proxy_url(entry: &str) -> Result<String, InvalidProxyList> {
         entry.to_owned()
     };
     let invalid = || InvalidProxyList::Entry {
-        found: without_credentials(&url),
+        found: invalid_part(&url),
     };
     if url.contains(|c: char| c.is_control() || c.is_whitespace()) {
         return Err(invalid());
     }
     match url.split_once("://") {
         Some(("file", path)) if path.starts_with('/') && !path.contains(['?', '#']) => {}
-        Some(("file", _)) => return Err(InvalidProxyList::FileUrl { found: url }),
+        Some(("file", _)) => {
+            return Err(InvalidProxyList::FileUrl {
+                found: invalid_part(&url),
+            });
+        }
         Some(("http" | "https", rest)) if !rest.is_empty() && !rest.starts_with('/') => {}
         _ => return Err(invalid()),
     }
     Ok(url.trim_end_matches('/').to_owned())
-}
-
-/// Removes the user information (before the `@`) from a URL.
-fn without_credentials(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let end = rest.find('/').unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-        None => url.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::transport_error::TransportError;
 use super::url::InvalidUrl;
 use crate::fs::cache::CacheError;
 use crate::id::Sha256;
@@ -32,7 +33,7 @@ pub enum HttpError {
         /// The requested URL.
         url: String,
         /// The underlying error.
-        source: ureq::Error,
+        source: TransportError,
     },
     /// The server answered with another status than success.
     #[error("cannot download {url}: the server answered with status {status}")]
@@ -47,6 +48,24 @@ pub enum HttpError {
     /// An `https` URL redirects to an unencrypted one.
     #[error("cannot download {url}: it redirects to an unencrypted address")]
     InsecureRedirect {
+        /// The requested URL.
+        url: String,
+    },
+    /// The URL that a redirect leads to is invalid.
+    #[error(
+        "cannot download {url}: it redirects to `{}`, expected an http:// or https:// URL",
+        found.escape_debug()
+    )]
+    Redirect {
+        /// The requested URL.
+        url: String,
+        /// The invalid URL, without credentials.
+        found: String,
+    },
+    /// The server sent a web page, as login pages of networks (captive portals) and servers do that
+    /// answer every request with the same page.
+    #[error("cannot download {url}: this is a web page, not the requested file")]
+    WebPage {
         /// The requested URL.
         url: String,
     },
@@ -155,6 +174,8 @@ impl HttpError {
             Self::Request { .. }
             | Self::Status { .. }
             | Self::InsecureRedirect { .. }
+            | Self::Redirect { .. }
+            | Self::WebPage { .. }
             | Self::Truncated { .. }
             | Self::TooSlow { .. }
             | Self::NoLength { .. }
@@ -169,19 +190,23 @@ impl HttpError {
 
     /// Returns true if the server sent nothing for too long.
     pub(crate) fn is_timeout(&self) -> bool {
-        matches!(
-            self,
-            Self::Request {
-                source: ureq::Error::Timeout(_),
-                ..
-            }
-        )
+        self.transport().is_some_and(TransportError::is_timeout)
     }
 
     /// Returns true if the server's certificate is not trusted.
     #[must_use]
     pub fn is_certificate_error(&self) -> bool {
-        matches!(self, Self::Request { source, .. } if is_certificate_error(source))
+        let transport = self.transport();
+        transport.is_some_and(TransportError::is_certificate_error)
+    }
+
+    /// Returns the reason why a connection failed.
+    #[must_use]
+    pub fn transport(&self) -> Option<&TransportError> {
+        match self {
+            Self::Request { source, .. } => Some(source),
+            _ => None,
+        }
     }
 }
 
@@ -206,7 +231,7 @@ impl Transient for HttpError {
         match self {
             Self::Status { status, .. } => is_transient_status(*status),
             Self::Truncated { .. } | Self::TooSlow { .. } | Self::Range { .. } => true,
-            Self::Request { source, .. } => is_transient_transport_error(source),
+            Self::Request { source, .. } => source.is_transient(),
             _ => false,
         }
     }
@@ -215,26 +240,4 @@ impl Transient for HttpError {
 /// Returns true if a request with this status may succeed when it is repeated.
 pub(crate) fn is_transient_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
-}
-
-/// Returns true if the connection failed because the server's certificate is not trusted. The
-/// message is matched because `ureq` does not expose the errors of `rustls`.
-pub(crate) fn is_certificate_error(error: &ureq::Error) -> bool {
-    matches!(error, ureq::Error::Io(error) if error.to_string().contains("peer certificate"))
-}
-
-/// Returns true if a connection that failed with this error may succeed when it is repeated.
-pub(crate) fn is_transient_transport_error(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::Timeout(_) => true,
-        ureq::Error::Io(error) => matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::TimedOut
-                | io::ErrorKind::UnexpectedEof
-        ),
-        _ => false,
-    }
 }

@@ -6,7 +6,10 @@ mod error;
 mod fetch;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
+mod netrc;
+mod proxy;
 mod rate;
+mod redirect;
 mod retry;
 mod retry_after;
 mod send;
@@ -16,24 +19,29 @@ pub(crate) mod test_server;
 mod tests;
 mod tls;
 mod transfer;
+mod transport_error;
 pub(crate) mod url;
 
 use std::fmt;
 use std::time::Duration;
 
+use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Proxy, http::Response};
 
 pub(crate) use body::Body;
 pub(crate) use download::read_local;
 pub use error::HttpError;
-pub(crate) use error::{
-    Transient, is_certificate_error, is_transient_status, is_transient_transport_error,
-};
+pub(crate) use error::{Transient, is_transient_status};
+pub use netrc::Netrc;
+use proxy::ProxyConnector;
 pub(crate) use retry::Retry;
 pub(crate) use retry_after::retry_after;
 pub(crate) use send::{Request, RequestBody};
 use tls::TlsOptions;
-pub(crate) use transfer::{Resume, Transfer, content_length, read_error, run as run_transfer};
+pub(crate) use transfer::{
+    Resume, Transfer, check_no_web_page, content_length, is_html, read_error, run as run_transfer,
+};
+pub use transport_error::TransportError;
 pub use url::InvalidUrl;
 use url::Url;
 
@@ -47,6 +55,7 @@ pub struct HttpOptions {
     http_proxy: Option<String>,
     https_proxy: Option<String>,
     no_proxy: Vec<String>,
+    netrc: Netrc,
     user_agent: String,
     retries: u32,
     retry_delay: Duration,
@@ -63,6 +72,7 @@ impl Default for HttpOptions {
             http_proxy: None,
             https_proxy: None,
             no_proxy: Vec::new(),
+            netrc: Netrc::default(),
             user_agent: concat!("ostree-go/", env!("CARGO_PKG_VERSION")).to_owned(),
             retries: 5,
             retry_delay: Duration::from_millis(500),
@@ -107,6 +117,14 @@ impl HttpOptions {
     #[must_use]
     pub fn no_proxy(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.no_proxy = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets credentials for hosts, which are sent in encrypted requests for URLs without credentials.
+    /// Default: none.
+    #[must_use]
+    pub fn netrc(mut self, netrc: Netrc) -> Self {
+        self.netrc = netrc;
         self
     }
 
@@ -224,7 +242,7 @@ impl fmt::Debug for HttpOptions {
 /// A client for HTTP requests. By default, certificates are checked against the operating system's
 /// store.
 #[derive(Debug, Clone)]
-pub struct HttpClient {
+pub(crate) struct HttpClient {
     agent: Agent,
     http_proxy: Option<Proxy>,
     https_proxy: Option<Proxy>,
@@ -237,9 +255,10 @@ impl HttpClient {
     ///
     /// # Errors
     /// Returns an error if the proxy is not a valid URL, or a certificate or key is not in PEM.
-    pub fn new(options: &HttpOptions) -> Result<Self, HttpError> {
+    pub(crate) fn new(options: &HttpOptions) -> Result<Self, HttpError> {
         let proxy = |url: &Option<String>| {
-            let proxy = url.as_deref().map(|url| proxy_for(url, &options.no_proxy));
+            let url = url.as_deref();
+            let proxy = url.map(|url| proxy::parse(url, &options.no_proxy));
             proxy.transpose().map_err(|_| HttpError::Proxy)
         };
         let tls = tls::config(&options.tls)?;
@@ -250,6 +269,9 @@ impl HttpClient {
             // Archives are compressed already, and lengths and ranges refer to bytes as sent.
             .accept_encoding("identity")
             .http_status_as_error(false)
+            // Credentials and proxies depend on the URL that a redirect leads to.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             // `ureq` implements a timeout of name resolution with a thread, and panics if none can
             // be created. The resolver has its own timeouts (resolv.conf(5)).
             .timeout_connect(Some(options.connect_timeout))
@@ -258,7 +280,11 @@ impl HttpClient {
             .max_idle_connections_per_host(IDLE_CONNECTIONS)
             .build();
         Ok(Self {
-            agent: config.new_agent(),
+            agent: Agent::with_parts(
+                config.clone(),
+                ProxyConnector::new(config),
+                DefaultResolver::default(),
+            ),
             http_proxy: proxy(&options.http_proxy)?,
             https_proxy: proxy(&options.https_proxy)?,
             options: options.clone(),
@@ -283,36 +309,13 @@ impl HttpClient {
 fn request_error(url: &Url, error: ureq::Error) -> HttpError {
     let url = url.to_string();
     match error {
-        ureq::Error::RequireHttpsOnly(_) => HttpError::InsecureRedirect { url },
         // The text of this error contains the URL with its credentials.
         ureq::Error::BadUri(_) => HttpError::Url(InvalidUrl { found: url }),
-        source => HttpError::Request { url, source },
+        error => HttpError::Request {
+            url,
+            source: TransportError::new(error),
+        },
     }
-}
-
-fn proxy_for(url: &str, excluded_hosts: &[String]) -> Result<Proxy, ureq::Error> {
-    let parsed = Proxy::new(url)?;
-    if excluded_hosts.is_empty() {
-        return Ok(parsed);
-    }
-    let mut proxy = Proxy::builder(parsed.protocol())
-        .host(parsed.host())
-        .port(parsed.port());
-    if let Some(name) = parsed.username() {
-        proxy = proxy.username(name);
-    }
-    if let Some(password) = parsed.password() {
-        proxy = proxy.password(password);
-    }
-    for host in excluded_hosts {
-        let host = host.trim_start_matches('.');
-        proxy = match host {
-            "*" => proxy.no_proxy("*"),
-            // As in curl and the go command, an entry matches a host and its subdomains.
-            host => proxy.no_proxy(host).no_proxy(&format!(".{host}")),
-        };
-    }
-    proxy.build()
 }
 
 fn status_error(url: &Url, response: &Response<ureq::Body>) -> HttpError {

@@ -4,7 +4,6 @@ use super::error::Transient;
 use super::retry::Retry;
 use super::url::Url;
 use super::{HttpClient, HttpError, request_error};
-use std::io::ErrorKind;
 use ureq::http::{HeaderMap, Response, header};
 
 /// The number of bytes by which a transfer has to grow for the count of retries to start again.
@@ -156,6 +155,8 @@ fn copy<T: Transfer>(
     total: Option<u64>,
     transfer: &mut T,
 ) -> Result<(), T::Error> {
+    let is_html = is_html(response.headers());
+    let mut is_start = transfer.len() == 0;
     let mut body = response.into_body().into_reader();
     let mut rate_check = client.rate_check();
     let mut buffer = vec![0; BUFFER_SIZE];
@@ -164,6 +165,9 @@ fn copy<T: Transfer>(
         let read = read.map_err(|error| read_error(url, error, total, transfer.len()))?;
         if read == 0 {
             break;
+        }
+        if std::mem::take(&mut is_start) {
+            check_no_web_page(url, is_html, &buffer[..read])?;
         }
         transfer.append(&buffer[..read])?;
     }
@@ -199,19 +203,36 @@ pub(crate) fn read_error(
     found: u64,
 ) -> HttpError {
     match (request_error(url, error.into()), total) {
-        (
-            HttpError::Request {
-                source: ureq::Error::Io(error),
-                ..
-            },
-            Some(expected),
-        ) if error.kind() == ErrorKind::UnexpectedEof => HttpError::Truncated {
-            url: url.to_string(),
-            expected,
-            found,
-        },
+        (HttpError::Request { source, .. }, Some(expected)) if source.is_unexpected_end() => {
+            HttpError::Truncated {
+                url: url.to_string(),
+                expected,
+                found,
+            }
+        }
         (error, _) => error,
     }
+}
+
+/// Returns true if a response is declared as a web page.
+pub(crate) fn is_html(headers: &HeaderMap) -> bool {
+    let kind = text(headers, header::CONTENT_TYPE).unwrap_or_default();
+    kind.to_ascii_lowercase().starts_with("text/html")
+}
+
+/// Checks by the first bytes of a body that it is not a web page, because none is ever requested.
+pub(crate) fn check_no_web_page(url: &Url, is_html: bool, start: &[u8]) -> Result<(), HttpError> {
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    let start = start.trim_ascii_start();
+    let starts_with = |tag: &[u8]| {
+        let begin = start.get(..tag.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(tag))
+    };
+    if starts_with(b"<!doctype html") || starts_with(b"<html") || is_html && starts_with(b"<") {
+        let url = url.to_string();
+        return Err(HttpError::WebPage { url });
+    }
+    Ok(())
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {

@@ -4,7 +4,7 @@
 //! registry.
 
 use super::ImageLocation;
-use crate::http::url::public_part;
+use crate::http::url::{invalid_part, percent_decode};
 use crate::registry::{ImageReference, RegistryAuth};
 use std::fmt;
 
@@ -45,7 +45,7 @@ impl ImageSource {
     /// Parses an image source.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidImageSource> {
         Self::read(text).ok_or_else(|| InvalidImageSource {
-            found: public_part(text),
+            found: invalid_part(text),
         })
     }
 
@@ -86,16 +86,18 @@ impl ImageSource {
     }
 }
 
-/// Splits the user information before an `@` from the rest.
+/// Splits the user information before an `@`, which is percent-decoded, from the rest.
 fn credentials(rest: &str) -> Option<(RegistryAuth, &str)> {
     let end = rest.find('/')?;
     let Some(at) = rest[..end].rfind('@') else {
         return Some((RegistryAuth::Anonymous, rest));
     };
-    let (user, password) = rest[..at].split_once(':')?;
+    let information = &rest[..at];
+    let (user, password) = information.split_once(':').unwrap_or((information, ""));
+    let decoded = |text: &str| String::from_utf8_lossy(&percent_decode(text.as_bytes())).into();
     let auth = RegistryAuth::Basic {
-        user: user.to_owned(),
-        password: password.to_owned(),
+        user: decoded(user),
+        password: decoded(password),
     };
     Some((auth, &rest[at + 1..]))
 }
@@ -137,6 +139,17 @@ mod tests {
             ImageSource::parse("oci+https://me:secret@registry.example/Go").unwrap_err(),
             @"`oci+https://registry.example/Go` names no images, expected oci:PATH[:TAG], oci-archive:PATH[:TAG] or oci+https://REGISTRY/NAME[:TAG][@sha256:DIGEST]"
         );
+        for (text, user, secret) in [
+            ("m%40e:p%3A%2f%25@", "m@e", "p:/%"),
+            ("token@", "token", ""),
+        ] {
+            let source = ImageSource::parse(&format!("oci+http://{text}host/name")).unwrap();
+            let expected = RegistryAuth::Basic {
+                user: user.to_owned(),
+                password: secret.to_owned(),
+            };
+            assert_eq!(source.auth, expected);
+        }
         for bad in [
             "oci:",
             "oci::x",

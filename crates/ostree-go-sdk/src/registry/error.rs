@@ -1,9 +1,7 @@
 //! Errors of requests to registries.
 
 use super::ImageReference;
-use crate::http::{
-    HttpError, Transient, is_certificate_error, is_transient_status, is_transient_transport_error,
-};
+use crate::http::{HttpError, Transient, TransportError, is_transient_status};
 use crate::kind::ErrorKind;
 use std::time::Duration;
 
@@ -21,7 +19,7 @@ pub enum RegistryError {
         /// The requested URL, without credentials.
         url: String,
         /// The underlying error.
-        source: ureq::Error,
+        source: TransportError,
     },
     /// The registry answered with an error status.
     #[error("cannot {action} {image}: the registry answered with status {status}{message}")]
@@ -83,20 +81,23 @@ impl RegistryError {
     /// Returns true if the registry's certificate is not trusted.
     #[must_use]
     pub fn is_certificate_error(&self) -> bool {
+        let transport = self.transport();
+        transport.is_some_and(TransportError::is_certificate_error)
+    }
+
+    /// Returns the reason why a connection failed.
+    #[must_use]
+    pub fn transport(&self) -> Option<&TransportError> {
         match self {
-            Self::Unreachable { source, .. } => is_certificate_error(source),
-            Self::Http(error) => error.is_certificate_error(),
-            _ => false,
+            Self::Unreachable { source, .. } => Some(source),
+            Self::Http(error) => error.transport(),
+            _ => None,
         }
     }
 
     /// Returns true if the registry sent nothing for too long.
     pub(crate) fn is_timeout(&self) -> bool {
-        match self {
-            Self::Unreachable { source, .. } => matches!(source, ureq::Error::Timeout(_)),
-            Self::Http(error) => error.is_timeout(),
-            _ => false,
-        }
+        self.transport().is_some_and(TransportError::is_timeout)
     }
 }
 
@@ -111,7 +112,7 @@ impl Transient for RegistryError {
 
     fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { source, .. } => is_transient_transport_error(source),
+            Self::Unreachable { source, .. } => source.is_transient(),
             Self::Refused { status, .. } => is_transient_status(*status),
             Self::Http(error) => error.is_transient(),
             _ => false,

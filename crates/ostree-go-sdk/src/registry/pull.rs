@@ -5,7 +5,8 @@
 use super::{Registry, RegistryError};
 use crate::http::url::Url;
 use crate::http::{
-    HttpError, RequestBody, Resume, Retry, Transfer, content_length, read_error, run_transfer,
+    HttpError, RequestBody, Resume, Retry, Transfer, check_no_web_page, content_length, is_html,
+    read_error, run_transfer,
 };
 use crate::progress::Progress;
 use ureq::Body;
@@ -108,6 +109,7 @@ impl Registry {
         on_bytes: &dyn Fn(u64) -> bool,
     ) -> Result<Vec<u8>, RegistryError> {
         let total = content_length(response.headers());
+        let is_html = is_html(response.headers());
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; BUFFER_SIZE];
         let mut rate_check = self.client.rate_check();
@@ -117,6 +119,9 @@ impl Registry {
             let read = read.map_err(|error| read_error(url, error, total, bytes.len() as u64))?;
             if read == 0 {
                 return Ok(bytes);
+            }
+            if bytes.is_empty() {
+                check_no_web_page(url, is_html, &buffer[..read])?;
             }
             if (bytes.len() + read) as u64 > limit {
                 return Err(too_large(url, limit));

@@ -1,5 +1,6 @@
 //! Names of images in registries.
 
+use crate::http::url::invalid_part;
 use std::fmt;
 use std::str::FromStr;
 
@@ -93,7 +94,7 @@ impl ImageReference {
 
     fn parse(text: &str, in_url: bool) -> Result<Self, InvalidReference> {
         let invalid = || InvalidReference {
-            found: text.to_owned(),
+            found: invalid_part(text),
         };
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest.to_owned())),

@@ -21,7 +21,7 @@ use crate::golang::sumdb::{
 };
 use crate::golang::toolchain::{self, MODULE};
 use crate::http::url::Url;
-use crate::http::{HttpClient, HttpError};
+use crate::http::{HttpClient, HttpError, HttpOptions};
 use crate::id::{CommitId, Sha256};
 use crate::kind::ErrorKind;
 use crate::progress::{NoProgress, Progress};
@@ -38,7 +38,7 @@ pub const DATABASE: &str = "https://sum.golang.org";
 /// A check of releases against Go's checksum database.
 #[derive(Clone)]
 pub struct Upstream {
-    http: HttpClient,
+    http: HttpOptions,
     database: String,
     goproxy: Option<String>,
     progress: Arc<dyn Progress>,
@@ -100,12 +100,18 @@ struct Official {
     h1: H1,
 }
 
+impl Default for Upstream {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Upstream {
-    /// Creates a check against `https://sum.golang.org` with this client.
+    /// Creates a check against `https://sum.golang.org`.
     #[must_use]
-    pub fn new(http: HttpClient) -> Self {
+    pub fn new() -> Self {
         Self {
-            http,
+            http: HttpOptions::new(),
             database: DATABASE.to_owned(),
             goproxy: None,
             progress: Arc::new(NoProgress),
@@ -124,6 +130,8 @@ impl Upstream {
         /// Sets Go module proxies, in the syntax of `GOPROXY`, that are asked for the database if
         /// [`DATABASE`] is out of reach. They are not asked if another one is set. Default: none.
         goproxy: Option<String>;
+        /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
+        http: HttpOptions;
         /// Sets the receiver of progress, which may cancel. Default: none.
         progress;
     }
@@ -214,10 +222,11 @@ impl Upstream {
         key: &VerifierKey,
     ) -> Result<Official, UpstreamError> {
         let mirrors = self.mirrors();
+        let client = HttpClient::new(&self.http)?;
         // The alternatives take the place of retries.
         let http = match mirrors.is_empty() {
-            true => self.http.clone(),
-            false => self.http.without_retries(),
+            true => client.clone(),
+            false => client.without_retries(),
         };
         let direct = self.look_up_at(&http, &self.database, version, arch, key);
         let error = match direct {
@@ -225,7 +234,7 @@ impl Upstream {
             result => return result,
         };
         for mirror in &mirrors {
-            match self.look_up_at(&self.http, mirror, version, arch, key) {
+            match self.look_up_at(&client, mirror, version, arch, key) {
                 // A proxy need not serve the database.
                 Err(UpstreamError::Unknown { .. }) => {}
                 Err(UpstreamError::Http(error)) if error.kind() != ErrorKind::Cancelled => {}

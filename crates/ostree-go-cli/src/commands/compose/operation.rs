@@ -5,7 +5,6 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::revision::resolve;
 use ostree_go_sdk::compose::Compose;
-use ostree_go_sdk::http::HttpClient;
 use ostree_go_sdk::treefile::{SourceSpec, Treefile};
 use ostree_go_sdk::{Cache, Repo};
 
@@ -32,7 +31,7 @@ pub fn operation(
             None
         })
         .sumdb((!args.no_sumdb).then(|| args.sumdb.clone()))
-        .http(HttpClient::new(&settings.http())?)
+        .http(settings.http()?)
         .progress(context.progress());
     if !args.arch.is_empty() {
         compose = compose.arches(args.arches());

@@ -95,7 +95,7 @@ impl RegistryArgs {
         context: &Context,
         location: &ImageLocation,
     ) -> Result<RegistryOptions, CliError> {
-        let http = context.settings.http();
+        let http = context.settings.http()?;
         let http = match &self.cert_dir {
             Some(folder) => certdir::with_certificates(http, folder)?,
             None => http,
