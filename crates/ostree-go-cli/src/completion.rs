@@ -111,7 +111,11 @@ impl Place {
             root: root.or_else(|| settings.root().ok()),
             remote: option("--remote"),
             from_repo: path("--from-repo"),
-            http: settings.http().retries(0).read_timeout(TIMEOUT),
+            http: settings
+                .http()
+                .unwrap_or_default()
+                .retries(0)
+                .read_timeout(TIMEOUT),
         }
     }
 

@@ -27,7 +27,7 @@ pub struct DoctorArgs {
 
 pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, CliError> {
     let path = context.root_path()?;
-    let http = context.settings.http().retries(0).read_timeout(TIMEOUT);
+    let http = context.settings.http()?.retries(0).read_timeout(TIMEOUT);
     let mut doctor = Doctor::new(&path)
         .environment(context.settings.go_environment())
         .ask_remotes(!args.offline)

@@ -39,6 +39,16 @@ pub enum PullError {
         /// Its URL.
         url: String,
     },
+    /// There is no repository at the remote's URL.
+    #[error(
+        "remote `{remote}`: there is no OSTree repository at {url}, which has neither a summary nor a file `config`"
+    )]
+    NotARepository {
+        /// The remote.
+        remote: String,
+        /// Its URL.
+        url: String,
+    },
     /// The remote does not have the ref.
     #[error("no ref `{name}` at {url}")]
     NoSuchRef {
@@ -338,6 +348,7 @@ impl PullError {
             | Self::UnsupportedByImages { .. }
             | Self::NotAnImageSource { .. } => ErrorKind::InvalidInput,
             Self::NoSummary { .. }
+            | Self::NotARepository { .. }
             | Self::NoSuchRef { .. }
             | Self::NoSuchCommit { .. }
             | Self::MissingObject { .. }

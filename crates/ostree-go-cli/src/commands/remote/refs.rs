@@ -33,7 +33,7 @@ pub fn run(context: &Context, repo: &Repo, args: &RefsArgs) -> Result<ExitCode, 
     let remote = select(repo, args.name.as_deref())?;
     let image = remote::registry(repo, &remote.name)?;
     let offered = Pull::new(&remote.name, [])
-        .http(args.transfer.http(context.settings.http()))
+        .http(args.transfer.http(context.settings.http()?))
         .auth(context.registry_auth(image.as_ref())?)
         .progress(context.progress())
         .list(repo)?;

@@ -39,12 +39,19 @@ pub(super) fn fetch(server: &Server) -> Result<(Vec<FoundCommit>, Deltas), PullE
             Some(summary) => summary.refs.get(name.as_str()).copied(),
             None => server.commit_of_ref(&name)?,
         };
-        let commit = commit.ok_or_else(|| PullError::NoSuchRef {
-            name: name.clone(),
-            url: server.url(),
-            nearest: summary.as_ref().map_or_else(Vec::new, |summary| {
+        let commit = commit.ok_or_else(|| {
+            let nearest = summary.as_ref().map_or_else(Vec::new, |summary| {
                 offered::nearest(&name, summary.refs.keys())
-            }),
+            });
+            let error = PullError::NoSuchRef {
+                name: name.clone(),
+                url: server.url(),
+                nearest,
+            };
+            match summary {
+                Some(_) => error,
+                None => server.absent(error),
+            }
         })?;
         found.push(FoundCommit::new(name, commit));
     }
@@ -124,7 +131,7 @@ fn too_many_commits(server: &Server, found: usize) -> PullError {
 fn commit_requests(server: &Server, commit: CommitId) -> Result<[Request; 2], PullError> {
     Ok([
         server.metadata(commit, "commit")?,
-        server.metadata(commit, "commitmeta")?,
+        server.metadata(commit, "commitmeta")?.optional(),
     ])
 }
 
@@ -191,7 +198,8 @@ fn fetch_history(server: &Server, found: &mut [FoundCommit]) -> Result<(), PullE
             if count > MAX_COMMITS {
                 return Err(too_many_commits(server, count));
             }
-            let requests = commit_requests(server, parent)?;
+            let [object, detached] = commit_requests(server, parent)?;
+            let requests = [object.optional(), detached];
             let mut responses = server.get_all(&requests)?.into_iter();
             let (Some(object), detached) = (responses.next().flatten(), responses.next().flatten())
             else {

@@ -10,7 +10,7 @@
 use super::delta::Delta;
 use super::fetchers::{Fetchers, MAX_REQUESTS, Request};
 use super::receive::{self, ObjectReceiver, Rejected};
-use super::server::{Server, StallWatch};
+use super::server::{Server, StallWatch, is_absent};
 use super::sweep;
 use crate::delta::format::{ObjectKey, ObjectKind, PartHeader};
 use crate::http::{Body, HttpError};
@@ -295,7 +295,7 @@ impl<'a> TreeWalk<'a> {
         let body = match (response, &task) {
             (Ok(body), _) => body,
             // The publisher may have replaced the delta. The objects still exist.
-            (Err(error), Task::Part(..)) if error.kind() == ErrorKind::NotFound => {
+            (Err(error), Task::Part(..)) if is_absent(true, &error) => {
                 return Ok(false);
             }
             (Err(error), Task::Object(key, _)) if error.kind() == ErrorKind::NotFound => {

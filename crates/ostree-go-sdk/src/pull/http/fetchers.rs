@@ -22,6 +22,17 @@ pub(super) const MAX_REQUESTS: usize = 8;
 pub(super) struct Request {
     pub(super) url: Url,
     pub(super) limit: u64,
+    /// Set if the repository may lack the file. Servers such as S3 answer with 403 for files that
+    /// do not exist if the client must not list files.
+    pub(super) is_optional: bool,
+}
+
+impl Request {
+    /// Marks the file as one that the repository may lack.
+    pub(super) fn optional(mut self) -> Self {
+        self.is_optional = true;
+        self
+    }
 }
 
 /// A pool of threads that make requests until it is dropped.

@@ -25,6 +25,9 @@ pub(super) const MAX_METADATA: u64 = 10 << 20;
 /// Maximum size of a superblock in bytes: about 400,000 objects.
 pub(super) const MAX_SUPERBLOCK: u64 = 16 << 20;
 
+/// Maximum size of a repository's `config` in bytes.
+const MAX_CONFIG: u64 = 1 << 20;
+
 /// Options of a remote that only libostree supports.
 const LIBOSTREE_ONLY_OPTIONS: &[&str] = &["metalink", "contenturl"];
 
@@ -80,7 +83,8 @@ impl Server {
 
     /// Returns the request for a delta's superblock.
     pub(super) fn superblock(&self, name: &DeltaName) -> Result<Request, PullError> {
-        self.request(&format!("{}/superblock", name.path()), MAX_SUPERBLOCK)
+        let path = format!("{}/superblock", name.path());
+        Ok(self.request(&path, MAX_SUPERBLOCK)?.optional())
     }
 
     /// Returns the request for a delta's part of `size` bytes.
@@ -90,13 +94,18 @@ impl Server {
         index: usize,
         size: u64,
     ) -> Result<Request, PullError> {
-        self.request(&format!("{}/{index}", name.path()), size)
+        let path = format!("{}/{index}", name.path());
+        Ok(self.request(&path, size)?.optional())
     }
 
     pub(super) fn request(&self, path: &str, limit: u64) -> Result<Request, PullError> {
         let url = self.url.join(path);
         let url = url.map_err(|error| self.http_error(error.into()))?;
-        Ok(Request { url, limit })
+        Ok(Request {
+            url,
+            limit,
+            is_optional: false,
+        })
     }
 
     /// Returns the URL without credentials.
@@ -168,6 +177,22 @@ impl Server {
         response.flatten().map(|body| self.bytes(body)).transpose()
     }
 
+    /// Returns the error for something that the repository lacks: `error`, or that there is no
+    /// repository at all.
+    pub(super) fn absent(&self, error: PullError) -> PullError {
+        let config = self
+            .request("config", MAX_CONFIG)
+            .and_then(|request| self.get_document(&request));
+        match config {
+            Ok(Some(_)) => error,
+            Ok(None) => PullError::NotARepository {
+                remote: self.session.label().to_owned(),
+                url: self.url(),
+            },
+            Err(other) => other,
+        }
+    }
+
     /// Makes several requests, and returns the responses in the same order; `None` for files that
     /// do not exist.
     pub(super) fn get_all(&self, requests: &[Request]) -> Result<Vec<Option<Body>>, PullError> {
@@ -187,7 +212,7 @@ impl Server {
             self.session.monitor.check_cancelled()?;
             match response_queue.recv_timeout(POLL_INTERVAL) {
                 Ok((index, Ok(body))) => found[index] = Some(body),
-                Ok((_, Err(error))) if error.kind() == ErrorKind::NotFound => {}
+                Ok((index, Err(error))) if is_absent(requests[index].is_optional, &error) => {}
                 Ok((_, Err(error))) => return Err(self.http_error(error)),
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -196,6 +221,13 @@ impl Server {
         }
         Ok(found)
     }
+}
+
+/// Returns true if an error means that the repository lacks a file. For a file that it may lack, 403
+/// is one, as in libostree (`ostree-fetcher-util.c`, `_ostree_fetcher_http_status_code_to_io_error`).
+pub(super) fn is_absent(is_optional: bool, error: &HttpError) -> bool {
+    let is_forbidden = matches!(error, HttpError::Status { status: 403, .. });
+    error.kind() == ErrorKind::NotFound || is_optional && is_forbidden
 }
 
 /// Detects that nothing is received although requests are active: a server may keep a connection

@@ -18,7 +18,7 @@ impl Server {
     /// Returns the summary, if there is one. It is not trusted: the commits that it names are
     /// checked.
     pub(super) fn summary(&self) -> Result<Option<Summary>, PullError> {
-        let request = self.request(SUMMARY_FILE, MAX_SUMMARY)?;
+        let request = self.request(SUMMARY_FILE, MAX_SUMMARY)?.optional();
         let Some(bytes) = self.get_document(&request)? else {
             return Ok(None);
         };
@@ -33,12 +33,14 @@ impl Server {
     /// A publisher replaces the two files one after the other. Both are therefore fetched until two
     /// consecutive tries give the same content, at most [`MAX_SUMMARY_TRIES`] times.
     pub(super) fn copy_summary(&self) -> Result<Summary, PullError> {
-        let signature_request = self.request(SIGNATURE_FILE, MAX_METADATA)?;
+        let signature_request = self.request(SIGNATURE_FILE, MAX_METADATA)?.optional();
         let mut previous: Option<(Summary, Option<Vec<u8>>)> = None;
         for _ in 0..MAX_SUMMARY_TRIES {
-            let summary = self.summary()?.ok_or_else(|| PullError::NoSummary {
-                remote: self.session.label().to_owned(),
-                url: self.url(),
+            let summary = self.summary()?.ok_or_else(|| {
+                self.absent(PullError::NoSummary {
+                    remote: self.session.label().to_owned(),
+                    url: self.url(),
+                })
             })?;
             let signature = self.get_document(&signature_request)?;
             let is_stable = previous
