@@ -1,5 +1,6 @@
 //! Errors of the command: message, cause, hint and exit code.
 
+use crate::http_hint;
 use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::deploy::DeployError;
 use ostree_go_sdk::export::ExportError;
@@ -176,6 +177,12 @@ impl CliError {
 }
 
 fn library_hint(error: &Error) -> Option<String> {
+    let http = || http_hint::hint(error).map(str::to_owned);
+    module_hint(error).or_else(http)
+}
+
+/// Returns the suggestion for an error of a module of the library.
+fn module_hint(error: &Error) -> Option<String> {
     match error {
         Error::Treefile(error) => error.hint(),
         Error::Repo(error) => repo_hint(error),
@@ -487,6 +494,9 @@ fn pull_hint(error: &PullError) -> Option<String> {
         PullError::Http { source, .. } if matches!(**source, HttpError::TooSlow { .. }) => {
             "use a lower value for --min-rate, or 0 to accept any rate"
         }
+        PullError::NotARepository { .. } => {
+            "use the URL of the folder that contains `config` and `objects`; `ostree-go remote list` shows the URLs"
+        }
         PullError::NoSummary { .. } => {
             "name the refs, or ask the publisher to run `ostree-go publish`"
         }
@@ -510,9 +520,6 @@ fn pull_hint(error: &PullError) -> Option<String> {
         PullError::Repacked { .. } => {
             "the image was changed when it was copied; copy it unchanged, \
              for example with `skopeo copy --all --preserve-digests`"
-        }
-        PullError::Registry { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
-            "log in with `podman login` or `skopeo login`"
         }
         _ => return None,
     };
