@@ -93,6 +93,8 @@ tests() {
     command_of skopeo skopeo skopeo
     command_of runc runc runc
     command -v docker-registry >/dev/null || command_of registry docker-registry docker-distribution
+    command_of squid squid squid
+    command_of tinyproxy tinyproxy-bin tinyproxy
     command_of zstd zstd zstd
     # Libraries for tests/ostree-container, in addition to libostree.
     library_of libzstd libzstd-dev libzstd-devel

@@ -34,6 +34,8 @@ mod export_tar;
 mod export_treefile;
 mod first_hour;
 mod fuzz_corpus;
+mod http_errors;
+mod http_proxies;
 mod journey;
 mod json;
 mod oci_refused;

@@ -112,20 +112,22 @@ fn a_failed_pull_is_resumed() {
 
 #[test]
 fn a_delta_that_goes_away_during_the_pull() {
-    let fixture = PullFixture::new();
-    fixture.delta(None, &fixture.publisher.rev(REF).unwrap());
-    fixture.server.fault("/0$", Fault::Status(404));
-    let out = fixture.pull(&[REF, "--format", "json"]).ok();
-    // What comes object by object has not come by delta.
-    assert!(
-        out.stdout.contains("\"used_delta\": false"),
-        "{}",
-        out.stdout
-    );
-    assert!(!out.stderr.contains("by delta"), "{}", out.stderr);
-    let asked = fixture.server.requests();
-    assert!(asked.iter().any(|p| p.ends_with(".filez")), "{asked:?}");
-    fixture.assert_intact(&[&format!("acme:{REF}")]);
+    for status in [404, 403] {
+        let fixture = PullFixture::new();
+        fixture.delta(None, &fixture.publisher.rev(REF).unwrap());
+        fixture.server.fault("/0$", Fault::Status(status));
+        let out = fixture.pull(&[REF, "--format", "json"]).ok();
+        // What comes object by object has not come by delta.
+        assert!(
+            out.stdout.contains("\"used_delta\": false"),
+            "{}",
+            out.stdout
+        );
+        assert!(!out.stderr.contains("by delta"), "{}", out.stderr);
+        let asked = fixture.server.requests();
+        assert!(asked.iter().any(|p| p.ends_with(".filez")), "{asked:?}");
+        fixture.assert_intact(&[&format!("acme:{REF}")]);
+    }
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub mod os;
 pub mod ostree;
 pub mod ostree_container;
 pub mod powercut;
+pub mod proxies;
 pub mod pull_fixture;
 pub mod random;
 pub mod registry_fixture;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ struct State {
     faults: Mutex<Vec<(String, Fault, Option<u32>)>>,
     requests: Mutex<Vec<String>>,
     bytes: AtomicU64,
+    /// Status of responses for files that do not exist.
+    absent: AtomicU16,
     /// Delay before each response, in microseconds.
     delay: AtomicU64,
     stop: AtomicBool,
@@ -63,6 +65,7 @@ impl FaultyServer {
             faults: Mutex::default(),
             requests: Mutex::default(),
             bytes: AtomicU64::new(0),
+            absent: AtomicU16::new(404),
             delay: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
@@ -115,6 +118,11 @@ impl FaultyServer {
     pub fn delay(&self, delay: Duration) {
         let micros = u64::try_from(delay.as_micros()).expect("short");
         self.state.delay.store(micros, Ordering::Relaxed);
+    }
+
+    /// Sets the status of responses for files that do not exist. S3 answers with 403 if the client must not list files.
+    pub fn absent(&self, status: u16) {
+        self.state.absent.store(status, Ordering::Relaxed);
     }
 
     /// Returns the requested paths.
@@ -170,9 +178,10 @@ fn answer(mut stream: &TcpStream, state: &State, path: &str) -> std::io::Result<
         _ => fs::read(state.folder.join(path.trim_start_matches('/'))).ok(),
     };
     let Some(mut content) = content else {
+        let status = state.absent.load(Ordering::Relaxed);
         write!(
             stream,
-            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+            "HTTP/1.1 {status} Absent\r\nContent-Length: 0\r\n\r\n"
         )?;
         return Ok(true);
     };
