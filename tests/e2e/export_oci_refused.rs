@@ -53,7 +53,7 @@ fn refusals_of_a_registry_are_reported() {
     let out = sandbox.run(["export", "oci", "1.99.1", &image]).exits(75);
     insta::assert_snapshot!(hidden(out), @"
     error: cannot push HOST/acme/go-sdk:1: no answer from https://HOST/v2/
-      io: received corrupt message of type InvalidContentType
+      the server's answer is not encrypted, expected TLS
     hint: check the address; use --tls-verify=false for a registry without encryption
     ");
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: `containers-transports(5)`. As there, the first `:` ends a path.
 
+use crate::http::url::invalid_part;
 use crate::registry::{ImageReference, InvalidReference};
 use std::fmt;
 use std::path::PathBuf;
@@ -69,7 +70,7 @@ impl FromStr for ImageLocation {
 
     fn from_str(text: &str) -> Result<Self, InvalidLocation> {
         let invalid = || InvalidLocation::Transport {
-            found: text.to_owned(),
+            found: invalid_part(text),
         };
         if let Some(image) = text.strip_prefix("docker://") {
             return Ok(Self::Registry(image.parse()?));

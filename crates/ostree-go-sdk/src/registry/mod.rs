@@ -1,7 +1,7 @@
 //! A client for image registries, as defined by the OCI distribution specification.
 //!
-//! It is implemented on top of [`HttpClient`], because existing client crates use a second TLS
-//! stack that sets the cryptography provider of the whole process.
+//! It is implemented on top of the module [`http`](crate::http), because existing client crates use
+//! a second TLS stack that sets the cryptography provider of the whole process.
 
 mod auth;
 mod error;

@@ -48,7 +48,8 @@ fn transient_failures_are_retried() {
     assert_eq!(server.requests().len(), 3);
 }
 
-/// A registry that requires a token, and issues one to clients with the password.
+/// A registry that requires a token, issues one to clients with the password, and names several kinds
+/// of authentication.
 fn with_token(_: usize, request: &Seen, stream: &mut std::net::TcpStream) {
     let host = request.header("host").unwrap_or_default();
     if request.path.starts_with("/token") {
@@ -60,8 +61,10 @@ fn with_token(_: usize, request: &Seen, stream: &mut std::net::TcpStream) {
     match request.header("authorization") {
         Some("Bearer t1") => respond(stream, "404 Not Found", "content-length: 0\r\n", b""),
         _ => {
+            // The password would be refused: only the token is accepted.
             let challenge = format!(
-                "www-authenticate: Bearer realm=\"http://{host}/token\",service=\"acme\"\r\ncontent-length: 0\r\n"
+                "www-authenticate: Negotiate\r\nwww-authenticate: Basic realm=\"a, Bearer\", \
+                 Bearer realm=\"http://{host}/token\",service=\"ac\\me\"\r\ncontent-length: 0\r\n"
             );
             respond(stream, "401 Unauthorized", &challenge, b"");
         }
