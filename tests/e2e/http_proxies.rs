@@ -158,6 +158,21 @@ fn encrypted_requests_use_a_tunnel() {
 }
 
 #[test]
+fn a_tunnel_that_the_proxy_refuses() {
+    let Some(squid) = HttpProxy::squid(&[]) else {
+        return;
+    };
+    let out = compose("{ index: \"https://127.0.0.1:1/dl\" }", |command| {
+        command.env("https_proxy", format!("http://{}", squid.host()));
+    });
+    insta::assert_snapshot!(out.exits(75).stderr, @"
+    error: cannot download https://127.0.0.1:1/dl/
+      the HTTP proxy refused to connect to the server, with status 403
+    hint: the HTTP proxy has to allow CONNECT to the server's host and port; set no_proxy to connect without it
+    ");
+}
+
+#[test]
 fn a_proxy_that_requires_a_password() {
     let Some(proxy) = HttpProxy::tinyproxy("me", "s3cret") else {
         return;

@@ -15,6 +15,7 @@ const UNAUTHORIZED: &str = "the server requires a user name and a password: add 
 const FORBIDDEN: &str =
     "the server refuses access: check the URL, and the credentials in it or in ~/.netrc";
 const PROXY: &str = "the HTTP proxy requires a user name and a password: add them to its URL, as in http://USER:PASSWORD@HOST:PORT";
+const TUNNEL: &str = "the HTTP proxy has to allow CONNECT to the server's host and port; set no_proxy to connect without it";
 const REFUSED: &str = "the server refuses the request: check the URL";
 const LOGIN: &str = "this network requires a login first: open any web page in a browser";
 const WEB_PAGE: &str = "open the URL in a browser: this network may require a login first (captive portal), or the URL is wrong";
@@ -67,8 +68,10 @@ fn http(error: &HttpError) -> Option<&'static str> {
                 .or_else(|| (error.kind() == ErrorKind::PermissionDenied).then_some(REFUSED)),
         },
         HttpError::WebPage { .. } => Some(WEB_PAGE),
-        error => is_unencrypted(error.transport())
-            .then_some("use an http:// URL for a server without encryption"),
+        error => transport(
+            error.transport()?,
+            "use an http:// URL for a server without encryption",
+        ),
     }
 }
 
@@ -79,8 +82,10 @@ fn registry(error: &RegistryError) -> Option<&'static str> {
             status => intermediary(*status),
         },
         RegistryError::Http(error @ HttpError::WebPage { .. }) => http(error),
-        error => is_unencrypted(error.transport())
-            .then_some("use oci+http://REGISTRY/NAME for a registry without encryption"),
+        error => transport(
+            error.transport()?,
+            "use oci+http://REGISTRY/NAME for a registry without encryption",
+        ),
     }
 }
 
@@ -94,6 +99,12 @@ fn intermediary(status: u16) -> Option<&'static str> {
     }
 }
 
-fn is_unencrypted(error: Option<&TransportError>) -> bool {
-    error.is_some_and(TransportError::is_unencrypted_answer)
+/// Returns the suggestion for a connection that failed: `unencrypted` for a server without
+/// encryption.
+fn transport(error: &TransportError, unencrypted: &'static str) -> Option<&'static str> {
+    match error.proxy_status() {
+        Some(407) => Some(PROXY),
+        Some(_) => Some(TUNNEL),
+        None => error.is_unencrypted_answer().then_some(unencrypted),
+    }
 }

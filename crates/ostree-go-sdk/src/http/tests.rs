@@ -492,10 +492,17 @@ fn proxies_receive_the_absolute_form() {
     assert_eq!(authorization("proxy-authorization"), expected);
     // A tunnel for https.
     let url = Url::parse("https://nowhere.invalid/x").unwrap();
-    assert!(client.get(&url, 10, &NoProgress).is_err());
+    let error = client.get(&url, 10, &NoProgress).unwrap_err();
+    assert_eq!(error.transport().unwrap().proxy_status(), None);
     assert_eq!(server.requests()[2].path, "nowhere.invalid:443");
+    let refusing = TestServer::start(|_, _, stream| respond(stream, "403 No", "", b""));
+    let options = options().retries(0).proxy(Some(refusing.url));
+    let error = HttpClient::new(&options).unwrap();
+    let error = error.get(&url, 10, &NoProgress).unwrap_err();
+    let error = std::error::Error::source(&error).unwrap();
+    insta::assert_snapshot!(error, @"the HTTP proxy refused to connect to the server, with status 403");
     for invalid in ["::", "socks5://127.0.0.1:1", "ftp://x"] {
-        let options = options().proxy(Some(invalid.to_owned()));
+        let options = HttpOptions::new().proxy(Some(invalid.to_owned()));
         assert!(HttpClient::new(&options).is_err(), "{invalid}");
     }
 }

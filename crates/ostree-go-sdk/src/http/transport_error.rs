@@ -32,6 +32,17 @@ impl TransportError {
         self.io_message_contains("InvalidContentType")
     }
 
+    /// Returns the status with which the HTTP proxy refused to connect to the server of an `https`
+    /// URL.
+    #[must_use]
+    pub fn proxy_status(&self) -> Option<u16> {
+        let ureq::Error::ConnectProxyFailed(reason) = &self.0 else {
+            return None;
+        };
+        // The message is `proxy server responded 403/403`.
+        reason.rsplit('/').next()?.parse().ok()
+    }
+
     /// Returns true if the connection ended before the response did.
     pub(super) fn is_unexpected_end(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::UnexpectedEof)
@@ -66,9 +77,15 @@ impl TransportError {
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.is_unencrypted_answer() {
-            true => f.write_str("the server's answer is not encrypted, expected TLS"),
-            false => self.0.fmt(f),
+        if self.is_unencrypted_answer() {
+            return f.write_str("the server's answer is not encrypted, expected TLS");
+        }
+        match self.proxy_status() {
+            Some(status) => write!(
+                f,
+                "the HTTP proxy refused to connect to the server, with status {status}"
+            ),
+            None => self.0.fmt(f),
         }
     }
 }
