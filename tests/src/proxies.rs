@@ -118,6 +118,22 @@ impl HttpProxy {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Waits until the log has a line that starts with a text, or panics with the log. A proxy may write the line after
+    /// its client has ended.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no such line after 20 seconds, which guards against hanging.
+    #[track_caller]
+    pub fn wait_for(&self, start: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.log().iter().any(|line| line.starts_with(start)) {
+            let log = self.log();
+            assert!(Instant::now() < deadline, "no `{start}` in {log:#?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Returns the log, with squid one finished request per line: `GET http://HOST/PATH 200`.
     pub fn log(&self) -> Vec<String> {
         let path = self.folder.path().join("access.log");
