@@ -43,6 +43,7 @@ mod oci_registry;
 mod oci_transport;
 mod output_files;
 mod overlay;
+mod overlay_base;
 mod packaging;
 mod page;
 mod paths;

@@ -135,7 +135,7 @@ fn a_mirror_leaves_out_refs_that_are_refused_and_fetches_the_others() {
     let repo = fixture.publisher.repo();
     std::fs::create_dir(fixture.publisher.path("tree")).unwrap();
     let tree = format!("{tree}tree");
-    ostree::ostree(&repo, ["commit", "--branch=unsigned", &tree]);
+    ostree::ostree(&repo, ["commit", "--branch=os/unsigned", &tree]);
     // As the stock command leaves it: the commit is not signed, but the summary is.
     let home = format!("--gpg-homedir={}", fixture.gpg.home().display());
     let sign = format!("--gpg-sign={}", fixture.key);
@@ -146,20 +146,21 @@ fn a_mirror_leaves_out_refs_that_are_refused_and_fetches_the_others() {
         let out = ours.run(["pull", "--mirror", "--format", "json"]).exits(3);
         assert!(
             out.stderr
-                .contains("refused: ref unsigned of remote `acme` is refused: commit")
+                .contains("refused: ref os/unsigned of remote `acme` is refused: commit")
                 && out
                     .stderr
                     .contains("1 refs were refused and left as they are"),
             "{out}"
         );
         let json: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
-        assert_eq!(json["refused"][0]["ref"], "unsigned");
+        assert_eq!(json["refused"][0]["ref"], "os/unsigned");
         let mut expected = fixture.publisher.refs();
-        expected.retain(|name| name != "unsigned");
+        expected.retain(|name| name != "os/unsigned");
         assert_eq!(ours.refs(), expected);
         ours.fsck();
         ours.run(["pull", "--mirror", "--dry-run"]).exits(3);
         // A ref that is named has to be good.
-        ours.run(["pull", "--mirror", "acme", "unsigned"]).exits(3);
+        ours.run(["pull", "--mirror", "acme", "os/unsigned"])
+            .exits(3);
     }
 }

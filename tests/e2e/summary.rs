@@ -197,7 +197,7 @@ fn a_prune_refreshes_summary_and_page() {
     // The deltas that the summary names exist, and its signature is valid.
     let server = FaultyServer::serving(&sandbox.repo());
     let client = sandbox.path("verifying");
-    init(&client, "archive");
+    init(&client, "bare-user");
     let import = format!("--gpg-import={public}");
     let verify = "--set=gpg-verify-summary=true";
     ostree(

@@ -118,8 +118,8 @@ fn publishing_promoting_and_pruning() {
     ");
     assert_snapshot!(said("publish --gpg-sign 0123456789ABCDEF --gpg-homedir gnupg"), @"
     1 invalid-input
-    error: cannot sign the summary with GPG key 0123456789ABCDEF
-      cannot use GnuPG: `gpg` failed: gpg: signing failed: No secret key
+    error: cannot sign commit [sha256] with GPG key 0123456789ABCDEF
+      cannot use GnuPG: `gpg` failed: gpg: Fatal: [dir]/gnupg: directory does not exist!
     ");
     assert_snapshot!(said("promote go-sdk/x86_64/1.99.9 stable"), @"
     1 not-found
