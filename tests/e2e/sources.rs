@@ -503,8 +503,7 @@ fn names_in_an_archive_by_tar_may_start_with_a_dot() {
     command.args(["-C", "go", "-czf", "toy.tar.gz", "."]);
     ostree_go_tests::cli::run(command.current_dir(sandbox.path(""))).ok();
     treefile(&sandbox, "{ path: toy.tar.gz }");
-    let said = compose(&sandbox, &[], "").exits(1).stderr;
-    assert!(said.contains("top folder"), "{said}");
+    compose(&sandbox, &[], "").exits(1);
 }
 
 #[test]

@@ -12,9 +12,10 @@ use std::io::{self, BufRead, BufReader, Read};
 
 /// The size of buffers in bytes.
 const BUFFER_SIZE: usize = 256 << 10;
-/// Maximum window size of zstd: 8 MiB, which every decoder should support (RFC 8878, 3.1.1.1.2).
+/// Maximum window size of zstd: 32 MiB, which skopeo's and podman's encoder uses at its best level,
+/// as for `zstd:chunked` (`klauspost/compress`, `zstd/encoder_options.go`).
 /// Each decoder, one per layer in progress, keeps its window in memory.
-const WINDOW_LOG: u32 = 23;
+const WINDOW_LOG: u32 = 25;
 
 /// A blob that is being read.
 pub(super) struct Blob<'a> {
