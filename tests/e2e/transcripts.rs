@@ -167,7 +167,7 @@ impl Hour {
         text = text.replace(folder, "/home/user");
         let lines = of_this_machine(&text);
         let lines = lines.lines().map(|line| {
-            let words: Vec<String> = line.split(' ').map(|word| normal_word(word)).collect();
+            let words: Vec<String> = line.split(' ').map(normal_word).collect();
             // The sizes of compressed files differ between versions of the libraries.
             match words.iter().position(|word| word == "downloaded") {
                 Some(at) => format!("10.6 kB {} in 0.3 s, by delta\n", words[at]),
