@@ -250,6 +250,32 @@ fn systemd_accepts_the_units_of_the_guide() {
     assert_eq!(out.stderr, "");
 }
 
+#[test]
+fn the_chart_agrees_with_the_tables_of_the_performance_page() {
+    let read = |name: &str| fs::read_to_string(workspace().join("docs/src").join(name)).unwrap();
+    let (page, chart) = (read("performance.md"), read("bench-ratios.svg"));
+    // The rows that have both a ratio and a goal for it.
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with('|') && line.contains("× | ≥"));
+    let (missed, met): (Vec<&str>, Vec<&str>) = rows.partition(|row| row.contains("**missed**"));
+    assert!(!missed.is_empty() && !met.is_empty());
+    for legend in [
+        format!(">goal met ({})<", met.len()),
+        format!(">goal missed ({})<", missed.len()),
+    ] {
+        assert!(chart.contains(&legend), "no {legend} in {chart}");
+    }
+    let bars = chart.matches(" missed</text>").count();
+    assert_eq!(bars, missed.len(), "{chart}");
+    let heads = chart.matches("class=\"head\"").count();
+    assert_eq!(
+        chart.matches(", compared with ").count(),
+        heads - 1,
+        "{chart}"
+    );
+}
+
 /// Returns the anchor that mdBook generates for a heading.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
