@@ -133,6 +133,11 @@ fn a_file_system_without_xattrs() {
     // What the hint says works.
     host.run(["init", "--mode", "bare-user-only", "--repo", &repo])
         .ok();
+    // A ramfs does not say how much space is free.
+    ostree(
+        Path::new(&repo),
+        ["config", "set", "core.min-free-space-percent", "0"],
+    );
     at(&host, &root, &INSTALL).ok();
     at(&host, &root, &["status", "--verify", "all"]).ok();
     assert_eq!(read(&root.join(PRINT)), "package fmt\n");

@@ -11,10 +11,11 @@ use crate::progress::Progress;
 use crate::repo::{Repo, RepoError};
 use crate::sign::{Proof, Signature, TrustedKeys, Verified};
 use rustix::fs::{CWD, OFlags};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 /// `OSTREE_REPO_PULL_FLAGS_UNTRUSTED` (`ostree-repo.h`): verifies the checksum of every object that
 /// is pulled, also from a repository on this machine.
@@ -37,7 +38,7 @@ pub(super) fn import(
     progress: &dyn Progress,
 ) -> Result<Verified<CommitId>, DeployError> {
     let found = find(from, name, keys, now)?;
-    let (commit, url) = (*found.value(), url_of(from));
+    let commit = *found.value();
     // libostree does not overwrite existing objects, so damaged ones have to be removed first.
     repo.delete_damaged_commit(commit)?;
     if repo.has_commit(commit)? {
@@ -48,6 +49,7 @@ pub(super) fn import(
     }
     let path = from.path();
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let url = url_of(&path);
     let address = Address::of(&path, &url).context("open", &path)?;
     let options = glib::VariantDict::new(None);
     // The commit is named by its checksum, so that the verified commit is copied even if the ref
@@ -89,14 +91,62 @@ pub(super) fn find(
         Some(keys) => from.verify(commit, keys)?,
         None => Vec::new(),
     };
-    let (url, unsigned) = (url_of(from), keys.is_none());
+    let path = from.path();
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (url, unsigned) = (url_of(&path), keys.is_none());
     Ok(verified(commit, url, signatures, unsigned, now))
 }
 
-fn url_of(repo: &Repo) -> String {
-    let path = repo.path();
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    format!("file://{}", path.display())
+/// Prefix of the URL of a repository on this machine.
+const FILE: &str = "file://";
+
+/// Returns the URL that a proof contains for a repository on this machine. The bytes of a path that
+/// is not UTF-8 are percent-encoded.
+fn url_of(path: &Path) -> String {
+    let Some(text) = path.to_str() else {
+        let bytes = path.as_os_str().as_bytes().iter();
+        let encoded = bytes.map(|byte| match is_plain(*byte) {
+            true => char::from(*byte).to_string(),
+            false => format!("%{byte:02X}"),
+        });
+        return format!("{FILE}{}", encoded.collect::<String>());
+    };
+    format!("{FILE}{text}")
+}
+
+/// Returns the path of a repository on this machine from the URL in a proof; `None` if it is the
+/// name of a remote.
+pub(super) fn path_of(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix(FILE)?;
+    // A path that is UTF-8 is not encoded, and may contain a percent sign.
+    if Path::new(path).exists() {
+        return Some(PathBuf::from(path));
+    }
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digits = tail.get(..2).filter(|_| *first == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    Some(PathBuf::from(match String::from_utf8(bytes) {
+        Ok(_) => OsString::from(path),
+        Err(error) => OsString::from_vec(error.into_bytes()),
+    }))
+}
+
+/// Returns true if a byte has no special meaning in a URL.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/._-+~".contains(&byte)
 }
 
 /// The address of a repository on this machine, for libostree.
@@ -110,8 +160,7 @@ impl Address {
     /// Returns `url`, or a URL of the open directory if the path has bytes that a URL cannot have,
     /// or characters with a special meaning in one.
     fn of(path: &Path, url: &str) -> io::Result<Self> {
-        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+~".contains(byte);
-        if path.as_os_str().as_bytes().iter().all(is_plain) {
+        if path.as_os_str().as_bytes().iter().copied().all(is_plain) {
             return Ok(Self {
                 url: url.to_owned(),
                 _folder: None,
@@ -167,5 +216,26 @@ fn resolve(repo: &Repo, name: &RefName) -> Result<CommitId, RepoError> {
         Some(commit) => Ok(commit),
         // This call returns the error, which names the most similar ref.
         None => repo.resolve(name.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn every_path_is_found_again_from_its_url() {
+        for (bytes, url) in [
+            (&b"/srv/repo"[..], "file:///srv/repo"),
+            (b"/srv/a b/%41", "file:///srv/a b/%41"),
+            ("/srv/\u{e4}".as_bytes(), "file:///srv/\u{e4}"),
+            (b"/srv/%41 \xff", "file:///srv/%2541%20%FF"),
+        ] {
+            let path = Path::new(OsStr::from_bytes(bytes));
+            assert_eq!(url_of(path), url);
+            assert_eq!(path_of(url).as_deref(), Some(path));
+        }
+        assert_eq!(path_of("acme"), None);
     }
 }

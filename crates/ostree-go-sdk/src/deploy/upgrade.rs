@@ -3,6 +3,7 @@
 use super::error::DeployError;
 use super::fetch::{Fetcher, InstallSource, Job, Origin};
 use super::install::{ActivationRule, InstallPlan};
+use super::local;
 use super::locked::LockedRoot;
 use super::root::Root;
 use super::state::Deployment;
@@ -14,7 +15,6 @@ use crate::remote;
 use crate::repo::Repo;
 use crate::setters::setters;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An upgrade of deployments to the newest SDKs of their channels. Either all or none are upgraded.
@@ -144,10 +144,9 @@ impl Upgrade {
         }
         // For a signed SDK from a repository on this machine, the caller has to provide the keys
         // again.
-        let path = old.proof.remote.strip_prefix("file://");
+        let path = local::path_of(&old.proof.remote);
         if let Some(path) = path.filter(|_| old.proof.unsigned) {
-            let (path, keys) = (PathBuf::from(path), None);
-            return Ok(InstallSource::Repo { path, keys });
+            return Ok(InstallSource::Repo { path, keys: None });
         }
         let mut known = remote::list(repo)?.into_iter();
         let same = known.find(|remote| remote.name == old.proof.remote);
