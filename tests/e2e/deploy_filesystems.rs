@@ -59,24 +59,23 @@ fn everything_works_without_renames_with_flags() {
     ostree(&root.join("repo"), ["fsck", "--quiet"]);
 
     let path = |name: &str| fuse.path(name).to_str().unwrap().to_owned();
-    let repo = path("root/repo");
-    let name = format!("go-sdk/{}/1.99", host.arch());
-    for dest in [path("tree"), path("extension")] {
-        let args = match dest.ends_with("tree") {
-            true => vec!["checkout", &name, &dest],
-            false => vec!["export", "sysext", &name, &dest],
-        };
-        let args: Vec<&str> = args.into_iter().chain(["--repo", &repo]).collect();
+    let archive = path("archive");
+    host.run(["compose", "go.yaml", "--repo", &archive]).ok();
+    host.run(["publish", "--repo", &archive]).ok();
+    let name = format!("go-sdk/{}/1.99.2", host.arch());
+    let (tree, extension) = (path("tree"), path("extension"));
+    for args in [
+        &["checkout", &name, &tree][..],
+        &["export", "sysext", &name, &extension],
+    ] {
+        let args = [args, &["--repo", &archive]].concat();
         host.run(args.iter().copied()).ok();
         let out = host.run(args).exits(1);
         assert!(out.stderr.contains("exists already"), "{out}");
     }
-    let (archive, image) = (path("archive"), format!("oci:{}:x", path("image")));
-    let compose = ["compose", "go.yaml", "--repo", &archive];
-    host.run(compose).ok();
-    host.run(["publish", "--repo", &archive]).ok();
-    host.run(["export", "oci", "1.99.2", &image, "--repo", &archive])
-        .ok();
+    let image = format!("oci:{}:x", path("image"));
+    let export = ["export", "oci", "1.99.2", &image, "--repo", &archive];
+    host.run(export).ok();
     ostree(Path::new(&archive), ["fsck", "--quiet"]);
 }
 
