@@ -123,7 +123,7 @@ fn a_waiting_compose_can_be_cancelled() {
         run(Command::new("kill").args(["-s", signal, &pid])).ok();
         let (status, said) = waiting.end();
         assert_eq!(status.code(), Some(130), "{said}");
-        assert_eq!(said, "error: stopped on request\n");
+        assert_eq!(said, "stopping…\nerror: stopped on request\n");
         State::of(&sandbox.repo()).assert_is(&before);
         drop(lock);
         sandbox.run(["compose", &next]).ok();
