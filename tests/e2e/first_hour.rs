@@ -9,6 +9,8 @@ use ostree_go_tests::tools;
 use ostree_go_tests::webserver::FaultyServer;
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Returns the command for the host's root directory, without a repository in the environment.
@@ -242,6 +244,35 @@ fn remote_refs_lists_what_can_be_installed() {
         "{}",
         out.stderr
     );
+}
+
+#[test]
+fn refs_are_listed_without_keys_and_without_write_access() {
+    let fixture = PullFixture::new();
+    let repo = fixture.host.repo();
+    let listed = |command: &mut Command| {
+        let out = run(command).ok();
+        assert!(out.stdout.contains("1.99.1"), "{}", out.stdout);
+    };
+    let tmp = || {
+        let entries = fs::read_dir(repo.join("tmp")).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = tmp();
+    listed(&mut fixture.host.ostree_go(["remote", "refs"]));
+    assert_eq!(tmp(), before, "something was written into the repository");
+    if tools::is_root() {
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(fixture.host.path(""), open).unwrap();
+        let mut command = fixture.host.ostree_go(["remote", "refs"]);
+        listed(command.uid(1000).gid(1000));
+    }
+    fs::remove_file(repo.join("acme.trustedkeys.gpg")).unwrap();
+    listed(&mut fixture.host.ostree_go(["remote", "refs"]));
+    let out = fixture.pull(&[ostree_go_tests::pull_fixture::REF]).exits(1);
+    assert!(out.stderr.contains("keys"), "{}", out.stderr);
 }
 
 #[test]

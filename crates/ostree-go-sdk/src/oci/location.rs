@@ -21,7 +21,7 @@ pub enum ImageLocation {
     },
     /// `oci-archive:FILE[:TAG]`: a tar archive of such a directory.
     Archive {
-        /// The path of the file.
+        /// The path of the file. An export writes to standard output if it is `-`.
         path: PathBuf,
         /// The image's name in the archive.
         tag: Option<String>,

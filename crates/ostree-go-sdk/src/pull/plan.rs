@@ -50,7 +50,7 @@ impl Pull {
         let mut options = self.clone();
         (options.mirror, options.subpaths) = (false, Vec::new());
         options.pins.clear();
-        let mut offered = open_origin(&Session::open(&options, repo)?)?.offered()?;
+        let mut offered = open_origin(&Session::for_listing(&options, repo)?)?.offered()?;
         offered.sort_by(|a, b| offered::order(&a.name).cmp(&offered::order(&b.name)));
         Ok(offered)
     }

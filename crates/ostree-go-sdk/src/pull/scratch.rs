@@ -1,10 +1,12 @@
 //! The temporary repository of a pull.
 
+use crate::fs::context::IoContext;
 use crate::gvariant;
 use crate::id::CommitId;
 use crate::progress::Progress;
 use crate::remote::{self, Remote, Verification};
-use crate::repo::{Repo, RepoError, RepoMode, ScratchFolder};
+use crate::repo::{Repo, RepoError, RepoMode};
+use std::fmt;
 use std::sync::Arc;
 
 /// The names of the summary and of the file with its signatures, in a repository.
@@ -15,7 +17,8 @@ pub(super) const SIGNATURE_FILE: &str = "summary.sig";
 #[derive(Debug, Clone)]
 pub(super) struct Scratch {
     pub(super) repo: Repo,
-    _folder: Arc<ScratchFolder>,
+    /// Removed when this is dropped.
+    _folder: Arc<dyn fmt::Debug + Send + Sync>,
 }
 
 impl Scratch {
@@ -29,6 +32,23 @@ impl Scratch {
         let scratch = Repo::create_temporary(&folder.path().join("repo"), RepoMode::BareUserOnly)?;
         if let Some(remote) = remote {
             copy_remote(repo, remote, &scratch)?;
+        }
+        Ok(Self {
+            repo: scratch,
+            _folder: Arc::new(folder),
+        })
+    }
+
+    /// Creates a temporary repository outside of the repository, without the keys of the remote.
+    pub(super) fn outside(repo: &Repo, remote: Option<&Remote>) -> Result<Self, RepoError> {
+        let parent = std::env::temp_dir();
+        let folder = tempfile::Builder::new().prefix("ostree-go-refs-").tempdir();
+        let folder = folder.context("make a folder in", parent)?;
+        let scratch = Repo::create_temporary(&folder.path().join("repo"), RepoMode::BareUserOnly)?;
+        if let Some(remote) = remote {
+            let mut remote = remote.clone();
+            remote.verification = Verification::Unsigned;
+            copy_remote(repo, &remote, &scratch)?;
         }
         Ok(Self {
             repo: scratch,

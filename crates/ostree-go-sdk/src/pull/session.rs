@@ -30,44 +30,46 @@ impl Session {
     /// # Errors
     /// Returns an error if the remote is not configured or has no keys, or if no ref is requested.
     pub(super) fn start(options: &Pull, repo: &Repo) -> Result<Self, PullError> {
-        let session = Self::open(options, repo)?;
+        let remote = find_remote(options, repo)?;
         if options.refs.is_empty()
             && options.requested_image().is_none()
             && !options.pulls_all_refs()
         {
             return Err(PullError::NoRefs {
-                remote: session.label().to_owned(),
+                remote: options.label(),
             });
         }
-        if let Some(remote) = &session.remote
+        if let Some(remote) = &remote
             && remote.verification == Verification::Signed
             && !remote::has_keyring(repo, &remote.name)
         {
             let name = remote.name.clone();
             return Err(RemoteError::NoKeys { name }.into());
         }
-        Ok(session)
+        let scratch = Scratch::create(repo, remote.as_ref(), options.progress.as_ref())?;
+        Ok(Self::new(options, repo, remote, scratch))
     }
 
-    /// Looks up the remote, and creates the scratch repository.
+    /// Starts a session that only lists the refs of a remote. It does not write into the repository,
+    /// so that users can list the remotes of a repository of another user, and needs no keys.
     ///
     /// # Errors
     /// Returns an error if the remote is not configured.
-    pub(super) fn open(options: &Pull, repo: &Repo) -> Result<Self, PullError> {
-        let started = Instant::now();
-        let remote = options
-            .remote_name()
-            .map(|name| remote::get(repo, name))
-            .transpose()?;
-        let monitor = Arc::new(Monitor::new(options));
-        Ok(Self {
-            scratch: Scratch::create(repo, remote.as_ref(), options.progress.as_ref())?,
+    pub(super) fn for_listing(options: &Pull, repo: &Repo) -> Result<Self, PullError> {
+        let remote = find_remote(options, repo)?;
+        let scratch = Scratch::outside(repo, remote.as_ref())?;
+        Ok(Self::new(options, repo, remote, scratch))
+    }
+
+    fn new(options: &Pull, repo: &Repo, remote: Option<Remote>, scratch: Scratch) -> Self {
+        Self {
             options: options.clone(),
             repo: repo.clone(),
             remote,
-            monitor,
-            started,
-        })
+            scratch,
+            monitor: Arc::new(Monitor::new(options)),
+            started: Instant::now(),
+        }
     }
 
     /// Returns the name of the remote for messages; without a remote, the source of the image.
@@ -140,6 +142,12 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Returns the configured remote of a pull, if it has one.
+fn find_remote(options: &Pull, repo: &Repo) -> Result<Option<Remote>, RemoteError> {
+    let name = options.remote_name();
+    name.map(|name| remote::get(repo, name)).transpose()
 }
 
 /// Returns the commit that a ref or `REMOTE:REF` points to.
