@@ -11,6 +11,7 @@ mod context;
 mod deploy;
 mod error;
 mod files;
+mod hint;
 mod http_hint;
 mod interrupt;
 mod output;
