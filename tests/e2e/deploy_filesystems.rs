@@ -52,8 +52,9 @@ fn everything_works_without_renames_with_flags() {
     let out = at(&host, &root, &INSTALL).ok();
     assert!(out.stderr.contains("is repaired and active"), "{out}");
     assert_eq!(read(&root.join(PRINT)), "package fmt\n");
-    at(&host, &root, &["status", "--verify", "all"]).ok();
+    // The other SDK has the same file, as a hard link to the damaged object.
     at(&host, &root, &["uninstall", "1.99.1"]).ok();
+    at(&host, &root, &["status", "--verify", "all"]).ok();
     at(&host, &root, &["gc"]).ok();
     assert_eq!(in_deployments(&root).len(), 1);
     ostree(&root.join("repo"), ["fsck", "--quiet"]);

@@ -77,7 +77,7 @@ fn healthy() -> (Host, Gpg, String, FaultyServer) {
 
 #[test]
 fn a_healthy_host_has_no_problems() {
-    let (host, ..) = healthy();
+    let (host, _gpg, _key, _server) = healthy();
     let (findings, code) = examine(&mut doctor(&host));
     assert_eq!(code, 0, "{findings:#?}");
     let expected = [
@@ -131,7 +131,7 @@ fn a_machine_without_a_root_directory_is_examined() {
 
 #[test]
 fn another_go_in_the_environment_is_found() {
-    let (host, ..) = healthy();
+    let (host, _gpg, _key, _server) = healthy();
     let other = host.sandbox.path("other");
     fs::create_dir_all(&other).unwrap();
     fs::write(other.join("go"), "#!/bin/sh\n").unwrap();
@@ -225,7 +225,7 @@ fn a_clock_that_is_behind_is_found() {
     let Some(faketime) = tools::require("faketime") else {
         return;
     };
-    let (host, ..) = healthy();
+    let (host, _gpg, _key, _server) = healthy();
     let inner = doctor(&host);
     let mut command = Command::new(faketime);
     command.arg("2020-01-01 12:00:00");
@@ -253,7 +253,7 @@ fn a_clock_that_is_behind_is_found() {
 
 #[test]
 fn a_directory_that_everybody_can_change_is_found() {
-    let (host, ..) = healthy();
+    let (host, _gpg, _key, _server) = healthy();
     fs::set_permissions(host.root(), fs::Permissions::from_mode(0o777)).unwrap();
     let (findings, code) = examine(doctor(&host).arg("--offline"));
     assert_eq!(code, 4, "{findings:#?}");

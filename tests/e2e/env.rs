@@ -35,7 +35,7 @@ fn the_sdk_is_first_in_path_however_often_it_is_evaluated() {
         let active = env(&host, &["--shell", syntax]);
         let other = env(&host, &["1.99.1", "--shell", syntax]);
         let show = match syntax {
-            "fish" => "string join : $PATH; set -q GOROOT; and echo has GOROOT\n",
+            "fish" => "string join : $PATH; set -q GOROOT; and echo has GOROOT; true\n",
             _ => "echo \"$PATH\"; echo \"${GOROOT+has GOROOT}\"\n",
         };
         let prepend = match syntax {

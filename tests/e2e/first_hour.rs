@@ -151,7 +151,7 @@ fn the_nearest_tags_of_a_registry_are_named() {
     assert_eq!(names, ["edge", "1.98.3", "1.99", "1.99.1"]);
     fixture.root(["install", "latest"]).ok();
     let status = fixture.root(["status"]).ok().stdout;
-    assert!(status.contains("/1.99.1 "), "{status}");
+    assert!(status.contains("*  1.99.1 "), "{status}");
 }
 
 #[test]

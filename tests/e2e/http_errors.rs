@@ -185,7 +185,7 @@ fn a_server_without_a_repository() {
     }
     // A repository without the ref is one.
     fs::remove_file(fixture.publisher.repo().join("summary")).unwrap();
-    let out = fixture.pull(&["go-sdk/x86_64/9.9"]).exits(1);
+    let out = fixture.pull(&["acme", "go-sdk/x86_64/9.9"]).exits(1);
     assert!(
         out.stderr.contains("no ref `go-sdk/x86_64/9.9`"),
         "{}",
@@ -260,7 +260,7 @@ fn credentials_in_urls_are_percent_decoded() {
         "1.99.1",
         "arches: [x86_64]\nsource: [{ module: golang.org/toolchain }]",
     );
-    let mut compose = sandbox.ostree_go(["compose", "go.yaml", "--cachedir=cache"]);
+    let mut compose = sandbox.ostree_go(["compose", "go.yaml", "--cachedir=cache", "--no-sumdb"]);
     run(compose.env("GOPROXY", format!("{with}/proxy"))).ok();
 
     let Some(registry) = Registry::guarded() else {
@@ -357,7 +357,8 @@ fn netrc_supplies_credentials_for_encrypted_connections() {
         let compose_box = Sandbox::new();
         let lines = "arches: [x86_64]\nsource: [{ module: golang.org/toolchain }]";
         compose_box.treefile("1.99.1", lines);
-        let mut compose = compose_box.ostree_go(["compose", "go.yaml", "--cachedir=cache"]);
+        let mut compose =
+            compose_box.ostree_go(["compose", "go.yaml", "--cachedir=cache", "--no-sumdb"]);
         compose
             .env("SSL_CERT_FILE", &authority)
             .env("GOPROXY", format!("{}/proxy", nginx.url()))

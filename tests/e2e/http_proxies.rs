@@ -70,7 +70,9 @@ fn every_client_sends_plain_requests_in_absolute_form() {
     .ok();
     compose("{ module: golang.org/toolchain }", |command| {
         through(command);
-        command.env("GOPROXY", downloads.url("proxy"));
+        command
+            .arg("--no-sumdb")
+            .env("GOPROXY", downloads.url("proxy"));
     })
     .ok();
     servers.extend([ARCHIVE, "dl/?", "proxy/"].map(|path| downloads.url(path)));
@@ -143,6 +145,7 @@ fn encrypted_requests_use_a_tunnel() {
         };
         let out = compose("{ module: golang.org/toolchain }", |command| {
             command
+                .arg("--no-sumdb")
                 .env("GOPROXY", format!("{goproxy}/proxy"))
                 .env("SSL_CERT_FILE", certificates.path("ca.pem"))
                 .env("https_proxy", format!("http://{}", squid.host()));
@@ -162,7 +165,9 @@ fn a_tunnel_that_the_proxy_refuses() {
     let out = compose("{ index: \"https://127.0.0.1:1/dl\" }", |command| {
         command.env("https_proxy", format!("http://{}", squid.host()));
     });
-    insta::assert_snapshot!(out.exits(75).stderr, @"
+    let stderr = out.exits(75).stderr;
+    let (_created, error) = stderr.split_once('\n').unwrap();
+    insta::assert_snapshot!(error, @"
     error: cannot download https://127.0.0.1:1/dl/
       the HTTP proxy refused to connect to the server, with status 403
     hint: the HTTP proxy has to allow CONNECT to the server's host and port; set no_proxy to connect without it
@@ -180,13 +185,14 @@ fn a_proxy_that_requires_a_password() {
         command.env("http_proxy", format!("http://{user}{}", proxy.host()));
         run(&mut command)
     };
-    for user in ["", "me:oth3r@"] {
-        let out = pull(user).exits(1);
-        assert!(out.stderr.contains("status 407"), "{}", out.stderr);
-        let hint = "hint: the HTTP proxy requires a user name and a password";
-        assert!(out.stderr.contains(hint), "{}", out.stderr);
-        assert!(!out.stderr.contains("oth3r"), "{}", out.stderr);
-    }
+    let out = pull("").exits(1);
+    assert!(out.stderr.contains("status 407"), "{}", out.stderr);
+    let hint = "hint: the HTTP proxy requires a user name and a password";
+    assert!(out.stderr.contains(hint), "{}", out.stderr);
+    // tinyproxy answers a wrong password as a web server would.
+    let out = pull("me:oth3r@").exits(1);
+    assert!(out.stderr.contains("status 401"), "{}", out.stderr);
+    assert!(!out.stderr.contains("oth3r"), "{}", out.stderr);
     assert!(fixture.server.requests().is_empty());
     pull("me:s3%63ret@").ok();
     fixture.assert_intact(&[&format!("acme:{REF}")]);

@@ -298,8 +298,14 @@ fn servers_with_faults() {
         (
             "a manifest that is none",
             "/manifests/1.99",
-            Fault::Instead(b"<html>".to_vec()),
+            Fault::Instead(b"{]".to_vec()),
             3,
+        ),
+        (
+            "a web page",
+            "/manifests/1.99",
+            Fault::Instead(b"<html>".to_vec()),
+            75,
         ),
         ("no such tag", "/manifests/1.99", Fault::Status(404), 1),
         ("not for us", "/manifests/1.99", Fault::Status(401), 1),

@@ -100,13 +100,14 @@ impl Mirror {
         assert_sound(&self.sandbox, case);
         let repo = self.sandbox.repo();
         assert_eq!(left_in_state(&repo), [""; 0].map(PathBuf::from), "{case}");
-        // What is left of a delta goes with the next publish or prune.
+        // What is left of a delta or of a summary goes with the next publish or prune.
         for entry in fs::read_dir(repo.join("tmp"))
             .expect("the folder")
             .flatten()
         {
-            if entry.file_name().to_string_lossy().starts_with("delta-") {
-                fs::remove_dir_all(entry.path()).expect("the delta goes");
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("delta-") || name.starts_with("ostree-go-summary-") {
+                fs::remove_dir_all(entry.path()).expect("a folder");
             }
         }
         State::of(&repo).assert_is(&self.whole);

@@ -112,8 +112,8 @@ fn colour_marks_the_active_sdk_and_damage() {
         out.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let coloured = lines(&["--color", "always"], 0);
-    assert!(coloured[2].starts_with("\x1b[1;32m*"), "{coloured:?}");
-    assert!(coloured[1].starts_with('<'), "{coloured:?}");
+    assert!(coloured[1].starts_with("\x1b[1;32m*"), "{coloured:?}");
+    assert!(coloured[2].starts_with('<'), "{coloured:?}");
     // Neither a pipe nor a program gets colour.
     assert!(lines(&[], 0).iter().all(|line| !line.contains('\x1b')));
     let json = lines(&["--color", "always", "--format", "json"], 0);

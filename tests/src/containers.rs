@@ -2,7 +2,7 @@
 
 use crate::tools;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -139,8 +139,7 @@ impl Registry {
         .expect("a password file");
         // If another process takes the port before the registry does, try again with another port.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-            let port = port.local_addr().expect("an address").port();
+            let port = tools::free_port();
             let config = format!(
                 "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: FOLDER/blobs}}}}\n\
                  http: {{addr: \"127.0.0.1:{port}\", {http}}}\n{more}"

@@ -2,7 +2,7 @@
 
 use crate::tools;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -80,11 +80,7 @@ impl Nginx {
         server: &str,
         location: &str,
     ) -> Option<(u16, Running)> {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .ok()?
-            .local_addr()
-            .ok()?
-            .port();
+        let port = tools::free_port();
         let config = folder.join("nginx.conf");
         fs::write(&config, config_text(folder, port, scheme, server, location))
             .expect("a configuration");

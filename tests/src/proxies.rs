@@ -2,7 +2,7 @@
 
 use crate::tools;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -79,8 +79,7 @@ impl HttpProxy {
             // A proxy that is started by root writes its logs as another user.
             let everyone = fs::Permissions::from_mode(0o777);
             fs::set_permissions(folder.path(), everyone).expect("a mode");
-            let port = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-            let port = port.local_addr().expect("an address").port();
+            let port = tools::free_port();
             let child = command(folder.path(), port)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())

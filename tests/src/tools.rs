@@ -1,6 +1,7 @@
 //! Tools that tests need and that may be missing on a machine.
 
 use std::ffi::OsStr;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 /// Returns the path of a command, or `None` after printing why the test is skipped.
@@ -38,6 +39,18 @@ pub fn find(command: &str) -> Option<PathBuf> {
 pub fn skip(reason: &str) {
     assert!(!ci(), "{reason}, and CI is set: nothing may be skipped");
     eprintln!("SKIPPED: {reason}");
+}
+
+/// Returns a TCP port of the loopback interface that no process uses. Another process can take it before the caller
+/// does.
+///
+/// # Panics
+///
+/// Panics if there is no port.
+pub fn free_port() -> u16 {
+    // The listener is closed here: if it were open, a caller that waits for its server would reach the listener.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    listener.local_addr().expect("an address").port()
 }
 
 /// Returns true if `CI` is set to a value other than the empty string, `0` and `false`.

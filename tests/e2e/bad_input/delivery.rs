@@ -222,10 +222,12 @@ fn pulls() {
     assert_snapshot!(said("pull acme a..b"), @"
     1 not-found
     error: no ref `go-sdk/x86_64/a..b` at [url]
+    hint: did you mean `go-sdk/x86_64/1.99`?
     ");
     assert_snapshot!(said(&format!("pull acme {REF}9")), @"
     1 not-found
     error: no ref `go-sdk/x86_64/1.999` at [url]
+    hint: did you mean `go-sdk/x86_64/1.99`?
     ");
     assert_snapshot!(said(&format!("pull acme {REF} --arch aarch64")), @"
     3 mismatch

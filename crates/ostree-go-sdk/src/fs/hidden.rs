@@ -62,7 +62,8 @@ impl HiddenName {
     fn register(path: PathBuf) -> Option<Self> {
         let mut names = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = names.get_or_insert_default().insert(path.clone());
-        is_new.then_some(Self(path))
+        // Lazily: dropping a name takes the lock again.
+        is_new.then(|| Self(path))
     }
 
     fn is_in_use(path: &Path) -> bool {
@@ -191,6 +192,18 @@ mod tests {
         let mut child = Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         child.id()
+    }
+
+    #[test]
+    fn names_in_use_are_not_given_out_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let dest = dir.path().join("dest");
+        let first = HiddenName::unused(&dest).unwrap();
+        let second = HiddenName::unused(&dest).unwrap();
+        assert_ne!(first.path(), second.path());
+        let path = first.path().to_owned();
+        drop(first);
+        assert_eq!(HiddenName::unused(&dest).unwrap().path(), path);
     }
 
     #[test]

@@ -314,7 +314,7 @@ fn the_fingerprint_covers_the_release_and_not_its_origin() {
         "exclude: [test]",
         "links: { /a: /b }",
         "timestamp: 5",
-        "ref: \"a/${basearch}\"",
+        "ref: \"a/${basearch}/${version}\"",
         "add-commit-metadata: { a: 1 }",
     ] {
         assert_ne!(print(other), plain, "{other}");
