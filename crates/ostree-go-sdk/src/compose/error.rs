@@ -15,7 +15,7 @@ use crate::sign::SignError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::treefile::TreefileError;
-use crate::upstream::UpstreamError;
+use crate::upstream::{OfficialHash, UpstreamError};
 use crate::version::GoVersion;
 use std::error::Error as _;
 use std::fmt;
@@ -156,18 +156,16 @@ pub enum ComposeError {
     Upstream(#[from] UpstreamError),
     /// The content of a module differs from the checksum database.
     #[error(
-        "content of {source_name} has {}, but the checksum database {database} has {expected}",
-        hash(found.as_ref())
+        "content of {source_name} has {}, but the checksum database {} has {}",
+        hash(found.as_ref()), official.database, official.h1
     )]
     NotUpstream {
         /// The source.
         source_name: String,
         /// The `h1:` hash of the source; `None` if it has symlinks.
         found: Option<H1>,
-        /// The database.
-        database: String,
         /// The hash in the database.
-        expected: H1,
+        official: Box<OfficialHash>,
     },
     /// A hard link cannot be written.
     #[error("hard link `{path}` points to `{target}`, which is excluded or has another mode")]

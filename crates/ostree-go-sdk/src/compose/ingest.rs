@@ -421,8 +421,7 @@ impl Hashes {
             return Err(ComposeError::NotUpstream {
                 source_name: source_name.to_owned(),
                 found: self.upstream,
-                database: official.database.clone(),
-                expected: official.h1,
+                official: Box::new(official.clone()),
             });
         }
         match release.pin.h1 {
