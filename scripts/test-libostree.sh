@@ -54,4 +54,4 @@ variable=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$target")_RUNNER
 export CI=${CI:-true} OSTREE_GO_CHROOT=$chroot
 [[ $# -gt 0 ]] || set -- "${filters[@]}"
 exec env "$variable=unshare --mount --propagation private $script --inside" \
-    cargo test --workspace --test e2e --locked -- "$@"
+    cargo test --workspace --lib --test e2e --locked -- "$@"

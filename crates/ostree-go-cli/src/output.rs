@@ -19,9 +19,9 @@ pub struct Output {
     pub format: Format,
     quiet: bool,
     json_lines: bool,
-    /// Whether standard error has colour.
+    /// True if standard error has colour.
     color: bool,
-    /// Whether standard output has colour.
+    /// True if standard output has colour.
     color_results: bool,
 }
 

@@ -53,7 +53,7 @@ impl Messages {
         }
     }
 
-    /// Says once that a signal was noticed.
+    /// Prints once that a signal was noticed.
     fn say_stopping(&self) {
         if !self.is_stopping_said.swap(true, Ordering::Relaxed) {
             let (text, event) = ("stopping…", "message");

@@ -14,7 +14,7 @@ const DAMAGED: u8 = 4;
 /// something to change.
 const UNCHANGED: u8 = 77;
 
-/// What a line of the output is about that a reader looks for first.
+/// The reason why a line of the output is marked with colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Emphasis {
     /// The active SDK.

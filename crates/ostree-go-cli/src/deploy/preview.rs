@@ -1,4 +1,4 @@
-//! What an installation or an upgrade would do.
+//! Preview of an installation or an upgrade.
 
 use crate::report::{Report, changes_exit_code};
 use crate::text::{short, table};

@@ -150,9 +150,9 @@ pub(super) fn update_detached(
 pub(super) struct NewHead {
     /// The time in seconds since 1970.
     pub(super) now: u64,
-    /// Whether the version may be older than that of the channel.
+    /// True if the version may be older than that of the channel.
     pub(super) allow_downgrade: bool,
-    /// Whether the commit will be signed.
+    /// True if the commit will be signed.
     pub(super) is_signed: bool,
 }
 

@@ -11,7 +11,7 @@ use crate::id::{CommitId, RefName};
 use crate::pull::Download;
 use crate::sign::Verified;
 
-/// What the execution of a plan would do with one SDK.
+/// The change that the execution of a plan would make to one SDK.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PlannedDeployment {

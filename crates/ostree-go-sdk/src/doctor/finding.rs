@@ -5,9 +5,10 @@ use crate::deploy::DeployError;
 use crate::process::ProcessError;
 use crate::pull::PullError;
 use crate::remote::RemoteError;
+use crate::units::format_bytes;
 use std::path::PathBuf;
 
-/// How serious a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
@@ -104,7 +105,7 @@ pub enum Finding {
         path: PathBuf,
     },
     /// The root directory is in order.
-    #[error("{} has {deployments} SDKs, {}", path.display(), describe_active(active.as_deref()))]
+    #[error("{} has {}, {}", path.display(), count(*deployments, "SDK"), describe_active(active.as_deref()))]
     RootGood {
         /// The path.
         path: PathBuf,
@@ -138,7 +139,7 @@ pub enum Finding {
         path: PathBuf,
     },
     /// There is little free space.
-    #[error("{} has {free} bytes free, an SDK needs about {needed}", path.display())]
+    #[error("{} has {} free, an SDK needs about {}", path.display(), format_bytes(*free), format_bytes(*needed))]
     LittleSpace {
         /// The directory.
         path: PathBuf,
@@ -158,9 +159,10 @@ pub enum Finding {
     },
     /// The file system is in order.
     #[error(
-        "{} has user xattrs and hard links, {} reflinks, and {free} bytes free",
+        "{} has user xattrs and hard links, {} reflinks, and {} free",
         path.display(),
-        if *reflinks { "and" } else { "no" }
+        if *reflinks { "and" } else { "no" },
+        format_bytes(*free)
     )]
     FileSystemGood {
         /// The directory.
@@ -177,7 +179,7 @@ pub enum Finding {
         now: u64,
         /// The later time, in seconds since 1970.
         known: u64,
-        /// What has the later time.
+        /// The file or commit that has the later time.
         what: &'static str,
     },
     /// The clock is not before the time of anything that is known.
@@ -220,7 +222,7 @@ pub enum Finding {
         remote: String,
     },
     /// A remote has valid keys.
-    #[error("remote `{remote}` has {valid} valid keys")]
+    #[error("remote `{remote}` has {}", count(*valid, "valid key"))]
     KeysGood {
         /// The remote.
         remote: String,
@@ -245,7 +247,7 @@ pub enum Finding {
         source: Box<PullError>,
     },
     /// A remote can be reached.
-    #[error("remote `{remote}` at {url} offers {refs} refs")]
+    #[error("remote `{remote}` at {url} offers {}", count(*refs, "ref"))]
     RemoteGood {
         /// The remote.
         remote: String,
@@ -452,6 +454,12 @@ impl Finding {
             Self::SoftwareGood { .. } => "software-good",
         }
     }
+}
+
+/// Formats a number with a noun, which gets an `s` unless there is one.
+fn count(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
 }
 
 fn describe_active(version: Option<&str>) -> String {

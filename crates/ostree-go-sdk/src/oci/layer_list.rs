@@ -6,7 +6,7 @@
 use super::format;
 use serde::{Deserialize, Serialize};
 
-/// What is recorded about a layer besides its blob.
+/// The record about a layer besides its blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LayerRecord {
     /// The SDK layer's name.

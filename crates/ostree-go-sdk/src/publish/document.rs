@@ -13,13 +13,13 @@ pub(super) const FORMAT: &str = "(a(s(taya{sv}))a{sv})";
 pub(crate) struct SummaryDocument {
     pub(crate) bytes: Vec<u8>,
     pub(crate) refs: BTreeMap<String, CommitId>,
-    /// What the summary says about the commits of refs.
+    /// The metadata of the commits of refs in the summary.
     pub(crate) metadata: HashMap<String, RefMetadata>,
     /// The static deltas by their target commit.
     pub(crate) deltas: HashMap<CommitId, Vec<DeltaName>>,
 }
 
-/// What a summary says about the commit of a ref. Source of the keys: `ostree-repo-private.h`,
+/// The metadata of the commit of a ref in a summary. Source of the keys: `ostree-repo-private.h`,
 /// `OSTREE_COMMIT_VERSION` and `OSTREE_COMMIT_TIMESTAMP`.
 #[derive(Debug, Default)]
 pub(crate) struct RefMetadata {

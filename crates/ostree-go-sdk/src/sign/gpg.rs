@@ -49,7 +49,7 @@ pub(crate) struct PublicKey {
     pub(crate) expires: Option<u64>,
     /// The expiry times of the keys in `fingerprints`.
     expires_by_key: Vec<Option<u64>>,
-    /// Whether the keys in `fingerprints` are valid: neither expired nor revoked nor disabled.
+    /// True for each key in `fingerprints` that is valid: neither expired nor revoked nor disabled.
     pub(super) valid_by_key: Vec<bool>,
     /// Set if the primary key or a subkey can sign now.
     pub(super) can_sign: bool,

@@ -3,7 +3,7 @@
 use clap_mangen::roff::{Roff, bold, italic, roman};
 use std::io::{self, Write};
 
-/// What an example does, and its command line.
+/// The purpose of an example, and its command line.
 type Example = (&'static str, &'static str);
 
 /// The examples by verb; the empty verb is the whole command.
