@@ -12,7 +12,7 @@ suite=${OSTREE_GO_SUITE:-sid}
 chroot=$(realpath -m "${OSTREE_GO_CHROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/ostree-go-tests/debian-$suite}")
 mirror=${OSTREE_GO_MIRROR:-http://deb.debian.org/debian}
 packages=(
-    bubblewrap ca-certificates composefs curl erofs-utils gnupg mount nginx-light openssl ostree procps python3
+    bubblewrap ca-certificates composefs curl erofs-utils faketime gnupg mount nginx-light openssl ostree procps python3
     python3-yaml qemu-user strace unzip util-linux xz-utils zip zstd
 )
 filters=(
