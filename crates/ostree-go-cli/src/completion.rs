@@ -58,7 +58,7 @@ fn with_candidates(command: Command) -> Command {
     let verb = command.get_name().to_owned();
     let command = command.mut_args(|arg| match candidates(&verb, &arg) {
         Some(candidates) => arg.add(ArgValueCandidates::new(move || {
-            let words = candidates(&Place::current()).into_iter();
+            let words = candidates(&CompletionContext::current()).into_iter();
             words.map(CompletionCandidate::new).collect()
         })),
         None => arg,
@@ -66,32 +66,32 @@ fn with_candidates(command: Command) -> Command {
     command.mut_subcommands(with_candidates)
 }
 
-type Candidates = fn(&Place) -> BTreeSet<String>;
+type Candidates = fn(&CompletionContext) -> BTreeSet<String>;
 
 /// Returns the function that finds the candidates for an argument of a verb.
 fn candidates(verb: &str, arg: &Arg) -> Option<Candidates> {
     let value = arg.get_value_names().and_then(|names| names.first());
     Some(match (verb, arg.get_id().as_str(), value?.as_str()) {
         (_, _, "ARCH") => arches,
-        ("install", "names", _) => Place::installable,
+        ("install", "names", _) => CompletionContext::installable,
         ("use" | "pin" | "unpin" | "uninstall" | "env", "name", _) | ("upgrade", "channels", _) => {
-            Place::deployments
+            CompletionContext::deployments
         }
-        ("refs" | "show-keys" | "import-key" | "delete", "name", _) => Place::remotes,
-        ("install" | "upgrade" | "import" | "verify", "remote", _) => Place::remotes,
-        ("pull", "targets", _) => Place::remotes_and_refs,
-        ("overlay", "base" | "parent", _) => Place::refs,
-        (_, "rev" | "revs" | "from" | "to" | "release" | "releases", _) => Place::refs,
+        ("refs" | "show-keys" | "import-key" | "delete", "name", _) => CompletionContext::remotes,
+        ("install" | "upgrade" | "import" | "verify", "remote", _) => CompletionContext::remotes,
+        ("pull", "targets", _) => CompletionContext::remotes_and_refs,
+        ("overlay", "base" | "parent", _) => CompletionContext::refs,
+        (_, "rev" | "revs" | "from" | "to" | "release" | "releases", _) => CompletionContext::refs,
         _ => return None,
     })
 }
 
-fn arches(_: &Place) -> BTreeSet<String> {
+fn arches(_: &CompletionContext) -> BTreeSet<String> {
     Arch::ALL.iter().map(ToString::to_string).collect()
 }
 
-/// Where the words that are being completed say that things are.
-struct Place {
+/// The repository, the root and the remote that the command line to complete names.
+struct CompletionContext {
     repo: Option<PathBuf>,
     root: Option<PathBuf>,
     remote: Option<String>,
@@ -99,7 +99,7 @@ struct Place {
     http: HttpOptions,
 }
 
-impl Place {
+impl CompletionContext {
     fn current() -> Self {
         let settings = Settings::from_env();
         let words: Vec<OsString> = std::env::args_os().collect();

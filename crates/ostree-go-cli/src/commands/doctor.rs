@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// Checks the root directory and its file system, the clock, the keys of the remotes and when they
 /// expire, whether the remotes answer, and whether PATH, GOROOT and GOTOOLCHAIN run the active SDK.
-/// Says for each finding what to do. The exit code is 4 if there is a problem.
+/// Each finding that needs an action says which. The exit code is 4 if there is a problem.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
     /// Do not use the network

@@ -4,11 +4,11 @@ use crate::error::CliError;
 use crate::report::Report;
 use crate::revision::resolve_all;
 use crate::text::short;
+use crate::views::channel::ChannelView;
 use crate::views::summary::{summary_message, unsigned_warning};
-use crate::views::value::Text;
 use ostree_go_sdk::catalog::CommitInfo;
 use ostree_go_sdk::compose::{ChannelState, ComposedChannel, Promote};
-use ostree_go_sdk::{Arch, CommitId, InvalidRef, RefName, Repo};
+use ostree_go_sdk::{Arch, InvalidRef, RefName, Repo};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -167,24 +167,6 @@ fn message(release: &CommitInfo, channel: &ComposedChannel) -> String {
 struct PromoteReport {
     channels: Vec<ChannelView>,
     summary: &'static str,
-}
-
-#[derive(Serialize)]
-struct ChannelView {
-    #[serde(rename = "ref")]
-    ref_name: Text<RefName>,
-    commit: Text<CommitId>,
-    state: &'static str,
-}
-
-impl From<&ComposedChannel> for ChannelView {
-    fn from(channel: &ComposedChannel) -> Self {
-        Self {
-            ref_name: Text(channel.ref_name.clone()),
-            commit: Text(channel.commit),
-            state: channel.state.as_str(),
-        }
-    }
 }
 
 impl Report for PromoteReport {

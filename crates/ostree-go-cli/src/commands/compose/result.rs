@@ -1,8 +1,9 @@
 //! The results of a compose: JSON documents and text.
 
 use crate::report::{Report, unchanged_exit_code};
+use crate::views::channel::ChannelView;
 use crate::views::value::{PathText, Text, Time};
-use ostree_go_sdk::compose::{ComposedChannel, ComposedLayer, ComposedRelease};
+use ostree_go_sdk::compose::{ComposedLayer, ComposedRelease};
 use ostree_go_sdk::source::SourceInfo;
 use ostree_go_sdk::treefile::Treefile;
 use ostree_go_sdk::{Arch, CommitId, ContentId, RefName, Sha256};
@@ -119,24 +120,6 @@ impl From<&ComposedLayer> for LayerView {
             new_objects: layer.new.objects,
             new_bytes: layer.new.bytes,
             unchanged: layer.unchanged,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct ChannelView {
-    #[serde(rename = "ref")]
-    ref_name: Text<RefName>,
-    commit: Text<CommitId>,
-    state: &'static str,
-}
-
-impl From<&ComposedChannel> for ChannelView {
-    fn from(channel: &ComposedChannel) -> Self {
-        Self {
-            ref_name: Text(channel.ref_name.clone()),
-            commit: Text(channel.commit),
-            state: channel.state.as_str(),
         }
     }
 }
