@@ -38,7 +38,7 @@
 //! # What to expect
 //!
 //! - The library never prints, never exits, reads neither environment variables nor config
-//!   files, and keeps no global state. The time comes from a [`Clock`]. [`Progress`] reports what
+//!   files. Its only global state is the set of temporary names in use. The time comes from a [`Clock`]. [`Progress`] reports what
 //!   happens, and requests cancellation.
 //! - When [`ComposePlan::execute`](compose::ComposePlan::execute) returns, its results are durable.
 //!   Before that, no ref points to them.

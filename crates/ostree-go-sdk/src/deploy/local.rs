@@ -5,6 +5,7 @@ use super::place;
 use crate::ffi;
 use crate::fs::context::IoContext;
 use crate::fs::tree;
+use crate::http::url::percent_decode;
 use crate::id::{CommitId, RefName};
 use crate::parallel;
 use crate::progress::Progress;
@@ -47,8 +48,7 @@ pub(super) fn import(
             Err(error) => return Err(error),
         }
     }
-    let path = from.path();
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let path = absolute(from);
     let url = url_of(&path);
     let address = Address::of(&path, &url).context("open", &path)?;
     let options = glib::VariantDict::new(None);
@@ -91,10 +91,15 @@ pub(super) fn find(
         Some(keys) => from.verify(commit, keys)?,
         None => Vec::new(),
     };
-    let path = from.path();
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let path = absolute(from);
     let (url, unsigned) = (url_of(&path), keys.is_none());
     Ok(verified(commit, url, signatures, unsigned, now))
+}
+
+/// Returns the absolute path of a repository without symlinks, as far as they can be read.
+fn absolute(repo: &Repo) -> PathBuf {
+    let path = repo.path();
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// Prefix of the URL of a repository on this machine.
@@ -122,26 +127,12 @@ pub(super) fn path_of(url: &str) -> Option<PathBuf> {
     if Path::new(path).exists() {
         return Some(PathBuf::from(path));
     }
-    let mut bytes = Vec::new();
-    let mut rest = path.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let digits = tail.get(..2).filter(|_| *first == b'%');
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    Some(PathBuf::from(match String::from_utf8(bytes) {
-        Ok(_) => OsString::from(path),
-        Err(error) => OsString::from_vec(error.into_bytes()),
-    }))
+    Some(PathBuf::from(
+        match String::from_utf8(percent_decode(path.as_bytes())) {
+            Ok(_) => OsString::from(path),
+            Err(error) => OsString::from_vec(error.into_bytes()),
+        },
+    ))
 }
 
 /// Returns true if a byte has no special meaning in a URL.
