@@ -113,16 +113,20 @@ fn a_package_signed_by_another_key() {
     error: [dir]/rpms/golang-1.99.1-1.test.x86_64.rpm has no valid signature by a key of the treefile: gpg [thief] made by an unknown key
     hint: `rpmkeys -Kv` shows who signed a package
     ");
-    // A signature of another header. One may have a byte less than another.
-    let (golang, mut bin) = (0..20)
-        .find_map(|_| {
+    // A signature of another header. Leading zero bytes of its numbers are left out, so the lengths
+    // can differ. `rpmsign` skips a package that is signed by the same key, and the signatures of
+    // EdDSA depend on the key, the content and the second only: every attempt has a key of its own.
+    let (vendor_key, golang, mut bin) = (0..20)
+        .find_map(|attempt| {
+            let key = vendor.key(&format!("vendor{attempt}"));
             for rpm in [&rpms.golang, &rpms.bin, &rpms.src] {
-                sign(rpm, vendor.home(), &vendor_key);
+                sign(rpm, vendor.home(), &key);
             }
             let [golang, bin] = [&rpms.golang, &rpms.bin].map(|rpm| fs::read(rpm).unwrap());
-            (packet(&golang).len() == packet(&bin).len()).then_some((golang, bin))
+            (packet(&golang).len() == packet(&bin).len()).then_some((key, golang, bin))
         })
         .expect("two signatures of one length");
+    fs::copy(vendor.export(&vendor_key), bad.sandbox.path("vendor.asc")).unwrap();
     let (from, to) = (packet(&golang), packet(&bin));
     bin[to].copy_from_slice(&golang[from]);
     fs::write(&rpms.bin, bin).unwrap();
