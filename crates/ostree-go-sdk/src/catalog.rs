@@ -1,6 +1,7 @@
 //! Information about the commits of a repository.
 
 use crate::arch::Arch;
+use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, ContentId, RefName};
 use crate::metadata as keys;
 use crate::object::Commit;
@@ -18,6 +19,8 @@ pub enum CommitKind {
     Channel,
     /// A single layer.
     Layer,
+    /// A compiled standard library for one target and mode, on the ref of one version.
+    StdCache,
     /// An OS that contains SDKs, made by an overlay or by rpm-ostree.
     Image,
     /// Any other commit.
@@ -32,6 +35,7 @@ impl CommitKind {
             Self::Release => "release",
             Self::Channel => "channel",
             Self::Layer => "layer",
+            Self::StdCache => "stdcache",
             Self::Image => "image",
             Self::Other => "other",
         }
@@ -62,6 +66,8 @@ pub struct CommitInfo {
     pub arch: Option<Arch>,
     /// The name of the layer, if the commit is one.
     pub layer: Option<String>,
+    /// The name of the std cache, if the commit is one.
+    pub std_cache: Option<StdCacheId>,
     /// The names and commits of the layers, lowest first.
     pub layers: Vec<(String, CommitId)>,
     /// The `h1:` hash of the upstream content.
@@ -122,6 +128,7 @@ impl CommitInfo {
             variant: text(keys::SDK_VARIANT),
             arch: keys::basearch_of_os(&commit.metadata).and_then(|name| name.parse().ok()),
             layer: text(keys::SDK_LAYER),
+            std_cache: text(keys::SDK_STDCACHE).and_then(|name| name.parse().ok()),
             layers: layers
                 .into_iter()
                 .filter_map(|(name, commit)| Some((name, commit.parse().ok()?)))
@@ -153,6 +160,8 @@ impl CommitInfo {
         };
         if self.layer.is_some() {
             CommitKind::Layer
+        } else if self.std_cache.is_some() {
+            CommitKind::StdCache
         } else if self.version.is_none() {
             CommitKind::Other
         } else if self.bound_to.iter().any(names_version) {

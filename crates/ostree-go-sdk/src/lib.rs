@@ -113,6 +113,7 @@ pub use error::Error;
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use golang::h1::{H1, H1Builder, InvalidH1};
+pub use golang::std_cache::{BuildMode, InvalidStdCacheId, StdCacheId};
 pub use golang::sumdb::SumdbError;
 pub use id::{
     CommitId, ContentId, DirMetaId, DirTreeId, FileId, InvalidChecksum, InvalidRef, RefName, Sha256,

@@ -21,6 +21,9 @@ pub const SDK_LANG: &str = "sdk.lang";
 pub const SDK_ARCH: &str = "sdk.arch";
 /// `s`: the name of the layer; on layer commits.
 pub const SDK_LAYER: &str = "sdk.layer";
+/// `s`: the target and mode, such as `x86_64-trimpath`; on commits of std caches, which also have
+/// `sdk.version`, and no architecture.
+pub const SDK_STDCACHE: &str = "sdk.stdcache";
 /// `a(ss)`: names and commits of the layers, lowest first; on releases and channels.
 pub const SDK_LAYERS: &str = "sdk.layers";
 /// `s`: the `h1:` hash of the upstream content; on releases and channels.

@@ -290,6 +290,7 @@ fn kind_of_ref(kind: CommitKind) -> &'static str {
     match kind {
         CommitKind::Release => "the ref of a release, which never moves",
         CommitKind::Layer => "the ref of a layer, which never moves",
+        CommitKind::StdCache => "the ref of a std cache, which never moves",
         CommitKind::Image => "the ref of an OS image",
         CommitKind::Channel | CommitKind::Other => "a ref without an SDK",
     }

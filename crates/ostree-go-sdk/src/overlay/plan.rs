@@ -338,7 +338,9 @@ fn sdk(repo: &Repo, id: CommitId) -> Result<CommitInfo, OverlayError> {
     let info = CommitInfo::read(repo, id)?;
     match info.kind {
         CommitKind::Release | CommitKind::Channel | CommitKind::Layer => Ok(info),
-        CommitKind::Image | CommitKind::Other => Err(OverlayError::NotAnSdk { commit: id }),
+        CommitKind::StdCache | CommitKind::Image | CommitKind::Other => {
+            Err(OverlayError::NotAnSdk { commit: id })
+        }
     }
 }
 

@@ -100,7 +100,10 @@ impl Index {
             let entries = match commit.kind {
                 CommitKind::Release => &mut index.releases,
                 CommitKind::Channel => &mut index.channels,
-                CommitKind::Layer | CommitKind::Image | CommitKind::Other => continue,
+                CommitKind::Layer
+                | CommitKind::StdCache
+                | CommitKind::Image
+                | CommitKind::Other => continue,
             };
             entries.push(Entry {
                 name: name.to_string(),

@@ -120,7 +120,10 @@ impl PublishPlan {
                     let previous = history.iter().skip(1).take(publish.history);
                     previous.for_each(|commit| require(Some(commit.id)));
                 }
-                CommitKind::Layer | CommitKind::Image | CommitKind::Other => {}
+                CommitKind::Layer
+                | CommitKind::StdCache
+                | CommitKind::Image
+                | CommitKind::Other => {}
             }
         }
         let existing: BTreeSet<DeltaName> = deltas(repo)?.into_iter().map(|d| d.name).collect();
