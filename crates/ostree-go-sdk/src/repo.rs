@@ -25,6 +25,7 @@ mod staging;
 mod tests;
 mod transaction;
 
+pub(crate) use access::StoredFile;
 pub(crate) use complete::Completeness;
 pub(crate) use known_files::KnownFiles;
 pub(crate) use nearest::nearest;
@@ -40,7 +41,7 @@ use crate::failpoint;
 use crate::ffi;
 use crate::fs::context::{IoContext, from_io_failure};
 use crate::fs::lock::{Lock, LockError};
-use crate::id::{CommitId, RefName};
+use crate::id::{CommitId, FileId, RefName};
 use crate::kind::ErrorKind;
 use crate::progress::{NoProgress, Progress};
 use rustix::fs::XattrFlags;
@@ -192,6 +193,16 @@ pub enum RepoError {
         /// The repository.
         path: PathBuf,
     },
+    /// The content of a file object does not match its checksum.
+    #[error("object {id} in repository {} has the checksum {found}", path.display())]
+    ChecksumMismatch {
+        /// The checksum that the object is named by.
+        id: FileId,
+        /// The checksum of its content.
+        found: FileId,
+        /// The repository.
+        path: PathBuf,
+    },
     /// The system could not start a thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -220,7 +231,7 @@ impl RepoError {
             Self::NotARepo { .. } | Self::NoXattrs { .. } => ErrorKind::InvalidRepo,
             Self::Ostree { source, .. } => source.kind(),
             Self::Io { source, .. } | Self::Thread(source) => ErrorKind::of_io(source),
-            Self::Malformed { .. } => ErrorKind::Damaged,
+            Self::Malformed { .. } | Self::ChecksumMismatch { .. } => ErrorKind::Damaged,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }

@@ -11,6 +11,7 @@ use crate::pull::PullError;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
+use crate::store::StoreError;
 use std::path::PathBuf;
 
 /// An error of an operation on a root. The active deployment is unchanged.
@@ -23,6 +24,9 @@ pub enum DeployError {
     /// A signature could not be verified.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// An object could not be written.
+    #[error(transparent)]
+    Store(StoreError),
     /// A tree could not be checked out.
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
@@ -241,12 +245,22 @@ pub enum DeployError {
 
 from_io_failure!(DeployError);
 
+impl From<StoreError> for DeployError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Repo(error) => error.into(),
+            error => Self::Store(error),
+        }
+    }
+}
+
 impl DeployError {
     /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
+            Self::Store(error) => error.kind(),
             Self::Sign(error) => error.kind(),
             Self::Checkout(error) => error.kind(),
             Self::Remote(error) => error.kind(),

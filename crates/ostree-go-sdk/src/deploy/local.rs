@@ -2,25 +2,15 @@
 
 use super::error::DeployError;
 use super::place;
-use crate::ffi;
-use crate::fs::context::IoContext;
-use crate::fs::tree;
 use crate::http::url::percent_decode;
 use crate::id::{CommitId, RefName};
-use crate::parallel;
 use crate::progress::Progress;
 use crate::repo::{Repo, RepoError};
 use crate::sign::{Proof, Signature, TrustedKeys, Verified};
-use rustix::fs::{CWD, OFlags};
+use crate::store;
 use std::ffi::OsString;
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-
-/// `OSTREE_REPO_PULL_FLAGS_UNTRUSTED` (`ostree-repo.h`): verifies the checksum of every object that
-/// is pulled, also from a repository on this machine.
-const UNTRUSTED: i32 = 1 << 2;
 
 /// Copies a ref's commit from a repository on this machine into a root's repository, and verifies
 /// the checksum of every object. With `keys`, the commit needs a signature by one of them, which is
@@ -48,30 +38,9 @@ pub(super) fn import(
             Err(error) => return Err(error),
         }
     }
-    let path = absolute(from);
-    let url = url_of(&path);
-    let address = Address::of(&path, &url).context("open", &path)?;
-    let options = glib::VariantDict::new(None);
-    // The commit is named by its checksum, so that the verified commit is copied even if the ref
-    // moves meanwhile.
-    options.insert("refs", vec![commit.to_string()]);
-    options.insert("flags", UNTRUSTED);
-    options.insert("depth", 0);
-    let options = options.end();
-    let copied = parallel::run_cancellable(progress, |cancellable| {
-        ffi::pull_with_options(
-            repo.as_ostree(),
-            &address.url,
-            &options,
-            None,
-            Some(cancellable),
-        )
-    });
-    copied.map_err(|error| match progress.is_cancelled() {
-        true => RepoError::Cancelled,
-        false => repo.failed(&format!("copy {name} from {url}"), error),
-    })?;
-    repo.unmark_repaired()?;
+    let transaction = repo.begin()?;
+    store::copy_commit(&transaction, from, commit, name.as_str(), progress)?;
+    transaction.commit()?;
     Ok(found)
 }
 
@@ -138,31 +107,6 @@ pub(super) fn path_of(url: &str) -> Option<PathBuf> {
 /// Returns true if a byte has no special meaning in a URL.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/._-+~".contains(&byte)
-}
-
-/// The address of a repository on this machine, for libostree.
-struct Address {
-    url: String,
-    /// Keeps the directory open that the URL names.
-    _folder: Option<OwnedFd>,
-}
-
-impl Address {
-    /// Returns `url`, or a URL of the open directory if the path has bytes that a URL cannot have,
-    /// or characters with a special meaning in one.
-    fn of(path: &Path, url: &str) -> io::Result<Self> {
-        if path.as_os_str().as_bytes().iter().copied().all(is_plain) {
-            return Ok(Self {
-                url: url.to_owned(),
-                _folder: None,
-            });
-        }
-        let folder = tree::open_directory(CWD, path, OFlags::empty())?;
-        Ok(Self {
-            url: format!("file:///proc/self/fd/{}", folder.as_raw_fd()),
-            _folder: Some(folder),
-        })
-    }
 }
 
 /// Returns the commit of a ref in the root's own repository, which the owner of the root composed

@@ -91,7 +91,7 @@ pub(super) fn write(
         let size = content.len() as u64;
         let is_new = !writer.has(id)?;
         if is_new && id == file.id {
-            import(repo, sdk_repo, id)?;
+            repo.import_verified_file(sdk_repo, id)?;
         } else if is_new {
             writer.write_any(id, &header, &Content::from(content))?;
         }
@@ -119,19 +119,4 @@ pub(super) fn write(
         }
     }
     Ok(written)
-}
-
-/// Copies an object whose content was checked.
-fn import(repo: &Repo, from: &Repo, id: FileId) -> Result<(), OverlayError> {
-    let imported = repo.as_ostree().import_object_from_with_trust(
-        from.as_ostree(),
-        ostree::ObjectType::File,
-        &id.to_string(),
-        true,
-        gio::Cancellable::NONE,
-    );
-    imported.map_err(|source| {
-        repo.failed(&format!("take over object {id}"), source)
-            .into()
-    })
 }

@@ -1,6 +1,7 @@
 //! Access to single objects.
 
 use super::{Repo, RepoError};
+use crate::fs::digest;
 use crate::id::{CommitId, DirTreeId, FileId};
 use crate::object::{AnyHeader, Commit, DirTree};
 use gio::prelude::*;
@@ -92,6 +93,43 @@ impl Repo {
     pub(crate) fn dirtree(&self, id: DirTreeId) -> Result<DirTree, RepoError> {
         let variant = self.metadata_object(ostree::ObjectType::DirTree, &id.to_string())?;
         DirTree::parse(&variant).ok_or_else(|| self.malformed("dirtree", id))
+    }
+
+    /// Reads an object that is not a file, and verifies its checksum.
+    ///
+    /// # Errors
+    /// Returns an error if the object does not exist or is damaged.
+    pub(crate) fn verified_metadata(
+        &self,
+        kind: ostree::ObjectType,
+        id: impl Display,
+    ) -> Result<glib::Variant, RepoError> {
+        let id = id.to_string();
+        let variant = self.metadata_object(kind, &id)?;
+        match digest::of(variant.data()).to_string() == id {
+            true => Ok(variant),
+            false => Err(self.malformed(
+                match kind {
+                    ostree::ObjectType::Commit => "commit",
+                    ostree::ObjectType::DirMeta => "dirmeta",
+                    _ => "dirtree",
+                },
+                id,
+            )),
+        }
+    }
+
+    /// Copies a file object whose checksum was verified from a repository of the same mode, by hard
+    /// link or clone where the file systems allow it.
+    pub(crate) fn import_verified_file(&self, from: &Self, id: FileId) -> Result<(), RepoError> {
+        let imported = self.inner.import_object_from_with_trust(
+            &from.inner,
+            ostree::ObjectType::File,
+            &id.to_string(),
+            true,
+            gio::Cancellable::NONE,
+        );
+        imported.map_err(|source| self.failed(&format!("take over object {id}"), source))
     }
 
     /// Reads an object that is not a file. libostree marks the variant as trusted without checking

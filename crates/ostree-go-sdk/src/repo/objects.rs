@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The type of a loose object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +99,14 @@ impl Object {
         let checksum = self.checksum.to_string();
         let (folder, name) = checksum.split_at(2);
         format!("{folder}/{name}.{}", self.kind.extension(mode))
+    }
+}
+
+impl Repo {
+    /// Returns the path that the file of a file object has in this repository.
+    pub(crate) fn file_object_path(&self, id: FileId) -> PathBuf {
+        let path = Object::file(id).loose_path(self.inner.mode());
+        self.path.join("objects").join(path)
     }
 }
 

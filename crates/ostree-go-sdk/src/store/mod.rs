@@ -6,6 +6,7 @@
 
 mod budget;
 mod content;
+mod copy;
 mod error;
 mod libostree;
 mod loose;
@@ -16,6 +17,7 @@ mod tests;
 
 pub(crate) use budget::{Budget, BudgetGuard};
 pub(crate) use content::Content;
+pub(crate) use copy::copy_commit;
 pub use error::StoreError;
 pub(crate) use object_writer::ObjectWriter;
 pub(crate) use pipeline::{Bytes, Incoming, Sink, Written, write_files};
