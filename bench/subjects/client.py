@@ -19,8 +19,10 @@ from bench.report import Row, medians, peak, spread, table, verdict
 from bench.sdks import NEW, OLD, tarball
 
 ARCH = "x86_64"
-REF = f"acme:{channel_ref(ARCH)}"
+REF_IN_REPO = channel_ref(ARCH)
+REF = f"acme:{REF_IN_REPO}"
 TAR, CHECKOUT = "curl, tar xz", "ostree checkout -U -H"
+PULL_LOCAL = "ostree pull-local --untrusted, ostree checkout -U -H"
 LOOPBACK, LINK = "loopback", "50 ms, 100 Mbit/s"
 
 
@@ -37,6 +39,8 @@ class Step:
     upgrades: bool = False
     """True if the newer release has been published."""
     from_registry: bool = False
+    from_disk: bool = False
+    """True if the release comes from a repository on this machine."""
 
 
 def steps_over(network: str) -> list[Step]:
@@ -51,6 +55,7 @@ def steps_over(network: str) -> list[Step]:
     ]
     if is_local:
         steps += [
+            Step("install from a local repository", install, PULL_LOCAL, times_faster=1, from_disk=True),
             Step("checkout by hard links", ("--repo", "root/repo", "checkout", REF, "ours"), CHECKOUT, times_faster=2),
             Step("roll back", ("rollback",), seconds=0.010),
         ]
@@ -115,15 +120,17 @@ class Host:
         self.folder, self.publisher, self.web, self.url = folder, publisher, web, f"http://127.0.0.1:{port}"
         self.env = publisher.ostree_go.env | {"OSTREE_GO_ROOT": str(folder / "root")}
         self.registry_env = publisher.ostree_go.env | {"OSTREE_GO_ROOT": str(folder / "root-oci")}
+        self.local_env = publisher.ostree_go.env | {"OSTREE_GO_ROOT": str(folder / "root-local")}
         for env, remote in ((self.env, f"{self.url}/repo"), (self.registry_env, f"oci+{self.url}/acme/go-sdk")):
             run(publisher.ostree_go.command("remote", "add", "acme", remote, "--gpg-import", publisher.key.public), env)
 
     def measure(self, step: Step, ours_first: bool) -> Outcome:
         """Runs a step once with ostree-go and, if there is one, once with the other tool."""
         self.publisher.serve(self.publisher.after if step.upgrades else self.publisher.before)
-        env = self.registry_env if step.from_registry else self.env
+        env = self.registry_env if step.from_registry else self.local_env if step.from_disk else self.env
+        words = (*step.command, "--from-repo", self.publisher.before) if step.from_disk else step.command
         before = self.measure_peer(step, env) if not ours_first else None
-        ours = self.measure_command(self.publisher.ostree_go.command(*step.command), env)
+        ours = self.measure_command(self.publisher.ostree_go.command(*words), env)
         peer = before or self.measure_peer(step, env)
         return Outcome(*ours, *(peer or (None, 0)))
 
@@ -136,6 +143,11 @@ class Host:
         if step.peer == CHECKOUT:
             checkout = ["ostree", "checkout", "--repo", "root/repo", "-U", "-H", REF, "theirs"]
             return self.measure_command(checkout, env)
+        if step.peer == PULL_LOCAL:
+            pull = quoted(["ostree", "pull-local", "--untrusted", "--repo", "local", self.publisher.before, REF_IN_REPO])
+            checkout = quoted(["ostree", "checkout", "--repo", "local", "-U", "-H", REF_IN_REPO, "local-tree"])
+            init = "ostree init --repo local --mode bare-user"
+            return self.measure_command(["sh", "-c", f"{init} && {pull} && {checkout}"], env)
         return None
 
     def measure_command(self, command: list[str], env: dict[str, str]) -> tuple[Sample, int]:

@@ -18,6 +18,7 @@ mod deploy_crash;
 mod deploy_faults;
 mod deploy_filesystems;
 mod deploy_host;
+mod deploy_local;
 mod deploy_real;
 mod deploy_root;
 mod docs;
