@@ -15,8 +15,8 @@ macro_rules! targets {
 }
 
 targets! {
-    challenge credentials delta delta_apply http_headers image image_source index layer metadata object proxy rpm
-    signature state sumdb summary tar tree_path treefile version_file zip
+    challenge credentials delta delta_apply http_headers image image_source index layer metadata modfile object proxy rpm
+    signature state sumdb summary tar tree_path treefile version_file version_manager zip
 }
 
 /// Targets of parsers that are not in the library.
@@ -62,5 +62,5 @@ fn every_target_accepts_its_corpus() {
             }
         }
     }
-    assert!(inputs >= 14 * 18, "{inputs} inputs");
+    assert!(inputs >= 14 * 23, "{inputs} inputs");
 }

@@ -6,8 +6,10 @@ use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::golang::index::DownloadIndex;
+use crate::golang::modfile::{GoMod, GoWork};
 use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
+use crate::golang::version_manager::VERSION_MANAGER_FILES;
 use crate::id::CommitId;
 use crate::object::{Commit, DirHeader, DirTree, dirmeta_mode, parse_archived};
 use crate::oci::image_source::ImageSource;
@@ -28,6 +30,23 @@ pub use crate::source::fuzz::{rpm, tar, zip};
 /// Parses a `VERSION` file.
 pub fn version_file(bytes: &[u8]) {
     let _ = VersionFile::parse(bytes);
+}
+
+/// Parses a `go.mod` file and a `go.work` file. What is valid as a workspace is valid as a module, in
+/// which `use` lines have no meaning.
+pub fn modfile(bytes: &[u8]) {
+    let module = GoMod::parse(bytes);
+    if let Ok(work) = GoWork::parse(bytes) {
+        let module = module.as_ref().map(|file| (&file.go, &file.toolchain));
+        assert_eq!(module, Ok((&work.go, &work.toolchain)));
+    }
+}
+
+/// Parses the files of version managers.
+pub fn version_manager(bytes: &[u8]) {
+    for file in VERSION_MANAGER_FILES {
+        let _ = file.parse(bytes);
+    }
 }
 
 /// Parses a download index and selects an archive.

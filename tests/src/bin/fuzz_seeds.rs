@@ -68,6 +68,27 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "docker://registry.example/team/go-sdk:1",
     ),
     ("image_source", "layout", "oci:/var/lib/image:tag"),
+    (
+        "modfile",
+        "module",
+        "// A module.\nmodule example.com/a\n\ngo 1.26.5\n\ntoolchain go1.26.5-acme1 // ours\n\nrequire (\n\t\"example.com/b\" v1.0.0 // indirect\n\texample.com/c v1.2.3\n)\n",
+    ),
+    (
+        "modfile",
+        "workspace",
+        "go 1.26\n\nuse (\n\t./a\n\t\"./b c\"\n)\n\nreplace example.com/b => ../b\n",
+    ),
+    ("version_manager", "go-version", "# ours\ngo1.26.5\n"),
+    (
+        "version_manager",
+        "tool-versions",
+        "nodejs 22.1.0\ngolang 1.26.5 1.25.1\n",
+    ),
+    (
+        "version_manager",
+        "mise",
+        "[tools]\nnode = \"22\"\ngo = { version = \"prefix:1.26\" }\n",
+    ),
 ];
 
 fn main() {

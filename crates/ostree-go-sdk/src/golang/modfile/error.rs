@@ -1,0 +1,86 @@
+//! Errors of `go.mod` and `go.work` files.
+
+use crate::kind::ErrorKind;
+
+/// The reason why a `go.mod` or `go.work` file is rejected, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct ModFileError {
+    /// The number of the line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+impl ModFileError {
+    /// Returns the kind of the error.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A string does not end on its line.
+    #[error("the string has no closing quote")]
+    UnterminatedString,
+    /// A comment has the form `/* … */`.
+    #[error("a comment starts with `/*`, expected `//`")]
+    BlockComment,
+    /// A character cannot be part of the file.
+    #[error("unexpected character `{}`", .found.escape_debug())]
+    Character {
+        /// The character.
+        found: char,
+    },
+    /// A block does not end.
+    #[error("the block has no closing `)`")]
+    UnterminatedBlock,
+    /// Something follows the end of a block.
+    #[error("`)` is followed by `{}`, expected the end of the line", .found.escape_debug())]
+    AfterBlock {
+        /// The token that follows.
+        found: String,
+    },
+    /// A directive that may occur once occurs again.
+    #[error("second `{verb}` line")]
+    Repeated {
+        /// The directive.
+        verb: &'static str,
+    },
+    /// A directive has another number of arguments, or is a block.
+    #[error("`{verb}` has {found} arguments, expected one")]
+    Arguments {
+        /// The directive.
+        verb: &'static str,
+        /// The number of its arguments.
+        found: usize,
+    },
+    /// A directive that has to be a line is a block.
+    #[error("`{verb}` is a block, expected a line")]
+    Block {
+        /// The directive.
+        verb: &'static str,
+    },
+    /// The version of a `go` line is malformed.
+    #[error("`go {}` names no version, expected the form `go 1.26.5` or `go 1.26`", .found.escape_debug())]
+    GoVersion {
+        /// The argument.
+        found: String,
+    },
+    /// The name in a `toolchain` line is malformed.
+    #[error("`toolchain {}` names no toolchain, expected the form `toolchain go1.26.5` or `toolchain default`", .found.escape_debug())]
+    Toolchain {
+        /// The argument.
+        found: String,
+    },
+    /// A string cannot be unquoted, or a word contains quotes.
+    #[error("`{}` is not a valid string", .found.escape_debug())]
+    String {
+        /// The string, as in the file.
+        found: String,
+    },
+}
