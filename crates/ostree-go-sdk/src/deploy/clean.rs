@@ -8,16 +8,16 @@
 
 use super::error::DeployError;
 use super::folder;
+use super::links::{self, remove_file, target};
 use super::locked::LockedRoot;
 use super::root::{Root, link_name};
 use super::state::{Action, Deployment};
 use crate::catalog::DEPLOYMENT_REF_PREFIX;
 use crate::failpoint;
-use crate::fs::context::{IoContext, IoFailure};
+use crate::fs::context::IoContext;
 use crate::fs::{atomic, rename, tree};
 use crate::id::CommitId;
-use rustix::fs::{AtFlags, FileType};
-use std::collections::BTreeMap;
+use rustix::fs::FileType;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind as Io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -145,40 +145,14 @@ impl LockedRoot<'_> {
         Ok(())
     }
 
-    /// Updates the links in `sdk/` to match the deployments. Entries that this library did not
-    /// create are kept, even if a link has the same name.
+    /// Updates the links in `sdk/` and `toolchains/` to match the deployments. Entries that this
+    /// library did not create are kept, even if a link has the same name.
     pub(super) fn link_sdks(&self) -> Result<(), DeployError> {
-        let root = folder::open(self.root.path())?;
-        let sdk = folder::directory(&root, self.root.path(), "sdk")?;
-        let path = self.root.path().join("sdk");
         let deployments = self.state.deployments.iter();
-        let mut wanted: BTreeMap<String, PathBuf> =
-            deployments.map(|d| (link_name(d), target_of(d))).collect();
-        for name in tree::names(&sdk).context("read directory", &path)? {
-            let text = name.to_string_lossy();
-            let is_temporary = text.starts_with(".go-");
-            if !is_temporary && !text.starts_with("go-") {
-                continue;
-            }
-            let full = path.join(&name);
-            match target(&full)? {
-                Some(target) if folder::commit_of_sdk(&target).is_some() => {
-                    if is_temporary || !wanted.contains_key(&*text) {
-                        remove_file(&sdk, &name).context("remove", &full)?;
-                    } else if wanted.get(&*text) == Some(&target) {
-                        wanted.remove(&*text);
-                    }
-                }
-                _ => {
-                    wanted.remove(&*text);
-                }
-            }
-        }
-        for (name, target) in wanted {
-            let path = path.join(name);
-            atomic::symlink(&target, &path).context("link", &path)?;
-        }
-        Ok(())
+        let wanted = deployments.map(|d| (link_name(d), target_of(d))).collect();
+        let is_ours = |target: &Path| folder::commit_of_sdk(target).is_some();
+        links::update(self.root, "sdk", "go-", wanted, is_ours)?;
+        self.link_toolchains()
     }
 }
 
@@ -213,18 +187,4 @@ fn mode(found: &std::fs::Metadata) -> u32 {
 /// Returns the target of a deployment's link in `sdk/`.
 fn target_of(deployment: &Deployment) -> PathBuf {
     Path::new("../deployments").join(deployment.commit.to_string())
-}
-
-/// Returns the target of a symlink; `None` for other files.
-fn target(path: &Path) -> Result<Option<PathBuf>, DeployError> {
-    match std::fs::read_link(path) {
-        Ok(target) => Ok(Some(target)),
-        // `readlink` fails with `EINVAL` for a file that is not a symlink.
-        Err(error) if error.kind() == Io::InvalidInput => Ok(None),
-        Err(error) => Err(IoFailure::new("read link", path, error).into()),
-    }
-}
-
-fn remove_file(folder: &OwnedFd, name: &OsStr) -> std::io::Result<()> {
-    Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
 }

@@ -5,6 +5,7 @@ use crate::arch::Arch;
 use crate::checkout::CheckoutError;
 use crate::clock::rfc3339;
 use crate::fs::context::from_io_failure;
+use crate::golang::version_rule::VersionRule;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::pull::PullError;
@@ -212,6 +213,19 @@ pub enum DeployError {
         /// The ref that stands for the newest release.
         name: RefName,
     },
+    /// The source offers no release that fulfils a rule.
+    #[error(
+        "the source offers no SDK for {arch} that is {rule}{}",
+        if newest.is_empty() { String::new() } else { format!("; its newest are {}", newest.join(", ")) }
+    )]
+    NotOffered {
+        /// The rule.
+        rule: VersionRule,
+        /// The requested architecture.
+        arch: Arch,
+        /// The newest versions that the source offers for it, lowest first.
+        newest: Vec<String>,
+    },
     /// No remote was given and the repository has several.
     #[error("repository {} has several remotes: {}", path.display(), names.join(", "))]
     SeveralRemotes {
@@ -287,6 +301,7 @@ impl DeployError {
             Self::NoRoot { .. }
             | Self::NoRemote { .. }
             | Self::NoRelease { .. }
+            | Self::NotOffered { .. }
             | Self::NoSuchDeployment { .. }
             | Self::NothingActive { .. }
             | Self::NoRollback { .. } => ErrorKind::NotFound,

@@ -5,6 +5,7 @@ use super::local;
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::clock::Clock;
+use crate::golang::version_rule::VersionRule;
 use crate::http::HttpOptions;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::progress::{Event, Progress};
@@ -43,6 +44,8 @@ pub enum InstallSource {
 pub(super) struct Job {
     /// The refs, and the digests that their images must have, if given.
     pub(super) refs: Vec<(RefName, Option<Sha256>)>,
+    /// A rule that selects one more release of those that the origin offers.
+    pub(super) rule: Option<VersionRule>,
     pub(super) origin: Origin,
     pub(super) arch: Arch,
     pub(super) allow_downgrade: bool,
@@ -229,10 +232,11 @@ impl Fetcher {
             .progress(self.progress.clone())
     }
 
-    /// Returns the refs of a job. A ref whose last component is [`LATEST`] and that the origin does
-    /// not have is replaced by the newest release.
+    /// Returns the refs of a job, with the release that its rule selects. A ref whose last component
+    /// is [`LATEST`] and that the origin does not have is replaced by the newest release.
     fn requested(&self, job: &Job) -> Result<Vec<(RefName, Option<Sha256>)>, DeployError> {
-        if !job.refs.iter().any(|(name, _)| latest_of(name).is_some()) {
+        let has_latest = job.refs.iter().any(|(name, _)| latest_of(name).is_some());
+        if !has_latest && job.rule.is_none() {
             return Ok(job.refs.clone());
         }
         let offered: Vec<RefName> = match &job.origin {
@@ -251,7 +255,15 @@ impl Fetcher {
             };
             Ok((found, *pin))
         });
-        requested.collect()
+        let mut requested = requested.collect::<Result<Vec<_>, DeployError>>()?;
+        if let Some(rule) = &job.rule {
+            let found = select_offered(rule, job.arch, &offered);
+            requested.push((
+                found.ok_or_else(|| not_offered(rule, job.arch, &offered))?,
+                None,
+            ));
+        }
+        Ok(requested)
     }
 
     /// Returns the error for an origin that has no release.
@@ -277,22 +289,54 @@ fn latest_of(name: &RefName) -> Option<&str> {
     prefix.ends_with('/').then_some(prefix)
 }
 
+/// Returns the prefix of the refs of releases: `go-sdk/x86_64/`. Source: the default of `ref` in
+/// treefiles.
+fn release_prefix(arch: Arch) -> String {
+    format!("go-sdk/{arch}/")
+}
+
+/// Returns the ref of the release that a rule selects.
+fn select_offered(rule: &VersionRule, arch: Arch, offered: &[RefName]) -> Option<RefName> {
+    let prefix = release_prefix(arch);
+    let selected = rule.select_offered(&versions(&prefix, offered))?;
+    format!("{prefix}{selected}").parse().ok()
+}
+
+/// Returns the error for a rule that no offered release fulfils.
+fn not_offered(rule: &VersionRule, arch: Arch, offered: &[RefName]) -> DeployError {
+    let mut offered = versions(&release_prefix(arch), offered);
+    offered.retain(|version| !version.is_minor());
+    offered.sort();
+    let newest = offered.iter().rev().take(MAX_OFFERED).rev();
+    DeployError::NotOffered {
+        rule: rule.clone(),
+        arch,
+        newest: newest.map(ToString::to_string).collect(),
+    }
+}
+
+/// The maximum number of versions that an error names.
+const MAX_OFFERED: usize = 5;
+
+/// Returns the versions in the refs with a prefix, and in the tags of images, which have none.
+fn versions(prefix: &str, offered: &[RefName]) -> Vec<GoVersion> {
+    let short = offered.iter().filter_map(|offered| {
+        let text = offered.as_str();
+        let tag = (!text.contains('/')).then_some(text);
+        text.strip_prefix(prefix).or(tag)
+    });
+    short.filter_map(|version| version.parse().ok()).collect()
+}
+
 /// Returns the newest of the offered releases with a prefix. Channels, beta versions and release
 /// candidates do not count, unless the ref itself is offered.
 fn newest(name: &RefName, prefix: &str, offered: &[RefName]) -> Option<RefName> {
-    // The tags of images have no prefix.
-    let short = |offered: &RefName| {
-        let text = offered.as_str();
-        let tag = (!text.contains('/')).then_some(text);
-        text.strip_prefix(prefix).or(tag).map(str::to_owned)
-    };
-    let offered: Vec<String> = offered.iter().filter_map(short).collect();
-    if offered.iter().any(|offered| offered == LATEST) {
+    let is_latest = |offered: &RefName| offered == name || offered.as_str() == LATEST;
+    if offered.iter().any(is_latest) {
         return Some(name.clone());
     }
-    let versions = offered.iter().filter_map(|offered| offered.parse().ok());
-    let releases =
-        versions.filter(|version: &GoVersion| !version.is_prerelease() && !version.is_minor());
+    let releases = versions(prefix, offered).into_iter();
+    let releases = releases.filter(|version| !version.is_prerelease() && !version.is_minor());
     let newest = releases.max()?;
     format!("{prefix}{newest}").parse().ok()
 }
@@ -336,6 +380,26 @@ mod tests {
         assert_eq!(
             newest_of(&["go-sdk/x86_64/1.27rc1", "go-sdk/x86_64/1.26"]),
             None
+        );
+    }
+
+    #[test]
+    fn a_rule_selects_a_release_for_the_architecture() {
+        let offered = [
+            "go-sdk/x86_64/1.26",
+            "go-sdk/x86_64/1.26.9",
+            "go-sdk/aarch64/1.27.1",
+        ];
+        let offered: Vec<RefName> = offered.iter().map(|name| name.parse().unwrap()).collect();
+        let rule = VersionRule::AtLeast("1.26".to_owned());
+        let found = select_offered(&rule, Arch::X86_64, &offered).unwrap();
+        assert_eq!(found.as_str(), "go-sdk/x86_64/1.26.9");
+        let rule = VersionRule::AtLeast("1.27".to_owned());
+        assert_eq!(select_offered(&rule, Arch::X86_64, &offered), None);
+        let error = not_offered(&rule, Arch::X86_64, &offered).to_string();
+        assert_eq!(
+            error,
+            "the source offers no SDK for x86_64 that is go 1.27 or newer; its newest are 1.26.9"
         );
     }
 

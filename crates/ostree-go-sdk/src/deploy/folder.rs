@@ -30,13 +30,14 @@ pub(super) const LOCK: &str = ".lock";
 pub(super) const FETCH_LOCK: &str = ".fetch.lock";
 
 /// The names in a root, except temporary ones.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     MARKER,
     LOCK,
     FETCH_LOCK,
     "repo",
     "deployments",
     "sdk",
+    "toolchains",
     "current",
     "state.json",
 ];

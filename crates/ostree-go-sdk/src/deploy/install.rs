@@ -7,6 +7,7 @@ use super::root::Root;
 use super::state::{Action, Deployment};
 use super::verify::DamagedFile;
 use crate::arch::Arch;
+use crate::golang::version_rule::VersionRule;
 use crate::http::HttpOptions;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::parallel;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub struct Install {
     refs: Vec<(RefName, Option<Sha256>)>,
+    rule: Option<VersionRule>,
     arch: Option<Arch>,
     activate: bool,
     source: InstallSource,
@@ -38,12 +40,24 @@ impl Install {
     pub fn new(refs: impl IntoIterator<Item = RefName>) -> Self {
         Self {
             refs: refs.into_iter().map(|name| (name, None)).collect(),
+            rule: None,
             arch: None,
             activate: true,
             source: InstallSource::Default,
             allow_downgrade: false,
             http: HttpOptions::new(),
             progress: Arc::new(NoProgress),
+        }
+    }
+
+    /// Creates an installation of the release that a rule selects of those that the source offers on
+    /// refs `go-sdk/<basearch>/<version>`: the one that the rule names, or else the newest patch
+    /// release of the lowest minor version that fulfils it.
+    #[must_use]
+    pub fn for_version(rule: VersionRule) -> Self {
+        Self {
+            rule: Some(rule),
+            ..Self::new([])
         }
     }
 
@@ -84,6 +98,7 @@ impl Install {
         let repo = root.create_repo(&*self.progress)?;
         let job = Job {
             refs: self.refs.clone(),
+            rule: self.rule.clone(),
             origin: Origin::of(&self.source, &repo)?,
             arch,
             allow_downgrade: self.allow_downgrade,

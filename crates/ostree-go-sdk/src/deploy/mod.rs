@@ -10,6 +10,7 @@
 //! current                  → deployments/<commit>: the active deployment
 //! sdk/go-<version>         → ../deployments/<commit>: every deployment, by version; one for
 //!                          another architecture is sdk/go-<version>.<basearch>
+//! toolchains/go<version>   → the go command of every deployment for this machine
 //! state.json               deployments, proofs and history, with a schema version
 //! .ostree-go-root          the marker of a root, with the version of this layout
 //! .lock                    held by a process that changes the root
@@ -55,6 +56,7 @@ mod folder;
 pub(crate) mod fuzz;
 mod gc;
 mod install;
+mod links;
 mod local;
 mod locked;
 mod place;
@@ -64,6 +66,7 @@ mod rollback;
 mod root;
 mod state;
 mod status;
+mod toolchains;
 mod uninstall;
 mod upgrade;
 mod verify;

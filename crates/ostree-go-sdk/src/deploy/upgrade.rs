@@ -90,6 +90,7 @@ impl Upgrade {
         let jobs = selected.iter().map(|old| {
             Ok(Job {
                 refs: vec![(old.ref_name.clone(), None)],
+                rule: None,
                 origin: Origin::of(&self.source_of(&repo, old)?, &repo)?,
                 arch: old.arch,
                 allow_downgrade: self.allow_downgrade,
