@@ -28,7 +28,14 @@ const TIERS: [&[&str]; 9] = [
     ],
     &["remote", "pull", "publish", "prune", "upstream"],
     &["source", "layer"],
-    &["compose", "deploy", "doctor", "export", "overlay"],
+    &[
+        "compose",
+        "deploy",
+        "doctor",
+        "export",
+        "overlay",
+        "toolchains",
+    ],
     &["error", "fuzzing", "lib"],
 ];
 

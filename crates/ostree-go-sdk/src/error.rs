@@ -20,6 +20,7 @@ use crate::registry::CredentialError;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
+use crate::toolchains::ToolchainError;
 use crate::treefile::TreefileError;
 use crate::upstream::UpstreamError;
 
@@ -63,6 +64,9 @@ pub enum Error {
     /// An error of verifying a release against Go's checksum database.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// An error of selecting an SDK for a project.
+    #[error(transparent)]
+    Toolchain(#[from] ToolchainError),
     /// An error of exporting a release.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -109,6 +113,7 @@ impl Error {
             Self::Remote(error) => error.kind(),
             Self::Pull(error) => error.kind(),
             Self::Upstream(error) => error.kind(),
+            Self::Toolchain(error) => error.kind(),
             Self::Export(error) => error.kind(),
             Self::Boot(error) => error.kind(),
             Self::Containerfile(error) => error.kind(),

@@ -82,6 +82,7 @@ pub mod registry;
 pub mod remote;
 pub mod sign;
 pub mod source;
+pub mod toolchains;
 pub mod treefile;
 pub mod upstream;
 
