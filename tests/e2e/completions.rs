@@ -45,7 +45,7 @@ fn host_with_remote() -> (Host, FaultyServer) {
 fn refs_deployments_remotes_and_architectures_are_completed() {
     let (host, _server) = host_with_remote();
     let complete = |words: &[&str]| complete(&host, words);
-    for verb in ["use", "uninstall", "pin", "unpin", "env", "upgrade"] {
+    for verb in ["use", "uninstall", "pin", "unpin", "env", "exec", "upgrade"] {
         assert_eq!(complete(&[verb, "1"]), ["1.99", "1.99.1"], "{verb}");
     }
     assert_eq!(complete(&["install", "1.99"]), ["1.99", "1.99.1", "1.99.2"]);

@@ -88,6 +88,7 @@ impl Said {
             "status",
             "gc",
             "env",
+            "which",
             "doctor",
         ];
         let verb = args.split(' ').next().unwrap().to_owned();
@@ -202,6 +203,10 @@ fn every_field_is_on_the_page() {
     run("pin 1.99.1", 0);
     run("use 1.99.1", 0);
     run("env", 0);
+    run("env --toolchains", 0);
+    sandbox.write("project/go.mod", "module a\ngo 1.99\n");
+    run("which project", 0);
+    run("which", 0);
     let status = run("status --history", 0);
     let active = status["deployments"].as_array().unwrap();
     let active = active.iter().find(|one| one["active"] == true).unwrap();

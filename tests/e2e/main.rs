@@ -72,6 +72,8 @@ mod support;
 mod support_faults;
 mod terminal;
 mod tiers;
+mod toolchains;
+mod toolchains_real;
 mod torture;
 mod transcripts;
 mod upstream;

@@ -8,7 +8,9 @@ use crate::report::{Report, unchanged_exit_code};
 use crate::text::{count, deployment_title};
 use crate::views::deployment::DeploymentView;
 use crate::views::value::PathText;
-use ostree_go_sdk::deploy::{DeployError, Deployed, InstallPlan, Installed, Outcome, Root};
+use ostree_go_sdk::deploy::{
+    DeployError, Deployed, Deployment, InstallPlan, Installed, Outcome, Root,
+};
 use preview::PreviewReport;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -56,6 +58,30 @@ pub fn execute(
         context.say(&noexec_warning(root.path()));
     }
     context.report(&InstallReport::new(root, &installed, noexec, exit_77))
+}
+
+/// Prints the result of an installation of an SDK that is installed already.
+pub fn report_installed(
+    context: &Context,
+    root: &Root,
+    deployment: &Deployment,
+) -> Result<ExitCode, CliError> {
+    context.report(&InstallReport {
+        root: PathText(root.path().to_owned()),
+        deployments: vec![DeployedView {
+            deployment: DeploymentView::from(deployment),
+            outcome: "unchanged",
+            linked_files: 0,
+            copied_files: 0,
+            bin: PathText(root.bin_of(deployment)),
+        }],
+        activated: false,
+        active: root.active()?.as_ref().map(Into::into),
+        bin: PathText(root.bin()),
+        noexec: root.is_noexec()?,
+        unchanged: true,
+        exit_77: false,
+    })
 }
 
 /// Converts an error of a plan. An error about a remote counts as an error of the deployment;

@@ -18,8 +18,10 @@ use ostree_go_sdk::registry::{CredentialError, RegistryError};
 use ostree_go_sdk::remote::RemoteError;
 use ostree_go_sdk::sign::{HomeProblem, SignError};
 use ostree_go_sdk::source::{RpmProblem, SourceError};
+use ostree_go_sdk::toolchains::{Requirement, ToolchainError};
 use ostree_go_sdk::upstream::UpstreamError;
 use ostree_go_sdk::{Error, ErrorKind, LayerError, RefName, RepoError};
+use std::path::Path;
 
 /// Returns a suggestion for an error of the library, if there is one that fits its cause.
 pub fn library_hint(error: &Error) -> Option<String> {
@@ -39,6 +41,7 @@ fn module_hint(error: &Error) -> Option<String> {
         | Error::Sign(error) => sign_hint(error),
         Error::Compose(error) => compose_hint(error),
         Error::Deploy(error) => deploy_hint(error),
+        Error::Toolchain(error) => toolchain_hint(error),
         Error::Remote(error) => remote_hint(error),
         Error::Pull(error) => pull_hint(error),
         Error::Upstream(error) => upstream_hint(error),
@@ -222,7 +225,9 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
                     .to_owned()
             }));
         }
-        DeployError::NoRelease { .. } => "`ostree-go remote refs` shows what a remote offers",
+        DeployError::NoRelease { .. } | DeployError::NotOffered { .. } => {
+            "`ostree-go remote refs` shows what a remote offers"
+        }
         DeployError::NotARoot { .. } => {
             "specify a directory that is empty or does not exist with --root or OSTREE_GO_ROOT"
         }
@@ -264,6 +269,47 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Returns a hint for an error of selecting an SDK for a project.
+fn toolchain_hint(error: &ToolchainError) -> Option<String> {
+    match error {
+        ToolchainError::Deploy(error) => deploy_hint(error),
+        ToolchainError::NoSdk {
+            dir, requirement, ..
+        } => Some(no_sdk_hint(dir, requirement)),
+        ToolchainError::NotInstalled { name, nearest, .. } => {
+            let install = format!("`ostree-go install {name}` installs it");
+            let nearest: Vec<String> = nearest.iter().map(|one| format!("`{one}`")).collect();
+            Some(match nearest.split_last() {
+                None => install,
+                Some((only, [])) => format!("{install}; installed is {only}"),
+                Some((last, others)) => {
+                    format!("{install}; installed are {} and {last}", others.join(", "))
+                }
+            })
+        }
+        ToolchainError::NoModule { .. } => {
+            Some("remove the `use` line, or use another workspace with GOWORK".to_owned())
+        }
+        ToolchainError::RelativeWorkspace { .. } => {
+            Some("set GOWORK to an absolute path, `auto` or `off`".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Returns the command that installs the SDK of a project.
+fn no_sdk_hint(dir: &Path, requirement: &Requirement) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    let dir = dir.display().to_string();
+    if dir.chars().all(is_plain) {
+        return format!("`ostree-go install --for {dir}` installs it");
+    }
+    match requirement.rule.names_release() {
+        Some(version) => format!("`ostree-go install {version}` installs it"),
+        None => "`ostree-go install --for DIR` installs it".to_owned(),
+    }
 }
 
 fn remote_hint(error: &RemoteError) -> Option<String> {

@@ -5,10 +5,13 @@ use crate::error::CliError;
 use crate::files;
 use ostree_go_sdk::doctor::GoEnvironment;
 use ostree_go_sdk::http::{HttpOptions, Netrc};
+use ostree_go_sdk::toolchains::Workspace;
 use rustix::fs::{Access, Mode};
 use std::env;
+use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Settings from the environment, which is read once.
@@ -32,6 +35,8 @@ pub struct Settings {
     goroot: Option<PathBuf>,
     gotoolchain: Option<String>,
     goenv: Option<String>,
+    gowork: Option<OsString>,
+    working_dir: Option<PathBuf>,
     pub auth_file: Option<PathBuf>,
     pub no_color: bool,
     has_gocache: bool,
@@ -68,6 +73,8 @@ impl Settings {
             goroot: text("GOROOT").map(PathBuf::from),
             gotoolchain: text("GOTOOLCHAIN"),
             goenv: text("GOENV"),
+            gowork: bytes("GOWORK"),
+            working_dir: path("PWD"),
             auth_file: bytes("REGISTRY_AUTH_FILE").map(PathBuf::from),
             // The same rules as in curl. HTTP_PROXY is not read, because web servers set it from a
             // header of the request.
@@ -228,22 +235,8 @@ impl Settings {
     /// Returns the variables that decide which Go is run: from the environment, or from the file in
     /// which `go env -w` stores them. Source: `go help environment`, `GOENV`.
     pub fn go_environment(&self) -> GoEnvironment {
-        let home = self.home.as_ref().map(|home| home.join(".config"));
-        let stored = match self.goenv.as_deref() {
-            Some("off") => None,
-            Some(file) => Some(PathBuf::from(file)),
-            None => self
-                .config_home
-                .clone()
-                .or(home)
-                .map(|dir| dir.join("go/env")),
-        };
-        let stored = stored.and_then(|file| std::fs::read_to_string(file).ok());
-        let stored = |name: &str| {
-            let mut lines = stored.as_deref().unwrap_or_default().lines().rev();
-            let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-            value.filter(|value| !value.is_empty()).map(str::to_owned)
-        };
+        let file = self.stored_go_env();
+        let stored = |name: &str| stored_value(&file, name);
         let mut environment = GoEnvironment::default();
         environment.path.clone_from(&self.path);
         environment.goroot = self
@@ -252,6 +245,67 @@ impl Settings {
             .or_else(|| stored("GOROOT").map(Into::into));
         environment.gotoolchain = self.gotoolchain.clone().or_else(|| stored("GOTOOLCHAIN"));
         environment
+    }
+
+    /// Returns the content of the file in which `go env -w` stores variables; empty if there is none.
+    fn stored_go_env(&self) -> String {
+        let home = self.home.as_ref().map(|home| home.join(".config"));
+        let file = match self.goenv.as_deref() {
+            Some("off") => None,
+            Some(file) => Some(PathBuf::from(file)),
+            None => self
+                .config_home
+                .clone()
+                .or(home)
+                .map(|dir| dir.join("go/env")),
+        };
+        let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+        text.unwrap_or_default()
+    }
+
+    /// Returns the workspace that `GOWORK` selects, in the environment or in the file of `go env -w`.
+    pub fn workspace(&self) -> Workspace {
+        let stored = || stored_value(&self.stored_go_env(), "GOWORK").map(OsString::from);
+        match self.gowork.clone().or_else(stored) {
+            None => Workspace::Auto,
+            Some(value) if value == "auto" => Workspace::Auto,
+            Some(value) if value == "off" => Workspace::Off,
+            Some(path) => Workspace::File(path.into()),
+        }
+    }
+
+    /// Returns the absolute path of a directory, without `.` and `..`. Like `os.Getwd` of Go, this uses
+    /// `PWD` for the current directory, if it is right: it has the names of symbolic links.
+    pub fn project_dir(&self, dir: Option<&Path>) -> Result<PathBuf, CliError> {
+        let is_same = |path: &&PathBuf| match (path.metadata(), Path::new(".").metadata()) {
+            (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+            _ => false,
+        };
+        let current = match self.working_dir.as_ref().filter(is_same) {
+            Some(path) => path.clone(),
+            None => env::current_dir().map_err(CliError::file("find", Path::new(".")))?,
+        };
+        let mut cleaned = PathBuf::new();
+        for component in current.join(dir.unwrap_or(Path::new(""))).components() {
+            match component {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    cleaned.pop();
+                }
+                other => cleaned.push(other),
+            }
+        }
+        Ok(cleaned)
+    }
+
+    /// Returns `PATH` with a directory before all others, where it is not repeated.
+    pub fn path_after(&self, first: PathBuf) -> OsString {
+        let others = self.path.iter().filter(|path| **path != first);
+        let all: Vec<&Path> = std::iter::once(&*first)
+            .chain(others.map(|path| &**path))
+            .collect();
+        // Only a path that contains `:` cannot be joined, and no root has one.
+        env::join_paths(all).unwrap_or_else(|_| first.clone().into())
     }
 
     /// Returns `GOPROXY` as a go command on this machine would use it: from the environment, or
@@ -272,6 +326,13 @@ impl Settings {
     }
 }
 
+/// Returns the value of a variable in the file of `go env -w`, in which the last one counts.
+fn stored_value(file: &str, name: &str) -> Option<String> {
+    let mut lines = file.lines().rev();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    value.filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
 /// Returns true if a directory can be written, or created.
 fn is_writable(path: &Path) -> bool {
     let found = path.ancestors().find(|folder| folder.exists());
@@ -281,7 +342,7 @@ fn is_writable(path: &Path) -> bool {
 
 /// Creates a directory if it does not exist. Returns true if only this user can write to it.
 fn make_private(path: &Path) -> bool {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    use std::os::unix::fs::DirBuilderExt;
     // An error means that it exists, or that it cannot be used.
     let _ = std::fs::DirBuilder::new().mode(0o700).create(path);
     let user = rustix::process::geteuid().as_raw();
@@ -300,7 +361,6 @@ pub fn share_if_root() {
 
 /// Returns true if this process runs as root, according to the owner of its entry in `/proc`.
 fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
 
@@ -308,6 +368,34 @@ fn is_root() -> bool {
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn paths_of_projects_are_absolute_and_clean() {
+        let mut settings = Settings::from_env();
+        let of =
+            |settings: &Settings, dir: &str| settings.project_dir(Some(Path::new(dir))).unwrap();
+        assert_eq!(of(&settings, "/a/./b/../c/"), Path::new("/a/c"));
+        settings.working_dir = Some("/nonexistent".into());
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(settings.project_dir(None).unwrap(), here);
+        assert_eq!(of(&settings, "x/."), here.join("x"));
+    }
+
+    #[test]
+    fn a_directory_is_put_before_path_once() {
+        let mut settings = Settings::from_env();
+        settings.path = ["/a", "/b", "/c"].map(PathBuf::from).into();
+        assert_eq!(settings.path_after("/b".into()), "/b:/a:/c");
+        settings.path.clear();
+        assert_eq!(settings.path_after("/b".into()), "/b");
+    }
+
+    #[test]
+    fn the_last_stored_value_counts() {
+        let file = "GOWORK=/a\nGOWORKX=1\nGOWORK=off\nGOROOT=\n";
+        assert_eq!(stored_value(file, "GOWORK").as_deref(), Some("off"));
+        assert_eq!(stored_value(file, "GOROOT"), None);
+    }
 
     #[test]
     fn a_folder_that_others_can_write_to_is_not_used() {

@@ -6,6 +6,7 @@ mod compose;
 mod delivery;
 mod machine;
 mod rpm;
+mod toolchains;
 mod treefile;
 
 use insta::internals::SettingsBindDropGuard;

@@ -6,8 +6,8 @@ use crate::report::Report;
 use crate::views::deployment::DeploymentView;
 use crate::views::value::PathText;
 use clap::ValueEnum;
-use ostree_go_sdk::Arch;
 use ostree_go_sdk::deploy::DeployError;
+use ostree_go_sdk::{Arch, NoProgress};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -31,6 +31,12 @@ pub struct EnvArgs {
     /// Architecture of the SDK
     #[arg(long, value_name = "ARCH", value_parser = arch::parse, requires = "name")]
     arch: Option<Arch>,
+
+    /// Let the go command use the installed SDK that a go.work or go.mod file asks for: adds a directory with
+    /// the programs `go1.26.5` of all installed SDKs to PATH, and sets GOTOOLCHAIN to `local+path`. An SDK that
+    /// is not installed is an error of the go command; nothing is downloaded
+    #[arg(long)]
+    toolchains: bool,
 
     /// Syntax of the output
     #[arg(long, value_enum, default_value_t, value_name = "SHELL")]
@@ -64,18 +70,25 @@ pub fn run(context: &Context, args: &EnvArgs) -> Result<ExitCode, CliError> {
             }
         },
     };
-    let caches = context.settings.go_caches();
+    let mut caches = context.settings.go_caches();
     if let Some((_, path)) = caches.first() {
         let folder = path.parent().unwrap_or(path).display();
         context.say(&format!(
             "note: the home directory cannot be written: Go's caches are in {folder}"
         ));
     }
+    let mut toolchains = None;
+    if args.toolchains {
+        caches.push(("GOTOOLCHAIN", PathBuf::from("local+path")));
+        toolchains = Some(root.toolchains(&NoProgress)?);
+    }
+    // The last one becomes the first in PATH.
+    let dirs: Vec<PathBuf> = toolchains.iter().chain([&bin]).cloned().collect();
     let is_json = args.shell == Shell::Json || context.output.format == Format::Json;
     if !is_json {
         let script = match args.shell {
-            Shell::Fish => fish(&bin, &caches),
-            _ => posix(&bin, &caches),
+            Shell::Fish => fish(&dirs, &caches),
+            _ => posix(&dirs, &caches),
         };
         // The shell needs the bytes of the path, whether they are UTF-8 or not.
         context.output.raw(&script)?;
@@ -88,6 +101,7 @@ pub fn run(context: &Context, args: &EnvArgs) -> Result<ExitCode, CliError> {
             deployment: DeploymentView::from(&deployment),
             bin: PathText(bin),
         },
+        toolchains: toolchains.map(PathText),
         set: caches.map(|(name, path)| (name, PathText(path))).collect(),
         unset: UNSET,
     };
@@ -101,6 +115,7 @@ const UNSET: [&str; 1] = ["GOROOT"];
 struct EnvReport {
     bin: PathText<PathBuf>,
     deployment: EnvDeployment,
+    toolchains: Option<PathText<PathBuf>>,
     set: BTreeMap<&'static str, PathText<PathBuf>>,
     unset: [&'static str; 1],
 }
@@ -114,12 +129,15 @@ struct EnvDeployment {
 
 impl Report for EnvReport {}
 
-/// Returns the commands for POSIX shells. The directory is first removed from `PATH`, where an
-/// earlier evaluation may have put it behind another one.
-fn posix(bin: &Path, caches: &[(&'static str, PathBuf)]) -> Vec<u8> {
-    let mut script = b"_ostree_go=".to_vec();
-    script.extend(quote_sh(bin));
-    script.extend_from_slice(POSIX_PATH.as_bytes());
+/// Returns the commands for POSIX shells, which put each directory in turn first in `PATH`. It is first
+/// removed from `PATH`, where an earlier evaluation may have put it behind another one.
+fn posix(dirs: &[PathBuf], caches: &[(&'static str, PathBuf)]) -> Vec<u8> {
+    let mut script = Vec::new();
+    for dir in dirs {
+        script.extend_from_slice(b"_ostree_go=");
+        script.extend(quote_sh(dir));
+        script.extend_from_slice(POSIX_PATH.as_bytes());
+    }
     for name in UNSET {
         script.extend_from_slice(format!("unset {name}\n").as_bytes());
     }
@@ -145,10 +163,13 @@ unset _ostree_go _ostree_go_path
 "#;
 
 /// Returns the commands for fish.
-fn fish(bin: &Path, caches: &[(&'static str, PathBuf)]) -> Vec<u8> {
-    let mut script = b"set -l _ostree_go ".to_vec();
-    script.extend(quote_fish(bin));
-    script.extend_from_slice(FISH_PATH.as_bytes());
+fn fish(dirs: &[PathBuf], caches: &[(&'static str, PathBuf)]) -> Vec<u8> {
+    let mut script = Vec::new();
+    for dir in dirs {
+        script.extend_from_slice(b"set -l _ostree_go ");
+        script.extend(quote_fish(dir));
+        script.extend_from_slice(FISH_PATH.as_bytes());
+    }
     for name in UNSET {
         script.extend_from_slice(format!("set -e {name}\n").as_bytes());
     }

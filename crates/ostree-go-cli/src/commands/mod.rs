@@ -7,6 +7,7 @@ mod delta;
 mod diff;
 mod doctor;
 mod env;
+mod exec;
 mod export;
 mod fsck;
 mod gc;
@@ -33,6 +34,7 @@ mod uninstall;
 mod upgrade;
 mod use_;
 mod verify;
+mod which;
 
 #[cfg(test)]
 pub use man::examples;
@@ -75,6 +77,8 @@ pub enum Command {
     Gc(gc::GcArgs),
     Doctor(doctor::DoctorArgs),
     Env(env::EnvArgs),
+    Which(which::WhichArgs),
+    Exec(exec::ExecArgs),
     Remote(remote::RemoteArgs),
     Pull(pull::PullArgs),
     Completions(completions::CompletionsArgs),
@@ -119,6 +123,8 @@ pub fn run(
         Command::Doctor(args) => doctor::run(context, &args),
         Command::Gc(args) => gc::run(context, &args),
         Command::Env(args) => env::run(context, &args),
+        Command::Which(args) => which::run(context, &args),
+        Command::Exec(args) => exec::run(context, &args),
         Command::Remote(args) => remote::run(context, &args),
         Command::Pull(args) => pull::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),

@@ -211,6 +211,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             ("Install the newest release", "ostree-go install latest"),
             (
+                "Install the Go that the go.mod of a project asks for",
+                "ostree-go install --for ~/src/project",
+            ),
+            (
                 "Show the size of the download",
                 "ostree-go install 1.26 --dry-run",
             ),
@@ -261,9 +265,35 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ("gc", &[("Delete what is not installed", "ostree-go gc")]),
     (
         "env",
+        &[
+            (
+                "Print the commands that put the active SDK into PATH",
+                "ostree-go env",
+            ),
+            (
+                "Let the go command use the installed SDK that a project asks for",
+                "ostree-go env --toolchains",
+            ),
+        ],
+    ),
+    (
+        "which",
+        &[
+            (
+                "Print the path of the go command for this directory",
+                "ostree-go which",
+            ),
+            (
+                "Show which file of a project asks for which version",
+                "ostree-go which ~/src/project --format json",
+            ),
+        ],
+    ),
+    (
+        "exec",
         &[(
-            "Print the commands that put the active SDK into PATH",
-            "ostree-go env",
+            "Test with another installed SDK",
+            "ostree-go exec 1.25.9 -- go test ./...",
         )],
     ),
     (
@@ -340,6 +370,10 @@ const FILES: &[(&str, &str)] = &[
         "The programs of the active SDK, for PATH.",
     ),
     (
+        "ROOT/toolchains",
+        "The go command of each installed SDK, as go1.26.5, for GOTOOLCHAIN=local+path.",
+    ),
+    (
         "ROOT/repo",
         "The OSTree repository of the root directory, with the remotes and their keys.",
     ),
@@ -379,6 +413,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "PATH, GOROOT, GOTOOLCHAIN, GOENV",
         "Examined by the verb doctor.",
+    ),
+    (
+        "GOWORK, PWD",
+        "Select the files of a project, as for the go command.",
     ),
     ("NO_COLOR", "Switches colour off."),
 ];
