@@ -81,7 +81,7 @@ fn a_folder_of_somebody_else_is_refused() {
 
 #[test]
 fn links_in_the_place_of_folders_are_refused_and_not_followed() {
-    for name in ["deployments", "sdk"] {
+    for name in ["deployments", "sdk", "toolchains"] {
         let host = Host::new();
         host.release("1.99.1", 100);
         host.install("1.99").ok();

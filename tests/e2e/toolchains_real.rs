@@ -105,8 +105,11 @@ fn the_choice_is_that_of_the_go_command() {
         let goroot = Path::new(goroot.trim_end());
         let expected = Path::new(path).canonicalize().unwrap();
         assert_eq!(goroot.join("bin/go"), expected, "{files:?}");
-        let script = format!("GOTOOLCHAIN=local {path} list -m");
-        with_toolchains(&host, &dir, &script).ok();
+        // A workspace may have no modules to list.
+        if files.iter().all(|(name, _)| *name == "go.mod") {
+            let script = format!("GOTOOLCHAIN=local {path} list -m");
+            with_toolchains(&host, &dir, &script).ok();
+        }
     }
 }
 

@@ -5,13 +5,13 @@ use crate::error::CliError;
 use crate::files;
 use ostree_go_sdk::doctor::GoEnvironment;
 use ostree_go_sdk::http::{HttpOptions, Netrc};
-use ostree_go_sdk::toolchains::Workspace;
+use ostree_go_sdk::toolchains::{Workspace, clean_path};
 use rustix::fs::{Access, Mode};
 use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Settings from the environment, which is read once.
@@ -285,17 +285,7 @@ impl Settings {
             Some(path) => path.clone(),
             None => env::current_dir().map_err(CliError::file("find", Path::new(".")))?,
         };
-        let mut cleaned = PathBuf::new();
-        for component in current.join(dir.unwrap_or(Path::new(""))).components() {
-            match component {
-                Component::CurDir => {}
-                Component::ParentDir => {
-                    cleaned.pop();
-                }
-                other => cleaned.push(other),
-            }
-        }
-        Ok(cleaned)
+        Ok(clean_path(&current.join(dir.unwrap_or(Path::new("")))))
     }
 
     /// Returns `PATH` with a directory before all others, where it is not repeated.

@@ -6,7 +6,7 @@ use crate::error::CliError;
 use crate::revision::pinned;
 use ostree_go_sdk::Arch;
 use ostree_go_sdk::deploy::{Install, Root};
-use ostree_go_sdk::toolchains::{self, Selection, ToolchainError};
+use ostree_go_sdk::toolchains::{self, Selection, ToolchainError, VersionRule};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,12 +23,7 @@ pub struct InstallArgs {
 
     /// Install what the go.work, go.mod or other file of a project asks for, if it is missing: the patch
     /// release that the file names, or the newest one of the minor version. It is not activated
-    #[arg(
-        long = "for",
-        id = "project",
-        value_name = "DIR",
-        conflicts_with = "names"
-    )]
+    #[arg(long = "for", value_name = "DIR", conflicts_with = "names")]
     project: Option<PathBuf>,
 
     /// Install without activating
@@ -104,7 +99,7 @@ fn is_named(selection: &Selection) -> bool {
         .requirement
         .as_ref()
         .map(|required| &required.rule);
-    let named = rule.and_then(|rule| rule.names_release());
+    let named = rule.and_then(VersionRule::names_release);
     named.is_none_or(|named| selection.deployment.version == named)
 }
 

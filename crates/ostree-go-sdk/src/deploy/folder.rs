@@ -133,7 +133,7 @@ fn foreign_entry(path: &Path) -> Result<Option<String>, DeployError> {
     if is_repo && is_file(LOCK) && is_directory(&folder, "deployments") {
         return Ok(None);
     }
-    for name in ["state.json", "current", "deployments", "sdk"] {
+    for name in ["state.json", "current", "deployments", "sdk", "toolchains"] {
         if has(name) {
             return Ok(Some(format!("`{name}`")));
         }
@@ -277,6 +277,7 @@ mod tests {
             "notes.txt",
             "deployments",
             "sdk",
+            "toolchains",
             ".current.x",
             "state.json",
         ] {

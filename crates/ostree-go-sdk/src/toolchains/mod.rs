@@ -35,6 +35,6 @@ pub use crate::golang::modfile::{
 pub use crate::golang::version_manager::VersionManagerError;
 pub use crate::golang::version_rule::{InvalidVersionRule, VersionRule};
 pub use error::ToolchainError;
-pub use project::{Workspace, requirement};
+pub use project::{Workspace, clean_path, requirement};
 pub use required::Requirement;
 pub use select::{Reason, Selection, find, install_for, select, select_for};

@@ -28,8 +28,8 @@ pub enum Workspace {
 }
 
 /// Reads what the project in a directory requires; returns `None` if neither this directory nor those
-/// above it have a file that decides. The directory has to be an absolute path; those above it are
-/// found by removing the last component, as the go command does.
+/// above it have a file that decides. The directory has to be an absolute [clean](clean_path) path;
+/// those above it are found by removing the last component, as the go command does.
 ///
 /// # Errors
 /// Returns an error if the path is not a directory, or a file that decides cannot be read or is
@@ -123,17 +123,17 @@ fn of_go_work(path: PathBuf) -> Result<Requirement, ToolchainError> {
     let folder = path.parent().unwrap_or(&path).to_owned();
     let mut highest = of_lines(path.clone(), work.go, work.toolchain);
     for used in work.uses {
-        let module = folder.join(&used.text);
+        let module = clean_path(&folder.join(&used.text));
         let file = module.join("go.mod");
         if !exists(&file)? {
             return Err(ToolchainError::NoModule {
                 path,
                 line: used.line,
-                module: clean(&module),
+                module,
             });
         }
         let go = read_go_mod(&file)?.go;
-        let of_module = of_lines(clean(&file), go, None);
+        let of_module = of_lines(file, go, None);
         if of_module.least() > highest.least() {
             highest = Requirement {
                 prefers_active: highest.prefers_active,
@@ -144,8 +144,10 @@ fn of_go_work(path: PathBuf) -> Result<Requirement, ToolchainError> {
     Ok(highest)
 }
 
-/// Removes `.` from a path, and `..` together with the component before it.
-fn clean(path: &Path) -> PathBuf {
+/// Removes `.` from a path, and `..` together with the component before it, as `filepath.Clean` of Go
+/// does.
+#[must_use]
+pub fn clean_path(path: &Path) -> PathBuf {
     use std::path::Component;
     let mut cleaned = PathBuf::new();
     for component in path.components() {
