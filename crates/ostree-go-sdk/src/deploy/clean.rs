@@ -33,16 +33,7 @@ impl LockedRoot<'_> {
         let deployments = folder::directory(&root, self.root.path(), "deployments")?;
         self.finish_replacements(&deployments)?;
         self.remove_trees(&deployments, active)?;
-        let mut present = Vec::new();
-        for deployment in std::mem::take(&mut self.state.deployments) {
-            let name = deployment.commit.to_string();
-            let found = folder::kind(&deployments, OsStr::new(&name))
-                .context("look at", self.root.deployment_path(deployment.commit))?;
-            if found == Some(FileType::Directory) {
-                present.push(deployment);
-            }
-        }
-        self.state.deployments = present;
+        self.drop_absent(&deployments)?;
         self.state.drop_contradicted_activation(active);
         let last = self.state.history.last().map(|a| a.commit);
         if let Some(commit) = active
@@ -55,12 +46,35 @@ impl LockedRoot<'_> {
             self.save()?;
         }
         for (name, commit) in self.repo.refs()? {
-            if name.as_str().starts_with(DEPLOYMENT_REF_PREFIX) && self.state.get(commit).is_none()
-            {
+            if name.as_str().starts_with(DEPLOYMENT_REF_PREFIX) && !self.state.uses(commit) {
                 self.set_ref(&name, None)?;
             }
         }
         self.link_sdks()
+    }
+
+    /// Drops the deployments and std caches that have no folder from the state.
+    fn drop_absent(&mut self, deployments: &OwnedFd) -> Result<(), DeployError> {
+        let root = self.root;
+        let is_present = |commit: CommitId| {
+            let found = folder::kind(deployments, OsStr::new(&commit.to_string()));
+            let found = found.context("look at", root.deployment_path(commit))?;
+            Ok::<_, DeployError>(found == Some(FileType::Directory))
+        };
+        let mut present = Vec::new();
+        for mut deployment in std::mem::take(&mut self.state.deployments) {
+            if !is_present(deployment.commit)? {
+                continue;
+            }
+            for cache in std::mem::take(&mut deployment.std_caches) {
+                if is_present(cache.commit)? {
+                    deployment.std_caches.push(cache);
+                }
+            }
+            present.push(deployment);
+        }
+        self.state.deployments = present;
+        Ok(())
     }
 
     fn remove_temporary(&self, root: &OwnedFd) -> Result<(), DeployError> {
@@ -121,7 +135,7 @@ impl LockedRoot<'_> {
         for name in tree::names(deployments).context("read directory", &path)? {
             let (text, full) = (name.to_string_lossy(), path.join(&name));
             let commit = text.parse::<CommitId>().ok();
-            let is_kept = |c: CommitId| self.state.get(c).is_some() || active == Some(c);
+            let is_kept = |c: CommitId| self.state.uses(c) || active == Some(c);
             let is_garbage = commit.is_some_and(|commit| !is_kept(commit));
             if !is_garbage && !folder::is_temporary_tree(&text) {
                 continue;

@@ -6,6 +6,7 @@ use crate::checkout::CheckoutError;
 use crate::clock::rfc3339;
 use crate::fs::context::from_io_failure;
 use crate::golang::version_rule::VersionRule;
+use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::pull::PullError;
@@ -240,6 +241,39 @@ pub enum DeployError {
         /// The ref.
         name: RefName,
     },
+    /// The source of an SDK does not have a requested std cache.
+    #[error(
+        "{remote} has no std cache for {target} of go {version}, {}",
+        offered_std_caches(offered)
+    )]
+    NoStdCache {
+        /// The Go version.
+        version: String,
+        /// The requested target.
+        target: Arch,
+        /// The remote, or the URL of a repository on this machine.
+        remote: String,
+        /// The std caches of this version that the source has.
+        offered: Vec<StdCacheId>,
+    },
+    /// The ref of a std cache points to another commit: one without a std cache, or with that of
+    /// another version, target or mode.
+    #[error(
+        "commit {commit} on {name} is {}, expected the std cache {expected} of go {version}",
+        found_std_cache(found.as_ref())
+    )]
+    StdCacheMismatch {
+        /// The commit.
+        commit: CommitId,
+        /// The ref that points to it.
+        name: RefName,
+        /// The name and version of the std cache; `None` if it is none.
+        found: Option<(StdCacheId, String)>,
+        /// The name of the std cache that belongs on the ref.
+        expected: StdCacheId,
+        /// The version of the SDK.
+        version: String,
+    },
     /// SDKs are not composed for the architecture of this machine.
     #[error("no Go SDKs are composed for {}", std::env::consts::ARCH)]
     UnknownMachine,
@@ -295,6 +329,7 @@ impl DeployError {
             }
             Self::NotAnSdk { .. }
             | Self::RefMismatch { .. }
+            | Self::StdCacheMismatch { .. }
             | Self::WrongArch { .. }
             | Self::Downgrade { .. }
             | Self::Damaged { .. } => ErrorKind::Mismatch,
@@ -302,6 +337,7 @@ impl DeployError {
             | Self::NoRemote { .. }
             | Self::NoRelease { .. }
             | Self::NotOffered { .. }
+            | Self::NoStdCache { .. }
             | Self::NoSuchDeployment { .. }
             | Self::NothingActive { .. }
             | Self::NoRollback { .. } => ErrorKind::NotFound,
@@ -326,6 +362,23 @@ fn names(refs: &[RefName]) -> String {
             .map(RefName::as_str)
             .collect::<Vec<_>>()
             .join(" or "),
+    }
+}
+
+fn offered_std_caches(offered: &[StdCacheId]) -> String {
+    match offered {
+        [] => "and no other std cache of this version".to_owned(),
+        offered => {
+            let names: Vec<String> = offered.iter().map(ToString::to_string).collect();
+            format!("only {}", names.join(", "))
+        }
+    }
+}
+
+fn found_std_cache(found: Option<&(StdCacheId, String)>) -> String {
+    match found {
+        Some((id, version)) => format!("the std cache {id} of go {version}"),
+        None => "no std cache".to_owned(),
     }
 }
 

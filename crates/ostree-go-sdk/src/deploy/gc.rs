@@ -159,7 +159,11 @@ impl LockedRoot<'_> {
     fn unneeded_refs(&self, removed: &[Deployment]) -> Result<Vec<RefMove>, DeployError> {
         let all = self.state.deployments.iter();
         let kept = all.filter(|kept| removed.iter().all(|one| one.commit != kept.commit));
-        let mut needed: HashSet<CommitId> = kept.map(|kept| kept.commit).collect();
+        let commits = kept.flat_map(|kept| {
+            let std_caches = kept.std_caches.iter().map(|cache| cache.commit);
+            std_caches.chain([kept.commit])
+        });
+        let mut needed: HashSet<CommitId> = commits.collect();
         needed.extend(self.layers(&needed)?);
         let refs = self
             .repo

@@ -1,21 +1,23 @@
 //! Installs SDKs: fetches them without the root's lock, and deploys them with it.
 
 use super::error::DeployError;
-use super::fetch::{Fetcher, InstallSource, Job, Origin};
+use super::fetch::Fetcher;
+use super::found::FoundSdk;
+use super::job::{InstallSource, Job, Origin};
 use super::locked::{Deployed, LockedRoot, Outcome};
 use super::root::Root;
+use super::selection::{StdCacheChoice, StdCacheSelection};
 use super::state::{Action, Deployment};
 use super::verify::DamagedFile;
 use crate::arch::Arch;
 use crate::golang::version_rule::VersionRule;
 use crate::http::HttpOptions;
-use crate::id::{CommitId, RefName, Sha256};
+use crate::id::{RefName, Sha256};
 use crate::parallel;
 use crate::progress::{Event, NoProgress, Progress};
 use crate::registry::{ImageReference, RegistryAuth};
 use crate::repo::RepoError;
 use crate::setters::setters;
-use crate::sign::Verified;
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ pub struct Install {
     arch: Option<Arch>,
     activate: bool,
     source: InstallSource,
+    std_caches: Option<StdCacheSelection>,
     allow_downgrade: bool,
     http: HttpOptions,
     progress: Arc<dyn Progress>,
@@ -44,6 +47,7 @@ impl Install {
             arch: None,
             activate: true,
             source: InstallSource::Default,
+            std_caches: None,
             allow_downgrade: false,
             http: HttpOptions::new(),
             progress: Arc::new(NoProgress),
@@ -78,6 +82,10 @@ impl Install {
         activate: bool;
         /// Sets the source of the SDKs. Default: [`InstallSource::Default`].
         source: InstallSource;
+        /// Sets the std caches to install with the SDKs. They are recorded, and upgrades install
+        /// the same. Default: those of the last deployment of the same ref, otherwise
+        /// [`StdCacheSelection::native`].
+        std_caches: Option<StdCacheSelection>;
         /// Accepts a commit that is older than the last deployed one of the same ref. Default: no.
         allow_downgrade: bool;
         /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
@@ -95,13 +103,18 @@ impl Install {
     pub fn plan(&self, root: &Root) -> Result<InstallPlan, DeployError> {
         let arch = self.arch.or_else(Arch::host);
         let arch = arch.ok_or(DeployError::UnknownMachine)?;
-        let repo = root.create_repo(&*self.progress)?;
+        let locked = root.lock(&*self.progress)?;
+        let repo = locked.repo.clone();
         let job = Job {
             refs: self.refs.clone(),
             rule: self.rule.clone(),
             origin: Origin::of(&self.source, &repo)?,
             arch,
             allow_downgrade: self.allow_downgrade,
+            std_caches: StdCacheChoice {
+                requested: self.std_caches.clone(),
+                recorded: locked.state.std_cache_selections(arch),
+            },
         };
         let activation = match self.activate && Some(arch) == Arch::host() {
             true => ActivationRule::Last,
@@ -135,8 +148,8 @@ pub(super) enum ActivationRule {
     Replace(Box<Deployment>),
 }
 
-/// The commits of a job, and the refs that point to them.
-type Fetched = Vec<(RefName, Verified<CommitId>)>;
+/// The SDKs of a job.
+type Fetched = Vec<FoundSdk>;
 
 /// A planned installation or upgrade.
 #[derive(Debug)]
@@ -192,7 +205,8 @@ impl InstallPlan {
         let fetched = self.fetch_all()?;
         let mut deployed = Vec::new();
         let result = self.deploy_all(fetched, &mut deployed);
-        let mut locked = result.inspect_err(|_| self.remove_new_deployments(&deployed))?;
+        let mut locked = result.inspect_err(|_| self.undo(&deployed))?;
+        locked.drop_std_caches(&mut deployed)?;
         let activated = self.switch(&mut locked, &deployed)?;
         Ok(Installed {
             activated,
@@ -272,15 +286,15 @@ impl InstallPlan {
             return Err(RepoError::Cancelled.into());
         }
         let mut locked = self.lock(progress)?;
-        for (job, commits) in self.jobs.iter().zip(fetched) {
-            match deploy(&mut locked, job, &commits) {
+        for (job, sdks) in self.jobs.iter().zip(fetched) {
+            match deploy(&mut locked, job, &sdks) {
                 Ok(done) => deployed.extend(done),
                 // The damaged objects have been deleted.
                 Err(DeployError::Damaged { .. }) => {
                     drop(locked);
-                    let commits = self.fetcher.fetch(job)?;
+                    let sdks = self.fetcher.fetch(job)?;
                     locked = self.lock(progress)?;
-                    deployed.extend(deploy(&mut locked, job, &commits)?);
+                    deployed.extend(deploy(&mut locked, job, &sdks)?);
                 }
                 Err(error) => return Err(error),
             }
@@ -288,14 +302,14 @@ impl InstallPlan {
         Ok(locked)
     }
 
-    /// Removes the new deployments.
-    fn remove_new_deployments(&self, deployed: &[Deployed]) {
-        if deployed.iter().all(|one| one.outcome != Outcome::New) {
+    /// Removes the new deployments and the new std caches of others.
+    fn undo(&self, deployed: &[Deployed]) {
+        if deployed.is_empty() {
             return;
         }
         // The first error is the one to report. A deployment that remains is complete.
         if let Ok(mut locked) = self.lock(&NoProgress) {
-            remove_new(&mut locked, deployed);
+            undo(&mut locked, deployed);
         }
     }
 
@@ -329,22 +343,27 @@ impl InstallPlan {
     }
 }
 
-/// Deploys all commits of a job, or none.
+/// Deploys all SDKs of a job, or none.
 fn deploy(
     locked: &mut LockedRoot<'_>,
     job: &Job,
-    commits: &[(RefName, Verified<CommitId>)],
+    sdks: &[FoundSdk],
 ) -> Result<Vec<Deployed>, DeployError> {
     let mut deployed = Vec::new();
-    for (name, commit) in commits {
-        let done = locked.deploy(name, commit, job);
-        deployed.push(done.inspect_err(|_| remove_new(locked, &deployed))?);
+    for sdk in sdks {
+        let placed = locked.place_std_caches(&sdk.std_caches);
+        let done = placed.and_then(|std_caches| locked.deploy(sdk, std_caches, job));
+        deployed.push(done.inspect_err(|_| undo(locked, &deployed))?);
     }
     Ok(deployed)
 }
 
-fn remove_new(locked: &mut LockedRoot<'_>, deployed: &[Deployed]) {
-    for one in deployed.iter().filter(|one| one.outcome == Outcome::New) {
-        let _ = locked.uninstall(one.deployment.commit, false);
+/// Removes new deployments, and makes the std caches of others those that they had before.
+fn undo(locked: &mut LockedRoot<'_>, deployed: &[Deployed]) {
+    for one in deployed {
+        let _ = match one.outcome {
+            Outcome::New => locked.uninstall(one.deployment.commit, false).map(drop),
+            _ => locked.restore_std_caches(one),
+        };
     }
 }

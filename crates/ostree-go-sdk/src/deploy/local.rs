@@ -12,24 +12,19 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Copies a ref's commit from a repository on this machine into a root's repository, and verifies
-/// the checksum of every object. With `keys`, the commit needs a signature by one of them, which is
-/// verified before anything is copied. Without `keys`, the commit is trusted because of its
-/// location, and the proof is marked as unsigned. `now` is the time of the proof.
+/// Copies a commit from a repository on this machine into a root's repository, and verifies the
+/// checksum of every object. The commit was [found](find) on the ref `name`, and is copied even if
+/// the ref moves meanwhile.
 ///
 /// # Errors
-/// Returns an error if the ref does not exist, there is no valid signature by one of the keys, or
-/// an object is damaged, or the operation is cancelled.
+/// Returns an error if an object is damaged, or the operation is cancelled.
 pub(super) fn import(
     repo: &Repo,
     from: &Repo,
     name: &RefName,
-    keys: Option<&TrustedKeys>,
-    now: u64,
+    commit: CommitId,
     progress: &dyn Progress,
-) -> Result<Verified<CommitId>, DeployError> {
-    let found = find(from, name, keys, now)?;
-    let commit = *found.value();
+) -> Result<(), DeployError> {
     // libostree does not overwrite existing objects, so damaged ones have to be removed first.
     repo.delete_damaged_commit(commit)?;
     if repo.has_commit(commit)? {
@@ -41,11 +36,12 @@ pub(super) fn import(
     let transaction = repo.begin()?;
     store::copy_commit(&transaction, from, commit, name.as_str(), progress)?;
     transaction.commit()?;
-    Ok(found)
+    Ok(())
 }
 
-/// Finds a ref's commit in a repository on this machine, and verifies its signatures as for
-/// [`import`].
+/// Finds a ref's commit in a repository on this machine. With `keys`, the commit needs a signature
+/// by one of them, which is verified. Without `keys`, the commit is trusted because of its location,
+/// and the proof is marked as unsigned. `now` is the time of the proof.
 ///
 /// # Errors
 /// Returns an error if the ref does not exist, or there is no valid signature by one of the keys.

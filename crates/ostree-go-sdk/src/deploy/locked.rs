@@ -1,9 +1,10 @@
 //! A locked root: the changes of a root, and deploying to it.
 
 use super::error::DeployError;
-use super::fetch::Job;
+use super::found::FoundSdk;
+use super::job::Job;
 use super::root::{self, Root, deployment_ref};
-use super::state::{Action, Activation, Deployment, State};
+use super::state::{Action, Activation, DeployedStdCache, Deployment, State};
 use super::verify::DamagedFile;
 use super::{folder, place, rebuild, verify};
 use crate::arch::Arch;
@@ -16,7 +17,6 @@ use crate::fs::tree;
 use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
 use crate::repo::{RefMove, Repo, RepoError, RepoMode};
-use crate::sign::Verified;
 
 /// A root that is locked for changes. The lock is released when this is dropped.
 #[derive(Debug)]
@@ -38,6 +38,36 @@ pub struct Deployed {
     pub outcome: Outcome,
     /// The numbers of files that were linked and copied; zero if the deployment was unchanged.
     pub files: CheckedOut,
+    /// The std caches that were installed with it.
+    pub std_caches: Vec<PlacedStdCache>,
+    /// The std caches that were removed, because the selection does not name them, or because they
+    /// were replaced.
+    pub removed_std_caches: Vec<DeployedStdCache>,
+    /// The targets that were selected earlier, and for which the source has no std cache.
+    pub missing_targets: Vec<Arch>,
+    /// The deployment of the same commit before.
+    pub(super) before: Option<Deployment>,
+}
+
+impl Deployed {
+    /// Returns true if the deployment is new or was repaired, or its std caches changed.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        let mut outcomes = self.std_caches.iter().map(|placed| placed.outcome);
+        self.outcome != Outcome::Unchanged
+            || outcomes.any(|outcome| outcome != Outcome::Unchanged)
+            || !self.removed_std_caches.is_empty()
+    }
+}
+
+/// A std cache that was installed with an SDK.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlacedStdCache {
+    /// The std cache.
+    pub cache: DeployedStdCache,
+    /// Its state before.
+    pub outcome: Outcome,
 }
 
 /// The effect of an installation on a deployment.
@@ -194,10 +224,32 @@ impl<'r> LockedRoot<'r> {
         Ok(files)
     }
 
-    /// Checks out a commit of a job beside the existing deployments, verifies every file, removes
-    /// the write bits, and makes the tree durable. The deployment is not
-    /// [activated](LockedRoot::activate). An existing undamaged deployment is not changed; a damaged
-    /// one is replaced in one step.
+    /// Checks out a commit beside the existing deployments, verifies every file, removes the write
+    /// bits, and makes the tree durable. An existing undamaged tree is not changed; a damaged one is
+    /// replaced in one step. Until the state lists the commit, the next process that takes the lock
+    /// removes the tree.
+    pub(super) fn place(&self, commit: CommitId) -> Result<(Outcome, CheckedOut), DeployError> {
+        let dest = self.root.deployment_path(commit);
+        let known = self.state.uses(commit);
+        let placed = if known && self.compare(commit)?.is_empty() {
+            place::require_objects(&self.repo, commit)?;
+            tree::seal(&dest).context("seal", &dest)?;
+            (Outcome::Unchanged, CheckedOut::default())
+        } else {
+            let files = place::place(&self.repo, commit, &dest, self.progress)?;
+            let outcome = match known {
+                true => Outcome::Repaired,
+                false => Outcome::New,
+            };
+            (outcome, files)
+        };
+        self.set_ref(&deployment_ref(commit)?, Some(commit))?;
+        failpoint::hit("deploy.kept");
+        Ok(placed)
+    }
+
+    /// Deploys an SDK of a job, whose std caches have been [placed](LockedRoot::place_std_caches).
+    /// The deployment is not [activated](LockedRoot::activate).
     ///
     /// # Errors
     /// Returns an error if the commit is not an SDK, is not bound to the ref, is for another
@@ -206,10 +258,11 @@ impl<'r> LockedRoot<'r> {
     /// them are marked as partial, so that pulling the commit again fetches them.
     pub(super) fn deploy(
         &mut self,
-        name: &RefName,
-        commit: &Verified<CommitId>,
+        found: &FoundSdk,
+        std_caches: Vec<PlacedStdCache>,
         job: &Job,
     ) -> Result<Deployed, DeployError> {
+        let (name, commit) = (&found.sdk.name, &found.sdk.commit);
         let id = *commit.value();
         let info = CommitInfo::read(&self.repo, id)?;
         let (version, arch) = accept(&self.state, name, &info, job)?;
@@ -223,31 +276,20 @@ impl<'r> LockedRoot<'r> {
             deployed_at: self.root.clock.now(),
             damaged_at: None,
             pinned: false,
+            std_caches: std_caches.iter().map(|p| p.cache.clone()).collect(),
+            std_cache_selection: found.selection.clone(),
         };
         self.root.require_free_link(&deployment)?;
-        let dest = self.root.deployment_path(id);
-        let known = self.state.get(id).is_some();
-        let damaged = known && !self.compare(id)?.is_empty();
-        let (outcome, files) = match (known, damaged) {
-            (true, false) => {
-                place::require_objects(&self.repo, id)?;
-                tree::seal(&dest).context("seal", &dest)?;
-                (Outcome::Unchanged, CheckedOut::default())
-            }
-            (true, true) => (
-                Outcome::Repaired,
-                place::place(&self.repo, id, &dest, self.progress)?,
-            ),
-            (false, _) => (
-                Outcome::New,
-                place::place(&self.repo, id, &dest, self.progress)?,
-            ),
-        };
-        self.set_ref(&deployment_ref(id)?, Some(id))?;
-        failpoint::hit("deploy.kept");
+        let (outcome, files) = self.place(id)?;
+        let before = self.state.get(id).cloned();
         if let Some(at) = self.state.deployments.iter().position(|d| d.commit == id) {
             let old = self.state.deployments.remove(at);
             deployment.pinned = old.pinned;
+            // What the selection does not name is removed when all SDKs are deployed.
+            let new = &mut deployment.std_caches;
+            let mut old_caches = old.std_caches;
+            old_caches.retain(|cache| new.iter().all(|other| other.commit != cache.commit));
+            new.extend(old_caches);
             if outcome == Outcome::Unchanged {
                 deployment.deployed_at = old.deployed_at;
             }
@@ -264,6 +306,10 @@ impl<'r> LockedRoot<'r> {
             deployment,
             outcome,
             files,
+            std_caches,
+            removed_std_caches: Vec::new(),
+            missing_targets: found.missing.clone(),
+            before,
         })
     }
 

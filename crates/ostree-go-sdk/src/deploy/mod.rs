@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! repo/                    an OSTree repository, mode bare-user
-//! deployments/<commit>/    a commit's tree, as hard links to the repository's objects
+//! deployments/<commit>/    a commit's tree, as hard links to the repository's objects: an SDK, or a
+//!                          std cache
 //! current                  → deployments/<commit>: the active deployment
 //! sdk/go-<version>         → ../deployments/<commit>: every deployment, by version; one for
 //!                          another architecture is sdk/go-<version>.<basearch>
@@ -33,6 +34,11 @@
 //! did not happen, and is dropped. The next process that takes the lock removes what a killed
 //! process left: temporary names, folders without an entry, and refs without a deployment.
 //!
+//! The std caches of an SDK are commits and folders of their own. They are listed in the entry of
+//! the SDK in `state.json`, and completed and synced before that entry is written. Several SDKs of one
+//! version share them. Those that no SDK lists any more are removed like other folders without an
+//! entry.
+//!
 //! A missing state file is rebuilt from the deployments and the repository, without signatures and
 //! history. A state file that cannot be read is an error, and nothing is changed.
 //!
@@ -49,39 +55,46 @@
 
 mod activate;
 mod clean;
+mod encoding;
 mod error;
 mod fetch;
 mod folder;
+mod found;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod gc;
 mod install;
 mod links;
+mod job;
 mod local;
 mod locked;
+mod offered;
 mod place;
 mod preview;
 mod rebuild;
 mod rollback;
 mod root;
+mod selection;
 mod state;
 mod status;
 mod toolchains;
+mod std_caches;
 mod uninstall;
 mod upgrade;
 mod verify;
 
 pub use activate::{Activate, ActivatePlan, Activated};
 pub use error::DeployError;
-pub use fetch::InstallSource;
 pub use gc::{Gc, GcPlan, GcReport};
 pub use install::{Install, InstallPlan, Installed};
-pub use locked::{Deployed, Outcome};
-pub use preview::PlannedDeployment;
+pub use job::InstallSource;
+pub use locked::{Deployed, Outcome, PlacedStdCache};
+pub use preview::{PlannedDeployment, PlannedStdCache};
 pub use rollback::{Rollback, RollbackPlan, RolledBack};
 pub use root::Root;
-pub use state::{Action, Activation, Deployment};
-pub use status::{Check, DeploymentStatus, Status, Verify};
+pub use selection::StdCacheSelection;
+pub use state::{Action, Activation, DeployedStdCache, Deployment};
+pub use status::{Check, DeploymentStatus, Status, StdCacheStatus, Verify};
 pub use uninstall::{Uninstall, UninstallPlan, Uninstalled};
 pub use upgrade::Upgrade;
 pub use verify::{DamagedFile, FileProblem};

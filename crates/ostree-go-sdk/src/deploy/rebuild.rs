@@ -1,10 +1,12 @@
 //! Rebuilds a missing state file from the deployments and the repository.
 
 use super::error::DeployError;
-use super::state::{Deployment, State};
+use super::selection::StdCacheSelection;
+use super::state::{DeployedStdCache, Deployment, State};
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::fs::context::IoContext;
-use crate::id::{CommitId, RefName};
+use crate::golang::std_cache::std_cache_ref;
+use crate::id::RefName;
 use crate::repo::Repo;
 use crate::sign::Proof;
 use std::collections::BTreeMap;
@@ -27,6 +29,7 @@ pub(super) fn state(root: &Path, repo: &Repo) -> Result<State, DeployError> {
         entries => entries.context("read directory", &path)?,
     };
     let origins = origins(repo)?;
+    let mut std_caches = Vec::new();
     for entry in entries {
         let entry = entry.context("read directory", &path)?;
         let metadata = entry.metadata().context("look at", entry.path())?;
@@ -38,9 +41,18 @@ pub(super) fn state(root: &Path, repo: &Repo) -> Result<State, DeployError> {
             continue;
         };
         let changed_at = u64::try_from(metadata.ctime()).unwrap_or(0);
-        if let Some(deployment) = deployment(repo, commit, &origins, changed_at)? {
+        if !repo.has_commit(commit)? {
+            continue;
+        }
+        let info = CommitInfo::read(repo, commit)?;
+        if let Some(std_cache) = std_cache(&info) {
+            std_caches.push((info.version, std_cache));
+        } else if let Some(deployment) = deployment(info, &origins, changed_at) {
             state.deployments.push(deployment);
         }
+    }
+    for deployment in &mut state.deployments {
+        add_std_caches(deployment, &std_caches);
     }
     state.deployments.sort_by_key(|d| (d.timestamp, d.commit));
     Ok(state)
@@ -62,30 +74,53 @@ fn origins(repo: &Repo) -> Result<BTreeMap<String, Vec<(String, String)>>, Deplo
     Ok(origins)
 }
 
+/// Returns the std cache of a commit, if it is one.
+fn std_cache(info: &CommitInfo) -> Option<DeployedStdCache> {
+    let id = info
+        .std_cache
+        .filter(|_| info.kind == CommitKind::StdCache)?;
+    Some(DeployedStdCache {
+        id,
+        commit: info.id,
+        ref_name: info.bound_to.first()?.clone(),
+        bytes: info.bytes,
+    })
+}
+
+/// Adds the std caches of its version to a deployment, and selects their targets.
+fn add_std_caches(deployment: &mut Deployment, known: &[(Option<String>, DeployedStdCache)]) {
+    let of_version = known.iter().filter(|(version, cache)| {
+        let expected = std_cache_ref(&deployment.ref_name, &deployment.version, cache.id);
+        version.as_ref() == Some(&deployment.version)
+            && expected.ok() == Some(cache.ref_name.clone())
+    });
+    let found: Vec<_> = of_version.map(|(_, cache)| cache.clone()).collect();
+    let mut selection = StdCacheSelection::native();
+    for target in found.iter().map(|cache| cache.id.target) {
+        if target != deployment.arch {
+            selection = selection.with_target(target);
+        }
+    }
+    deployment.std_caches = found;
+    deployment.std_cache_selection = selection;
+}
+
 fn deployment(
-    repo: &Repo,
-    commit: CommitId,
+    info: CommitInfo,
     origins: &BTreeMap<String, Vec<(String, String)>>,
     changed_at: u64,
-) -> Result<Option<Deployment>, DeployError> {
-    if !repo.has_commit(commit)? {
-        return Ok(None);
-    }
-    let info = CommitInfo::read(repo, commit)?;
+) -> Option<Deployment> {
+    let commit = info.id;
     let is_sdk = matches!(info.kind, CommitKind::Release | CommitKind::Channel);
-    let (Some(version), Some(arch), true) = (info.version, info.arch, is_sdk) else {
-        return Ok(None);
-    };
+    let (version, arch) = (info.version.filter(|_| is_sdk)?, info.arch?);
     let named = origins.get(&commit.to_string());
     let named = named.into_iter().flatten().find_map(|(remote, name)| {
         let bound = info.bound_to.iter().find(|bound| bound.as_str() == name)?;
         Some((remote.clone(), bound.clone()))
     });
     let first = |name: &RefName| (UNKNOWN.to_owned(), name.clone());
-    let Some((remote, ref_name)) = named.or_else(|| info.bound_to.first().map(first)) else {
-        return Ok(None);
-    };
-    Ok(Some(Deployment {
+    let (remote, ref_name) = named.or_else(|| info.bound_to.first().map(first))?;
+    Some(Deployment {
         commit,
         ref_name,
         version,
@@ -100,5 +135,7 @@ fn deployment(
         deployed_at: changed_at,
         damaged_at: None,
         pinned: false,
-    }))
+        std_caches: Vec::new(),
+        std_cache_selection: StdCacheSelection::native(),
+    })
 }

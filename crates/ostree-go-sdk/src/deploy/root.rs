@@ -147,11 +147,11 @@ impl Root {
         found.ok_or_else(|| self.no_such_deployment(name))
     }
 
-    /// Compares a deployment's tree with its commit by hashing every file, and returns the damaged
-    /// files. Uses no network.
+    /// Compares the tree of a deployment, or of a std cache, with its commit by hashing every file,
+    /// and returns the damaged files. Uses no network.
     ///
     /// # Errors
-    /// Returns an error if there is no such deployment, the system fails to read it or the
+    /// Returns an error if there is no such deployment or std cache, the system fails to read it or the
     /// repository, or the operation is cancelled. Damage is not an error but part of the result.
     pub fn verify(
         &self,
@@ -162,8 +162,8 @@ impl Root {
         found.ok_or_else(|| self.no_such_deployment(&commit.to_string()))
     }
 
-    /// Compares a deployment's tree with its commit, without the root's lock; returns `None` if the
-    /// deployment does not exist any more.
+    /// Compares the tree of a deployment or a std cache with its commit, without the root's lock;
+    /// returns `None` if it does not exist any more.
     ///
     /// Another process may remove or replace the deployment at the same time. It changes the state
     /// file before it removes anything, so a finding of damage is valid only if the state file is
@@ -178,7 +178,7 @@ impl Root {
         let path = self.state_path();
         loop {
             let before = State::file_version(&path)?;
-            let exists = self.state()?.get(commit).is_some();
+            let exists = self.state()?.uses(commit);
             if !exists {
                 return Ok(None);
             }
@@ -201,7 +201,7 @@ impl Root {
         }
     }
 
-    /// Returns the folder of a deployment.
+    /// Returns the folder of a deployment or of a std cache, by its commit.
     #[must_use]
     pub fn deployment_path(&self, commit: CommitId) -> PathBuf {
         self.path.join("deployments").join(commit.to_string())

@@ -1,12 +1,16 @@
 //! The state file of a root: its deployments and the history of activations, as JSON.
 
+use super::encoding;
 use super::error::DeployError;
+use super::selection::StdCacheSelection;
 use crate::arch::Arch;
 use crate::fs::atomic;
 use crate::fs::context::IoContext;
+use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, RefName};
 use crate::sign::{Proof, Signature, SignatureStatus, Verified};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -20,20 +24,20 @@ const HISTORY: usize = 200;
 #[non_exhaustive]
 pub struct Deployment {
     /// The commit, which is also the name of the deployment's folder.
-    #[serde(with = "text")]
+    #[serde(with = "encoding::text")]
     pub commit: CommitId,
     /// The ref that it was installed from.
-    #[serde(rename = "ref", with = "text")]
+    #[serde(rename = "ref", with = "encoding::text")]
     pub ref_name: RefName,
     /// The Go version, without the prefix `go`.
     pub version: String,
     /// The architecture that it is for.
-    #[serde(with = "text")]
+    #[serde(with = "encoding::text")]
     pub arch: Arch,
     /// The timestamp of the commit, in seconds since 1970.
     pub timestamp: u64,
     /// The time, remote and signatures of its verification.
-    #[serde(with = "proof")]
+    #[serde(with = "encoding::proof")]
     pub proof: Proof,
     /// The time of deployment, in seconds since 1970.
     pub deployed_at: u64,
@@ -44,6 +48,30 @@ pub struct Deployment {
     /// True if a garbage collection must keep the deployment.
     #[serde(default)]
     pub pinned: bool,
+    /// The std caches that are installed with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub std_caches: Vec<DeployedStdCache>,
+    /// The selection of std caches, which the next upgrade uses again.
+    #[serde(default, with = "encoding::selection")]
+    pub std_cache_selection: StdCacheSelection,
+}
+
+/// A std cache that is installed with an SDK, in a folder of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DeployedStdCache {
+    /// The target and the mode.
+    #[serde(with = "encoding::text")]
+    pub id: StdCacheId,
+    /// The commit, which is also the name of its folder.
+    #[serde(with = "encoding::text")]
+    pub commit: CommitId,
+    /// The ref that it was installed from.
+    #[serde(rename = "ref", with = "encoding::text")]
+    pub ref_name: RefName,
+    /// The size of its files in bytes, if the commit declares it.
+    #[serde(default)]
+    pub bytes: Option<u64>,
 }
 
 impl Deployment {
@@ -111,10 +139,10 @@ pub struct Activation {
     /// The reason.
     pub action: Action,
     /// The commit of the deployment, which may have been removed since.
-    #[serde(with = "text")]
+    #[serde(with = "encoding::text")]
     pub commit: CommitId,
     /// The ref of the deployment.
-    #[serde(rename = "ref", with = "text")]
+    #[serde(rename = "ref", with = "encoding::text")]
     pub ref_name: RefName,
     /// The Go version of the deployment.
     pub version: String,
@@ -219,6 +247,25 @@ impl State {
         self.deployments.iter_mut().find(|d| d.commit == commit)
     }
 
+    /// Returns true if a commit is a deployment, or a std cache of one.
+    pub(super) fn uses(&self, commit: CommitId) -> bool {
+        self.get(commit).is_some() || self.std_caches().any(|cache| cache.commit == commit)
+    }
+
+    /// Returns the std caches of all deployments. Deployments of the same version share theirs.
+    pub(super) fn std_caches(&self) -> impl Iterator<Item = &DeployedStdCache> {
+        let deployments = self.deployments.iter();
+        deployments.flat_map(|deployment| &deployment.std_caches)
+    }
+
+    /// Returns the selections of the last deployments of refs for an architecture.
+    pub(super) fn std_cache_selections(&self, arch: Arch) -> BTreeMap<RefName, StdCacheSelection> {
+        let deployments = self.deployments.iter().filter(|d| d.arch == arch);
+        let selections = deployments.map(|d| (d.ref_name.clone(), d.std_cache_selection.clone()));
+        // Later deployments replace earlier ones.
+        selections.collect()
+    }
+
     /// Drops the last activation if the switch did not happen: the link `current` contradicts this
     /// activation and agrees with the one before it. If the link contradicts both, it was changed
     /// without this library, and the history is kept.
@@ -251,118 +298,6 @@ impl State {
     }
 }
 
-/// Serialization of values as their text form.
-mod text {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    pub(super) fn serialize<T: Display, S: Serializer>(
-        value: &T,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-    where
-        T: FromStr<Err: Display>,
-        D: Deserializer<'de>,
-    {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
-    }
-}
-
-/// Serialization of a proof.
-mod proof {
-    use super::{Deserialize, Proof, Serialize, Signature, SignatureStatus};
-    use serde::{Deserializer, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Record {
-        remote: String,
-        unsigned: bool,
-        verified_at: u64,
-        signatures: Vec<SignatureRecord>,
-    }
-
-    #[derive(Serialize, Deserialize)]
-    struct SignatureRecord {
-        status: String,
-        kind: String,
-        key: String,
-        primary_key: Option<String>,
-        user: Option<String>,
-        created: Option<u64>,
-        expires: Option<u64>,
-        key_expires: Option<u64>,
-    }
-
-    pub(super) fn serialize<S: Serializer>(
-        proof: &Proof,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let signatures = proof.signatures.iter().map(|s| SignatureRecord {
-            status: s.status.as_str().to_owned(),
-            kind: s.kind.to_owned(),
-            key: s.key.clone(),
-            primary_key: s.primary_key.clone(),
-            user: s.user.clone(),
-            created: s.created,
-            expires: s.expires,
-            key_expires: s.key_expires,
-        });
-        let record = Record {
-            remote: proof.remote.clone(),
-            unsigned: proof.unsigned,
-            verified_at: proof.at,
-            signatures: signatures.collect(),
-        };
-        record.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<Proof, D::Error> {
-        let record = Record::deserialize(de)?;
-        let signatures = record.signatures.into_iter().map(|s| Signature {
-            status: status(&s.status),
-            kind: if s.kind == "ed25519" {
-                "ed25519"
-            } else {
-                "gpg"
-            },
-            key: s.key,
-            primary_key: s.primary_key,
-            user: s.user,
-            created: s.created,
-            expires: s.expires,
-            key_expires: s.key_expires,
-        });
-        Ok(Proof {
-            signatures: signatures.collect(),
-            remote: record.remote,
-            unsigned: record.unsigned,
-            at: record.verified_at,
-        })
-    }
-
-    /// Parses a signature status. An unknown word counts as a bad signature.
-    fn status(word: &str) -> SignatureStatus {
-        use SignatureStatus as S;
-        [
-            S::Valid,
-            S::UnknownKey,
-            S::KeyExpired,
-            S::KeyRevoked,
-            S::Expired,
-            S::Malformed,
-        ]
-        .into_iter()
-        .find(|status| status.as_str() == word)
-        .unwrap_or(S::Bad)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -392,6 +327,17 @@ mod tests {
             deployed_at: 8,
             damaged_at: None,
             pinned: false,
+            std_caches: Vec::new(),
+            std_cache_selection: StdCacheSelection::native(),
+        }
+    }
+
+    fn std_cache(byte: u8) -> DeployedStdCache {
+        DeployedStdCache {
+            id: "x86_64-plain".parse().unwrap(),
+            commit: [byte; 32].into(),
+            ref_name: "go-sdk/stdcache/1.26.1/x86_64-plain".parse().unwrap(),
+            bytes: Some(12),
         }
     }
 
@@ -414,16 +360,48 @@ mod tests {
         let path = dir.path().join("state.json");
         assert_eq!(State::load(&path).unwrap(), None);
         assert!(!State::is_state(&path));
-        let state = State {
+        let mut state = State {
             deployments: vec![deployment(1), deployment(2)],
             history: vec![activation(1)],
         };
+        state.deployments[0].std_caches.push(std_cache(3));
+        state.deployments[0].std_cache_selection = StdCacheSelection::none();
         state.save(&path).unwrap();
         assert_eq!(State::load(&path).unwrap(), Some(state.clone()));
         assert!(State::is_state(&path));
         let before = State::file_version(&path).unwrap();
         state.save(&path).unwrap();
         assert_ne!(State::file_version(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_deployment_without_std_caches_was_written_by_an_older_version() {
+        let mut value = serde_json::to_value(deployment(1)).unwrap();
+        let object = value.as_object_mut().unwrap();
+        assert!(!object.contains_key("std_caches"));
+        object.remove("std_cache_selection").unwrap();
+        let read: Deployment = serde_json::from_value(value).unwrap();
+        assert_eq!(read, deployment(1));
+    }
+
+    #[test]
+    fn std_caches_belong_to_their_deployments() {
+        let mut state = State {
+            deployments: vec![deployment(1), deployment(2)],
+            history: Vec::new(),
+        };
+        state.deployments[1].std_caches.push(std_cache(3));
+        state.deployments[1].std_cache_selection = StdCacheSelection::none();
+        for (byte, used) in [(1, true), (2, true), (3, true), (4, false)] {
+            assert_eq!(state.uses([byte; 32].into()), used, "{byte}");
+        }
+        // Both deployments have the same ref.
+        let selections = state.std_cache_selections(Arch::X86_64);
+        assert_eq!(
+            selections.into_values().collect::<Vec<_>>(),
+            [StdCacheSelection::none()]
+        );
+        assert!(state.std_cache_selections(Arch::Aarch64).is_empty());
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use super::error::DeployError;
 use super::root::Root;
-use super::state::{Activation, Deployment};
+use super::state::{Activation, DeployedStdCache, Deployment};
 use super::verify::DamagedFile;
+use crate::id::CommitId;
 use crate::progress::Progress;
+use crate::repo::Repo;
 use std::path::PathBuf;
 
 /// The deployments that [`Root::status`] compares with their commits.
@@ -46,6 +48,21 @@ pub struct DeploymentStatus {
     pub rollback_target: bool,
     /// The result of comparing it with its commit.
     pub check: Check,
+    /// Its std caches.
+    pub std_caches: Vec<StdCacheStatus>,
+}
+
+/// A std cache of a deployment and its status.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StdCacheStatus {
+    /// The std cache.
+    pub cache: DeployedStdCache,
+    /// Its directory, which contains an index and the outputs; `None` if the version of its SDK is
+    /// not a Go version.
+    pub path: Option<PathBuf>,
+    /// The result of comparing it with its commit. It is compared if its deployment is.
+    pub check: Check,
 }
 
 /// The result of comparing a deployment with its commit.
@@ -82,18 +99,26 @@ impl Root {
                 Verify::Active => is_active,
                 Verify::None => false,
             };
-            let check = if check {
-                match self.compare(&repo, commit, progress)? {
-                    // It was removed after the state was read.
-                    None => continue,
-                    Some(damaged) if damaged.is_empty() => Check::Good,
-                    Some(damaged) => Check::Damaged(damaged),
-                }
-            } else {
-                Check::NotDone
+            let check_of = |commit| match check {
+                true => self.check(&repo, commit, progress),
+                false => Ok(Some(Check::NotDone)),
             };
+            let Some(check) = check_of(commit)? else {
+                continue;
+            };
+            let mut std_caches = Vec::new();
+            for cache in &deployment.std_caches {
+                if let Some(check) = check_of(cache.commit)? {
+                    std_caches.push(StdCacheStatus {
+                        path: self.std_cache_path(&deployment, cache),
+                        cache: cache.clone(),
+                        check,
+                    });
+                }
+            }
             deployments.push(DeploymentStatus {
                 path,
+                std_caches,
                 active: is_active,
                 rollback_target: target == Some(commit),
                 check,
@@ -105,5 +130,19 @@ impl Root {
             deployments,
             history: state.history,
         })
+    }
+
+    /// Compares a tree with its commit; returns `None` if it was removed after the state was read.
+    fn check(
+        &self,
+        repo: &Repo,
+        commit: CommitId,
+        progress: &dyn Progress,
+    ) -> Result<Option<Check>, DeployError> {
+        let found = self.compare(repo, commit, progress)?;
+        Ok(found.map(|damaged| match damaged.is_empty() {
+            true => Check::Good,
+            false => Check::Damaged(damaged),
+        }))
     }
 }

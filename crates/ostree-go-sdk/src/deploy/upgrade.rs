@@ -1,11 +1,13 @@
 //! Upgrades deployments to the newest commits of their channels.
 
 use super::error::DeployError;
-use super::fetch::{Fetcher, InstallSource, Job, Origin};
+use super::fetch::Fetcher;
 use super::install::{ActivationRule, InstallPlan};
+use super::job::{InstallSource, Job, Origin};
 use super::local;
 use super::locked::LockedRoot;
 use super::root::Root;
+use super::selection::{StdCacheChoice, StdCacheSelection};
 use super::state::Deployment;
 use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind};
@@ -27,6 +29,7 @@ pub struct Upgrade {
     all: bool,
     arch: Option<Arch>,
     source: InstallSource,
+    std_caches: Option<StdCacheSelection>,
     allow_downgrade: bool,
     http: HttpOptions,
     progress: Arc<dyn Progress>,
@@ -39,6 +42,7 @@ impl Default for Upgrade {
             all: false,
             arch: None,
             source: InstallSource::Default,
+            std_caches: None,
             allow_downgrade: false,
             http: HttpOptions::new(),
             progress: Arc::new(NoProgress),
@@ -64,6 +68,10 @@ impl Upgrade {
         /// Sets the source of the SDKs. Default: for each deployment, the source that it was
         /// installed from, if that still exists.
         source: InstallSource;
+        /// Sets the std caches to install with the SDKs, and with those of later upgrades. Default:
+        /// for each deployment, the selection with which it was installed; a target for which the
+        /// source has no std cache any more is left out then, and reported.
+        std_caches: Option<StdCacheSelection>;
         /// Accepts a commit that is older than the last deployed one of the same ref. Default: no.
         allow_downgrade: bool;
         /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
@@ -94,6 +102,13 @@ impl Upgrade {
                 origin: Origin::of(&self.source_of(&repo, old)?, &repo)?,
                 arch: old.arch,
                 allow_downgrade: self.allow_downgrade,
+                std_caches: StdCacheChoice {
+                    requested: self.std_caches.clone(),
+                    recorded: BTreeMap::from([(
+                        old.ref_name.clone(),
+                        old.std_cache_selection.clone(),
+                    )]),
+                },
             })
         });
         let jobs = jobs.collect::<Result<_, DeployError>>()?;

@@ -57,6 +57,12 @@ pub struct StdCacheId {
 pub(crate) const STD_CACHE_DIR: &str = "usr/lib/sdk/stdcache";
 
 impl StdCacheId {
+    /// Returns the names of all std caches that a release may have, by target, then by mode.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        Arch::ALL.into_iter().flat_map(Self::of_target).collect()
+    }
+
     /// Returns all modes of a target.
     #[must_use]
     pub fn of_target(target: Arch) -> [Self; 2] {

@@ -3,6 +3,7 @@
 use crate::arch::Arch;
 use crate::clock::{Clock, SystemClock};
 use crate::fs::path::TreePath;
+use crate::golang::std_cache::StdCacheId;
 use crate::http::HttpOptions;
 use crate::id::{RefName, Sha256};
 use crate::oci::image_source::{ImageSource, InvalidImageSource};
@@ -52,6 +53,7 @@ pub struct Pull {
     source: Source,
     pub(super) refs: Vec<RefName>,
     pub(super) pins: BTreeMap<RefName, Sha256>,
+    pub(super) std_caches: BTreeMap<RefName, Vec<StdCacheId>>,
     pub(super) expect_arch: Option<Arch>,
     pub(super) allow_downgrade: bool,
     pub(super) depth: Depth,
@@ -105,6 +107,7 @@ impl Pull {
             source,
             refs,
             pins: BTreeMap::new(),
+            std_caches: BTreeMap::new(),
             expect_arch: None,
             allow_downgrade: false,
             depth: Depth::default(),
@@ -158,7 +161,19 @@ impl Pull {
         self
     }
 
-    /// Refuses commits that are not for this architecture. Default: every architecture is accepted.
+    /// Also pulls these std caches of the release or channel on a ref, as far as the remote has them
+    /// for its version. Their refs follow from the version, so they are known only to the plan.
+    /// Default: none.
+    #[must_use]
+    pub(crate) fn std_caches(mut self, name: RefName, wanted: Vec<StdCacheId>) -> Self {
+        if !wanted.is_empty() {
+            self.std_caches.insert(name, wanted);
+        }
+        self
+    }
+
+    /// Refuses commits that are not for this architecture. Std caches and layers for all
+    /// architectures are accepted. Default: every architecture is accepted.
     #[must_use]
     pub fn expect_arch(mut self, arch: Option<Arch>) -> Self {
         self.expect_arch = arch;

@@ -17,6 +17,19 @@ pub(super) trait Origin: fmt::Debug + Send {
     /// Returns the refs that the origin offers.
     fn offered(&self) -> Result<Vec<OfferedRef>, PullError>;
 
+    /// Returns those of the given refs that the origin has. Default: none.
+    fn existing(&self, names: &[RefName]) -> Result<Vec<RefName>, PullError> {
+        let _ = names;
+        Ok(Vec::new())
+    }
+
+    /// Fetches the commits of further refs, which the origin [has](Origin::existing), as
+    /// [`Origin::find_commits`] does. Default: none.
+    fn find_more(&mut self, names: &[RefName]) -> Result<Vec<FoundCommit>, PullError> {
+        let _ = names;
+        Ok(Vec::new())
+    }
+
     /// Returns the download for a commit that was found and is not complete in the repository.
     fn download(
         &self,

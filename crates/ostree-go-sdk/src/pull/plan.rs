@@ -6,10 +6,12 @@ use super::image::Images;
 use super::libostree::Libostree;
 use super::offered::{self, OfferedRef};
 use super::origin::{FoundCommit, Origin};
-use super::planned::{Cost, Download, PlannedRef, RefusedRef, deduplicated};
+use super::planned::{Cost, Download, PlannedRef, PlannedStdCaches, RefusedRef, deduplicated};
 use super::session::Session;
 use super::{Pull, PullError};
 use crate::catalog::CommitInfo;
+use crate::golang::std_cache::{StdCacheId, std_cache_ref};
+use crate::id::RefName;
 use crate::kind::ErrorKind;
 use crate::object::sorted_dict;
 use crate::oci::format;
@@ -24,6 +26,7 @@ pub struct PullPlan {
     pub(super) origin: Box<dyn Origin>,
     refs: Vec<PlannedRef>,
     refused: Vec<RefusedRef>,
+    std_caches: Vec<PlannedStdCaches>,
     cost: Cost,
 }
 
@@ -76,20 +79,28 @@ impl PullPlan {
         if refs.is_empty() && !refused.is_empty() {
             return Err(refused.swap_remove(0).error);
         }
+        let std_caches = plan_std_caches(&session, origin.as_mut(), &mut refs, &complete)?;
         let cost = origin.cost(&deduplicated(&refs), &complete)?;
         Ok(Self {
             session,
             origin,
             refs,
             refused,
+            std_caches,
             cost,
         })
     }
 
-    /// Returns the refs in the order in which they were requested.
+    /// Returns the refs in the order in which they were requested, and after them the refs of the
+    /// std caches.
     #[must_use]
     pub fn refs(&self) -> &[PlannedRef] {
         &self.refs
+    }
+
+    /// Returns the std caches of the releases and channels for which some were requested.
+    pub(crate) fn std_caches(&self) -> &[PlannedStdCaches] {
+        &self.std_caches
     }
 
     /// Returns the refs that are not pulled because their commits were refused. Only a
@@ -211,4 +222,45 @@ fn plan_ref(
         detached,
         history,
     })
+}
+
+/// Finds the std caches of the planned releases, and plans those that are requested and offered.
+fn plan_std_caches(
+    session: &Session,
+    origin: &mut dyn Origin,
+    refs: &mut Vec<PlannedRef>,
+    complete: &Completeness<'_>,
+) -> Result<Vec<PlannedStdCaches>, PullError> {
+    let mut all = Vec::new();
+    for (of, wanted) in &session.options.std_caches {
+        let release = refs.iter().find(|planned| planned.name == *of);
+        let Some(version) = release.and_then(|release| release.info.version.clone()) else {
+            continue;
+        };
+        // A version that no ref can contain has no std cache.
+        let known = StdCacheId::all().into_iter();
+        let known = known.filter_map(|id| Some((id, std_cache_ref(of, &version, id).ok()?)));
+        let known: Vec<(StdCacheId, RefName)> = known.collect();
+        let names: Vec<RefName> = known.iter().map(|(_, name)| name.clone()).collect();
+        let existing = origin.existing(&names)?;
+        let mut offered = known;
+        offered.retain(|(_, name)| existing.contains(name));
+        let pulled = offered.iter().filter(|(id, _)| wanted.contains(id));
+        let pulled: Vec<_> = pulled.cloned().collect();
+        let new = pulled.iter().map(|(_, name)| name);
+        // A release and a channel of the same version share their std caches.
+        let new = new.filter(|name| refs.iter().all(|planned| planned.name != **name));
+        let new: Vec<RefName> = new.cloned().collect();
+        if !new.is_empty() {
+            for found in origin.find_more(&new)? {
+                refs.push(plan_ref(session, origin, found, complete)?);
+            }
+        }
+        all.push(PlannedStdCaches {
+            of: of.clone(),
+            offered: offered.into_iter().map(|(id, _)| id).collect(),
+            pulled,
+        });
+    }
+    Ok(all)
 }

@@ -2,6 +2,7 @@
 
 use super::PullError;
 use crate::catalog::CommitInfo;
+use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, RefName};
 use crate::sign::Verified;
 
@@ -32,6 +33,17 @@ pub struct RefusedRef {
     pub name: RefName,
     /// The reason.
     pub error: PullError,
+}
+
+/// The std caches that the remote has for a planned release or channel.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedStdCaches {
+    /// The ref of the release or channel.
+    pub(crate) of: RefName,
+    /// The names of those that the remote has.
+    pub(crate) offered: Vec<StdCacheId>,
+    /// The names and refs of those that are pulled.
+    pub(crate) pulled: Vec<(StdCacheId, RefName)>,
 }
 
 /// The download for a ref.

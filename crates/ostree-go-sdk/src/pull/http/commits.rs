@@ -4,7 +4,7 @@ use super::delta::Delta;
 use super::fetchers::{MAX_REQUESTS, Request};
 use super::server::{MAX_SUPERBLOCK, Server};
 use crate::http::Body;
-use crate::id::CommitId;
+use crate::id::{CommitId, RefName};
 use crate::publish::SummaryDocument as Summary;
 use crate::pull::PullError;
 use crate::pull::bounds::MAX_COMMITS;
@@ -18,30 +18,39 @@ use std::collections::{HashMap, HashSet};
 /// The static deltas that are used to fetch commits, by the commits.
 pub(super) type Deltas = HashMap<CommitId, Delta>;
 
-/// Fetches the commits of a pull's refs, and their history, into the scratch repository. Returns
-/// the commits, and the static deltas to those that are not complete in the repository.
-pub(super) fn fetch(server: &Server) -> Result<(Vec<FoundCommit>, Deltas), PullError> {
-    let session = &server.session;
-    let (summary, names) = match session.options.pulls_all_refs() {
+/// Returns the summary of the server, if there is one, and the refs of a pull.
+pub(super) fn requested(server: &Server) -> Result<(Option<Summary>, Vec<RefName>), PullError> {
+    let options = &server.session.options;
+    Ok(match options.pulls_all_refs() {
         true => {
             let summary = server.copy_summary()?;
             let names = server.all_refs(&summary)?;
             (Some(summary), names)
         }
-        false => (server.summary()?, session.options.refs.clone()),
-    };
+        false => (server.summary()?, options.refs.clone()),
+    })
+}
+
+/// Fetches the commits of refs, and their history, into the scratch repository. Returns the
+/// commits, and the static deltas to those that are not complete in the repository.
+pub(super) fn fetch(
+    server: &Server,
+    summary: Option<&Summary>,
+    names: &[RefName],
+) -> Result<(Vec<FoundCommit>, Deltas), PullError> {
+    let session = &server.session;
     if names.len() > MAX_COMMITS {
         return Err(too_many_commits(server, names.len()));
     }
     let mut found = Vec::new();
     for name in names {
-        let commit = match &summary {
+        let commit = match summary {
             Some(summary) => summary.refs.get(name.as_str()).copied(),
-            None => server.commit_of_ref(&name)?,
+            None => server.commit_of_ref(name)?,
         };
         let commit = commit.ok_or_else(|| {
-            let nearest = summary.as_ref().map_or_else(Vec::new, |summary| {
-                offered::nearest(&name, summary.refs.keys())
+            let nearest = summary.map_or_else(Vec::new, |summary| {
+                offered::nearest(name, summary.refs.keys())
             });
             let error = PullError::NoSuchRef {
                 name: name.clone(),
@@ -53,14 +62,14 @@ pub(super) fn fetch(server: &Server) -> Result<(Vec<FoundCommit>, Deltas), PullE
                 None => server.absent(error),
             }
         })?;
-        found.push(FoundCommit::new(name, commit));
+        found.push(FoundCommit::new(name.clone(), commit));
     }
     let complete = Completeness::of(&session.repo)?;
     let mut deltas = Deltas::new();
     // Superblocks stay in memory until the deltas are used, so that their total size is limited.
     let mut left = MAX_SUPERBLOCK;
     for batch in found.chunks(MAX_REQUESTS) {
-        for (commit, delta) in fetch_batch(server, &complete, summary.as_ref(), batch)? {
+        for (commit, delta) in fetch_batch(server, &complete, summary, batch)? {
             if let Some(rest) = left.checked_sub(delta.size()) {
                 left = rest;
                 deltas.insert(commit, delta);

@@ -22,6 +22,8 @@ use super::origin::{Fetched, FoundCommit, Missing, Origin};
 use super::planned::{Download, deduplicated};
 use super::session::Session;
 use crate::catalog::CommitInfo;
+use crate::id::RefName;
+use crate::publish::SummaryDocument as Summary;
 use crate::repo::{Completeness, Transaction};
 use commits::Deltas;
 use contents::{CommitTree, Contents, FetchStats};
@@ -31,6 +33,8 @@ use server::Server;
 #[derive(Debug)]
 pub(super) struct WebRepository {
     server: Server,
+    /// The summary, once the commits were looked up, if there is one.
+    summary: Option<Summary>,
     deltas: Deltas,
 }
 
@@ -40,6 +44,7 @@ impl WebRepository {
         let server = Server::open(session)?;
         Ok(server.map(|server| Self {
             server,
+            summary: None,
             deltas: Deltas::new(),
         }))
     }
@@ -78,8 +83,28 @@ impl WebRepository {
 
 impl Origin for WebRepository {
     fn find_commits(&mut self) -> Result<Vec<FoundCommit>, PullError> {
-        let (found, deltas) = commits::fetch(&self.server)?;
-        self.deltas = deltas;
+        let (summary, names) = commits::requested(&self.server)?;
+        self.summary = summary;
+        self.find_more(&names)
+    }
+
+    fn existing(&self, names: &[RefName]) -> Result<Vec<RefName>, PullError> {
+        let mut existing = Vec::new();
+        for name in names {
+            let exists = match &self.summary {
+                Some(summary) => summary.refs.contains_key(name.as_str()),
+                None => self.server.commit_of_ref(name)?.is_some(),
+            };
+            if exists {
+                existing.push(name.clone());
+            }
+        }
+        Ok(existing)
+    }
+
+    fn find_more(&mut self, names: &[RefName]) -> Result<Vec<FoundCommit>, PullError> {
+        let (found, deltas) = commits::fetch(&self.server, self.summary.as_ref(), names)?;
+        self.deltas.extend(deltas);
         Ok(found)
     }
 

@@ -14,6 +14,7 @@ use crate::kind::ErrorKind;
 use crate::remote;
 use crate::repo::{Repo, Transaction};
 use call::Request;
+use std::path::PathBuf;
 
 /// A remote that only libostree accesses.
 #[derive(Debug)]
@@ -24,6 +25,38 @@ pub(super) struct Libostree {
 impl Libostree {
     pub(super) fn new(session: Session) -> Self {
         Self { session }
+    }
+
+    /// Returns the path of the remote's repository, if it is on this machine.
+    fn local_repository(&self) -> Result<Option<PathBuf>, PullError> {
+        let url = remote::full_url(&self.session.repo, self.session.label())?;
+        Ok(Url::parse(&url).ok().and_then(|url| url.local_path()))
+    }
+
+    /// Fetches the commits of refs into the scratch repository; without refs, those of all refs.
+    fn fetch_commits(&self, names: &[RefName]) -> Result<(), PullError> {
+        let session = &self.session;
+        let request = Request {
+            targets: names.iter().map(ToString::to_string).collect(),
+            commit_only: true,
+            ..Request::default()
+        };
+        let stats = call::run(session, &session.scratch.repo, &request)
+            .map_err(|error| self.explain(error))?;
+        session.monitor.count(stats.bytes);
+        Ok(())
+    }
+
+    /// Fetches the commits of refs, and returns them.
+    fn find(&self, names: &[RefName]) -> Result<Vec<FoundCommit>, PullError> {
+        self.fetch_commits(names)?;
+        let found = names.iter().map(|name| {
+            let fetched = format!("{}:{name}", self.session.label());
+            let commit = current_commit(&self.session.scratch.repo, &fetched)?;
+            let commit = commit.ok_or_else(|| self.no_such_ref(name))?;
+            Ok(FoundCommit::new(name.clone(), commit))
+        });
+        found.collect()
     }
 
     fn no_such_ref(&self, name: &RefName) -> PullError {
@@ -83,34 +116,33 @@ fn missing_commit(message: &str) -> Option<CommitId> {
 impl Origin for Libostree {
     fn find_commits(&mut self) -> Result<Vec<FoundCommit>, PullError> {
         let (session, options) = (&self.session, &self.session.options);
-        let scratch = &session.scratch.repo;
-        let request = Request {
-            targets: options.refs.iter().map(ToString::to_string).collect(),
-            commit_only: true,
-            ..Request::default()
-        };
-        let stats = call::run(session, scratch, &request).map_err(|error| self.explain(error))?;
-        session.monitor.count(stats.bytes);
-        if options.pulls_all_refs() {
-            let found = scratch.refs()?.into_iter();
-            return Ok(found
-                .map(|(name, commit)| FoundCommit::new(name, commit))
-                .collect());
+        if !options.pulls_all_refs() {
+            return self.find(&options.refs);
         }
-        let found = options.refs.iter().map(|name| {
-            let fetched = format!("{}:{name}", session.label());
-            let commit = current_commit(scratch, &fetched)?;
-            let commit = commit.ok_or_else(|| self.no_such_ref(name))?;
-            Ok(FoundCommit::new(name.clone(), commit))
-        });
-        found.collect()
+        self.fetch_commits(&[])?;
+        let found = session.scratch.repo.refs()?.into_iter();
+        Ok(found
+            .map(|(name, commit)| FoundCommit::new(name, commit))
+            .collect())
+    }
+
+    fn existing(&self, names: &[RefName]) -> Result<Vec<RefName>, PullError> {
+        // A remote on the network need not have a list of its refs.
+        let offered = match (self.offered(), self.local_repository()?) {
+            (Err(error), None) if error.kind() != ErrorKind::Cancelled => return Ok(Vec::new()),
+            (offered, _) => offered?,
+        };
+        let exists = |name: &&RefName| offered.iter().any(|one| one.name == **name);
+        Ok(names.iter().filter(exists).cloned().collect())
+    }
+
+    fn find_more(&mut self, names: &[RefName]) -> Result<Vec<FoundCommit>, PullError> {
+        self.find(names)
     }
 
     fn offered(&self) -> Result<Vec<OfferedRef>, PullError> {
-        let (session, repo) = (&self.session, &self.session.repo);
-        let url = remote::full_url(repo, session.label())?;
-        let local = Url::parse(&url).ok().and_then(|url| url.local_path());
-        let refs = match local {
+        let session = &self.session;
+        let refs = match self.local_repository()? {
             Some(path) => Repo::open(path)?.refs()?,
             // libostree has no other function that reads a summary through a metalink.
             None => {
