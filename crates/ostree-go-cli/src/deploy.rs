@@ -7,7 +7,9 @@ use crate::error::CliError;
 use crate::report::{Report, unchanged_exit_code};
 use crate::text::{count, deployment_title};
 use crate::views::deployment::DeploymentView;
-use crate::views::value::PathText;
+use crate::views::std_cache::{self, StdCacheView};
+use crate::views::value::{PathText, Text};
+use ostree_go_sdk::Arch;
 use ostree_go_sdk::deploy::{
     DeployError, Deployed, Deployment, InstallPlan, Installed, Outcome, Root,
 };
@@ -147,6 +149,28 @@ fn print_messages(context: &Context, root: &Root, installed: &Installed, deploye
             root.repo_path().display(),
         ));
     }
+    print_std_caches(context, deployed);
+}
+
+fn print_std_caches(context: &Context, deployed: &Deployed) {
+    let placed = deployed.std_caches.iter();
+    let new = placed.filter(|placed| placed.outcome != Outcome::Unchanged);
+    let new = new.map(|placed| &placed.cache);
+    if new.clone().next().is_some() {
+        let names = std_cache::names(new);
+        context.say(&format!("std caches installed: {names}"));
+    }
+    if !deployed.removed_std_caches.is_empty() {
+        let names = std_cache::names(deployed.removed_std_caches.iter());
+        context.say(&format!("std caches removed: {names}"));
+    }
+    for target in &deployed.missing_targets {
+        let deployment = &deployed.deployment;
+        context.say(&format!(
+            "note: {} has no std cache for {target} of go {}; builds for it compile the standard library",
+            deployment.proof.remote, deployment.version
+        ));
+    }
 }
 
 #[derive(Serialize)]
@@ -171,12 +195,13 @@ struct DeployedView {
     linked_files: u64,
     copied_files: u64,
     bin: PathText<PathBuf>,
+    removed_std_caches: Vec<StdCacheView>,
+    missing_targets: Vec<Text<Arch>>,
 }
 
 impl InstallReport {
     fn new(root: &Root, installed: &Installed, noexec: bool, exit_77: bool) -> Self {
-        let mut deployed = installed.deployed.iter();
-        let unchanged = deployed.all(|one| one.outcome == Outcome::Unchanged);
+        let changed = installed.deployed.iter().any(Deployed::is_changed);
         let deployments = installed.deployed.iter();
         Self {
             root: PathText(root.path().to_owned()),
@@ -187,7 +212,7 @@ impl InstallReport {
             active: installed.active.as_ref().map(Into::into),
             bin: PathText(root.bin()),
             noexec,
-            unchanged: unchanged && !installed.activated,
+            unchanged: !changed && !installed.activated,
             exit_77,
         }
     }
@@ -195,17 +220,31 @@ impl InstallReport {
 
 impl DeployedView {
     fn new(root: &Root, deployed: &Deployed) -> Self {
+        let mut deployment = DeploymentView::from(&deployed.deployment);
+        for cache in &mut deployment.std_caches {
+            let mut placed = deployed.std_caches.iter();
+            let placed = placed.find(|placed| placed.cache.commit == cache.commit.0);
+            // One that the source does not have any more stays as it is.
+            let outcome = placed.map_or(Outcome::Unchanged, |placed| placed.outcome);
+            cache.outcome = Some(outcome_word(outcome));
+        }
         Self {
-            deployment: DeploymentView::from(&deployed.deployment),
-            outcome: match deployed.outcome {
-                Outcome::New => "new",
-                Outcome::Repaired => "repaired",
-                _ => "unchanged",
-            },
+            deployment,
+            outcome: outcome_word(deployed.outcome),
             linked_files: deployed.files.linked,
             copied_files: deployed.files.copied,
             bin: PathText(root.bin_of(&deployed.deployment)),
+            removed_std_caches: deployed.removed_std_caches.iter().map(Into::into).collect(),
+            missing_targets: deployed.missing_targets.iter().copied().map(Text).collect(),
         }
+    }
+}
+
+fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::New => "new",
+        Outcome::Repaired => "repaired",
+        _ => "unchanged",
     }
 }
 

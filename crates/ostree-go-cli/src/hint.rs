@@ -228,6 +228,9 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
         DeployError::NoRelease { .. } | DeployError::NotOffered { .. } => {
             "`ostree-go remote refs` shows what a remote offers"
         }
+        DeployError::NoStdCache { .. } => {
+            "leave out this --stdcache, or compose the std cache with `stdcache` in the treefile"
+        }
         DeployError::NotARoot { .. } => {
             "specify a directory that is empty or does not exist with --root or OSTREE_GO_ROOT"
         }
@@ -422,6 +425,9 @@ fn upstream_hint(error: &UpstreamError) -> Option<String> {
     let hint = match error {
         UpstreamError::Repo(error) => return repo_hint(error),
         UpstreamError::Unknown { .. } => "Go's checksum database contains only official releases",
+        UpstreamError::StdCache { .. } => {
+            "verify the release with --upstream, and the std cache with the keys of its publisher"
+        }
         UpstreamError::Differs { .. } => {
             "do not use it as Go's own; `ostree-go show` shows its source"
         }

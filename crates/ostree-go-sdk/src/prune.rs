@@ -1,6 +1,6 @@
 //! Removal of old releases, in two steps: plan and execute.
 
-use crate::catalog::CommitKind;
+use crate::catalog::{CommitInfo, CommitKind};
 use crate::clock::{Clock, SystemClock};
 use crate::delta::{self, DeltaName, deltas};
 use crate::failpoint;
@@ -14,8 +14,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Options of a prune. It removes the refs of releases that are not in the kept history of a
-/// channel and that are old enough, then the refs of layers that no kept release consists of, then
-/// all objects that are not reachable any more. An existing summary and page are written again
+/// channel and that are old enough, then the refs of layers that no kept release consists of and of
+/// std caches without a kept release of their version, then all objects that are not reachable any
+/// more. An existing summary and page are written again
 /// before the objects are deleted.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -58,16 +59,19 @@ impl Prune {
         let commits = repo.list()?;
         let mut kept_trees = BTreeSet::new();
         let mut kept_layers = BTreeSet::new();
-        for (_, head) in commits
+        // Hosts find the std caches of a release by its version, below the first component of its ref.
+        let mut kept_versions = BTreeSet::new();
+        for (name, head) in commits
             .iter()
             .filter(|(_, c)| c.kind == CommitKind::Channel)
         {
             for commit in repo.log(head.id)?.into_iter().take(self.keep) {
                 kept_trees.insert(commit.content);
+                kept_versions.insert((family(name), commit.version));
                 kept_layers.extend(commit.layers.into_iter().map(|(_, id)| id));
             }
         }
-        // Releases are removed before layers, so that the refs of a release's layers exist as long
+        // Releases are removed before layers and std caches, so that the refs of these exist as long
         // as the release.
         let mut to_remove = Vec::new();
         for (name, release) in commits
@@ -78,6 +82,7 @@ impl Prune {
             if is_old && !kept_trees.contains(&release.content) {
                 to_remove.push((name.clone(), release.id));
             } else {
+                kept_versions.insert((family(name), release.version.clone()));
                 kept_layers.extend(release.layers.iter().map(|(_, id)| *id));
             }
         }
@@ -86,12 +91,23 @@ impl Prune {
                 to_remove.push((name.clone(), layer.id));
             }
         }
+        let is_std_cache = |(_, c): &&(RefName, CommitInfo)| c.kind == CommitKind::StdCache;
+        for (name, std_cache) in commits.iter().filter(is_std_cache) {
+            if !kept_versions.contains(&(family(name), std_cache.version.clone())) {
+                to_remove.push((name.clone(), std_cache.id));
+            }
+        }
         Ok(PrunePlan {
             prune: self.clone(),
             repo: repo.clone(),
             to_remove,
         })
     }
+}
+
+/// Returns the first component of a ref, which releases, channels and std caches have in common.
+fn family(name: &RefName) -> &str {
+    name.as_str().split('/').next().unwrap_or_default()
 }
 
 /// The planned removals.

@@ -4,5 +4,6 @@ pub mod arch;
 pub mod global;
 pub mod signing;
 pub mod source;
+pub mod std_cache;
 pub mod transfer;
 pub mod words;

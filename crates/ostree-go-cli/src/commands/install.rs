@@ -1,5 +1,6 @@
 use super::which;
 use crate::args::source::FromArgs;
+use crate::args::std_cache::StdCacheArgs;
 use crate::context::Context;
 use crate::deploy::{self, Mode};
 use crate::error::CliError;
@@ -33,6 +34,9 @@ pub struct InstallArgs {
     /// Show what would be installed and the sizes, without changing anything
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    std_caches: StdCacheArgs,
 
     #[command(flatten)]
     from: FromArgs,
@@ -112,6 +116,7 @@ fn options(
     Ok(install
         .arch(Some(arch))
         .source(args.from.source())
+        .std_caches(args.std_caches.selection())
         .allow_downgrade(args.from.allow_downgrade)
         .http(args.from.transfer.http(context.settings.http()?))
         .progress(context.progress()))

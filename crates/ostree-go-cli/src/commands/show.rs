@@ -8,7 +8,7 @@ use ostree_go_sdk::catalog::CommitInfo;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-/// Show the metadata of a release, channel or layer
+/// Show the metadata of a release, channel, layer or std cache
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
     /// A ref, a commit, or a version or channel of this machine's architecture
@@ -33,6 +33,9 @@ impl Report for CommitView {
         line("subject", &self.subject);
         if let Some(version) = &self.version {
             line("go", version);
+        }
+        if let Some(std_cache) = &self.std_cache {
+            line("stdcache", &std_cache.to_string());
         }
         line("arch", self.arch_or_noarch());
         line("time", &self.timestamp.to_string());

@@ -2,11 +2,15 @@ use crate::context::Context;
 use crate::deploy::noexec_warning;
 use crate::error::CliError;
 use crate::report::{Emphasis, Report, damaged_exit_code};
-use crate::text::{count, deployment_title, short, table};
-use crate::views::deployment::{DamagedFileView, DeploymentView, damaged_files};
+use crate::text::{bytes, count, deployment_title, short, table};
+use crate::views::damage::{DamagedFileView, damaged_files};
+use crate::views::deployment::DeploymentView;
+use crate::views::std_cache::StdCacheView;
 use crate::views::value::{PathText, Text, Time};
 use clap::ValueEnum;
-use ostree_go_sdk::deploy::{Activation, Check, DamagedFile, DeploymentStatus, Status, Verify};
+use ostree_go_sdk::deploy::{
+    Activation, Check, DamagedFile, DeploymentStatus, Status, StdCacheStatus, Verify,
+};
 use ostree_go_sdk::{CommitId, RefName};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -18,7 +22,7 @@ const NOT_DONE: &str = "not-done";
 /// Show the installed SDKs and the active one
 ///
 /// `*` marks the active SDK, `<` the target of a rollback, `+` a pinned SDK. All files of the
-/// active SDK are verified; the exit code is 4 if any file is damaged.
+/// active SDK and of its std caches are verified; the exit code is 4 if any file is damaged.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     /// SDKs whose files are verified
@@ -58,6 +62,15 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, CliError> {
         if let Check::Damaged(files) = &one.check {
             context.say(&damage_warning(one, files));
         }
+        for cache in &one.std_caches {
+            if let Check::Damaged(files) = &cache.check {
+                let (id, title) = (cache.cache.id, deployment_title(&one.deployment));
+                let files = first(files);
+                context.say(&format!(
+                    "warning: the std cache {id} of {title} no longer verifies: {files}"
+                ));
+            }
+        }
     }
     if status.deployments.is_empty() {
         let root = status.root.display();
@@ -69,12 +82,17 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, CliError> {
 fn damage_warning(one: &DeploymentStatus, files: &[DamagedFile]) -> String {
     let title = deployment_title(&one.deployment);
     let active = if one.active { "the active " } else { "" };
-    let files = match files {
+    let files = first(files);
+    format!("warning: {active}{title} no longer verifies: {files}")
+}
+
+/// Names the first of the damaged files, and the number of the others.
+fn first(files: &[DamagedFile]) -> String {
+    match files {
         [one] => one.to_string(),
         [first, rest @ ..] => format!("{first}, and {} more", count(rest.len() as u64)),
         [] => String::new(),
-    };
-    format!("warning: {active}{title} no longer verifies: {files}")
+    }
 }
 
 #[derive(Serialize)]
@@ -125,22 +143,42 @@ impl StatusReport {
 
 impl From<&DeploymentStatus> for DeploymentStatusView {
     fn from(one: &DeploymentStatus) -> Self {
+        let mut deployment = DeploymentView::from(&one.deployment);
+        deployment.std_caches = one.std_caches.iter().map(std_cache).collect();
         Self {
-            deployment: DeploymentView::from(&one.deployment),
+            deployment,
             path: PathText(one.path.clone()),
             active: one.active,
             rollback_target: one.rollback_target,
-            check: match one.check {
-                Check::Good => "good",
-                Check::Damaged(_) => "damaged",
-                _ if one.deployment.damaged_at.is_some() => "damaged",
-                _ => NOT_DONE,
+            check: match &one.check {
+                Check::NotDone if one.deployment.damaged_at.is_some() => "damaged",
+                check => word(check),
             },
-            damaged: match &one.check {
-                Check::Damaged(files) => Some(damaged_files(files)),
-                _ => None,
-            },
+            damaged: damaged(&one.check),
         }
+    }
+}
+
+fn std_cache(one: &StdCacheStatus) -> StdCacheView {
+    let mut view = StdCacheView::from(&one.cache);
+    view.path = one.path.clone().map(PathText);
+    view.check = Some(word(&one.check));
+    view.damaged = damaged(&one.check);
+    view
+}
+
+fn word(check: &Check) -> &'static str {
+    match check {
+        Check::Good => "good",
+        Check::Damaged(_) => "damaged",
+        _ => NOT_DONE,
+    }
+}
+
+fn damaged(check: &Check) -> Option<Vec<DamagedFileView>> {
+    match check {
+        Check::Damaged(files) => Some(damaged_files(files)),
+        _ => None,
     }
 }
 
@@ -173,10 +211,6 @@ impl DeploymentStatusView {
             _ => "unsigned",
         };
         let name = deployment.ref_name.to_string();
-        let check = match self.check {
-            NOT_DONE => "-",
-            check => check,
-        };
         vec![
             format!("{mark}{pin}"),
             deployment.version.clone(),
@@ -187,10 +221,33 @@ impl DeploymentStatusView {
                 .to_owned(),
             deployment.remote.clone(),
             signed.to_owned(),
-            check.to_owned(),
+            cell(self.check),
             short(deployment.commit),
         ]
     }
+
+    /// Returns the rows of the std caches.
+    fn std_cache_rows(&self) -> impl Iterator<Item = Vec<String>> {
+        self.deployment.std_caches.iter().map(|cache| {
+            vec![
+                cache.id.to_string(),
+                self.deployment.version.clone(),
+                self.deployment.arch.to_string(),
+                cache.bytes.map_or_else(|| "-".to_owned(), bytes),
+                cell(cache.check.unwrap_or(NOT_DONE)),
+                short(cache.commit),
+            ]
+        })
+    }
+}
+
+/// Returns the result of a comparison for a table.
+fn cell(check: &str) -> String {
+    match check {
+        NOT_DONE => "-",
+        check => check,
+    }
+    .to_owned()
 }
 
 /// Returns the last 16 characters of a fingerprint, which GnuPG calls the long key ID.
@@ -234,6 +291,15 @@ impl Report for StatusReport {
             "", "GO", "ARCH", "REF", "REMOTE", "SIGNED", "CHECK", "COMMIT",
         ];
         let mut text = table(&header, &rows);
+        let deployments = self.deployments.iter();
+        let rows: Vec<_> = deployments
+            .flat_map(DeploymentStatusView::std_cache_rows)
+            .collect();
+        if !rows.is_empty() {
+            let header = ["STD CACHE", "GO", "ARCH", "SIZE", "CHECK", "COMMIT"];
+            text.push('\n');
+            text.push_str(&table(&header, &rows));
+        }
         if self.shows_history {
             let history = self.history.iter().rev();
             let rows: Vec<_> = history.map(ActivationView::row).collect();
@@ -256,6 +322,9 @@ impl Report for StatusReport {
 
     fn exit_code(&self) -> ExitCode {
         let mut deployments = self.deployments.iter();
-        damaged_exit_code(deployments.any(|one| one.damaged.is_some()))
+        damaged_exit_code(deployments.any(|one| {
+            let mut std_caches = one.deployment.std_caches.iter();
+            one.damaged.is_some() || std_caches.any(|cache| cache.damaged.is_some())
+        }))
     }
 }

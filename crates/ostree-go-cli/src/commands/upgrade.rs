@@ -1,4 +1,5 @@
 use crate::args::source::FromArgs;
+use crate::args::std_cache::StdCacheArgs;
 use crate::context::Context;
 use crate::deploy::{self, Mode};
 use crate::error::CliError;
@@ -34,6 +35,9 @@ pub struct UpgradeArgs {
     dry_run: bool,
 
     #[command(flatten)]
+    std_caches: StdCacheArgs,
+
+    #[command(flatten)]
     from: FromArgs,
 }
 
@@ -47,6 +51,7 @@ pub fn run(context: &Context, args: &UpgradeArgs) -> Result<ExitCode, CliError> 
         .all(args.all)
         .arch(args.from.arch)
         .source(args.from.source())
+        .std_caches(args.std_caches.selection())
         .allow_downgrade(args.from.allow_downgrade)
         .http(args.from.transfer.http(context.settings.http()?))
         .progress(context.progress());

@@ -5,9 +5,10 @@ use crate::text::{short, table};
 use crate::views::deployment::DeploymentView;
 use crate::views::pull::DownloadView;
 use crate::views::signature::{SignatureView, signatures};
+use crate::views::std_cache::StdCacheView;
 use crate::views::value::{Text, Time};
-use ostree_go_sdk::deploy::{PlannedDeployment, Root};
-use ostree_go_sdk::{Arch, CommitId, RefName};
+use ostree_go_sdk::deploy::{PlannedDeployment, PlannedStdCache, Root};
+use ostree_go_sdk::{Arch, CommitId, RefName, StdCacheId};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +42,19 @@ struct PlannedView {
     download: DownloadView,
     bytes: Option<u64>,
     current: Option<DeploymentView>,
+    std_caches: Vec<PlannedStdCacheView>,
+    removed_std_caches: Vec<StdCacheView>,
+}
+
+#[derive(Serialize)]
+struct PlannedStdCacheView {
+    id: Text<StdCacheId>,
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    commit: Text<CommitId>,
+    action: &'static str,
+    download: DownloadView,
+    bytes: Option<u64>,
 }
 
 impl PreviewReport {
@@ -76,11 +90,59 @@ impl From<&PlannedDeployment> for PlannedView {
             download: planned.download.into(),
             bytes: planned.info.bytes,
             current: planned.current.as_ref().map(Into::into),
+            std_caches: planned.std_caches.iter().map(Into::into).collect(),
+            removed_std_caches: planned.removed_std_caches.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&PlannedStdCache> for PlannedStdCacheView {
+    fn from(planned: &PlannedStdCache) -> Self {
+        Self {
+            id: Text(planned.id),
+            ref_name: Text(planned.ref_name.clone()),
+            commit: Text(*planned.commit.value()),
+            action: if planned.is_deployed {
+                "nothing"
+            } else {
+                "install"
+            },
+            download: planned.download.into(),
+            bytes: planned.bytes,
         }
     }
 }
 
 impl PlannedView {
+    /// Returns the rows of the SDK and of its std caches.
+    fn rows(&self) -> Vec<Vec<String>> {
+        let row = |name: &Text<RefName>, action: &str, download: String, commit| {
+            let (dash, version) = ("-".to_owned(), self.version.clone());
+            vec![
+                name.to_string(),
+                dash,
+                version,
+                action.to_owned(),
+                download,
+                commit,
+            ]
+        };
+        let std_caches = self.std_caches.iter().map(|cache| {
+            let download = cache.download.to_string();
+            row(&cache.ref_name, cache.action, download, short(cache.commit))
+        });
+        let removed = self.removed_std_caches.iter().map(|cache| {
+            row(
+                &cache.ref_name,
+                "remove",
+                "nothing".to_owned(),
+                short(cache.commit),
+            )
+        });
+        let own = std::iter::once(self.row());
+        own.chain(std_caches).chain(removed).collect()
+    }
+
     fn row(&self) -> Vec<String> {
         let installed = self.current.as_ref();
         vec![
@@ -96,7 +158,11 @@ impl PlannedView {
 
 impl Report for PreviewReport {
     fn human(&self) -> String {
-        let rows: Vec<_> = self.deployments.iter().map(PlannedView::row).collect();
+        let rows: Vec<_> = self
+            .deployments
+            .iter()
+            .flat_map(PlannedView::rows)
+            .collect();
         let header = ["REF", "INSTALLED", "GO", "ACTION", "DOWNLOAD", "COMMIT"];
         table(&header, &rows)
     }

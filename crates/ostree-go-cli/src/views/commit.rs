@@ -2,7 +2,7 @@
 
 use super::value::{Text, Time};
 use ostree_go_sdk::catalog::CommitInfo;
-use ostree_go_sdk::{Arch, CommitId, ContentId, RefName};
+use ostree_go_sdk::{Arch, CommitId, ContentId, RefName, StdCacheId};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub struct CommitView {
     pub variant: Option<String>,
     pub arch: Option<Text<Arch>>,
     pub layer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub std_cache: Option<Text<StdCacheId>>,
     pub layers: Vec<LayerView>,
     pub h1: Option<String>,
     pub bytes: Option<u64>,
@@ -70,6 +72,7 @@ impl From<&CommitInfo> for CommitView {
             variant: commit.variant.clone(),
             arch: commit.arch.map(Text),
             layer: commit.layer.clone(),
+            std_cache: commit.std_cache.map(Text),
             layers: layers
                 .map(|(name, id)| LayerView {
                     name: name.clone(),

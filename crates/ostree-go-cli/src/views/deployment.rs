@@ -1,8 +1,9 @@
-//! A deployment, and the damage of its files.
+//! A deployment.
 
 use super::signature::{SignatureView, signatures};
+use super::std_cache::StdCacheView;
 use super::value::{Text, Time};
-use ostree_go_sdk::deploy::{DamagedFile, Deployment};
+use ostree_go_sdk::deploy::Deployment;
 use ostree_go_sdk::{Arch, CommitId, RefName};
 use serde::Serialize;
 
@@ -20,6 +21,7 @@ pub struct DeploymentView {
     pub verified_at: Time,
     pub deployed_at: Time,
     pub pinned: bool,
+    pub std_caches: Vec<StdCacheView>,
 }
 
 impl DeploymentView {
@@ -45,21 +47,7 @@ impl From<&Deployment> for DeploymentView {
             verified_at: Time(proof.at),
             deployed_at: Time(deployment.deployed_at),
             pinned: deployment.pinned,
+            std_caches: deployment.std_caches.iter().map(Into::into).collect(),
         }
     }
-}
-
-#[derive(Debug, Serialize)]
-pub struct DamagedFileView {
-    pub path: String,
-    pub problem: &'static str,
-}
-
-/// Returns the views of damaged files.
-pub fn damaged_files(files: &[DamagedFile]) -> Vec<DamagedFileView> {
-    let files = files.iter().map(|file| DamagedFileView {
-        path: format!("/{}", file.path),
-        problem: file.problem.as_str(),
-    });
-    files.collect()
 }

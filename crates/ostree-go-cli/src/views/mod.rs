@@ -3,9 +3,11 @@
 
 pub mod channel;
 pub mod commit;
+pub mod damage;
 pub mod delta;
 pub mod deployment;
 pub mod pull;
 pub mod signature;
+pub mod std_cache;
 pub mod summary;
 pub mod value;

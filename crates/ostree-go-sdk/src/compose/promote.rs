@@ -65,7 +65,8 @@ impl Promote {
         for (commit, channel) in &self.moves {
             let release = repo.commit(*commit)?;
             let has = |key| release.metadata.contains_key(key);
-            if !has(metadata::SDK_VERSION) || has(metadata::SDK_RELEASES) {
+            let is_other = has(metadata::SDK_RELEASES) || has(metadata::SDK_STDCACHE);
+            if !has(metadata::SDK_VERSION) || is_other {
                 return Err(ComposeError::NotARelease { commit: *commit });
             }
             let current = repo.find(channel)?;

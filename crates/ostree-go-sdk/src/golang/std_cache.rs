@@ -6,7 +6,7 @@
 
 use crate::arch::Arch;
 use crate::fs::path::{InvalidPath, TreePath};
-use crate::id::{RefName, Sha256};
+use crate::id::{InvalidRef, RefName, Sha256};
 use crate::version::GoVersion;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,6 +67,16 @@ impl StdCacheId {
     #[must_use]
     pub fn of_target(target: Arch) -> [Self; 2] {
         BuildMode::ALL.map(|mode| Self { target, mode })
+    }
+
+    /// Returns the ref of a std cache beside the ref of a release or channel: the first component of
+    /// that ref, then `stdcache`, the version, and the name: `go-sdk/stdcache/1.26.5/x86_64-trimpath`.
+    ///
+    /// # Errors
+    /// Returns the error of an invalid ref.
+    pub fn ref_beside(self, release: &RefName, version: &str) -> Result<RefName, InvalidRef> {
+        let prefix = release.as_str().split('/').next().unwrap_or_default();
+        format!("{prefix}/stdcache/{version}/{self}").parse()
     }
 
     /// Returns the directory of a std cache in a tree:
@@ -189,8 +199,7 @@ impl FromStr for StdCacheIndex {
     }
 }
 
-/// Returns the ref of a std cache beside the ref of a release: the first component of the release's
-/// ref, then `stdcache`, the version, and the name: `go-sdk/stdcache/1.26.5/x86_64-trimpath`.
+/// Returns the ref of a std cache beside the ref of a release: see [`StdCacheId::ref_beside`].
 ///
 /// # Errors
 /// Returns the error of an invalid ref.
@@ -198,9 +207,8 @@ pub(crate) fn std_cache_ref(
     release: &RefName,
     version: &str,
     id: StdCacheId,
-) -> Result<RefName, crate::id::InvalidRef> {
-    let prefix = release.as_str().split('/').next().unwrap_or_default();
-    format!("{prefix}/stdcache/{version}/{id}").parse()
+) -> Result<RefName, InvalidRef> {
+    id.ref_beside(release, version)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::fs::path::TreePath;
 use crate::golang::h1::H1;
+use crate::golang::std_cache::StdCacheId;
 use crate::golang::sumdb::SumdbError;
 use crate::http::HttpError;
 use crate::id::{CommitId, FileId};
@@ -25,6 +26,18 @@ pub enum UpstreamError {
         commit: CommitId,
         /// The missing metadata.
         missing: &'static str,
+    },
+    /// The commit is a std cache, which is compiled from a release.
+    #[error(
+        "commit {commit} is the std cache {id} of go {version}, expected a release: Go's checksum database has no compiled content"
+    )]
+    StdCache {
+        /// The commit.
+        commit: CommitId,
+        /// The name of the std cache.
+        id: StdCacheId,
+        /// The version of the release.
+        version: Box<str>,
     },
     /// The tree has no SDK, or several.
     #[error("commit {commit} has {found} folders with VERSION and bin/go, expected one")]
@@ -119,7 +132,9 @@ impl UpstreamError {
         match self {
             Self::Repo(error) => error.kind(),
             Self::Http(error) => error.kind(),
-            Self::NotARelease { .. } | Self::NoSdk { .. } | Self::Key => ErrorKind::InvalidInput,
+            Self::NotARelease { .. } | Self::StdCache { .. } | Self::NoSdk { .. } | Self::Key => {
+                ErrorKind::InvalidInput
+            }
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Database { source, .. } => source.kind(),
             Self::Folder { .. }

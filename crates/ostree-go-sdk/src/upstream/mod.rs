@@ -145,6 +145,14 @@ impl Upstream {
     /// answer cannot be verified, or the release's content differs from the database.
     pub fn verify(&self, repo: &Repo, commit: CommitId) -> Result<UpstreamProof, UpstreamError> {
         let info = CommitInfo::read(repo, commit)?;
+        if let Some(id) = info.std_cache {
+            let version = info.version.unwrap_or_default().into();
+            return Err(UpstreamError::StdCache {
+                commit,
+                id,
+                version,
+            });
+        }
         let not_a_release = |missing| UpstreamError::NotARelease { commit, missing };
         let arch = info.arch.ok_or_else(|| not_a_release("architecture"))?;
         let version: GoVersion = info

@@ -8,7 +8,7 @@ use crate::text::{short, table};
 use crate::views::value::{Text, Time};
 use ostree_go_sdk::pull::{OfferedRef, Pull};
 use ostree_go_sdk::remote::Remote;
-use ostree_go_sdk::{Arch, CommitId, RefName, Repo, remote};
+use ostree_go_sdk::{Arch, CommitId, RefName, Repo, StdCacheId, remote};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ pub struct RefsArgs {
     /// Name of the remote, required if there are several
     name: Option<String>,
 
-    /// Also list layers and all other refs
+    /// Also list layers, std caches and all other refs
     #[arg(short, long)]
     all: bool,
 
@@ -37,15 +37,16 @@ pub fn run(context: &Context, repo: &Repo, args: &RefsArgs) -> Result<ExitCode, 
         .auth(context.registry_auth(image.as_ref())?)
         .progress(context.progress())
         .list(repo)?;
-    let offered = offered.into_iter();
-    let refs: Vec<OfferedRef> = offered
-        .filter(|offered| args.all || is_sdk(&offered.name))
-        .collect();
+    let listed = offered
+        .iter()
+        .filter(|one| args.all || is_sdk(&one.name))
+        .map(|one| OfferedView::new(one, &offered));
+    let refs: Vec<OfferedView> = listed.collect();
     let is_empty = refs.is_empty();
     let code = context.report(&RefsReport {
         remote: remote.name.clone(),
         url: remote.url.clone(),
-        refs: refs.into_iter().map(Into::into).collect(),
+        refs,
     })?;
     if is_empty {
         let Remote { name, url, .. } = &remote;
@@ -106,20 +107,43 @@ struct OfferedView {
     version: Option<String>,
     timestamp: Option<Time>,
     commit: Option<Text<CommitId>>,
-}
-
-impl From<OfferedRef> for OfferedView {
-    fn from(offered: OfferedRef) -> Self {
-        Self {
-            ref_name: Text(offered.name),
-            version: offered.version,
-            timestamp: offered.timestamp.map(Time),
-            commit: offered.commit.map(Text),
-        }
-    }
+    /// The std caches of a release or channel.
+    std_caches: Vec<Text<StdCacheId>>,
 }
 
 impl OfferedView {
+    fn new(one: &OfferedRef, all: &[OfferedRef]) -> Self {
+        let version = one.version.as_deref().filter(|_| is_sdk(&one.name));
+        let std_caches = version.map_or_else(Vec::new, |version| {
+            let known = StdCacheId::all().into_iter().filter(|id| {
+                let name = id.ref_beside(&one.name, version);
+                name.is_ok_and(|name| all.iter().any(|other| other.name == name))
+            });
+            known.map(Text).collect()
+        });
+        Self {
+            ref_name: Text(one.name.clone()),
+            version: one.version.clone(),
+            timestamp: one.timestamp.map(Time),
+            commit: one.commit.map(Text),
+            std_caches,
+        }
+    }
+
+    /// Returns the targets of the std caches: `x86_64 aarch64`.
+    fn targets(&self) -> String {
+        let mut targets: Vec<String> = self
+            .std_caches
+            .iter()
+            .map(|id| id.0.target.to_string())
+            .collect();
+        targets.dedup();
+        match targets.is_empty() {
+            true => "-".to_owned(),
+            false => targets.join(" "),
+        }
+    }
+
     fn row(&self) -> Vec<String> {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         vec![
@@ -133,10 +157,17 @@ impl OfferedView {
 
 impl Report for RefsReport {
     fn human(&self) -> String {
-        let rows: Vec<_> = self.refs.iter().map(OfferedView::row).collect();
-        match rows.is_empty() {
-            true => String::new(),
-            false => table(&["REF", "GO", "TIME", "COMMIT"], &rows),
+        let mut rows: Vec<_> = self.refs.iter().map(OfferedView::row).collect();
+        if rows.is_empty() {
+            return String::new();
         }
+        let mut header = vec!["REF", "GO", "TIME", "COMMIT"];
+        if self.refs.iter().any(|one| !one.std_caches.is_empty()) {
+            header.push("STD CACHE");
+            for (row, one) in rows.iter_mut().zip(&self.refs) {
+                row.push(one.targets());
+            }
+        }
+        table(&header, &rows)
     }
 }
