@@ -67,6 +67,7 @@ mod resources;
 mod rpm;
 mod sign;
 mod sources;
+mod stdcache_host;
 mod summary;
 mod support;
 mod support_faults;

@@ -43,6 +43,7 @@ pub mod sdk;
 pub mod server;
 pub mod signals;
 pub mod state;
+pub mod std_cache;
 pub mod tmpfs;
 pub mod tokens;
 pub mod tools;

@@ -174,6 +174,12 @@ impl RefName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the text before the first `/`, which releases, channels, layers and std caches that
+    /// belong together have in common.
+    pub(crate) fn first_component(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for RefName {

@@ -67,7 +67,7 @@ impl Prune {
         {
             for commit in repo.log(head.id)?.into_iter().take(self.keep) {
                 kept_trees.insert(commit.content);
-                kept_versions.insert((family(name), commit.version));
+                kept_versions.insert((name.first_component(), commit.version));
                 kept_layers.extend(commit.layers.into_iter().map(|(_, id)| id));
             }
         }
@@ -82,7 +82,7 @@ impl Prune {
             if is_old && !kept_trees.contains(&release.content) {
                 to_remove.push((name.clone(), release.id));
             } else {
-                kept_versions.insert((family(name), release.version.clone()));
+                kept_versions.insert((name.first_component(), release.version.clone()));
                 kept_layers.extend(release.layers.iter().map(|(_, id)| *id));
             }
         }
@@ -93,7 +93,7 @@ impl Prune {
         }
         let is_std_cache = |(_, c): &&(RefName, CommitInfo)| c.kind == CommitKind::StdCache;
         for (name, std_cache) in commits.iter().filter(is_std_cache) {
-            if !kept_versions.contains(&(family(name), std_cache.version.clone())) {
+            if !kept_versions.contains(&(name.first_component(), std_cache.version.clone())) {
                 to_remove.push((name.clone(), std_cache.id));
             }
         }
@@ -106,10 +106,6 @@ impl Prune {
 }
 
 /// Returns the first component of a ref, which releases, channels and std caches have in common.
-fn family(name: &RefName) -> &str {
-    name.as_str().split('/').next().unwrap_or_default()
-}
-
 /// The planned removals.
 #[derive(Debug)]
 pub struct PrunePlan {

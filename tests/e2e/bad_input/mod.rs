@@ -6,6 +6,7 @@ mod compose;
 mod delivery;
 mod machine;
 mod rpm;
+mod std_cache;
 mod toolchains;
 mod treefile;
 

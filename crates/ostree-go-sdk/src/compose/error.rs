@@ -62,6 +62,12 @@ pub enum ComposeError {
         /// The kind of the commit that it names, or would name.
         kind: CommitKind,
     },
+    /// The commit to promote is a std cache.
+    #[error("commit {commit} is a std cache, expected a release")]
+    IsStdCache {
+        /// The commit.
+        commit: CommitId,
+    },
     /// The commit to promote is not a release.
     #[error("commit {commit} is not a release: it has no `sdk.version`")]
     NotARelease {
@@ -221,6 +227,7 @@ impl ComposeError {
             Self::Ref(_)
             | Self::NotAChannel { .. }
             | Self::NotARelease { .. }
+            | Self::IsStdCache { .. }
             | Self::ReservedMetadata { .. }
             | Self::NoTimestamp { .. } => ErrorKind::InvalidInput,
             Self::NoSource { failures, .. } => failures.kind(),

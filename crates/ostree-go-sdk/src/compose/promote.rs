@@ -65,8 +65,10 @@ impl Promote {
         for (commit, channel) in &self.moves {
             let release = repo.commit(*commit)?;
             let has = |key| release.metadata.contains_key(key);
-            let is_other = has(metadata::SDK_RELEASES) || has(metadata::SDK_STDCACHE);
-            if !has(metadata::SDK_VERSION) || is_other {
+            if has(metadata::SDK_STDCACHE) {
+                return Err(ComposeError::IsStdCache { commit: *commit });
+            }
+            if !has(metadata::SDK_VERSION) || has(metadata::SDK_RELEASES) {
                 return Err(ComposeError::NotARelease { commit: *commit });
             }
             let current = repo.find(channel)?;

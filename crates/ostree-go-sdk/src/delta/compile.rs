@@ -17,6 +17,7 @@ mod pair;
 mod plan;
 mod queue;
 mod recipe;
+mod similar;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -75,7 +75,7 @@ impl StdCacheId {
     /// # Errors
     /// Returns the error of an invalid ref.
     pub fn ref_beside(self, release: &RefName, version: &str) -> Result<RefName, InvalidRef> {
-        let prefix = release.as_str().split('/').next().unwrap_or_default();
+        let prefix = release.first_component();
         format!("{prefix}/stdcache/{version}/{self}").parse()
     }
 

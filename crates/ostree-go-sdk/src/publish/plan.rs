@@ -53,29 +53,92 @@ pub struct Published {
 /// The trees of a delta, which determine its parts.
 type Trees = (Option<ContentId>, ContentId);
 
-/// Returns the trees in the recent history of channels; in a repository without channels, those of
-/// all releases. Deltas from scratch to all releases that ever existed would be larger than the
-/// objects.
-fn recent_trees(
-    publish: &Publish,
-    repo: &Repo,
-    commits: &[(RefName, CommitInfo)],
-) -> Result<BTreeSet<ContentId>, PublishError> {
-    let of = |kind| {
-        commits
-            .iter()
-            .filter(move |(_, commit)| commit.kind == kind)
-    };
-    let mut trees = BTreeSet::new();
-    for (_, channel) in of(CommitKind::Channel) {
-        let history = repo.log(channel.id)?;
-        let kept = history.iter().take(publish.history.saturating_add(1));
-        trees.extend(kept.map(|commit| commit.content));
+/// What hosts install or upgrade from: the recent history of channels; in a repository without
+/// channels, all releases. Deltas from scratch to all releases that ever existed would be larger than
+/// the objects.
+struct Recent<'c> {
+    /// The trees of the SDKs.
+    trees: BTreeSet<ContentId>,
+    /// For each version of a family of refs, the versions before it in the history of a channel, as
+    /// far as upgrades from them have deltas.
+    versions: BTreeMap<FamilyVersion<'c>, BTreeSet<String>>,
+}
+
+/// The first component of refs, which SDKs and their std caches have in common, and a version.
+type FamilyVersion<'c> = (&'c str, String);
+
+impl<'c> Recent<'c> {
+    fn of(
+        publish: &Publish,
+        repo: &Repo,
+        commits: &'c [(RefName, CommitInfo)],
+    ) -> Result<Self, PublishError> {
+        let of = |kind| {
+            let commits = commits.iter();
+            commits.filter(move |(_, commit)| commit.kind == kind)
+        };
+        let mut recent = Self {
+            trees: BTreeSet::new(),
+            versions: BTreeMap::new(),
+        };
+        for (name, channel) in of(CommitKind::Channel) {
+            let history = repo.log(channel.id)?;
+            let kept = history.iter().take(publish.history.saturating_add(1));
+            let mut versions = Vec::new();
+            for commit in kept {
+                recent.trees.insert(commit.content);
+                versions.extend(commit.version.clone());
+            }
+            for version in &versions {
+                recent
+                    .versions
+                    .entry((name.first_component(), version.clone()))
+                    .or_default();
+            }
+            // Only the newest commit of a channel has deltas from others.
+            if let [newest, previous @ ..] = versions.as_slice() {
+                let from = recent
+                    .versions
+                    .entry((name.first_component(), newest.clone()));
+                let previous = previous.iter().filter(|version| *version != newest);
+                from.or_default().extend(previous.cloned());
+            }
+        }
+        if recent.trees.is_empty() {
+            for (name, release) in of(CommitKind::Release) {
+                recent.trees.insert(release.content);
+                let version = release.version.clone().unwrap_or_default();
+                recent
+                    .versions
+                    .entry((name.first_component(), version))
+                    .or_default();
+            }
+        }
+        Ok(recent)
     }
-    if trees.is_empty() {
-        trees.extend(of(CommitKind::Release).map(|(_, release)| release.content));
+
+    /// Returns the commits that a std cache has deltas from: nothing, and the same std cache of
+    /// earlier versions. Returns none for one of a version that no host upgrades to.
+    fn std_cache_deltas(
+        &self,
+        name: &RefName,
+        std_cache: &CommitInfo,
+        commits: &[(RefName, CommitInfo)],
+    ) -> Vec<Option<CommitId>> {
+        let version = std_cache.version.clone().unwrap_or_default();
+        let Some(previous) = self.versions.get(&(name.first_component(), version)) else {
+            return Vec::new();
+        };
+        let earlier = commits.iter().filter(|(other, commit)| {
+            let version = commit.version.as_ref();
+            commit.kind == CommitKind::StdCache
+                && commit.std_cache == std_cache.std_cache
+                && other.first_component() == name.first_component()
+                && version.is_some_and(|version| previous.contains(version))
+        });
+        let earlier = earlier.map(|(_, commit)| Some(commit.id));
+        earlier.chain([None]).collect()
     }
-    Ok(trees)
 }
 
 impl Publish {
@@ -95,7 +158,7 @@ impl PublishPlan {
             return Err(PublishError::NoDeltaKey);
         }
         let commits = repo.list()?;
-        let recent = recent_trees(publish, repo, &commits)?;
+        let recent = Recent::of(publish, repo, &commits)?;
         let mut unsigned = Vec::new();
         for (name, commit) in &commits {
             if !publish.keys.is_empty() && !sign::is_signed(repo, commit.id)? {
@@ -103,7 +166,7 @@ impl PublishPlan {
             }
         }
         let mut required: BTreeMap<DeltaName, Vec<RefName>> = BTreeMap::new();
-        for (ref_name, commit) in commits {
+        for (ref_name, commit) in &commits {
             let mut require = |from| {
                 let name = DeltaName {
                     from,
@@ -112,7 +175,7 @@ impl PublishPlan {
                 required.entry(name).or_default().push(ref_name.clone());
             };
             match commit.kind {
-                CommitKind::Release if !recent.contains(&commit.content) => {}
+                CommitKind::Release if !recent.trees.contains(&commit.content) => {}
                 CommitKind::Release => require(None),
                 CommitKind::Channel => {
                     require(None);
@@ -120,18 +183,25 @@ impl PublishPlan {
                     let previous = history.iter().skip(1).take(publish.history);
                     previous.for_each(|commit| require(Some(commit.id)));
                 }
-                CommitKind::Layer
-                | CommitKind::StdCache
-                | CommitKind::Image
-                | CommitKind::Other => {}
+                CommitKind::StdCache => {
+                    let from = recent.std_cache_deltas(ref_name, commit, &commits);
+                    from.into_iter().for_each(require);
+                }
+                CommitKind::Layer | CommitKind::Image | CommitKind::Other => {}
             }
         }
         let existing: BTreeSet<DeltaName> = deltas(repo)?.into_iter().map(|d| d.name).collect();
         // Deltas to SDK commits that are not required any more are superseded; deltas of other
         // commits are not changed.
         let is_sdk = |id: CommitId| {
-            CommitInfo::read(repo, id)
-                .is_ok_and(|c| matches!(c.kind, CommitKind::Release | CommitKind::Channel))
+            CommitInfo::read(repo, id).is_ok_and(|commit| {
+                let kinds = [
+                    CommitKind::Release,
+                    CommitKind::Channel,
+                    CommitKind::StdCache,
+                ];
+                kinds.contains(&commit.kind)
+            })
         };
         let superseded = existing
             .iter()

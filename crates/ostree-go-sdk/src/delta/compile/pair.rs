@@ -1,5 +1,6 @@
 //! Finds new objects, and likely predecessors of new files.
 
+use super::similar::{Similar, is_named_by_content};
 use super::tree::Tree;
 use crate::arch::Arch;
 use crate::delta::format::{ObjectKey, ObjectKind};
@@ -49,7 +50,7 @@ pub(super) fn items(repo: &Repo, new: Tree, old: Tree) -> Result<Vec<Item>, Repo
     }
     let known: BTreeSet<FileId> = old.files.values().copied().collect();
     let mut seen = BTreeSet::new();
-    let predecessors = Predecessors::new(&old, &new);
+    let mut predecessors = Predecessors::new(repo, &old, &new)?;
     for (path, id) in &new.files {
         if known.contains(id) || !seen.insert(*id) {
             continue;
@@ -62,7 +63,7 @@ pub(super) fn items(repo: &Repo, new: Tree, old: Tree) -> Result<Vec<Item>, Repo
             },
             size: properties.size,
             program: properties.program(repo, *id)?,
-            from: predecessors.of(repo, path, &properties)?,
+            from: predecessors.of(repo, path, *id, &properties)?,
             path: path.clone(),
         });
     }
@@ -96,6 +97,12 @@ impl FileProperties {
         })
     }
 
+    /// Returns true if a patch can be based on the file. A client may not be able to read files without
+    /// world read permission; libostree does the same.
+    fn is_usable(&self) -> bool {
+        self.regular && self.world_readable && self.size > 0
+    }
+
     fn program(&self, repo: &Repo, id: FileId) -> Result<Option<Arch>, RepoError> {
         if !self.regular || self.size < MIN_PROGRAM {
             return Ok(None);
@@ -108,30 +115,42 @@ impl FileProperties {
     }
 }
 
-/// Finds old files by path, else by name among files whose path no longer exists.
+/// Finds old files by path, else by name among files whose path no longer exists; those that are
+/// named by their content, by similarity.
 struct Predecessors<'t> {
     by_path: &'t BTreeMap<String, FileId>,
     removed: BTreeMap<&'t str, Vec<FileId>>,
+    similar: Similar,
 }
 
 impl<'t> Predecessors<'t> {
-    fn new(old: &'t Tree, new: &Tree) -> Self {
+    fn new(repo: &Repo, old: &'t Tree, new: &Tree) -> Result<Self, RepoError> {
         let mut removed: BTreeMap<&str, Vec<FileId>> = BTreeMap::new();
+        let mut named_by_content = Vec::new();
         for (path, id) in &old.files {
-            if !new.files.contains_key(path) {
-                removed.entry(basename(path)).or_default().push(*id);
+            if new.files.contains_key(path) {
+                continue;
+            }
+            removed.entry(basename(path)).or_default().push(*id);
+            if is_named_by_content(path) {
+                let properties = FileProperties::of(repo, *id)?;
+                if properties.is_usable() {
+                    named_by_content.push((properties.size, *id));
+                }
             }
         }
-        Self {
+        Ok(Self {
             by_path: &old.files,
             removed,
-        }
+            similar: Similar::new(named_by_content),
+        })
     }
 
     fn of(
-        &self,
+        &mut self,
         repo: &Repo,
         path: &str,
+        id: FileId,
         new: &FileProperties,
     ) -> Result<Option<FileId>, RepoError> {
         if !new.regular || new.size < MIN_PATCHED {
@@ -142,14 +161,18 @@ impl<'t> Predecessors<'t> {
         let mut best = None;
         for id in same.into_iter().chain(renamed.filter(|_| same.is_none())) {
             let old = FileProperties::of(repo, *id)?;
-            // A client may not be able to read files without world read permission; libostree does the same.
-            let usable = old.regular && old.world_readable && old.size > 0;
-            if usable && old.size + new.size <= MAX_PATCHED {
+            if old.is_usable() && old.size + new.size <= MAX_PATCHED {
                 let candidate = (old.size.abs_diff(new.size), *id);
                 best = best.into_iter().chain([candidate]).min();
             }
         }
-        Ok(best.map(|(_, id)| id))
+        if let Some((_, old)) = best {
+            return Ok(Some(old));
+        }
+        match is_named_by_content(path) {
+            true => self.similar.find(repo, id, new.size, MAX_PATCHED),
+            false => Ok(None),
+        }
     }
 }
 
