@@ -76,6 +76,8 @@ pub fn report_installed(
             linked_files: 0,
             copied_files: 0,
             bin: PathText(root.bin_of(deployment)),
+            missing_targets: Vec::new(),
+            removed_std_caches: Vec::new(),
         }],
         activated: false,
         active: root.active()?.as_ref().map(Into::into),
