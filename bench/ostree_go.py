@@ -61,10 +61,10 @@ class OstreeGo:
         return Key(public, ("--gpg-sign", fingerprint, "--gpg-homedir", str(keys / "gnupg")))
 
     def compose_command(self, repo: Path, version: str, *words: str, arch: str | None = None, source: Path | None = None,
-                        in_channel: bool = True, is_pinned: bool = False) -> list[str]:
+                        in_channel: bool = True, is_pinned: bool = False, extra: str = "") -> list[str]:
         """Writes a treefile for a version, and returns the command that composes it for one or both architectures.
 
-        The default of `source` is the archives of the version, which are created if they are missing.
+        `extra` is added to the treefile. The default of `source` is the archives of the version, which are created if they are missing.
         """
         pins = {}
         if not source:
@@ -76,6 +76,8 @@ class OstreeGo:
             f"source:\n  - path: {source}",
             f"channels: {json.dumps([channel_ref('${basearch}')] if in_channel else [])}",
         ]
+        if extra:
+            lines.append(extra)
         if is_pinned:
             lines.append(f"pin: {json.dumps(pins)}")
         treefile = self.home / "treefile.yaml"

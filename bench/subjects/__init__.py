@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.machine import Machine
 from bench.options import Options
 from bench.report import Row
-from bench.subjects import client, compose, delta, growth, images, limits
+from bench.subjects import build, client, compose, delta, growth, images, limits
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ SUBJECTS = {
     "compose": Subject(compose.measure_rows, compose.lines),
     "delta": Subject(delta.measure_rows, delta.lines),
     "client": Subject(client.measure_rows, client.lines),
+    "build": Subject(build.measure_rows, build.lines),
     "images": Subject(images.measure_rows, images.lines),
     "growth": Subject(growth.measure_rows, growth.lines),
 }

@@ -1,0 +1,230 @@
+"""Benchmark of the first build on a fresh host: with std caches, with Go's tarball, and with a warm build cache.
+
+The tarball with an empty GOCACHE is also what a container of a `golang` image starts with.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.machine import Machine
+from bench.measure import Sample, measure, progress, run, summaries
+from bench.nginx import Nginx
+from bench.options import Options
+from bench.ostree_go import CHANNEL, OstreeGo
+from bench.paths import scratch
+from bench.report import Row, cpu, medians, spread, table, verdict
+from bench.sdks import NEW, tarball
+
+ARCH = "x86_64"
+WARM_LIMIT = 1.5
+"""The goal for the time compared with a warm GOCACHE."""
+
+PROGRAM = {
+    "go.mod": "module example.com/hello\n\ngo 1.26\n",
+    "main.go": """package main
+
+import (
+	"fmt"
+	"net/http"
+)
+
+func main() {
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, greeting(r.Host)) })
+	http.ListenAndServe("127.0.0.1:0", nil)
+}
+
+func greeting(host string) string { return "hello, " + host }
+""",
+    "main_test.go": """package main
+
+import "testing"
+
+func TestGreeting(t *testing.T) {
+	if got := greeting("you"); got != "hello, you" {
+		t.Fatal(got)
+	}
+}
+""",
+}
+"""A program with net/http and a small test."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A go command, and the goal for its CPU time compared with an empty GOCACHE."""
+
+    name: str
+    command: tuple[str, ...]
+    times_faster: float | None
+    env: tuple[tuple[str, str], ...] = (("CGO_ENABLED", "0"),)
+
+
+CROSS = (("CGO_ENABLED", "0"), ("GOARCH", "arm64"))
+STEPS = [
+    Step("go build", ("build", "-o", "out", "."), 40),
+    Step("go build -trimpath", ("build", "-trimpath", "-o", "out", "."), 40),
+    Step("go build, for arm64", ("build", "-o", "out", "."), 40, CROSS),
+    Step("go test", ("test", "."), 30),
+    Step("go vet", ("vet", "."), 40),
+    Step("go build, with cgo", ("build", "-o", "out", "."), None, (("CGO_ENABLED", "1"),)),
+]
+
+
+class Host:
+    """A host with an SDK and its std caches, and the same SDK from a tarball."""
+
+    def __init__(self, ostree_go: OstreeGo, folder: Path, url: str) -> None:
+        self.ostree_go, self.folder = ostree_go, folder
+        self.env = ostree_go.env | {"OSTREE_GO_ROOT": str(folder / "root")}
+        self.tarball = folder / "tarball"
+        self.tarball.mkdir()
+        run(["tar", "xzf", tarball(NEW, ARCH).path, "-C", self.tarball])
+        run(ostree_go.command("remote", "add", "acme", url, "--no-gpg-verify"), self.env)
+        run(ostree_go.command("install", CHANNEL, "--stdcache", "aarch64"), self.env)
+
+    def base_env(self, step: Step) -> dict[str, str]:
+        """Returns the environment that all sides share, without a module proxy."""
+        return self.env | {"GOPROXY": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod"} | dict(step.env)
+
+    def program(self, name: str) -> Path:
+        """Writes the program into a new directory. Its path and content differ from all others."""
+        path = self.folder / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir()
+        for file, text in PROGRAM.items():
+            (path / file).write_text(text.replace("hello, ", f"hello, {name} "))
+        return path
+
+    def measure_ours(self, step: Step) -> Sample:
+        """Runs the command with the std caches and an empty folder for what is built."""
+        cache = self.folder / "ours-cache"
+        shutil.rmtree(cache, ignore_errors=True)
+        printed = run(self.ostree_go.command("env", "--cache", cache, "--shell", "json"), self.env)
+        document = json.loads(printed)
+        env = self.base_env(step) | document["set"]
+        return measure([f"{document['bin']}/go", *step.command], env, self.program("ours"))
+
+    def measure_run(self, step: Step) -> Sample:
+        """Runs the command in the sandbox of `ostree-go run`."""
+        program = self.program("sandbox")
+        settings = [f"{name}={value}" for name, value in step.env]
+        words = self.ostree_go.command("run", "--write", program, "--", "env", *settings, "go", *step.command)
+        return measure(words, self.env, program)
+
+    def measure_tarball(self, step: Step, is_warm: bool) -> Sample:
+        """Runs the command of the tarball, with an empty GOCACHE or with the one of the run before."""
+        cache = self.folder / "tarball-cache"
+        if not is_warm:
+            shutil.rmtree(cache, ignore_errors=True)
+        env = self.base_env(step) | {"GOCACHE": str(cache), "GOMODCACHE": str(self.folder / "mod")}
+        program = self.program("warm" if is_warm else "cold")
+        return measure([self.tarball / "go/bin/go", *step.command], env, program)
+
+
+def measure_rows(options: Options) -> list[Row]:
+    """Measures the commands, and the installation with and without std caches."""
+    rows: list[Row] = []
+    with scratch(options.disk) as work:
+        ostree_go = OstreeGo(options.binary, work)
+        repo = work / "repo"
+        extra = "stdcache: { targets: [x86_64, aarch64] }"
+        composed = measure(ostree_go.compose_command(repo, NEW, arch=ARCH, extra=extra), ostree_go.env)
+        progress(f"composed with four std caches: {composed.wall:.1f} s, {composed.user + composed.sys:.1f} s CPU")
+        ostree_go.run("publish", "--repo", repo)
+        web = Nginx(work, work)
+        try:
+            url = f"http://127.0.0.1:{web.port}/repo"
+            rows += measure_installs(options, ostree_go, web, url)
+            with scratch(options.tmpfs) as folder:
+                host = Host(ostree_go, folder, url)
+                rows += [measure_step(options, host, step) for step in STEPS if options.includes(step.name)]
+                run(["chmod", "-R", "u+w", folder])
+        finally:
+            web.stop()
+        rows.append({"kind": "compose", "cpu": composed.user + composed.sys, "wall": composed.wall})
+    return rows
+
+
+def measure_installs(options: Options, ostree_go: OstreeGo, web: Nginx, url: str) -> list[Row]:
+    """Measures an installation without std caches, with those of the host, and with those of another target too."""
+    rows: list[Row] = []
+    for name, words in (("without std caches", ["--no-stdcache"]), ("with the caches for x86_64", []),
+                        ("with the caches for both targets", ["--stdcache", "aarch64"])):
+        samples, moved, size = [], 0, 0
+        for _ in range(options.runs):
+            with scratch(options.tmpfs) as folder:
+                env = ostree_go.env | {"OSTREE_GO_ROOT": str(folder / "root")}
+                run(ostree_go.command("remote", "add", "acme", url, "--no-gpg-verify"), env)
+                web.sent()
+                samples.append(measure(ostree_go.command("install", CHANNEL, *words), env))
+                moved = web.sent()
+                size = allocated(folder / "root")
+                run(["chmod", "-R", "u+w", folder])
+        rows.append({"kind": "install", "step": name, "ostree_go": summaries(samples), "bytes": moved, "disk": size})
+        progress(f"install {name}: {samples[-1].wall:.2f} s, {moved / 1e6:.1f} MB, {size / 1e6:.0f} MB on disk")
+    return rows
+
+
+def allocated(folder: Path) -> int:
+    """Returns the bytes that the files in a folder take, each inode once."""
+    inodes = {}
+    for top, _, names in os.walk(folder):
+        for name in names:
+            found = os.lstat(os.path.join(top, name))
+            inodes[found.st_ino] = found.st_blocks * 512
+    return sum(inodes.values())
+
+
+def measure_step(options: Options, host: Host, step: Step) -> Row:
+    """Measures a command on all sides, in turn."""
+    sides: dict[str, list[Sample]] = {"ostree_go": [], "sandbox": [], "cold": [], "warm": []}
+    for turn in range(options.runs):
+        sides["cold"].append(host.measure_tarball(step, is_warm=False))
+        sides["warm"].append(host.measure_tarball(step, is_warm=True))
+        sides["ostree_go"].append(host.measure_ours(step))
+        # The sandbox has no C compiler.
+        if dict(step.env)["CGO_ENABLED"] == "0":
+            sides["sandbox"].append(host.measure_run(step))
+        last = {name: f"{samples[-1].wall:.2f} s" for name, samples in sides.items() if samples}
+        progress(f"run {turn + 1}/{options.runs}: {step.name}: {last}")
+    found = {name: summaries(samples) for name, samples in sides.items() if samples}
+    total = {name: side["user"]["median"] + side["sys"]["median"] for name, side in found.items()}
+    ratio, to_warm = total["cold"] / total["ostree_go"], wall(found["ostree_go"]) / wall(found["warm"])
+    met = step.times_faster is None or (ratio >= step.times_faster and to_warm <= WARM_LIMIT)
+    return {"kind": "build", "step": step.name, **found, "ratio": ratio, "goal_ratio": step.times_faster,
+            "to_warm": to_warm, "met": met}
+
+
+def wall(side: Row) -> float:
+    """Returns the median of the time."""
+    return side["wall"]["median"]
+
+
+def lines(rows: list[Row], machine: Machine, runs: int) -> list[str]:
+    """Returns the lines of the results in Markdown."""
+    composed = next(row for row in rows if row["kind"] == "compose")
+    return [
+        machine.description(f"Go {NEW}, {ARCH}", "tmpfs", medians(runs)),
+        "",
+        *table(["first", "with std caches s", "user + sys s", "in `ostree-go run` s", "tarball, empty GOCACHE s",
+                "user + sys s", "ratio of CPU", "warm GOCACHE s", "to warm", "goal", ""],
+               map(cells, (row for row in rows if row["kind"] == "build"))),
+        "",
+        *table(["install", "s", "MB moved", "MB on disk"],
+               ([row["step"], spread(row["ostree_go"]["wall"]), f"{row['bytes'] / 1e6:.1f}",
+                 f"{row['disk'] / 1e6:.0f}"] for row in rows if row["kind"] == "install")),
+        "",
+        f"The compose of the SDK with all four std caches took {composed['wall']:.0f} s, and {composed['cpu']:.0f} s of CPU time.",
+    ]
+
+
+def cells(row: Row) -> list[str]:
+    """Returns the cells of a row of the table."""
+    goal = f"≥ {row['goal_ratio']:g}×, to warm ≤ {WARM_LIMIT}×" if row["goal_ratio"] else ""
+    sandbox = spread(row["sandbox"]["wall"]) if "sandbox" in row else ""
+    return [row["step"], spread(row["ostree_go"]["wall"]), cpu(row["ostree_go"]), sandbox, spread(row["cold"]["wall"]),
+            cpu(row["cold"]), f"{row['ratio']:.0f}×", spread(row["warm"]["wall"]), f"{row['to_warm']:.2f}×", goal,
+            verdict(row["met"]) if goal else ""]
