@@ -1,7 +1,6 @@
 //! Toy std caches, committed with the stock `ostree` command.
 
 use crate::ostree::ostree;
-use crate::sandbox::Sandbox;
 use ostree_go_sdk::StdCacheId;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -71,14 +70,14 @@ impl ToyStdCache {
         (index.len() as u64 + 1, bytes + text.len() as u64)
     }
 
-    /// Commits the std cache to the repository of a sandbox, with additional arguments for `ostree commit`,
-    /// and returns the commit.
+    /// Commits the std cache to a repository, with additional arguments for `ostree commit`, and returns the
+    /// commit.
     ///
     /// # Panics
     ///
     /// Panics if the tree cannot be written or committed.
-    pub fn commit(&self, sandbox: &Sandbox, more: &[&str]) -> String {
-        let tree = tempfile::tempdir_in(sandbox.path("")).expect("a temporary folder");
+    pub fn commit(&self, repo: &Path, more: &[&str]) -> String {
+        let tree = tempfile::tempdir().expect("a temporary folder");
         let dir = tree.path().join(self.dir());
         fs::create_dir_all(&dir).expect("a folder");
         let (files, bytes) = self.write(&dir);
@@ -96,15 +95,15 @@ impl ToyStdCache {
             format!("--add-metadata=sdk.size=(uint64 {bytes}, uint64 {files})"),
         ];
         args.extend(more.iter().map(|&arg| arg.to_owned()));
-        ostree(&sandbox.repo(), args).trim().to_owned()
+        ostree(repo, args).trim().to_owned()
     }
 }
 
 /// Commits both std caches of a target, `x86_64` or `aarch64`, and returns their commits.
-pub fn commit_both(sandbox: &Sandbox, version: &str, target: &str, seconds: u64) -> [String; 2] {
+pub fn commit_both(repo: &Path, version: &str, target: &str, seconds: u64) -> [String; 2] {
     ["trimpath", "plain"].map(|mode| {
         let id = format!("{target}-{mode}");
-        ToyStdCache::new(version, &id, seconds).commit(sandbox, &[])
+        ToyStdCache::new(version, &id, seconds).commit(repo, &[])
     })
 }
 

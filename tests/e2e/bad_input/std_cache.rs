@@ -38,7 +38,7 @@ fn a_target_that_the_source_does_not_have() {
     error: file://[dir]/repo has no std cache for aarch64 of go 1.99.1, and no other std cache of this version
     hint: nothing was deployed; leave out this --stdcache, or compose the std cache with `stdcache` in the treefile
     ");
-    ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox, &[]);
+    ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox.repo(), &[]);
     assert_snapshot!(bad.host(&install, 1), @"
     error: file://[dir]/repo has no std cache for aarch64 of go 1.99.1, only x86_64-plain
     hint: nothing was deployed; leave out this --stdcache, or compose the std cache with `stdcache` in the treefile
@@ -56,7 +56,7 @@ fn the_std_cache_of_another_version() {
     let bad = Bad::new();
     let mut cache = ToyStdCache::new("1.99.1", ID, 100);
     cache.claims = Some("1.99.2".to_owned());
-    cache.commit(&bad.sandbox, &[]);
+    cache.commit(&bad.sandbox.repo(), &[]);
     let install = format!(
         "install --from-repo {} --arch x86_64 1.99.1",
         bad.sandbox.repo().display()
@@ -68,13 +68,13 @@ fn the_std_cache_of_another_version() {
     assert!(!bad.sandbox.path("root/current").exists());
     // With another mode, and a commit that is no std cache.
     let of_other_mode = "--add-metadata-string=sdk.stdcache=x86_64-trimpath";
-    ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox, &[of_other_mode]);
+    ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox.repo(), &[of_other_mode]);
     assert_snapshot!(bad.host(&install, 3), @"
     error: commit [sha256] on go-sdk/stdcache/1.99.1/x86_64-plain is the std cache x86_64-trimpath of go 1.99.1, expected the std cache x86_64-plain of go 1.99.1
     hint: nothing was deployed
     ");
     let of_no_mode = "--add-metadata-string=sdk.stdcache=none";
-    ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox, &[of_no_mode]);
+    ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox.repo(), &[of_no_mode]);
     assert_snapshot!(bad.host(&install, 3), @"
     error: commit [sha256] on go-sdk/stdcache/1.99.1/x86_64-plain is no std cache, expected the std cache x86_64-plain of go 1.99.1
     hint: nothing was deployed
@@ -94,7 +94,7 @@ fn an_unsigned_std_cache_of_a_signed_remote() {
     let home = gpg.home().display().to_string();
     let sign = format!("sign go-sdk/x86_64/1.99.1 --gpg-sign {key} --gpg-homedir {home}");
     bad.sandbox.run(sign.split(' ')).ok();
-    ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox, &[]);
+    ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox.repo(), &[]);
     let server = FaultyServer::serving(&bad.sandbox.repo());
     let keys = gpg.export(&key).display().to_string();
     let add = format!("remote add acme {} --gpg-import {keys}", server.url());
@@ -113,7 +113,7 @@ fn an_unsigned_std_cache_of_a_signed_remote() {
 fn verbs_that_need_an_sdk() {
     let bad = Bad::new();
     let cache = ToyStdCache::new("1.99.1", ID, 100);
-    cache.commit(&bad.sandbox, &[]);
+    cache.commit(&bad.sandbox.repo(), &[]);
     let name = cache.ref_name();
     assert_snapshot!(bad.repo(&format!("verify {name} --upstream"), 1), @"
     error: commit [sha256] is the std cache x86_64-plain of go 1.99.1, expected a release: Go's checksum database has no compiled content

@@ -21,7 +21,7 @@ pub struct Snapshot {
     pub refs: BTreeMap<String, String>,
     /// Objects, deltas, summaries, files of an image: their paths.
     pub files: BTreeSet<String>,
-    /// Installed SDKs, the active one marked with `*`.
+    /// Installed SDKs, the active one marked with `*`, and their std caches.
     pub installed: BTreeSet<String>,
 }
 
@@ -71,6 +71,10 @@ impl Snapshot {
             };
             let version = deployment["version"].as_str().unwrap_or("?");
             self.installed.insert(format!("{mark}{version}"));
+            for cache in deployment["std_caches"].as_array().into_iter().flatten() {
+                let id = cache["id"].as_str().unwrap_or("?");
+                self.installed.insert(format!("{version} {id}"));
+            }
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::cli::{ostree_go, run, workspace};
 use crate::gpg::Gpg;
 use crate::ostree::{init, ostree};
 use crate::powercut::Disk;
+use crate::std_cache::ToyStdCache;
 use crate::toy::Toy;
 use crate::webserver::FaultyServer;
 
@@ -23,7 +24,7 @@ const NOW: &str = "300";
 ///
 /// | path | state |
 /// |---|---|
-/// | `repo` | releases 1.99.1 and 1.99.2, signed; published with the first; an OS to overlay |
+/// | `repo` | releases 1.99.1 and 1.99.2 with std caches for this machine, signed; published with the first; an OS to overlay |
 /// | `host` | empty, with the remote `acme` |
 /// | `mirror` | the same, to be served on |
 /// | `imported` | empty |
@@ -98,6 +99,7 @@ impl World {
         self.ours("key generate --type ed25519 --output-dir keys");
         fs::copy(self.gpg.export(&self.key), self.path("keys/acme.asc")).expect("the public key");
         self.release("1.99.1", "100");
+        self.std_caches("1.99.1", 100);
         self.ours("--repo repo publish --gpg-sign KEY --gpg-homedir HOME");
         copy(&self.path("repo"), &served.join("repo"));
         for repo in ["--repo host init --mode bare-user", "--repo mirror init"] {
@@ -113,6 +115,8 @@ impl World {
         self.ours("--repo imported init --mode bare-user");
         self.ours("--repo repo export oci 1.99.1 oci:image");
 
+        // The compose adds them to the summary.
+        self.std_caches("1.99.2", 200);
         self.release("1.99.2", "200");
         self.ours("--root local upgrade");
         let repo = self.path("repo");
@@ -142,6 +146,19 @@ impl World {
         let mut compose =
             self.command("--repo repo compose go.yaml --gpg-sign KEY --gpg-homedir HOME");
         run(compose.env("SOURCE_DATE_EPOCH", seconds)).ok();
+    }
+
+    /// Commits and signs the std caches of a version for this machine.
+    fn std_caches(&self, version: &str, seconds: u64) {
+        let native = Arch::host().expect("a machine that Go SDKs are composed for");
+        for mode in ["trimpath", "plain"] {
+            let cache = ToyStdCache::new(version, &format!("{native}-{mode}"), seconds);
+            cache.commit(&self.path("repo"), &[]);
+            let name = cache.ref_name();
+            self.ours(&format!(
+                "--repo repo sign {name} --gpg-sign KEY --gpg-homedir HOME"
+            ));
+        }
     }
 
     /// Writes `go.yaml` and the archives that it names.

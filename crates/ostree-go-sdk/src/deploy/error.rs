@@ -260,7 +260,7 @@ pub enum DeployError {
     /// another version, target or mode.
     #[error(
         "commit {commit} on {name} is {}, expected the std cache {expected} of go {version}",
-        found_std_cache(found.as_ref())
+        found_std_cache(found.as_deref())
     )]
     StdCacheMismatch {
         /// The commit.
@@ -268,7 +268,7 @@ pub enum DeployError {
         /// The ref that points to it.
         name: RefName,
         /// The name and version of the std cache; `None` if it is none.
-        found: Option<(StdCacheId, String)>,
+        found: Option<Box<(StdCacheId, String)>>,
         /// The name of the std cache that belongs on the ref.
         expected: StdCacheId,
         /// The version of the SDK.

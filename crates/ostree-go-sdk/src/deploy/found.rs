@@ -83,7 +83,7 @@ fn require_std_cache(
         return Err(DeployError::StdCacheMismatch {
             commit: info.id,
             name: found.name.clone(),
-            found: id.map(|id| (id, info.version.clone().unwrap_or_default())),
+            found: id.map(|id| Box::new((id, info.version.clone().unwrap_or_default()))),
             expected,
             version: version.to_owned(),
         });

@@ -366,4 +366,6 @@ fn undo(locked: &mut LockedRoot<'_>, deployed: &[Deployed]) {
             _ => locked.restore_std_caches(one),
         };
     }
+    // Removes the trees of std caches that no SDK has.
+    let _ = locked.clean_up();
 }

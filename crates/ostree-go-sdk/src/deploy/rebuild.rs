@@ -94,7 +94,8 @@ fn add_std_caches(deployment: &mut Deployment, known: &[(Option<String>, Deploye
         version.as_ref() == Some(&deployment.version)
             && expected.ok() == Some(cache.ref_name.clone())
     });
-    let found: Vec<_> = of_version.map(|(_, cache)| cache.clone()).collect();
+    let mut found: Vec<_> = of_version.map(|(_, cache)| cache.clone()).collect();
+    found.sort_by_key(|cache| cache.id);
     let mut selection = StdCacheSelection::native();
     for target in found.iter().map(|cache| cache.id.target) {
         if target != deployment.arch {

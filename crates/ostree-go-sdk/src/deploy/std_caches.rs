@@ -68,7 +68,7 @@ impl LockedRoot<'_> {
                 continue;
             };
             let (kept, removed) = divide(deployment);
-            changed |= !removed.is_empty();
+            changed |= kept != deployment.std_caches;
             deployment.std_caches.clone_from(&kept);
             one.missing_targets
                 .retain(|target| kept.iter().all(|cache| cache.id.target != *target));

@@ -219,6 +219,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "ostree-go install 1.26 --dry-run",
             ),
             (
+                "Also install the std caches for builds for another architecture",
+                "ostree-go install 1.26 --stdcache aarch64",
+            ),
+            (
                 "Install without the network",
                 "ostree-go install 1.26 --from-repo /mnt/repo --gpg-keys acme.asc",
             ),
