@@ -6,6 +6,7 @@ use ostree_go_tests::cli::workspace;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::os::{BASE, Os};
 use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
+use ostree_go_tests::std_cache::commit_both;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -128,6 +129,7 @@ fn every_field_is_on_the_page() {
     };
     let mut run = |args: &str, code| said.run(&sandbox, &root, args, code);
     run("init", 0);
+    let arch = Arch::host().expect("tests run where SDKs do");
     for version in ["1.99.1", "1.99.2"] {
         sandbox.toys(version);
         let channels =
@@ -135,14 +137,15 @@ fn every_field_is_on_the_page() {
         sandbox.treefile(version, &format!("{TOY_SOURCE}\n{channels}"));
         run("compose go.yaml --dry-run", 0);
         run(&format!("compose go.yaml {sign}"), 0);
+        commit_both(&sandbox.repo(), version, arch.basearch(), 100);
     }
-    let arch = Arch::host().expect("tests run where SDKs do");
     let name = |version: &str| format!("go-sdk/{arch}/{version}");
     let (one, two) = (name("1.99.1"), name("1.99.2"));
 
     run("list --all", 0);
     run("log 1.99", 0);
     run("show 1.99.1", 0);
+    run(&format!("show go-sdk/stdcache/1.99.1/{arch}-plain"), 0);
     run("diff 1.99.1 1.99.2", 0);
     run("fsck", 0);
     run("checkout 1.99.1 tree", 0);
@@ -198,6 +201,9 @@ fn every_field_is_on_the_page() {
     run("install 1.99.1", 0);
     run(&format!("install {}", name("1.99")), 0);
     run("upgrade --check", 0);
+    run("upgrade", 0);
+    run("upgrade --no-stdcache --dry-run", 0);
+    run("upgrade --no-stdcache", 0);
     run("upgrade", 0);
     run("doctor --offline", 0);
     run("pin 1.99.1", 0);

@@ -118,6 +118,15 @@ fn nearest_hint(nearest: &[RefName]) -> Option<String> {
     }
 }
 
+/// The hint for a std cache that is refused.
+const WITHOUT_STD_CACHES: &str = "--no-stdcache installs the SDK without its std caches";
+
+/// Returns true for the ref of a std cache: `go-sdk/stdcache/1.26.5/x86_64-trimpath`.
+fn is_std_cache(name: &RefName) -> bool {
+    let mut parts = name.as_str().split('/').skip(1);
+    parts.next() == Some("stdcache")
+}
+
 fn compose_hint(error: &ComposeError) -> Option<String> {
     let hint = match error {
         ComposeError::Treefile(error) => return error.hint(),
@@ -216,6 +225,10 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
         }
         DeployError::Repo(error) => return repo_hint(error),
         DeployError::Remote(error) => return remote_hint(error),
+        DeployError::Pull(
+            PullError::Signature { name, .. } | PullError::RefBinding { name, .. },
+        ) if is_std_cache(name) => WITHOUT_STD_CACHES,
+        DeployError::StdCacheMismatch { .. } => WITHOUT_STD_CACHES,
         DeployError::Pull(error) => return pull_hint(error),
         DeployError::NotActivated { source, .. } => return deploy_hint(source),
         DeployError::NoRemote { nearest, .. } => {
@@ -229,7 +242,7 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
             "`ostree-go remote refs` shows what a remote offers"
         }
         DeployError::NoStdCache { .. } => {
-            "leave out this --stdcache, or compose the std cache with `stdcache` in the treefile"
+            "leave out this --stdcache; the publisher adds std caches with `stdcache` in the treefile"
         }
         DeployError::NotARoot { .. } => {
             "specify a directory that is empty or does not exist with --root or OSTREE_GO_ROOT"

@@ -36,12 +36,12 @@ fn a_target_that_the_source_does_not_have() {
     );
     assert_snapshot!(bad.host(&install, 1), @"
     error: file://[dir]/repo has no std cache for aarch64 of go 1.99.1, and no other std cache of this version
-    hint: nothing was deployed; leave out this --stdcache, or compose the std cache with `stdcache` in the treefile
+    hint: nothing was deployed; leave out this --stdcache; the publisher adds std caches with `stdcache` in the treefile
     ");
     ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox.repo(), &[]);
     assert_snapshot!(bad.host(&install, 1), @"
     error: file://[dir]/repo has no std cache for aarch64 of go 1.99.1, only x86_64-plain
-    hint: nothing was deployed; leave out this --stdcache, or compose the std cache with `stdcache` in the treefile
+    hint: nothing was deployed; leave out this --stdcache; the publisher adds std caches with `stdcache` in the treefile
     ");
     assert_snapshot!(bad.host("install 1.99.1 --stdcache riscv64", 2), @"
     error: invalid value 'riscv64' for '--stdcache <ARCH>': unknown architecture `riscv64`, expected x86_64 or aarch64
@@ -63,7 +63,7 @@ fn the_std_cache_of_another_version() {
     );
     assert_snapshot!(bad.host(&install, 3), @"
     error: commit [sha256] on go-sdk/stdcache/1.99.1/x86_64-plain is the std cache x86_64-plain of go 1.99.2, expected the std cache x86_64-plain of go 1.99.1
-    hint: nothing was deployed
+    hint: nothing was deployed; --no-stdcache installs the SDK without its std caches
     ");
     assert!(!bad.sandbox.path("root/current").exists());
     // With another mode, and a commit that is no std cache.
@@ -71,13 +71,13 @@ fn the_std_cache_of_another_version() {
     ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox.repo(), &[of_other_mode]);
     assert_snapshot!(bad.host(&install, 3), @"
     error: commit [sha256] on go-sdk/stdcache/1.99.1/x86_64-plain is the std cache x86_64-trimpath of go 1.99.1, expected the std cache x86_64-plain of go 1.99.1
-    hint: nothing was deployed
+    hint: nothing was deployed; --no-stdcache installs the SDK without its std caches
     ");
     let of_no_mode = "--add-metadata-string=sdk.stdcache=none";
     ToyStdCache::new("1.99.1", ID, 100).commit(&bad.sandbox.repo(), &[of_no_mode]);
     assert_snapshot!(bad.host(&install, 3), @"
     error: commit [sha256] on go-sdk/stdcache/1.99.1/x86_64-plain is no std cache, expected the std cache x86_64-plain of go 1.99.1
-    hint: nothing was deployed
+    hint: nothing was deployed; --no-stdcache installs the SDK without its std caches
     ");
     // Whoever does not want it does not get it.
     let mut command = bad
@@ -104,7 +104,7 @@ fn an_unsigned_std_cache_of_a_signed_remote() {
     assert_snapshot!(bad.host("install 1.99.1 --arch x86_64", 3), @"
     error: ref go-sdk/stdcache/1.99.1/x86_64-plain of remote `acme` is refused
       commit [sha256] is not signed
-    hint: nothing was deployed
+    hint: nothing was deployed; --no-stdcache installs the SDK without its std caches
     ");
     assert!(!bad.sandbox.path("root/current").exists());
 }
