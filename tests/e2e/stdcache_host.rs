@@ -394,6 +394,14 @@ fn deltas_and_prune_follow_the_releases() {
     let [old, new] = ["1.99.1", "1.99.2"].map(|version| commit(version, "x86_64-plain"));
     assert_eq!(deltas_to(&published, &old), [None]);
     assert_eq!(deltas_to(&published, &new), [None, Some(old.clone())]);
+    // The archives have other names than before, and are patched all the same.
+    let shown = host.json(["delta", "show", &format!("{old}-{new}")]);
+    let patched = shown["patched"].as_array().unwrap().iter();
+    let archives = patched.filter(|file| {
+        let path = file["path"].as_str().unwrap_or_default();
+        path.contains("/outputs/")
+    });
+    assert_eq!(archives.count(), 4, "{shown:#}");
 
     // Only the newest version of a channel is upgraded to.
     release(&host, "1.99.3", 300, &["x86_64"]);

@@ -19,6 +19,8 @@ const START: usize = 256 << 10;
 const MAX_RATIO: u64 = 4;
 /// A fingerprint has about one value for this number of bytes, a power of two.
 const SPACING: u64 = 256;
+/// Number of values in a fingerprint from which a file without a common one is a different file.
+const MIN_VALUES: usize = 8;
 
 /// Returns true for a path whose last component is a SHA-256 in hexadecimal.
 pub(super) fn is_named_by_content(path: &str) -> bool {
@@ -76,8 +78,9 @@ impl Similar {
                 best = Some((common, old));
             }
         }
-        // A small file has no values, and nothing but its size to compare.
-        let best = best.filter(|(common, _)| *common > 0 || fingerprint.is_empty());
+        // Small files have nothing to compare but their sizes.
+        let is_small = fingerprint.len() < MIN_VALUES;
+        let best = best.filter(|(common, _)| *common > 0 || is_small);
         Ok(best.map(|(_, old)| old))
     }
 
