@@ -20,7 +20,7 @@ use ostree_go_sdk::sign::{HomeProblem, SignError};
 use ostree_go_sdk::source::{RpmProblem, SourceError};
 use ostree_go_sdk::toolchains::{Requirement, ToolchainError};
 use ostree_go_sdk::upstream::UpstreamError;
-use ostree_go_sdk::{Error, ErrorKind, LayerError, RefName, RepoError};
+use ostree_go_sdk::{Error, ErrorKind, LayerError, RefName, RepoError, StdCacheBuildError};
 use std::path::Path;
 
 /// Returns a suggestion for an error of the library, if there is one that fits its cause.
@@ -134,6 +134,10 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ComposeError::ReleaseExists { .. } => {
             "the ref of a release never moves; compose another version, or use --replace if the release has not been published"
         }
+        ComposeError::StdCacheExists { .. } => {
+            "the ref of a std cache never moves; use --replace if it has not been published"
+        }
+        ComposeError::StdCache(error) => return std_cache_hint(error),
         ComposeError::VersionMismatch {
             found, expected, ..
         } if expected.as_str().starts_with(&format!("{found}-")) => {
@@ -185,6 +189,27 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
             "name a reachable mirror with --sumdb, pin an h1 in the treefile, or accept the module unchecked with --no-sumdb"
         }
         ComposeError::Upstream(error) => return upstream_hint(error),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn std_cache_hint(error: &StdCacheBuildError) -> Option<String> {
+    let hint = match error {
+        StdCacheBuildError::NoBubblewrap => {
+            "install bubblewrap, or leave out the compiled standard library with --no-stdcache"
+        }
+        StdCacheBuildError::Sandbox { .. } => {
+            "allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone (Debian) or \
+             kernel.apparmor_restrict_unprivileged_userns (Ubuntu), in a container also its seccomp profile; or leave \
+             out the compiled standard library with --no-stdcache"
+        }
+        StdCacheBuildError::NotExecutable { .. } | StdCacheBuildError::Go { .. }
+            if error.kind() != ErrorKind::DiskFull =>
+        {
+            "the releases were composed; --no-stdcache leaves out the compiled standard library"
+        }
+        StdCacheBuildError::Repo(error) => return repo_hint(error),
         _ => return None,
     };
     Some(hint.to_owned())

@@ -113,11 +113,7 @@ impl Terminal {
                         item,
                         done,
                         total,
-                        unit: if phase.counts_bytes() {
-                            "bytes"
-                        } else {
-                            "objects"
-                        },
+                        unit: phase.unit(),
                     });
                 }
             }
@@ -276,6 +272,10 @@ fn style(phase: Phase, total: Option<u64>) -> ProgressStyle {
     let template = match (phase.counts_bytes(), total) {
         (true, Some(_)) => "{prefix:>9} {msg} {wide_bar} {done}/{total} {rate} {eta}",
         (true, None) => "{prefix:>9} {msg} {spinner} {done} {rate} {elapsed}",
+        // The steps of a compilation differ too much in length for a rate.
+        (false, _) if phase == Phase::Compile => {
+            "{prefix:>9} {msg} {wide_bar} {human_pos}/{human_len} {elapsed}"
+        }
         (false, _) => "{prefix:>9} {msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}",
     };
     let style = ProgressStyle::with_template(template);

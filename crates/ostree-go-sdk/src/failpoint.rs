@@ -66,6 +66,16 @@ pub const NAMES: &[&str] = &[
     "compose.committed",
 ];
 
+/// All points of building a std cache, after those of the compose.
+#[cfg(feature = "failpoints")]
+pub const STD_CACHE_NAMES: &[&str] = &[
+    "stdcache.checked-out",
+    "stdcache.compiled",
+    "stdcache.built",
+    "stdcache.written",
+    "stdcache.committed",
+];
+
 /// All points of installing, switching, removing and garbage collection.
 #[cfg(feature = "failpoints")]
 pub const DEPLOY_NAMES: &[&str] = &[

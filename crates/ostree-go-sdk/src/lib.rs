@@ -104,6 +104,7 @@ mod process;
 mod progress;
 mod repo;
 mod setters;
+mod stdcache;
 mod store;
 mod units;
 mod version;
@@ -114,7 +115,7 @@ pub use error::Error;
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use golang::h1::{H1, H1Builder, InvalidH1};
-pub use golang::std_cache::{BuildMode, InvalidStdCacheId, StdCacheId};
+pub use golang::std_cache::{BuildMode, InvalidStdCacheId, StdCacheId, UnknownBuildMode};
 pub use golang::sumdb::SumdbError;
 pub use id::{
     CommitId, ContentId, DirMetaId, DirTreeId, FileId, InvalidChecksum, InvalidRef, RefName, Sha256,
@@ -124,6 +125,7 @@ pub use layer::LayerError;
 pub use process::ProcessError;
 pub use progress::{Event, NoProgress, Phase, Progress};
 pub use repo::{OstreeError, Repo, RepoError, RepoMode, UnknownMode};
+pub use stdcache::StdCacheBuildError;
 pub use store::StoreError;
 pub use units::format_bytes;
 pub use version::{GoVersion, InvalidVersion};

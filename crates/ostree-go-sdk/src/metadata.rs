@@ -5,6 +5,7 @@
 //! little-endian on every machine, because they are part of the commit checksum.
 
 use crate::arch::Arch;
+use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, RefName};
 use crate::object::{TreeSize, sorted_dict};
 use glib::prelude::*;
@@ -33,7 +34,7 @@ pub const SDK_SIZE: &str = "sdk.size";
 /// `a{sv}`: the source of the SDK, with the vendor's text in its `VERSION` if there is one;
 /// detached.
 pub const SDK_SOURCE: &str = "sdk.source";
-/// `s`: the digest of everything that determines a release; detached.
+/// `s`: the digest of everything that determines a release or a std cache; detached.
 pub const SDK_INPUTHASH: &str = "sdk.inputhash";
 /// `av` of `a{sv}`: the SDKs in an OS image, lowest first, each with `lang`, `version`, `arch`,
 /// `ref`, `commit` and `layers`; on commits of OS images.
@@ -149,6 +150,25 @@ impl Release<'_> {
         }
         metadata
     }
+}
+
+/// Returns the metadata of a std cache, determined by the version, its name and its content.
+pub(crate) fn std_cache(
+    version: &str,
+    id: StdCacheId,
+    size: TreeSize,
+    bound_to: &RefName,
+) -> Metadata {
+    let mut metadata = common(None, bound_to);
+    let size = (size.bytes.to_le(), size.files.to_le());
+    let own = [
+        (SDK_VERSION, version.to_variant()),
+        (VERSION, version.to_variant()),
+        (SDK_STDCACHE, id.to_string().to_variant()),
+        (SDK_SIZE, size.to_variant()),
+    ];
+    metadata.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    metadata
 }
 
 fn common(arch: Option<Arch>, bound_to: &RefName) -> Metadata {
@@ -283,6 +303,29 @@ mod tests {
         assert_eq!(of(&declared).as_deref(), Some("aarch64"));
         let other = Metadata::from([(RPM_PACKAGES.to_owned(), "text".to_variant())]);
         assert_eq!(of(&other), None);
+    }
+
+    #[test]
+    fn a_std_cache_has_its_metadata() {
+        let id = "aarch64-plain".parse().unwrap();
+        let name = "go-sdk/stdcache/1.26.5/aarch64-plain".parse().unwrap();
+        let size = TreeSize {
+            bytes: 10,
+            files: 2,
+        };
+        let metadata = std_cache("1.26.5", id, size, &name);
+        let printed: Vec<String> = metadata
+            .iter()
+            .map(|(key, value)| format!("{key} = {}", value.print(true)))
+            .collect();
+        insta::assert_snapshot!(printed.join("\n"), @r"
+        ostree.ref-binding = ['go-sdk/stdcache/1.26.5/aarch64-plain']
+        sdk.lang = 'go'
+        sdk.size = (uint64 10, uint64 2)
+        sdk.stdcache = 'aarch64-plain'
+        sdk.version = '1.26.5'
+        version = '1.26.5'
+        ");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Runs other programs and waits for them.
 
 use crate::kind::ErrorKind;
+use crate::progress::{POLL_INTERVAL, Progress};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ChildStdin, Command, Output, Stdio};
 
 /// An error of running another program.
@@ -70,6 +72,46 @@ pub(crate) fn output(program: &str, command: &mut Command) -> Result<Output, Pro
 /// Runs a program without input and returns its standard output.
 pub(crate) fn run(program: &str, command: &mut Command) -> Result<String, ProcessError> {
     stdout_or_error(program, &output(program, command)?)
+}
+
+/// Runs a program without input and returns its output, whatever its exit status is. When the
+/// caller cancels, the program is killed with all processes of its group, and `None` is returned.
+pub(crate) fn output_unless_cancelled(
+    program: &str,
+    command: &mut Command,
+    progress: &dyn Progress,
+) -> Result<Option<Output>, ProcessError> {
+    let failed = |source| ProcessError::Start {
+        program: program.to_owned(),
+        source,
+    };
+    // The output goes to files, because a program would block on a full pipe that is not being
+    // read.
+    let (mut stdout, mut stderr) = (in_memory().map_err(failed)?, in_memory().map_err(failed)?);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(stdout.try_clone().map_err(failed)?)
+        .stderr(stderr.try_clone().map_err(failed)?)
+        .process_group(0)
+        .spawn()
+        .map_err(failed)?;
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            break status;
+        }
+        if progress.is_cancelled() {
+            // An error means that the group has ended already.
+            let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+            child.wait().map_err(failed)?;
+            return Ok(None);
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    };
+    Ok(Some(Output {
+        status,
+        stdout: content(&mut stdout).map_err(failed)?,
+        stderr: content(&mut stderr).map_err(failed)?,
+    }))
 }
 
 /// Runs a program with a short input and returns its output, whatever its exit status is.
@@ -215,6 +257,32 @@ pub(crate) fn failure(program: &str, output: &Output) -> ProcessError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_and_its_children_are_killed_when_the_caller_cancels() {
+        struct Cancelled;
+        impl Progress for Cancelled {
+            fn is_cancelled(&self) -> bool {
+                true
+            }
+        }
+        let begun = std::time::Instant::now();
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 60 & wait"]);
+        let output = output_unless_cancelled("sh", &mut command, &Cancelled).unwrap();
+        assert!(output.is_none());
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo out; echo error >&2; exit 3"]);
+        let progress = &crate::progress::NoProgress;
+        let output = output_unless_cancelled("sh", &mut command, progress).unwrap();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(
+            (output.stdout, output.stderr),
+            (b"out\n".to_vec(), b"error\n".to_vec())
+        );
+    }
 
     #[test]
     fn available_memory_is_known() {

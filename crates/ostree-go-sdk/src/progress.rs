@@ -24,6 +24,8 @@ pub enum Phase {
     Export,
     /// Pushing a blob to a registry, in bytes.
     Push,
+    /// Compiling the standard library of an SDK, in runs of the go command.
+    Compile,
 }
 
 impl Phase {
@@ -39,13 +41,24 @@ impl Phase {
             Self::Pull => "pull",
             Self::Export => "export",
             Self::Push => "push",
+            Self::Compile => "compile",
         }
     }
 
-    /// Returns whether amounts are bytes rather than objects.
+    /// Returns whether amounts are bytes.
     #[must_use]
     pub const fn counts_bytes(self) -> bool {
-        !matches!(self, Self::Fsck)
+        !matches!(self, Self::Fsck | Self::Compile)
+    }
+
+    /// Returns what amounts count, as a stable lower-case word: `bytes`, `objects` or `steps`.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Fsck => "objects",
+            Self::Compile => "steps",
+            _ => "bytes",
+        }
     }
 }
 

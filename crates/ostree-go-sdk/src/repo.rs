@@ -34,6 +34,7 @@ pub(crate) use ostree_error::kind_of_glib;
 pub(crate) use partial::Partial;
 pub(crate) use prune::Deleted;
 pub(crate) use refs::RefMove;
+pub(crate) use scratch::ScratchFolder;
 pub(crate) use staging::{InsufficientSpace, Staging};
 pub(crate) use transaction::Transaction;
 

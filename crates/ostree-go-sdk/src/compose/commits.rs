@@ -15,7 +15,7 @@ use crate::version::GoVersion;
 use ostree::ObjectType;
 
 /// Writes a tree's directory objects.
-fn write_tree(transaction: &Transaction<'_>, tree: &Tree) -> Result<Root, RepoError> {
+pub(super) fn write_tree(transaction: &Transaction<'_>, tree: &Tree) -> Result<Root, RepoError> {
     transaction.write(ObjectType::DirMeta, &dirmeta())?;
     tree.objects(&mut |directory| {
         transaction

@@ -13,6 +13,7 @@ use crate::publish::PublishError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
 use crate::source::SourceError;
+use crate::stdcache::StdCacheBuildError;
 use crate::store::StoreError;
 use crate::treefile::TreefileError;
 use crate::upstream::{OfficialHash, UpstreamError};
@@ -22,7 +23,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// An error of a compose. The refs of the repository are unchanged, unless the summary could not be
-/// refreshed.
+/// refreshed, or a std cache could not be built: then the releases and channels are complete, and so
+/// are the std caches that were built before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComposeError {
@@ -205,9 +207,33 @@ pub enum ComposeError {
         /// The commit that was composed.
         expected: CommitId,
     },
+    /// A std cache could not be built.
+    #[error(transparent)]
+    StdCache(Box<StdCacheBuildError>),
+    /// The std cache exists with other content.
+    #[error(
+        "std cache {ref_name} exists with other content: found commit {found}, expected {expected}"
+    )]
+    StdCacheExists {
+        /// The ref of the std cache.
+        ref_name: RefName,
+        /// The commit that the ref points to.
+        found: CommitId,
+        /// The commit that was built.
+        expected: CommitId,
+    },
     /// The operation was cancelled.
     #[error("stopped on request")]
     Cancelled,
+}
+
+impl From<StdCacheBuildError> for ComposeError {
+    fn from(error: StdCacheBuildError) -> Self {
+        match error {
+            StdCacheBuildError::Cancelled => Self::Cancelled,
+            error => Self::StdCache(Box::new(error)),
+        }
+    }
 }
 
 impl ComposeError {
@@ -239,7 +265,10 @@ impl ComposeError {
             | Self::NotUpstream { .. } => ErrorKind::Mismatch,
             Self::UnusableLink { .. } => ErrorKind::UnsafeContent,
             Self::Partial { .. } => ErrorKind::Damaged,
-            Self::ReleaseExists { .. } | Self::Downgrade { .. } => ErrorKind::RefConflict,
+            Self::StdCache(error) => error.kind(),
+            Self::ReleaseExists { .. } | Self::StdCacheExists { .. } | Self::Downgrade { .. } => {
+                ErrorKind::RefConflict
+            }
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }

@@ -1,8 +1,10 @@
 //! The input hash: the digest of all inputs that determine a release.
 
-use super::Compose;
-use crate::id::Sha256;
+use super::{Compose, ComposeError};
+use crate::id::{CommitId, Sha256};
 use crate::layer::LayerError;
+use crate::metadata;
+use crate::repo::Repo;
 use crate::treefile::{AddContent, ArchTreefile, Pin};
 use serde_json::json;
 use sha2::Digest;
@@ -55,4 +57,20 @@ pub(super) fn hash(
         "parent": compose.parent.map(|id| id.to_string()),
     });
     Ok(Sha256(sha2::Sha256::digest(inputs.to_string()).into()).to_string())
+}
+
+/// Returns true if a ref has a complete commit with this input hash.
+pub(super) fn is_unchanged(
+    compose: &Compose,
+    repo: &Repo,
+    current: Option<CommitId>,
+    input_hash: Option<&str>,
+) -> Result<bool, ComposeError> {
+    let (Some(current), Some(expected), false) = (current, input_hash, compose.force) else {
+        return Ok(false);
+    };
+    let found = repo.detached(current)?;
+    let found = found.get(metadata::SDK_INPUTHASH).and_then(|v| v.str());
+    // A commit that lacks objects is composed again.
+    Ok(found == Some(expected) && repo.is_complete(current)?)
 }

@@ -1,7 +1,8 @@
-//! Composes sources to layers, releases and channels.
+//! Composes sources to layers, releases and channels, and builds std caches.
 //!
 //! [`Compose`] contains the options, [`Compose::plan`] compares them with a repository, and
-//! [`ComposePlan::execute`] does the remaining work in one transaction.
+//! [`ComposePlan::execute`] does the remaining work: one transaction for the releases and channels,
+//! and one for each std cache.
 
 mod commits;
 mod error;
@@ -11,6 +12,7 @@ mod pins;
 mod plan;
 mod promote;
 mod report;
+mod std_caches;
 
 pub use error::{ComposeError, SourceFailures};
 pub use ingest::NewObjects;
@@ -18,8 +20,10 @@ pub use pins::OfficialPins;
 pub use plan::{ComposePlan, PlannedRelease};
 pub use promote::{Promote, PromotePlan, Promoted};
 pub use report::{
-    ChannelState, Composed, ComposedChannel, ComposedLayer, ComposedRelease, ObjectCounts,
+    ChannelState, Composed, ComposedChannel, ComposedLayer, ComposedRelease, ComposedStdCache,
+    ObjectCounts,
 };
+pub use std_caches::PlannedStdCache;
 
 use crate::arch::Arch;
 use crate::clock::{Clock, SystemClock};
@@ -49,6 +53,7 @@ pub struct Compose {
     force: bool,
     replace: bool,
     set_refs: bool,
+    std_caches: bool,
     keys: Vec<SigningKey>,
     threads: usize,
     cache: Option<Cache>,
@@ -82,6 +87,7 @@ impl Compose {
             force: false,
             replace: false,
             set_refs: true,
+            std_caches: true,
             keys: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cache: None,
@@ -103,14 +109,19 @@ impl Compose {
         /// Sets the timestamp of the release's commit, in seconds since 1970. Default: the `time`
         /// line of the SDK's `VERSION`, or else the treefile's `timestamp`.
         source_date_epoch: Option<u64>;
-        /// Reads the source even if the input hash is unchanged. Default: no.
+        /// Reads the source and builds the std caches even if their input hashes are unchanged.
+        /// Default: no.
         force: bool;
-        /// Allows the ref of a release to move to another commit. Default: no, this is an error.
+        /// Allows the ref of a release or std cache to move to another commit. Default: no, this is an
+        /// error.
         replace: bool;
         /// Moves the refs of releases and channels. Default: yes. Otherwise only layers have refs,
         /// which never move, and the caller has to protect the releases from being pruned.
         set_refs: bool;
-        /// Signs all commits of the result with these keys: layers, releases and channels,
+        /// Builds the std caches that the treefile names, with the composed SDK. Default: yes.
+        /// Without refs of releases, none are built.
+        std_caches: bool;
+        /// Signs all commits of the result with these keys: layers, releases, channels and std caches,
         /// including those that existed before. Existing signatures are kept. An existing summary
         /// is signed with the same keys when it is refreshed. Default: none.
         sign_with;

@@ -3,6 +3,7 @@
 use super::commits::{self, NewHead, ReleaseDetails};
 use super::error::SourceFailures;
 use super::ingest::{Ingested, ingest};
+use super::std_caches::{self, PlannedStdCache};
 use super::{Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs, pins};
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
@@ -27,6 +28,7 @@ pub struct ComposePlan {
     compose: Compose,
     repo: Repo,
     releases: Vec<PlannedRelease>,
+    std_caches: Vec<PlannedStdCache>,
 }
 
 /// A planned release.
@@ -65,15 +67,19 @@ impl ComposePlan {
                 .map(|content| inputs::hash(compose, spec, &content))
                 .transpose()?;
             releases.push(PlannedRelease {
-                unchanged: is_unchanged(compose, repo, current, input_hash.as_deref())?,
+                unchanged: inputs::is_unchanged(compose, repo, current, input_hash.as_deref())?,
                 spec: spec.clone(),
                 current,
                 input_hash,
             });
         }
+        let are_unchanged = releases.iter().all(|release| release.unchanged);
+        let release = releases.first().filter(|_| are_unchanged);
+        let release = release.and_then(|release| release.current);
         Ok(Self {
             compose: compose.clone(),
             repo: repo.clone(),
+            std_caches: std_caches::plan(compose, repo, release)?,
             releases,
         })
     }
@@ -84,27 +90,40 @@ impl ComposePlan {
         &self.releases
     }
 
-    /// Returns true if [`ComposePlan::execute`] would not open any source.
+    /// Returns the std caches, by target and mode.
+    #[must_use]
+    pub fn std_caches(&self) -> &[PlannedStdCache] {
+        &self.std_caches
+    }
+
+    /// Returns true if [`ComposePlan::execute`] would neither open a source nor build a std cache.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         self.releases.iter().all(|release| release.unchanged)
+            && self.std_caches.iter().all(|one| one.unchanged)
     }
 
-    /// Composes the missing releases and moves the channels. An existing summary is refreshed
-    /// afterwards.
+    /// Composes the missing releases and moves the channels, then builds the missing std caches. An
+    /// existing summary is refreshed after each of the two.
     ///
-    /// Everything happens in one transaction: afterwards, either all releases and channels exist
+    /// The releases and channels are one transaction: afterwards, either all releases and channels exist
     /// and are durable, or, after an error, the refs of the repository are unchanged. The same
     /// holds after a crash, except while the refs are being moved one after the other: then every
     /// existing release has its layers, every channel has its release, and the next operation that
     /// locks the repository moves the remaining refs. This waits for other composes in the same
     /// repository. Pulls may run at the same time, and a prune waits until this has finished.
     ///
+    /// Then each std cache is built and committed in a transaction of its own. If one of them fails,
+    /// the releases, channels and the std caches before it remain, and the next compose builds the
+    /// others. That a std cache can be built on this machine is checked before anything is composed.
+    /// The lock of the repository is not held while one is built.
+    ///
     /// # Errors
     /// Returns an error if no source can be used, its content differs from the pin or is unsafe,
-    /// layers do not fit together, a release exists with other content, or the repository cannot be
-    /// written.
+    /// layers do not fit together, a release or std cache exists with other content, a std cache
+    /// cannot be built, or the repository cannot be written.
     pub fn execute(self) -> Result<Composed, ComposeError> {
+        std_caches::check(&self.compose, &self.repo, &self.std_caches)?;
         let mut opened = Vec::new();
         for planned in &self.releases {
             opened.push(OpenedRelease::new(&self.compose, &self.repo, planned)?);
@@ -113,23 +132,10 @@ impl ComposePlan {
             compose: &self.compose,
             now: self.compose.clock.now(),
         };
-        run.compose_all(&self.repo, opened)
+        let mut composed = run.compose_all(&self.repo, opened)?;
+        std_caches::compose(&self.compose, &self.repo, &mut composed, run.now)?;
+        Ok(composed)
     }
-}
-
-fn is_unchanged(
-    compose: &Compose,
-    repo: &Repo,
-    current: Option<CommitId>,
-    input_hash: Option<&str>,
-) -> Result<bool, ComposeError> {
-    let (Some(current), Some(expected), false) = (current, input_hash, compose.force) else {
-        return Ok(false);
-    };
-    let found = repo.detached(current)?;
-    let found = found.get(metadata::SDK_INPUTHASH).and_then(|v| v.str());
-    // A release that lacks objects is composed again.
-    Ok(found == Some(expected) && repo.is_complete(current)?)
 }
 
 /// A planned release with its open source, if it has to be read.
@@ -170,7 +176,8 @@ impl<'a> OpenedRelease<'a> {
             )?),
             (None, None) => None,
         };
-        let unchanged = is_unchanged(compose, repo, planned.current, input_hash.as_deref())?;
+        let unchanged =
+            inputs::is_unchanged(compose, repo, planned.current, input_hash.as_deref())?;
         let state = match planned.current.filter(|_| unchanged) {
             Some(current) => State::Unchanged(current, Some(source.info)),
             None => {
@@ -273,6 +280,8 @@ impl Run<'_> {
         }
         let mut composed = Composed {
             releases,
+            std_caches: Vec::new(),
+            skipped_std_caches: Vec::new(),
             summary: SummaryState::Absent,
         };
         for commit in composed.commits() {

@@ -2,6 +2,7 @@
 
 use super::NewObjects;
 use crate::arch::Arch;
+use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, ContentId, RefName};
 use crate::publish::SummaryState;
 use crate::source::SourceInfo;
@@ -13,15 +14,21 @@ use crate::version::GoVersion;
 pub struct Composed {
     /// The releases.
     pub releases: Vec<ComposedRelease>,
+    /// The std caches that exist, by target and mode.
+    pub std_caches: Vec<ComposedStdCache>,
+    /// The refs of std caches that do not exist and were not built, because the SDK for this
+    /// machine, which would build them, is neither composed nor in the repository.
+    pub skipped_std_caches: Vec<RefName>,
     /// The state of the repository's summary.
     pub summary: SummaryState,
 }
 
 impl Composed {
-    /// Returns all commits of the result: of layers, releases and channels. Channels that have a
-    /// newer version are left out.
+    /// Returns all commits of the result: of layers, releases, channels and std caches. Channels that
+    /// have a newer version are left out.
     pub fn commits(&self) -> impl Iterator<Item = CommitId> {
-        self.releases.iter().flat_map(|release| {
+        let std_caches = self.std_caches.iter().map(|one| one.commit);
+        let releases = self.releases.iter().flat_map(|release| {
             let layers = release.layers.iter().map(|layer| layer.commit);
             let channels = release
                 .channels
@@ -29,19 +36,21 @@ impl Composed {
                 .filter(|channel| channel.state != ChannelState::Newer)
                 .map(|channel| channel.commit);
             layers.chain([release.commit]).chain(channels)
-        })
+        });
+        releases.chain(std_caches)
     }
 
     /// Returns true if the repository was not changed, except for missing signatures.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
-        self.releases.iter().all(|release| {
+        let are_releases_unchanged = self.releases.iter().all(|release| {
             release.unchanged
                 && release
                     .channels
                     .iter()
                     .all(|channel| channel.state != ChannelState::Moved)
-        })
+        });
+        are_releases_unchanged && self.std_caches.iter().all(|one| one.unchanged)
     }
 }
 
@@ -116,6 +125,30 @@ pub struct ComposedLayer {
     /// The objects that the repository did not have.
     pub new: NewObjects,
     /// True if the ref existed before.
+    pub unchanged: bool,
+}
+
+/// A std cache after a compose.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ComposedStdCache {
+    /// The target and the mode.
+    pub id: StdCacheId,
+    /// The version of the release.
+    pub version: GoVersion,
+    /// The ref.
+    pub ref_name: RefName,
+    /// The commit.
+    pub commit: CommitId,
+    /// The checksum of the tree.
+    pub content: ContentId,
+    /// The number of files.
+    pub files: u64,
+    /// The size of the files in bytes.
+    pub bytes: u64,
+    /// The objects that the repository did not have.
+    pub new: NewObjects,
+    /// True if the ref pointed to this commit before.
     pub unchanged: bool,
 }
 

@@ -42,6 +42,25 @@ impl fmt::Display for BuildMode {
     }
 }
 
+/// The error for a text that is not the name of a mode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is not a mode of a std cache, expected trimpath or plain")]
+pub struct UnknownBuildMode {
+    /// The invalid text.
+    pub found: String,
+}
+
+impl FromStr for BuildMode {
+    type Err = UnknownBuildMode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownBuildMode> {
+        let mode = Self::ALL.into_iter().find(|mode| mode.as_str() == text);
+        mode.ok_or_else(|| UnknownBuildMode {
+            found: text.escape_debug().to_string(),
+        })
+    }
+}
+
 /// The name of a std cache: the architecture that it was compiled for, and the mode. Displayed as
 /// `x86_64-trimpath`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,9 +130,7 @@ impl FromStr for StdCacheId {
     fn from_str(text: &str) -> Result<Self, InvalidStdCacheId> {
         let parsed = text.rsplit_once('-').and_then(|(target, mode)| {
             let target = target.parse().ok()?;
-            let mode = BuildMode::ALL
-                .into_iter()
-                .find(|one| one.as_str() == mode)?;
+            let mode = mode.parse().ok()?;
             Some(Self { target, mode })
         });
         parsed.ok_or_else(|| InvalidStdCacheId {

@@ -35,6 +35,7 @@ pub use pins::write_pins;
 pub use release::ArchTreefile;
 pub use spec::{
     AddContent, AddFile, LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmLocation, SourceSpec,
+    StdCacheSpec,
 };
 
 use crate::arch::Arch;
@@ -111,6 +112,7 @@ impl Treefile {
             .collect::<Result<Vec<_>, _>>()?;
         check_refs(&root, &releases)?;
         check_noarch(&root, &releases)?;
+        check_std_caches(&root, &releases)?;
         Ok(Self {
             file: file.to_owned(),
             version,
@@ -142,6 +144,14 @@ impl Treefile {
     #[must_use]
     pub fn releases(&self) -> &[ArchTreefile] {
         &self.releases
+    }
+
+    /// Returns the std caches of the version, which all architectures share: by target in the order
+    /// of [`Arch::ALL`], then by mode.
+    #[must_use]
+    pub fn std_caches(&self) -> &[StdCacheSpec] {
+        let first = self.releases.first();
+        first.map_or(&[], |release| &release.std_caches)
     }
 
     /// Returns the treefile, expanded for one architecture.
@@ -231,6 +241,24 @@ fn check_refs(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileErro
         }
     }
     Ok(())
+}
+
+/// Checks that a std cache has the same ref, whichever architecture it is composed on.
+fn check_std_caches(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileError> {
+    let first = |release: &ArchTreefile| release.std_caches.first().cloned();
+    let mut refs = releases.iter().filter_map(first).map(|one| one.ref_name);
+    let Some(one) = refs.next() else {
+        return Ok(());
+    };
+    let Some(other) = refs.find(|other| *other != one) else {
+        return Ok(());
+    };
+    let mark = root.get("ref").map_or(&root.mark, |node| &node.mark);
+    let message = format!(
+        "std caches would be `{one}` and `{other}`, expected a first component that is the same \
+         for all architectures"
+    );
+    Err(de::invalid_value(mark, message).in_key("ref"))
 }
 
 /// Checks that layers marked `noarch` are the same for every architecture.

@@ -2,8 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{AddContent, ArchTreefile, LayerSpec, RpmFile, RpmLocation, SourceSpec, Treefile};
+use super::{
+    AddContent, ArchTreefile, LayerSpec, RpmFile, RpmLocation, SourceSpec, StdCacheSpec, Treefile,
+};
+use crate::arch::Arch;
 use crate::fs::path::TreePath;
+use crate::golang::std_cache::BuildMode;
 use crate::id::RefName;
 
 impl Treefile {
@@ -26,14 +30,14 @@ impl ArchTreefile {
     /// Returns everything that determines the release's tree, metadata and refs, as JSON with
     /// sorted keys: given equal SDKs, equal texts mean equal releases.
     ///
-    /// Sources, pins, proxies and channels are not included, nor are local paths: for a file
+    /// Sources, pins, proxies, channels and std caches are not included, nor are local paths: for a file
     /// that is copied into the tree the text only records that there is one, and the caller
     /// has to compare its bytes separately.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut json = self.to_json();
         if let Some(keys) = json.as_object_mut() {
-            for key in ["source", "pin", "goproxy", "channels"] {
+            for key in ["source", "pin", "goproxy", "channels", "stdcache"] {
                 keys.shift_remove(key);
             }
         }
@@ -83,6 +87,9 @@ impl ArchTreefile {
         if let Some(timestamp) = self.timestamp {
             json["timestamp"] = json!(timestamp);
         }
+        if !self.std_caches.is_empty() {
+            json["stdcache"] = std_caches(&self.std_caches);
+        }
         if let Some(goproxy) = &self.goproxy {
             json["goproxy"] = json!(escaped(goproxy));
         }
@@ -119,6 +126,20 @@ fn source(source: &SourceSpec) -> Value {
             json
         }
     }
+}
+
+fn std_caches(all: &[StdCacheSpec]) -> Value {
+    // A treefile can only name all combinations of targets and modes.
+    let targets = Arch::ALL
+        .into_iter()
+        .filter(|target| all.iter().any(|one| one.id.target == *target));
+    let modes = BuildMode::ALL
+        .into_iter()
+        .filter(|mode| all.iter().any(|one| one.id.mode == *mode));
+    json!({
+        "targets": targets.map(Arch::basearch).collect::<Vec<_>>(),
+        "modes": modes.map(BuildMode::as_str).collect::<Vec<_>>(),
+    })
 }
 
 fn rpm(file: &RpmFile) -> Value {

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use super::TreefileError;
 use super::de::invalid_value;
 use super::node::Node;
-use super::schema::{File, Source, Sources};
-use super::spec::{LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmLocation, SourceSpec};
+use super::schema::{File, Source, Sources, StdCaches};
+use super::spec::{
+    LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmLocation, SourceSpec, StdCacheSpec,
+};
 use super::value::{Text, plain};
 use crate::arch::Arch;
 use crate::fs::path::TreePath;
+use crate::golang::std_cache::std_cache_ref;
 use crate::http::url::public_part;
 use crate::id::RefName;
 use crate::version::GoVersion;
@@ -49,6 +52,8 @@ pub struct ArchTreefile {
     pub exclude: Vec<TreePath>,
     /// Symbolic links and their targets, both as paths in the tree. Sorted.
     pub links: Vec<(TreePath, TreePath)>,
+    /// The std caches of the version, by target in the order of [`Arch::ALL`], then by mode.
+    pub std_caches: Vec<StdCacheSpec>,
     /// Additional metadata of the commits.
     pub commit_metadata: BTreeMap<String, serde_json::Value>,
 }
@@ -137,6 +142,13 @@ impl ArchTreefile {
         let mut exclude = plain(file.exclude);
         exclude.sort();
         exclude.dedup();
+        let std_caches = file.stdcache.map(StdCaches::ids).unwrap_or_default();
+        let std_caches = std_caches.into_iter().map(|id| {
+            let ref_name = std_cache_ref(&file.r#ref.0, version.as_str(), id);
+            let ref_name = ref_name.map_err(|error| at("ref", error.to_string()))?;
+            Ok(StdCacheSpec { id, ref_name })
+        });
+        let std_caches = std_caches.collect::<Result<_, TreefileError>>()?;
         let links = file.links.into_iter();
         let metadata = file.add_commit_metadata.into_iter();
         Ok(Self {
@@ -155,6 +167,7 @@ impl ArchTreefile {
             layers,
             exclude,
             links: links.map(|(link, target)| (link.0, target.0)).collect(),
+            std_caches,
             commit_metadata: metadata.map(|(key, value)| (key.0, value)).collect(),
         })
     }

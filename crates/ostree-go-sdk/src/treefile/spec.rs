@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use crate::fs::path::TreePath;
 use crate::golang::h1::H1;
+use crate::golang::std_cache::StdCacheId;
 use crate::http::url::public_part;
 use crate::id::{ContentId, InvalidRef, RefName, Sha256};
 
@@ -95,6 +96,16 @@ pub struct Pin {
     pub sha256: Option<Sha256>,
     /// The `h1:` hash of the SDK as Go's module `golang.org/toolchain`.
     pub h1: Option<H1>,
+}
+
+/// A std cache of a release: the standard library, compiled for one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StdCacheSpec {
+    /// The target and the mode.
+    pub id: StdCacheId,
+    /// The ref.
+    pub ref_name: RefName,
 }
 
 /// A part of the tree that is committed on its own.

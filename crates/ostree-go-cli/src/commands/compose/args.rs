@@ -12,7 +12,8 @@ use std::path::PathBuf;
 ///
 /// Reads each treefile, commits the Go distributions that it names as layers and releases, and
 /// moves the channels. Each treefile is one transaction: either all of its commits are created or
-/// none. If the inputs of a release have not changed, its source is not read again.
+/// none. If the inputs of a release have not changed, its source is not read again. Then the std
+/// caches that the treefile names and the repository lacks are built, each in a transaction of its own.
 ///
 /// Prints the commit of each release, one per line, in the order of treefiles and architectures.
 #[derive(Debug, clap::Args)]
@@ -48,6 +49,11 @@ pub struct ComposeArgs {
     /// /sumdb/sum.golang.org. If the default is out of reach, the proxies in GOPROXY are asked
     #[arg(long, value_name = "URL", default_value = DATABASE)]
     pub sumdb: String,
+
+    /// Leave out the std caches that the treefile names: the compiled standard library, which the
+    /// composed SDK builds in a sandbox
+    #[arg(long)]
+    pub no_stdcache: bool,
 
     /// Compose even if the inputs have not changed
     #[arg(long)]
@@ -88,7 +94,7 @@ pub struct ComposeArgs {
     #[arg(long)]
     pub no_parent: bool,
 
-    /// Allow the ref of the release to move to another commit
+    /// Allow the ref of a release or std cache to move to another commit
     #[arg(long)]
     pub replace: bool,
 

@@ -9,7 +9,7 @@ use crate::report::{Report, unchanged_exit_code};
 use crate::text::table;
 use crate::views::value::PathText;
 use ostree_go_sdk::Repo;
-use ostree_go_sdk::compose::PlannedRelease;
+use ostree_go_sdk::compose::{PlannedRelease, PlannedStdCache};
 use ostree_go_sdk::treefile::{ArchTreefile, Treefile};
 use serde::Serialize;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub fn dry_run(
     treefiles: &[Treefile],
     repo: Option<&Repo>,
 ) -> Result<ExitCode, CliError> {
-    let mut releases = Vec::new();
+    let (mut releases, mut std_caches) = (Vec::new(), Vec::new());
     for treefile in treefiles {
         let compose = operation(context, args, treefile, repo)?;
         match repo {
@@ -33,6 +33,11 @@ pub fn dry_run(
                 let plan = compose.plan(repo)?;
                 let planned = plan.releases().iter();
                 releases.extend(planned.map(|one| PlannedView::new(&one.spec, action(one))));
+                let planned = plan.std_caches().iter();
+                std_caches.extend(planned.map(|one| StdCacheView {
+                    ref_name: one.ref_name.to_string(),
+                    action: std_cache_action(one),
+                }));
             }
             None => {
                 let wanted = match args.arch.is_empty() {
@@ -42,10 +47,18 @@ pub fn dry_run(
                 for arch in wanted {
                     releases.push(PlannedView::new(treefile.for_arch(arch)?, "compose"));
                 }
+                if !args.no_stdcache && args.write_commitid_to.is_none() {
+                    let wanted = treefile.std_caches().iter();
+                    std_caches.extend(wanted.map(|one| StdCacheView {
+                        ref_name: one.ref_name.to_string(),
+                        action: "build",
+                    }));
+                }
             }
         }
     }
-    let unchanged = releases.iter().all(|release| release.action == UNCHANGED);
+    let unchanged = releases.iter().all(|release| release.action == UNCHANGED)
+        && std_caches.iter().all(|one| one.action == UNCHANGED);
     if let (false, Some(path)) = (unchanged, &args.touch_if_changed) {
         files::touch(path)?;
     }
@@ -54,6 +67,7 @@ pub fn dry_run(
         dry_run: true,
         unchanged,
         releases,
+        std_caches,
         exit_77: args.unchanged_exit_77,
     })
 }
@@ -79,8 +93,32 @@ struct DryRunReport<'a> {
     dry_run: bool,
     unchanged: bool,
     releases: Vec<PlannedView>,
+    std_caches: Vec<StdCacheView>,
     #[serde(skip)]
     exit_77: bool,
+}
+
+/// Returns the planned action for a std cache: `check` means that it is only known after the release was
+/// composed.
+fn std_cache_action(planned: &PlannedStdCache) -> &'static str {
+    match planned {
+        PlannedStdCache {
+            unchanged: true, ..
+        } => UNCHANGED,
+        PlannedStdCache {
+            current: Some(_),
+            input_hash: None,
+            ..
+        } => "check",
+        _ => "build",
+    }
+}
+
+#[derive(Serialize)]
+struct StdCacheView {
+    #[serde(rename = "ref")]
+    ref_name: String,
+    action: &'static str,
 }
 
 #[derive(Serialize)]
@@ -106,6 +144,11 @@ impl PlannedView {
 impl Report for DryRunReport<'_> {
     fn human(&self) -> String {
         let releases = self.releases.iter();
+        let std_caches = self.std_caches.iter();
+        let std_caches = std_caches.map(|one| {
+            let built_by = "the SDK".to_owned();
+            vec![one.ref_name.clone(), one.action.to_owned(), built_by]
+        });
         let rows: Vec<_> = releases
             .map(|release| {
                 vec![
@@ -114,6 +157,7 @@ impl Report for DryRunReport<'_> {
                     release.sources.join(", "),
                 ]
             })
+            .chain(std_caches)
             .collect();
         table(&["RELEASE", "ACTION", "SOURCES"], &rows)
     }

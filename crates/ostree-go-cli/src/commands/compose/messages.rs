@@ -1,6 +1,6 @@
 //! The messages of a compose on standard error.
 
-use super::result::ReleaseView;
+use super::result::{ReleaseView, StdCacheView};
 use crate::context::Context;
 use crate::text::{bytes, short, table};
 use crate::views::summary::unsigned_warning;
@@ -14,13 +14,26 @@ struct ReleaseEvent {
     event: &'static str,
 }
 
-/// Prints one line for each layer, release and channel.
+#[derive(Serialize)]
+struct StdCacheEvent {
+    #[serde(flatten)]
+    std_cache: StdCacheView,
+    event: &'static str,
+}
+
+/// Prints one line for each layer, release, channel and std cache.
 pub fn print_messages(context: &Context, composed: &Composed) {
     if context.output.is_json_lines() {
         for release in &composed.releases {
             context.output.event(&ReleaseEvent {
                 release: release.into(),
                 event: "release",
+            });
+        }
+        for std_cache in &composed.std_caches {
+            context.output.event(&StdCacheEvent {
+                std_cache: std_cache.into(),
+                event: "std-cache",
             });
         }
         return;
@@ -73,6 +86,7 @@ pub fn print_messages(context: &Context, composed: &Composed) {
             ]);
         }
     }
+    rows.extend(std_cache_rows(composed));
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
     for line in table(&[""; 6], &rows).lines().skip(1) {
         context.say(line);
@@ -86,9 +100,34 @@ pub fn print_messages(context: &Context, composed: &Composed) {
             context.say(&unsigned_warning(&channel.ref_name));
         }
     }
+    if let [name, ..] = composed.skipped_std_caches.as_slice() {
+        context.say(&format!(
+            "note: {name} and other missing std caches were not built, because the SDK for this machine is neither \
+             composed nor in the repository"
+        ));
+    }
     if composed.is_unchanged() {
         context.say("nothing changed");
     }
+}
+
+fn std_cache_rows(composed: &Composed) -> impl Iterator<Item = [String; 6]> {
+    let all = &composed.std_caches;
+    let sizes = Column::of(all.iter().map(|one| bytes(one.bytes)));
+    all.iter().map(move |one| {
+        let mut detail = sizes.right(&bytes(one.bytes));
+        if one.new.objects > 0 {
+            detail.push_str(&format!(", {} new", bytes(one.new.bytes)));
+        }
+        [
+            "stdcache".to_owned(),
+            one.version.to_string(),
+            one.id.to_string(),
+            short(one.commit),
+            if one.unchanged { "unchanged" } else { "new" }.to_owned(),
+            detail,
+        ]
+    })
 }
 
 /// A right-aligned column of numbers.

@@ -15,7 +15,7 @@ use crate::error::CliError;
 use crate::files;
 use crate::report::Report;
 use crate::views::summary::summary_message;
-use crate::views::value::PathText;
+use crate::views::value::{PathText, Text};
 use dry_run::dry_run;
 use messages::print_messages;
 use operation::operation;
@@ -54,7 +54,7 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
     if args.dry_run {
         return dry_run(context, args, &treefiles, Some(&repo));
     }
-    let mut releases = Vec::new();
+    let (mut releases, mut std_caches, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     let (mut unchanged, mut summary) = (true, SummaryState::Absent);
     for treefile in &treefiles {
         let compose = operation(context, args, treefile, Some(&repo))?;
@@ -68,6 +68,8 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
         // The summary lists the refs of the whole repository.
         summary = composed.summary;
         releases.extend(composed.releases);
+        std_caches.extend(composed.std_caches);
+        skipped.extend(composed.skipped_std_caches.into_iter().map(Text));
     }
     if let Some(message) = summary_message(summary) {
         context.say(message);
@@ -78,6 +80,8 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
         unchanged,
         summary: summary.as_str(),
         releases: releases.iter().map(Into::into).collect(),
+        std_caches: std_caches.iter().map(Into::into).collect(),
+        skipped_std_caches: skipped,
         exit_77: args.unchanged_exit_77,
     };
     match is_stdout_taken {

@@ -22,6 +22,7 @@ pub fn operation(
         .force(args.force_nocache)
         .replace(args.replace)
         .set_refs(args.write_commitid_to.is_none())
+        .std_caches(!args.no_stdcache)
         .cache(Cache::new(
             args.cachedir.clone().unwrap_or_else(|| settings.cache()),
         ))

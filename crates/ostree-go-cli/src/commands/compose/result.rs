@@ -3,7 +3,7 @@
 use crate::report::{Report, unchanged_exit_code};
 use crate::views::channel::ChannelView;
 use crate::views::value::{PathText, Text, Time};
-use ostree_go_sdk::compose::{ComposedLayer, ComposedRelease};
+use ostree_go_sdk::compose::{ComposedLayer, ComposedRelease, ComposedStdCache};
 use ostree_go_sdk::source::SourceInfo;
 use ostree_go_sdk::treefile::Treefile;
 use ostree_go_sdk::{Arch, CommitId, ContentId, RefName, Sha256};
@@ -17,6 +17,8 @@ pub struct ComposeReport<'a> {
     pub repo: PathText<&'a Path>,
     pub unchanged: bool,
     pub releases: Vec<ReleaseView>,
+    pub std_caches: Vec<StdCacheView>,
+    pub skipped_std_caches: Vec<Text<RefName>>,
     pub summary: &'static str,
     #[serde(skip)]
     pub exit_77: bool,
@@ -120,6 +122,38 @@ impl From<&ComposedLayer> for LayerView {
             new_objects: layer.new.objects,
             new_bytes: layer.new.bytes,
             unchanged: layer.unchanged,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct StdCacheView {
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    name: String,
+    version: String,
+    commit: Text<CommitId>,
+    content: Text<ContentId>,
+    files: u64,
+    bytes: u64,
+    new_objects: u64,
+    new_bytes: u64,
+    unchanged: bool,
+}
+
+impl From<&ComposedStdCache> for StdCacheView {
+    fn from(one: &ComposedStdCache) -> Self {
+        Self {
+            ref_name: Text(one.ref_name.clone()),
+            name: one.id.to_string(),
+            version: one.version.as_str().to_owned(),
+            commit: Text(one.commit),
+            content: Text(one.content),
+            files: one.files,
+            bytes: one.bytes,
+            new_objects: one.new.objects,
+            new_bytes: one.new.bytes,
+            unchanged: one.unchanged,
         }
     }
 }

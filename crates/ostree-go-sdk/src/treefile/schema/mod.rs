@@ -6,6 +6,7 @@ mod layer;
 mod rpm;
 mod scalar;
 mod source;
+mod std_caches;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
 pub(super) use source::{Source, Sources};
+pub(super) use std_caches::StdCaches;
 
 use super::spec::{LayerRefTemplate, Pin};
 use super::value::{AbsolutePath, LayerName, Ordered, Text, Timestamp};
@@ -91,6 +93,9 @@ pub(super) struct File {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, AbsolutePath>")]
     pub links: BTreeMap<AbsolutePath, AbsolutePath>,
+    /// The std caches to build: the standard library, compiled for other machines to start from.
+    /// An empty map stands for all targets and modes.
+    pub stdcache: Option<StdCaches>,
     /// Additional metadata of the commits.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
