@@ -56,7 +56,7 @@ pin:
   x86_64: { h1: "h1:H1MNjtpLSXRMijiKWuh1cj9j9YM4NXKqM93/8h6Aics=" }
   aarch64: { h1: "h1:7zX/9hOPdr3dzQYUa5W/Bpz3BIL2eF1oDoQjg/io1U8=" }
 YAML
-sed -e "s|^include: .*|include: $PWD/treefiles/base.yaml|" -e '/stable$/d' treefiles/go-1.26.yaml >"$demo/go-$new.yaml"
+sed -e "s|^include: .*|include: $PWD/treefiles/base.yaml|" -e '/stable$/d' -e '/^stdcache:/d' treefiles/go-1.26.yaml >"$demo/go-$new.yaml"
 
 title "Publisher: create a key"
 run ostree-go key generate --output-dir "$demo/keys"

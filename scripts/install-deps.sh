@@ -59,6 +59,7 @@ bench() {
 }
 
 tests() {
+    command_of bwrap bubblewrap bubblewrap
     parts
     python3 -c 'import yaml' 2>/dev/null || want python3-yaml python3-pyyaml
     lint

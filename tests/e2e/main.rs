@@ -68,6 +68,7 @@ mod rpm;
 mod sign;
 mod sources;
 mod stdcache_host;
+mod stdcache;
 mod summary;
 mod support;
 mod support_faults;

@@ -155,7 +155,8 @@ fn named_ostree_go(program: &Path) -> PathBuf {
     link
 }
 
-fn target_dir() -> PathBuf {
+/// Returns the target directory of cargo, in which tests may keep files.
+pub fn target_dir() -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     workspace().join(target)

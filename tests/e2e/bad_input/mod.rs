@@ -8,6 +8,7 @@ mod machine;
 mod rpm;
 mod std_cache;
 mod toolchains;
+mod stdcache;
 mod treefile;
 
 use insta::internals::SettingsBindDropGuard;

@@ -236,9 +236,11 @@ impl Run<'_> {
         ];
         let output = match sandbox.run_go(args, &env, self.builder.progress)? {
             Ran::Output(output) => output,
-            Ran::NotStarted(message) => {
-                let arch = self.builder.arch;
-                return Err(StdCacheBuildError::NotExecutable { arch, message });
+            Ran::NotStarted => {
+                return Err(StdCacheBuildError::NotExecutable {
+                    version: self.builder.version.clone(),
+                    arch: self.builder.arch,
+                });
             }
             Ran::Cancelled => return Err(StdCacheBuildError::Cancelled),
         };

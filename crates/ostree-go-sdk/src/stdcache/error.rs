@@ -10,6 +10,7 @@ use crate::kind::ErrorKind;
 use crate::process::ProcessError;
 use crate::repo::RepoError;
 use crate::store::StoreError;
+use crate::version::GoVersion;
 use std::io;
 use std::path::PathBuf;
 
@@ -29,12 +30,12 @@ pub enum StdCacheBuildError {
         message: String,
     },
     /// The go command of the SDK cannot be executed.
-    #[error("cannot run `bin/go` of the SDK for {arch}: {message}")]
+    #[error("cannot build std caches: `bin/go` of Go {version} for {arch} is not a program")]
     NotExecutable {
+        /// The version of the SDK.
+        version: GoVersion,
         /// The architecture of the SDK, which is that of this machine.
         arch: Arch,
-        /// The error of the system.
-        message: String,
     },
     /// The go command failed.
     #[error("cannot build std cache {id}: `{command}` failed: {message}")]

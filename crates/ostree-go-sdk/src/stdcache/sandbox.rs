@@ -48,8 +48,9 @@ const GOCACHE: &str = "/gocache";
 pub(super) enum Ran {
     /// It ran.
     Output(Output),
-    /// It cannot be executed.
-    NotStarted(String),
+    /// It cannot be executed. The program that creates sandboxes says for every reason that there
+    /// is no such file: after an error, `execvp` tries `/bin/sh`, which is not in the sandbox.
+    NotStarted,
     /// The caller cancelled.
     Cancelled,
 }
@@ -95,7 +96,7 @@ pub(crate) fn check(progress: &dyn Progress) -> Result<(), StdCacheBuildError> {
     // The sandbox is empty. If the only error is that this does not exist in it, it works.
     command.args(["--", "/nonexistent"]);
     match run(&mut command, progress)? {
-        Ran::NotStarted(_) | Ran::Output(_) => Ok(()),
+        Ran::NotStarted | Ran::Output(_) => Ok(()),
         Ran::Cancelled => Err(StdCacheBuildError::Cancelled),
     }
 }
@@ -132,13 +133,9 @@ fn run(command: &mut Command, progress: &dyn Progress) -> Result<Ran, StdCacheBu
     let Some(line) = lines.find(|line| line.starts_with(MESSAGE)) else {
         return Ok(Ran::Output(output));
     };
-    match line.strip_prefix(NOT_STARTED) {
-        // The rest is the path in the sandbox, and the error of the system.
-        Some(rest) => {
-            let reason = rest.split_once(": ").map_or(rest, |(_, reason)| reason);
-            Ok(Ran::NotStarted(reason.to_owned()))
-        }
-        None => Err(StdCacheBuildError::Sandbox {
+    match line.starts_with(NOT_STARTED) {
+        true => Ok(Ran::NotStarted),
+        false => Err(StdCacheBuildError::Sandbox {
             message: line[MESSAGE.len()..].to_owned(),
         }),
     }

@@ -32,6 +32,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Show what a compose would do",
                 "ostree-go compose go-1.26.yaml --repo build/repo --dry-run",
             ),
+            (
+                "Compose a release without the compiled standard library",
+                "ostree-go compose go-1.26.yaml --repo build/repo --no-stdcache",
+            ),
         ],
     ),
     (

@@ -365,3 +365,56 @@ fn rpms_are_named_by_path_or_url() {
         release.sources
     );
 }
+
+#[test]
+fn std_caches_are_named_by_target_and_mode() {
+    let names = |more: &str| -> Vec<String> {
+        let treefile = minimal(more).unwrap();
+        let all = treefile.std_caches().iter();
+        all.map(|one| one.ref_name.as_str().replace("go-sdk/stdcache/1.26.5/", ""))
+            .collect()
+    };
+    let all = [
+        "x86_64-trimpath",
+        "x86_64-plain",
+        "aarch64-trimpath",
+        "aarch64-plain",
+    ];
+    assert_eq!(names(""), [""; 0]);
+    assert_eq!(names("stdcache: null"), [""; 0]);
+    assert_eq!(names("stdcache: {}"), all);
+    // Duplicates and the order do not matter.
+    assert_eq!(
+        names("stdcache: { targets: [aarch64, x86_64, x86_64], modes: [plain, trimpath] }"),
+        all
+    );
+    assert_eq!(
+        names("stdcache: { targets: [aarch64], modes: [plain] }"),
+        ["aarch64-plain"]
+    );
+    // The architectures that releases are composed for do not matter.
+    assert_eq!(names("arches: [aarch64]\nstdcache: {}"), all);
+    let of_variant = minimal("variant: acme1\nstdcache: { modes: [plain] }").unwrap();
+    assert_eq!(
+        of_variant.std_caches()[0].ref_name.as_str(),
+        "go-sdk/stdcache/1.26.5-acme1/x86_64-plain"
+    );
+}
+
+#[test]
+fn std_caches_are_printed_and_do_not_change_a_release() {
+    let (without, with) = (
+        minimal("").unwrap(),
+        minimal("stdcache: { modes: [plain] }").unwrap(),
+    );
+    let (without, with) = (x86_64(&without), x86_64(&with));
+    assert_eq!(without.fingerprint(), with.fingerprint());
+    let printed = minimal("stdcache: { modes: [plain] }").unwrap().expanded();
+    let printed = &printed["releases"]["x86_64"];
+    assert_eq!(
+        printed["stdcache"],
+        json!({ "targets": ["x86_64", "aarch64"], "modes": ["plain"] })
+    );
+    let again = parse(&[("t.yaml", &printed.to_string())]).unwrap();
+    assert_eq!(x86_64(&again).std_caches, with.std_caches);
+}

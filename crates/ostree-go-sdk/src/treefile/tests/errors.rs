@@ -271,6 +271,26 @@ fn values() {
 }
 
 #[test]
+fn std_caches() {
+    assert_snapshot!(errors(&[
+        "stdcache: true",
+        "stdcache: { targets: [riscv64] }",
+        "stdcache: { modes: [race] }",
+        "stdcache: { modes: [] }",
+        "stdcache: { mode: [plain] }",
+        "ref: \"${basearch}/go/${version}\"\nstdcache: {}",
+    ]), @"
+    t.yaml:3: stdcache: expected a map, found `true`
+    t.yaml:3: stdcache.targets[0]: unknown architecture `riscv64`, expected x86_64 or aarch64
+    t.yaml:3: stdcache.modes[0]: `race` is not a mode of a std cache, expected trimpath or plain
+    t.yaml:3: stdcache.modes: the list is empty, expected at least one entry, or no such key
+    t.yaml:3: stdcache: unknown key `mode`
+      hint: did you mean `modes`?
+    t.yaml:3: ref: std caches would be `x86_64/stdcache/1.26.5/x86_64-trimpath` and `aarch64/stdcache/1.26.5/x86_64-trimpath`, expected a first component that is the same for all architectures
+    ");
+}
+
+#[test]
 fn variables() {
     assert_snapshot!(errors(&[
         "ref: go-sdk/${bsearch}/${version}",

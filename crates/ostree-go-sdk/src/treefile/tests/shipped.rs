@@ -90,6 +90,18 @@ fn shipped_treefiles_are_valid() {
             assert_eq!(release.layers[2].go_env["GOTOOLCHAIN"], "local");
             assert_eq!(release.sources.len(), 2);
         }
+        let std_caches = treefile.std_caches().iter();
+        let std_caches: Vec<&str> = std_caches.map(|one| one.ref_name.as_str()).collect();
+        let of = |name: &str| format!("go-sdk/stdcache/{}/{name}", treefile.version());
+        assert_eq!(
+            std_caches,
+            [
+                of("x86_64-trimpath"),
+                of("x86_64-plain"),
+                of("aarch64-trimpath"),
+                of("aarch64-plain")
+            ]
+        );
         versions.push(treefile.version().to_string());
     }
     assert_eq!(versions, ["1.25.14", "1.26.10"]);
