@@ -3,6 +3,7 @@
 //! Each module is about one command or one promise. Support code is in the library of this package.
 
 mod bad_input;
+mod cacheprog;
 mod cancel;
 mod checkout;
 mod cli;
@@ -25,6 +26,7 @@ mod docs;
 mod doctor;
 mod embed;
 mod env;
+mod env_cache;
 mod export_boot;
 mod export_containers;
 mod export_encapsulated;
@@ -67,8 +69,8 @@ mod resources;
 mod rpm;
 mod sign;
 mod sources;
-mod stdcache_host;
 mod stdcache;
+mod stdcache_host;
 mod summary;
 mod support;
 mod support_faults;

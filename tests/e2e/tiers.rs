@@ -41,7 +41,14 @@ const TIERS: [&[&str]; 9] = [
 
 /// The tiers of `ostree-go-cli`, lowest first; see the same page.
 const CLI_TIERS: [&[&str]; 7] = [
-    &["error", "hint", "http_hint", "text", "interrupt"],
+    &[
+        "error",
+        "hint",
+        "build_hint",
+        "http_hint",
+        "text",
+        "interrupt",
+    ],
     &["files", "settings", "args", "revision"],
     &["authfile", "certdir", "report", "views"],
     &["output", "progress"],

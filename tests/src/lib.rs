@@ -42,6 +42,7 @@ pub mod sandbox;
 pub mod sdk;
 pub mod server;
 pub mod signals;
+pub mod small_std_cache;
 pub mod state;
 pub mod std_cache;
 pub mod tmpfs;

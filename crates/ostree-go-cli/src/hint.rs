@@ -1,5 +1,6 @@
 //! Suggestions for errors of the library.
 
+use crate::build_hint;
 use crate::http_hint;
 use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::deploy::DeployError;
@@ -18,10 +19,10 @@ use ostree_go_sdk::registry::{CredentialError, RegistryError};
 use ostree_go_sdk::remote::RemoteError;
 use ostree_go_sdk::sign::{HomeProblem, SignError};
 use ostree_go_sdk::source::{RpmProblem, SourceError};
-use ostree_go_sdk::toolchains::{Requirement, ToolchainError};
+use ostree_go_sdk::stdcache::StdCacheBuildError;
+use ostree_go_sdk::toolchains::ToolchainError;
 use ostree_go_sdk::upstream::UpstreamError;
-use ostree_go_sdk::{Error, ErrorKind, LayerError, RefName, RepoError, StdCacheBuildError};
-use std::path::Path;
+use ostree_go_sdk::{Error, ErrorKind, LayerError, RefName, RepoError};
 
 /// Returns a suggestion for an error of the library, if there is one that fits its cause.
 pub fn library_hint(error: &Error) -> Option<String> {
@@ -41,7 +42,10 @@ fn module_hint(error: &Error) -> Option<String> {
         | Error::Sign(error) => sign_hint(error),
         Error::Compose(error) => compose_hint(error),
         Error::Deploy(error) => deploy_hint(error),
-        Error::Toolchain(error) => toolchain_hint(error),
+        Error::Toolchain(error) => match error {
+            ToolchainError::Deploy(error) => deploy_hint(error),
+            error => build_hint::toolchain(error),
+        },
         Error::Remote(error) => remote_hint(error),
         Error::Pull(error) => pull_hint(error),
         Error::Upstream(error) => upstream_hint(error),
@@ -57,6 +61,7 @@ fn module_hint(error: &Error) -> Option<String> {
         Error::Oci(error) => oci_hint(error),
         Error::Boot(error) => boot_hint(error),
         Error::Sysext(error) => sysext_hint(error),
+        Error::StdCache(error) => build_hint::std_cache(error),
         Error::Credential(CredentialError::Helper { .. }) => {
             let hint =
                 "it is configured in the credentials file under `credHelpers` or `credsStore`";
@@ -137,7 +142,12 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ComposeError::StdCacheExists { .. } => {
             "the ref of a std cache never moves; use --replace if it has not been published"
         }
-        ComposeError::StdCache(error) => return std_cache_hint(error),
+        ComposeError::StdCache(error) => {
+            return match &**error {
+                StdCacheBuildError::Repo(error) => repo_hint(error),
+                error => build_hint::std_cache_build(error),
+            };
+        }
         ComposeError::VersionMismatch {
             found, expected, ..
         } if expected.as_str().starts_with(&format!("{found}-")) => {
@@ -189,27 +199,6 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
             "name a reachable mirror with --sumdb, pin an h1 in the treefile, or accept the module unchecked with --no-sumdb"
         }
         ComposeError::Upstream(error) => return upstream_hint(error),
-        _ => return None,
-    };
-    Some(hint.to_owned())
-}
-
-fn std_cache_hint(error: &StdCacheBuildError) -> Option<String> {
-    let hint = match error {
-        StdCacheBuildError::NoBubblewrap => {
-            "install bubblewrap, or leave out the compiled standard library with --no-stdcache"
-        }
-        StdCacheBuildError::Sandbox { .. } => {
-            "allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone (Debian) or \
-             kernel.apparmor_restrict_unprivileged_userns (Ubuntu), in a container also its seccomp profile; or leave \
-             out the compiled standard library with --no-stdcache"
-        }
-        StdCacheBuildError::NotExecutable { .. } | StdCacheBuildError::Go { .. }
-            if error.kind() != ErrorKind::DiskFull =>
-        {
-            "the releases were composed; --no-stdcache leaves out the compiled standard library"
-        }
-        StdCacheBuildError::Repo(error) => return repo_hint(error),
         _ => return None,
     };
     Some(hint.to_owned())
@@ -313,46 +302,7 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
 }
 
 /// Returns a hint for an error of selecting an SDK for a project.
-fn toolchain_hint(error: &ToolchainError) -> Option<String> {
-    match error {
-        ToolchainError::Deploy(error) => deploy_hint(error),
-        ToolchainError::NoSdk {
-            dir, requirement, ..
-        } => Some(no_sdk_hint(dir, requirement)),
-        ToolchainError::NotInstalled { name, nearest, .. } => {
-            let install = format!("`ostree-go install {name}` installs it");
-            let nearest: Vec<String> = nearest.iter().map(|one| format!("`{one}`")).collect();
-            Some(match nearest.split_last() {
-                None => install,
-                Some((only, [])) => format!("{install}; installed is {only}"),
-                Some((last, others)) => {
-                    format!("{install}; installed are {} and {last}", others.join(", "))
-                }
-            })
-        }
-        ToolchainError::NoModule { .. } => {
-            Some("remove the `use` line, or use another workspace with GOWORK".to_owned())
-        }
-        ToolchainError::RelativeWorkspace { .. } => {
-            Some("set GOWORK to an absolute path, `auto` or `off`".to_owned())
-        }
-        _ => None,
-    }
-}
-
 /// Returns the command that installs the SDK of a project.
-fn no_sdk_hint(dir: &Path, requirement: &Requirement) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    let dir = dir.display().to_string();
-    if dir.chars().all(is_plain) {
-        return format!("`ostree-go install --for {dir}` installs it");
-    }
-    match requirement.rule.names_release() {
-        Some(version) => format!("`ostree-go install {version}` installs it"),
-        None => "`ostree-go install --for DIR` installs it".to_owned(),
-    }
-}
-
 fn remote_hint(error: &RemoteError) -> Option<String> {
     let hint = match error {
         RemoteError::Repo(error) => return repo_hint(error),

@@ -3,6 +3,7 @@
 
 mod args;
 mod authfile;
+mod build_hint;
 mod certdir;
 mod cli;
 mod commands;

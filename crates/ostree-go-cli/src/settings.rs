@@ -5,6 +5,7 @@ use crate::error::CliError;
 use crate::files;
 use ostree_go_sdk::doctor::GoEnvironment;
 use ostree_go_sdk::http::{HttpOptions, Netrc};
+use ostree_go_sdk::stdcache::FolderKind;
 use ostree_go_sdk::toolchains::{Workspace, clean_path};
 use rustix::fs::{Access, Mode};
 use std::env;
@@ -13,6 +14,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// The root directory of the system.
+const SYSTEM_ROOT: &str = "/var/lib/ostree-go";
 
 /// Settings from the environment, which is read once.
 #[derive(Debug)]
@@ -39,9 +43,10 @@ pub struct Settings {
     working_dir: Option<PathBuf>,
     pub auth_file: Option<PathBuf>,
     pub no_color: bool,
-    has_gocache: bool,
-    has_gopath: bool,
-    has_gomodcache: bool,
+    gocache: Option<PathBuf>,
+    gopath: Option<PathBuf>,
+    gomodcache: Option<PathBuf>,
+    gotmpdir: Option<PathBuf>,
     temporary: Option<PathBuf>,
 }
 
@@ -82,9 +87,10 @@ impl Settings {
             https_proxy: text("https_proxy")
                 .or_else(|| text("HTTPS_PROXY"))
                 .or_else(|| text("ALL_PROXY")),
-            has_gocache: bytes("GOCACHE").is_some(),
-            has_gopath: bytes("GOPATH").is_some(),
-            has_gomodcache: bytes("GOMODCACHE").is_some(),
+            gocache: bytes("GOCACHE").map(PathBuf::from),
+            gopath: bytes("GOPATH").map(PathBuf::from),
+            gomodcache: bytes("GOMODCACHE").map(PathBuf::from),
+            gotmpdir: path("GOTMPDIR"),
             temporary: path("TMPDIR"),
             netrc: path("NETRC"),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
@@ -115,7 +121,7 @@ impl Settings {
     /// user root, and a directory in the user's home for others.
     pub fn root(&self) -> Result<PathBuf, CliError> {
         if is_root() {
-            return Ok(PathBuf::from("/var/lib/ostree-go"));
+            return Ok(PathBuf::from(SYSTEM_ROOT));
         }
         match (&self.data_home, &self.home) {
             (Some(data), _) => Ok(data.join("ostree-go")),
@@ -144,8 +150,9 @@ impl Settings {
         let build = self.cache_home.clone();
         let build = build.or_else(|| Some(home?.join(".cache")));
         let is_usable = |path: Option<&Path>| path.is_some_and(is_writable);
-        let needs_build = !self.has_gocache && !is_usable(build.as_deref());
-        let needs_modules = !self.has_gopath && !self.has_gomodcache && !is_usable(home);
+        let needs_build = self.gocache.is_none() && !is_usable(build.as_deref());
+        let sets_modules = self.gopath.is_some() || self.gomodcache.is_some();
+        let needs_modules = !sets_modules && !is_usable(home);
         if !needs_build && !needs_modules {
             return Vec::new();
         }
@@ -173,10 +180,88 @@ impl Settings {
         }
         let cache = self.cache_home.as_ref();
         candidates.extend(cache.map(|folder| folder.join("ostree-go")));
-        let temporary = self.temporary.clone();
-        let temporary = temporary.unwrap_or_else(|| PathBuf::from("/tmp"));
-        candidates.push(temporary.join(&name));
+        candidates.push(self.temporary().join(&name));
         candidates.into_iter().find(|path| make_private(path))
+    }
+
+    /// Returns the directory for temporary files.
+    pub fn temporary(&self) -> PathBuf {
+        let temporary = self.temporary.clone();
+        temporary.unwrap_or_else(|| PathBuf::from("/tmp"))
+    }
+
+    /// Returns the directory in which the go command makes temporary files.
+    pub fn go_temporary(&self) -> PathBuf {
+        self.gotmpdir.clone().unwrap_or_else(|| self.temporary())
+    }
+
+    /// Returns the build cache that the go command names to its child processes.
+    pub fn gocache(&self) -> Option<PathBuf> {
+        self.gocache.clone().filter(|path| path.is_absolute())
+    }
+
+    /// Returns the directories of the roots that have SDKs which this user can run: that of the command
+    /// line or the user's own, and the system's if none was given.
+    pub fn all_roots(&self, given: Option<&Path>) -> Vec<PathBuf> {
+        if let Some(root) = given {
+            return vec![root.to_owned()];
+        }
+        let system = PathBuf::from(SYSTEM_ROOT);
+        let own = self.root().ok().filter(|own| *own != system);
+        own.into_iter().chain([system]).collect()
+    }
+
+    /// Returns the places for a build cache and for modules, in order of preference.
+    pub fn cache_places(&self, kind: FolderKind) -> Vec<(PathBuf, PathBuf)> {
+        let user = rustix::process::geteuid().as_raw();
+        let name = format!("ostree-go-{user}");
+        let below = |base: PathBuf| (base.join("go-build"), base.join("go-mod"));
+        // No directory of the system is created here, and no home.
+        let in_existing = |dir: PathBuf, name: &str| dir.is_dir().then(|| below(dir.join(name)));
+        let places = match kind {
+            FolderKind::Tmpfs => vec![
+                self.runtime_dir
+                    .clone()
+                    .and_then(|dir| in_existing(dir, "ostree-go")),
+                in_existing(PathBuf::from(format!("/run/user/{user}")), "ostree-go"),
+                in_existing(self.temporary(), &name),
+            ],
+            FolderKind::Persistent => {
+                let home = self.home.as_ref().filter(|home| home.is_dir());
+                let cache = self.cache_home.clone();
+                let cache = cache.or_else(|| Some(home?.join(".cache")));
+                let system = match is_root() {
+                    true => in_existing(PathBuf::from("/var/cache"), "ostree-go"),
+                    false => in_existing(PathBuf::from("/var/cache/ostree-go"), &user.to_string()),
+                };
+                vec![
+                    // The places that the go command uses itself.
+                    cache.map(|cache| {
+                        let modules = self.modules(home);
+                        let modules = modules.unwrap_or_else(|| cache.join("go-mod"));
+                        (cache.join("go-build"), modules)
+                    }),
+                    system,
+                    in_existing(PathBuf::from("/var/tmp"), &name),
+                ]
+            }
+        };
+        places.into_iter().flatten().collect()
+    }
+
+    /// Returns the directory of modules that the go command uses.
+    fn modules(&self, home: Option<&PathBuf>) -> Option<PathBuf> {
+        let gopath = self.gopath.as_ref();
+        let first = gopath.and_then(|list| env::split_paths(list).next());
+        let gopath = first.or_else(|| Some(home?.join("go")));
+        self.gomodcache
+            .clone()
+            .or_else(|| Some(gopath?.join("pkg/mod")))
+    }
+
+    /// Returns true if the go command needs a `GOPATH`, below which it stores the checksum database.
+    pub fn needs_gopath(&self) -> bool {
+        self.gopath.is_none() && !self.home.as_deref().is_some_and(is_writable)
     }
 
     /// Returns a directory for temporary files of uploads to a registry, and creates it if it does

@@ -20,6 +20,7 @@ use crate::registry::CredentialError;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
+use crate::stdcache::StdCacheError;
 use crate::toolchains::ToolchainError;
 use crate::treefile::TreefileError;
 use crate::upstream::UpstreamError;
@@ -94,6 +95,9 @@ pub enum Error {
     /// An error of obtaining registry credentials.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// An error of reading or serving a std cache, or of preparing folders for Go's caches.
+    #[error(transparent)]
+    StdCache(#[from] StdCacheError),
 }
 
 impl Error {
@@ -123,6 +127,7 @@ impl Error {
             Self::Overlay(error) => error.kind(),
             Self::Http(error) => error.kind(),
             Self::Credential(error) => error.kind(),
+            Self::StdCache(error) => error.kind(),
         }
     }
 }

@@ -26,6 +26,7 @@ pub use crate::pull::fuzz::{delta_apply, image, summary};
 pub use crate::registry::fuzz::{challenge, credentials};
 pub use crate::sign::fuzz::signature;
 pub use crate::source::fuzz::{rpm, tar, zip};
+pub use crate::stdcache::fuzz::cacheprog;
 
 /// Parses a `VERSION` file.
 pub fn version_file(bytes: &[u8]) {

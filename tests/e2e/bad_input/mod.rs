@@ -7,8 +7,8 @@ mod delivery;
 mod machine;
 mod rpm;
 mod std_cache;
-mod toolchains;
 mod stdcache;
+mod toolchains;
 mod treefile;
 
 use insta::internals::SettingsBindDropGuard;

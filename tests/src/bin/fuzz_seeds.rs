@@ -35,6 +35,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ),
     ("credentials", "encoded", "dXNlcjpwYXNzd29yZA=="),
     (
+        "cacheprog",
+        "build",
+        "{\"ID\":1,\"Command\":\"get\",\"ActionID\":\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"}\n\n{\"ID\":2,\"Command\":\"put\",\"ActionID\":\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\",\"OutputID\":\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\",\"BodySize\":4}\n\n\"Ym9keQ==\"\n{\"ID\":3,\"Command\":\"close\"}\n\n",
+    ),
+    (
         "http_headers",
         "partial",
         "Content-Range: bytes 5-9/10\nContent-Length: 5\nETag: \"v1\"\n",

@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod global;
 pub mod signing;
+pub mod size;
 pub mod source;
 pub mod std_cache;
 pub mod transfer;

@@ -1,3 +1,4 @@
+use super::env_cache::{self, CachePlace, Variables};
 use crate::args::arch;
 use crate::args::global::Format;
 use crate::context::Context;
@@ -22,6 +23,10 @@ use std::process::ExitCode;
 /// GOROOT is unset, because it would make the go command use the files of another SDK. If the home
 /// directory cannot be written, GOCACHE and GOPATH are set to a directory that can be, unless they
 /// or GOMODCACHE are set already.
+///
+/// With --cache, builds also use the std caches of this machine: GOCACHEPROG is set to `ostree-go
+/// cacheprog`, and GOCACHE and GOMODCACHE to directories that only this user can write to. They are
+/// created if they do not exist.
 #[derive(Debug, clap::Args)]
 pub struct EnvArgs {
     /// An installed SDK (default: the active one)
@@ -41,6 +46,11 @@ pub struct EnvArgs {
     /// Syntax of the output
     #[arg(long, value_enum, default_value_t, value_name = "SHELL")]
     shell: Shell,
+
+    /// Use the std caches, and keep what is built in memory (`tmpfs`), on the disk (`persistent`) or in a
+    /// directory
+    #[arg(long, value_name = "tmpfs|persistent|DIR", value_parser = env_cache::parse)]
+    cache: Option<CachePlace>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -70,20 +80,22 @@ pub fn run(context: &Context, args: &EnvArgs) -> Result<ExitCode, CliError> {
             }
         },
     };
-    let mut caches = context.settings.go_caches();
-    if let Some((_, path)) = caches.first() {
-        let folder = path.parent().unwrap_or(path).display();
-        context.say(&format!(
-            "note: the home directory cannot be written: Go's caches are in {folder}"
-        ));
+    let mut variables = match &args.cache {
+        Some(place) => env_cache::variables(context, place, &deployment.version, root.path())?,
+        None => home_variables(context),
+    };
+    for warning in &variables.warnings {
+        context.say(&format!("warning: {warning}"));
     }
     let mut toolchains = None;
     if args.toolchains {
-        caches.push(("GOTOOLCHAIN", PathBuf::from("local+path")));
+        let value = PathBuf::from("local+path");
+        variables.set.push(("GOTOOLCHAIN", value));
         toolchains = Some(root.toolchains(&NoProgress)?);
     }
     // The last one becomes the first in PATH.
     let dirs: Vec<PathBuf> = toolchains.iter().chain([&bin]).cloned().collect();
+    let caches = variables.set;
     let is_json = args.shell == Shell::Json || context.output.format == Format::Json;
     if !is_json {
         let script = match args.shell {
@@ -104,8 +116,24 @@ pub fn run(context: &Context, args: &EnvArgs) -> Result<ExitCode, CliError> {
         toolchains: toolchains.map(PathText),
         set: caches.map(|(name, path)| (name, PathText(path))).collect(),
         unset: UNSET,
+        warnings: variables.warnings,
     };
     context.output.report_as(Format::Json, &report)
+}
+
+/// Returns the variables that the go command needs for its own defaults.
+fn home_variables(context: &Context) -> Variables {
+    let set = context.settings.go_caches();
+    if let Some((_, path)) = set.first() {
+        let folder = path.parent().unwrap_or(path).display();
+        context.say(&format!(
+            "note: the home directory cannot be written: Go's caches are in {folder}"
+        ));
+    }
+    Variables {
+        set,
+        warnings: Vec::new(),
+    }
 }
 
 /// The variables that make the go command use another SDK.
@@ -118,6 +146,7 @@ struct EnvReport {
     toolchains: Option<PathText<PathBuf>>,
     set: BTreeMap<&'static str, PathText<PathBuf>>,
     unset: [&'static str; 1],
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize)]

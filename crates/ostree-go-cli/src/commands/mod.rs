@@ -1,5 +1,6 @@
 //! The verbs. Each file contains the arguments of a verb and the function that runs it.
 
+mod cacheprog;
 mod checkout;
 mod completions;
 mod compose;
@@ -7,6 +8,7 @@ mod delta;
 mod diff;
 mod doctor;
 mod env;
+mod env_cache;
 mod exec;
 mod export;
 mod fsck;
@@ -79,6 +81,7 @@ pub enum Command {
     Env(env::EnvArgs),
     Which(which::WhichArgs),
     Exec(exec::ExecArgs),
+    Cacheprog(cacheprog::CacheprogArgs),
     Remote(remote::RemoteArgs),
     Pull(pull::PullArgs),
     Completions(completions::CompletionsArgs),
@@ -125,6 +128,7 @@ pub fn run(
         Command::Env(args) => env::run(context, &args),
         Command::Which(args) => which::run(context, &args),
         Command::Exec(args) => exec::run(context, &args),
+        Command::Cacheprog(args) => cacheprog::run(context, &args),
         Command::Remote(args) => remote::run(context, &args),
         Command::Pull(args) => pull::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),

@@ -4,7 +4,7 @@
 //! time, they fill an empty build cache. What the second run uses of it does not depend on the paths
 //! of the SDK and of a project, and is what a project on another machine uses.
 
-use super::StdCacheBuildError;
+use super::build_error::StdCacheBuildError;
 use super::entries::{AgedEntries, output_path};
 use super::sandbox::{Mount, Ran, Sandbox};
 use crate::arch::Arch;

@@ -6,7 +6,7 @@
 //! `go clean` and its own trimming know what is in use. Source: `cmd/go/internal/cache/cache.go`,
 //! `fileName`, `putIndexEntry` and `markUsed`.
 
-use super::StdCacheBuildError;
+use super::build_error::StdCacheBuildError;
 use crate::fs::context::IoContext;
 use crate::golang::std_cache::{StdCacheEntry, StdCacheId, StdCacheIndex};
 use crate::id::Sha256;

@@ -1,131 +1,67 @@
-//! Errors of building a std cache.
+//! Errors of std caches and of the folders for Go's caches.
 
-use crate::arch::Arch;
-use crate::checkout::CheckoutError;
 use crate::fs::context::from_io_failure;
-use crate::fs::path::InvalidPath;
-use crate::golang::std_cache::StdCacheId;
-use crate::id::Sha256;
+use crate::golang::std_cache::InvalidStdCacheIndex;
 use crate::kind::ErrorKind;
-use crate::process::ProcessError;
-use crate::repo::RepoError;
-use crate::store::StoreError;
-use crate::version::GoVersion;
-use std::io;
 use std::path::PathBuf;
 
-/// The reason why a std cache could not be built.
+/// An error of reading a std cache, of serving one, or of preparing a folder for Go's caches.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StdCacheBuildError {
-    /// The program that creates sandboxes is not installed.
-    #[error(
-        "cannot compile the standard library in a sandbox: there is no program `bwrap` in PATH"
-    )]
-    NoBubblewrap,
-    /// The sandbox cannot be created.
-    #[error("cannot compile the standard library in a sandbox: `bwrap` failed: {message}")]
-    Sandbox {
-        /// The message of `bwrap`.
-        message: String,
-    },
-    /// The go command of the SDK cannot be executed.
-    #[error("cannot build std caches: `bin/go` of Go {version} for {arch} is not a program")]
-    NotExecutable {
-        /// The version of the SDK.
-        version: GoVersion,
-        /// The architecture of the SDK, which is that of this machine.
-        arch: Arch,
-    },
-    /// The go command failed.
-    #[error("cannot build std cache {id}: `{command}` failed: {message}")]
-    Go {
-        /// The std cache.
-        id: StdCacheId,
-        /// The command.
-        command: String,
-        /// The last line of its standard error, or the signal that killed it.
-        message: String,
-    },
-    /// The go command wrote a build cache of another form.
-    #[error("cannot build std cache {id}: {} is not an entry of Go's build cache", path.display())]
-    NotAnEntry {
-        /// The std cache.
-        id: StdCacheId,
-        /// The file.
+pub enum StdCacheError {
+    /// The index of a std cache is malformed.
+    #[error("{} is not the index of a std cache", path.display())]
+    Index {
+        /// The index.
         path: PathBuf,
+        /// What is wrong with it.
+        source: InvalidStdCacheIndex,
     },
-    /// No archive of the first build was used by the second one.
+    /// The go command sent something that is not a request of the protocol.
+    #[error("the go command sent an invalid request: {problem}")]
+    Protocol {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Somebody else can write to a folder, and so decide what is built from the cache in it.
     #[error(
-        "cannot build std cache {id}: a build with the SDK in another directory uses nothing of it"
+        "{} is no private folder of user {user}: found owner {owner} and mode {mode:04o}, expected owner {user} and no write permission for others",
+        path.display()
     )]
-    NothingUsed {
-        /// The std cache.
-        id: StdCacheId,
+    NotPrivate {
+        /// The folder.
+        path: PathBuf,
+        /// The user of this process.
+        user: u32,
+        /// The owner of the folder.
+        owner: u32,
+        /// The permission bits of the folder.
+        mode: u32,
     },
-    /// An output changed after the go command had written it.
-    #[error("cannot build std cache {id}: an output has SHA-256 {found}, expected {expected}")]
-    Changed {
-        /// The std cache.
-        id: StdCacheId,
-        /// The digest of the content.
-        found: Sha256,
-        /// The digest that Go recorded.
-        expected: Sha256,
-    },
-    /// The version has no directory for std caches.
-    #[error(transparent)]
-    Path(#[from] InvalidPath),
-    /// The program that creates sandboxes cannot be run.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// The SDK could not be checked out.
-    #[error(transparent)]
-    Checkout(#[from] CheckoutError),
-    /// The repository failed.
-    #[error(transparent)]
-    Repo(#[from] RepoError),
-    /// Objects could not be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// A system call failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// The action that failed.
+        /// The action that failed, as an infinitive.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
         /// The error of the system.
         #[source]
-        source: io::Error,
+        source: std::io::Error,
     },
-    /// The operation was cancelled.
-    #[error("stopped on request")]
-    Cancelled,
 }
 
-from_io_failure!(StdCacheBuildError);
+from_io_failure!(StdCacheError);
 
-impl StdCacheBuildError {
+impl StdCacheError {
     /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoBubblewrap => ErrorKind::NotFound,
-            Self::Sandbox { .. } => ErrorKind::PermissionDenied,
-            Self::NotExecutable { .. } | Self::Path(_) => ErrorKind::InvalidInput,
-            Self::Go { message, .. } if message.contains(NO_SPACE) => ErrorKind::DiskFull,
-            Self::Go { .. } | Self::NothingUsed { .. } => ErrorKind::Io,
-            Self::NotAnEntry { .. } | Self::Changed { .. } => ErrorKind::Corrupt,
-            Self::Process(error) => error.kind(),
-            Self::Checkout(error) => error.kind(),
-            Self::Repo(error) => error.kind(),
-            Self::Store(error) => error.kind(),
+            Self::Index { .. } => ErrorKind::Corrupt,
+            Self::Protocol { .. } => ErrorKind::InvalidInput,
+            Self::NotPrivate { .. } => ErrorKind::PermissionDenied,
             Self::Io { source, .. } => ErrorKind::of_io(source),
-            Self::Cancelled => ErrorKind::Cancelled,
         }
     }
 }
-
-/// The message of the go command for `ENOSPC`. Source: `syscall/zerrors_linux_amd64.go` of Go.
-const NO_SPACE: &str = "no space left on device";

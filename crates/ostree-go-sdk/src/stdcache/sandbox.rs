@@ -3,7 +3,7 @@
 //! It has no network, sees only the SDK, a module and two writable directories, and its environment
 //! has only what is set here. All paths in it are fixed, so that nothing depends on the machine.
 
-use super::StdCacheBuildError;
+use super::build_error::StdCacheBuildError;
 use crate::process::{self, ProcessError};
 use crate::progress::Progress;
 use std::io;

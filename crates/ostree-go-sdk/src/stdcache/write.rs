@@ -1,7 +1,7 @@
 //! Writes a std cache that was built as objects of a repository.
 
-use super::StdCacheBuildError;
 use super::build::BuiltStdCache;
+use super::build_error::StdCacheBuildError;
 use crate::fs::context::IoContext;
 use crate::fs::path::TreePath;
 use crate::golang::std_cache::StdCacheIndex;

@@ -282,7 +282,18 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Let the go command use the installed SDK that a project asks for",
                 "ostree-go env --toolchains",
             ),
+            (
+                "Build with the std caches, and keep Go's caches in memory",
+                "ostree-go env --cache tmpfs",
+            ),
         ],
+    ),
+    (
+        "cacheprog",
+        &[(
+            "Serve the installed std caches, with new entries in a directory",
+            "ostree-go cacheprog --root /var/lib/ostree-go --write /var/cache/go-build",
+        )],
     ),
     (
         "which",

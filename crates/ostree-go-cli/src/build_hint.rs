@@ -1,0 +1,80 @@
+//! Suggestions for failures around builds: std caches, and the SDK for a project.
+
+use ostree_go_sdk::ErrorKind;
+use ostree_go_sdk::stdcache::{StdCacheBuildError, StdCacheError};
+use ostree_go_sdk::toolchains::{Requirement, ToolchainError};
+use std::path::Path;
+
+/// Returns a suggestion for a std cache that could not be built.
+pub fn std_cache_build(error: &StdCacheBuildError) -> Option<String> {
+    let hint = match error {
+        StdCacheBuildError::NoBubblewrap => {
+            "install bubblewrap, or leave out the compiled standard library with --no-stdcache"
+        }
+        StdCacheBuildError::Sandbox { .. } => {
+            "allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone (Debian) or \
+             kernel.apparmor_restrict_unprivileged_userns (Ubuntu), in a container also its seccomp profile; or leave \
+             out the compiled standard library with --no-stdcache"
+        }
+        StdCacheBuildError::NotExecutable { .. } | StdCacheBuildError::Go { .. }
+            if error.kind() != ErrorKind::DiskFull =>
+        {
+            "the releases were composed; --no-stdcache leaves out the compiled standard library"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns a suggestion for a std cache that could not be used.
+pub fn std_cache(error: &StdCacheError) -> Option<String> {
+    let hint = match error {
+        StdCacheError::Protocol { .. } => {
+            "the go command runs this command: `ostree-go env --cache` prints the setting for it"
+        }
+        StdCacheError::NotPrivate { .. } => {
+            "whoever can write to a build cache decides what is built from it; use another directory"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns a suggestion for a project that no SDK could be selected for.
+pub fn toolchain(error: &ToolchainError) -> Option<String> {
+    match error {
+        ToolchainError::NoSdk {
+            dir, requirement, ..
+        } => Some(no_sdk_hint(dir, requirement)),
+        ToolchainError::NotInstalled { name, nearest, .. } => {
+            let install = format!("`ostree-go install {name}` installs it");
+            let nearest: Vec<String> = nearest.iter().map(|one| format!("`{one}`")).collect();
+            Some(match nearest.split_last() {
+                None => install,
+                Some((only, [])) => format!("{install}; installed is {only}"),
+                Some((last, others)) => {
+                    format!("{install}; installed are {} and {last}", others.join(", "))
+                }
+            })
+        }
+        ToolchainError::NoModule { .. } => {
+            Some("remove the `use` line, or use another workspace with GOWORK".to_owned())
+        }
+        ToolchainError::RelativeWorkspace { .. } => {
+            Some("set GOWORK to an absolute path, `auto` or `off`".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn no_sdk_hint(dir: &Path, requirement: &Requirement) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    let dir = dir.display().to_string();
+    if dir.chars().all(is_plain) {
+        return format!("`ostree-go install --for {dir}` installs it");
+    }
+    match requirement.rule.names_release() {
+        Some(version) => format!("`ostree-go install {version}` installs it"),
+        None => "`ostree-go install --for DIR` installs it".to_owned(),
+    }
+}

@@ -1,0 +1,124 @@
+//! Remembers which outputs of std caches have the content that the index names.
+//!
+//! An output is hashed when it is used for the first time. Later it is enough that no attribute of its
+//! inode has changed that a write would change.
+
+use crate::id::Sha256;
+use std::collections::HashSet;
+use std::fs::{self, File, Metadata};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The name of the file in the write folder.
+pub(super) const FILE_NAME: &str = "ostree-go-verified";
+/// The size in bytes at which the file is started again: about 7,000 outputs.
+const MAX_SIZE: u64 = 1 << 20;
+
+/// The outputs that were hashed, by this process and by earlier ones.
+#[derive(Debug)]
+pub(super) struct Verified {
+    /// `None` if nothing can be stored.
+    path: Option<PathBuf>,
+    known: HashSet<String>,
+    new: Mutex<HashSet<String>>,
+}
+
+impl Verified {
+    /// Reads what earlier processes have stored in a write folder. What cannot be read is forgotten.
+    /// Nothing is stored if the folder is not writable.
+    pub(super) fn load(folder: Option<&Path>, is_writable: bool) -> Self {
+        let path = folder.map(|folder| folder.join(FILE_NAME));
+        let small = |path: &PathBuf| path.metadata().is_ok_and(|found| found.len() < MAX_SIZE);
+        let text = path.as_ref().filter(|path| small(path));
+        let text = text.and_then(|path| fs::read_to_string(path).ok());
+        // A line without its end was cut off when a process was killed.
+        let text = text.unwrap_or_default();
+        let lines = text
+            .split_inclusive('\n')
+            .filter_map(|line| line.strip_suffix('\n'));
+        Self {
+            known: lines.map(str::to_owned).collect(),
+            path: path.filter(|_| is_writable),
+            new: Mutex::default(),
+        }
+    }
+
+    /// Returns true if a file with these attributes was found to have this content.
+    pub(super) fn contains(&self, file: &Metadata, content: Sha256) -> bool {
+        let line = line(file, content);
+        self.known.contains(&line) || self.new().contains(&line)
+    }
+
+    /// Remembers that a file with these attributes has this content.
+    pub(super) fn insert(&self, file: &Metadata, content: Sha256) {
+        self.new().insert(line(file, content));
+    }
+
+    /// Stores what is new. Without success, the next process hashes the outputs again.
+    pub(super) fn store(&self) {
+        let new = self.new();
+        let Some(path) = self.path.as_ref().filter(|_| !new.is_empty()) else {
+            return;
+        };
+        let mut text = String::new();
+        for line in new.iter() {
+            text.push_str(line);
+            text.push('\n');
+        }
+        let is_large = path.metadata().is_ok_and(|found| found.len() >= MAX_SIZE);
+        if is_large {
+            let _ = fs::remove_file(path);
+        }
+        // One write, so that the lines of several processes do not mix.
+        let file = File::options().create(true).append(true).open(path);
+        let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    }
+
+    fn new(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.new.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn line(file: &Metadata, content: Sha256) -> String {
+    format!(
+        "{} {} {} {}.{} {}.{} {content}",
+        file.dev(),
+        file.ino(),
+        file.size(),
+        file.mtime(),
+        file.mtime_nsec(),
+        file.ctime(),
+        file.ctime_nsec(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verified_files_are_remembered_until_they_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "one").unwrap();
+        let content = Sha256::new([1; 32]);
+        let verified = Verified::load(Some(dir.path()), true);
+        let found = file.metadata().unwrap();
+        assert!(!verified.contains(&found, content));
+        verified.insert(&found, content);
+        assert!(verified.contains(&found, content));
+        verified.store();
+        let again = Verified::load(Some(dir.path()), true);
+        assert!(again.contains(&found, content));
+        assert!(!again.contains(&found, Sha256::new([2; 32])));
+        fs::write(&file, "four").unwrap();
+        assert!(!again.contains(&file.metadata().unwrap(), content));
+        // A line that was cut off.
+        let stored = dir.path().join(FILE_NAME);
+        let text = fs::read_to_string(&stored).unwrap();
+        fs::write(&stored, text.trim_end()).unwrap();
+        assert!(!Verified::load(Some(dir.path()), true).contains(&found, content));
+    }
+}
