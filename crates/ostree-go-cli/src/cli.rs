@@ -7,8 +7,9 @@ use crate::completion;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
-use crate::settings::Settings;
+use crate::settings::{SANDBOX_HELPER, Settings};
 use clap::{ColorChoice, CommandFactory, Parser};
+use ostree_go_sdk::sandbox::supervise;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -37,6 +38,11 @@ pub struct Cli {
 pub fn run() -> ExitCode {
     let settings = Settings::from_env();
     let args: Vec<OsString> = std::env::args_os().collect();
+    if let [_, word, task] = &args[..]
+        && word == SANDBOX_HELPER
+    {
+        return ExitCode::from(supervise(&task.to_string_lossy()));
+    }
     match completion::answer(Cli::command, &args) {
         Ok(false) => {}
         Ok(true) => return ExitCode::SUCCESS,

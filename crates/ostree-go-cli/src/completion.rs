@@ -74,6 +74,7 @@ fn candidates(verb: &str, arg: &Arg) -> Option<Candidates> {
     Some(match (verb, arg.get_id().as_str(), value?.as_str()) {
         (_, _, "ARCH") => arches,
         ("install", "names", _) => CompletionContext::installable,
+        ("run", "sdk", _) => CompletionContext::deployments,
         ("use" | "pin" | "unpin" | "uninstall" | "env" | "exec", "name", _)
         | ("upgrade", "channels", _) => CompletionContext::deployments,
         ("refs" | "show-keys" | "import-key" | "delete", "name", _) => CompletionContext::remotes,

@@ -2,6 +2,7 @@
 //! names the action and the path.
 
 use crate::error::CliError;
+use rustix::fs::Access;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -55,4 +56,11 @@ pub fn touch(path: &Path) -> Result<(), CliError> {
         .open(path)
         .and_then(|file| file.set_modified(SystemTime::now()));
     touched.map_err(CliError::file("touch", path))
+}
+
+/// Returns true if a directory can be written, or created.
+pub fn is_writable(path: &Path) -> bool {
+    let found = path.ancestors().find(|folder| folder.exists());
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    found.is_some_and(|folder| rustix::fs::access(folder, access).is_ok())
 }

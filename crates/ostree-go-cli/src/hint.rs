@@ -1,7 +1,6 @@
 //! Suggestions for errors of the library.
 
-use crate::build_hint;
-use crate::http_hint;
+use crate::{build_hint, http_hint, sandbox_hint};
 use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::deploy::DeployError;
 use ostree_go_sdk::export::ExportError;
@@ -17,6 +16,7 @@ use ostree_go_sdk::publish::PublishError;
 use ostree_go_sdk::pull::PullError;
 use ostree_go_sdk::registry::{CredentialError, RegistryError};
 use ostree_go_sdk::remote::RemoteError;
+use ostree_go_sdk::run::RunError;
 use ostree_go_sdk::sign::{HomeProblem, SignError};
 use ostree_go_sdk::source::{RpmProblem, SourceError};
 use ostree_go_sdk::stdcache::StdCacheBuildError;
@@ -41,7 +41,7 @@ fn module_hint(error: &Error) -> Option<String> {
         | Error::Publish(PublishError::Sign(error))
         | Error::Sign(error) => sign_hint(error),
         Error::Compose(error) => compose_hint(error),
-        Error::Deploy(error) => deploy_hint(error),
+        Error::Deploy(error) | Error::Run(RunError::Deploy(error)) => deploy_hint(error),
         Error::Toolchain(error) => match error {
             ToolchainError::Deploy(error) => deploy_hint(error),
             error => build_hint::toolchain(error),
@@ -60,6 +60,8 @@ fn module_hint(error: &Error) -> Option<String> {
         Error::Prune(PruneError::Publish(_)) => Some(SUMMARY_HINT.to_owned()),
         Error::Oci(error) => oci_hint(error),
         Error::Boot(error) => boot_hint(error),
+        Error::Run(error) => sandbox_hint::run_hint(error),
+        Error::Sandbox(error) => sandbox_hint::sandbox_hint(error),
         Error::Sysext(error) => sysext_hint(error),
         Error::StdCache(error) => build_hint::std_cache(error),
         Error::Credential(CredentialError::Helper { .. }) => {

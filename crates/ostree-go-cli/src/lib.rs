@@ -19,6 +19,7 @@ mod output;
 mod progress;
 mod report;
 mod revision;
+mod sandbox_hint;
 mod settings;
 mod text;
 mod views;

@@ -1,22 +1,25 @@
 //! Settings from environment variables. No other module of the program, and no part of the library,
 //! reads the environment.
 
+mod caches;
+mod go;
+mod sandbox;
+
 use crate::error::CliError;
 use crate::files;
-use ostree_go_sdk::doctor::GoEnvironment;
 use ostree_go_sdk::http::{HttpOptions, Netrc};
-use ostree_go_sdk::stdcache::FolderKind;
-use ostree_go_sdk::toolchains::{Workspace, clean_path};
-use rustix::fs::{Access, Mode};
+use rustix::fs::Mode;
 use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 /// The root directory of the system.
 const SYSTEM_ROOT: &str = "/var/lib/ostree-go";
+
+/// The word with which this program runs itself as the helper of a sandbox.
+pub const SANDBOX_HELPER: &str = "__sandbox";
 
 /// Settings from the environment, which is read once.
 #[derive(Debug)]
@@ -142,134 +145,12 @@ impl Settings {
         }
     }
 
-    /// Returns the variables that the go command needs for its caches if it could not write to its
-    /// default ones, which are in the home directory. Sources: `go help environment`, and
-    /// `os.UserCacheDir`.
-    pub fn go_caches(&self) -> Vec<(&'static str, PathBuf)> {
-        let home = self.home.as_deref();
-        let build = self.cache_home.clone();
-        let build = build.or_else(|| Some(home?.join(".cache")));
-        let is_usable = |path: Option<&Path>| path.is_some_and(is_writable);
-        let needs_build = self.gocache.is_none() && !is_usable(build.as_deref());
-        let sets_modules = self.gopath.is_some() || self.gomodcache.is_some();
-        let needs_modules = !sets_modules && !is_usable(home);
-        if !needs_build && !needs_modules {
-            return Vec::new();
-        }
-        let Some(folder) = self.private_folder() else {
-            return Vec::new();
-        };
-        let mut caches = Vec::new();
-        if needs_build {
-            caches.push(("GOCACHE", folder.join("go-build")));
-        }
-        if needs_modules {
-            // Not only GOMODCACHE: the go command stores the checksum database below GOPATH.
-            caches.push(("GOPATH", folder.join("go")));
-        }
-        caches
-    }
-
-    /// Creates a directory that survives a boot if possible, and that nobody else can write to:
-    /// whoever writes into a build cache decides what is built from it.
-    fn private_folder(&self) -> Option<PathBuf> {
-        let name = format!("ostree-go-{}", rustix::process::geteuid().as_raw());
-        let mut candidates = vec![PathBuf::from("/var/tmp").join(&name)];
-        if is_root() {
-            candidates.insert(0, PathBuf::from("/var/cache/ostree-go"));
-        }
-        let cache = self.cache_home.as_ref();
-        candidates.extend(cache.map(|folder| folder.join("ostree-go")));
-        candidates.push(self.temporary().join(&name));
-        candidates.into_iter().find(|path| make_private(path))
-    }
-
-    /// Returns the directory for temporary files.
-    pub fn temporary(&self) -> PathBuf {
-        let temporary = self.temporary.clone();
-        temporary.unwrap_or_else(|| PathBuf::from("/tmp"))
-    }
-
-    /// Returns the directory in which the go command makes temporary files.
-    pub fn go_temporary(&self) -> PathBuf {
-        self.gotmpdir.clone().unwrap_or_else(|| self.temporary())
-    }
-
-    /// Returns the build cache that the go command names to its child processes.
-    pub fn gocache(&self) -> Option<PathBuf> {
-        self.gocache.clone().filter(|path| path.is_absolute())
-    }
-
-    /// Returns the directories of the roots that have SDKs which this user can run: that of the command
-    /// line or the user's own, and the system's if none was given.
-    pub fn all_roots(&self, given: Option<&Path>) -> Vec<PathBuf> {
-        if let Some(root) = given {
-            return vec![root.to_owned()];
-        }
-        let system = PathBuf::from(SYSTEM_ROOT);
-        let own = self.root().ok().filter(|own| *own != system);
-        own.into_iter().chain([system]).collect()
-    }
-
-    /// Returns the places for a build cache and for modules, in order of preference.
-    pub fn cache_places(&self, kind: FolderKind) -> Vec<(PathBuf, PathBuf)> {
-        let user = rustix::process::geteuid().as_raw();
-        let name = format!("ostree-go-{user}");
-        let below = |base: PathBuf| (base.join("go-build"), base.join("go-mod"));
-        // No directory of the system is created here, and no home.
-        let in_existing = |dir: PathBuf, name: &str| dir.is_dir().then(|| below(dir.join(name)));
-        let places = match kind {
-            FolderKind::Tmpfs => vec![
-                self.runtime_dir
-                    .clone()
-                    .and_then(|dir| in_existing(dir, "ostree-go")),
-                in_existing(PathBuf::from(format!("/run/user/{user}")), "ostree-go"),
-                in_existing(self.temporary(), &name),
-            ],
-            FolderKind::Persistent => {
-                let home = self.home.as_ref().filter(|home| home.is_dir());
-                let cache = self.cache_home.clone();
-                let cache = cache.or_else(|| Some(home?.join(".cache")));
-                let system = match is_root() {
-                    true => in_existing(PathBuf::from("/var/cache"), "ostree-go"),
-                    false => in_existing(PathBuf::from("/var/cache/ostree-go"), &user.to_string()),
-                };
-                vec![
-                    // The places that the go command uses itself.
-                    cache.map(|cache| {
-                        let modules = self.modules(home);
-                        let modules = modules.unwrap_or_else(|| cache.join("go-mod"));
-                        (cache.join("go-build"), modules)
-                    }),
-                    system,
-                    in_existing(PathBuf::from("/var/tmp"), &name),
-                ]
-            }
-        };
-        places.into_iter().flatten().collect()
-    }
-
-    /// Returns the directory of modules that the go command uses.
-    fn modules(&self, home: Option<&PathBuf>) -> Option<PathBuf> {
-        let gopath = self.gopath.as_ref();
-        let first = gopath.and_then(|list| env::split_paths(list).next());
-        let gopath = first.or_else(|| Some(home?.join("go")));
-        self.gomodcache
-            .clone()
-            .or_else(|| Some(gopath?.join("pkg/mod")))
-    }
-
-    /// Returns true if the go command needs a `GOPATH`, below which it stores the checksum database.
-    pub fn needs_gopath(&self) -> bool {
-        self.gopath.is_none() && !self.home.as_deref().is_some_and(is_writable)
-    }
-
     /// Returns a directory for temporary files of uploads to a registry, and creates it if it does
     /// not exist; `None` if it cannot be written.
     pub fn scratch(&self) -> Option<PathBuf> {
         let path = self.cache();
         let exists = files::create_directory(&path).is_ok();
-        (exists && is_writable(&path)).then_some(path)
+        (exists && files::is_writable(&path)).then_some(path)
     }
 
     /// Returns the paths of credential files for registries, in order of precedence. Source:
@@ -316,115 +197,6 @@ impl Settings {
         let text = read.unwrap_or_default();
         Ok(Netrc::parse(&String::from_utf8_lossy(&text)))
     }
-
-    /// Returns the variables that decide which Go is run: from the environment, or from the file in
-    /// which `go env -w` stores them. Source: `go help environment`, `GOENV`.
-    pub fn go_environment(&self) -> GoEnvironment {
-        let file = self.stored_go_env();
-        let stored = |name: &str| stored_value(&file, name);
-        let mut environment = GoEnvironment::default();
-        environment.path.clone_from(&self.path);
-        environment.goroot = self
-            .goroot
-            .clone()
-            .or_else(|| stored("GOROOT").map(Into::into));
-        environment.gotoolchain = self.gotoolchain.clone().or_else(|| stored("GOTOOLCHAIN"));
-        environment
-    }
-
-    /// Returns the content of the file in which `go env -w` stores variables; empty if there is none.
-    fn stored_go_env(&self) -> String {
-        let home = self.home.as_ref().map(|home| home.join(".config"));
-        let file = match self.goenv.as_deref() {
-            Some("off") => None,
-            Some(file) => Some(PathBuf::from(file)),
-            None => self
-                .config_home
-                .clone()
-                .or(home)
-                .map(|dir| dir.join("go/env")),
-        };
-        let text = file.and_then(|file| std::fs::read_to_string(file).ok());
-        text.unwrap_or_default()
-    }
-
-    /// Returns the workspace that `GOWORK` selects, in the environment or in the file of `go env -w`.
-    pub fn workspace(&self) -> Workspace {
-        let stored = || stored_value(&self.stored_go_env(), "GOWORK").map(OsString::from);
-        match self.gowork.clone().or_else(stored) {
-            None => Workspace::Auto,
-            Some(value) if value == "auto" => Workspace::Auto,
-            Some(value) if value == "off" => Workspace::Off,
-            Some(path) => Workspace::File(path.into()),
-        }
-    }
-
-    /// Returns the absolute path of a directory, without `.` and `..`. Like `os.Getwd` of Go, this uses
-    /// `PWD` for the current directory, if it is right: it has the names of symbolic links.
-    pub fn project_dir(&self, dir: Option<&Path>) -> Result<PathBuf, CliError> {
-        let is_same = |path: &&PathBuf| match (path.metadata(), Path::new(".").metadata()) {
-            (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
-            _ => false,
-        };
-        let current = match self.working_dir.as_ref().filter(is_same) {
-            Some(path) => path.clone(),
-            None => env::current_dir().map_err(CliError::file("find", Path::new(".")))?,
-        };
-        Ok(clean_path(&current.join(dir.unwrap_or(Path::new("")))))
-    }
-
-    /// Returns `PATH` with a directory before all others, where it is not repeated.
-    pub fn path_after(&self, first: PathBuf) -> OsString {
-        let others = self.path.iter().filter(|path| **path != first);
-        let all: Vec<&Path> = std::iter::once(&*first)
-            .chain(others.map(|path| &**path))
-            .collect();
-        // Only a path that contains `:` cannot be joined, and no root has one.
-        env::join_paths(all).unwrap_or_else(|_| first.clone().into())
-    }
-
-    /// Returns `GOPROXY` as a go command on this machine would use it: from the environment, or
-    /// from `go env`, which includes the defaults of the user and the distribution.
-    pub fn goproxy(&self) -> Option<String> {
-        self.goproxy.clone().or_else(|| {
-            let output = Command::new("go")
-                .args(["env", "GOPROXY"])
-                .env("GOTOOLCHAIN", "local")
-                .stdin(Stdio::null())
-                .stderr(Stdio::null())
-                .output()
-                .ok()
-                .filter(|output| output.status.success())?;
-            let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-            (!value.is_empty()).then_some(value)
-        })
-    }
-}
-
-/// Returns the value of a variable in the file of `go env -w`, in which the last one counts.
-fn stored_value(file: &str, name: &str) -> Option<String> {
-    let mut lines = file.lines().rev();
-    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    value.filter(|value| !value.is_empty()).map(str::to_owned)
-}
-
-/// Returns true if a directory can be written, or created.
-fn is_writable(path: &Path) -> bool {
-    let found = path.ancestors().find(|folder| folder.exists());
-    let access = Access::WRITE_OK | Access::EXEC_OK;
-    found.is_some_and(|folder| rustix::fs::access(folder, access).is_ok())
-}
-
-/// Creates a directory if it does not exist. Returns true if only this user can write to it.
-fn make_private(path: &Path) -> bool {
-    use std::os::unix::fs::DirBuilderExt;
-    // An error means that it exists, or that it cannot be used.
-    let _ = std::fs::DirBuilder::new().mode(0o700).create(path);
-    let user = rustix::process::geteuid().as_raw();
-    let is_private = path
-        .symlink_metadata()
-        .is_ok_and(|found| found.is_dir() && found.uid() == user && found.mode() & 0o022 == 0);
-    is_private && is_writable(path)
 }
 
 /// Sets a umask that lets every user read and execute files that root installs, as for packages.
@@ -437,54 +209,4 @@ pub fn share_if_root() {
 /// Returns true if this process runs as root, according to the owner of its entry in `/proc`.
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    #[test]
-    fn paths_of_projects_are_absolute_and_clean() {
-        let mut settings = Settings::from_env();
-        let of =
-            |settings: &Settings, dir: &str| settings.project_dir(Some(Path::new(dir))).unwrap();
-        assert_eq!(of(&settings, "/a/./b/../c/"), Path::new("/a/c"));
-        settings.working_dir = Some("/nonexistent".into());
-        let here = std::env::current_dir().unwrap();
-        assert_eq!(settings.project_dir(None).unwrap(), here);
-        assert_eq!(of(&settings, "x/."), here.join("x"));
-    }
-
-    #[test]
-    fn a_directory_is_put_before_path_once() {
-        let mut settings = Settings::from_env();
-        settings.path = ["/a", "/b", "/c"].map(PathBuf::from).into();
-        assert_eq!(settings.path_after("/b".into()), "/b:/a:/c");
-        settings.path.clear();
-        assert_eq!(settings.path_after("/b".into()), "/b");
-    }
-
-    #[test]
-    fn the_last_stored_value_counts() {
-        let file = "GOWORK=/a\nGOWORKX=1\nGOWORK=off\nGOROOT=\n";
-        assert_eq!(stored_value(file, "GOWORK").as_deref(), Some("off"));
-        assert_eq!(stored_value(file, "GOROOT"), None);
-    }
-
-    #[test]
-    fn a_folder_that_others_can_write_to_is_not_used() {
-        let top = std::env::temp_dir().join(format!("ostree-go-private-{}", std::process::id()));
-        std::fs::create_dir(&top).unwrap();
-        let path = top.join("caches");
-        assert!(make_private(&path) && make_private(&path));
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
-        symlink(&path, top.join("link")).unwrap();
-        assert!(!make_private(&top.join("link")));
-        let open = std::fs::Permissions::from_mode(0o777);
-        std::fs::set_permissions(&path, open).unwrap();
-        assert!(!make_private(&path));
-        assert!(is_writable(&top.join("a/b")));
-        std::fs::remove_dir_all(&top).unwrap();
-    }
 }

@@ -19,6 +19,8 @@ use crate::pull::PullError;
 use crate::registry::CredentialError;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
+use crate::run::RunError;
+use crate::sandbox::SandboxError;
 use crate::sign::SignError;
 use crate::stdcache::StdCacheError;
 use crate::toolchains::ToolchainError;
@@ -89,6 +91,12 @@ pub enum Error {
     /// An error of overlaying SDKs on an OS commit.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
+    /// An error of a sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// An error of running a command with an SDK.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// An error of configuring HTTP requests.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -125,6 +133,8 @@ impl Error {
             Self::Oci(error) => error.kind(),
             Self::Sysext(error) => error.kind(),
             Self::Overlay(error) => error.kind(),
+            Self::Sandbox(error) => error.kind(),
+            Self::Run(error) => error.kind(),
             Self::Http(error) => error.kind(),
             Self::Credential(error) => error.kind(),
             Self::StdCache(error) => error.kind(),

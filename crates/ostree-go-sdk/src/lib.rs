@@ -80,6 +80,8 @@ pub mod publish;
 pub mod pull;
 pub mod registry;
 pub mod remote;
+pub mod run;
+pub mod sandbox;
 pub mod sign;
 pub mod source;
 pub mod stdcache;

@@ -29,6 +29,7 @@ mod publish;
 mod pull;
 mod remote;
 mod rollback;
+mod run;
 mod show;
 mod sign;
 mod status;
@@ -82,6 +83,7 @@ pub enum Command {
     Which(which::WhichArgs),
     Exec(exec::ExecArgs),
     Cacheprog(cacheprog::CacheprogArgs),
+    Run(run::RunArgs),
     Remote(remote::RemoteArgs),
     Pull(pull::PullArgs),
     Completions(completions::CompletionsArgs),
@@ -129,6 +131,7 @@ pub fn run(
         Command::Which(args) => which::run(context, &args),
         Command::Exec(args) => exec::run(context, &args),
         Command::Cacheprog(args) => cacheprog::run(context, &args),
+        Command::Run(args) => self::run::run(context, args),
         Command::Remote(args) => remote::run(context, &args),
         Command::Pull(args) => pull::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),

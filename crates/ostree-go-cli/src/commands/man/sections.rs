@@ -316,6 +316,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "run",
+        &[
+            (
+                "Test a project without network, with the sources read-only",
+                "ostree-go run -- go test ./...",
+            ),
+            (
+                "Build a program into a directory",
+                "ostree-go run --write out -- go build -o out/ ./cmd/server",
+            ),
+            (
+                "Build with cgo and make, at most 10 minutes long, with 2 CPUs and the network",
+                "ostree-go run --host-tools --net host --timeout 10m --cpus 2 -- make",
+            ),
+        ],
+    ),
+    (
         "remote add",
         &[
             (
@@ -430,6 +447,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "The file with credentials for registries.",
     ),
     (
+        "GOMODCACHE, GOPATH",
+        "The module cache, which run shows to the command.",
+    ),
+    (
         "PATH, GOROOT, GOTOOLCHAIN, GOENV",
         "Examined by the verb doctor.",
     ),
@@ -457,7 +478,12 @@ const EXIT_STATUS: &[(&str, &str)] = &[
         "77",
         "Nothing changed, with --unchanged-exit-77; or upgrade --check found something new.",
     ),
+    ("124", "The time of run --timeout was over."),
     ("130", "Interrupted."),
+    (
+        "any",
+        "Of the command after run has started it; 128 and the number of a signal that ended it.",
+    ),
 ];
 
 /// Returns the examples of a verb; none if it only groups other verbs.

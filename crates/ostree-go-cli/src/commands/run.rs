@@ -1,0 +1,202 @@
+use crate::args::limits;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::text::deployment_title;
+use clap::ValueEnum;
+use ostree_go_sdk::run::{Run, Started};
+use ostree_go_sdk::sandbox::{Backend, Cause, Control, Limits, Network, Sandbox};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Run a command with an installed SDK in a sandbox
+///
+/// The command sees the sources of the project in the current directory, the SDK and the module cache, read-only
+/// and at their own paths. It can write to a temporary directory and to the directories given with --write. It has no
+/// network, none of your other files, and a cleared environment.
+///
+/// The exit code is that of the command, or 128 and the number of the signal that ended it.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// An installed SDK: a version, a channel, a ref, or the first digits of a commit (default: the one that
+    /// fits the project)
+    #[arg(long, value_name = "VERSION")]
+    sdk: Option<String>,
+
+    /// What isolates the command
+    #[arg(long, value_enum, default_value_t, value_name = "SANDBOX")]
+    sandbox: SandboxArg,
+
+    /// Network of the command
+    #[arg(long, value_enum, default_value_t, value_name = "NET")]
+    net: NetArg,
+
+    /// Directory of the sources (default: the highest directory above the current one with a go.work, go.mod
+    /// or .git)
+    #[arg(long, value_name = "DIR")]
+    source: Option<PathBuf>,
+
+    /// Let the command read a directory; can be given several times
+    #[arg(long, value_name = "DIR")]
+    read: Vec<PathBuf>,
+
+    /// Let the command write to an existing directory; can be given several times
+    #[arg(long, value_name = "DIR")]
+    write: Vec<PathBuf>,
+
+    /// Set an environment variable, or keep the one of the caller; can be given several times
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<OsString>,
+
+    /// Keep the build cache for later runs with the same SDK
+    #[arg(long)]
+    keep_cache: bool,
+
+    /// Let the command run the programs of this machine, for example for cgo and make
+    #[arg(long)]
+    host_tools: bool,
+
+    /// Memory of the command, for example 2G; needs systemd
+    #[arg(long, value_name = "SIZE", value_parser = limits::size)]
+    memory: Option<u64>,
+
+    /// Number of CPUs of the command
+    #[arg(long, value_name = "N")]
+    cpus: Option<usize>,
+
+    /// Time after which the command gets SIGTERM, and SIGKILL 5 seconds later, for example 10m; the exit code is 124 then
+    #[arg(long, value_name = "DURATION", value_parser = limits::duration)]
+    timeout: Option<Duration>,
+
+    /// Accept a sandbox that does not isolate everything on this machine
+    #[arg(long)]
+    weak: bool,
+
+    /// The program and its arguments
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum SandboxArg {
+    /// The first of bwrap, systemd and landlock that works
+    #[default]
+    Auto,
+    /// bubblewrap
+    Bwrap,
+    /// A transient service of systemd
+    Systemd,
+    /// Landlock and a system call filter
+    Landlock,
+    /// No isolation
+    None,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum NetArg {
+    /// No network
+    #[default]
+    None,
+    /// The network of this machine
+    Host,
+}
+
+pub fn run(context: &Context, args: RunArgs) -> Result<ExitCode, CliError> {
+    let network = match args.net {
+        NetArg::None => Network::None,
+        NetArg::Host => Network::Host,
+    };
+    let backend = match args.sandbox {
+        SandboxArg::Auto => None,
+        SandboxArg::Bwrap => Some(Backend::Bwrap),
+        SandboxArg::Systemd => Some(Backend::Systemd),
+        SandboxArg::Landlock => Some(Backend::Landlock),
+        SandboxArg::None => Some(Backend::None),
+    };
+    let settings = &context.settings;
+    let mut environment = settings.sandbox_environment(network, args.host_tools);
+    for given in &args.env {
+        environment.extend(settings.assignment(given)?);
+    }
+    let sandbox = Sandbox::new(settings.sandbox_host()?, args.command)
+        .backend(backend)
+        .environment(environment)
+        .host_tools(args.host_tools)
+        .accept_gaps(args.weak)
+        .limits(Limits {
+            memory: args.memory,
+            cpus: args.cpus,
+            time: args.timeout,
+        });
+    let directory = std::env::current_dir().map_err(CliError::file("find", ".".as_ref()))?;
+    let cache = settings.cache().join("run");
+    let started = Run::new(context.root()?, sandbox, directory)
+        .sdk(args.sdk)
+        .project(args.source)
+        .home(settings.home())
+        .module_cache(settings.module_cache())
+        .proxies(settings.own_goproxy())
+        .keep_cache(args.keep_cache.then_some(cache))
+        .network(network)
+        .read(args.read)
+        .write(args.write)
+        .start()?;
+    pass_signals(started.running.control());
+    say_started(context, &started, network);
+    let ended = started.running.wait(None)?;
+    match ended.cause {
+        Some(Cause::Timeout) => context.say("the command was ended, because its time was over"),
+        Some(Cause::ScratchFull) => context
+            .say("the command was killed, because its temporary files used half of the free space"),
+        _ => {}
+    }
+    Ok(ExitCode::from(ended.code))
+}
+
+fn say_started(context: &Context, started: &Started, network: Network) {
+    let running = &started.running;
+    let net = match network {
+        Network::Host => "with the network",
+        _ => "no network",
+    };
+    match running.backend() {
+        Backend::None => context
+            .say("warning: no sandbox: the command can read and change everything that you can"),
+        backend => {
+            let sdk = deployment_title(&started.deployment);
+            context.say(&format!("sandbox: {backend}, {sdk}, {net}"));
+        }
+    }
+    for gap in running.gaps() {
+        let backend = running.backend();
+        context.say(&format!(
+            "warning: the sandbox {backend} does not prevent that {gap}"
+        ));
+    }
+    if running.is_cold() {
+        context.say("note: the build cache is empty, because the std cache cannot be used here");
+    }
+}
+
+/// The number of signals after which the command is killed.
+const IMPATIENT: usize = 3;
+
+/// Passes signals on to the command. Its processes do not get those of the terminal, because they belong to a
+/// session of their own.
+fn pass_signals(control: Control) {
+    let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]) else {
+        return;
+    };
+    let pass = move || {
+        for (number, signal) in signals.forever().enumerate() {
+            match number + 1 < IMPATIENT {
+                true => control.signal(signal),
+                false => control.kill(),
+            }
+        }
+    };
+    let _ = std::thread::Builder::new().spawn(pass);
+}

@@ -1,0 +1,314 @@
+//! Runs a command with an installed SDK in a sandbox, on the sources of a project.
+//!
+//! The command sees the project of the working directory, the SDK, and the module cache, all read-only and at
+//! their own paths, and nothing else of the user's files.
+
+use crate::deploy::{DeployError, Deployment, Root};
+use crate::fs::context::{IoContext, from_io_failure};
+use crate::kind::ErrorKind;
+use crate::sandbox::{Bind, Network, Running, Sandbox, SandboxError};
+use crate::setters::setters;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of running a command with an SDK.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// An error of the root directory, or of choosing an SDK.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
+    /// An error of the sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The directory of the sources contains more than a project.
+    #[error("the sources would be all of {}, {what}", path.display())]
+    TooMuch {
+        /// The directory.
+        path: PathBuf,
+        /// What is in it.
+        what: &'static str,
+    },
+    /// The working directory is not in the directory of the sources.
+    #[error("the working directory {} is not in the sources, {}", directory.display(), project.display())]
+    Outside {
+        /// The working directory.
+        directory: PathBuf,
+        /// The directory of the sources.
+        project: PathBuf,
+    },
+    /// A file or directory cannot be read.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// The action that failed, as an infinitive.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The error of the system.
+        #[source]
+        source: io::Error,
+    },
+}
+
+from_io_failure!(RunError);
+
+impl RunError {
+    /// Returns the kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Deploy(error) => error.kind(),
+            Self::Sandbox(error) => error.kind(),
+            Self::TooMuch { .. } | Self::Outside { .. } => ErrorKind::InvalidInput,
+            Self::Io { source, .. } => ErrorKind::of_io(source),
+        }
+    }
+}
+
+/// The options of a command with an SDK.
+#[derive(Debug)]
+pub struct Run {
+    root: Root,
+    sandbox: Sandbox,
+    directory: PathBuf,
+    sdk: Option<String>,
+    project: Option<PathBuf>,
+    home: Option<PathBuf>,
+    module_cache: Option<PathBuf>,
+    proxies: Option<String>,
+    keep_cache: Option<PathBuf>,
+    network: Network,
+    read: Vec<PathBuf>,
+    write: Vec<PathBuf>,
+}
+
+/// A command that was started with an SDK.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Started {
+    /// The SDK.
+    pub deployment: Deployment,
+    /// The directory of the sources.
+    pub project: PathBuf,
+    /// The command.
+    pub running: Running,
+}
+
+impl Run {
+    /// Describes a command: a sandbox with its command, limits and variables, and the working directory.
+    #[must_use]
+    pub fn new(root: Root, sandbox: Sandbox, directory: impl Into<PathBuf>) -> Self {
+        Self {
+            root,
+            sandbox,
+            directory: directory.into(),
+            sdk: None,
+            project: None,
+            home: None,
+            module_cache: None,
+            proxies: None,
+            keep_cache: None,
+            network: Network::None,
+            read: Vec::new(),
+            write: Vec::new(),
+        }
+    }
+
+    setters! {
+        /// Sets the SDK: a version, channel, ref, or the first digits of a commit. Default: the one that fits the
+        /// working directory.
+        sdk: Option<String>;
+        /// Sets the directory of the sources. Default: the highest directory above the working directory with a
+        /// `go.work`, `go.mod` or `.git`, or else the working directory.
+        project: Option<PathBuf>;
+        /// Sets the home directory of the user, which is never shown as a whole.
+        home: Option<PathBuf>;
+        /// Sets the module cache of the user. It is read-only in the sandbox, and left out if it does not exist.
+        module_cache: Option<PathBuf>;
+        /// Sets the module proxies that are used with the network of the host. Default: those of the SDK.
+        proxies: Option<String>;
+        /// Sets the directory for build caches that are kept, one for each SDK. Default: `None`, a fresh one.
+        keep_cache: Option<PathBuf>;
+        /// Sets the network. Default: none.
+        network: Network;
+        /// Sets more files and directories that the command can read.
+        read: Vec<PathBuf>;
+        /// Sets the files and directories that the command can write.
+        write: Vec<PathBuf>;
+    }
+
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such SDK, if the sources would be a home directory or a system directory,
+    /// or if the sandbox cannot be created.
+    pub fn start(self) -> Result<Started, RunError> {
+        let found = |path: &Path| -> Result<PathBuf, RunError> {
+            Ok(path.canonicalize().context("find", path)?)
+        };
+        let directory = found(&self.directory)?;
+        let home = self
+            .home
+            .as_deref()
+            .and_then(|home| home.canonicalize().ok());
+        let project = match &self.project {
+            Some(path) => found(path)?,
+            None => project_of(&directory, home.as_deref()),
+        };
+        require_project(&project, home.as_deref())?;
+        if !directory.starts_with(&project) {
+            return Err(RunError::Outside { directory, project });
+        }
+        let deployment = choose_sdk(&self.root, self.sdk.as_deref(), &directory)?;
+        let sdk = found(&self.root.deployment_path(deployment.commit))?;
+        let std_caches = std_caches(&self.root, &deployment)?;
+        let mut read = vec![project.clone(), sdk.clone()];
+        read.extend(std_caches.iter().cloned());
+        let mut variables = Vec::new();
+        if let Some(modules) = &self.module_cache
+            && let Ok(modules) = modules.canonicalize()
+        {
+            variables = module_variables(&modules, self.network, self.proxies.as_deref());
+            read.push(modules);
+        }
+        for path in &self.read {
+            read.push(found(path)?);
+        }
+        let mut write = Vec::new();
+        for path in &self.write {
+            write.push(found(path)?);
+        }
+        let commit = deployment.commit.to_string();
+        let cache = self.keep_cache.map(|folder| folder.join(commit));
+        let mut sandbox = self
+            .sandbox
+            .network(self.network)
+            .path([sdk.join("usr/bin")])
+            .directory(directory)
+            .std_caches(std_caches)
+            .go_cache(cache);
+        for path in read {
+            sandbox = sandbox.read(Bind::from(path));
+        }
+        for path in write {
+            sandbox = sandbox.write(Bind::from(path));
+        }
+        for (name, value) in variables {
+            sandbox = sandbox.variable(name, value);
+        }
+        Ok(Started {
+            running: sandbox.start()?,
+            deployment,
+            project,
+        })
+    }
+}
+
+/// Chooses the SDK for a directory: the named one, or else the active one.
+///
+/// # Errors
+/// Returns an error if there is no such SDK.
+fn choose_sdk(root: &Root, name: Option<&str>, directory: &Path) -> Result<Deployment, RunError> {
+    // The choice by `go.work` and `go.mod` replaces this.
+    let _ = directory;
+    let path = || root.path().to_owned();
+    Ok(match name {
+        Some(name) => root.find(name, None)?,
+        None => root
+            .active()?
+            .ok_or_else(|| DeployError::NothingActive { path: path() })?,
+    })
+}
+
+/// Returns the directories of the std caches that are installed for an SDK.
+///
+/// # Errors
+/// Returns an error if the state of the root cannot be read.
+fn std_caches(root: &Root, deployment: &Deployment) -> Result<Vec<PathBuf>, RunError> {
+    // The record of installed std caches replaces this.
+    let _ = (root, deployment);
+    Ok(Vec::new())
+}
+
+/// Returns the highest directory at or above `directory` with the mark of a project, below the home directory.
+fn project_of(directory: &Path, home: Option<&Path>) -> PathBuf {
+    let above = directory.ancestors();
+    let above = above.take_while(|path| require_project(path, home).is_ok());
+    let marked = above.filter(|path| MARKS.iter().any(|mark| path.join(mark).exists()));
+    marked.last().unwrap_or(directory).to_owned()
+}
+
+/// The files and directories at the top of a project.
+const MARKS: [&str; 3] = ["go.work", "go.mod", ".git"];
+
+/// The directories that no project is.
+const SYSTEM: [&str; 12] = [
+    "/", "/boot", "/dev", "/etc", "/home", "/opt", "/proc", "/root", "/run", "/srv", "/sys", "/tmp",
+];
+const MORE_SYSTEM: [&str; 4] = ["/usr", "/var", "/var/home", "/var/tmp"];
+
+fn require_project(path: &Path, home: Option<&Path>) -> Result<(), RunError> {
+    let is_system = SYSTEM
+        .iter()
+        .chain(&MORE_SYSTEM)
+        .any(|system| path == Path::new(system));
+    let what = match home.is_some_and(|home| home.starts_with(path)) {
+        true => "which contains the home directory",
+        false if is_system => "which is a directory of the system",
+        false => return Ok(()),
+    };
+    let path = path.to_owned();
+    Err(RunError::TooMuch { path, what })
+}
+
+/// Returns the variables for a module cache that cannot be written. With a network, new modules are stored in the
+/// sandbox, and those in the cache are taken from there: its download directory has the form of a module proxy.
+fn module_variables(
+    modules: &Path,
+    network: Network,
+    proxies: Option<&str>,
+) -> Vec<(&'static str, OsString)> {
+    if network != Network::Host {
+        return vec![("GOMODCACHE", modules.into())];
+    }
+    let mut list = OsString::from("file://");
+    list.push(modules.join("cache/download"));
+    list.push(",");
+    list.push(proxies.unwrap_or("https://proxy.golang.org,direct"));
+    vec![("GOPROXY", list)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_project_is_below_the_home_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(path("home/repo/module/package")).unwrap();
+        std::fs::create_dir_all(path("home/.git")).unwrap();
+        let home = path("home");
+        let of = |name: &str| project_of(&path(name), Some(&home));
+        assert_eq!(
+            of("home/repo/module/package"),
+            path("home/repo/module/package")
+        );
+        std::fs::write(path("home/repo/module/go.mod"), "").unwrap();
+        assert_eq!(of("home/repo/module/package"), path("home/repo/module"));
+        std::fs::create_dir(path("home/repo/.git")).unwrap();
+        assert_eq!(of("home/repo/module/package"), path("home/repo"));
+        let refused = |path: &Path| require_project(path, Some(Path::new("/home/me"))).unwrap_err();
+        insta::assert_snapshot!(refused(Path::new("/home/me")), @"the sources would be all of /home/me, which contains the home directory");
+        insta::assert_snapshot!(refused(Path::new("/etc")), @"the sources would be all of /etc, which is a directory of the system");
+    }
+
+    #[test]
+    fn modules_come_from_the_cache_first() {
+        let of = |network| module_variables(Path::new("/m"), network, None);
+        assert_eq!(of(Network::None), [("GOMODCACHE", "/m".into())]);
+        let proxy = "file:///m/cache/download,https://proxy.golang.org,direct";
+        assert_eq!(of(Network::Host), [("GOPROXY", proxy.into())]);
+    }
+}
