@@ -213,6 +213,7 @@ fn every_field_is_on_the_page() {
     sandbox.write("project/go.mod", "module a\ngo 1.99\n");
     run("which project", 0);
     run("which", 0);
+    run("env --cache ./caches", 0);
     let status = run("status --history", 0);
     let active = status["deployments"].as_array().unwrap();
     let active = active.iter().find(|one| one["active"] == true).unwrap();

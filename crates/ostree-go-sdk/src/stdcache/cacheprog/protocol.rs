@@ -113,38 +113,43 @@ impl<R: BufRead> Requests<R> {
                 Err(_) => return Ok(false),
             }
         }
-        let encoded = size.div_ceil(3) * 4;
-        let mut limited = (&mut self.reader).take(encoded);
-        let mut decoder = DecoderReader::new(&mut limited, &STANDARD);
-        let (mut buffer, mut done) = (vec![0; 128 * 1024], 0u64);
-        loop {
-            match decoder.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => {
-                    done += u64::try_from(read).unwrap_or_default();
-                    receive(&buffer[..read]);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    drop(decoder);
-                    // An input that ends early is not valid Base64 either.
-                    return match self.reader.fill_buf() {
-                        Ok([]) | Err(_) => Ok(false),
-                        Ok(_) => Err(protocol(format!("the body is not Base64: {error}"))),
-                    };
-                }
+        let mut limited = (&mut self.reader).take(size.div_ceil(3) * 4);
+        let decoded = decode(&mut limited, &mut receive);
+        let is_complete = limited.limit() == 0;
+        let done = match decoded {
+            Ok(done) if is_complete => done,
+            Ok(_) => return Ok(false),
+            // An input that ends early is not valid Base64 either.
+            Err(error) => {
+                return match self.reader.fill_buf() {
+                    Ok([]) | Err(_) => Ok(false),
+                    Ok(_) => Err(protocol(format!("the body is not Base64: {error}"))),
+                };
             }
-        }
-        drop(decoder);
-        if limited.limit() > 0 {
-            return Ok(false);
-        }
+        };
         match self.reader.read(&mut quote) {
             Ok(0) | Err(_) => Ok(false),
             Ok(_) if quote[0] == b'"' && done == size => Ok(true),
             Ok(_) => Err(protocol(format!(
                 "the body has not {size} bytes, as announced"
             ))),
+        }
+    }
+}
+
+/// Decodes Base64, and passes it on in parts. Returns the number of bytes.
+fn decode(encoded: impl Read, receive: &mut impl FnMut(&[u8])) -> io::Result<u64> {
+    let mut decoder = DecoderReader::new(encoded, &STANDARD);
+    let (mut buffer, mut done) = (vec![0; 128 * 1024], 0u64);
+    loop {
+        match decoder.read(&mut buffer) {
+            Ok(0) => return Ok(done),
+            Ok(read) => {
+                done += u64::try_from(read).unwrap_or_default();
+                receive(&buffer[..read]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

@@ -1,13 +1,10 @@
 use super::*;
-use crate::clock::FixedClock;
 use crate::fs::digest;
 use crate::stdcache::open::tests::write;
 use ::base64::Engine;
 use ::base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::fs;
-
-const NOW: u64 = 1_800_000_000;
 
 /// A std cache with two outputs, and a write folder.
 struct Fixture {
@@ -26,7 +23,6 @@ impl Fixture {
         CacheProg::new()
             .std_caches([self.dir.path().join("std")])
             .write(self.dir.path().join("write"))
-            .clock(Arc::new(FixedClock::new(NOW)))
     }
 
     fn output(&self, content: &[u8]) -> PathBuf {
