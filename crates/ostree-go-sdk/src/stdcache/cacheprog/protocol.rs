@@ -278,7 +278,7 @@ mod tests {
             put(1, Sha256::new([7; 32]), b"").replace("}\n\n", ",\"BodySize\":3}\n")
         );
         for (input, expected) in [
-            ("[1]\n", "invalid type"),
+            ("[1]\n", "invalid length 1"),
             ("{\"ID\":1}\n", "missing field `Command`"),
             ("{\"ID\":\"x\",\"Command\":\"get\"}\n", "invalid type"),
             (
