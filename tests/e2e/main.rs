@@ -71,6 +71,7 @@ mod sign;
 mod sources;
 mod stdcache;
 mod stdcache_host;
+mod stdcache_toy;
 mod summary;
 mod support;
 mod support_faults;

@@ -6,7 +6,7 @@ use ostree_go_tests::cli::{Output, ostree_go, run, target_dir, workspace};
 use ostree_go_tests::ostree::ostree;
 use ostree_go_tests::running::Running;
 use ostree_go_tests::sandbox::{Sandbox, source};
-use ostree_go_tests::sdk::sdk;
+use ostree_go_tests::sdk::{Sdk, sdk};
 use ostree_go_tests::signals::interrupt;
 use ostree_go_tests::state::{State, leftovers};
 use ostree_go_tests::tools;
@@ -67,11 +67,7 @@ impl Fixture {
         }
         fs::create_dir_all(&folder).unwrap();
         let base = workspace().join("treefiles/base.yaml");
-        fs::write(
-            folder.join("go.yaml"),
-            treefile(arch, &base, &sdk.tar_gz, ""),
-        )
-        .unwrap();
+        fs::write(folder.join("go.yaml"), treefile(&sdk, &base, &sdk.tar_gz)).unwrap();
         let fixture = Self {
             repo: folder.join("repo"),
             folder,
@@ -121,10 +117,12 @@ impl Fixture {
     }
 }
 
-/// Returns a treefile with the std cache for `-trimpath`, and additional lines.
-fn treefile(arch: Arch, base: &Path, archive: &Path, lines: &str) -> String {
+/// Returns a treefile with the std cache for `-trimpath`.
+fn treefile(sdk: &Sdk, base: &Path, archive: &Path) -> String {
+    let (arch, h1) = (sdk.arch, sdk.h1);
     format!(
-        "version: {VERSION}\ninclude: {}\narches: [{arch}]\n{}\nstdcache: {{ targets: [{arch}], modes: [trimpath] }}\n{lines}",
+        "version: {VERSION}\ninclude: {}\narches: [{arch}]\n{}\npin: {{ {arch}: {{ h1: \"{h1}\" }} }}\n\
+         stdcache: {{ targets: [{arch}], modes: [trimpath] }}\n",
         base.display(),
         source(archive)
     )
@@ -332,7 +330,7 @@ fn an_unchanged_std_cache_is_not_built_again() {
         .compose(["--dry-run", "--format", "json", "--force-nocache"])
         .ok();
     let json: Value = serde_json::from_str(&out.stdout).unwrap();
-    assert_eq!(json["std_caches"][0]["action"], "build");
+    assert_eq!(json["std_caches"][0]["action"], "check");
     let out = fixture.compose([]).ok();
     assert!(out.stderr.contains("stdcache"), "{out}");
     assert!(out.stderr.ends_with("nothing changed\n"), "{out}");
@@ -340,12 +338,10 @@ fn an_unchanged_std_cache_is_not_built_again() {
 
 /// Returns the command to compose as a plain user if this is root, with another umask, in another folder.
 fn elsewhere(sandbox: &Sandbox, fixture: &Fixture) -> Command {
-    let archive = sdk(VERSION, fixture.arch)
-        .expect("the fixture has it")
-        .tar_gz;
+    let sdk = sdk(VERSION, fixture.arch).expect("the fixture has it");
     // The user may not be able to read the cache of SDKs and the sources.
     let own = sandbox.path("go.tar.gz");
-    fs::copy(archive, &own).unwrap();
+    fs::copy(&sdk.tar_gz, &own).unwrap();
     fs::copy(
         workspace().join("treefiles/base.yaml"),
         sandbox.path("base.yaml"),
@@ -353,7 +349,7 @@ fn elsewhere(sandbox: &Sandbox, fixture: &Fixture) -> Command {
     .unwrap();
     let binary = sandbox.path("ostree-go");
     fs::copy(ostree_go().get_program(), &binary).unwrap();
-    let text = treefile(fixture.arch, Path::new("base.yaml"), &own, "");
+    let text = treefile(&sdk, Path::new("base.yaml"), &own);
     sandbox.write("go.yaml", &text);
     fs::create_dir_all(sandbox.path("home")).unwrap();
     let mut command = Command::new("sh");

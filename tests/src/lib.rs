@@ -17,6 +17,7 @@ pub mod certificates;
 
 pub mod cli;
 pub mod containers;
+pub mod fake_bwrap;
 pub mod file_cycles;
 pub mod gpg;
 pub mod host;

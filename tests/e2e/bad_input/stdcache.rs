@@ -3,6 +3,8 @@
 use super::{Bad, TOY};
 use insta::assert_snapshot;
 use ostree_go_sdk::Arch;
+use ostree_go_tests::cli::run;
+use ostree_go_tests::fake_bwrap;
 use ostree_go_tests::sandbox::source;
 use ostree_go_tests::tools;
 use std::fs;
@@ -64,7 +66,7 @@ fn a_go_command_that_is_not_a_program() {
     };
     let bad = with_std_caches();
     assert_snapshot!(bad.compose([], 1).replace(host.basearch(), "ARCH"), @"
-    error: cannot build std caches: `bin/go` of Go 1.99.1 for ARCH is not a program
+    error: cannot build std caches: `bin/go` of Go 1.99.1 for ARCH cannot be executed
     hint: the releases were composed; --no-stdcache leaves out the compiled standard library
     ");
 }
@@ -86,4 +88,26 @@ fn a_go_command_that_fails() {
     // It wrote no build cache.
     let script = "case \"$*\" in *' list std') echo fmt;; esac";
     assert_snapshot!(bad.refuse(&mut with_bwrap(&bad, Some(script)), 1), @"error: cannot build std cache x86_64-trimpath: a build with the SDK in another directory uses nothing of it");
+}
+
+#[test]
+fn a_std_cache_that_exists_with_other_content() {
+    let bad = with_std_caches();
+    let compose = |args: &[&str], content: &str| {
+        let args = ["compose", "go.yaml"]
+            .into_iter()
+            .chain(args.iter().copied());
+        let mut command = bad.sandbox.ostree_go(args);
+        fake_bwrap::put_before(&mut command, &bad.sandbox.path("bin"));
+        command.env("CONTENT", content);
+        command
+    };
+    run(&mut compose(&[], "one")).ok();
+    assert_snapshot!(bad.refuse(&mut compose(&["--force-nocache"], "two"), 1), @"
+    error: std cache go-sdk/stdcache/1.99.1/x86_64-trimpath exists with other content: found commit [sha256], expected [sha256]
+    hint: the ref of a std cache never moves; use --replace if it has not been published
+    ");
+    run(&mut compose(&["--force-nocache", "--replace"], "two")).ok();
+    let out = run(&mut compose(&["--force-nocache"], "two")).ok();
+    assert!(out.stderr.ends_with("nothing changed\n"), "{out}");
 }

@@ -103,16 +103,18 @@ fn native(
     }
 }
 
-/// Checks that std caches can be built, before anything is composed.
+/// Checks that std caches can be built, before anything is composed. It does nothing if it is not
+/// known yet whether one has to be built.
 pub(super) fn check(
     compose: &Compose,
     repo: &Repo,
     planned: &[PlannedStdCache],
 ) -> Result<(), ComposeError> {
     let is_composed = Arch::host().is_some_and(|arch| compose.arches.contains(&arch));
-    if planned.iter().all(|one| one.unchanged)
-        || (!is_composed && native(compose, repo, None)?.is_none())
-    {
+    let is_missing = |one: &PlannedStdCache| {
+        !one.unchanged && (one.current.is_none() || one.input_hash.is_some())
+    };
+    if !planned.iter().any(is_missing) || (!is_composed && native(compose, repo, None)?.is_none()) {
         return Ok(());
     }
     Ok(check_sandbox(compose.progress.as_ref())?)

@@ -30,7 +30,7 @@ pub enum StdCacheBuildError {
         message: String,
     },
     /// The go command of the SDK cannot be executed.
-    #[error("cannot build std caches: `bin/go` of Go {version} for {arch} is not a program")]
+    #[error("cannot build std caches: `bin/go` of Go {version} for {arch} cannot be executed")]
     NotExecutable {
         /// The version of the SDK.
         version: GoVersion,

@@ -100,9 +100,14 @@ pub fn print_messages(context: &Context, composed: &Composed) {
             context.say(&unsigned_warning(&channel.ref_name));
         }
     }
-    if let [name, ..] = composed.skipped_std_caches.as_slice() {
+    let skipped = match composed.skipped_std_caches.len() {
+        0 => None,
+        1 => Some("1 std cache was".to_owned()),
+        number => Some(format!("{number} std caches were")),
+    };
+    if let Some(skipped) = skipped {
         context.say(&format!(
-            "note: {name} and other missing std caches were not built, because the SDK for this machine is neither \
+            "note: {skipped} not built, because the SDK for this machine is neither \
              composed nor in the repository"
         ));
     }
