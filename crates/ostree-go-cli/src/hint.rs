@@ -9,6 +9,7 @@ use ostree_go_sdk::export::containerfile::ContainerfileError;
 use ostree_go_sdk::export::oci::OciError;
 use ostree_go_sdk::export::sysext::SysextError;
 use ostree_go_sdk::export::treefile::FragmentError;
+use ostree_go_sdk::export::unit::UnitError;
 use ostree_go_sdk::http::HttpError;
 use ostree_go_sdk::overlay::{OverlayDifference, OverlayError};
 use ostree_go_sdk::prune::PruneError;
@@ -64,6 +65,7 @@ fn module_hint(error: &Error) -> Option<String> {
         Error::Sandbox(error) => sandbox_hint::sandbox_hint(error),
         Error::Sysext(error) => sysext_hint(error),
         Error::StdCache(error) => build_hint::std_cache(error),
+        Error::Unit(error) => unit_hint(error).map(str::to_owned),
         Error::Credential(CredentialError::Helper { .. }) => {
             let hint =
                 "it is configured in the credentials file under `credHelpers` or `credsStore`";
@@ -504,6 +506,26 @@ fn sysext_hint(error: &SysextError) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn unit_hint(error: &UnitError) -> Option<&'static str> {
+    let hint = match error {
+        UnitError::Name { found, .. } if found.contains('@') => {
+            "write one unit for each instance, with a name like `app-1`"
+        }
+        UnitError::InstallPath { .. } => {
+            "name the absolute path of the program on the host with --install-path, for example /usr/local/bin/app"
+        }
+        UnitError::NotAProgram { .. } => "name the file that `go build` wrote for a main package",
+        UnitError::Arch {
+            expected: Some(_), ..
+        } => "build the program with GOARCH, or name its architecture with --arch",
+        UnitError::InvalidWord {
+            what: "the user", ..
+        } => "omit --run-as, so that systemd allocates a user",
+        _ => return None,
+    };
+    Some(hint)
 }
 
 /// Returns a suggestion that fits every error of a kind.

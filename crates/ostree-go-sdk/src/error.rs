@@ -10,6 +10,7 @@ use crate::export::containerfile::ContainerfileError;
 use crate::export::oci::OciError;
 use crate::export::sysext::SysextError;
 use crate::export::treefile::FragmentError;
+use crate::export::unit::UnitError;
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
 use crate::overlay::OverlayError;
@@ -88,6 +89,9 @@ pub enum Error {
     /// An error of writing a system extension.
     #[error(transparent)]
     Sysext(#[from] SysextError),
+    /// An error of generating a unit.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
     /// An error of overlaying SDKs on an OS commit.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
@@ -132,6 +136,7 @@ impl Error {
             Self::Fragment(error) => error.kind(),
             Self::Oci(error) => error.kind(),
             Self::Sysext(error) => error.kind(),
+            Self::Unit(error) => error.kind(),
             Self::Overlay(error) => error.kind(),
             Self::Sandbox(error) => error.kind(),
             Self::Run(error) => error.kind(),

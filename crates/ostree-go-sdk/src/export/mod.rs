@@ -11,10 +11,12 @@ pub mod oci;
 pub mod sysext;
 pub mod tar;
 pub mod treefile;
+pub mod unit;
 
 mod compression;
 mod error;
 mod release;
+mod systemd;
 mod tree;
 mod writer;
 

@@ -6,13 +6,14 @@ mod oci;
 mod sysext;
 mod tar;
 mod treefile;
+mod unit;
 
 use crate::context::Context;
 use crate::error::CliError;
 use clap::Subcommand;
 use std::process::ExitCode;
 
-/// Export a release in a format for images or hosts
+/// Export a release in a format for images or hosts, or write the unit of a service
 ///
 /// The output is reproducible: the same release gives the same bytes on any machine and at any time.
 #[derive(Debug, clap::Args)]
@@ -31,6 +32,7 @@ enum Format {
     Containerfile(containerfile::ContainerfileArgs),
     Tar(tar::TarArgs),
     Treefile(treefile::TreefileArgs),
+    Unit(unit::UnitArgs),
 }
 
 pub fn run(context: &Context, args: &ExportArgs) -> Result<ExitCode, CliError> {
@@ -42,5 +44,6 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<ExitCode, CliError> {
         Format::Oci(args) => oci::run(context, args),
         Format::Tar(args) => tar::run(context, args),
         Format::Treefile(args) => treefile::run(context, args),
+        Format::Unit(args) => unit::run(context, args),
     }
 }

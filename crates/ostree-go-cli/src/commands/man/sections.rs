@@ -193,6 +193,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "export unit",
+        &[(
+            "Write the unit of a service that listens on one port",
+            "ostree-go export unit app /usr/local/bin/app --listen 8080 --state-dir",
+        )],
+    ),
+    (
         "overlay",
         &[(
             "Add an SDK to an OS commit",
