@@ -86,6 +86,9 @@ tests() {
     command_of mksquashfs squashfs-tools squashfs-tools
     command_of mkfs.erofs erofs-utils erofs-utils
     command_of systemd-sysext systemd systemd
+    command_of systemd-nspawn systemd-container systemd-container
+    command_of debootstrap debootstrap debootstrap
+    command_of nsenter util-linux util-linux
     command_of ignition-validate ignition ignition-validate
     [[ -e /usr/lib/dracut/modules.d/30ignition/ignition ]] || want ignition ignition
     command_of bwrap bubblewrap bubblewrap

@@ -81,6 +81,7 @@ mod toolchains;
 mod toolchains_real;
 mod torture;
 mod transcripts;
+mod unit;
 mod upstream;
 mod variant;
 mod workflow;

@@ -25,6 +25,7 @@ pub mod hostile;
 pub mod images;
 pub mod inject;
 pub mod kill;
+pub mod machine;
 pub mod memory;
 pub mod nginx;
 pub mod os;

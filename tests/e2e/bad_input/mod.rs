@@ -10,6 +10,7 @@ mod std_cache;
 mod stdcache;
 mod toolchains;
 mod treefile;
+mod unit;
 
 use insta::internals::SettingsBindDropGuard;
 use ostree_go_sdk::Arch;

@@ -23,6 +23,9 @@ const EXECUTE: u32 = 0o111;
 /// Size of the part of the ELF header that has the machine, in bytes.
 const HEADER: u64 = 20;
 
+/// The problem of a file with the start of an ELF file, but not its headers.
+const DAMAGED: &str = "its ELF headers are damaged";
+
 /// How a program is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Program {
@@ -56,27 +59,25 @@ impl Program {
         if metadata.permissions().mode() & EXECUTE == 0 {
             return Err(refused("it is not executable"));
         }
-        let start = cache.read_bytes_at(0, HEADER);
-        let machine = start.ok().and_then(elf_machine);
-        let of_machine = |arch: &Arch| Some(arch.elf_machine()) == machine;
-        let found = Arch::ALL.into_iter().find(of_machine);
-        let other = |found: String| UnitError::Arch {
-            path: path.to_owned(),
-            found,
-            expected,
-        };
-        let arch = match (found, expected) {
-            (Some(arch), None) => arch,
-            (Some(arch), Some(expected)) if arch == expected => arch,
-            (Some(arch), _) => return Err(other(arch.to_string())),
-            (None, _) => {
-                let machine =
-                    machine.map_or_else(|| "none".to_owned(), |number| number.to_string());
-                return Err(other(format!("the ELF machine {machine}")));
-            }
-        };
+        let start = cache.read_bytes_at(0, HEADER).ok();
+        let machine = start
+            .and_then(elf_machine)
+            .ok_or_else(|| refused(DAMAGED))?;
+        let found = Arch::ALL
+            .into_iter()
+            .find(|arch| arch.elf_machine() == machine);
+        let arch = found
+            .filter(|arch| expected.is_none_or(|expected| expected == *arch))
+            .ok_or_else(|| UnitError::Arch {
+                path: path.to_owned(),
+                found: found.map_or_else(
+                    || format!("the ELF machine {machine}"),
+                    |arch| arch.to_string(),
+                ),
+                expected,
+            })?;
         // Both architectures are little-endian and have 64 bits.
-        let damaged = |_| refused("its ELF headers are damaged");
+        let damaged = |_| refused(DAMAGED);
         let header = FileHeader64::<LittleEndian>::parse(&cache).map_err(damaged)?;
         let libraries = libraries(header, &cache).map_err(damaged)?;
         Ok(Self { arch, libraries })
