@@ -234,13 +234,13 @@ fn a_host_installs_at_its_first_boot_and_upgrades_at_the_next() {
     assert_eq!(host.versions(), ["1.99.1*"]);
     assert_eq!(status["deployments"][0]["signatures"][0]["status"], "valid");
     let session = ". /etc/profile.d/ostree-go.sh; . /etc/profile.d/ostree-go.sh
-                   command -v go; echo \"$PATH|$GOCACHE|$GOPROXY\"; . /etc/os-release.d/sdk-meta
+                   command -v go; echo \"$PATH|$GOCACHE|$GOPROXY|$GOCACHEPROG\"; . /etc/os-release.d/sdk-meta
                    echo \"$go_version\"";
     let out = host.command(&["sh", "-euc", session]).ok();
     let bin = "/var/lib/ostree-go/current/usr/bin";
     let shown = format!(
         "{bin}/go\n{bin}:/usr/bin:/usr/sbin|/var/cache/go-build|\
-         https://proxy.example,direct\n1.99.1\n"
+         https://proxy.example,direct|{PROGRAM} cacheprog --root /var/lib/ostree-go\n1.99.1\n"
     );
     assert_eq!(out.stdout, shown);
 
@@ -505,4 +505,39 @@ fn a_remote_is_added_once() {
     sandbox
         .run([&args[..], &["--no-gpg-verify"]].concat())
         .exits(1);
+}
+
+#[test]
+fn caches_in_memory_are_mounted() {
+    let publisher = Publisher::new();
+    let more = ["--program", PROGRAM, "--cache", "tmpfs"];
+    let json = publisher.export("ignition", &["1.99"], &more).ok().stdout;
+    let config: Value = serde_json::from_str(&json).unwrap();
+    let units = config["systemd"]["units"].as_array().unwrap();
+    let names: Vec<&str> = units.iter().map(|u| u["name"].as_str().unwrap()).collect();
+    let mounts = ["var-cache-go\\x2dbuild.mount", "var-cache-go\\x2dmod.mount"];
+    assert_eq!(names, [&["ostree-go-sdk.service"], &mounts[..]].concat());
+    assert!(units.iter().all(|unit| unit["enabled"] == true));
+    let yaml = publisher.export("butane", &["1.99"], &more).ok().stdout;
+    assert_eq!(translated(&yaml, &json), plain(&json));
+
+    // The names are those that systemd derives from the paths, and it accepts the units.
+    let (Some(escape), Some(analyze)) = (
+        tools::require("systemd-escape"),
+        tools::require("systemd-analyze"),
+    ) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (unit, name) in units[1..].iter().zip(mounts) {
+        let text = unit["contents"].as_str().unwrap();
+        let path = text.lines().find_map(|line| line.strip_prefix("Where="));
+        let args = ["--path", "--suffix=mount", path.unwrap()];
+        let out = run(Command::new(&escape).args(args)).ok();
+        assert_eq!(out.stdout.trim(), name);
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        let out = run(Command::new(&analyze).arg("verify").arg(&file)).ok();
+        assert_eq!(out.stderr, "");
+    }
 }

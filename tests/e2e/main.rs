@@ -32,6 +32,7 @@ mod export_containers;
 mod export_encapsulated;
 mod export_oci;
 mod export_oci_refused;
+mod export_stdcache;
 mod export_sysext;
 mod export_tar;
 mod export_treefile;

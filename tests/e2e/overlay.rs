@@ -437,7 +437,7 @@ fn invalid_requests_are_refused() {
     hint: did you mean `os/x86_64/base`?
     ");
     assert_refused!(refused(&[BASE, BASE]), @"
-    error: commit COMMIT is neither a release nor a layer of an SDK
+    error: commit COMMIT is neither a release, a layer of an SDK nor a std cache
     hint: `ostree-go list` shows the releases
     ");
     assert_refused!(refused(&[BASE, SDK, "--sdk-repo=none"]), @"

@@ -46,41 +46,43 @@ impl ToyStdCache {
         format!("usr/lib/sdk/stdcache/go-{}/{}", minor.join("."), self.id)
     }
 
-    /// Writes the index and the outputs into a directory, and returns their number and their total size.
-    fn write(&self, dir: &Path) -> (u64, u64) {
-        let mut index = BTreeMap::new();
-        let mut bytes = 0;
-        for package in ["errors", "fmt", "io", "net/http"] {
+    /// Returns the toy archives by their action ids.
+    fn archives(&self) -> BTreeMap<String, Vec<u8>> {
+        let archive = |package: &str| {
             // Archives of two versions differ in a few bytes only.
             let body = format!("{package} for {}\n", self.id).repeat(400);
             let archive = format!("!<arch>\ngo object {}\n{body}", self.version);
-            let name = hex(archive.as_bytes());
             let action = hex(format!("{package} {}", self.version).as_bytes());
-            let path = dir.join("outputs").join(&name[..2]).join(&name);
-            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-            index.insert(action, format!("{name} {}", archive.len()));
-            bytes += archive.len() as u64;
-            fs::write(path, archive).expect("an archive");
-        }
-        let lines = index
-            .iter()
-            .map(|(action, entry)| format!("{action} {entry}\n"));
-        let text = format!("ostree-go stdcache 1\n{}", lines.collect::<String>());
-        fs::write(dir.join("index"), &text).expect("an index");
-        (index.len() as u64 + 1, bytes + text.len() as u64)
+            (action, archive.into_bytes())
+        };
+        ["errors", "fmt", "io", "net/http"].map(archive).into()
     }
 
-    /// Commits the std cache to a repository, with additional arguments for `ostree commit`, and returns the
+    /// Commits toy archives to a repository, with additional arguments for `ostree commit`, and returns the
     /// commit.
     ///
     /// # Panics
     ///
     /// Panics if the tree cannot be written or committed.
     pub fn commit(&self, repo: &Path, more: &[&str]) -> String {
+        self.commit_entries(repo, &self.archives(), more)
+    }
+
+    /// Commits outputs, given by their action ids.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the tree cannot be written or committed.
+    pub fn commit_entries(
+        &self,
+        repo: &Path,
+        entries: &BTreeMap<String, Vec<u8>>,
+        more: &[&str],
+    ) -> String {
         let tree = tempfile::tempdir().expect("a temporary folder");
         let dir = tree.path().join(self.dir());
         fs::create_dir_all(&dir).expect("a folder");
-        let (files, bytes) = self.write(&dir);
+        let (files, bytes) = write(&dir, entries);
         let version = self.claims.as_ref().unwrap_or(&self.version);
         let mut args = vec![
             "commit".to_owned(),
@@ -97,6 +99,51 @@ impl ToyStdCache {
         args.extend(more.iter().map(|&arg| arg.to_owned()));
         ostree(repo, args).trim().to_owned()
     }
+}
+
+/// Writes the index and the outputs into a directory, and returns the number of files and their total size.
+fn write(dir: &Path, entries: &BTreeMap<String, Vec<u8>>) -> (u64, u64) {
+    let mut text = "ostree-go stdcache 1\n".to_owned();
+    let mut sizes = BTreeMap::new();
+    for (action, output) in entries {
+        let name = hex(output);
+        let path = dir.join("outputs").join(&name[..2]).join(&name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, output).expect("an output");
+        text.push_str(&format!("{action} {name} {}\n", output.len()));
+        sizes.insert(name, output.len() as u64);
+    }
+    fs::write(dir.join("index"), &text).expect("an index");
+    let bytes = sizes.values().sum::<u64>() + text.len() as u64;
+    (sizes.len() as u64 + 1, bytes)
+}
+
+/// Returns the archives in a directory that Go has used as `GOCACHE`, by their action ids.
+///
+/// # Panics
+///
+/// Panics if the directory cannot be read.
+pub fn go_cache_archives(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut archives = BTreeMap::new();
+    for byte in 0..=u8::MAX {
+        for file in fs::read_dir(dir.join(format!("{byte:02x}"))).expect("a directory of GOCACHE") {
+            let file = file.expect("an entry").path();
+            if !file.to_string_lossy().ends_with("-a") {
+                continue;
+            }
+            // `v1 ACTION OUTPUT SIZE TIME`.
+            let text = fs::read_to_string(file).expect("an action");
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let (action, output) = (words[1], words[2]);
+            let output = dir.join(&output[..2]).join(format!("{output}-d"));
+            // The outputs of tools are directories.
+            let content = fs::read(output).unwrap_or_default();
+            if content.starts_with(b"!<arch>\n") {
+                archives.insert(action.to_owned(), content);
+            }
+        }
+    }
+    archives
 }
 
 /// Commits both std caches of a target, `x86_64` or `aarch64`, and returns their commits.

@@ -458,6 +458,9 @@ fn export_hint(error: &ExportError) -> Option<String> {
         ExportError::NotARelease { .. } => {
             Some("`ostree-go list` shows releases and channels".to_owned())
         }
+        ExportError::StdCache { .. } => {
+            Some("pull its ref completely, or use --no-stdcache to leave it out".to_owned())
+        }
         _ => None,
     }
 }

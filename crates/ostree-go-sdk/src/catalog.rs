@@ -210,6 +210,7 @@ fn entry(sdk: &CommitInfo) -> Value {
         ("version", sdk.version.clone().map(Value::from)),
         ("arch", sdk.arch.map(|arch| arch.goarch().into())),
         ("layer", sdk.layer.clone().map(Value::from)),
+        ("stdcache", sdk.std_cache.map(|id| id.to_string().into())),
         ("ref", sdk.bound_to.first().map(|name| name.as_str().into())),
         ("commit", Some(sdk.id.to_string().into())),
         ("layers", (!layers.is_empty()).then(|| layers.into())),

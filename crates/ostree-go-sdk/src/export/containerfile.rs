@@ -4,8 +4,9 @@
 //! folders without them, in a separate stage, and `COPY --chown` sets their owner.
 
 use super::ExportError;
-use super::oci::goroot;
+use super::oci::{GO_CACHE, goroot};
 use super::release::release;
+use super::std_cache::std_caches;
 use super::tree::Tree;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
@@ -24,6 +25,7 @@ pub struct ContainerfileOptions {
     image: String,
     base: Option<String>,
     user: u32,
+    std_caches: bool,
 }
 
 impl ContainerfileOptions {
@@ -34,6 +36,7 @@ impl ContainerfileOptions {
             image: image.into(),
             base: None,
             user: 1000,
+            std_caches: true,
         }
     }
 
@@ -43,6 +46,9 @@ impl ContainerfileOptions {
         base: Option<String>;
         /// Sets the user and group ID of the build user. Default: 1000.
         user: u32;
+        /// Sets whether the build cache is the one that the image has if it was exported with std
+        /// caches. Default: yes, if the repository has std caches of the version and architecture.
+        std_caches: bool;
     }
 }
 
@@ -88,6 +94,10 @@ pub fn containerfile(
 ) -> Result<String, ContainerfileError> {
     let info = release(repo, commit)?;
     let tree = Tree::read(repo, commit)?;
+    let caches = match info.arch.filter(|_| options.std_caches) {
+        Some(arch) => std_caches(repo, &info, arch)?,
+        None => Vec::new(),
+    };
     let (Some(version), Some(goroot)) = (info.version, goroot(&tree)) else {
         let kind = info.kind;
         return Err(ExportError::NotARelease { commit, kind }.into());
@@ -107,15 +117,23 @@ pub fn containerfile(
     }
     let image = short(&options.image);
     let owner = format!("{0}:{0}", options.user);
-    let cache = format!("{HOME}/.cache/go-build");
+    let is_warm = !caches.is_empty();
+    let cache = match is_warm {
+        true => format!("/{GO_CACHE}"),
+        false => format!("{HOME}/.cache/go-build"),
+    };
     let modules = format!("{HOME}/go/pkg/mod");
+    let own_cache = match is_warm {
+        true => String::new(),
+        false => format!("WORKDIR /new{cache}\n"),
+    };
     let mut text = format!(
         "# A container to build with Go {version} in, by ostree-go.\n\
          # Release {commit}\n\
          \n\
          # There is no mkdir in the image: WORKDIR makes the folders that are written to.\n\
          FROM {image} AS folders\n\
-         WORKDIR /new{cache}\n\
+         {own_cache}\
          WORKDIR /new{modules}\n\
          WORKDIR /new{SOURCES}\n\
          WORKDIR /new/tmp\n\
@@ -134,12 +152,20 @@ pub fn containerfile(
              ENV PATH=/{goroot}/bin:$PATH\n"
         )),
     }
+    if is_warm && options.base.is_some() {
+        text.push_str(&format!("COPY --from=folders {cache} {cache}\n"));
+    }
+    // A volume at the cache of the image would be a copy of it in each container.
+    let volumes = match is_warm {
+        true => format!("[\"{modules}\"]"),
+        false => format!("[\"{cache}\", \"{modules}\"]"),
+    };
     text.push_str(&format!(
         "COPY --from=folders --chown={owner} /new/home /home\n\
          COPY --from=folders --chown={owner} /new{SOURCES} {SOURCES}\n\
          ENV HOME={HOME} GOPATH={HOME}/go GOCACHE={cache} GOMODCACHE={modules}\n\
          USER {owner}\n\
-         VOLUME [\"{cache}\", \"{modules}\"]\n\
+         VOLUME {volumes}\n\
          WORKDIR {SOURCES}\n"
     ));
     Ok(text)

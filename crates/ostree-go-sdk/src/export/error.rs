@@ -3,7 +3,7 @@
 use crate::catalog::CommitKind;
 use crate::fs::context::IoFailure;
 use crate::fs::path::TreePath;
-use crate::id::{CommitId, FileId};
+use crate::id::{CommitId, FileId, RefName};
 use crate::kind::ErrorKind;
 use crate::progress::Progress;
 use crate::repo::RepoError;
@@ -48,6 +48,7 @@ pub enum ExportError {
     /// The commit is neither a release nor a channel.
     #[error("commit {commit} is {}, expected a release or a channel", match kind {
         CommitKind::Layer => "a layer",
+        CommitKind::StdCache => "a std cache",
         CommitKind::Image => "an OS image",
         _ => "not composed by ostree-go",
     })]
@@ -56,6 +57,14 @@ pub enum ExportError {
         commit: CommitId,
         /// The kind of the commit.
         kind: CommitKind,
+    },
+    /// A std cache of the release's version cannot be exported.
+    #[error("std cache {name} cannot be exported: {problem}")]
+    StdCache {
+        /// The ref of the std cache.
+        name: RefName,
+        /// The problem.
+        problem: String,
     },
     /// A system call failed.
     #[error("cannot {action} {}", path.display())]
@@ -82,7 +91,9 @@ impl ExportError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
-            Self::Damaged { .. } | Self::DamagedFile { .. } => ErrorKind::Damaged,
+            Self::Damaged { .. } | Self::DamagedFile { .. } | Self::StdCache { .. } => {
+                ErrorKind::Damaged
+            }
             Self::Path { .. } => ErrorKind::UnsafeContent,
             Self::NotARelease { .. } => ErrorKind::InvalidInput,
             Self::Io { source, .. } => ErrorKind::of_io(source),

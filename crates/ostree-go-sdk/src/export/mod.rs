@@ -16,6 +16,7 @@ pub mod unit;
 mod compression;
 mod error;
 mod release;
+mod std_cache;
 mod systemd;
 mod tree;
 mod writer;

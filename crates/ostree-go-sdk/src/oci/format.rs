@@ -59,6 +59,10 @@ pub(crate) const LAYER_COMMITMETA: &str = "io.github.ostree-go.layer.commitmeta"
 /// On descriptors of layers: the tar's size in bytes when it is not compressed, in decimal.
 pub(crate) const LAYER_SIZE: &str = "io.github.ostree-go.layer.size";
 
+/// On manifests: the names of the std caches in the last layers, with commas between. These layers are
+/// not part of the release. On descriptors of such layers: the name of the std cache.
+pub(crate) const STD_CACHE: &str = "io.github.ostree-go.stdcache";
+
 /// On manifests: the layers' commits and sizes as JSON, see
 /// [`layer_list`](super::layer_list).
 pub(crate) const LAYERS: &str = "io.github.ostree-go.layers";

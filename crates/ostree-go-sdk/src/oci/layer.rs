@@ -1,8 +1,8 @@
 //! The canonical tar format of a layer: equal trees give equal bytes.
 //!
 //! An archive contains all directories, files and symlinks except the root, sorted by path;
-//! names of directories end in `/`. Owner and group are 0, times are 0, without user names and
-//! xattrs. The format is POSIX ustar, with GNU's `@LongLink` entry before a path that does not fit.
+//! names of directories end in `/`. Owner and group are 0, without user names and xattrs. Times are 0,
+//! except in a layer with a build cache. The format is POSIX ustar, with GNU's `@LongLink` entry before a path that does not fit.
 //! Two empty blocks end the archive. [`super::tar`] reads it. A layer of an
 //! [encapsulated](super::encapsulated) commit has other entries, and hard links, in the same format.
 
@@ -34,9 +34,20 @@ pub(crate) enum Node {
 pub(crate) const END: [u8; 1024] = [0; 1024];
 
 /// Appends an entry and its content to an archive without an end.
+#[cfg(test)]
 pub(crate) fn write(out: &mut Vec<u8>, entry: &Entry, content: &[u8]) -> io::Result<()> {
+    write_at(out, entry, content, 0)
+}
+
+/// Appends an entry and its content to an archive without an end. The time is in seconds since 1970.
+pub(crate) fn write_at(
+    out: &mut Vec<u8>,
+    entry: &Entry,
+    content: &[u8],
+    time: u64,
+) -> io::Result<()> {
     let mut header = Header::new_ustar();
-    header.set_mtime(0);
+    header.set_mtime(time);
     header.set_uid(0);
     header.set_gid(0);
     header.set_size(0);

@@ -38,7 +38,7 @@ pub enum OverlayError {
         base: CommitId,
     },
     /// A commit to add is not an SDK.
-    #[error("commit {commit} is neither a release nor a layer of an SDK")]
+    #[error("commit {commit} is neither a release, a layer of an SDK nor a std cache")]
     NotAnSdk {
         /// The commit.
         commit: CommitId,

@@ -42,7 +42,7 @@ pub struct Overlay {
 
 impl Overlay {
     /// Creates the options to add SDKs, the first one lowest, to the tree of `base`, for a commit
-    /// on a ref. An SDK is a release, the commit of a channel, or a layer.
+    /// on a ref. An SDK is a release, the commit of a channel, a layer, or a std cache.
     #[must_use]
     pub fn new(
         base: CommitId,

@@ -316,6 +316,7 @@ impl fmt::Debug for OverlayPlan {
 /// Returns the display name of an SDK: `Go 1.26.5`.
 fn name(sdk: &CommitInfo) -> String {
     match (&sdk.version, &sdk.layer) {
+        (Some(version), _) if sdk.std_cache.is_some() => format!("the std cache of Go {version}"),
         (Some(version), _) => format!("Go {version}"),
         (None, Some(layer)) => format!("Go's {layer}"),
         (None, None) => "Go".to_owned(),
@@ -337,10 +338,10 @@ fn complete(repo: &Repo, id: CommitId) -> Result<Commit, OverlayError> {
 fn sdk(repo: &Repo, id: CommitId) -> Result<CommitInfo, OverlayError> {
     let info = CommitInfo::read(repo, id)?;
     match info.kind {
-        CommitKind::Release | CommitKind::Channel | CommitKind::Layer => Ok(info),
-        CommitKind::StdCache | CommitKind::Image | CommitKind::Other => {
-            Err(OverlayError::NotAnSdk { commit: id })
+        CommitKind::Release | CommitKind::Channel | CommitKind::Layer | CommitKind::StdCache => {
+            Ok(info)
         }
+        CommitKind::Image | CommitKind::Other => Err(OverlayError::NotAnSdk { commit: id }),
     }
 }
 

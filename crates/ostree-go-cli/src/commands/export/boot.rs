@@ -6,8 +6,9 @@ use crate::files;
 use crate::report::Report;
 use crate::revision::resolve;
 use crate::views::value::{PathText, Text};
+use clap::ValueEnum;
 use ostree_go_sdk::export::boot::{
-    BootConfig, BootOptions, BootSpec, boot_config, write_boot_config,
+    BootCache, BootConfig, BootOptions, BootSpec, boot_config, write_boot_config,
 };
 use ostree_go_sdk::remote::NewRemote;
 use ostree_go_sdk::{CommitId, RefName};
@@ -68,6 +69,10 @@ struct HostArgs {
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
 
+    /// Where the build caches in /var/cache are
+    #[arg(long, value_enum, default_value_t, value_name = "PLACE")]
+    cache: CachePlace,
+
     /// Owner of the build caches in /var/cache
     #[arg(long, value_name = "USER", default_value = "root")]
     cache_owner: String,
@@ -79,6 +84,24 @@ struct HostArgs {
     /// Write the configuration to this file instead of standard output, which `-` also stands for
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum CachePlace {
+    /// On the disk, across updates of the system
+    #[default]
+    Persistent,
+    /// In memory: empty after each boot
+    Tmpfs,
+}
+
+impl From<CachePlace> for BootCache {
+    fn from(place: CachePlace) -> Self {
+        match place {
+            CachePlace::Persistent => Self::Persistent,
+            CachePlace::Tmpfs => Self::Tmpfs,
+        }
+    }
 }
 
 pub fn butane(context: &Context, args: &ButaneArgs) -> Result<ExitCode, CliError> {
@@ -115,6 +138,7 @@ fn config(context: &Context, args: &HostArgs) -> Result<BootConfig, CliError> {
     }
     let mut options = BootOptions::new(remote)
         .program(&args.program)
+        .cache(args.cache.into())
         .cache_owner(&args.cache_owner);
     for variable in &args.env {
         let (name, value) = variable.split_once('=').ok_or_else(|| {

@@ -35,6 +35,11 @@ pub struct ContainerfileArgs {
     /// ID of the user and the group that build
     #[arg(long, value_name = "UID", default_value_t = 1000)]
     user: u32,
+
+    /// Do not use the compiled standard library of the image; also needed if the image was exported with
+    /// --no-stdcache
+    #[arg(long)]
+    no_stdcache: bool,
 }
 
 pub fn run(context: &Context, args: &ContainerfileArgs) -> Result<ExitCode, CliError> {
@@ -42,7 +47,8 @@ pub fn run(context: &Context, args: &ContainerfileArgs) -> Result<ExitCode, CliE
     let commit = resolve(&repo, &args.release)?;
     let options = ContainerfileOptions::new(&args.image)
         .base(args.base.clone())
-        .user(args.user);
+        .user(args.user)
+        .std_caches(!args.no_stdcache);
     let text = containerfile(&repo, commit, &options)?;
     let file = args.file.as_deref().filter(|path| !files::is_stdout(path));
     if let Some(path) = file {

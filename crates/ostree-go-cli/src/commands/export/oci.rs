@@ -48,6 +48,11 @@ pub struct OciArgs {
     #[arg(long)]
     encapsulate: bool,
 
+    /// Leave out the compiled standard library, which the image has as a build cache if the repository
+    /// has it
+    #[arg(long)]
+    no_stdcache: bool,
+
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -136,6 +141,7 @@ pub fn run(context: &Context, args: &OciArgs) -> Result<ExitCode, CliError> {
             LayerCompression::Gzip => Compression::Gzip,
         })
         .encapsulate(args.encapsulate)
+        .std_caches(!args.no_stdcache)
         .registry(args.registry.options(context, &location)?)
         .scratch(scratch)
         .progress(context.progress());

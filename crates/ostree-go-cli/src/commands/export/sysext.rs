@@ -10,6 +10,7 @@ use ostree_go_sdk::export::sysext::{SysextForm, SysextHost, SysextOptions, expor
 use ostree_go_sdk::{CommitId, Sha256};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -48,6 +49,10 @@ pub struct SysextArgs {
     /// Omit files outside of /usr and /opt instead of failing
     #[arg(long)]
     leave_out_other: bool,
+
+    /// Leave out the compiled standard library, which the extension has if the repository has it
+    #[arg(long)]
+    no_stdcache: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -84,6 +89,7 @@ pub fn run(context: &Context, args: &SysextArgs) -> Result<ExitCode, CliError> {
         .also_named(args.name.clone())
         .host(host(args)?)
         .leave_out_other(args.leave_out_other)
+        .std_caches(!args.no_stdcache)
         .progress(context.progress());
     let made = export_sysext(&repo, commit, &args.dest, &options)?;
     if let Some(first) = made.left_out.first() {
@@ -117,6 +123,11 @@ pub fn run(context: &Context, args: &SysextArgs) -> Result<ExitCode, CliError> {
             .iter()
             .map(|path| format!("/{path}"))
             .collect(),
+        stdcaches: made
+            .std_caches
+            .iter()
+            .map(|(id, commit)| (id.to_string(), Text(*commit)))
+            .collect(),
     })
 }
 
@@ -144,6 +155,7 @@ struct SysextReport<'a> {
     files: u64,
     extension_release: Map<String, Value>,
     left_out: Vec<String>,
+    stdcaches: BTreeMap<String, Text<CommitId>>,
 }
 
 impl Report for SysextReport<'_> {}

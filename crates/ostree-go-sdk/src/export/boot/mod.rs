@@ -14,7 +14,7 @@ mod text;
 pub use config::{BootConfig, BootFile, BootRelease, BootUnit};
 pub use error::BootError;
 pub use ignition::BootSpec;
-pub use options::BootOptions;
+pub use options::{BootCache, BootOptions};
 
 use super::ExportError;
 use super::release::release;
@@ -26,7 +26,7 @@ use crate::progress::NoProgress;
 use crate::remote::{self, RemoteError, Verification};
 use crate::repo::Repo;
 use std::path::Path;
-use text::{TextParameters, profile, sdk_meta, tmpfiles, unit, user_environment};
+use text::{TextParameters, cache_mounts, profile, sdk_meta, tmpfiles, unit, user_environment};
 
 /// Name of the unit.
 const UNIT: &str = "ostree-go-sdk.service";
@@ -93,10 +93,14 @@ pub fn boot_config(
         file("/etc/tmpfiles.d/ostree-go.conf", tmpfiles(&parameters)),
     ]);
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let units = vec![BootUnit {
+    let mut units = vec![BootUnit {
         name: UNIT.to_owned(),
         content: unit(&parameters),
     }];
+    if options.cache == BootCache::Tmpfs {
+        let mounts = cache_mounts().into_iter();
+        units.extend(mounts.map(|(name, content)| BootUnit { name, content }));
+    }
     Ok(BootConfig {
         releases,
         files,

@@ -3,12 +3,24 @@
 use crate::remote::NewRemote;
 use std::path::PathBuf;
 
+/// Where the build cache and the module cache of a host are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BootCache {
+    /// On the disk; they persist across updates of the system.
+    #[default]
+    Persistent,
+    /// In memory; they are empty after each boot.
+    Tmpfs,
+}
+
 /// Options of a host's configuration, apart from its SDKs.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BootOptions {
     pub(super) remote: NewRemote,
     pub(super) program: PathBuf,
+    pub(super) cache: BootCache,
     pub(super) cache_owner: String,
     pub(super) environment: Vec<(String, String)>,
 }
@@ -20,6 +32,7 @@ impl BootOptions {
         Self {
             remote,
             program: PathBuf::from("/usr/bin/ostree-go"),
+            cache: BootCache::default(),
             cache_owner: "root".to_owned(),
             environment: Vec::new(),
         }
@@ -29,6 +42,13 @@ impl BootOptions {
     #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
+        self
+    }
+
+    /// Sets where the caches in `/var/cache` are. Default: on the disk.
+    #[must_use]
+    pub fn cache(mut self, cache: BootCache) -> Self {
+        self.cache = cache;
         self
     }
 

@@ -75,7 +75,15 @@ pub(super) fn profile(parameters: &TextParameters<'_>) -> String {
     for (name, value) in CACHES {
         let _ = writeln!(text, "    export {name}={value}");
     }
-    text.push_str("fi\n");
+    let program = parameters.options.program.display();
+    let _ = write!(
+        text,
+        "fi\n\
+         # The compiled standard library of the SDKs, for every user.\n\
+         if [ -z \"${{GOCACHEPROG-}}\" ] && [ -x {program} ]; then\n    \
+             export GOCACHEPROG=\"{program} cacheprog --root {ROOT}\"\n\
+         fi\n"
+    );
     for (name, value) in &parameters.options.environment {
         let _ = writeln!(text, "export {name}=\"{value}\"");
     }
@@ -91,7 +99,37 @@ pub(super) fn user_environment(parameters: &TextParameters<'_>) -> String {
     text
 }
 
-/// Creates the caches with `tmpfiles.d(5)`; they persist across updates of the system.
+/// Returns the units that mount a tmpfs for each cache. Their names are the escaped paths, see
+/// systemd-escape(1). Programs in it can be executed, because `go run` and `go tool` store programs in
+/// the build cache. systemd-tmpfiles sets the owner, because it runs after local-fs.target.
+pub(super) fn cache_mounts() -> Vec<(String, String)> {
+    let mount = |(_, path): (&str, &str)| {
+        let name = path.trim_start_matches('/').replace('-', "\\x2d");
+        let name = format!("{}.mount", name.replace('/', "-"));
+        let text = format!(
+            "[Unit]
+Description=Cache of Go in memory
+DefaultDependencies=no
+Conflicts=umount.target
+Before=local-fs.target umount.target
+
+[Mount]
+What=tmpfs
+Where={path}
+Type=tmpfs
+Options=mode=0700,nosuid,nodev,size=50%
+
+[Install]
+WantedBy=local-fs.target
+"
+        );
+        (name, text)
+    };
+    CACHES.into_iter().map(mount).collect()
+}
+
+/// Creates the caches with `tmpfiles.d(5)`; they persist across updates of the system, unless a tmpfs
+/// is mounted there.
 pub(super) fn tmpfiles(parameters: &TextParameters<'_>) -> String {
     let owner = &parameters.options.cache_owner;
     let mut text = "# Go trims its build cache by itself.\n".to_owned();

@@ -3,10 +3,12 @@
 use super::super::tree::Tree;
 use super::super::{Compression, ExportError};
 use super::OciError;
+use super::go_cache::GO_CACHE;
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::clock::rfc3339;
 use crate::fs::path::TreePath;
+use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, Sha256};
 use crate::metadata as keys;
 use crate::oci::layer_list::{self, LayerRecord};
@@ -62,6 +64,8 @@ pub(super) struct LayerBlob {
     /// Digest and size of the uncompressed tar.
     pub(super) diff_id: Sha256,
     pub(super) tar_bytes: u64,
+    /// The name of the std cache, if the layer contains one and is not part of the release.
+    pub(super) std_cache: Option<StdCacheId>,
 }
 
 /// The metadata of a release.
@@ -116,8 +120,12 @@ impl Release<'_> {
         let root = RootFsBuilder::default()
             .typ("layers")
             .diff_ids(diff_ids.collect::<Vec<_>>());
+        let mut env = vec![format!("PATH={}", path(self.tree))];
+        if layers.iter().any(|layer| layer.std_cache.is_some()) {
+            env.push(format!("GOCACHE=/{GO_CACHE}"));
+        }
         let config = ConfigBuilder::default()
-            .env(vec![format!("PATH={}", path(self.tree))])
+            .env(env)
             .labels(self.labels(layers).into_iter().collect::<HashMap<_, _>>());
         let document = ImageConfigurationBuilder::default()
             .architecture(self.arch.oci())
@@ -145,14 +153,25 @@ impl Release<'_> {
         annotations.insert(format::COMMIT.to_owned(), commit);
         annotations.extend(detached.map(|detached| (format::COMMITMETA.to_owned(), detached)));
         annotations.extend(self.ref_name().map(|name| (format::REF.to_owned(), name)));
-        let records = layers.iter().map(|layer| self.record(repo, layer));
+        let (of_sdk, caches) = split(layers);
+        let records = of_sdk.iter().map(|layer| self.record(repo, layer));
         let records = records.collect::<Result<Vec<_>, OciError>>()?;
+        if !caches.is_empty() {
+            let names = caches.iter().filter_map(|layer| layer.std_cache);
+            let names: Vec<String> = names.map(|id| id.to_string()).collect();
+            annotations.insert(format::STD_CACHE.to_owned(), names.join(","));
+        }
         if !self.encapsulated {
             let list = layer_list::to_annotation(&records).map_err(|e| spec(e.into()))?;
             annotations.insert(format::LAYERS.to_owned(), list);
         }
-        let layers = layers.iter().zip(records).map(|(layer, record)| {
+        let annotated = of_sdk.iter().zip(records);
+        let annotated = annotated.map(|(layer, record)| {
             let annotations = self.layer_annotations(layer, &record);
+            (layer, annotations)
+        });
+        let annotated = annotated.chain(caches.iter().map(|layer| (layer, of_std_cache(layer))));
+        let layers = annotated.map(|(layer, annotations)| {
             let media_type = media_type(compression);
             let descriptor = descriptor(media_type, layer.sha256, layer.size)?;
             descriptor.annotations(annotations).build().map_err(spec)
@@ -172,6 +191,7 @@ impl Release<'_> {
     fn comment(&self, layer: &LayerBlob) -> String {
         match layer.commit == self.info.id {
             true => format!("commit {}", layer.commit),
+            false if layer.std_cache.is_some() => layer.name.clone(),
             false => format!("layer {}", layer.name),
         }
     }
@@ -223,6 +243,20 @@ impl Release<'_> {
     pub(super) fn ref_name(&self) -> Option<String> {
         Some(self.info.bound_to.first()?.to_string())
     }
+}
+
+/// Splits layers into those of the release and those with std caches, which are the last ones.
+fn split(layers: &[LayerBlob]) -> (&[LayerBlob], &[LayerBlob]) {
+    let of_sdk = layers.iter().take_while(|layer| layer.std_cache.is_none());
+    layers.split_at(of_sdk.count())
+}
+
+/// Returns the annotations of a layer with a std cache.
+fn of_std_cache(layer: &LayerBlob) -> HashMap<String, String> {
+    let name = layer.std_cache.map(|id| id.to_string());
+    let commit = (format::OSTREE_COMMIT.to_owned(), layer.commit.to_string());
+    let name = name.map(|name| (format::STD_CACHE.to_owned(), name));
+    std::iter::once(commit).chain(name).collect()
 }
 
 /// Returns the index of images for several architectures.

@@ -41,6 +41,12 @@ pub(super) struct Written {
     pub(super) bytes: u64,
 }
 
+/// The parts of a layer's tar, and the time of all of them in seconds since 1970.
+pub(super) struct Parts {
+    pub(super) list: Vec<Part>,
+    pub(super) time: u64,
+}
+
 /// A part of a layer's tar.
 pub(super) enum Part {
     /// An entry whose content is known already.
@@ -83,7 +89,7 @@ enum Done {
 pub(super) fn write(
     repo: &Repo,
     commit: CommitId,
-    parts: &[Part],
+    parts: &Parts,
     coding: Coding,
     out: &mut dyn Write,
     progress: &dyn Progress,
@@ -117,7 +123,7 @@ pub(super) fn write(
             tars: BTreeMap::new(),
             compressed: BTreeMap::new(),
         };
-        let written = scheduler.run(parts.len(), cores * AHEAD, &results);
+        let written = scheduler.run(parts.list.len(), cores * AHEAD, &results);
         drop(scheduler);
         written
     })
@@ -237,7 +243,7 @@ fn worker_panicked() -> io::Error {
 fn work(
     repo: &Repo,
     commit: CommitId,
-    parts: &[Part],
+    parts: &Parts,
     coding: Coding,
     queue: &Mutex<Receiver<Job>>,
     done: &Sender<Done>,
@@ -247,7 +253,7 @@ fn work(
         let result = match job {
             Err(_) => return,
             Ok(Job::Read { at, parts: range }) => {
-                read(repo, commit, &parts[range]).map(|tar| Done::Read { at, tar })
+                read(repo, commit, &parts.list[range], parts.time).map(|tar| Done::Read { at, tar })
             }
             Ok(Job::Compress { at, tar }) => coding
                 .frame(&tar)
@@ -262,10 +268,10 @@ fn work(
 }
 
 /// Builds the tar of some parts.
-fn read(repo: &Repo, commit: CommitId, parts: &[Part]) -> Result<Vec<u8>, OciError> {
+fn read(repo: &Repo, commit: CommitId, parts: &[Part], time: u64) -> Result<Vec<u8>, OciError> {
     let mut tar = Vec::new();
     let mut write = |entry: &format::Entry, content: &[u8]| {
-        format::write(&mut tar, entry, content).context("write", "a layer")
+        format::write_at(&mut tar, entry, content, time).context("write", "a layer")
     };
     for part in parts {
         match part {

@@ -8,6 +8,7 @@ mod archive;
 mod encapsulate;
 mod error;
 mod frame;
+mod go_cache;
 mod image;
 mod layer;
 mod layout;
@@ -15,11 +16,13 @@ mod push;
 mod target;
 
 use super::release::release;
+use super::std_cache::{StdCacheTree, std_caches};
 use super::tree::{Node, Tree};
 use super::{Compression, ExportError};
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
+use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, Sha256};
 use crate::oci::{ImageLocation, is_name};
 use crate::progress::{NoProgress, Progress};
@@ -28,13 +31,14 @@ use crate::repo::{Completeness, Repo};
 use crate::setters::setters;
 use frame::Coding;
 use image::{Document, LayerBlob, Release};
-use layer::Part;
+use layer::{Part, Parts};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use target::{Image, Target};
 
 pub use error::OciError;
+pub(super) use go_cache::GO_CACHE;
 pub(super) use image::goroot;
 
 /// Options of an image export.
@@ -43,6 +47,7 @@ pub(super) use image::goroot;
 pub struct OciOptions {
     compression: Compression,
     encapsulate: bool,
+    std_caches: bool,
     registry: RegistryOptions,
     scratch: Option<PathBuf>,
     progress: Arc<dyn Progress>,
@@ -53,6 +58,7 @@ impl Default for OciOptions {
         Self {
             compression: Compression::Zstd,
             encapsulate: false,
+            std_caches: true,
             registry: RegistryOptions::default(),
             scratch: None,
             progress: Arc::new(NoProgress),
@@ -68,6 +74,10 @@ impl OciOptions {
         /// ostree-ext, for `ostree container` and tools based on it. Default: no; they contain the
         /// SDK's trees.
         encapsulate: bool;
+        /// Sets whether the image has the std caches of its version and architecture, as a build
+        /// cache in `/var/cache/go-build` that `GOCACHE` names. Each is a layer, and none is part of the
+        /// release. An encapsulated image never has any. Default: yes, if the repository has them.
+        std_caches: bool;
         /// Sets the options for registries. Default: no credentials, encrypted connections.
         registry: RegistryOptions;
         /// Sets the existing folder for temporary blobs. Default: the repository's `tmp`.
@@ -136,7 +146,8 @@ pub fn export_oci(
     location: &ImageLocation,
     options: &OciOptions,
 ) -> Result<ExportedOci, OciError> {
-    let releases = releases(repo, commits)?;
+    let with_caches = options.std_caches && !options.encapsulate;
+    let releases = releases(repo, commits, with_caches)?;
     let tag = tag(location, &releases)?;
     let progress = options.progress.as_ref();
     let own = repo.path().join("tmp");
@@ -172,6 +183,7 @@ struct Read {
     version: String,
     tree: Tree,
     layers: Vec<(String, CommitId, Tree)>,
+    std_caches: Vec<StdCacheTree>,
 }
 
 impl Read {
@@ -187,10 +199,10 @@ impl Read {
 }
 
 /// Reads the releases, and checks that each equals the union of its layers.
-fn releases(repo: &Repo, commits: &[CommitId]) -> Result<Vec<Read>, OciError> {
+fn releases(repo: &Repo, commits: &[CommitId], with_caches: bool) -> Result<Vec<Read>, OciError> {
     let mut releases: Vec<Read> = Vec::new();
     for &commit in commits {
-        let read = read(repo, commit)?;
+        let read = read(repo, commit, with_caches)?;
         if let Some(other) = releases.iter().find(|other| other.arch == read.arch) {
             if other.info.id == commit {
                 continue;
@@ -207,7 +219,7 @@ fn releases(repo: &Repo, commits: &[CommitId]) -> Result<Vec<Read>, OciError> {
     Ok(releases)
 }
 
-fn read(repo: &Repo, commit: CommitId) -> Result<Read, OciError> {
+fn read(repo: &Repo, commit: CommitId, with_caches: bool) -> Result<Read, OciError> {
     let info = release(repo, commit)?;
     let (Some(arch), Some(version), false) =
         (info.arch, info.version.clone(), info.layers.is_empty())
@@ -238,12 +250,17 @@ fn read(repo: &Repo, commit: CommitId) -> Result<Read, OciError> {
     if union != tree.entries {
         return Err(OciError::NotItsLayers { commit });
     }
+    let std_caches = match with_caches {
+        true => std_caches(repo, &info, arch)?,
+        false => Vec::new(),
+    };
     Ok(Read {
         info,
         arch,
         version,
         tree,
         layers,
+        std_caches,
     })
 }
 
@@ -327,27 +344,30 @@ impl Exporter<'_> {
         let of_sdk = read.layers.iter();
         let of_sdk = of_sdk.map(|(name, commit, tree)| (name.as_str(), *commit, tree));
         for (name, commit, tree) in own.into_iter().chain(of_sdk) {
-            let (layer, sent) = match made.get(&commit) {
-                Some(made) => made.clone(),
-                None => {
-                    let parts = match (self.encapsulate, commit == read.info.id) {
-                        (false, _) => layer::plain(tree),
-                        (true, true) => encapsulate::release(self.repo, commit, tree)?,
-                        (true, false) => encapsulate::content(commit, tree)?,
-                    };
-                    let layer = self.layer(name, commit, &parts, target)?;
-                    made.entry(commit).or_insert(layer).clone()
-                }
+            let parts = || match (self.encapsulate, commit == read.info.id) {
+                (false, _) => Ok(layer::plain(tree)),
+                (true, true) => Ok(encapsulate::release(self.repo, commit, tree)?),
+                (true, false) => encapsulate::content(commit, tree),
             };
-            exported.push(ExportedLayer {
-                name: name.to_owned(),
+            let of_layer = Source {
+                name,
                 commit,
-                digest: layer.sha256,
-                size: layer.size,
-                diff_id: layer.diff_id,
-                sent,
-            });
-            layers.push(layer);
+                std_cache: None,
+            };
+            let layer = self.layer_once(of_layer, parts, made, target)?;
+            exported.push(exported_layer(&layer));
+            layers.push(layer.0);
+        }
+        for cache in &read.std_caches {
+            let name = format!("stdcache/{}", cache.id);
+            let of_cache = Source {
+                name: &name,
+                commit: cache.commit,
+                std_cache: Some(cache.id),
+            };
+            let layer = self.layer_once(of_cache, || Ok(go_cache::parts(cache)), made, target)?;
+            exported.push(exported_layer(&layer));
+            layers.push(layer.0);
         }
         let config = release.config(&layers)?;
         target.blob(&mut |out| Ok(out.write_all(&config.bytes)?))?;
@@ -362,18 +382,44 @@ impl Exporter<'_> {
         Ok((exported, manifest))
     }
 
+    /// Writes a layer, unless the image of another architecture has it already.
+    fn layer_once(
+        &self,
+        source: Source<'_>,
+        parts: impl FnOnce() -> Result<Vec<Part>, OciError>,
+        made: &mut BTreeMap<CommitId, (LayerBlob, bool)>,
+        target: &mut dyn Target,
+    ) -> Result<(LayerBlob, bool), OciError> {
+        if let Some(made) = made.get(&source.commit) {
+            return Ok(made.clone());
+        }
+        let commit = source.commit;
+        let layer = self.layer(source, parts()?, target)?;
+        Ok(made.entry(commit).or_insert(layer).clone())
+    }
+
     fn layer(
         &self,
-        name: &str,
-        commit: CommitId,
-        parts: &[Part],
+        source: Source<'_>,
+        list: Vec<Part>,
         target: &mut dyn Target,
     ) -> Result<(LayerBlob, bool), OciError> {
         let Self { repo, progress, .. } = *self;
+        let Source {
+            name,
+            commit,
+            std_cache,
+        } = source;
+        let time = if std_cache.is_some() {
+            go_cache::TIME
+        } else {
+            0
+        };
+        let parts = Parts { list, time };
         let coding = Coding::of(self.compression, self.encapsulate);
         let mut written = None;
         let blob = target.blob(&mut |out| {
-            let layer = layer::write(repo, commit, parts, coding, out, progress)?;
+            let layer = layer::write(repo, commit, &parts, coding, out, progress)?;
             written = Some(layer);
             Ok(())
         })?;
@@ -385,8 +431,28 @@ impl Exporter<'_> {
             size: blob.size,
             diff_id: written.diff_id,
             tar_bytes: written.bytes,
+            std_cache,
         };
         Ok((layer, blob.sent))
+    }
+}
+
+/// The origin of a layer.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    name: &'a str,
+    commit: CommitId,
+    std_cache: Option<StdCacheId>,
+}
+
+fn exported_layer((layer, sent): &(LayerBlob, bool)) -> ExportedLayer {
+    ExportedLayer {
+        name: layer.name.clone(),
+        commit: layer.commit,
+        digest: layer.sha256,
+        size: layer.size,
+        diff_id: layer.diff_id,
+        sent: *sent,
     }
 }
 

@@ -19,11 +19,13 @@ pub use os_release::SysextHost;
 
 use super::ExportError;
 use super::release::release;
+use super::std_cache::std_caches;
 use crate::fs::context::IoContext;
 use crate::fs::hidden::HiddenFolder;
 use crate::fs::output::Seekable;
 use crate::fs::path::TreePath;
 use crate::fs::{atomic, digest, rename};
+use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, Sha256};
 use crate::process::{self, ProcessError};
 use crate::progress::{NoProgress, Progress};
@@ -47,6 +49,7 @@ pub struct SysextOptions {
     also_named: Option<String>,
     host: SysextHost,
     leave_out_other: bool,
+    std_caches: bool,
     progress: Arc<dyn Progress>,
 }
 
@@ -57,6 +60,7 @@ impl Default for SysextOptions {
             also_named: None,
             host: SysextHost::Any,
             leave_out_other: false,
+            std_caches: true,
             progress: Arc::new(NoProgress),
         }
     }
@@ -74,6 +78,10 @@ impl SysextOptions {
         /// Leaves out files outside of `/usr` and `/opt`, which an extension cannot provide.
         /// Default: they are an error.
         leave_out_other: bool;
+        /// Sets whether the extension has the std caches of its version and architecture, in
+        /// `/usr/lib/sdk/stdcache`, and a script by which shells use them if `ostree-go` is installed.
+        /// Default: yes, if the repository has them.
+        std_caches: bool;
         /// Sets the receiver of progress. Default: none.
         progress;
     }
@@ -99,6 +107,8 @@ pub struct ExportedSysext {
     pub release: Vec<(&'static str, String)>,
     /// Files and symlinks of the release that were left out, sorted.
     pub left_out: Vec<TreePath>,
+    /// The std caches in the extension, and their commits.
+    pub std_caches: Vec<(StdCacheId, CommitId)>,
 }
 
 /// Exports a release or a channel as a system extension. An image replaces a file at `dest`; a
@@ -136,13 +146,18 @@ pub fn export_sysext(
         });
     }
     let names: Vec<&String> = std::iter::once(&name).chain(&also_named).collect();
-    let parts = Parts::read(
+    let mut parts = Parts::read(
         repo,
         commit,
         &names,
         lines.collect(),
         options.leave_out_other,
     )?;
+    let caches = match info.arch.filter(|_| options.std_caches) {
+        Some(arch) => std_caches(repo, &info, arch)?,
+        None => Vec::new(),
+    };
+    parts.add_std_caches(&caches);
     let job = Job {
         repo,
         commit,
@@ -165,6 +180,10 @@ pub fn export_sysext(
         files: parts.files(),
         release,
         left_out: parts.left_out,
+        std_caches: caches
+            .iter()
+            .map(|cache| (cache.id, cache.commit))
+            .collect(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::{SysextError, SysextForm};
 use crate::export::ExportError;
+use crate::export::std_cache::StdCacheTree;
 use crate::export::tree::{Leaf, Node, Tree, read_leaf};
 use crate::fs::context::IoContext;
 use crate::fs::path::TreePath;
@@ -33,9 +34,24 @@ enum Part {
         mode: u32,
     },
     Leaf(FileId),
-    /// The `extension-release` file.
-    ExtensionRelease(String),
+    /// A file of the extension itself, like its `extension-release`.
+    Text(String),
 }
+
+/// Files of an extension with std caches: a shell script, and a link to it from where shells look. An
+/// extension cannot have files in `/etc`, but systemd-tmpfiles runs after the extensions are merged at
+/// boot. While the extension is not merged, the link has no target, and shells pass over it.
+const PROFILE: (&str, &str) = (
+    "usr/lib/sdk/stdcache/profile.sh",
+    "# Go finds the compiled standard library of the system extension.\n\
+     if [ -z \"${GOCACHEPROG-}\" ] && command -v ostree-go >/dev/null 2>&1; then\n    \
+         export GOCACHEPROG=\"ostree-go cacheprog\"\n\
+     fi\n",
+);
+const TMPFILES: (&str, &str) = (
+    "usr/lib/tmpfiles.d/ostree-go-stdcache.conf",
+    "L /etc/profile.d/ostree-go-stdcache.sh - - - - ../../usr/lib/sdk/stdcache/profile.sh\n",
+);
 
 impl Parts {
     /// Collects the files of a commit's tree and the `extension-release` file.
@@ -85,16 +101,40 @@ impl Parts {
                 (_, Node::Directory { .. }) => {}
             }
         }
+        let mut parts = Self { entries, left_out };
         for own in own {
-            let mut parent = own.parent();
-            while let Some(folder) = parent {
-                parent = folder.parent();
-                let mode = DIRECTORY;
-                entries.entry(folder).or_insert(Part::Directory { mode });
-            }
-            entries.insert(own, Part::ExtensionRelease(release.clone()));
+            parts.add_text(own, release.clone());
         }
-        Ok(Self { entries, left_out })
+        Ok(parts)
+    }
+
+    /// Adds the trees of std caches, and the files that make shells use them.
+    pub(super) fn add_std_caches(&mut self, caches: &[StdCacheTree]) {
+        if caches.is_empty() {
+            return;
+        }
+        for (path, node) in caches.iter().flat_map(|cache| &cache.tree.entries) {
+            let part = match *node {
+                Node::Directory { mode } => Part::Directory { mode },
+                Node::Leaf(id) => Part::Leaf(id),
+            };
+            self.entries.entry(path.clone()).or_insert(part);
+        }
+        for (path, text) in [PROFILE, TMPFILES] {
+            self.add_text(TreePath::from_trusted(path.to_owned()), text.to_owned());
+        }
+    }
+
+    /// Adds a file with its directories.
+    fn add_text(&mut self, path: TreePath, text: String) {
+        let mut parent = path.parent();
+        while let Some(folder) = parent {
+            parent = folder.parent();
+            let mode = DIRECTORY;
+            let directory = Part::Directory { mode };
+            self.entries.entry(folder).or_insert(directory);
+        }
+        self.entries.insert(path, Part::Text(text));
     }
 
     /// Returns the number of files and symlinks.
@@ -118,7 +158,7 @@ impl Parts {
             }
             let leaf = match part {
                 Part::Directory { mode } => regular_file(*mode, Vec::new()),
-                Part::ExtensionRelease(text) => regular_file(FILE, text.clone().into_bytes()),
+                Part::Text(text) => regular_file(FILE, text.clone().into_bytes()),
                 Part::Leaf(id) => read_leaf(repo, path, *id)?,
             };
             each(path, &leaf)?;

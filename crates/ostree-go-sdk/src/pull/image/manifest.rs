@@ -203,7 +203,7 @@ impl Image {
             let found = layers.len();
             return Err(format!("it has {found} layers, at most {MAX_LAYERS} are read").into());
         }
-        let layers = complete(annotations, layers)?
+        let layers = complete(annotations, of_release(annotations, layers)?)?
             .iter()
             .map(Layer::read)
             .collect::<Result<Vec<_>, String>>()?;
@@ -239,6 +239,22 @@ impl Image {
             layers,
         })
     }
+}
+
+/// Returns the layers of the release: the std caches in the last layers are not part of it.
+fn of_release<'d>(
+    annotations: &Annotations,
+    layers: &'d [Descriptor],
+) -> Result<&'d [Descriptor], DocumentProblem> {
+    let caches = annotations.get(format::STD_CACHE);
+    let caches = caches.map_or(0, |names| names.split(',').count());
+    let of_release = layers.len().checked_sub(caches);
+    of_release
+        .and_then(|count| layers.get(..count))
+        .ok_or_else(|| {
+            let found = layers.len();
+            format!("it has {found} layers, expected {caches} std caches among them").into()
+        })
 }
 
 /// Returns the layers with their annotations, which a tool that compresses layers again drops: they
