@@ -140,7 +140,7 @@ fn the_text_is_that_of_the_options() {
     // A program that is not static may be loaded from the directories of libraries.
     assert!(text.contains("ExecPaths=/opt/acme/app -/lib"), "{text}");
 
-    let json = [&args[..7], &["--format", "json"]].concat();
+    let json = [&args[..6], &["--format", "json"]].concat();
     let json: Value = serde_json::from_str(&sandbox.run(json).ok().stdout).unwrap();
     assert_eq!(json["name"], "app");
     assert_eq!(json["program"], "/opt/acme/app");

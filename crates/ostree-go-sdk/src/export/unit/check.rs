@@ -77,8 +77,7 @@ pub(super) fn install_path(options: &UnitOptions) -> Result<&str, UnitError> {
     let text = text.ok_or_else(|| {
         invalid("it has other characters than letters, digits and `/._+-`, or a part `.` or `..`")
     })?;
-    let is_below = |folder: &&str| path.starts_with(folder);
-    if HIDDEN.iter().any(|folder| is_below(&folder)) {
+    if HIDDEN.iter().any(|folder| path.starts_with(folder)) {
         return Err(invalid("the unit hides this directory from the service"));
     }
     Ok(text)
