@@ -24,7 +24,7 @@ const SECONDS: u64 = 1_800_000_000;
 /// Composes 1.99.1 for both architectures, with the std caches of x86_64.
 fn with_caches() -> (Sandbox, [String; 2]) {
     let sandbox = sandbox("archive");
-    let commits = commit_both(&sandbox, "1.99.1", "x86_64", SECONDS);
+    let commits = commit_both(&sandbox.repo(), "1.99.1", "x86_64", SECONDS);
     (sandbox, commits)
 }
 
@@ -222,7 +222,7 @@ fn real_cache(sandbox: &Sandbox, go: &Path, arch: Arch) {
     assert!(archives.len() > 20, "{}", archives.len());
     let id = format!("{arch}-trimpath");
     let toy = ToyStdCache::new("1.26.5", &id, SECONDS);
-    toy.commit_entries(sandbox, &archives, &[]);
+    toy.commit_entries(&sandbox.repo(), &archives, &[]);
 }
 
 fn go_command(go: &Path, cache: &Path) -> Command {
