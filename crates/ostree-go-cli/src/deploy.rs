@@ -13,6 +13,7 @@ use ostree_go_sdk::Arch;
 use ostree_go_sdk::deploy::{
     DeployError, Deployed, Deployment, InstallPlan, Installed, Outcome, Root,
 };
+use ostree_go_sdk::toolchains::{self, Requirement};
 use preview::PreviewReport;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -39,11 +40,7 @@ pub fn execute(
     plan: Result<InstallPlan, DeployError>,
     mode: Mode,
 ) -> Result<ExitCode, CliError> {
-    let mut plan = plan.map_err(|error| not_planned(root, error))?;
-    let registries = plan.registries();
-    for (remote, image) in registries.map_err(|error| not_deployed(root, error))? {
-        plan = plan.auth(remote, context.registry_auth(Some(&image))?);
-    }
+    let plan = prepare(context, root, plan)?;
     let exit_77 = match mode {
         Mode::Execute { unchanged_exit_77 } => unchanged_exit_77,
         Mode::DryRun | Mode::Check => {
@@ -51,6 +48,48 @@ pub fn execute(
             return context.report(&PreviewReport::new(root, &planned, mode == Mode::Check));
         }
     };
+    let (installed, noexec) = install_with_messages(context, root, plan)?;
+    context.report(&InstallReport::new(root, &installed, noexec, exit_77))
+}
+
+/// Installs the SDK for a project. Prints messages, but no result, because standard output belongs to the
+/// command that needs the SDK.
+pub fn install_for(
+    context: &Context,
+    root: &Root,
+    requirement: &Requirement,
+) -> Result<(), CliError> {
+    context.say(&format!(
+        "installing {} for {requirement}",
+        requirement.rule
+    ));
+    let install = toolchains::install_for(requirement)
+        .http(context.settings.http()?)
+        .progress(context.progress());
+    let plan = prepare(context, root, install.plan(root))?;
+    install_with_messages(context, root, plan).map(drop)
+}
+
+/// Adds the credentials that a plan needs.
+fn prepare(
+    context: &Context,
+    root: &Root,
+    plan: Result<InstallPlan, DeployError>,
+) -> Result<InstallPlan, CliError> {
+    let mut plan = plan.map_err(|error| not_planned(root, error))?;
+    let registries = plan.registries();
+    for (remote, image) in registries.map_err(|error| not_deployed(root, error))? {
+        plan = plan.auth(remote, context.registry_auth(Some(&image))?);
+    }
+    Ok(plan)
+}
+
+/// Executes a plan. Also returns whether programs of the SDK cannot be run.
+fn install_with_messages(
+    context: &Context,
+    root: &Root,
+    plan: InstallPlan,
+) -> Result<(Installed, bool), CliError> {
     let installed = plan.execute().map_err(|error| not_deployed(root, error))?;
     for deployed in &installed.deployed {
         print_messages(context, root, &installed, deployed);
@@ -59,7 +98,7 @@ pub fn execute(
     if noexec {
         context.say(&noexec_warning(root.path()));
     }
-    context.report(&InstallReport::new(root, &installed, noexec, exit_77))
+    Ok((installed, noexec))
 }
 
 /// Prints the result of an installation of an SDK that is installed already.

@@ -17,7 +17,6 @@ use ostree_go_sdk::publish::PublishError;
 use ostree_go_sdk::pull::PullError;
 use ostree_go_sdk::registry::{CredentialError, RegistryError};
 use ostree_go_sdk::remote::RemoteError;
-use ostree_go_sdk::run::RunError;
 use ostree_go_sdk::sign::{HomeProblem, SignError};
 use ostree_go_sdk::source::{RpmProblem, SourceError};
 use ostree_go_sdk::stdcache::StdCacheBuildError;
@@ -42,7 +41,7 @@ fn module_hint(error: &Error) -> Option<String> {
         | Error::Publish(PublishError::Sign(error))
         | Error::Sign(error) => sign_hint(error),
         Error::Compose(error) => compose_hint(error),
-        Error::Deploy(error) | Error::Run(RunError::Deploy(error)) => deploy_hint(error),
+        Error::Deploy(error) => deploy_hint(error),
         Error::Toolchain(error) => match error {
             ToolchainError::Deploy(error) => deploy_hint(error),
             error => build_hint::toolchain(error),

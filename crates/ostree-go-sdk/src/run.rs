@@ -3,7 +3,7 @@
 //! The command sees the project of the working directory, the SDK, and the module cache, all read-only and at
 //! their own paths, and nothing else of the user's files.
 
-use crate::deploy::{DeployError, Deployment, Root};
+use crate::deploy::{Deployment, Root};
 use crate::fs::context::{IoContext, from_io_failure};
 use crate::kind::ErrorKind;
 use crate::sandbox::{Bind, Network, Running, Sandbox, SandboxError};
@@ -16,9 +16,6 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// An error of the root directory, or of choosing an SDK.
-    #[error(transparent)]
-    Deploy(#[from] DeployError),
     /// An error of the sandbox.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -58,7 +55,6 @@ impl RunError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Deploy(error) => error.kind(),
             Self::Sandbox(error) => error.kind(),
             Self::TooMuch { .. } | Self::Outside { .. } => ErrorKind::InvalidInput,
             Self::Io { source, .. } => ErrorKind::of_io(source),
@@ -70,9 +66,9 @@ impl RunError {
 #[derive(Debug)]
 pub struct Run {
     root: Root,
+    deployment: Deployment,
     sandbox: Sandbox,
     directory: PathBuf,
-    sdk: Option<String>,
     project: Option<PathBuf>,
     home: Option<PathBuf>,
     module_cache: Option<PathBuf>,
@@ -96,14 +92,20 @@ pub struct Started {
 }
 
 impl Run {
-    /// Describes a command: a sandbox with its command, limits and variables, and the working directory.
+    /// Describes a command: the SDK, a sandbox with the command, its limits and variables, and the working
+    /// directory. [`toolchains::select`](crate::toolchains::select) chooses the SDK for a directory.
     #[must_use]
-    pub fn new(root: Root, sandbox: Sandbox, directory: impl Into<PathBuf>) -> Self {
+    pub fn new(
+        root: Root,
+        deployment: Deployment,
+        sandbox: Sandbox,
+        directory: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             root,
+            deployment,
             sandbox,
             directory: directory.into(),
-            sdk: None,
             project: None,
             home: None,
             module_cache: None,
@@ -116,9 +118,6 @@ impl Run {
     }
 
     setters! {
-        /// Sets the SDK: a version, channel, ref, or the first digits of a commit. Default: the one that fits the
-        /// working directory.
-        sdk: Option<String>;
         /// Sets the directory of the sources. Default: the highest directory above the working directory with a
         /// `go.work`, `go.mod` or `.git`, or else the working directory.
         project: Option<PathBuf>;
@@ -141,8 +140,8 @@ impl Run {
     /// Starts the command.
     ///
     /// # Errors
-    /// Returns an error if there is no such SDK, if the sources would be a home directory or a system directory,
-    /// or if the sandbox cannot be created.
+    /// Returns an error if the sources would be a home directory or a system directory, or if the sandbox
+    /// cannot be created.
     pub fn start(self) -> Result<Started, RunError> {
         let found = |path: &Path| -> Result<PathBuf, RunError> {
             Ok(path.canonicalize().context("find", path)?)
@@ -160,9 +159,12 @@ impl Run {
         if !directory.starts_with(&project) {
             return Err(RunError::Outside { directory, project });
         }
-        let deployment = choose_sdk(&self.root, self.sdk.as_deref(), &directory)?;
+        let deployment = self.deployment;
         let sdk = found(&self.root.deployment_path(deployment.commit))?;
-        let std_caches = std_caches(&self.root, &deployment)?;
+        let std_caches = self.root.std_caches(&deployment).into_iter();
+        let std_caches: Vec<PathBuf> = std_caches
+            .filter_map(|(_, dir)| dir.canonicalize().ok())
+            .collect();
         let mut read = vec![project.clone(), sdk.clone()];
         read.extend(std_caches.iter().cloned());
         let mut variables = Vec::new();
@@ -203,32 +205,6 @@ impl Run {
             project,
         })
     }
-}
-
-/// Chooses the SDK for a directory: the named one, or else the active one.
-///
-/// # Errors
-/// Returns an error if there is no such SDK.
-fn choose_sdk(root: &Root, name: Option<&str>, directory: &Path) -> Result<Deployment, RunError> {
-    // The choice by `go.work` and `go.mod` replaces this.
-    let _ = directory;
-    let path = || root.path().to_owned();
-    Ok(match name {
-        Some(name) => root.find(name, None)?,
-        None => root
-            .active()?
-            .ok_or_else(|| DeployError::NothingActive { path: path() })?,
-    })
-}
-
-/// Returns the directories of the std caches that are installed for an SDK.
-///
-/// # Errors
-/// Returns an error if the state of the root cannot be read.
-fn std_caches(root: &Root, deployment: &Deployment) -> Result<Vec<PathBuf>, RunError> {
-    // The record of installed std caches replaces this.
-    let _ = (root, deployment);
-    Ok(Vec::new())
 }
 
 /// Returns the highest directory at or above `directory` with the mark of a project, below the home directory.

@@ -1,10 +1,10 @@
-use super::which;
 use crate::args::source::FromArgs;
 use crate::args::std_cache::StdCacheArgs;
 use crate::context::Context;
 use crate::deploy::{self, Mode};
 use crate::error::CliError;
 use crate::revision::pinned;
+use crate::views::selection::explanation;
 use ostree_go_sdk::Arch;
 use ostree_go_sdk::deploy::{Install, Root};
 use ostree_go_sdk::toolchains::{self, Selection, ToolchainError, VersionRule};
@@ -82,7 +82,7 @@ fn run_for(
     if Some(arch) == Arch::host() {
         match toolchains::select_for(&root, &dir, Some(requirement.clone())) {
             Ok(selection) if is_named(&selection) => {
-                context.say(&which::explanation(&selection));
+                context.say(&explanation(&selection));
                 return deploy::report_installed(context, &root, &selection.deployment);
             }
             Ok(_) | Err(ToolchainError::NoSdk { .. }) => {}

@@ -1,14 +1,19 @@
 use crate::args::limits;
 use crate::context::Context;
+use crate::deploy;
 use crate::error::CliError;
 use crate::text::deployment_title;
+use crate::views::selection::explanation;
 use clap::ValueEnum;
+use ostree_go_sdk::Arch;
+use ostree_go_sdk::deploy::{Deployment, Root};
 use ostree_go_sdk::run::{Run, Started};
 use ostree_go_sdk::sandbox::{Backend, Cause, Control, Limits, Network, Sandbox};
+use ostree_go_sdk::toolchains::{self, ToolchainError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,6 +30,10 @@ pub struct RunArgs {
     /// fits the project)
     #[arg(long, value_name = "VERSION")]
     sdk: Option<String>,
+
+    /// Install the SDK for the project from the remote, if it is missing
+    #[arg(long, conflicts_with = "sdk")]
+    install: bool,
 
     /// What isolates the command
     #[arg(long, value_enum, default_value_t, value_name = "SANDBOX")]
@@ -131,10 +140,10 @@ pub fn run(context: &Context, args: RunArgs) -> Result<ExitCode, CliError> {
             cpus: args.cpus,
             time: args.timeout,
         });
-    let directory = std::env::current_dir().map_err(CliError::file("find", ".".as_ref()))?;
+    let directory = settings.project_dir(None)?;
     let cache = settings.cache().join("run");
-    let started = Run::new(context.root()?, sandbox, directory)
-        .sdk(args.sdk)
+    let (root, deployment) = choose_sdk(context, args.sdk.as_deref(), args.install, &directory)?;
+    let started = Run::new(root, deployment, sandbox, directory)
         .project(args.source)
         .home(settings.home())
         .module_cache(settings.module_cache())
@@ -154,6 +163,42 @@ pub fn run(context: &Context, args: RunArgs) -> Result<ExitCode, CliError> {
         _ => {}
     }
     Ok(ExitCode::from(ended.code))
+}
+
+/// Returns the SDK with a name, or else the one for the project, which is installed if the user wants it.
+fn choose_sdk(
+    context: &Context,
+    name: Option<&str>,
+    install: bool,
+    directory: &Path,
+) -> Result<(Root, Deployment), CliError> {
+    let settings = &context.settings;
+    if install {
+        let root = context.open_or_create_root()?;
+        let requirement = toolchains::requirement(directory, &settings.workspace())?;
+        let selected = toolchains::select_for(&root, directory, requirement);
+        let selection = match selected {
+            Err(ToolchainError::NoSdk { requirement, .. }) => {
+                deploy::install_for(context, &root, &requirement)?;
+                toolchains::select_for(&root, directory, Some(*requirement))?
+            }
+            selected => selected?,
+        };
+        context.say(&explanation(&selection));
+        return Ok((root, selection.deployment));
+    }
+    let root = context.root()?;
+    let deployment = match name {
+        Some(name) => toolchains::find(&root, name, Arch::host())?,
+        None => {
+            let selection = toolchains::select(&root, directory, &settings.workspace())?;
+            if selection.requirement.is_some() {
+                context.say(&explanation(&selection));
+            }
+            selection.deployment
+        }
+    };
+    Ok((root, deployment))
 }
 
 fn say_started(context: &Context, started: &Started, network: Network) {

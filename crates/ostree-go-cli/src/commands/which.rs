@@ -2,10 +2,10 @@ use crate::args::global::Format;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
-use crate::text::deployment_title;
 use crate::views::deployment::DeploymentView;
+use crate::views::selection::explanation;
 use crate::views::value::{PathText, Text};
-use ostree_go_sdk::toolchains::{self, Reason, Requirement, Selection, VersionRule};
+use ostree_go_sdk::toolchains::{self, Requirement, Selection, VersionRule};
 use serde::Serialize;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -37,22 +37,6 @@ pub fn run(context: &Context, args: &WhichArgs) -> Result<ExitCode, CliError> {
         return Ok(ExitCode::SUCCESS);
     }
     context.report(&WhichReport::from(&selection))
-}
-
-/// Returns the sentence that says why an SDK was selected.
-pub fn explanation(selection: &Selection) -> String {
-    let title = deployment_title(&selection.deployment);
-    let Some(requirement) = &selection.requirement else {
-        return format!("{title} is active, and no file asks for another one");
-    };
-    let why = match (selection.reason, &requirement.rule) {
-        (Reason::Active, VersionRule::Any) => "is active",
-        (Reason::Active, _) => "is active and high enough",
-        (Reason::Exact, _) => "is the version",
-        (Reason::Newest, _) => "is the newest installed version",
-        _ => "is the lowest installed version that is high enough",
-    };
-    format!("{title} {why}: {requirement}")
 }
 
 #[derive(Serialize)]

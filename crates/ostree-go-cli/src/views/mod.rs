@@ -7,6 +7,7 @@ pub mod damage;
 pub mod delta;
 pub mod deployment;
 pub mod pull;
+pub mod selection;
 pub mod signature;
 pub mod std_cache;
 pub mod summary;
