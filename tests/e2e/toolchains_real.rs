@@ -105,8 +105,11 @@ fn the_choice_is_that_of_the_go_command() {
         let goroot = Path::new(goroot.trim_end());
         let expected = Path::new(path).canonicalize().unwrap();
         assert_eq!(goroot.join("bin/go"), expected, "{files:?}");
-        // A workspace may have no modules to list, and a module without a `go` line has to be completed first.
-        let is_listed = |(name, text): &(&str, &str)| *name == "go.mod" && text.contains("\ngo");
+        // A workspace may have no modules to list. The go command refuses to list a module whose go.mod it would
+        // complete or simplify first.
+        let is_listed = |(name, text): &(&str, &str)| {
+            *name == "go.mod" && text.contains("\ngo") && !text.contains("toolchain default")
+        };
         if files.iter().all(is_listed) {
             let script = format!("GOTOOLCHAIN=local {path} list -m");
             with_toolchains(&host, &dir, &script).ok();

@@ -45,6 +45,7 @@ fn a_target_that_the_source_does_not_have() {
     ");
     assert_snapshot!(bad.host("install 1.99.1 --stdcache riscv64", 2), @"
     error: invalid value 'riscv64' for '--stdcache <ARCH>': unknown architecture `riscv64`, expected x86_64 or aarch64
+    hint: `--help` lists the allowed arguments
     ");
     assert_snapshot!(bad.host("install 1.99.1 --stdcache arm64 --no-stdcache", 2), @"
     error: the argument '--stdcache <ARCH>' cannot be used with '--no-stdcache'

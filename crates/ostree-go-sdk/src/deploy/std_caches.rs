@@ -30,8 +30,7 @@ impl Root {
         let version: GoVersion = deployment.version.parse().ok()?;
         let dir = cache.id.dir(&version).ok()?;
         let top = self.deployment_path(cache.commit);
-        // A path in a tree is displayed with a leading slash.
-        Some(top.join(dir.to_string().trim_start_matches('/')))
+        Some(top.join(dir.as_str()))
     }
 }
 
