@@ -92,6 +92,8 @@ tests() {
     command_of ignition-validate ignition ignition-validate
     [[ -e /usr/lib/dracut/modules.d/30ignition/ignition ]] || want ignition ignition
     command_of bwrap bubblewrap bubblewrap
+    command_of systemd-nspawn systemd-container systemd-container
+    command_of debootstrap debootstrap debootstrap
     command_of podman podman podman
     command_of buildah buildah buildah
     command_of skopeo skopeo skopeo

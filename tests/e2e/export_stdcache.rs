@@ -506,7 +506,8 @@ fn a_cache_alone_is_a_tree_to_check_out_and_no_release() {
         .arg("-r")
         .args([sandbox.path("out"), stock]))
     .ok();
-    let out = sandbox.run(["export", "tar", name, "cache.tar"]).exits(1);
+    sandbox.run(["export", "tar", name, "cache.tar"]).ok();
+    let out = sandbox.run(["export", "oci", name, "oci:layout"]).exits(1);
     assert_snapshot!(out.stderr.replace(&commits[1], "COMMIT"), @"
     error: commit COMMIT is a std cache, expected a release or a channel
     hint: `ostree-go list` shows releases and channels

@@ -68,6 +68,8 @@ mod repository_faults;
 mod reproducible;
 mod resources;
 mod rpm;
+mod run;
+mod run_systemd;
 mod sign;
 mod sources;
 mod stdcache;

@@ -211,8 +211,8 @@ fn the_commit_holds_archives_and_facts_with_an_index() {
             }
         }
     }
-    // Go 1.26.5 has 319 packages that programs and tests can contain.
-    assert!(archives > 250 && facts > 50, "{archives} {facts}");
+    // Go 1.26.5 has 318 packages that programs and tests can contain. Many packages share the facts of `go vet`.
+    assert!(archives > 250 && facts > 30, "{archives} {facts}");
     // Nothing else is in the commit.
     let listed = ostree(&fixture.repo, ["ls", "-R", &fixture.std_cache]);
     let files = listed.lines().filter(|line| line.starts_with('-')).count();

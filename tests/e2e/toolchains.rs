@@ -189,7 +189,15 @@ fn exec_runs_a_command_in_place_of_itself() {
     assert_eq!(exec("1.98.1", "kill -TERM $$").status.signal(), Some(15));
     // Without `--`, and with options of the command.
     let out = host
-        .run(["exec", "1.99.1", "sh", "-c", "echo $0 --format $1", "a", "-q"])
+        .run([
+            "exec",
+            "1.99.1",
+            "sh",
+            "-c",
+            "echo $0 --format $1",
+            "a",
+            "-q",
+        ])
         .ok();
     assert_eq!(out.stdout, "a --format -q\n");
     // The umask is not changed on the way.

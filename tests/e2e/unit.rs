@@ -173,14 +173,18 @@ impl Host {
     /// answer of the service.
     fn start(&self, args: &[&str], unit: &str) -> Value {
         export(&self.sandbox, &self.program, args);
-        for name in ["app.service", "app.socket"] {
-            let file = self.sandbox.path(name);
-            if file.exists() {
-                let path = format!("/etc/systemd/system/{name}");
-                self.machine.copy(&file, &path);
-                let out = self.machine.run(["systemd-analyze", "verify", &path]).ok();
-                assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("", ""));
-            }
+        let units = ["app.service", "app.socket"].map(|name| {
+            let path = format!("/etc/systemd/system/{name}");
+            (self.sandbox.path(name), path)
+        });
+        let units: Vec<_> = units.iter().filter(|(file, _)| file.exists()).collect();
+        // The service needs the socket.
+        for (file, path) in &units {
+            self.machine.copy(file, path);
+        }
+        for (_, path) in &units {
+            let out = self.machine.run(["systemd-analyze", "verify", path]).ok();
+            assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("", ""));
         }
         self.machine.run(["systemctl", "daemon-reload"]).ok();
         self.machine.run(["systemctl", "restart", unit]).ok();

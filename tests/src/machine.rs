@@ -1,6 +1,6 @@
 //! A machine with systemd as its first process, in a container of systemd-nspawn.
 
-use crate::cli::{Output, run};
+use crate::cli::{Output, binary, run};
 use crate::sdk::cache_dir;
 use crate::tools;
 use sha2::Digest;
@@ -11,14 +11,21 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+/// The release of Debian, whose libraries are at least as new as those the command is built with.
+const SUITE: &str = "trixie";
+const MIRROR: &str = "http://deb.debian.org/debian";
 /// The packages besides the essential ones: what `ostree-go` links, the tools it calls, and those of the tests.
-const PACKAGES: &str =
-    "bubblewrap,curl,dbus,gnupg,libostree-1-1,libpam-systemd,procps,systemd,systemd-sysv";
+const PACKAGES: &str = "bubblewrap,curl,dbus,dbus-user-session,gnupg,libostree-1-1,libpam-systemd,procps,systemd,\
+    systemd-sysv,util-linux";
+/// The path of the command under test on a machine that was booted with [`Machine::boot_with_command`].
+pub const PROGRAM: &str = "/opt/ostree-go/ostree-go";
+/// An ordinary user of the machine, whose service manager runs.
+pub const USER: u32 = 1000;
 
 /// Limit for the start and for the shutdown. Both take about a second.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A booted machine of the same distribution as this one, with its own network and without access to another one.
+/// A booted machine with Debian, with its own network and without access to another one.
 /// Its changes are lost when it is dropped, which shuts it down.
 #[derive(Debug)]
 pub struct Machine {
@@ -36,6 +43,29 @@ impl Machine {
     /// Panics if it does not start, or if a requirement is missing and `CI` is set.
     pub fn boot() -> Option<Self> {
         Self::boot_with([])
+    }
+
+    /// Boots a machine with the command under test at [`PROGRAM`], which sees `shared` at the same path.
+    ///
+    /// # Panics
+    ///
+    /// Panics like [`Machine::boot`].
+    pub fn boot_with_command(shared: &Path) -> Option<Self> {
+        let program = binary().canonicalize().expect("the command");
+        let shared = format!("--bind={}", shared.display());
+        let program = format!("--bind-ro={}:{PROGRAM}", program.display());
+        let machine = Self::boot_with([&*shared, &*program])?;
+        let deadline = Instant::now() + LIMIT;
+        let manager = format!("user@{USER}");
+        while !machine
+            .run(["systemctl", "is-active", &manager])
+            .status
+            .success()
+        {
+            assert!(Instant::now() < deadline, "{manager} does not start");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(machine)
     }
 
     /// Boots a machine with additional arguments for `systemd-nspawn`, for example `--bind-ro=/path`.
@@ -110,6 +140,18 @@ impl Machine {
         let mut command = enter(&nsenter, self.init);
         command.args(args);
         command
+    }
+
+    /// Returns a command that runs in the machine as [`USER`], with a clean environment.
+    pub fn exec_as_user<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
+        let (user, runtime) = (
+            USER.to_string(),
+            format!("XDG_RUNTIME_DIR=/run/user/{USER}"),
+        );
+        let start = ["setpriv", "--reuid", &user, "--regid", &user];
+        let start = start.into_iter().chain(["--clear-groups", "env"]);
+        let start = start.chain([&*runtime, "HOME=/home/user"]);
+        self.exec(start.chain(args).collect::<Vec<_>>())
     }
 
     /// Runs a command in the machine as root.
@@ -189,8 +231,7 @@ fn text_of(log: &File) -> String {
 /// Returns the file system of the machines, which is created once for each list of packages, or `None` after printing
 /// why the test is skipped.
 fn tree() -> Option<PathBuf> {
-    let (suite, mirror, components) = distribution()?;
-    let what = format!("{suite} {components} {PACKAGES}");
+    let what = format!("{SUITE} {USER} {PACKAGES}");
     let hash = sha2::Sha256::digest(what.as_bytes());
     let hash: String = hash[..8].iter().map(|b| format!("{b:02x}")).collect();
     let cache = cache_dir();
@@ -205,11 +246,11 @@ fn tree() -> Option<PathBuf> {
     let debootstrap = tools::require("debootstrap")?;
     let unfinished = tree.with_extension("new");
     let _ = fs::remove_dir_all(&unfinished);
+    let mirror = std::env::var("OSTREE_GO_MIRROR").unwrap_or_else(|_| MIRROR.to_owned());
     let out = Command::new(debootstrap)
         .arg("--variant=minbase")
         .arg(format!("--include={PACKAGES}"))
-        .arg(format!("--components={components}"))
-        .arg(&suite)
+        .arg(SUITE)
         .arg(&unfinished)
         .arg(mirror)
         .output()
@@ -217,31 +258,18 @@ fn tree() -> Option<PathBuf> {
     if !out.status.success() {
         let text = String::from_utf8_lossy(&out.stdout);
         let last = text.lines().last().unwrap_or_default();
-        tools::skip(&format!("debootstrap cannot install {suite}: {last}"));
+        tools::skip(&format!("debootstrap cannot install {SUITE}: {last}"));
         return None;
     }
+    let user = USER.to_string();
+    let mut useradd = Command::new("chroot");
+    useradd.arg(&unfinished);
+    useradd.args(["useradd", "--create-home", "--uid", &user, "user"]);
+    run(&mut useradd).ok();
+    // Starts the manager of the user without a login.
+    let linger = unfinished.join("var/lib/systemd/linger");
+    fs::create_dir_all(&linger).expect("a directory");
+    fs::write(linger.join("user"), "").expect("a file");
     fs::rename(&unfinished, &tree).expect("the tree gets its name");
     Some(tree)
-}
-
-/// Returns the name of this host's distribution for debootstrap, its mirror, and its components.
-fn distribution() -> Option<(String, &'static str, &'static str)> {
-    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let value = |key: &str| {
-        let mut lines = text.lines();
-        let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
-        Some(value.trim_matches('"').to_owned())
-    };
-    let suite = value("VERSION_CODENAME");
-    match (value("ID").as_deref(), suite) {
-        (Some("debian"), Some(suite)) => Some((suite, "http://deb.debian.org/debian", "main")),
-        (Some("ubuntu"), Some(suite)) => {
-            let mirror = "http://archive.ubuntu.com/ubuntu";
-            Some((suite, mirror, "main,universe"))
-        }
-        _ => {
-            tools::skip("a machine can only be made from Debian or Ubuntu");
-            None
-        }
-    }
 }

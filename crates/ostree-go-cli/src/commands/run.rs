@@ -143,6 +143,8 @@ pub fn run(context: &Context, args: RunArgs) -> Result<ExitCode, CliError> {
     let directory = settings.project_dir(None)?;
     let cache = settings.cache().join("run");
     let (root, deployment) = choose_sdk(context, args.sdk.as_deref(), args.install, &directory)?;
+    // A signal that arrives while the sandbox is created is passed on later.
+    let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
     let started = Run::new(root, deployment, sandbox, directory)
         .project(args.source)
         .home(settings.home())
@@ -153,7 +155,9 @@ pub fn run(context: &Context, args: RunArgs) -> Result<ExitCode, CliError> {
         .read(args.read)
         .write(args.write)
         .start()?;
-    pass_signals(started.running.control());
+    if let Ok(signals) = signals {
+        pass_signals(signals, started.running.control());
+    }
     say_started(context, &started, network);
     let ended = started.running.wait(None)?;
     match ended.cause {
@@ -231,10 +235,7 @@ const IMPATIENT: usize = 3;
 
 /// Passes signals on to the command. Its processes do not get those of the terminal, because they belong to a
 /// session of their own.
-fn pass_signals(control: Control) {
-    let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]) else {
-        return;
-    };
+fn pass_signals(mut signals: Signals, control: Control) {
     let pass = move || {
         for (number, signal) in signals.forever().enumerate() {
             match number + 1 < IMPATIENT {

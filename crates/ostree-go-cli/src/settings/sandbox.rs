@@ -56,11 +56,11 @@ impl Settings {
         scratch.extend(self.runtime_dir.clone());
         scratch.extend(self.temporary.clone());
         scratch.extend(["/tmp", "/var/tmp"].map(PathBuf::from));
-        let mut host = sandbox::Host::default();
-        host.path.clone_from(&self.path);
-        host.scratch = scratch;
-        host.helper = vec![own.into(), SANDBOX_HELPER.into()];
-        host.runtime_dir.clone_from(&self.runtime_dir);
-        Ok(host)
+        Ok(sandbox::Host {
+            path: self.path.clone(),
+            scratch,
+            helper: vec![own.into(), SANDBOX_HELPER.into()],
+            runtime_dir: self.runtime_dir.clone(),
+        })
     }
 }

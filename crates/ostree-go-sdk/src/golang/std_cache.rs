@@ -247,10 +247,7 @@ mod tests {
         }
         let id: StdCacheId = "x86_64-plain".parse().unwrap();
         let dir = id.dir(&"1.26.5".parse().unwrap()).unwrap();
-        assert_eq!(
-            dir.to_string(),
-            "usr/lib/sdk/stdcache/go-1.26/x86_64-plain"
-        );
+        assert_eq!(dir.to_string(), "usr/lib/sdk/stdcache/go-1.26/x86_64-plain");
         let name = std_cache_ref(&"go-sdk/x86_64/1.26.5".parse().unwrap(), "1.26.5", id).unwrap();
         assert_eq!(name.as_str(), "go-sdk/stdcache/1.26.5/x86_64-plain");
     }

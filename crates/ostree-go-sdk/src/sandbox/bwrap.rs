@@ -181,17 +181,30 @@ impl Plan<'_> {
         is_probe: bool,
     ) -> Result<(Pid, bool, File), Option<SandboxError>> {
         let pid = first_process(File::from(info)).ok_or(None)?;
-        let size = rustix::pipe::fcntl_getpipe_size(&gate)
-            .map_err(|errno| Some(start_failed(errno.into())))?;
         let mut gate = File::from(gate);
+        match self.wait_at_gate(pid, &mut gate) {
+            Ok(()) => {
+                let is_needed = !is_probe && !self.sandbox.std_caches.is_empty();
+                Ok((pid, is_needed && self.seed(pid).is_err(), gate))
+            }
+            Err(error) => {
+                // Otherwise the command would start when the gate is closed.
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                Err(error)
+            }
+        }
+    }
+
+    fn wait_at_gate(&self, pid: Pid, gate: &mut File) -> Result<(), Option<SandboxError>> {
+        let size = rustix::pipe::fcntl_getpipe_size(&*gate);
+        let size = size.map_err(|errno| Some(start_failed(errno.into())))?;
         // The pipe is full after the first write, so that the second one ends when bubblewrap reads the file.
         gate.write_all(&vec![b' '; size]).map_err(|_| None)?;
         gate.write_all(b"\n").map_err(|_| None)?;
-        if let Some(cpus) = self.sandbox.limits.cpus {
-            limits::set_cpus(Some(pid), cpus).map_err(Some)?;
+        match self.sandbox.limits.cpus {
+            Some(cpus) => limits::set_cpus(Some(pid), cpus).map_err(Some),
+            None => Ok(()),
         }
-        let is_cold = !is_probe && !self.sandbox.std_caches.is_empty() && self.seed(pid).is_err();
-        Ok((pid, is_cold, gate))
     }
 
     /// Fills the build cache of a sandbox that is not running yet. Its root is a directory of bubblewrap's then,
@@ -219,7 +232,7 @@ impl Plan<'_> {
         if self.sandbox.network == Network::Host {
             add(&[&"--share-net"]);
         }
-        add(&[&"--cap-drop", &"ALL", &"--hostname", &"sandbox"]);
+        add(&[&"--cap-drop", &"ALL"]);
         for (name, _) in &self.scope.1 {
             add(&[&"--unsetenv", name]);
         }

@@ -115,7 +115,6 @@ pub(super) fn variables(sandbox: &Sandbox, places: &Places) -> Vec<(OsString, Os
         // The user's `go env -w` must not decide what is built, and nothing must be fetched.
         ("GOENV".into(), "off".into()),
         ("GOTOOLCHAIN".into(), "local".into()),
-        ("GOTELEMETRY".into(), "off".into()),
     ];
     if sandbox.network == Network::None {
         all.push(("GOPROXY".into(), "off".into()));

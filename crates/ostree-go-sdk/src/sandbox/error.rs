@@ -58,7 +58,9 @@ pub enum SandboxError {
         dest: PathBuf,
     },
     /// Memory cannot be limited on this machine.
-    #[error("memory cannot be limited: no service manager of systemd answers on this machine")]
+    #[error(
+        "memory cannot be limited: there is no service manager of systemd with a memory controller"
+    )]
     MemoryLimit,
     /// The number of CPUs is 0, or larger than the number of CPUs that this process may use.
     #[error("the number of CPUs is {found}, expected 1 to {available}")]
@@ -179,7 +181,7 @@ pub enum Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Gap {
-    /// The command can send signals to other processes of the same user.
+    /// The command can send signals to other processes of the same user, and change their limits.
     Signals,
 }
 

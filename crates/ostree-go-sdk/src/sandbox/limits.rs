@@ -21,25 +21,23 @@ impl Limits {
     pub const GRACE: Duration = Duration::from_secs(5);
 }
 
-/// Returns the first CPUs that this process may use, as many as the limit allows.
-pub(super) fn cpu_set(limit: usize) -> Result<CpuSet, SandboxError> {
+/// Returns the numbers of the first CPUs that this process may use, as many as the limit allows.
+pub(super) fn cpus(limit: usize) -> Result<Vec<usize>, SandboxError> {
     let allowed = sched_getaffinity(None).unwrap_or_default();
-    let mut set = CpuSet::new();
-    let cpus = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
-    for cpu in cpus.take(limit) {
-        set.set(cpu);
-    }
-    let available = usize::try_from(allowed.count()).unwrap_or(1);
-    if limit == 0 || limit > available {
-        let found = limit;
+    let allowed = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
+    let mut allowed: Vec<usize> = allowed.collect();
+    if limit == 0 || limit > allowed.len() {
+        let (found, available) = (limit, allowed.len());
         return Err(SandboxError::Cpus { found, available });
     }
-    Ok(set)
+    allowed.truncate(limit);
+    Ok(allowed)
 }
 
 /// Limits a process that has not started others yet, or this thread.
 pub(super) fn set_cpus(process: Option<Pid>, limit: usize) -> Result<(), SandboxError> {
-    let set = cpu_set(limit)?;
+    let mut set = CpuSet::new();
+    cpus(limit)?.into_iter().for_each(|cpu| set.set(cpu));
     sched_setaffinity(process, &set).map_err(|source| SandboxError::Start {
         program: "sched_setaffinity".to_owned(),
         source: source.into(),
@@ -52,11 +50,11 @@ mod tests {
 
     #[test]
     fn only_existing_cpus_are_given() {
-        assert_eq!(cpu_set(1).unwrap().count(), 1);
+        assert_eq!(cpus(1).unwrap().len(), 1);
         insta::assert_snapshot!(
-            cpu_set(0).unwrap_err().to_string().split(" to ").next().unwrap(),
+            cpus(0).unwrap_err().to_string().split(" to ").next().unwrap(),
             @"the number of CPUs is 0, expected 1"
         );
-        assert!(cpu_set(100_000).is_err());
+        assert!(cpus(100_000).is_err());
     }
 }

@@ -110,7 +110,7 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
 /// Returns a little-endian number of `size` bytes.
 fn number(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
     let bytes = bytes.get(at..at + size)?.iter().rev();
-    Some(bytes.fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    Some(bytes.fold(0, |number, byte| (number << 8) | u64::from(*byte)))
 }
 
 fn read_at(file: &mut File, at: u64, size: u64) -> Option<Vec<u8>> {

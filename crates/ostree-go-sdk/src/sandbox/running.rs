@@ -66,7 +66,7 @@ pub struct Control(Arc<Mutex<Target>>);
 
 #[derive(Debug)]
 pub(super) enum Target {
-    /// The process group of the command, and the process whose end kills it.
+    /// The first process in the sandbox, which has the ID of the command's process group, and its parent.
     Group { group: Pid, owner: Pid },
     /// The pipe to the helper.
     Helper(File),
@@ -100,7 +100,10 @@ impl Control {
     pub fn kill(&self) {
         let mut target = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*target {
-            Target::Group { owner, .. } => {
+            // The end of the first process ends all others of its namespace. bubblewrap's own ends it, too, but not
+            // before the command has started.
+            Target::Group { group, owner } => {
+                let _ = kill_process(*group, Signal::KILL);
                 let _ = kill_process(*owner, Signal::KILL);
             }
             // Closes the pipe.

@@ -43,7 +43,7 @@ impl Sandbox {
     /// sandbox.
     pub fn start(&self) -> Result<Running, SandboxError> {
         if let Some(cpus) = self.limits.cpus {
-            limits::cpu_set(cpus)?;
+            limits::cpus(cpus)?;
         }
         let program = match self.backend {
             // Without a sandbox, the system searches the program.
@@ -103,6 +103,9 @@ impl Sandbox {
         let backend = Backend::Systemd;
         let unavailable = |reason| SandboxError::Unavailable(Unavailable { backend, reason });
         let manager = unit::manager(&self.host).map_err(unavailable)?;
+        if self.limits.memory.is_some() && !manager.has_memory_controller() {
+            return Err(SandboxError::MemoryLimit);
+        }
         let gaps = self.accepted(backend, manager.gaps())?;
         let scratch = Scratch::create(&self.host.scratch)?;
         let is_cold = self.seed(&scratch);
@@ -128,11 +131,13 @@ impl Sandbox {
             directory: &self.directory,
             environment_file: &variables.source,
             memory: self.limits.memory,
-            cpus: self.limits.cpus,
+            cpus: self.limits.cpus.map_or(Ok(Vec::new()), limits::cpus)?,
+            has_pid_namespace: !gaps.contains(&Gap::Signals),
         };
         let mut command = service.words(&manager, &unit);
-        command.push(program.into());
-        command.extend(self.command.iter().skip(1).cloned());
+        command.push(unit::command_word(program.as_os_str()));
+        let arguments = self.command.iter().skip(1);
+        command.extend(arguments.map(|word| unit::command_word(word)));
         let environment = manager.variables();
         let plan = helper::Plan {
             sandbox: self,
@@ -205,7 +210,9 @@ impl Sandbox {
         let Some(memory) = self.limits.memory else {
             return Ok((Vec::new(), Vec::new()));
         };
-        let manager = unit::manager(&self.host).map_err(|_| SandboxError::MemoryLimit)?;
+        let manager = unit::manager(&self.host).ok();
+        let manager = manager.filter(unit::Manager::has_memory_controller);
+        let manager = manager.ok_or(SandboxError::MemoryLimit)?;
         Ok((manager.scope(memory), manager.variables()))
     }
 

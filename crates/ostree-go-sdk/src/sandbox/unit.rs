@@ -19,6 +19,18 @@ pub(super) struct Manager {
     runtime_dir: Option<PathBuf>,
 }
 
+/// The directory of the control groups of a manager, cgroups(7).
+fn control_groups(is_user: bool) -> PathBuf {
+    let top = PathBuf::from("/sys/fs/cgroup");
+    match is_user {
+        true => {
+            let user = rustix::process::getuid().as_raw();
+            top.join(format!("user.slice/user-{user}.slice/user@{user}.service"))
+        }
+        false => top,
+    }
+}
+
 /// Finds the service manager of the system for root, and that of the user for others.
 ///
 /// # Errors
@@ -61,8 +73,11 @@ impl Manager {
         }
     }
 
-    /// The manager of a user cannot create a process namespace.
+    /// Returns true if the manager can create a process namespace, which that of a user cannot.
     fn has_pid_namespace(&self) -> bool {
+        if self.runtime_dir.is_some() {
+            return false;
+        }
         let output = Command::new(&self.run).arg("--version").output();
         // The first line is `systemd 257 (257.13-1)`.
         let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
@@ -71,8 +86,15 @@ impl Manager {
             let digits = word.split(|c: char| !c.is_ascii_digit()).next()?;
             digits.parse().ok()
         });
-        self.runtime_dir.is_none()
-            && version.is_some_and(|version: u32| version >= WITH_PID_NAMESPACE)
+        version.is_some_and(|version: u32| version >= WITH_PID_NAMESPACE)
+    }
+
+    /// Returns true if the manager can limit memory: systemd ignores the setting where the controller belongs to
+    /// the old hierarchy, or is not delegated to the user.
+    pub fn has_memory_controller(&self) -> bool {
+        let file = control_groups(self.runtime_dir.is_some()).join("cgroup.controllers");
+        let controllers = std::fs::read_to_string(file).unwrap_or_default();
+        controllers.split_whitespace().any(|name| name == "memory")
     }
 
     /// Returns the variables that `systemd-run` needs to find the manager.
@@ -119,7 +141,10 @@ pub(super) struct Service<'a> {
     pub directory: &'a Path,
     pub environment_file: &'a Path,
     pub memory: Option<u64>,
-    pub cpus: Option<usize>,
+    /// The numbers of the CPUs.
+    pub cpus: Vec<usize>,
+    /// True if the manager has no gaps.
+    pub has_pid_namespace: bool,
 }
 
 impl Service<'_> {
@@ -136,15 +161,17 @@ impl Service<'_> {
         for fixed in PROPERTIES {
             add(fixed.into());
         }
-        if manager.has_pid_namespace() {
+        if self.has_pid_namespace {
             add("PrivatePIDs=yes".into());
         }
         if unit.is_user {
             // Without it, a user's manager of systemd 252 cannot mount anything.
             add("PrivateUsers=yes".into());
         } else {
-            // These need root, and would make a user's manager drop capabilities that it needs.
+            // A user's manager cannot set these up.
             add("CapabilityBoundingSet=".into());
+            add("ProtectHostname=yes".into());
+            add("ProtectKernelLogs=yes".into());
             add("ProtectClock=yes".into());
             add("ProtectKernelModules=yes".into());
         }
@@ -173,8 +200,9 @@ impl Service<'_> {
             .into_iter()
             .flatten()
             .for_each(&mut add);
-        if let Some(cpus) = self.cpus {
-            add(format!("CPUQuota={}%", cpus * 100).into());
+        if !self.cpus.is_empty() {
+            let cpus: Vec<String> = self.cpus.iter().map(usize::to_string).collect();
+            add(format!("CPUAffinity={}", cpus.join(" ")).into());
         }
         words.push("--".into());
         words
@@ -182,16 +210,16 @@ impl Service<'_> {
 }
 
 /// The properties of every sandbox. Source: systemd.exec(5).
-const PROPERTIES: [&str; 15] = [
+const PROPERTIES: [&str; 14] = [
     "TemporaryFileSystem=/:ro,mode=0755",
+    // Otherwise it would be that of the host.
+    "TemporaryFileSystem=/dev/shm:size=64M,mode=1777",
     "MountAPIVFS=yes",
     "PrivateDevices=yes",
     "PrivateIPC=yes",
     "ProtectProc=invisible",
     "ProtectKernelTunables=yes",
-    "ProtectKernelLogs=yes",
     "ProtectControlGroups=yes",
-    "ProtectHostname=yes",
     "NoNewPrivileges=yes",
     "RestrictSUIDSGID=yes",
     "RestrictNamespaces=yes",
@@ -200,6 +228,18 @@ const PROPERTIES: [&str; 15] = [
     // Time for the command to end after SIGTERM.
     "TimeoutStopSec=5",
 ];
+
+/// Escapes a word of a command, in which the manager would replace `$NAME`. Source: systemd.service(5).
+pub(super) fn command_word(word: &OsStr) -> OsString {
+    let mut bytes = Vec::new();
+    for byte in word.as_bytes() {
+        bytes.push(*byte);
+        if *byte == b'$' {
+            bytes.push(b'$');
+        }
+    }
+    OsString::from_vec(bytes)
+}
 
 fn memory_properties(memory: u64) -> [OsString; 2] {
     [
@@ -272,10 +312,11 @@ impl Unit {
     pub fn kill(&self) {
         self.signal(9);
         let _ = self.control(&["stop", "--"]).status();
+        let _ = self.control(&["reset-failed", "--"]).status();
     }
 
     /// Returns the exit code of the command, after `systemd-run` has ended with another one than 0; the error is a
-    /// message if the command was not started. Forgets the unit.
+    /// message if the command was not started.
     pub fn exit_code(&self, code: u8) -> Result<u8, String> {
         let properties = "--property=LoadState,Result,ExecMainCode,ExecMainStatus";
         let output = self
@@ -283,9 +324,7 @@ impl Unit {
             .stdout(Stdio::piped())
             .output();
         let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        let text = text.unwrap_or_default();
-        let _ = self.control(&["reset-failed", "--"]).status();
-        exit_code(&text, code)
+        exit_code(&text.unwrap_or_default(), code)
     }
 }
 
@@ -339,5 +378,6 @@ mod tests {
         let text = environment_file(&variables);
         assert_eq!(text, b"A=\"x \\\"\\$y\\\" \\\\\"\n");
         assert_eq!(escaped("/a b%c:d".as_ref(), b":"), "/a\\ b%%c\\:d");
+        assert_eq!(command_word("kill $$ $A".as_ref()), "kill $$$$ $$A");
     }
 }

@@ -429,6 +429,10 @@ const FILES: &[(&str, &str)] = &[
         "Downloaded sources of a compose (default: ~/.cache/ostree-go).",
     ),
     (
+        "$XDG_CACHE_HOME/ostree-go/run",
+        "Build caches of run --keep-cache.",
+    ),
+    (
         "$XDG_RUNTIME_DIR/containers/auth.json",
         "Credentials for registries, as for podman(1).",
     ),
