@@ -40,6 +40,7 @@ build() {
 # Packages for both the tests and the demo.
 parts() {
     command_of ostree ostree ostree
+    command_of bwrap bubblewrap bubblewrap
     command_of nginx nginx-light nginx
     command_of gpg gnupg gnupg2
     command_of qemu-aarch64-static qemu-user-static qemu-user-static-aarch64
@@ -59,7 +60,6 @@ bench() {
 }
 
 tests() {
-    command_of bwrap bubblewrap bubblewrap
     parts
     python3 -c 'import yaml' 2>/dev/null || want python3-yaml python3-pyyaml
     lint
@@ -91,9 +91,6 @@ tests() {
     command_of nsenter util-linux util-linux
     command_of ignition-validate ignition ignition-validate
     [[ -e /usr/lib/dracut/modules.d/30ignition/ignition ]] || want ignition ignition
-    command_of bwrap bubblewrap bubblewrap
-    command_of systemd-nspawn systemd-container systemd-container
-    command_of debootstrap debootstrap debootstrap
     command_of podman podman podman
     command_of buildah buildah buildah
     command_of skopeo skopeo skopeo

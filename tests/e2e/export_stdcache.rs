@@ -348,8 +348,11 @@ fn extension(sandbox: &Sandbox, name: &str, more: &[&str]) -> (PathBuf, Value) {
 fn an_extension_has_the_caches_and_a_script_for_shells() {
     let (sandbox, commits) = with_caches();
     let (top, report) = extension(&sandbox, "go", &[]);
-    assert_eq!(report["stdcaches"]["x86_64-trimpath"], commits[0]);
-    assert_eq!(report["stdcaches"]["x86_64-plain"], commits[1]);
+    let expected = serde_json::json!([
+        { "id": "x86_64-trimpath", "commit": commits[0] },
+        { "id": "x86_64-plain", "commit": commits[1] },
+    ]);
+    assert_eq!(report["std_caches"], expected);
     let dir = "usr/lib/sdk/stdcache/go-1.99/x86_64-plain";
     let stock = sandbox.checkout("go-sdk/stdcache/1.99.1/x86_64-plain", "stock");
     let out = run(Command::new("diff")
@@ -386,7 +389,7 @@ fn an_extension_has_the_caches_and_a_script_for_shells() {
     assert_eq!(say(bin), "[ostree-go cacheprog]\n");
 
     let (top, report) = extension(&sandbox, "plain", &["--no-stdcache"]);
-    assert_eq!(report["stdcaches"], serde_json::json!({}));
+    assert_eq!(report["std_caches"], serde_json::json!([]));
     assert!(!top.join("usr/lib/sdk/stdcache").exists());
     assert!(!top.join("usr/lib/tmpfiles.d").exists());
 }

@@ -317,7 +317,7 @@ fn an_unchanged_std_cache_is_not_built_again() {
     let one = &json["std_caches"][0];
     assert_eq!(one["ref"], *fixture.std_cache);
     assert_eq!(one["commit"], *fixture.rev(&fixture.std_cache));
-    assert_eq!(one["name"], format!("{}-trimpath", fixture.arch));
+    assert_eq!(one["id"], format!("{}-trimpath", fixture.arch));
     assert_eq!(one["unchanged"], true);
     assert!(one["bytes"].as_u64().unwrap() > 50 << 20, "{one}");
     assert_eq!(json["std_caches"].as_array().unwrap().len(), 1);

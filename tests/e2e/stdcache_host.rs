@@ -424,7 +424,8 @@ fn deltas_and_prune_follow_the_releases() {
         .collect();
     let mut found = refs(&planned);
     let mut sorted = expected.clone();
-    (found.sort(), sorted.sort());
+    found.sort();
+    sorted.sort();
     assert_eq!(found, sorted);
     host.run(["prune", "--keep", "2"]).ok();
     for name in &expected {

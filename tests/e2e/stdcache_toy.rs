@@ -62,7 +62,7 @@ fn each_target_and_mode_is_a_commit_that_is_built_once() {
     let all = json["std_caches"].as_array().unwrap();
     assert_eq!(all.len(), NAMES.len());
     for (one, name) in all.iter().zip(NAMES) {
-        assert_eq!(one["name"], name);
+        assert_eq!(one["id"], name);
         assert_eq!(one["ref"], ref_of(name));
         assert_eq!(one["version"], "1.99.1");
         assert_eq!(one["unchanged"], false);

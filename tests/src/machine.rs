@@ -144,14 +144,12 @@ impl Machine {
 
     /// Returns a command that runs in the machine as [`USER`], with a clean environment.
     pub fn exec_as_user<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
-        let (user, runtime) = (
-            USER.to_string(),
-            format!("XDG_RUNTIME_DIR=/run/user/{USER}"),
-        );
-        let start = ["setpriv", "--reuid", &user, "--regid", &user];
-        let start = start.into_iter().chain(["--clear-groups", "env"]);
-        let start = start.chain([&*runtime, "HOME=/home/user"]);
-        self.exec(start.chain(args).collect::<Vec<_>>())
+        let user = USER.to_string();
+        let mut command = self.exec(["setpriv", "--reuid", &user, "--regid", &user]);
+        command.args(["--clear-groups", "env"]);
+        command.arg(format!("XDG_RUNTIME_DIR=/run/user/{USER}"));
+        command.arg("HOME=/home/user").args(args);
+        command
     }
 
     /// Runs a command in the machine as root.

@@ -200,7 +200,7 @@ pub enum RepoError {
         /// The checksum that the object is named by.
         id: FileId,
         /// The checksum of its content.
-        found: FileId,
+        found: Box<FileId>,
         /// The repository.
         path: PathBuf,
     },

@@ -49,6 +49,7 @@ fn a_target_that_the_source_does_not_have() {
     ");
     assert_snapshot!(bad.host("install 1.99.1 --stdcache arm64 --no-stdcache", 2), @"
     error: the argument '--stdcache <ARCH>' cannot be used with '--no-stdcache'
+    hint: usage: ostree-go install --stdcache <ARCH> --root <PATH> <CHANNEL-or-VERSION>...
     ");
 }
 

@@ -40,6 +40,8 @@ impl Outside {
             process.uid(uid).gid(uid);
         }
         let unix = project.path("home/socket");
+        // The one of an earlier attempt.
+        let _ = fs::remove_file(&unix);
         let listener = UnixListener::bind(&unix).unwrap();
         fs::set_permissions(&unix, fs::Permissions::from_mode(0o777)).unwrap();
         Self {

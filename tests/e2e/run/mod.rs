@@ -8,6 +8,7 @@ use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::host::Host;
 use ostree_go_tests::running::Running;
 use ostree_go_tests::tools;
+use ostree_go_tests::webserver::FaultyServer;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::chown;
@@ -316,4 +317,37 @@ fn scratch() -> Vec<PathBuf> {
         })
     };
     entries.map(|entry| entry.path()).filter(is_left).collect()
+}
+
+#[test]
+fn a_missing_sdk_is_installed_on_request() {
+    let project = Project::new();
+    let host = &project.host;
+    host.release("1.99.2", 1_800_000_100);
+    host.run(["publish"]).ok();
+    let server = FaultyServer::serving(&host.sandbox.repo());
+    let url = server.url();
+    let mut add = host.command(["remote", "add", "acme", &url, "--no-gpg-verify"]);
+    run(add.env_remove("OSTREE_REPO")).ok();
+    project.file("src/go.mod", "module example.com/src\n\ngo 1.99.2\n");
+    let words = ["--host-tools", "--", "sh", "-c", "command -v go"];
+    let out = run(&mut project.command(&words)).exits(1);
+    assert!(
+        out.stderr.contains("hint: `ostree-go install --for "),
+        "{out}"
+    );
+    assert_eq!(out.stdout, "");
+    for installs in [true, false] {
+        let out = run(&mut project.command(&[&["--install"], &words[..]].concat())).ok();
+        assert_eq!(
+            out.stderr.contains("go 1.99.2 is installed"),
+            installs,
+            "{out}"
+        );
+        assert!(out.stdout.ends_with("/usr/bin/go\n"), "{out}");
+    }
+    // It is for this project only.
+    assert_eq!(host.active().as_deref(), Some("1.99.1"));
+    let out = run(&mut project.command(&["--install", "--sdk", "1.99.1", "--", "true"])).exits(2);
+    assert!(out.stderr.contains("cannot be used with"), "{out}");
 }

@@ -91,8 +91,8 @@ fn sdks_that_are_not_installed() {
         1,
     );
     assert_snapshot!(said, @"
-    error: no SDK in [dir]/root matches `1.98`
-    hint: `ostree-go status` shows the installed SDKs
+    error: go 1.98 is not installed under [dir]/root
+    hint: `ostree-go install 1.98` installs it; installed is `1.99.1`
     ");
     let empty = Host::new();
     let out = run(&mut empty.command(["run", "--", "go"])).exits(1);

@@ -9,7 +9,7 @@ use ostree_go_sdk::Arch;
 use ostree_go_sdk::deploy::{Deployment, Root};
 use ostree_go_sdk::run::{Run, Started};
 use ostree_go_sdk::sandbox::{Backend, Cause, Control, Limits, Network, Sandbox};
-use ostree_go_sdk::toolchains::{self, ToolchainError};
+use ostree_go_sdk::toolchains::{self, Selection, ToolchainError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
@@ -196,13 +196,24 @@ fn choose_sdk(
         Some(name) => toolchains::find(&root, name, Arch::host())?,
         None => {
             let selection = toolchains::select(&root, directory, &settings.workspace())?;
-            if selection.requirement.is_some() {
+            let active = root.active()?.map(|active| active.commit);
+            let is_active = active == Some(selection.deployment.commit);
+            if !is_active || !is_from_go_file(&selection) {
                 context.say(&explanation(&selection));
             }
             selection.deployment
         }
     };
     Ok((root, deployment))
+}
+
+/// Returns true if nothing but go.mod or go.work decided, which needs no explanation.
+fn is_from_go_file(selection: &Selection) -> bool {
+    let required = selection.requirement.as_ref();
+    required.is_none_or(|required| {
+        let extension = required.file.extension().unwrap_or_default();
+        extension == "mod" || extension == "work"
+    })
 }
 
 fn say_started(context: &Context, started: &Started, network: Network) {

@@ -162,7 +162,7 @@ impl Copier {
         if found != id {
             return Err(RepoError::ChecksumMismatch {
                 id,
-                found,
+                found: Box::new(found),
                 path: self.from.path().to_owned(),
             }
             .into());

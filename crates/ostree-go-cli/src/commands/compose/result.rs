@@ -6,7 +6,7 @@ use crate::views::value::{PathText, Text, Time};
 use ostree_go_sdk::compose::{ComposedLayer, ComposedRelease, ComposedStdCache};
 use ostree_go_sdk::source::SourceInfo;
 use ostree_go_sdk::treefile::Treefile;
-use ostree_go_sdk::{Arch, CommitId, ContentId, RefName, Sha256};
+use ostree_go_sdk::{Arch, CommitId, ContentId, RefName, Sha256, StdCacheId};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
@@ -130,7 +130,7 @@ impl From<&ComposedLayer> for LayerView {
 pub struct StdCacheView {
     #[serde(rename = "ref")]
     ref_name: Text<RefName>,
-    name: String,
+    id: Text<StdCacheId>,
     version: String,
     commit: Text<CommitId>,
     content: Text<ContentId>,
@@ -145,7 +145,7 @@ impl From<&ComposedStdCache> for StdCacheView {
     fn from(one: &ComposedStdCache) -> Self {
         Self {
             ref_name: Text(one.ref_name.clone()),
-            name: one.id.to_string(),
+            id: Text(one.id),
             version: one.version.as_str().to_owned(),
             commit: Text(one.commit),
             content: Text(one.content),

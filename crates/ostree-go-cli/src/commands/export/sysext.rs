@@ -7,10 +7,9 @@ use crate::text::{bytes, count};
 use crate::views::value::{PathText, Text};
 use clap::ValueEnum;
 use ostree_go_sdk::export::sysext::{SysextForm, SysextHost, SysextOptions, export_sysext};
-use ostree_go_sdk::{CommitId, Sha256};
+use ostree_go_sdk::{CommitId, Sha256, StdCacheId};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -123,10 +122,13 @@ pub fn run(context: &Context, args: &SysextArgs) -> Result<ExitCode, CliError> {
             .iter()
             .map(|path| format!("/{path}"))
             .collect(),
-        stdcaches: made
+        std_caches: made
             .std_caches
             .iter()
-            .map(|(id, commit)| (id.to_string(), Text(*commit)))
+            .map(|(id, commit)| ExportedStdCache {
+                id: Text(*id),
+                commit: Text(*commit),
+            })
             .collect(),
     })
 }
@@ -155,7 +157,13 @@ struct SysextReport<'a> {
     files: u64,
     extension_release: Map<String, Value>,
     left_out: Vec<String>,
-    stdcaches: BTreeMap<String, Text<CommitId>>,
+    std_caches: Vec<ExportedStdCache>,
+}
+
+#[derive(Serialize)]
+struct ExportedStdCache {
+    id: Text<StdCacheId>,
+    commit: Text<CommitId>,
 }
 
 impl Report for SysextReport<'_> {}

@@ -7,6 +7,7 @@
 
 use crate::id::FileId;
 use crate::repo::{Repo, RepoError};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of hexadecimal digits in a file name that is a SHA-256.
@@ -67,11 +68,10 @@ impl Similar {
         let fingerprint = fingerprint_of(repo, new, size)?;
         let mut best: Option<(usize, FileId)> = None;
         for (old_size, old) in candidates {
-            if !self.fingerprints.contains_key(&old) {
-                let print = fingerprint_of(repo, old, old_size)?;
-                self.fingerprints.insert(old, print);
-            }
-            let other = &self.fingerprints[&old];
+            let other = match self.fingerprints.entry(old) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(fingerprint_of(repo, old, old_size)?),
+            };
             let common = fingerprint.intersection(other).count();
             // Of equally similar files, the nearest by size comes first.
             if best.is_none_or(|(most, _)| common > most) {

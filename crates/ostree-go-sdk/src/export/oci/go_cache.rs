@@ -3,6 +3,7 @@
 //! Source of the layout: `cmd/go/internal/cache/cache.go` of Go 1.26. The file `xx/ACTION-a` names the
 //! output of an action, and `xx/OUTPUT-d` contains it; `xx` are the first two digits of the name.
 
+use super::image::GO_CACHE;
 use super::layer::Part;
 use crate::export::std_cache::StdCacheTree;
 use crate::fs::path::TreePath;
@@ -10,9 +11,6 @@ use crate::golang::std_cache::StdCacheEntry;
 use crate::id::Sha256;
 use crate::oci::layer::{Entry, Node};
 use std::collections::BTreeMap;
-
-/// The directory of the build cache in an image.
-pub(in crate::export) const GO_CACHE: &str = "var/cache/go-build";
 
 /// Modification time of everything in the layer: 2100-01-01 in UTC. Go sets the times of the files that it
 /// uses if they are older than an hour, which would copy them from the image into the container, and

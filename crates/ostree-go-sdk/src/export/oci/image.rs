@@ -3,7 +3,6 @@
 use super::super::tree::Tree;
 use super::super::{Compression, ExportError};
 use super::OciError;
-use super::go_cache::GO_CACHE;
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::clock::rfc3339;
@@ -21,6 +20,9 @@ use oci_spec::image::{
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
+
+/// The directory of the build cache in an image.
+pub(in crate::export) const GO_CACHE: &str = "var/cache/go-build";
 
 /// Default `PATH` of images, as in podman and docker.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use target::{Image, Target};
 
 pub use error::OciError;
-pub(super) use go_cache::GO_CACHE;
+pub(super) use image::GO_CACHE;
 pub(super) use image::goroot;
 
 /// Options of an image export.

@@ -26,7 +26,7 @@ pub const DEFAULT_TOOLCHAIN: &str = "default";
 pub struct GoMod {
     /// The `go` line, with a version such as `1.26` or `1.26.5`.
     pub go: Option<Value>,
-    /// The `toolchain` line, with a name such as `go1.26.5`, or [`DEFAULT_TOOLCHAIN`].
+    /// The `toolchain` line, with a name such as `go1.26.5`, or `default`.
     pub toolchain: Option<Value>,
 }
 

@@ -48,17 +48,17 @@ impl Verified {
     /// Returns true if a file with these attributes was found to have this content.
     pub(super) fn contains(&self, file: &Metadata, content: Sha256) -> bool {
         let line = line(file, content);
-        self.known.contains(&line) || self.new().contains(&line)
+        self.known.contains(&line) || self.added().contains(&line)
     }
 
     /// Remembers that a file with these attributes has this content.
     pub(super) fn insert(&self, file: &Metadata, content: Sha256) {
-        self.new().insert(line(file, content));
+        self.added().insert(line(file, content));
     }
 
     /// Stores what is new. Without success, the next process hashes the outputs again.
     pub(super) fn store(&self) {
-        let new = self.new();
+        let new = self.added();
         let Some(path) = self.path.as_ref().filter(|_| !new.is_empty()) else {
             return;
         };
@@ -76,7 +76,7 @@ impl Verified {
         let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
     }
 
-    fn new(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+    fn added(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
         self.new.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
