@@ -24,7 +24,7 @@ pub enum RunError {
     TooMuch {
         /// The directory.
         path: PathBuf,
-        /// What is in it.
+        /// The reason why it is more than a project.
         what: &'static str,
     },
     /// The working directory is not in the directory of the sources.
@@ -219,16 +219,27 @@ fn project_of(directory: &Path, home: Option<&Path>) -> PathBuf {
 const MARKS: [&str; 3] = ["go.work", "go.mod", ".git"];
 
 /// The directories that no project is.
-const SYSTEM: [&str; 12] = [
-    "/", "/boot", "/dev", "/etc", "/home", "/opt", "/proc", "/root", "/run", "/srv", "/sys", "/tmp",
+const SYSTEM: [&str; 16] = [
+    "/",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var",
+    "/var/home",
+    "/var/tmp",
 ];
-const MORE_SYSTEM: [&str; 4] = ["/usr", "/var", "/var/home", "/var/tmp"];
 
 fn require_project(path: &Path, home: Option<&Path>) -> Result<(), RunError> {
-    let is_system = SYSTEM
-        .iter()
-        .chain(&MORE_SYSTEM)
-        .any(|system| path == Path::new(system));
+    let is_system = SYSTEM.iter().any(|system| path == Path::new(system));
     let what = match home.is_some_and(|home| home.starts_with(path)) {
         true => "which contains the home directory",
         false if is_system => "which is a directory of the system",

@@ -7,7 +7,7 @@ use ostree_go_sdk::stdcache::{BuildFolders, FolderKind, cacheprog_variable, std_
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Where Go's caches are.
+/// The place of Go's caches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CachePlace {
     /// In a place of this kind.

@@ -35,7 +35,7 @@ pub struct RunArgs {
     #[arg(long, conflicts_with = "sdk")]
     install: bool,
 
-    /// What isolates the command
+    /// Sandbox that isolates the command
     #[arg(long, value_enum, default_value_t, value_name = "SANDBOX")]
     sandbox: SandboxArg,
 

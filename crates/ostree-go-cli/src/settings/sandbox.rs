@@ -1,4 +1,4 @@
-//! What sandboxes get from the environment.
+//! Settings of sandboxes from the environment.
 
 use super::{SANDBOX_HELPER, Settings};
 use crate::error::CliError;

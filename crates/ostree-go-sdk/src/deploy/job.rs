@@ -1,4 +1,4 @@
-//! What to fetch: refs, their source, and the conditions for them.
+//! A request to fetch: refs, their source, and the conditions for them.
 
 use super::error::DeployError;
 use super::selection::StdCacheChoice;

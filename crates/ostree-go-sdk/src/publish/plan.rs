@@ -53,8 +53,8 @@ pub struct Published {
 /// The trees of a delta, which determine its parts.
 type Trees = (Option<ContentId>, ContentId);
 
-/// What hosts install or upgrade from: the recent history of channels; in a repository without
-/// channels, all releases. Deltas from scratch to all releases that ever existed would be larger than
+/// The commits that hosts install or upgrade from: the recent history of channels; in a repository
+/// without channels, all releases. Deltas from scratch to all releases that ever existed would be larger than
 /// the objects.
 struct Recent<'c> {
     /// The trees of the SDKs.

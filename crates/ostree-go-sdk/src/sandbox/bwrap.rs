@@ -27,7 +27,7 @@ use std::process::{Child, Command, Stdio};
 
 type Variables = Vec<(OsString, OsString)>;
 
-/// What bubblewrap is given besides the sandbox.
+/// The arguments of bubblewrap that do not follow from the sandbox.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub sandbox: &'a Sandbox,

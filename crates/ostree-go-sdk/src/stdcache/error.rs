@@ -14,13 +14,13 @@ pub enum StdCacheError {
     Index {
         /// The index.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error of the parser.
         source: InvalidStdCacheIndex,
     },
     /// The go command sent something that is not a request of the protocol.
     #[error("the go command sent an invalid request: {problem}")]
     Protocol {
-        /// What is wrong with it.
+        /// The violation of the protocol.
         problem: String,
     },
     /// Somebody else can write to a folder, and so decide what is built from the cache in it.

@@ -44,7 +44,7 @@ pub(super) struct Sandbox<'a> {
 /// The path of the build cache in the sandbox.
 const GOCACHE: &str = "/gocache";
 
-/// How a program in the sandbox ended.
+/// The end of a program in the sandbox.
 pub(super) enum Ran {
     /// It ran.
     Output(Output),

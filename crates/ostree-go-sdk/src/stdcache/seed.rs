@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-/// How a build cache refers to the outputs of std caches.
+/// The kind of links from a build cache to the outputs of std caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeedLink {
     /// Symbolic links with the absolute paths of the outputs. The go command follows them.

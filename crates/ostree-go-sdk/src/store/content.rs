@@ -1,5 +1,7 @@
 //! The content of a file that is being written to the repository.
 
+use crate::id::FileId;
+use crate::object::{AnyHeader, FileHasher};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
@@ -36,6 +38,22 @@ impl Content {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::Spooled(_, len) => *len,
         }
+    }
+
+    /// Returns the checksum of the file object with a header and this content.
+    ///
+    /// # Errors
+    /// Returns an error if a temporary file cannot be read.
+    pub(crate) fn checksum(&self, header: &AnyHeader) -> io::Result<FileId> {
+        let mut hasher = match header.to_composed() {
+            Some(composed) => FileHasher::new(&composed),
+            None => FileHasher::framed(&header.framed()),
+        };
+        self.for_each(|bytes| {
+            hasher.update(bytes);
+            Ok(())
+        })?;
+        Ok(hasher.finish())
     }
 
     /// Returns the maximum memory for a file of this size, in bytes.

@@ -2,7 +2,7 @@
 
 use super::{Content, ObjectWriter, StoreError, writer};
 use crate::id::{CommitId, DirTreeId, FileId};
-use crate::object::{AnyHeader, Commit, DirTree, FileHasher, MetadataObject, parse_archived};
+use crate::object::{AnyHeader, Commit, DirTree, MetadataObject, parse_archived};
 use crate::parallel;
 use crate::progress::{Event, Phase, Progress};
 use crate::repo::{Repo, RepoError, RepoMode, StoredFile, Transaction};
@@ -158,7 +158,9 @@ impl Copier {
             Some(read) => read,
             None => self.read(id)?,
         };
-        let found = file_checksum(&header, &content).map_err(|source| self.spool_error(source))?;
+        let found = content
+            .checksum(&header)
+            .map_err(|source| self.spool_error(source))?;
         if found != id {
             return Err(RepoError::ChecksumMismatch {
                 id,
@@ -212,19 +214,6 @@ impl Copier {
             source,
         }
     }
-}
-
-/// Returns the checksum of a file object.
-fn file_checksum(header: &AnyHeader, content: &Content) -> io::Result<FileId> {
-    let mut hasher = match header.to_composed() {
-        Some(composed) => FileHasher::new(&composed),
-        None => FileHasher::framed(&header.framed()),
-    };
-    content.for_each(|bytes| {
-        hasher.update(bytes);
-        Ok(())
-    })?;
-    Ok(hasher.finish())
 }
 
 /// Reads the content of a stored file. Errors contain a [`RepoError`].

@@ -1,11 +1,11 @@
-//! What a project requires of its Go.
+//! The requirement of a project for the version of Go.
 
 use crate::golang::release_number::ReleaseNumber;
 use crate::golang::version_rule::VersionRule;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What a project requires of its Go.
+/// The requirement of a project for the version of Go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requirement {

@@ -69,7 +69,7 @@ struct HostArgs {
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
 
-    /// Where the build caches in /var/cache are
+    /// Place of the build caches in /var/cache
     #[arg(long, value_enum, default_value_t, value_name = "PLACE")]
     cache: CachePlace,
 

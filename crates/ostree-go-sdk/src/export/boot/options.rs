@@ -3,7 +3,7 @@
 use crate::remote::NewRemote;
 use std::path::PathBuf;
 
-/// Where the build cache and the module cache of a host are.
+/// The place of the build cache and the module cache of a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BootCache {

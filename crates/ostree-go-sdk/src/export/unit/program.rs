@@ -26,7 +26,7 @@ const HEADER: u64 = 20;
 /// The problem of a file with the start of an ELF file, but not its headers.
 const DAMAGED: &str = "its ELF headers are damaged";
 
-/// How a program is loaded.
+/// A program, and the directories that it is loaded from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Program {
     pub(super) arch: Arch,

@@ -8,7 +8,7 @@ use crate::kind::ErrorKind;
 pub struct ModFileError {
     /// The number of the line, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The problem of the line.
     pub problem: Problem,
 }
 
@@ -20,7 +20,7 @@ impl ModFileError {
     }
 }
 
-/// What is wrong with a line.
+/// The problem of a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {

@@ -8,7 +8,7 @@ use crate::delta::format::{
 use crate::gvariant;
 use crate::http::Body;
 use crate::id::{FileId, Sha256};
-use crate::object::{AnyHeader, DirTree, FileHasher, parse_archived};
+use crate::object::{AnyHeader, DirTree, parse_archived};
 use crate::pull::bounds::{Bounds, MAX_PART, MAX_SOURCE};
 use crate::repo::{Repo, RepoError, Transaction};
 use crate::store::{self, BudgetGuard, Content, ObjectWriter, StoreError};
@@ -193,22 +193,13 @@ impl<'b> ObjectReceiver<'b> {
         header: &AnyHeader,
         content: &Content,
     ) -> Result<(), Rejected> {
-        let canonical = header.to_composed();
-        let mut hasher = match &canonical {
-            Some(canonical) => FileHasher::new(canonical),
-            None => FileHasher::framed(&header.framed()),
-        };
-        let read = content.for_each(|bytes| {
-            hasher.update(bytes);
-            Ok(())
-        });
-        read.map_err(|source| self.spool_error(source))?;
-        let found = hasher.finish();
+        let found = content.checksum(header);
+        let found = found.map_err(|source| self.spool_error(source))?;
         if found != id {
             let problem = checksum_mismatch(&found.to_string(), &id.to_string());
             return Err(Rejected::Content(problem));
         }
-        match canonical {
+        match header.to_composed() {
             Some(canonical) => self.writer.write(id, &canonical, content)?,
             None => self.writer.write_any(id, header, content)?,
         }
