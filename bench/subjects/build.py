@@ -21,6 +21,10 @@ from bench.sdks import NEW, tarball
 ARCH = "x86_64"
 WARM_LIMIT = 1.5
 """The goal for the time compared with a warm GOCACHE."""
+START_LIMIT = 0.05
+"""The goal for the seconds that the sandbox adds to a command."""
+START_TURNS = 4
+"""How often each run measures the start of a command, which takes milliseconds."""
 
 PROGRAM = {
     "go.mod": "module example.com/hello\n\ngo 1.26\n",
@@ -140,6 +144,7 @@ def measure_rows(options: Options) -> list[Row]:
             with scratch(options.tmpfs) as folder:
                 host = Host(ostree_go, folder, url)
                 rows += [measure_step(options, host, step) for step in STEPS if options.includes(step.name)]
+                rows += measure_starts(options, host)
                 run(["chmod", "-R", "u+w", folder])
         finally:
             web.stop()
@@ -196,6 +201,26 @@ def measure_step(options: Options, host: Host, step: Step) -> Row:
             "to_warm": to_warm, "met": met}
 
 
+def measure_starts(options: Options, host: Host) -> list[Row]:
+    """Measures what the sandboxes add to `go version`, with the build cache that they fill before it starts."""
+    program = host.program("start")
+    go = host.tarball / "go/bin/go"
+    commands = {"without a sandbox": [go, "version"]}
+    for backend in ("bwrap", "landlock"):
+        commands[backend] = host.ostree_go.command("run", "--sandbox", backend, "--weak", "--", "go", "version")
+    samples: dict[str, list[Sample]] = {name: [] for name in commands}
+    for _ in range(options.runs * START_TURNS):
+        for name, command in commands.items():
+            samples[name].append(measure(command, host.env, program))
+    bare, *sandboxes = ({"kind": "start", "step": name, "ostree_go": summaries(found)}
+                        for name, found in samples.items())
+    for row in sandboxes:
+        row["added"] = wall(row["ostree_go"]) - wall(bare["ostree_go"])
+        row["met"] = row["added"] < START_LIMIT
+        progress(f"start with {row['step']}: {row['added'] * 1000:.0f} ms more")
+    return [bare, *sandboxes]
+
+
 def wall(side: Row) -> float:
     """Returns the median of the time."""
     return side["wall"]["median"]
@@ -210,6 +235,8 @@ def lines(rows: list[Row], machine: Machine, runs: int) -> list[str]:
                 "user + sys s", "ratio of CPU", "warm GOCACHE s", "to warm", "goal", ""],
                map(cells, (row for row in rows if row["kind"] == "build"))),
         "",
+        *table(["`go version`", "ms", "added ms", "goal", ""], (start_cells(row) for row in rows if row["kind"] == "start")),
+        "",
         *table(["install", "s", "MB moved", "MB on disk"],
                ([row["step"], spread(row["ostree_go"]["wall"]), f"{row['bytes'] / 1e6:.1f}",
                  f"{row['disk'] / 1e6:.0f}"] for row in rows if row["kind"] == "install")),
@@ -223,3 +250,13 @@ def cells(row: Row) -> list[str]:
     return [row["step"], spread(row["ostree_go"]["wall"]), cpu(row["ostree_go"]), sandbox, spread(row["cold"]["wall"]),
             cpu(row["cold"]), f"{row['ratio']:.0f}×", spread(row["warm"]["wall"]), f"{row['to_warm']:.2f}×", goal,
             verdict(row["met"]) if goal else ""]
+
+
+def start_cells(row: Row) -> list[str]:
+    """Returns the cells of a row of the table of sandboxes."""
+    found = row["ostree_go"]["wall"]
+    times = f"{found['median'] * 1000:.0f} ({found['min'] * 1000:.0f}–{found['max'] * 1000:.0f})"
+    if "added" not in row:
+        return [row["step"], times, "", "", ""]
+    return [f"`run --sandbox {row['step']}`", times, f"{row['added'] * 1000:.0f}",
+            f"< {START_LIMIT * 1000:.0f} ms", verdict(row["met"])]
