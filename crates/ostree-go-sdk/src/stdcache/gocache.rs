@@ -16,17 +16,26 @@ pub(super) const ACTION_SIZE: usize = 2 + 65 + 65 + 21 + 21 + 1;
 
 /// Returns the path of an action's file in the cache.
 pub(super) fn action_path(action: Sha256) -> String {
-    path(action, 'a')
+    in_directory(&action_name(action))
 }
 
 /// Returns the path of an output in the cache.
 pub(super) fn output_path(output: Sha256) -> String {
-    path(output, 'd')
+    in_directory(&output_name(output))
 }
 
-fn path(id: Sha256, kind: char) -> String {
-    let name = id.to_string();
-    format!("{}/{name}-{kind}", &name[..2])
+/// Returns the name of an action's file in its directory.
+pub(super) fn action_name(action: Sha256) -> String {
+    format!("{action}-a")
+}
+
+/// Returns the name of an output in its directory.
+pub(super) fn output_name(output: Sha256) -> String {
+    format!("{output}-d")
+}
+
+fn in_directory(name: &str) -> String {
+    format!("{}/{name}", &name[..2])
 }
 
 /// Returns the content of an action's file. `time` is in nanoseconds since 1970.

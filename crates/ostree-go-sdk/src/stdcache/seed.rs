@@ -5,12 +5,16 @@ use super::gocache::{self, TRIM_FILE};
 use super::open::StdCache;
 use crate::clock::Clock;
 use crate::fs::context::IoContext;
+use crate::golang::std_cache::StdCacheEntry;
+use crate::id::Sha256;
+use crate::parallel;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The kind of links from a build cache to the outputs of std caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,33 +45,69 @@ pub fn seed_gocache(
     clock: &dyn Clock,
 ) -> Result<(), StdCacheError> {
     std::fs::create_dir_all(dest).context("make directory", dest)?;
-    let dir = File::open(dest).context("open", dest)?;
-    for byte in 0..=u8::MAX {
-        let name = format!("{byte:02x}");
-        let made = rustix::fs::mkdirat(&dir, &name, Mode::from_raw_mode(0o777));
-        ignore_existing(made).context("make directory", dest.join(name))?;
-    }
+    let mut dirs: Vec<Directory> = (0..=u8::MAX).map(Directory::new).collect();
+    let mut outputs = HashSet::new();
     for cache in caches {
         for (action, entry) in &cache.index().0 {
-            let target = cache.output(entry.output);
-            let name = gocache::output_path(entry.output);
-            let made = match link {
-                SeedLink::Symlink => rustix::fs::symlinkat(&target, &dir, &name),
-                SeedLink::Hard => {
-                    let (cwd, flags) = (rustix::fs::CWD, AtFlags::empty());
-                    rustix::fs::linkat(cwd, &target, &dir, &name, flags)
-                }
-            };
-            ignore_existing(made).context("link", dest.join(name))?;
-            let name = gocache::action_path(*action);
-            // The time of an entry matters only for the results of tests.
-            let text = gocache::action_file(*action, *entry, 0);
-            create(&dir, &name, &text).context("write", dest.join(name))?;
+            dirs[usize::from(action.as_bytes()[0])]
+                .actions
+                .push((*action, *entry));
+            // Many entries have the same output.
+            if outputs.insert(entry.output) {
+                let target = cache.output(entry.output);
+                dirs[usize::from(entry.output.as_bytes()[0])]
+                    .outputs
+                    .push((entry.output, target));
+            }
         }
     }
+    parallel::map(&dirs, || (), |(), dir| dir.fill(dest, link))?;
     let path = dest.join(TRIM_FILE);
     std::fs::write(&path, clock.now().to_string()).context("write", path)?;
     Ok(())
+}
+
+/// What a directory of the cache gets. The directories are independent of each other, so that several threads can
+/// fill them.
+struct Directory {
+    name: String,
+    actions: Vec<(Sha256, StdCacheEntry)>,
+    outputs: Vec<(Sha256, PathBuf)>,
+}
+
+impl Directory {
+    fn new(byte: u8) -> Self {
+        Self {
+            name: format!("{byte:02x}"),
+            actions: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    fn fill(&self, cache: &Path, link: SeedLink) -> Result<(), StdCacheError> {
+        let path = cache.join(&self.name);
+        let made = rustix::fs::mkdir(&path, Mode::from_raw_mode(0o777));
+        ignore_existing(made).context("make directory", &path)?;
+        let dir = File::open(&path).context("open", &path)?;
+        for (output, target) in &self.outputs {
+            let name = gocache::output_name(*output);
+            let made = match link {
+                SeedLink::Symlink => rustix::fs::symlinkat(target, &dir, &name),
+                SeedLink::Hard => {
+                    let (cwd, flags) = (rustix::fs::CWD, AtFlags::empty());
+                    rustix::fs::linkat(cwd, target, &dir, &name, flags)
+                }
+            };
+            ignore_existing(made).context("link", path.join(name))?;
+        }
+        for (action, entry) in &self.actions {
+            let name = gocache::action_name(*action);
+            // The time of an entry matters only for the results of tests.
+            let text = gocache::action_file(*action, *entry, 0);
+            create(&dir, &name, &text).context("write", path.join(name))?;
+        }
+        Ok(())
+    }
 }
 
 fn ignore_existing(made: Result<(), Errno>) -> Result<(), Errno> {
