@@ -1,6 +1,7 @@
 //! Std caches on hosts and in repositories: installed with SDKs, kept by upgrades, repaired, removed, published and
 //! pruned.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use ostree_go_sdk::Arch;
 use ostree_go_sdk::deploy::Root;
 use ostree_go_tests::cli::{Output, run};
@@ -467,4 +468,76 @@ fn verbs_describe_std_caches() {
         (&4.into(), &4.into(), &1.into())
     );
     host.run(["fsck"]).ok();
+}
+
+#[test]
+fn outputs_that_an_installation_has_verified_are_not_hashed_again_until_they_change() {
+    let [native, _] = arches();
+    let host = host_with_std_caches();
+    host.install("1.99.1").ok();
+    let records = host.root().join("verified");
+    assert_eq!(records.read_dir().unwrap().count(), 2);
+    let id = format!("{native}-plain");
+    let index = host.json(["status"])["deployments"][0]["std_caches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|cache| cache["id"] == id.as_str())
+        .map(|cache| PathBuf::from(cache["path"].as_str().unwrap()).join("index"))
+        .unwrap();
+    let text = read(&index);
+    let entries: Vec<Vec<&str>> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split(' ').collect())
+        .collect();
+    let request = |number: usize, entry: &[&str]| {
+        let action: Vec<u8> = (0..64)
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&entry[0][at..at + 2], 16).unwrap())
+            .collect();
+        let action = BASE64_STANDARD.encode(action);
+        format!("{{\"ID\":{number},\"Command\":\"get\",\"ActionID\":\"{action}\"}}\n\n")
+    };
+    let requests: String = (1..)
+        .zip(&entries)
+        .map(|(number, entry)| request(number, entry))
+        .collect();
+    let write = host.sandbox.path("write");
+    let serve = || {
+        let mut command = host.command(["cacheprog", "-v", "--write", write.to_str().unwrap()]);
+        host.sandbox.write("requests", &requests);
+        command.stdin(fs::File::open(host.sandbox.path("requests")).unwrap());
+        run(&mut command).ok().stderr
+    };
+    let hits = entries.len();
+    let said = serve();
+    assert!(
+        said.contains(&format!("{hits} hits from std caches")),
+        "{said}"
+    );
+    // What a service hashes, it remembers here.
+    let hashed = write.join("ostree-go-verified");
+    assert!(!hashed.exists(), "{}", read(&hashed));
+    let output = |entry: &[&str]| {
+        let outputs = index.with_file_name("outputs");
+        outputs.join(&entry[1][..2]).join(entry[1])
+    };
+    let change = |entry: &[&str], content: &[u8]| {
+        let path = output(entry);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&path, content).unwrap();
+    };
+    let content = fs::read(output(&entries[0])).unwrap();
+    change(&entries[0], &content);
+    assert!(!serve().contains("warning"));
+    assert_eq!(read(&hashed).lines().count(), 1);
+    change(
+        &entries[1],
+        &vec![b'x'; fs::read(output(&entries[1])).unwrap().len()],
+    );
+    let said = serve();
+    assert!(said.contains("is missing or damaged"), "{said}");
+    host.run(["uninstall", "1.99.1"]).ok();
+    assert_eq!(records.read_dir().unwrap().count(), 0);
 }

@@ -3,7 +3,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::text::count;
 use ostree_go_sdk::format_bytes;
-use ostree_go_sdk::stdcache::{CacheProg, Served, std_cache_dirs};
+use ostree_go_sdk::stdcache::{CacheProg, Served, std_cache_dirs, verified_records};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs::File;
@@ -46,17 +46,17 @@ const GRACE: i64 = 1;
 
 pub fn run(context: &Context, args: &CacheprogArgs) -> Result<ExitCode, CliError> {
     let absolute = |path: &PathBuf| std::path::absolute(path).map_err(CliError::file("find", path));
+    let given = context.global.root.as_ref().map(absolute).transpose()?;
+    let roots = context.settings.all_roots(given.as_deref());
     let std_caches = match args.std_caches.as_slice() {
-        [] => {
-            let given = context.global.root.as_ref().map(absolute).transpose()?;
-            std_cache_dirs(&context.settings.all_roots(given.as_deref()))
-        }
+        [] => std_cache_dirs(&roots),
         given => given.to_vec(),
     };
     let write = args.write.as_ref().map(absolute).transpose()?;
     let write = write.or_else(|| context.settings.gocache());
     let program = CacheProg::new()
         .std_caches(std_caches)
+        .verified(verified_records(&roots))
         .write(write.clone())
         .scratch(context.settings.temporary())
         .max_size(args.max_size);

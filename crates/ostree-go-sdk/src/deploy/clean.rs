@@ -17,6 +17,7 @@ use crate::failpoint;
 use crate::fs::context::IoContext;
 use crate::fs::{atomic, rename, tree};
 use crate::id::CommitId;
+use crate::stdcache::VERIFIED_DIR;
 use rustix::fs::FileType;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind as Io;
@@ -33,6 +34,7 @@ impl LockedRoot<'_> {
         let deployments = folder::directory(&root, self.root.path(), "deployments")?;
         self.finish_replacements(&deployments)?;
         self.remove_trees(&deployments, active)?;
+        self.remove_records(&root)?;
         self.drop_absent(&deployments)?;
         self.state.drop_contradicted_activation(active);
         let last = self.state.history.last().map(|a| a.commit);
@@ -155,6 +157,27 @@ impl LockedRoot<'_> {
                 to_remove = hidden;
             }
             tree::remove_at(deployments.as_fd(), &to_remove).context("remove", &full)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the records of std caches that do not exist any more, and temporary names of records.
+    fn remove_records(&self, root: &OwnedFd) -> Result<(), DeployError> {
+        if folder::kind(root, OsStr::new(VERIFIED_DIR)).is_ok_and(|kind| kind.is_none()) {
+            return Ok(());
+        }
+        let path = self.root.path().join(VERIFIED_DIR);
+        let dir = folder::directory(root, self.root.path(), VERIFIED_DIR)?;
+        for name in tree::names(&dir).context("read directory", &path)? {
+            let text = name.to_string_lossy();
+            let commit = text.parse::<CommitId>().ok();
+            let is_garbage = match commit {
+                Some(commit) => !self.state.uses(commit),
+                None => folder::is_temporary_record(&text),
+            };
+            if is_garbage {
+                remove_file(&dir, &name).context("remove", path.join(&name))?;
+            }
         }
         Ok(())
     }

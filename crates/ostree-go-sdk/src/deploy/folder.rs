@@ -7,6 +7,7 @@ use crate::fs::context::{IoContext, IoFailure};
 use crate::fs::{atomic, tree};
 use crate::id::CommitId;
 use crate::repo::Repo;
+use crate::stdcache::VERIFIED_DIR;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -30,7 +31,7 @@ pub(super) const LOCK: &str = ".lock";
 pub(super) const FETCH_LOCK: &str = ".fetch.lock";
 
 /// The names in a root, except temporary ones.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     MARKER,
     LOCK,
     FETCH_LOCK,
@@ -38,6 +39,7 @@ const NAMES: [&str; 9] = [
     "deployments",
     "sdk",
     "toolchains",
+    VERIFIED_DIR,
     "current",
     "state.json",
 ];
@@ -222,6 +224,15 @@ pub(super) fn is_temporary_state(name: &str) -> bool {
     has_number(name, ".state.json.")
 }
 
+/// Returns true if a name in `verified/` is a temporary name of a record, which is used before the rename:
+/// `.COMMIT.4711-0`.
+pub(super) fn is_temporary_record(name: &str) -> bool {
+    let commit = name.strip_prefix('.').and_then(|rest| rest.split_once('.'));
+    commit.is_some_and(|(commit, _)| {
+        commit.parse::<CommitId>().is_ok() && has_number(name, &format!(".{commit}."))
+    })
+}
+
 /// Returns true if a name in `deployments/` is a temporary name of a tree that is being created or
 /// removed.
 pub(super) fn is_temporary_tree(name: &str) -> bool {
@@ -325,6 +336,10 @@ mod tests {
         }
         assert!(is_temporary_state(".state.json.12-0"));
         let commit = "a".repeat(64);
+        assert!(is_temporary_record(&format!(".{commit}.12-0")));
+        for other in [&commit, ".x.12-0", &format!(".{commit}.x")] {
+            assert!(!is_temporary_record(other), "{other}");
+        }
         let id = commit.parse().unwrap();
         assert_eq!(commit_of_replaced(&replaced_name(id)), Some(id));
         assert_eq!(commit_of_replaced(&commit), None);

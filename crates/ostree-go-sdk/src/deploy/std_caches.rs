@@ -7,6 +7,7 @@ use super::root::Root;
 use super::state::{DeployedStdCache, Deployment};
 use crate::failpoint;
 use crate::golang::std_cache::StdCacheId;
+use crate::stdcache::{StdCache, VERIFIED_DIR, record_verified};
 use crate::version::GoVersion;
 use std::path::PathBuf;
 
@@ -45,6 +46,7 @@ impl LockedRoot<'_> {
         let place = |(id, found): &(StdCacheId, FoundCommit)| {
             let (outcome, _) = self.place(found.info.id)?;
             failpoint::hit("deploy.std-cache-placed");
+            self.record_verified(*id, found);
             Ok(PlacedStdCache {
                 cache: DeployedStdCache {
                     id: *id,
@@ -56,6 +58,23 @@ impl LockedRoot<'_> {
             })
         };
         found.iter().map(place).collect()
+    }
+
+    /// Records that the outputs of a std cache were verified, so that the first build does not have to. Without
+    /// the record, it hashes them.
+    fn record_verified(&self, id: StdCacheId, found: &FoundCommit) {
+        let commit = found.info.id;
+        let version = found.info.version.as_deref().unwrap_or_default();
+        let version = version.parse::<GoVersion>().ok();
+        let dir = version.and_then(|version| id.dir(&version).ok());
+        let cache = dir.and_then(|dir| {
+            StdCache::open(self.root.deployment_path(commit).join(dir.as_str())).ok()
+        });
+        let top = self.root.path().join(VERIFIED_DIR);
+        if let Some(cache) = cache {
+            let _ = std::fs::create_dir(&top);
+            let _ = record_verified(&cache, &top.join(commit.to_string()));
+        }
     }
 
     /// Removes the std caches that the selections of deployments do not name, and those that were

@@ -25,6 +25,7 @@ mod input;
 mod open;
 mod sandbox;
 mod seed;
+mod verified;
 mod write;
 
 pub(crate) use build::StdCacheBuilder;
@@ -38,6 +39,8 @@ pub(crate) use input::SdkInput;
 pub use open::{StdCache, std_cache_dirs};
 pub(crate) use sandbox::check as check_sandbox;
 pub use seed::{SeedLink, seed_gocache};
+pub use verified::verified_records;
+pub(crate) use verified::{VERIFIED_DIR, record as record_verified};
 pub(crate) use write::{WrittenStdCache, write};
 
 pub use crate::golang::std_cache::{InvalidStdCacheIndex, StdCacheEntry, StdCacheIndex};

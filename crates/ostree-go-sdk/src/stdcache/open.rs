@@ -70,7 +70,7 @@ pub fn std_cache_dirs(roots: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// Returns the paths in a directory, without hidden names, which are trees that are being made.
-fn sorted(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn sorted(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let visible = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
     let mut paths: Vec<PathBuf> = visible.map(|entry| entry.path()).collect();

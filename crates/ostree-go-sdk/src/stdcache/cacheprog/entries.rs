@@ -1,11 +1,11 @@
 //! Where entries are found, and where new ones go.
 
-use super::verified::Verified;
 use super::write_folder::{Stored, WriteFolder};
 use crate::fs::context::IoFailure;
 use crate::golang::std_cache::StdCacheEntry;
 use crate::id::Sha256;
 use crate::stdcache::open::StdCache;
+use crate::stdcache::verified::Verified;
 use sha2::Digest;
 use std::collections::HashMap;
 use std::fs::File;

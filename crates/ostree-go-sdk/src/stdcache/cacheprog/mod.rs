@@ -4,19 +4,18 @@
 //! - `protocol`: the messages;
 //! - `entries`: the places of entries, in the order in which they are searched;
 //! - `write_folder`: the folder for new entries, in the layout of a `GOCACHE`;
-//! - `verified`: the outputs of std caches that were hashed already;
 //! - `trim`: limits the size of the folder.
 
 mod entries;
 mod protocol;
 mod trim;
-mod verified;
 mod write_folder;
 
 pub use trim::Trimmed;
 
 use super::error::StdCacheError;
 use super::open::StdCache;
+use super::verified::Verified;
 use crate::clock::{Clock, SystemClock};
 use crate::id::Sha256;
 use crate::parallel;
@@ -27,7 +26,6 @@ use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use verified::Verified;
 
 /// The largest number of threads that hash outputs.
 const MAX_WORKERS: usize = 4;
@@ -37,6 +35,7 @@ const MAX_WORKERS: usize = 4;
 #[non_exhaustive]
 pub struct CacheProg {
     std_caches: Vec<PathBuf>,
+    verified: Vec<PathBuf>,
     write: Option<PathBuf>,
     scratch: Option<PathBuf>,
     max_size: Option<u64>,
@@ -81,6 +80,7 @@ impl CacheProg {
     pub fn new() -> Self {
         Self {
             std_caches: Vec::new(),
+            verified: Vec::new(),
             write: None,
             scratch: None,
             max_size: None,
@@ -91,6 +91,10 @@ impl CacheProg {
     setters! {
         /// Sets the directories of the std caches. Default: none.
         std_caches: Vec<PathBuf>;
+        /// Sets the files in which installations have recorded which outputs they verified, as
+        /// [`verified_records`](super::verified_records) finds them. Default: none, so that each output is hashed
+        /// when it is used for the first time.
+        verified: Vec<PathBuf>;
         /// Sets the folder for new entries, which is created if necessary. It has the layout of a
         /// `GOCACHE`, and may be one. Several services can use one folder at the same time. Default:
         /// none.
@@ -142,7 +146,7 @@ impl CacheProg {
             }
         }
         let written = self.write.as_deref().filter(|_| folder.1);
-        let verified = Verified::load(self.write.as_deref(), folder.1);
+        let verified = Verified::load(&self.verified, self.write.as_deref(), folder.1);
         let entries = Entries::new(caches, verified, folder, self.scratch.clone(), now);
         let service = Service {
             entries: &entries,

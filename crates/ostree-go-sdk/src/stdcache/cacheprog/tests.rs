@@ -1,6 +1,7 @@
 use super::*;
 use crate::fs::digest;
 use crate::stdcache::open::tests::write;
+use crate::stdcache::verified::FILE_NAME;
 use ::base64::Engine;
 use ::base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -106,7 +107,7 @@ fn entries_are_served_from_both_places() {
         (2, 300_000, 0)
     );
     // The next process finds what this one has written, and hashes nothing again.
-    let stored = fixture.dir.path().join("write").join(verified::FILE_NAME);
+    let stored = fixture.dir.path().join("write").join(FILE_NAME);
     let before = fs::read_to_string(&stored).unwrap();
     let (_, served) = serve(&program, &[get(1, new), get(2, fixture.actions[0])]);
     assert_eq!((served.std_hits, served.hits), (1, 1));
