@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.machine import Machine
 from bench.options import Options
 from bench.report import Row
-from bench.subjects import build, client, compose, delta, growth, images, limits
+from bench.subjects import build, client, compose, delta, growth, images, limits, workspace
 
 
 @dataclass(frozen=True)
@@ -26,5 +26,6 @@ SUBJECTS = {
     "client": Subject(client.measure_rows, client.lines),
     "build": Subject(build.measure_rows, build.lines),
     "images": Subject(images.measure_rows, images.lines),
+    "workspace": Subject(workspace.measure_rows, workspace.lines),
     "growth": Subject(growth.measure_rows, growth.lines),
 }
