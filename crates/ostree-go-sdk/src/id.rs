@@ -55,12 +55,10 @@ impl FromStr for Sha256 {
         let invalid = || InvalidChecksum {
             found: text.to_owned(),
         };
-        let digit = |byte: u8| {
-            HEX_DIGITS
-                .iter()
-                .position(|&d| d == byte)
-                .and_then(|value| u8::try_from(value).ok())
-                .ok_or_else(invalid)
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(invalid()),
         };
         let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
             return Err(invalid());
