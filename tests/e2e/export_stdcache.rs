@@ -69,6 +69,21 @@ fn an_image_has_the_caches_of_its_architecture_as_layers() {
     let last = &all[all.len() - 1];
     assert_eq!(last["annotations"][key], "x86_64-plain");
     assert_eq!(last["annotations"]["ostree.commit"], commits[1]);
+    let list = format!("{key}.layers");
+    let list = manifest["annotations"][&list].as_str().unwrap();
+    let list: Value = serde_json::from_str(list).unwrap();
+    let named = |index: usize| (&list[index]["name"], &list[index]["id"]);
+    assert_eq!(
+        named(0),
+        (
+            &"stdcache/x86_64-trimpath".into(),
+            &commits[0].as_str().into()
+        )
+    );
+    assert_eq!(
+        named(1),
+        (&"stdcache/x86_64-plain".into(), &commits[1].as_str().into())
+    );
     let config = document(&blob(&layout, &manifest["config"]["digest"]));
     let env = config["config"]["Env"].as_array().unwrap();
     assert!(env.contains(&"GOCACHE=/var/cache/go-build".into()));
@@ -474,6 +489,13 @@ fn caches_that_cannot_be_used_are_refused() {
     commit("ostree-go stdcache 9\n");
     assert_snapshot!(refused(), @"
     error: std cache go-sdk/stdcache/1.99.1/x86_64-trimpath cannot be exported: its index is invalid: the first line is not `ostree-go stdcache 1`
+    hint: pull its ref completely, or use --no-stdcache to leave it out
+    ");
+    // A tree from which more than index and outputs would get lost.
+    fs::write(dir.join("extra"), "").unwrap();
+    commit("ostree-go stdcache 1\n");
+    assert_snapshot!(refused(), @"
+    error: std cache go-sdk/stdcache/1.99.1/x86_64-trimpath cannot be exported: its tree has more than the index and the outputs that it names
     hint: pull its ref completely, or use --no-stdcache to leave it out
     ");
     // A commit without its objects.

@@ -44,6 +44,7 @@ mod journey;
 mod json;
 mod oci_refused;
 mod oci_registry;
+mod oci_stdcache;
 mod oci_transport;
 mod output_files;
 mod overlay;

@@ -5,6 +5,7 @@ use ostree_go_sdk::StdCacheId;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// A std cache to commit, with metadata that a test can make wrong.
@@ -80,6 +81,8 @@ impl ToyStdCache {
         more: &[&str],
     ) -> String {
         let tree = tempfile::tempdir().expect("a temporary folder");
+        // As in the commits of a compose; the mode of the folder becomes that of the tree's root.
+        fs::set_permissions(tree.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
         let dir = tree.path().join(self.dir());
         fs::create_dir_all(&dir).expect("a folder");
         let (files, bytes) = write(&dir, entries);

@@ -7,11 +7,13 @@ use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::golang::index::DownloadIndex;
 use crate::golang::modfile::{GoMod, GoWork};
+use crate::golang::std_cache::StdCacheIndex;
 use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
 use crate::golang::version_manager::VERSION_MANAGER_FILES;
 use crate::id::CommitId;
 use crate::object::{Commit, DirHeader, DirTree, dirmeta_mode, parse_archived};
+use crate::oci::go_cache::RestoredStdCache;
 use crate::oci::image_source::ImageSource;
 use crate::oci::tar::{Entry, LayerQuota, Reader};
 use crate::treefile::Treefile;
@@ -124,6 +126,27 @@ pub fn layer(bytes: &[u8]) {
             let _ = io::copy(&mut reader.content(size), &mut io::sink());
         }
     }
+    restore_std_cache(bytes);
+}
+
+/// Restores a std cache from the archive of a layer.
+fn restore_std_cache(bytes: &[u8]) {
+    let quota = LayerQuota::default();
+    let mut reader = Reader::new(bytes, &quota).shared_directories(true);
+    let mut cache = RestoredStdCache::new(TreePath::from_trusted("usr".to_owned()));
+    while let Ok(Some(entry)) = reader.next() {
+        let Entry::File(path, _, size) = entry else {
+            continue;
+        };
+        let mut content = Vec::new();
+        let _ = io::copy(&mut reader.content(size), &mut content);
+        if cache.output(&path).is_none() {
+            let _ = cache.add_action(&path, &content);
+        }
+    }
+    let (_, index) = cache.index();
+    let index = String::from_utf8_lossy(&index);
+    assert!(index.parse::<StdCacheIndex>().is_ok(), "{index}");
 }
 
 /// Parses the source of an image.

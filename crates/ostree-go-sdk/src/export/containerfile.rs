@@ -4,12 +4,13 @@
 //! folders without them, in a separate stage, and `COPY --chown` sets their owner.
 
 use super::ExportError;
-use super::oci::{GO_CACHE, goroot};
+use super::oci::goroot;
 use super::release::release;
 use super::std_cache::std_caches;
 use super::tree::Tree;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
+use crate::oci::go_cache::GO_CACHE;
 use crate::repo::Repo;
 use crate::setters::setters;
 

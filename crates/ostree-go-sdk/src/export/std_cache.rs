@@ -6,9 +6,11 @@ use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind};
 use crate::fs::path::TreePath;
 use crate::golang::std_cache::{STD_CACHE_DIR, StdCacheId, StdCacheIndex, std_cache_ref};
-use crate::id::{CommitId, FileId, RefName};
+use crate::id::{CommitId, ContentId, FileId, RefName, Sha256};
+use crate::object::{FileHasher, FileHeader, Leaf, LeafKind, Tree as ObjectTree};
 use crate::repo::{Completeness, Repo};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 /// A std cache whose commit is complete in the repository.
 pub(super) struct StdCacheTree {
@@ -16,8 +18,44 @@ pub(super) struct StdCacheTree {
     pub(super) commit: CommitId,
     pub(super) tree: Tree,
     pub(super) index: StdCacheIndex,
-    /// The files with the outputs by their names: 64 hexadecimal digits.
-    pub(super) outputs: BTreeMap<String, FileId>,
+    /// The files with the outputs.
+    pub(super) outputs: BTreeMap<Sha256, FileId>,
+    name: RefName,
+    /// The directory with the index.
+    dir: TreePath,
+    content: ContentId,
+}
+
+impl StdCacheTree {
+    /// Checks that index and outputs determine the tree, so that its commit can be restored from them.
+    /// This is so for every std cache that a compose has made.
+    pub(super) fn require_restorable(&self) -> Result<(), ExportError> {
+        let header = FileHeader::Regular { executable: false };
+        let text = self.index.to_string();
+        let mut hasher = FileHasher::new(&header);
+        hasher.update(text.as_bytes());
+        let index = (StdCacheIndex::FILE_NAME.to_owned(), hasher.finish());
+        let outputs = self.outputs.iter();
+        let outputs = outputs.map(|(output, id)| (StdCacheIndex::output_path(*output), *id));
+        let mut tree = ObjectTree::default();
+        for (path, id) in outputs.chain([index]) {
+            let leaf = Leaf {
+                id,
+                size: 0,
+                kind: LeafKind::from(&header),
+            };
+            // The paths are distinct, because each output has a name of its own.
+            let _ = tree.insert(&TreePath::from_trusted(path).below(&self.dir), leaf);
+        }
+        let Ok(root) = tree.objects(&mut |_| Ok::<_, Infallible>(()));
+        if root.content_id() == self.content {
+            return Ok(());
+        }
+        Err(ExportError::StdCache {
+            name: self.name.clone(),
+            problem: "its tree has more than the index and the outputs that it names".to_owned(),
+        })
+    }
 }
 
 /// Reads the std caches of a release's version for an architecture: those that the repository has a ref
@@ -84,7 +122,7 @@ fn read(
         let path = format!("{dir}/{}", StdCacheIndex::output_path(entry.output));
         let path = TreePath::from_trusted(path);
         match tree.entries.get(&path) {
-            Some(Node::Leaf(leaf)) => outputs.insert(entry.output.to_string(), *leaf),
+            Some(Node::Leaf(leaf)) => outputs.insert(entry.output, *leaf),
             _ => return Err(refused(&format!("it lacks /{path}"))),
         };
     }
@@ -94,5 +132,8 @@ fn read(
         index,
         outputs,
         tree,
+        name: name.clone(),
+        dir,
+        content: info.content,
     })
 }

@@ -62,6 +62,9 @@ pub(crate) const LAYER_SIZE: &str = "io.github.ostree-go.layer.size";
 /// On manifests: the names of the std caches in the last layers, with commas between. These layers are
 /// not part of the release. On descriptors of such layers: the name of the std cache.
 pub(crate) const STD_CACHE: &str = "io.github.ostree-go.stdcache";
+/// On manifests: the commits and sizes of the std caches as JSON, see
+/// [`layer_list`](super::layer_list). Without it, the std caches cannot be restored.
+pub(crate) const STD_CACHE_LAYERS: &str = "io.github.ostree-go.stdcache.layers";
 
 /// On manifests: the layers' commits and sizes as JSON, see
 /// [`layer_list`](super::layer_list).

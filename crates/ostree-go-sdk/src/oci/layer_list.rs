@@ -38,12 +38,12 @@ impl LayerRecord {
     }
 }
 
-/// Formats the value of [`format::LAYERS`], given the layers in the order of the manifest.
+/// Formats the value of [`format::LAYERS`] or [`format::STD_CACHE_LAYERS`], given the layers in the order of the manifest.
 pub(crate) fn to_annotation(layers: &[LayerRecord]) -> Result<String, serde_json::Error> {
     serde_json::to_string(layers)
 }
 
-/// Parses the value of [`format::LAYERS`].
+/// Parses the value of [`format::LAYERS`] or [`format::STD_CACHE_LAYERS`].
 pub(crate) fn from_annotation(text: &str) -> Result<Vec<LayerRecord>, serde_json::Error> {
     serde_json::from_str(text)
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod encapsulated;
 pub(crate) mod format;
+pub(crate) mod go_cache;
 pub(crate) mod image_source;
 pub(crate) mod layer;
 pub(crate) mod layer_list;

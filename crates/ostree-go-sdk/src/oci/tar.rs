@@ -1,7 +1,7 @@
 //! Reads a layer's tar archive, in the canonical form only.
 //!
-//! Entries are sorted by path, directories precede their content, owners are 0:0, times are 0,
-//! modes are plain, and there are only files, directories and symlinks. Everything else was not
+//! Entries are sorted by path, directories precede their content, owners are 0:0, modes are plain,
+//! and there are only files, directories and symlinks. Times are not read. Everything else was not
 //! written by [`super::layer`] and is rejected.
 
 use crate::fs::path::TreePath;
@@ -21,6 +21,9 @@ const MAX_NAME: u64 = 4096 + 1;
 const ENTRIES: u64 = 400_000;
 /// Maximum total length of their names in bytes. Each name is held in memory several times.
 const NAMES: u64 = 24 << 20;
+
+/// Mode of the directories of a build cache: every user can add entries, but not replace those of others.
+pub(crate) const SHARED: u32 = 0o1777;
 
 /// The remaining quota of archives that are read concurrently.
 #[derive(Debug)]
@@ -84,6 +87,8 @@ pub(crate) struct Reader<'l, R> {
     quota: &'l LayerQuota,
     last: Option<TreePath>,
     directories: HashSet<TreePath>,
+    /// True if directories may have the mode 1777.
+    shared_directories: bool,
     /// The remaining bytes of a file's content and padding.
     left: u64,
 }
@@ -95,8 +100,15 @@ impl<'l, R: Read> Reader<'l, R> {
             quota,
             last: None,
             directories: HashSet::new(),
+            shared_directories: false,
             left: 0,
         }
+    }
+
+    /// Sets whether directories may have the mode 1777, as those of a build cache. Default: no.
+    pub(crate) fn shared_directories(mut self, shared: bool) -> Self {
+        self.shared_directories = shared;
+        self
     }
 
     /// Returns the next entry, or `None` at the end, which only zeros may follow.
@@ -174,7 +186,7 @@ impl<'l, R: Read> Reader<'l, R> {
         let wrong_mode = |expected| refused(&format!("has mode {mode:04o}, expected {expected}"));
         match kind {
             EntryType::Directory => {
-                if mode != 0o755 {
+                if mode != 0o755 && !(self.shared_directories && mode == SHARED) {
                     return Err(wrong_mode("0755"));
                 }
                 self.directories.insert(path.clone());

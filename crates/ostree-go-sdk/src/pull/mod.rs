@@ -22,8 +22,8 @@
 //! 9. `execute`: fetches the content, and updates the refs
 //!
 //! Within `http`, the order is `fetchers`, `server`, `summary`, `delta`, `commits`, `receive` and
-//! `sweep`, `contents`, and the origin in `mod`. Within `image`, it is `manifest`, `layout` and
-//! `registry`, `store`, `documents` and `blob`, `trees`, `ingest`, and the origin in `mod`.
+//! `sweep`, `contents`, and the origin in `mod`. Within `image`, it is `manifest`, `std_caches`, `layout`
+//! and `registry`, `store`, `documents` and `blob`, `trees`, `ingest`, and the origin in `mod`.
 
 mod bounds;
 mod check;

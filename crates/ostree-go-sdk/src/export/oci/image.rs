@@ -10,6 +10,7 @@ use crate::fs::path::TreePath;
 use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, Sha256};
 use crate::metadata as keys;
+use crate::oci::go_cache::GO_CACHE;
 use crate::oci::layer_list::{self, LayerRecord};
 use crate::oci::{encapsulated, format};
 use crate::repo::Repo;
@@ -20,9 +21,6 @@ use oci_spec::image::{
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
-
-/// The directory of the build cache in an image.
-pub(in crate::export) const GO_CACHE: &str = "var/cache/go-build";
 
 /// Default `PATH` of images, as in podman and docker.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -158,10 +156,16 @@ impl Release<'_> {
         let (of_sdk, caches) = split(layers);
         let records = of_sdk.iter().map(|layer| self.record(repo, layer));
         let records = records.collect::<Result<Vec<_>, OciError>>()?;
+        let caches = caches.iter().map(|layer| (layer, self.record(repo, layer)));
+        let caches = caches.map(|(layer, record)| Ok((layer, record?)));
+        let caches: Vec<(&LayerBlob, LayerRecord)> = caches.collect::<Result<_, OciError>>()?;
         if !caches.is_empty() {
-            let names = caches.iter().filter_map(|layer| layer.std_cache);
+            let names = caches.iter().filter_map(|(layer, _)| layer.std_cache);
             let names: Vec<String> = names.map(|id| id.to_string()).collect();
             annotations.insert(format::STD_CACHE.to_owned(), names.join(","));
+            let list: Vec<LayerRecord> = caches.iter().map(|(_, record)| record.clone()).collect();
+            let list = layer_list::to_annotation(&list).map_err(|e| spec(e.into()))?;
+            annotations.insert(format::STD_CACHE_LAYERS.to_owned(), list);
         }
         if !self.encapsulated {
             let list = layer_list::to_annotation(&records).map_err(|e| spec(e.into()))?;
@@ -172,7 +176,9 @@ impl Release<'_> {
             let annotations = self.layer_annotations(layer, &record);
             (layer, annotations)
         });
-        let annotated = annotated.chain(caches.iter().map(|layer| (layer, of_std_cache(layer))));
+        let of_caches = caches.iter();
+        let of_caches = of_caches.map(|(layer, record)| (*layer, of_std_cache(layer, record)));
+        let annotated = annotated.chain(of_caches);
         let layers = annotated.map(|(layer, annotations)| {
             let media_type = media_type(compression);
             let descriptor = descriptor(media_type, layer.sha256, layer.size)?;
@@ -254,11 +260,10 @@ fn split(layers: &[LayerBlob]) -> (&[LayerBlob], &[LayerBlob]) {
 }
 
 /// Returns the annotations of a layer with a std cache.
-fn of_std_cache(layer: &LayerBlob) -> HashMap<String, String> {
+fn of_std_cache(layer: &LayerBlob, record: &LayerRecord) -> HashMap<String, String> {
     let name = layer.std_cache.map(|id| id.to_string());
-    let commit = (format::OSTREE_COMMIT.to_owned(), layer.commit.to_string());
     let name = name.map(|name| (format::STD_CACHE.to_owned(), name));
-    std::iter::once(commit).chain(name).collect()
+    record.annotations().chain(name).collect()
 }
 
 /// Returns the index of images for several architectures.

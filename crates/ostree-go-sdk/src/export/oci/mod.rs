@@ -38,7 +38,6 @@ use std::sync::Arc;
 use target::{Image, Target};
 
 pub use error::OciError;
-pub(super) use image::GO_CACHE;
 pub(super) use image::goroot;
 
 /// Options of an image export.
@@ -76,7 +75,8 @@ impl OciOptions {
         encapsulate: bool;
         /// Sets whether the image has the std caches of its version and architecture, as a build
         /// cache in `/var/cache/go-build` that `GOCACHE` names. Each is a layer, and none is part of the
-        /// release. An encapsulated image never has any. Default: yes, if the repository has them.
+        /// release. A pull restores their commits from these layers. An encapsulated image never has any.
+        /// Default: yes, if the repository has them.
         std_caches: bool;
         /// Sets the options for registries. Default: no credentials, encrypted connections.
         registry: RegistryOptions;
@@ -254,6 +254,9 @@ fn read(repo: &Repo, commit: CommitId, with_caches: bool) -> Result<Read, OciErr
         true => std_caches(repo, &info, arch)?,
         false => Vec::new(),
     };
+    for cache in &std_caches {
+        cache.require_restorable()?;
+    }
     Ok(Read {
         info,
         arch,

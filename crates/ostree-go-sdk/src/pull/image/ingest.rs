@@ -9,6 +9,7 @@ use super::manifest::Layer;
 use crate::fs::path::TreePath;
 use crate::id::FileId;
 use crate::object::{FileHasher, FileHeader, Leaf, LeafKind, Tree};
+use crate::oci::go_cache::{ACTION_SIZE, RestoredStdCache, not_in_a_build_cache};
 use crate::oci::tar::{Entry, LayerQuota, LayerReadError, Reader};
 use crate::parallel::{self, next_job};
 use crate::progress::Progress;
@@ -16,7 +17,7 @@ use crate::pull::PullError;
 use crate::repo::{RepoError, Transaction};
 use crate::store::{self, Budget, BudgetGuard, Content, ObjectWriter, StoreError};
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -201,7 +202,16 @@ fn read_layer<'b, 'o>(
         .decode(layer, &is_stopped)
         .map_err(LayerReadError::Read)
         .and_then(|decoded| {
-            split_archive(index, Reader::new(decoded, &shared.quota), jobs, shared)
+            let archive = Reader::new(decoded, &shared.quota);
+            let queue = Queue {
+                layer: index,
+                jobs,
+                shared,
+            };
+            match &layer.std_cache_dir {
+                None => split_archive(archive, &queue),
+                Some(dir) => restore_std_cache(dir, archive.shared_directories(true), &queue),
+            }
         });
     if shared.progress.is_cancelled() {
         return Err(PullError::Cancelled);
@@ -216,12 +226,44 @@ fn read_layer<'b, 'o>(
     }
 }
 
-/// Splits an archive into files, and queues them.
-fn split_archive<'b>(
+/// The queue for the files of one layer.
+struct Queue<'q, 'b> {
     layer: usize,
-    mut archive: Reader<'_, impl std::io::Read>,
-    jobs: &SyncSender<Job<'b>>,
-    shared: &Shared<'b>,
+    jobs: &'q SyncSender<Job<'b>>,
+    shared: &'q Shared<'b>,
+}
+
+impl<'b> Queue<'_, 'b> {
+    /// Reads a file of `size` bytes, and queues it. Returns false if reading is to be stopped because of
+    /// another error.
+    fn put(
+        &self,
+        path: TreePath,
+        header: FileHeader,
+        size: u64,
+        input: &mut dyn Read,
+    ) -> Result<bool, LayerReadError> {
+        let shared = self.shared;
+        let share = shared.budget.take(Content::max_memory(size));
+        let content = Content::read(input, size, &shared.spool_in)?;
+        if content.len() != size {
+            return Err(LayerReadError::Read(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let sent = self.jobs.send(Job {
+            layer: self.layer,
+            path,
+            header,
+            content,
+            _share: share,
+        });
+        Ok(sent.is_ok() && !shared.failed.load(Ordering::Relaxed))
+    }
+}
+
+/// Splits an archive into files, and queues them.
+fn split_archive(
+    mut archive: Reader<'_, impl Read>,
+    queue: &Queue<'_, '_>,
 ) -> Result<Option<Tree>, LayerReadError> {
     let mut tree = Tree::default();
     while let Some(entry) = archive.next()? {
@@ -234,26 +276,49 @@ fn split_archive<'b>(
             Entry::File(path, header, size) => (path, header, size),
             Entry::Symlink(path, header) => (path, header, 0),
         };
-        let share = shared.budget.take(Content::max_memory(size));
-        let mut content = archive.content(size);
-        let content = Content::read(&mut content, size, &shared.spool_in)?;
-        if content.len() != size {
-            return Err(LayerReadError::Read(
-                std::io::ErrorKind::UnexpectedEof.into(),
-            ));
-        }
-        let sent = jobs.send(Job {
-            layer,
-            path,
-            header,
-            content,
-            _share: share,
-        });
-        if sent.is_err() || shared.failed.load(Ordering::Relaxed) {
+        if !queue.put(path, header, size, &mut archive.content(size))? {
             return Ok(None);
         }
     }
     Ok(Some(tree))
+}
+
+/// Restores a std cache from an archive with a build cache, and queues its files: the outputs under their
+/// names in the std cache, and the index, which is made from the files of the actions.
+fn restore_std_cache(
+    dir: &TreePath,
+    mut archive: Reader<'_, impl Read>,
+    queue: &Queue<'_, '_>,
+) -> Result<Option<Tree>, LayerReadError> {
+    let mut cache = RestoredStdCache::new(dir.clone());
+    while let Some(entry) = archive.next()? {
+        let (path, header, size) = match entry {
+            // Directories follow from the files.
+            Entry::Directory(_) => continue,
+            Entry::File(path, header, size) => (path, header, size),
+            Entry::Symlink(path, _) => {
+                return Err(LayerReadError::Refused(not_in_a_build_cache(&path)));
+            }
+        };
+        if let Some(path) = cache.output(&path) {
+            if !queue.put(path, header, size, &mut archive.content(size))? {
+                return Ok(None);
+            }
+            continue;
+        }
+        if size != ACTION_SIZE {
+            return Err(LayerReadError::Refused(not_in_a_build_cache(&path)));
+        }
+        let mut text = Vec::new();
+        archive.content(size).read_to_end(&mut text)?;
+        let added = cache.add_action(&path, &text);
+        added.map_err(LayerReadError::Refused)?;
+    }
+    let (path, index) = cache.index();
+    let header = FileHeader::Regular { executable: false };
+    let size = index.len() as u64;
+    let queued = queue.put(path, header, size, &mut &*index)?;
+    Ok(queued.then(Tree::default))
 }
 
 /// Writes queued files until the queue is closed. After an error, files are still received and

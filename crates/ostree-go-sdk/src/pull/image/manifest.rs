@@ -1,12 +1,15 @@
 //! Parses an image's manifest and index.
 
 use crate::arch::Arch;
+use crate::fs::path::TreePath;
+use crate::golang::std_cache::StdCacheId;
 use crate::gvariant;
 use crate::id::{CommitId, RefName, Sha256};
 use crate::metadata as keys;
 use crate::object::Commit;
 use crate::oci::layer_list;
 use crate::oci::{encapsulated, format};
+use crate::version::GoVersion;
 use serde::Deserialize;
 use sha2::Digest;
 use std::collections::BTreeMap;
@@ -115,8 +118,12 @@ pub(super) struct Image {
     pub(super) commit: EmbeddedCommit,
     /// The ref that it was exported from.
     pub(super) name: Option<RefName>,
+    /// The version of Go, if the commit has one.
+    pub(super) version: Option<String>,
     /// Lowest first.
     pub(super) layers: Vec<Layer>,
+    /// The std caches that the image contains besides the release, by their names.
+    pub(super) std_caches: Vec<(StdCacheId, Layer)>,
 }
 
 /// A commit object and its detached metadata.
@@ -139,6 +146,9 @@ pub(super) struct Layer {
     pub(super) size: u64,
     /// The declared size of the uncompressed archive in bytes.
     pub(super) unpacked: u64,
+    /// The directory of a std cache in the tree of its commit, if the layer contains a std cache: in the
+    /// form of a build cache.
+    pub(super) std_cache_dir: Option<TreePath>,
 }
 
 /// The compression of a blob.
@@ -203,10 +213,12 @@ impl Image {
             let found = layers.len();
             return Err(format!("it has {found} layers, at most {MAX_LAYERS} are read").into());
         }
-        let layers = complete(annotations, of_release(annotations, layers)?)?
+        let (of_release, caches) = split(annotations, layers)?;
+        let layers = complete(annotations, format::LAYERS, of_release)?
             .iter()
             .map(Layer::read)
             .collect::<Result<Vec<_>, String>>()?;
+        let std_caches = std_caches(annotations, caches)?;
         let found = layers.iter();
         let found: Vec<(String, String)> = found
             .map(|layer| (layer.name.clone(), layer.embedded.id.to_string()))
@@ -220,7 +232,12 @@ impl Image {
             )
             .into());
         }
-        let sum = |of: fn(&Layer) -> u64| layers.iter().map(of).fold(0, u64::saturating_add);
+        let all = || {
+            layers
+                .iter()
+                .chain(std_caches.iter().map(|(_, layer)| layer))
+        };
+        let sum = |of: fn(&Layer) -> u64| all().map(of).fold(0, u64::saturating_add);
         for (suffix, sum, limit) in [
             ("", sum(|layer| layer.size), MAX_COMPRESSED),
             (" uncompressed", sum(|layer| layer.unpacked), MAX_UNPACKED),
@@ -236,31 +253,70 @@ impl Image {
         Ok(Self {
             commit: embedded,
             name: name.and_then(|name| name.parse().ok()),
+            version: version(&commit),
             layers,
+            std_caches,
         })
     }
 }
 
-/// Returns the layers of the release: the std caches in the last layers are not part of it.
-fn of_release<'d>(
+/// Returns the layers of the release, and those with std caches, which are the last ones.
+fn split<'d>(
     annotations: &Annotations,
     layers: &'d [Descriptor],
-) -> Result<&'d [Descriptor], DocumentProblem> {
+) -> Result<(&'d [Descriptor], &'d [Descriptor]), DocumentProblem> {
     let caches = annotations.get(format::STD_CACHE);
     let caches = caches.map_or(0, |names| names.split(',').count());
     let of_release = layers.len().checked_sub(caches);
     of_release
-        .and_then(|count| layers.get(..count))
+        .and_then(|count| layers.split_at_checked(count))
         .ok_or_else(|| {
             let found = layers.len();
             format!("it has {found} layers, expected {caches} std caches among them").into()
         })
 }
 
+/// Returns the std caches in the last layers, without those that this version does not know. Images by
+/// earlier versions do not contain their commits; none is returned then.
+fn std_caches(
+    annotations: &Annotations,
+    layers: &[Descriptor],
+) -> Result<Vec<(StdCacheId, Layer)>, DocumentProblem> {
+    let (Some(names), true) = (
+        annotations.get(format::STD_CACHE),
+        annotations.contains_key(format::STD_CACHE_LAYERS),
+    ) else {
+        return Ok(Vec::new());
+    };
+    let layers = complete(annotations, format::STD_CACHE_LAYERS, layers)?;
+    let mut found = Vec::new();
+    for (name, descriptor) in names.split(',').zip(&layers) {
+        let Ok(id) = name.parse::<StdCacheId>() else {
+            continue;
+        };
+        let mut layer = Layer::read(descriptor)?;
+        let version: Option<GoVersion> = version(&layer.commit).and_then(|v| v.parse().ok());
+        layer.std_cache_dir = version.and_then(|version| id.dir(&version).ok());
+        if layer.std_cache_dir.is_none() {
+            let digest = descriptor.digest.escape_debug();
+            let problem = format!("its layer {digest} is invalid: its commit has no version of Go");
+            return Err(problem.into());
+        }
+        found.push((id, layer));
+    }
+    Ok(found)
+}
+
+/// Returns the version of Go in the metadata of a commit.
+fn version(commit: &Commit) -> Option<String> {
+    commit.metadata.get(keys::SDK_VERSION)?.get()
+}
+
 /// Returns the layers with their annotations, which a tool that compresses layers again drops: they
-/// are taken from the manifest then.
+/// are taken from the annotation `list` of the manifest then.
 fn complete(
     annotations: &Annotations,
+    list: &str,
     layers: &[Descriptor],
 ) -> Result<Vec<Descriptor>, DocumentProblem> {
     let mut layers = layers.to_vec();
@@ -268,15 +324,15 @@ fn complete(
     let Some(bare) = layers.iter().find(|layer| is_bare(layer)) else {
         return Ok(layers);
     };
-    let Some(list) = annotations.get(format::LAYERS) else {
+    let Some(text) = annotations.get(list) else {
         let digest = bare.digest.escape_debug();
         return Err(DocumentProblem::Repacked(format!(
             "its layer {digest} has no annotation `{}`",
             format::LAYER_COMMIT
         )));
     };
-    let records = layer_list::from_annotation(list)
-        .map_err(|error| format!("its annotation `{}` is invalid: {error}", format::LAYERS))?;
+    let records = layer_list::from_annotation(text)
+        .map_err(|error| format!("its annotation `{list}` is invalid: {error}"))?;
     if records.len() != layers.len() {
         let (found, expected) = (layers.len(), records.len());
         return Err(format!("it has {found} layers, expected {expected}").into());
@@ -337,6 +393,7 @@ impl Layer {
             compression,
             size: descriptor.size,
             unpacked,
+            std_cache_dir: None,
         })
     }
 

@@ -3,7 +3,8 @@
 //! A registry, a folder or an archive contains images, named by tags. The manifest of an image
 //! contains the release's commit, its signatures and the commits of its layers, so that all checks
 //! of commits are made before a layer is fetched. The layers' archives are split into objects while
-//! they are received. The resulting trees must be those of the commits.
+//! they are received. The resulting trees must be those of the commits. Std caches are in further
+//! layers, in the form of a build cache, from which their trees are restored.
 
 mod blob;
 mod documents;
@@ -13,6 +14,7 @@ mod ingest;
 mod layout;
 mod manifest;
 mod registry;
+mod std_caches;
 mod store;
 mod trees;
 
@@ -34,8 +36,9 @@ use crate::store::StoreError;
 use blob::Blob;
 use documents::Documents;
 use manifest::{Image, Layer};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std_caches::StdCaches;
 use trees::BuiltTree;
 
 /// The images of a source, and those of them that are pulled.
@@ -45,6 +48,7 @@ pub(super) struct Images {
     documents: Documents,
     /// The images that were found, by their commits.
     found: HashMap<CommitId, Box<Image>>,
+    std_caches: StdCaches,
 }
 
 /// The result of fetching the trees of images.
@@ -71,6 +75,7 @@ impl Images {
             documents: Documents::open(&session, source)?,
             session,
             found: HashMap::new(),
+            std_caches: StdCaches::default(),
         })
     }
 
@@ -82,6 +87,46 @@ impl Images {
         let image = images.into_iter().next();
         let (_, image) = image.ok_or_else(|| self.documents.no_such_image(tag))?;
         Ok(image)
+    }
+
+    /// Returns the images, with their locations, for the other targets whose std caches are requested with
+    /// a release.
+    fn find_siblings(&self, name: &RefName) -> Result<Vec<(String, Box<Image>)>, PullError> {
+        let options = &self.session.options;
+        let Some(wanted) = options.std_caches.get(name) else {
+            return Ok(Vec::new());
+        };
+        let (own, tag) = arch_and_tag(name)?;
+        let pin = options.pins.get(name).copied();
+        let targets: BTreeSet<Arch> = wanted.iter().map(|id| id.target).collect();
+        let mut siblings = Vec::new();
+        for target in targets.into_iter().filter(|target| *target != own) {
+            match self.documents.images(Some(tag), pin, Some(target)) {
+                Err(PullError::NoSuchPlatform { .. }) => {}
+                found => siblings.extend(found?),
+            }
+        }
+        Ok(siblings)
+    }
+
+    /// Records the std caches that are offered with a release.
+    fn add_std_caches(&mut self, name: &RefName, image: &Image) -> Result<(), PullError> {
+        self.std_caches.add(name, image);
+        for (_, sibling) in self.find_siblings(name)? {
+            // The tag may have moved to another version since the image was found.
+            if sibling.version == image.version {
+                self.std_caches.add(name, &sibling);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the commits of an image that is pulled.
+    fn add_found(&mut self, name: RefName, image: Box<Image>) -> Result<FoundCommit, PullError> {
+        self.store_commits(&image)?;
+        let commit = image.commit.id;
+        self.found.insert(commit, image);
+        Ok(FoundCommit::new(name, commit))
     }
 
     /// Returns all images under the image source's tag, with their refs.
@@ -311,9 +356,23 @@ impl Origin for Images {
         };
         let mut found = Vec::new();
         for (name, image) in images {
-            self.store_commits(&image)?;
-            found.push(FoundCommit::new(name, image.commit.id));
-            self.found.insert(image.commit.id, image);
+            self.add_std_caches(&name, &image)?;
+            found.push(self.add_found(name, image)?);
+        }
+        Ok(found)
+    }
+
+    fn existing(&self, names: &[RefName]) -> Result<Vec<RefName>, PullError> {
+        let names = names.iter().filter(|name| self.std_caches.contains(name));
+        Ok(names.cloned().collect())
+    }
+
+    fn find_more(&mut self, names: &[RefName]) -> Result<Vec<FoundCommit>, PullError> {
+        let mut found = Vec::new();
+        for name in names {
+            if let Some(image) = self.std_caches.image(name) {
+                found.push(self.add_found(name.clone(), image)?);
+            }
         }
         Ok(found)
     }
@@ -375,8 +434,12 @@ impl Origin for Images {
             }
         }
         let fetched = self.fetch_trees(transaction, &self.images_of(wanted), missing.total)?;
-        // Layers come before releases, so that a release never exists without its layers.
-        let commits = [fetched.commits, missing.commits.clone()].concat();
+        // Layers come before releases, so that a release never exists without its layers. A std cache is
+        // both a layer and the commit of a ref.
+        let mut commits = fetched.commits;
+        let others = missing.commits.iter().filter(|id| !commits.contains(id));
+        let others: Vec<CommitId> = others.copied().collect();
+        commits.extend(others);
         session.copy_commits(transaction, &commits)?;
         Ok(Fetched {
             objects: fetched.objects,
