@@ -2,7 +2,9 @@
 //! types are taken from its `rust/src/treefile.rs`, and PyYAML replaces its YAML parser.
 
 use ostree_go_tests::cli::run;
+use ostree_go_tests::ostree::ostree;
 use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
+use ostree_go_tests::std_cache::commit_both;
 use ostree_go_tests::tools::{require, skip};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -196,6 +198,58 @@ fn several_sdks_keep_their_order() {
     let metadata = &json["add-commit-metadata"];
     assert_eq!(metadata["sdk.version"], Value::Null);
     assert_eq!(metadata["sdk.releases"][1]["version"], "1.98.7");
+}
+
+#[test]
+fn std_caches_are_layers_after_their_release() {
+    let sandbox = sandbox();
+    let commits = commit_both(&sandbox.repo(), "1.99.1", "x86_64", 1_770_000_000);
+    let export = |args: &[&str]| -> Value {
+        let all = [&["export", "treefile", "--syntax=json"], args].concat();
+        serde_json::from_str(&sandbox.run(all).ok().stdout).unwrap()
+    };
+    let [trimpath, plain] =
+        ["trimpath", "plain"].map(|mode| format!("go-sdk/stdcache/1.99.1/x86_64-{mode}"));
+    // The same for the channel, whose release is listed.
+    for rev in [X86, "go-sdk/x86_64/1.99"] {
+        let json = export(&[rev]);
+        assert_eq!(problems(&json), [""; 0]);
+        assert_eq!(json["ostree-layers"], json!([X86, trimpath, plain]));
+        let metadata = &json["add-commit-metadata"];
+        assert_eq!(metadata["sdk.version"], "1.99.1");
+        let releases = &metadata["sdk.releases"];
+        assert_eq!(releases[0]["ref"], X86);
+        for (index, (mode, name)) in [("trimpath", &trimpath), ("plain", &plain)]
+            .into_iter()
+            .enumerate()
+        {
+            let entry = &releases[index + 1];
+            assert_eq!(entry["stdcache"], format!("x86_64-{mode}"));
+            assert_eq!(entry["ref"], name.as_str());
+            assert_eq!(entry["commit"], commits[index].as_str());
+        }
+    }
+    // Those of each architecture only.
+    let json = export(&["1.99.1"]);
+    let both = json["conditional-include"].as_array().unwrap();
+    let lists = both.iter().map(|one| &one["include"]["ostree-layers"]);
+    assert_eq!(
+        lists.collect::<Vec<_>>(),
+        [
+            &json!([X86, trimpath, plain]),
+            &json!(["go-sdk/aarch64/1.99.1"])
+        ]
+    );
+    let json = export(&[X86, "--no-stdcache"]);
+    assert_eq!(json["ostree-layers"], json!([X86]));
+    // A ref that points to something else.
+    let release = sandbox.rev(X86).unwrap();
+    ostree(&sandbox.repo(), ["reset", &plain, &release]);
+    let out = sandbox.run(["export", "treefile", X86]).exits(1);
+    insta::assert_snapshot!(out.stderr, @"
+    error: std cache go-sdk/stdcache/1.99.1/x86_64-plain cannot be exported: its commit is not this std cache
+    hint: pull its ref completely, or use --no-stdcache to leave it out
+    ");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A fragment of an rpm-ostree treefile: the layers, and metadata for the OS commit.
+//! A fragment of an rpm-ostree treefile: releases and their std caches as layers, and metadata for the OS
+//! commit.
 //!
 //! Source of the keys and their types: rpm-ostree `docs/treefile.md` and `rust/src/treefile.rs`
 //! (`BaseComposeConfigFields`). rpm-ostree does not expand variables in `ostree-layers`, so that
@@ -10,6 +11,7 @@ use crate::arch::Arch;
 use crate::catalog::{CommitInfo, CommitKind, image_metadata};
 use crate::fs::atomic;
 use crate::fs::context::IoContext;
+use crate::golang::std_cache::{StdCacheId, std_cache_ref};
 use crate::id::{CommitId, RefName};
 use crate::kind::ErrorKind;
 use crate::publish::{self, PublishError};
@@ -20,10 +22,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Options of a treefile fragment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FragmentOptions {
     may_override: bool,
+    std_caches: bool,
+}
+
+impl Default for FragmentOptions {
+    fn default() -> Self {
+        Self {
+            may_override: false,
+            std_caches: true,
+        }
+    }
 }
 
 impl FragmentOptions {
@@ -31,6 +43,9 @@ impl FragmentOptions {
         /// Sets whether the releases are listed in `ostree-override-layers`, where they silently
         /// replace files of packages, instead of `ostree-layers`. Default: no.
         may_override: bool;
+        /// Sets whether the std caches of the version and architecture of each release are listed after
+        /// it. Default: yes, if the repository has them.
+        std_caches: bool;
     }
 }
 
@@ -147,10 +162,16 @@ pub fn fragment(
             commit: *id,
             kind: info.kind,
         })?;
+        let mut layers = vec![(name, info)];
+        if options.std_caches {
+            layers.extend(std_caches(&listed, name, info, arch)?);
+        }
         let of_arch = by_arch.entry(arch).or_default();
-        if !refs.contains(name) {
-            refs.push(name.clone());
-            of_arch.push((name, info));
+        for (name, info) in layers {
+            if !refs.contains(name) {
+                refs.push(name.clone());
+                of_arch.push((name, info));
+            }
         }
     }
     let named = by_arch.values().flatten();
@@ -186,6 +207,34 @@ fn on_ref<'l>(
     on_ref
         .map(|(name, info)| (name, info))
         .ok_or(FragmentError::NotOnRef { commit: id })
+}
+
+/// Returns the std caches for a release that the repository has refs for.
+fn std_caches<'l>(
+    listed: &'l [(RefName, CommitInfo)],
+    release: &RefName,
+    info: &CommitInfo,
+    arch: Arch,
+) -> Result<Vec<(&'l RefName, &'l CommitInfo)>, ExportError> {
+    let version = info.version.as_deref().unwrap_or_default();
+    let mut found = Vec::new();
+    for id in StdCacheId::of_target(arch) {
+        // A version whose std cache cannot have a ref has none.
+        let Ok(expected) = std_cache_ref(release, version, id) else {
+            continue;
+        };
+        let Some((name, info)) = listed.iter().find(|(name, _)| *name == expected) else {
+            continue;
+        };
+        if info.kind != CommitKind::StdCache || info.std_cache != Some(id) {
+            return Err(ExportError::StdCache {
+                name: expected,
+                problem: "its commit is not this std cache".to_owned(),
+            });
+        }
+        found.push((name, info));
+    }
+    Ok(found)
 }
 
 fn of_arch(

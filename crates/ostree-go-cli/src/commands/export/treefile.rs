@@ -16,8 +16,8 @@ use std::process::ExitCode;
 
 /// Write an rpm-ostree treefile fragment, for inclusion in the treefile of an OS
 ///
-/// The fragment names the release under `ostree-layers`, and adds metadata to the OS commit that
-/// identifies the SDK.
+/// The fragment names the release and its std caches under `ostree-layers`, and adds metadata to the OS
+/// commit that identifies the SDK.
 #[derive(Debug, clap::Args)]
 pub struct TreefileArgs {
     /// Full refs or commits; or versions or channels, for every architecture in the repository
@@ -40,6 +40,10 @@ pub struct TreefileArgs {
     /// Syntax of the treefile
     #[arg(long, value_enum, default_value_t, value_name = "SYNTAX")]
     syntax: FragmentSyntax,
+
+    /// Leave out the std caches of the releases, which are layers as well if the repository has them
+    #[arg(long)]
+    no_stdcache: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -55,7 +59,9 @@ pub fn run(context: &Context, args: &TreefileArgs) -> Result<ExitCode, CliError>
     for rev in &args.releases {
         releases.extend(resolve_all(&repo, rev, &args.arch)?);
     }
-    let options = FragmentOptions::default().may_override(args.r#override);
+    let options = FragmentOptions::default()
+        .may_override(args.r#override)
+        .std_caches(!args.no_stdcache);
     let made = fragment(&repo, &releases, &options)?;
     let syntax = match args.syntax {
         FragmentSyntax::Yaml => Syntax::Yaml,
