@@ -3,6 +3,8 @@
 use ostree_go_tests::cli::{self, Output};
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::host::Host;
+use ostree_go_tests::std_cache::commit_both;
+use ostree_go_tests::tmpfs::Tmpfs;
 use ostree_go_tests::tools;
 use ostree_go_tests::webserver::{Fault, FaultyServer};
 use serde_json::Value;
@@ -288,4 +290,218 @@ fn a_file_system_without_programs_and_xattrs_is_found() {
     find(&findings, "no-exec");
     find(&findings, "no-user-xattrs");
     find(&read_only, "read-only");
+}
+
+/// The architecture of this machine, and the other one.
+fn arches() -> [&'static str; 2] {
+    match std::env::consts::ARCH {
+        "x86_64" => ["x86_64", "aarch64"],
+        _ => ["aarch64", "x86_64"],
+    }
+}
+
+/// A host with an SDK and its std caches from a repository on the same machine.
+fn with_std_caches() -> Host {
+    let host = Host::new();
+    host.release("1.99.1", 100);
+    commit_both(&host.sandbox.repo(), "1.99.1", arches()[0], 100);
+    host.install("1.99").ok();
+    host
+}
+
+/// Returns the command without the network and without variables of Go.
+fn offline(host: &Host) -> Command {
+    let mut command = doctor(host);
+    command.arg("--offline");
+    for name in ["GOCACHE", "GOCACHEPROG", "GOROOT", "GOTOOLCHAIN"] {
+        command.env_remove(name);
+    }
+    command.env("GOENV", "off");
+    command
+}
+
+#[test]
+fn std_caches_that_are_missing_are_found() {
+    let [native, other] = arches();
+    let host = Host::new();
+    host.release("1.99.1", 100);
+    host.install("1.99").ok();
+    // No source needs to have std caches.
+    let (findings, _) = examine(&mut offline(&host));
+    let about = |findings: &[Value]| -> Vec<String> {
+        let words = words(findings).into_iter();
+        let words = words.filter(|word| word.starts_with("std-cache"));
+        words.map(str::to_owned).collect()
+    };
+    assert!(about(&findings).is_empty(), "{findings:#?}");
+
+    for target in [native, other] {
+        commit_both(&host.sandbox.repo(), "1.99.1", target, 100);
+    }
+    let (findings, code) = examine(&mut offline(&host));
+    assert_eq!(code, 0, "{findings:#?}");
+    assert_eq!(about(&findings), ["std-cache-missing"]);
+    let missing = find(&findings, "std-cache-missing");
+    assert_eq!(missing["severity"], "warning");
+    assert_eq!(missing["topic"], "std-cache");
+    let expected = format!(
+        "go 1.99.1 lacks the std caches {native}-trimpath and {native}-plain, which the selection names and the source offers"
+    );
+    assert_eq!(missing["message"], expected.as_str());
+    assert_eq!(
+        missing["advice"],
+        "install what the source has: `ostree-go upgrade`"
+    );
+    host.run(["upgrade"]).ok();
+    let (findings, _) = examine(&mut offline(&host));
+    assert_eq!(about(&findings), ["std-cache-good"]);
+
+    let install = ["install", "1.99", "--from-repo", "repo", "--no-stdcache"];
+    host.run(install).ok();
+    let (findings, _) = examine(&mut offline(&host));
+    assert_eq!(about(&findings), ["std-cache-left-out"]);
+    assert_eq!(find(&findings, "std-cache-left-out")["severity"], "note");
+
+    // A target that was chosen, and that the next release does not have.
+    host.run(["upgrade", "--stdcache", other]).ok();
+    let (findings, _) = examine(&mut offline(&host));
+    assert_eq!(about(&findings), ["std-cache-good"]);
+    host.release("1.99.2", 200);
+    commit_both(&host.sandbox.repo(), "1.99.2", native, 200);
+    host.run(["upgrade"]).ok();
+    let (findings, _) = examine(&mut offline(&host));
+    assert_eq!(about(&findings), ["std-cache-missing"]);
+    let expected = format!(
+        "go 1.99.2 lacks the std caches {other}-trimpath and {other}-plain, which the selection names"
+    );
+    let missing = find(&findings, "std-cache-missing");
+    assert_eq!(missing["message"], expected.as_str());
+}
+
+#[test]
+fn std_caches_that_a_remote_offers_are_found() {
+    let [native, _] = arches();
+    let (host, _gpg, _key, _server) = healthy();
+    commit_both(&host.sandbox.repo(), "1.99.1", native, 1_770_000_000);
+    host.run(["publish"]).ok();
+    let (findings, _) = examine(&mut doctor(&host));
+    let missing = find(&findings, "std-cache-missing");
+    let message = missing["message"].as_str().unwrap();
+    assert!(message.ends_with(" and the source offers"), "{message}");
+    let (findings, _) = examine(&mut offline(&host));
+    assert!(
+        !words(&findings).contains(&"std-cache-missing"),
+        "{findings:#?}"
+    );
+}
+
+#[test]
+fn a_damaged_index_of_a_std_cache_is_found() {
+    let host = with_std_caches();
+    let status = host.json(["status"]);
+    let path = status["deployments"][0]["std_caches"][1]["path"].as_str();
+    let index = Path::new(path.unwrap()).join("index");
+    fs::set_permissions(&index, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&index, "ostree-go stdcache 9\n").unwrap();
+    let (findings, code) = examine(&mut offline(&host));
+    assert_eq!(code, 4, "{findings:#?}");
+    let found = find(&findings, "std-cache-damaged");
+    let name = format!("the std cache {}-plain ", arches()[0]);
+    let message = found["message"].as_str().unwrap();
+    assert!(message.starts_with(&name), "{message}");
+    let cause = found["cause"].as_str().unwrap();
+    assert!(cause.contains("is not the index of a std cache"), "{cause}");
+    host.install("1.99").ok();
+    let (findings, _) = examine(&mut offline(&host));
+    find(&findings, "std-cache-good");
+}
+
+#[test]
+fn settings_that_bypass_std_caches_are_found() {
+    let host = with_std_caches();
+    let (findings, _) = examine(&mut offline(&host));
+    let unset = find(&findings, "no-cacheprog");
+    assert_eq!(unset["severity"], "note");
+    find(&findings, "environment-good");
+
+    let (findings, _) = examine(offline(&host).env("GOCACHE", "/srv/go-build"));
+    let bypassed = find(&findings, "no-cacheprog");
+    assert_eq!(bypassed["severity"], "warning");
+    let message = bypassed["message"].as_str().unwrap();
+    assert!(message.contains("GOCACHE, /srv/go-build"), "{message}");
+
+    for other in [
+        "/usr/bin/remote-cache --server cache.example",
+        "ostree-go cacheprog --root /srv/other",
+    ] {
+        let (findings, _) = examine(offline(&host).env("GOCACHEPROG", other));
+        let found = find(&findings, "other-cacheprog");
+        let message = found["message"].as_str().unwrap();
+        assert!(message.contains(&format!("`{other}`")), "{message}");
+    }
+    // What `env --cache` sets.
+    let cache = host.sandbox.path("cache").display().to_string();
+    let env = host.json(["env", "--cache", &cache]);
+    let mut command = offline(&host);
+    for (name, value) in env["set"].as_object().unwrap() {
+        command.env(name, value.as_str().unwrap());
+    }
+    let (findings, _) = examine(&mut command);
+    find(&findings, "environment-good");
+    for word in ["no-cacheprog", "other-cacheprog"] {
+        assert!(!words(&findings).contains(&word), "{findings:#?}");
+    }
+}
+
+#[test]
+fn a_small_build_cache_in_memory_is_found() {
+    let Some(small) = Tmpfs::mount(50 << 20) else {
+        return;
+    };
+    let host = with_std_caches();
+    let cache = small.path().join("go-build");
+    let (findings, code) = examine(offline(&host).env("GOCACHE", &cache));
+    assert_eq!(code, 0, "{findings:#?}");
+    let found = find(&findings, "small-gocache");
+    assert_eq!(found["severity"], "warning");
+    let message = found["message"].as_str().unwrap();
+    let path = small.path().display().to_string();
+    assert!(message.contains(&path), "{message}");
+    // The default, in a home directory in memory.
+    let mut command = offline(&host);
+    command.env("XDG_CACHE_HOME", small.path());
+    let (findings, _) = examine(&mut command);
+    find(&findings, "small-gocache");
+}
+
+#[test]
+fn a_sandbox_that_does_not_work_is_found() {
+    let host = Host::new();
+    let folder = host.sandbox.path("broken");
+    fs::create_dir(&folder).unwrap();
+    let program = folder.join("bwrap");
+    fs::write(
+        &program,
+        "#!/bin/sh\necho 'bwrap: it is broken' >&2\nexit 1\n",
+    )
+    .unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = offline(&host);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", folder.display()));
+    let (findings, code) = examine(&mut command);
+    assert_eq!(code, 0, "{findings:#?}");
+    let expected = "bwrap does not start: bwrap: it is broken";
+    // Where another sandbox works, the reason is a finding of its own.
+    let is_expected = |finding: &&Value| {
+        let texts = [&finding["message"], &finding["cause"]];
+        let mut texts = texts.into_iter().filter_map(Value::as_str);
+        finding["topic"] == "sandbox" && texts.any(|text| text.contains(expected))
+    };
+    let found = findings.iter().find(is_expected);
+    let found = found.unwrap_or_else(|| panic!("{findings:#?}"));
+    assert!(found["advice"].is_string(), "{found:#}");
+    let word = found["finding"].as_str().unwrap();
+    let works = words(&findings).contains(&"sandbox-good");
+    assert_eq!(word == "sandbox-unavailable", works, "{findings:#?}");
 }

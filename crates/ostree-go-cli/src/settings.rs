@@ -47,6 +47,7 @@ pub struct Settings {
     pub auth_file: Option<PathBuf>,
     pub no_color: bool,
     gocache: Option<PathBuf>,
+    gocacheprog: Option<String>,
     gopath: Option<PathBuf>,
     gomodcache: Option<PathBuf>,
     gotmpdir: Option<PathBuf>,
@@ -91,6 +92,7 @@ impl Settings {
                 .or_else(|| text("HTTPS_PROXY"))
                 .or_else(|| text("ALL_PROXY")),
             gocache: bytes("GOCACHE").map(PathBuf::from),
+            gocacheprog: text("GOCACHEPROG"),
             gopath: bytes("GOPATH").map(PathBuf::from),
             gomodcache: bytes("GOMODCACHE").map(PathBuf::from),
             gotmpdir: path("GOTMPDIR"),

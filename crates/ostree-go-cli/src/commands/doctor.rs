@@ -5,6 +5,7 @@ use crate::text::{count, table};
 use ostree_go_sdk::deploy::Root;
 use ostree_go_sdk::doctor::{Doctor, Finding, Severity};
 use ostree_go_sdk::remote;
+use ostree_go_sdk::sandbox::SandboxError;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,8 +17,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Examine this machine for everything that can go wrong
 ///
 /// Checks the root directory and its file system, the clock, the keys of the remotes and when they
-/// expire, whether the remotes answer, and whether PATH, GOROOT and GOTOOLCHAIN run the active SDK.
-/// Each finding that needs an action says which. The exit code is 4 if there is a problem.
+/// expire, whether the remotes answer, the std caches of the active SDK, whether PATH, GOROOT and
+/// GOTOOLCHAIN run it, whether GOCACHEPROG and GOCACHE let builds use its std caches, and which
+/// sandboxes work. Each finding that needs an action says which. The exit code is 4 if there is a problem.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
     /// Do not use the network
@@ -30,6 +32,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, CliError> {
     let http = context.settings.http()?.retries(0).read_timeout(TIMEOUT);
     let mut doctor = Doctor::new(&path)
         .environment(context.settings.go_environment())
+        .sandbox(context.settings.sandbox_host()?)
         .ask_remotes(!args.offline)
         .http(http)
         .progress(context.progress());
@@ -87,6 +90,18 @@ impl From<Finding> for FindingView {
             Finding::Unreachable { source, .. } => Some(CliError::from(*source)),
             Finding::UnusableRoot { source, .. } => Some(CliError::from(*source)),
             Finding::UnreadableKeys { source, .. } => Some(CliError::from(*source)),
+            Finding::NoSandbox { source } => Some(CliError::from(*source)),
+            Finding::SandboxUnavailable(unavailable) => {
+                let error = CliError::from(SandboxError::Unavailable(unavailable));
+                return Self {
+                    finding: name,
+                    topic: topic.as_str(),
+                    severity: severity.as_str(),
+                    message,
+                    cause: None,
+                    advice: error.hint(),
+                };
+            }
             other => {
                 let cause = std::error::Error::source(&other).map(ToString::to_string);
                 return Self {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 impl Settings {
-    /// Returns the variables that decide which Go is run: from the environment, or from the file in
-    /// which `go env -w` stores them. Source: `go help environment`, `GOENV`.
+    /// Returns the variables that decide which Go is run, and which build cache it uses: from the
+    /// environment, or from the file in which `go env -w` stores them. Source: `go help environment`, `GOENV`.
     pub fn go_environment(&self) -> GoEnvironment {
         let file = self.stored_go_env();
         let stored = |name: &str| stored_value(&file, name);
@@ -23,6 +23,12 @@ impl Settings {
             .clone()
             .or_else(|| stored("GOROOT").map(Into::into));
         environment.gotoolchain = self.gotoolchain.clone().or_else(|| stored("GOTOOLCHAIN"));
+        let gocache = || stored("GOCACHE").map(PathBuf::from);
+        environment.gocache = self.gocache.clone().or_else(gocache);
+        // Source: `os.UserCacheDir` of Go.
+        let home = || Some(self.home.as_ref()?.join(".cache"));
+        environment.cache_home = self.cache_home.clone().or_else(home);
+        environment.gocacheprog = self.gocacheprog.clone().or_else(|| stored("GOCACHEPROG"));
         environment
     }
 

@@ -2,6 +2,7 @@
 
 use super::error::DeployError;
 use super::place;
+use super::state::Deployment;
 use crate::http::url::percent_decode;
 use crate::id::{CommitId, RefName};
 use crate::progress::Progress;
@@ -82,6 +83,12 @@ fn url_of(path: &Path) -> String {
         return format!("{FILE}{}", encoded.collect::<String>());
     };
     format!("{FILE}{text}")
+}
+
+/// Returns the repository on this machine that a deployment was installed from; `None` if it came from a
+/// remote.
+pub(crate) fn source_repo_of(deployment: &Deployment) -> Option<PathBuf> {
+    path_of(&deployment.proof.remote)
 }
 
 /// Returns the path of a repository on this machine from the URL in a proof; `None` if it is the

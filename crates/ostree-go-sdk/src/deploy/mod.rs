@@ -88,6 +88,7 @@ pub use error::DeployError;
 pub use gc::{Gc, GcPlan, GcReport};
 pub use install::{Install, InstallPlan, Installed};
 pub use job::InstallSource;
+pub(crate) use local::source_repo_of;
 pub use locked::{Deployed, Outcome, PlacedStdCache};
 pub use preview::{PlannedDeployment, PlannedStdCache};
 pub use rollback::{Rollback, RollbackPlan, RolledBack};

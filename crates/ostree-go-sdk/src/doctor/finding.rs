@@ -1,75 +1,18 @@
 //! The findings of an examination.
 
+use super::text::{backends, build_cache, count, describe_active, list, std_caches};
+use super::topic::{Severity, Topic};
+use crate::arch::Arch;
 use crate::clock::rfc3339;
 use crate::deploy::DeployError;
+use crate::golang::std_cache::StdCacheId;
 use crate::process::ProcessError;
 use crate::pull::PullError;
 use crate::remote::RemoteError;
+use crate::sandbox::{Backend, SandboxError, Unavailable};
+use crate::stdcache::StdCacheError;
 use crate::units::format_bytes;
 use std::path::PathBuf;
-
-/// The severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Severity {
-    /// The check found nothing wrong.
-    Good,
-    /// The finding may explain something, and nothing needs to be done.
-    Note,
-    /// Something works differently than expected, or will stop working.
-    Warning,
-    /// Something does not work.
-    Problem,
-}
-
-impl Severity {
-    /// Returns a stable lower-case word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Problem => "problem",
-        }
-    }
-}
-
-/// The subject of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Topic {
-    /// The root directory and its permissions.
-    Root,
-    /// The file system of the root directory.
-    FileSystem,
-    /// The clock of the machine.
-    Clock,
-    /// The trusted keys of the remotes.
-    Keys,
-    /// The connection to the remotes.
-    Remotes,
-    /// The variables that decide which Go is run.
-    Environment,
-    /// The programs and libraries that are used.
-    Software,
-}
-
-impl Topic {
-    /// Returns a stable lower-case word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Root => "root",
-            Self::FileSystem => "file-system",
-            Self::Clock => "clock",
-            Self::Keys => "keys",
-            Self::Remotes => "remotes",
-            Self::Environment => "environment",
-            Self::Software => "software",
-        }
-    }
-}
 
 /// The result of one check.
 #[derive(Debug, thiserror::Error)]
@@ -256,6 +199,92 @@ pub enum Finding {
         /// The number of refs that it offers.
         refs: usize,
     },
+    /// Std caches that are selected for the active SDK are not installed.
+    #[error(
+        "go {version} lacks {}, which the selection names{}",
+        std_caches(ids),
+        if *is_offered { " and the source offers" } else { "" }
+    )]
+    StdCacheMissing {
+        /// The version of the active SDK.
+        version: String,
+        /// The std caches.
+        ids: Vec<StdCacheId>,
+        /// True if the source of the SDK offers them.
+        is_offered: bool,
+    },
+    /// The source of the active SDK offers std caches for its architecture that the user left out.
+    #[error(
+        "the source of go {version} offers std caches for {arch}, which were left out with --no-stdcache"
+    )]
+    StdCacheLeftOut {
+        /// The version of the active SDK.
+        version: String,
+        /// Its architecture.
+        arch: Arch,
+    },
+    /// The index of a std cache is damaged.
+    #[error(
+        "the std cache {id} of the active SDK has no valid index, so that nothing of it is used"
+    )]
+    StdCacheDamaged {
+        /// The std cache.
+        id: StdCacheId,
+        /// The reason.
+        #[source]
+        source: Box<StdCacheError>,
+    },
+    /// The std caches of the active SDK are in order.
+    #[error("go {version} has {}", std_caches(ids))]
+    StdCacheGood {
+        /// The version of the active SDK.
+        version: String,
+        /// Its std caches.
+        ids: Vec<StdCacheId>,
+    },
+    /// `GOCACHEPROG` is not set, so that the go command does not find std caches. It does in `ostree-go run`.
+    #[error("GOCACHEPROG is not set, so that `go` uses {}, and not the std caches", build_cache(gocache.as_deref()))]
+    NoCacheProg {
+        /// `GOCACHE`, if it is set.
+        gocache: Option<PathBuf>,
+    },
+    /// `GOCACHEPROG` does not serve the std caches of the root directory.
+    #[error("GOCACHEPROG is `{found}`, which does not serve the std caches of this root directory")]
+    OtherCacheProg {
+        /// The value.
+        found: String,
+    },
+    /// The build cache is in memory, and there is too little of it.
+    #[error(
+        "the build cache {} is on a file system in memory with {}; builds and tests need about {}",
+        path.display(),
+        format_bytes(*size),
+        format_bytes(*needed)
+    )]
+    SmallGoCache {
+        /// The build cache, or the nearest directory above it that exists.
+        path: PathBuf,
+        /// The size of the file system in bytes.
+        size: u64,
+        /// The size that it should have, in bytes.
+        needed: u64,
+    },
+    /// A sandbox does not work on this machine.
+    #[error("the sandbox {0}")]
+    SandboxUnavailable(Unavailable),
+    /// No sandbox works on this machine.
+    #[error("commands cannot be isolated on this machine")]
+    NoSandbox {
+        /// The reason for each sandbox.
+        #[source]
+        source: Box<SandboxError>,
+    },
+    /// Commands can be isolated.
+    #[error("commands are run in the sandbox {}", backends(all))]
+    SandboxGood {
+        /// The sandboxes that work, in order of preference.
+        all: Vec<Backend>,
+    },
     /// `PATH` does not contain the programs of the active SDK.
     #[error("PATH does not contain {}", bin.display())]
     NotInPath {
@@ -313,10 +342,15 @@ impl Finding {
             | Self::KeysGood { .. }
             | Self::RemoteGood { .. }
             | Self::EnvironmentGood
+            | Self::StdCacheGood { .. }
+            | Self::SandboxGood { .. }
             | Self::SoftwareGood { .. } => Severity::Good,
-            Self::NoRoot { .. } | Self::NotWritable { .. } | Self::NotExamined { .. } => {
-                Severity::Note
-            }
+            Self::NoRoot { .. }
+            | Self::NotWritable { .. }
+            | Self::NotExamined { .. }
+            | Self::StdCacheLeftOut { .. }
+            | Self::NoCacheProg { gocache: None }
+            | Self::SandboxUnavailable(_) => Severity::Note,
             Self::NoHardLinks { .. }
             | Self::LittleSpace { .. }
             | Self::KeyExpiresSoon { .. }
@@ -325,7 +359,12 @@ impl Finding {
             | Self::NotInPath { .. }
             | Self::OtherGo { .. }
             | Self::Goroot { .. }
-            | Self::Gotoolchain { .. } => Severity::Warning,
+            | Self::Gotoolchain { .. }
+            | Self::StdCacheMissing { .. }
+            | Self::NoCacheProg { gocache: Some(_) }
+            | Self::OtherCacheProg { .. }
+            | Self::SmallGoCache { .. }
+            | Self::NoSandbox { .. } => Severity::Warning,
             Self::UnusableRoot { .. }
             | Self::WritableByAll { .. }
             | Self::ReadOnly { .. }
@@ -335,6 +374,7 @@ impl Finding {
             | Self::UnreadableKeys { .. }
             | Self::NoValidKey { .. }
             | Self::Unreachable { .. }
+            | Self::StdCacheDamaged { .. }
             | Self::NoGpg { .. } => Severity::Problem,
         }
     }
@@ -368,7 +408,17 @@ impl Finding {
             | Self::OtherGo { .. }
             | Self::Goroot { .. }
             | Self::Gotoolchain { .. }
+            | Self::NoCacheProg { .. }
+            | Self::OtherCacheProg { .. }
+            | Self::SmallGoCache { .. }
             | Self::EnvironmentGood => Topic::Environment,
+            Self::StdCacheMissing { .. }
+            | Self::StdCacheLeftOut { .. }
+            | Self::StdCacheDamaged { .. }
+            | Self::StdCacheGood { .. } => Topic::StdCache,
+            Self::SandboxUnavailable(_) | Self::NoSandbox { .. } | Self::SandboxGood { .. } => {
+                Topic::Sandbox
+            }
             Self::NoGpg { .. } | Self::SoftwareGood { .. } => Topic::Software,
         }
     }
@@ -414,6 +464,20 @@ impl Finding {
             }
             Self::Goroot { .. } => "remove it: unset GOROOT, and `go env -u GOROOT`",
             Self::Gotoolchain { .. } => "remove it: unset GOTOOLCHAIN, and `go env -u GOTOOLCHAIN`",
+            Self::StdCacheMissing { .. } => "install what the source has: `ostree-go upgrade`",
+            Self::StdCacheLeftOut { .. } => {
+                "if builds are to use them: `ostree-go upgrade --stdcache`, with this architecture"
+            }
+            Self::StdCacheDamaged { .. } => {
+                "replace it: `ostree-go upgrade`; `ostree-go status` compares all files"
+            }
+            Self::NoCacheProg { .. } | Self::OtherCacheProg { .. } => {
+                "use them: eval \"$(ostree-go env --cache persistent)\""
+            }
+            Self::SmallGoCache { .. } => {
+                "enlarge it, or use a directory on a disk: eval \"$(ostree-go env --cache persistent)\""
+            }
+            Self::NoSandbox { .. } => "install bubblewrap, and allow user namespaces",
             Self::NoGpg { .. } => "install GnuPG",
             _ => return None,
         })
@@ -450,28 +514,18 @@ impl Finding {
             Self::Goroot { .. } => "goroot",
             Self::Gotoolchain { .. } => "gotoolchain",
             Self::EnvironmentGood => "environment-good",
+            Self::StdCacheMissing { .. } => "std-cache-missing",
+            Self::StdCacheLeftOut { .. } => "std-cache-left-out",
+            Self::StdCacheDamaged { .. } => "std-cache-damaged",
+            Self::StdCacheGood { .. } => "std-cache-good",
+            Self::NoCacheProg { .. } => "no-cacheprog",
+            Self::OtherCacheProg { .. } => "other-cacheprog",
+            Self::SmallGoCache { .. } => "small-gocache",
+            Self::SandboxUnavailable(_) => "sandbox-unavailable",
+            Self::NoSandbox { .. } => "no-sandbox",
+            Self::SandboxGood { .. } => "sandbox-good",
             Self::NoGpg { .. } => "no-gpg",
             Self::SoftwareGood { .. } => "software-good",
         }
-    }
-}
-
-/// Formats a number with a noun, which gets an `s` unless there is one.
-fn count(number: usize, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{ending}")
-}
-
-fn describe_active(version: Option<&str>) -> String {
-    version.map_or_else(
-        || "none is active".to_owned(),
-        |version| format!("go {version} is active"),
-    )
-}
-
-fn list(expired: &[String]) -> String {
-    match expired {
-        [] => "it has no keys".to_owned(),
-        keys => format!("{} is expired or revoked", keys.join(" and ")),
     }
 }

@@ -1,23 +1,30 @@
 //! Examines a machine for everything that keeps SDKs from being installed, upgraded or run.
 //!
-//! Nothing is changed: the file system is tried in a temporary directory, and remotes are only asked
-//! for the list of their refs.
+//! Nothing is changed: the file system is tried in a temporary directory, remotes are only asked
+//! for the list of their refs, and bubblewrap runs a command that does nothing.
 
 mod environment;
 mod file_system;
 mod finding;
+mod sandboxes;
+mod std_caches;
+mod text;
+mod topic;
 
 pub use environment::GoEnvironment;
-pub use finding::{Finding, Severity, Topic};
+pub use finding::Finding;
+pub use topic::{Severity, Topic};
 
 use crate::clock::{Clock, SystemClock};
 use crate::deploy::{DeployError, Root};
 use crate::http::HttpOptions;
+use crate::id::RefName;
 use crate::progress::{NoProgress, Progress};
 use crate::pull::{Pull, PullError};
 use crate::registry::RegistryAuth;
 use crate::remote::{self, Remote, Verification};
 use crate::repo::Repo;
+use crate::sandbox;
 use crate::setters::setters;
 use crate::sign::gpg;
 use std::collections::BTreeMap;
@@ -36,6 +43,7 @@ const CLOCK_TOLERANCE: u64 = 5 * 60;
 pub struct Doctor {
     root: PathBuf,
     environment: Option<GoEnvironment>,
+    sandbox: Option<sandbox::Host>,
     ask_remotes: bool,
     auth: BTreeMap<String, RegistryAuth>,
     http: HttpOptions,
@@ -50,6 +58,7 @@ impl Doctor {
         Self {
             root: root.into(),
             environment: None,
+            sandbox: None,
             ask_remotes: true,
             auth: BTreeMap::new(),
             http: HttpOptions::new(),
@@ -68,6 +77,8 @@ impl Doctor {
     setters! {
         /// Sets the environment of the user who runs Go. Default: it is not examined.
         environment: Option<GoEnvironment>;
+        /// Sets what sandboxes use of the machine. Default: they are not examined.
+        sandbox: Option<sandbox::Host>;
         /// Asks the remotes for their refs. Default: yes.
         ask_remotes: bool;
         /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
@@ -101,12 +112,23 @@ impl Doctor {
         findings.extend(file_system::examine(&self.root));
         findings.push(self.examine_clock(root.as_ref()));
         if let Some(root) = &root {
+            let mut offered = Offered::new();
             match root.repo() {
-                Ok(repo) => findings.extend(self.examine_remotes(&repo)?),
+                Ok(repo) => findings.extend(self.examine_remotes(&repo, &mut offered)?),
                 Err(error) => findings.push(self.unusable(error)),
             }
-            if let (Some(environment), Ok(Some(_))) = (&self.environment, root.active()) {
-                findings.extend(environment::examine(root, environment));
+            if let Ok(Some(active)) = root.active() {
+                let refs = offered.remove(&active.proof.remote).unwrap_or_default();
+                findings.extend(std_caches::examine(root, &active, &refs));
+                if let Some(environment) = &self.environment {
+                    findings.extend(environment::examine(root, &active, environment));
+                }
+            }
+        }
+        if let Some(host) = &self.sandbox {
+            findings.extend(sandboxes::examine(host, &*self.progress));
+            if self.progress.is_cancelled() {
+                return Err(PullError::Cancelled);
             }
         }
         findings.push(match gpg::version() {
@@ -187,7 +209,12 @@ impl Doctor {
         }
     }
 
-    fn examine_remotes(&self, repo: &Repo) -> Result<Vec<Finding>, PullError> {
+    /// Examines the remotes, and adds the refs that they offer.
+    fn examine_remotes(
+        &self,
+        repo: &Repo,
+        offered: &mut Offered,
+    ) -> Result<Vec<Finding>, PullError> {
         let remotes = remote::list(repo)?;
         let mut findings = Vec::new();
         for remote in &remotes {
@@ -203,11 +230,16 @@ impl Doctor {
                 .list(repo);
             let (remote, url) = (name.clone(), remote.url.clone());
             findings.push(match listed {
-                Ok(refs) => Finding::RemoteGood {
-                    remote,
-                    url,
-                    refs: refs.len(),
-                },
+                Ok(listed) => {
+                    let refs: Vec<RefName> = listed.into_iter().map(|one| one.name).collect();
+                    let number = refs.len();
+                    offered.insert(remote.clone(), refs);
+                    Finding::RemoteGood {
+                        remote,
+                        url,
+                        refs: number,
+                    }
+                }
                 Err(PullError::Cancelled) => return Err(PullError::Cancelled),
                 Err(source) => Finding::Unreachable {
                     remote,
@@ -261,6 +293,9 @@ impl Doctor {
         }
     }
 }
+
+/// The refs that remotes offer, by the names of the remotes.
+type Offered = BTreeMap<String, Vec<RefName>>;
 
 /// Returns the version of libostree that this process uses, like `2026.4`.
 fn libostree_version() -> String {

@@ -12,13 +12,14 @@
 //! [`Gap`], and gaps have to be [accepted](Sandbox::accept_gaps).
 //!
 //! The files, lowest first: `backend`, `error`, `limits`, `options`, `seed`, `places`, `environment`, `program`, `scratch`,
-//! `detect`, `seccomp`, `landlock`, `unit`, `processes`, `supervise`, `running`, `helper`, `bwrap`, `start`.
+//! `detect`, `seccomp`, `landlock`, `unit`, `processes`, `supervise`, `running`, `helper`, `bwrap`, `start`, `examine`.
 
 mod backend;
 mod bwrap;
 mod detect;
 mod environment;
 mod error;
+mod examine;
 mod helper;
 mod landlock;
 mod limits;
@@ -37,6 +38,7 @@ mod unit;
 pub use backend::{Backend, Network, UnknownBackend};
 pub use environment::keep_variable;
 pub use error::{Gap, Reason, SandboxError, Unavailable};
+pub use examine::examine;
 pub use limits::Limits;
 pub use options::{Bind, Host, Sandbox};
 pub use running::{Cause, Control, Ended, Running};

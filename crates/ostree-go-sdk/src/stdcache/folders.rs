@@ -218,6 +218,24 @@ fn make_private(path: &Path) -> Result<(), StdCacheError> {
     }
 }
 
+/// Returns a warning if a folder for a build cache is in memory, on a file system that is too small for builds.
+/// Folders on disks are not examined: what they need is known only in relation to what else is stored there.
+///
+/// # Errors
+/// Returns an error if the file system of the folder, which must exist, cannot be examined.
+pub(crate) fn check_size_in_memory(path: &Path) -> Result<Option<FolderWarning>, StdCacheError> {
+    let found = rustix::fs::statfs(path).context("look at the file system of", path)?;
+    if !IN_MEMORY.contains(&found.f_type) {
+        return Ok(None);
+    }
+    let size = size(path)?;
+    Ok((size < NEEDED).then(|| FolderWarning::TooSmall {
+        path: path.to_owned(),
+        size,
+        needed: NEEDED,
+    }))
+}
+
 /// Returns the size of the file system that contains a folder, in bytes.
 fn size(path: &Path) -> Result<u64, StdCacheError> {
     let found = rustix::fs::statvfs(path).context("look at the file system of", path)?;

@@ -34,6 +34,7 @@ pub use build_error::StdCacheBuildError;
 pub(crate) use cacheprog::fuzz;
 pub use cacheprog::{CacheProg, Served, Trimmed};
 pub use error::StdCacheError;
+pub(crate) use folders::check_size_in_memory;
 pub use folders::{BuildFolders, FolderKind, FolderWarning, cacheprog_variable};
 pub(crate) use input::SdkInput;
 pub use open::{StdCache, std_cache_dirs};

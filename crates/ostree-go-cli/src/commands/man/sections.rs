@@ -462,7 +462,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "The module cache, which run shows to the command.",
     ),
     (
-        "PATH, GOROOT, GOTOOLCHAIN, GOENV",
+        "PATH, GOROOT, GOTOOLCHAIN, GOCACHE, GOCACHEPROG, GOENV",
         "Examined by the verb doctor.",
     ),
     (
