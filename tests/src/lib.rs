@@ -27,6 +27,7 @@ pub mod inject;
 pub mod kill;
 pub mod machine;
 pub mod memory;
+pub mod mod_corpus;
 pub mod nginx;
 pub mod os;
 pub mod ostree;

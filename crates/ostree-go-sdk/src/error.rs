@@ -11,8 +11,10 @@ use crate::export::oci::OciError;
 use crate::export::sysext::SysextError;
 use crate::export::treefile::FragmentError;
 use crate::export::unit::UnitError;
+use crate::gomod::GoModError;
 use crate::http::HttpError;
 use crate::kind::ErrorKind;
+use crate::module_zip::ModuleZipError;
 use crate::overlay::OverlayError;
 use crate::prune::PruneError;
 use crate::publish::PublishError;
@@ -71,6 +73,12 @@ pub enum Error {
     /// An error of selecting an SDK for a project.
     #[error(transparent)]
     Toolchain(#[from] ToolchainError),
+    /// An error of changing the module files of a project.
+    #[error(transparent)]
+    GoMod(#[from] GoModError),
+    /// An error of reading the zip file or the directory of a module.
+    #[error(transparent)]
+    ModuleZip(#[from] ModuleZipError),
     /// An error of exporting a release.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -130,6 +138,8 @@ impl Error {
             Self::Pull(error) => error.kind(),
             Self::Upstream(error) => error.kind(),
             Self::Toolchain(error) => error.kind(),
+            Self::GoMod(error) => error.kind(),
+            Self::ModuleZip(error) => error.kind(),
             Self::Export(error) => error.kind(),
             Self::Boot(error) => error.kind(),
             Self::Containerfile(error) => error.kind(),

@@ -6,8 +6,10 @@ use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::golang::index::DownloadIndex;
-use crate::golang::modfile::{GoMod, GoWork};
 use crate::golang::std_cache::StdCacheIndex;
+use crate::golang::modfile::{Edit, FileKind, GoMod, GoWork, LineChange, Value, edit};
+use crate::golang::modules_txt::ModulesTxt;
+use crate::golang::sum_file::{GoSum, SumEntry};
 use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
 use crate::golang::version_manager::VERSION_MANAGER_FILES;
@@ -24,6 +26,7 @@ use std::path::Path;
 pub use crate::delta::format::fuzz::delta;
 pub use crate::deploy::fuzz::state;
 pub use crate::http::fuzz::http_headers;
+pub use crate::module_zip::fuzz::module_zip;
 pub use crate::pull::fuzz::{delta_apply, image, summary};
 pub use crate::registry::fuzz::{challenge, credentials};
 pub use crate::sign::fuzz::signature;
@@ -35,14 +38,48 @@ pub fn version_file(bytes: &[u8]) {
     let _ = VersionFile::parse(bytes);
 }
 
-/// Parses a `go.mod` file and a `go.work` file. What is valid as a workspace is valid as a module, in
-/// which `use` lines have no meaning.
+/// Parses a `go.mod` file and a `go.work` file. The lines that select a Go are the same in both, also
+/// if the others are not read. Edited files have the requested lines.
 pub fn modfile(bytes: &[u8]) {
-    let module = GoMod::parse(bytes);
-    if let Ok(work) = GoWork::parse(bytes) {
-        let module = module.as_ref().map(|file| (&file.go, &file.toolchain));
-        assert_eq!(module, Ok((&work.go, &work.toolchain)));
+    let versions = GoMod::parse_versions(bytes);
+    if let Ok(module) = GoMod::parse(bytes) {
+        let lines = versions.as_ref().map(|file| (&file.go, &file.toolchain));
+        assert_eq!(lines, Ok((&module.go, &module.toolchain)));
     }
+    if let Ok(work) = GoWork::parse(bytes) {
+        let lines = versions.as_ref().map(|file| (&file.go, &file.toolchain));
+        assert_eq!(lines, Ok((&work.go, &work.toolchain)));
+    }
+    let changes = Edit {
+        go: LineChange::Set("1.26.5".to_owned()),
+        toolchain: LineChange::Set("go1.27.1-acme1".to_owned()),
+    };
+    for kind in [FileKind::Module, FileKind::Workspace] {
+        if let Ok(edited) = edit(bytes, kind, &changes) {
+            let file = GoMod::parse_versions(&edited).expect("an edited file is valid");
+            let text = |value: Option<Value>| value.map(|value| value.text);
+            assert_eq!(text(file.go).as_deref(), Some("1.26.5"));
+            assert_eq!(text(file.toolchain).as_deref(), Some("go1.27.1-acme1"));
+        }
+    }
+}
+
+/// Parses a `go.sum` file, and finds all of its lines.
+pub fn go_sum(bytes: &[u8]) {
+    if let Ok(sum) = GoSum::parse(bytes) {
+        for SumEntry { path, version, is_go_mod, .. } in &sum.entries {
+            let found = match is_go_mod {
+                true => sum.go_mod_h1(path, version),
+                false => sum.h1(path, version),
+            };
+            assert!(found.is_some());
+        }
+    }
+}
+
+/// Parses a `vendor/modules.txt` file.
+pub fn modules_txt(bytes: &[u8]) {
+    let _ = ModulesTxt::parse(bytes);
 }
 
 /// Parses the files of version managers.

@@ -71,8 +71,10 @@ pub mod fsck;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod gomod;
 pub mod http;
 pub mod metadata;
+pub mod module_zip;
 pub mod oci;
 pub mod overlay;
 pub mod prune;

@@ -3,6 +3,7 @@
 //! Run by `make seeds`, after a format has changed or a target was added.
 
 use std::fs;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use ostree_go_sdk::{Arch, glib};
@@ -80,6 +81,21 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ),
     (
         "modfile",
+        "directives",
+        "module example.com/a/v2\n\ngodebug default=go1.21\n\nexclude example.com/b v1.0.0\n\nreplace (\n\texample.com/b => ../b\n\texample.com/c v1.2.3 => example.com/d/v3 v3.0.0\n)\n\nretract [v2.0.0, v2.0.1] // broken\n\ntool example.com/c/cmd\n\nignore ./node_modules\n",
+    ),
+    (
+        "go_sum",
+        "two",
+        "example.com/b v1.0.0 h1:w5fcysjrx7yqtD/aO+QwRjYZOKnaM9Uh2b40tElTs3Y=\nexample.com/b v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n",
+    ),
+    (
+        "modules_txt",
+        "workspace",
+        "## workspace\n# example.com/b v1.0.0\n## explicit; go 1.21\nexample.com/b\nexample.com/b/c\n# example.com/d v1.2.3 => ../d\n## explicit\nexample.com/d\n# example.com/d => ../d\n",
+    ),
+    (
+        "modfile",
         "workspace",
         "go 1.26\n\nuse (\n\t./a\n\t\"./b c\"\n)\n\nreplace example.com/b => ../b\n",
     ),
@@ -106,6 +122,21 @@ fn main() {
     seeds.repository();
 }
 
+/// Returns the zip file of a module.
+fn module_zip() -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in [
+        ("go.mod", "module example.com/a\n"),
+        ("b/b.go", "package b\n"),
+    ] {
+        let name = format!("example.com/a@v1.0.0/{name}");
+        let options = zip::write::SimpleFileOptions::default();
+        writer.start_file(name, options).expect("an entry");
+        writer.write_all(text.as_bytes()).expect("its content");
+    }
+    writer.finish().expect("a zip file").into_inner()
+}
+
 struct Seeds(PathBuf);
 
 impl Seeds {
@@ -125,6 +156,7 @@ impl Seeds {
         self.write("zip", "toy", &read(&path));
         toy.module_zip(&path);
         self.write("zip", "module", &read(&path));
+        self.write("module_zip", "module", &module_zip());
     }
 
     /// Output of the command: a repository with a summary and a delta, a root, and an image.

@@ -43,7 +43,7 @@ pub fn rpm(bytes: &[u8]) {
 }
 
 /// Creates an anonymous file with this content.
-fn in_memory(bytes: &[u8]) -> std::io::Result<File> {
+pub(crate) fn in_memory(bytes: &[u8]) -> std::io::Result<File> {
     use rustix::fs::{MemfdFlags, memfd_create};
     let mut file = File::from(memfd_create("input", MemfdFlags::CLOEXEC)?);
     file.write_all(bytes)?;

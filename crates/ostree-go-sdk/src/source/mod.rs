@@ -16,7 +16,7 @@ mod targz;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod zip;
+pub(crate) mod zip;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;

@@ -147,7 +147,7 @@ fn check_end(file: &mut (impl Read + Seek), location: &str) -> Result<(), Source
 ///
 /// Source: APPNOTE.TXT 4.3.12: a header has 46 bytes, begins with `PK\1\2` and holds the
 /// lengths of name, extra field and comment, which follow it, at 28, 30 and 32.
-fn duplicate_name(file: &mut (impl Read + Seek), start: u64) -> io::Result<String> {
+pub(crate) fn duplicate_name(file: &mut (impl Read + Seek), start: u64) -> io::Result<String> {
     let mut names = HashSet::new();
     file.seek(SeekFrom::Start(start))?;
     loop {

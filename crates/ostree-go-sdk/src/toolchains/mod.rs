@@ -23,7 +23,7 @@
 //! [`Root::toolchains`](crate::deploy::Root::toolchains).
 
 mod error;
-mod project;
+pub(crate) mod project;
 mod required;
 mod select;
 #[cfg(test)]

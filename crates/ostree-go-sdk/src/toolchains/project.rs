@@ -3,7 +3,7 @@
 use super::error::ToolchainError;
 use super::required::Requirement;
 use crate::fs::context::{IoContext, IoFailure};
-use crate::golang::modfile::{DEFAULT_TOOLCHAIN, GoMod, GoWork, Value};
+use crate::golang::modfile::{DEFAULT_TOOLCHAIN, FileKind, GoMod, GoWork, Value};
 use crate::golang::release_number::ReleaseNumber;
 use crate::golang::version_manager::VERSION_MANAGER_FILES;
 use crate::golang::version_rule::VersionRule;
@@ -38,19 +38,31 @@ pub fn requirement(
     dir: &Path,
     workspace: &Workspace,
 ) -> Result<Option<Requirement>, ToolchainError> {
+    match module_file(dir, workspace)? {
+        Some((path, FileKind::Workspace)) => of_go_work(path).map(Some),
+        Some((path, FileKind::Module)) => {
+            let file = read_go_mod(&path)?;
+            Ok(Some(of_lines(path, file.go, file.toolchain)))
+        }
+        None => of_version_managers(dir),
+    }
+}
+
+/// Returns the path of the `go.work` or `go.mod` file that decides for a directory, if there is one.
+pub(crate) fn module_file(
+    dir: &Path,
+    workspace: &Workspace,
+) -> Result<Option<(PathBuf, FileKind)>, ToolchainError> {
     let found = dir.metadata().context("look at", dir)?;
     if !found.is_dir() {
         let path = dir.to_owned();
         return Err(ToolchainError::NotADirectory { path });
     }
     if let Some(path) = go_work(dir, workspace)? {
-        return of_go_work(path).map(Some);
+        return Ok(Some((path, FileKind::Workspace)));
     }
-    if let Some(path) = find_above(dir, "go.mod")? {
-        let file = read_go_mod(&path)?;
-        return Ok(Some(of_lines(path, file.go, file.toolchain)));
-    }
-    of_version_managers(dir)
+    let path = find_above(dir, "go.mod")?;
+    Ok(path.map(|path| (path, FileKind::Module)))
 }
 
 /// Returns the path of the workspace file.
@@ -88,7 +100,8 @@ fn exists(path: &Path) -> Result<bool, ToolchainError> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ToolchainError> {
+/// Reads a file of a project.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ToolchainError> {
     let found = path.metadata().context("read", path)?;
     let path_of = || path.to_owned();
     // Reading a FIFO could block.
@@ -106,7 +119,7 @@ fn read(path: &Path) -> Result<Vec<u8>, ToolchainError> {
 }
 
 fn read_go_mod(path: &Path) -> Result<GoMod, ToolchainError> {
-    GoMod::parse(&read(path)?).map_err(|source| ToolchainError::ModFile {
+    GoMod::parse_versions(&read(path)?).map_err(|source| ToolchainError::ModFile {
         path: path.to_owned(),
         source,
     })
@@ -116,22 +129,13 @@ fn read_go_mod(path: &Path) -> Result<GoMod, ToolchainError> {
 /// it uses if that is higher, because Go refuses the module otherwise. Go ignores the `toolchain`
 /// lines of the modules.
 fn of_go_work(path: PathBuf) -> Result<Requirement, ToolchainError> {
-    let work = GoWork::parse(&read(&path)?).map_err(|source| ToolchainError::ModFile {
+    let work = GoWork::parse_versions(&read(&path)?).map_err(|source| ToolchainError::ModFile {
         path: path.clone(),
         source,
     })?;
-    let folder = path.parent().unwrap_or(&path).to_owned();
-    let mut highest = of_lines(path.clone(), work.go, work.toolchain);
-    for used in work.uses {
-        let module = clean_path(&folder.join(&used.text));
-        let file = module.join("go.mod");
-        if !exists(&file)? {
-            return Err(ToolchainError::NoModule {
-                path,
-                line: used.line,
-                module,
-            });
-        }
+    let modules = used_modules(&path, &work.uses)?;
+    let mut highest = of_lines(path, work.go, work.toolchain);
+    for file in modules {
         let go = read_go_mod(&file)?.go;
         let of_module = of_lines(file, go, None);
         if of_module.least() > highest.least() {
@@ -142,6 +146,28 @@ fn of_go_work(path: PathBuf) -> Result<Requirement, ToolchainError> {
         }
     }
     Ok(highest)
+}
+
+/// Returns the `go.mod` files of the modules that a workspace file uses.
+pub(crate) fn used_modules(
+    path: &Path,
+    uses: &[Value],
+) -> Result<Vec<PathBuf>, ToolchainError> {
+    let folder = path.parent().unwrap_or(path);
+    let mut files = Vec::new();
+    for used in uses {
+        let module = clean_path(&folder.join(&used.text));
+        let file = module.join("go.mod");
+        if !exists(&file)? {
+            return Err(ToolchainError::NoModule {
+                path: path.to_owned(),
+                line: used.line,
+                module,
+            });
+        }
+        files.push(file);
+    }
+    Ok(files)
 }
 
 /// Removes `.` from a path, and `..` together with the component before it, as `filepath.Clean` of Go

@@ -83,4 +83,80 @@ pub enum Problem {
         /// The string, as in the file.
         found: String,
     },
+    /// A directive that names a module and its version has another number of arguments.
+    #[error("`{verb}` has {found} arguments, expected a module path and a version")]
+    ModuleArguments {
+        /// The directive.
+        verb: &'static str,
+        /// The number of its arguments.
+        found: usize,
+    },
+    /// A `replace` line has another form.
+    #[error(
+        "malformed `replace`, expected the form `replace example.com/a [v1.2.3] => example.com/b v1.4.0` or `replace example.com/a [v1.2.3] => ../b`"
+    )]
+    ReplaceForm,
+    /// A `retract` line has another form.
+    #[error(
+        "malformed `retract`, expected the form `retract v1.2.3` or `retract [v1.2.0, v1.2.9]`"
+    )]
+    RetractForm,
+    /// The argument of a `godebug` line has another form.
+    #[error("`godebug {}` is malformed, expected the form `godebug key=value`", .found.escape_debug())]
+    Godebug {
+        /// The argument.
+        found: String,
+    },
+    /// The version of a module is not a semantic version.
+    #[error("`{}` is not a module version, expected the form `v1.2.3`", .found.escape_debug())]
+    Version {
+        /// The version.
+        found: String,
+    },
+    /// The path of a module ends in an invalid major version.
+    #[error(
+        "the module path `{}` ends in an invalid major version, expected the form `example.com/a/v2` or `gopkg.in/a.v1`",
+        .found.escape_debug()
+    )]
+    ModulePath {
+        /// The path.
+        found: String,
+    },
+    /// The version of a module does not belong to its path.
+    #[error("`{}` has a path for {expected}", .found.escape_debug())]
+    Major {
+        /// The path and the version of the module.
+        found: String,
+        /// The major version that the path allows.
+        expected: String,
+    },
+    /// The replacement of a module has no version and is not a directory.
+    #[error(
+        "the replacement `{}` has no version and is not a directory, which starts with `/`, `./` or `../`",
+        .found.escape_debug()
+    )]
+    NoVersion {
+        /// The replacement.
+        found: String,
+    },
+    /// A replacement directory contains a backslash.
+    #[error("the replacement directory `{}` contains `\\`, expected `/`", .found.escape_debug())]
+    Backslash {
+        /// The directory.
+        found: String,
+    },
+    /// A replacement directory has a version.
+    #[error("the replacement directory `{}` has a version, expected none", .found.escape_debug())]
+    DirectoryVersion {
+        /// The directory.
+        found: String,
+    },
+    /// A module has two replacements.
+    #[error("`{}` is already replaced by another module or directory in line {first}", .found.escape_debug())]
+    Conflict {
+        /// The module.
+        found: String,
+        /// The number of the line of the first replacement, from 1.
+        first: usize,
+    },
 }

@@ -1,7 +1,6 @@
 //! The tokens of `go.mod` and `go.work` files.
 //!
-//! Source: `golang.org/x/mod/modfile`, `read.go`. Comments are dropped; the one that ends a line counts
-//! as the line break.
+//! Source: `golang.org/x/mod/modfile`, `read.go`. A comment is part of the end of its line.
 
 use super::error::{ModFileError, Problem};
 
@@ -9,7 +8,8 @@ use super::error::{ModFileError, Problem};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token<'a> {
     pub(super) kind: Kind,
-    /// The text as it is in the file, with the quotes of a string.
+    /// The text as it is in the file, with the quotes of a string. At the end of a line, the text of
+    /// its comment without `//`; empty if there is none.
     pub(super) text: &'a str,
     pub(super) line: usize,
 }
@@ -31,6 +31,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, ModFileError> {
     let mut lexer = Lexer {
         rest: text,
         line: 1,
+        comment: "",
     };
     let mut tokens = Vec::new();
     while let Some(token) = lexer.next()? {
@@ -38,7 +39,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, ModFileError> {
     }
     tokens.push(Token {
         kind: Kind::EndOfLine,
-        text: "",
+        text: lexer.comment,
         line: lexer.line,
     });
     Ok(tokens)
@@ -47,14 +48,17 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, ModFileError> {
 struct Lexer<'a> {
     rest: &'a str,
     line: usize,
+    /// The comment before the next token, without `//`.
+    comment: &'a str,
 }
 
 impl<'a> Lexer<'a> {
     fn next(&mut self) -> Result<Option<Token<'a>>, ModFileError> {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\r']);
-        if self.rest.starts_with("//") {
-            let end = self.rest.find('\n').unwrap_or(self.rest.len());
-            self.rest = &self.rest[end..];
+        self.comment = "";
+        if let Some(comment) = self.rest.strip_prefix("//") {
+            let end = comment.find('\n').unwrap_or(comment.len());
+            (self.comment, self.rest) = comment.split_at(end);
         }
         let Some(first) = self.rest.chars().next() else {
             return Ok(None);
@@ -63,7 +67,10 @@ impl<'a> Lexer<'a> {
             '\n' => {
                 let token = self.take(1, Kind::EndOfLine);
                 self.line += 1;
-                token
+                Token {
+                    text: self.comment,
+                    ..token
+                }
             }
             '(' => self.take(1, Kind::Open),
             ')' => self.take(1, Kind::Close),
@@ -96,9 +103,12 @@ impl<'a> Lexer<'a> {
             match found {
                 '\n' => break,
                 _ if found == quote => return Ok(at + 1),
-                // The escaped character may be the quote.
+                // The escaped character may be the quote. An escaped line break is refused here;
+                // Go refuses it when it interprets the string.
                 '\\' if quote == '"' => {
-                    chars.next();
+                    if chars.next().is_some_and(|(_, escaped)| escaped == '\n') {
+                        break;
+                    }
                 }
                 _ => {}
             }

@@ -1,33 +1,66 @@
-//! `go.mod` and `go.work` files, as far as they decide which Go is used.
+//! `go.mod` and `go.work` files.
 //!
-//! Directives that this module does not know are accepted, so that a file that needs a newer Go than
-//! this library knows can still say so.
+//! A file is accepted if `go mod edit` or `go work edit` accepts it, with these exceptions. Directives
+//! that this module does not know are accepted, so that a file that needs a newer Go than this library
+//! knows can still say so. Two `replace` lines of one module with different replacements are refused,
+//! as `go build` does. As in Go, the paths of required modules only have to end in a valid major
+//! version; whether a proxy could provide them is decided where they are used
+//! ([`is_module_path`](super::module_path::is_module_path)).
 //!
 //! Source of the rules: `golang.org/x/mod/modfile`, `rule.go` and `work.go`.
 
+mod edit;
 mod error;
+mod file;
 mod lexer;
+mod rules;
 mod string;
 mod syntax;
 #[cfg(test)]
 mod tests;
 
+pub use edit::{Edit, LineChange, edit};
 pub use error::{ModFileError, Problem};
 
-use super::release_number::ReleaseNumber;
-use string::unquote;
-use syntax::Directive;
+pub use file::is_toolchain;
+use file::{File, Form};
 
 /// The name in a `toolchain` line that stands for the toolchain that the user has configured.
 pub const DEFAULT_TOOLCHAIN: &str = "default";
 
+/// The kind of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A `go.mod` file.
+    Module,
+    /// A `go.work` file.
+    Workspace,
+}
+
 /// A `go.mod` file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GoMod {
+    /// The `module` line.
+    pub module: Option<Value>,
     /// The `go` line, with a version such as `1.26` or `1.26.5`.
     pub go: Option<Value>,
     /// The `toolchain` line, with a name such as `go1.26.5`, or `default`.
     pub toolchain: Option<Value>,
+    /// The keys and values of `godebug` lines.
+    pub godebug: Vec<(String, String)>,
+    /// The modules that are required. A path can occur more than once; then Go uses the highest
+    /// version.
+    pub require: Vec<Require>,
+    /// The versions that are excluded, without repetitions. All of them have a version.
+    pub exclude: Vec<ModuleVersion>,
+    /// The replacements of modules, without repetitions.
+    pub replace: Vec<Replace>,
+    /// The versions of this module that should not be used.
+    pub retract: Vec<Retract>,
+    /// The import paths of tools, without repetitions.
+    pub tool: Vec<Value>,
+    /// The directories that are ignored, without repetitions.
+    pub ignore: Vec<Value>,
 }
 
 /// A `go.work` file.
@@ -37,9 +70,13 @@ pub struct GoWork {
     pub go: Option<Value>,
     /// The `toolchain` line.
     pub toolchain: Option<Value>,
+    /// The keys and values of `godebug` lines.
+    pub godebug: Vec<(String, String)>,
     /// The directories of modules in `use` lines, in their order. They are relative to the directory
     /// of the file, or absolute.
     pub uses: Vec<Value>,
+    /// The replacements of modules, without repetitions.
+    pub replace: Vec<Replace>,
 }
 
 /// The argument of a directive.
@@ -51,18 +88,71 @@ pub struct Value {
     pub line: usize,
 }
 
+/// A module, or a directory that stands for one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModuleVersion {
+    /// The path of the module, or of the directory.
+    pub path: String,
+    /// The canonical version, such as `v1.2.3`. `None` if this is a directory, or stands for all
+    /// versions of the module.
+    pub version: Option<String>,
+}
+
+/// A `require` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Require {
+    /// The path of the module.
+    pub path: String,
+    /// The canonical version, such as `v1.2.3`.
+    pub version: String,
+    /// True if the line ends in the comment `// indirect`.
+    pub is_indirect: bool,
+    /// The number of the line, from 1.
+    pub line: usize,
+}
+
+/// A `replace` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replace {
+    /// The module that is replaced; without a version, all of its versions are.
+    pub old: ModuleVersion,
+    /// The replacement; without a version, a directory.
+    pub new: ModuleVersion,
+    /// The number of the line, from 1.
+    pub line: usize,
+}
+
+/// A `retract` line: an interval that includes both versions. They are equal if the line names one
+/// version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retract {
+    /// The lowest version.
+    pub low: String,
+    /// The highest version.
+    pub high: String,
+    /// The number of the line, from 1.
+    pub line: usize,
+}
+
 impl GoMod {
     /// Parses a file. Bytes that are not UTF-8 are accepted where Go accepts them.
     ///
     /// # Errors
+    /// Returns an error with the line if the syntax is wrong, a directive has other arguments than Go
+    /// expects, or a `module`, `go` or `toolchain` line is repeated.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ModFileError> {
+        File::parse(bytes, Form::Module).map(Self::from)
+    }
+
+    /// Parses only the `go` and `toolchain` lines of a file, which select a Go; the other fields are
+    /// empty. What the other lines mean is not checked, so that a file that `go mod tidy` has to
+    /// repair still selects one.
+    ///
+    /// # Errors
     /// Returns an error with the line if the syntax is wrong, or a `go` or `toolchain` line is
     /// repeated or names no version.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ModFileError> {
-        let file = GoWork::parse_lines(bytes, false)?;
-        Ok(Self {
-            go: file.go,
-            toolchain: file.toolchain,
-        })
+    pub fn parse_versions(bytes: &[u8]) -> Result<Self, ModFileError> {
+        File::parse(bytes, Form::ModuleVersions).map(Self::from)
     }
 }
 
@@ -70,82 +160,48 @@ impl GoWork {
     /// Parses a file. Bytes that are not UTF-8 are accepted where Go accepts them.
     ///
     /// # Errors
+    /// Returns an error with the line if the syntax is wrong, a directive has other arguments than Go
+    /// expects, or a `go` or `toolchain` line is repeated.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ModFileError> {
+        File::parse(bytes, Form::Workspace).map(Self::from)
+    }
+
+    /// Parses only the `go`, `toolchain` and `use` lines of a file, which select a Go; the other
+    /// fields are empty.
+    ///
+    /// # Errors
     /// Returns an error with the line if the syntax is wrong, a `go` or `toolchain` line is repeated
     /// or names no version, or a `use` line is malformed.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ModFileError> {
-        Self::parse_lines(bytes, true)
+    pub fn parse_versions(bytes: &[u8]) -> Result<Self, ModFileError> {
+        File::parse(bytes, Form::WorkspaceVersions).map(Self::from)
     }
+}
 
-    fn parse_lines(bytes: &[u8], is_workspace: bool) -> Result<Self, ModFileError> {
-        let text = String::from_utf8_lossy(bytes);
-        let mut file = Self::default();
-        for directive in syntax::parse(&text)? {
-            let parsed = match directive.verb {
-                "go" => version(&directive, "go", &mut file.go),
-                "toolchain" => version(&directive, "toolchain", &mut file.toolchain),
-                "use" if is_workspace => argument(&directive, "use").and_then(|text| {
-                    let text = unquote(text)?;
-                    let line = directive.line;
-                    file.uses.push(Value { text, line });
-                    Ok(())
-                }),
-                _ => Ok(()),
-            };
-            parsed.map_err(|problem| ModFileError {
-                line: directive.line,
-                problem,
-            })?;
+impl From<File> for GoMod {
+    fn from(file: File) -> Self {
+        Self {
+            module: file.module,
+            go: file.go,
+            toolchain: file.toolchain,
+            godebug: file.godebug,
+            require: file.require,
+            exclude: file.exclude,
+            replace: file.replace,
+            retract: file.retract,
+            tool: file.tool,
+            ignore: file.ignore,
         }
-        Ok(file)
     }
 }
 
-/// Reads a directive that may occur once and names a version.
-fn version(
-    directive: &Directive<'_>,
-    verb: &'static str,
-    value: &mut Option<Value>,
-) -> Result<(), Problem> {
-    if directive.is_in_block {
-        return Err(Problem::Block { verb });
-    }
-    if value.is_some() {
-        return Err(Problem::Repeated { verb });
-    }
-    let found = argument(directive, verb)?;
-    let text = found.to_owned();
-    match verb {
-        "go" if ReleaseNumber::of_go_line(found).is_none() => {
-            return Err(Problem::GoVersion { found: text });
+impl From<File> for GoWork {
+    fn from(file: File) -> Self {
+        Self {
+            go: file.go,
+            toolchain: file.toolchain,
+            godebug: file.godebug,
+            uses: file.uses,
+            replace: file.replace,
         }
-        "toolchain" if !is_toolchain(found) => return Err(Problem::Toolchain { found: text }),
-        _ => {}
     }
-    *value = Some(Value {
-        text,
-        line: directive.line,
-    });
-    Ok(())
-}
-
-fn argument<'a>(directive: &Directive<'a>, verb: &'static str) -> Result<&'a str, Problem> {
-    match directive.arguments.as_slice() {
-        [one] => Ok(one),
-        other => Err(Problem::Arguments {
-            verb,
-            found: other.len(),
-        }),
-    }
-}
-
-/// Returns true for the names that Go accepts in a `toolchain` line. Source: `ToolchainRE`, and
-/// `gover.FromToolchain`.
-fn is_toolchain(name: &str) -> bool {
-    let version = name.strip_prefix("go");
-    let is_version = version.is_some_and(|version| {
-        (version == "1" || version.starts_with("1."))
-            && !name.contains(['/', '\\'])
-            && ReleaseNumber::of_version(version).is_some()
-    });
-    name == DEFAULT_TOOLCHAIN || is_version
 }

@@ -12,8 +12,13 @@ pub(super) struct Directive<'a> {
     pub(super) verb: &'a str,
     /// The other tokens, as they are in the file.
     pub(super) arguments: Vec<&'a str>,
+    /// The text of the comment that ends the line, without `//`; empty if there is none.
+    pub(super) comment: &'a str,
     /// The number of the line, from 1.
     pub(super) line: usize,
+    /// The numbers of the first and of the last line: those of the block if the line is in one.
+    pub(super) start: usize,
+    pub(super) end: usize,
     pub(super) is_in_block: bool,
 }
 
@@ -53,9 +58,13 @@ impl<'a> Parser<'_, 'a> {
     /// Parses a line, or a block that starts on this line.
     fn statement(&mut self, first: Token<'a>) -> Result<(), ModFileError> {
         let mut arguments = Vec::new();
+        let mut comment = "";
         while let Some(token) = self.next() {
             match token.kind {
-                Kind::EndOfLine => break,
+                Kind::EndOfLine => {
+                    comment = token.text;
+                    break;
+                }
                 // Otherwise, the parenthesis is part of a line.
                 Kind::Open if self.kind(0) == Kind::EndOfLine => {
                     return self.block(first, &arguments);
@@ -70,7 +79,10 @@ impl<'a> Parser<'_, 'a> {
         self.directives.push(Directive {
             verb: first.text,
             arguments,
+            comment,
             line: first.line,
+            start: first.line,
+            end: first.line,
             is_in_block: false,
         });
         Ok(())
@@ -79,10 +91,14 @@ impl<'a> Parser<'_, 'a> {
     /// Parses the lines of a block. Blocks with more than one word before the parenthesis have no
     /// meaning, and their lines are dropped.
     fn block(&mut self, verb: Token<'a>, more: &[&str]) -> Result<(), ModFileError> {
+        let first = self.directives.len();
         while let Some(token) = self.next() {
             match token.kind {
                 Kind::EndOfLine => {}
                 Kind::Close => {
+                    for directive in self.directives.iter_mut().skip(first) {
+                        directive.end = token.line;
+                    }
                     let after = self.next();
                     return match after.filter(|after| after.kind != Kind::EndOfLine) {
                         None => Ok(()),
@@ -96,16 +112,22 @@ impl<'a> Parser<'_, 'a> {
                 }
                 Kind::Text | Kind::Open => {
                     let mut arguments = vec![token.text];
-                    while let Some(next) = self.next()
-                        && next.kind != Kind::EndOfLine
-                    {
+                    let mut comment = "";
+                    while let Some(next) = self.next() {
+                        if next.kind == Kind::EndOfLine {
+                            comment = next.text;
+                            break;
+                        }
                         arguments.push(next.text);
                     }
                     if more.is_empty() {
                         self.directives.push(Directive {
                             verb: verb.text,
                             arguments,
+                            comment,
                             line: token.line,
+                            start: verb.line,
+                            end: token.line,
                             is_in_block: true,
                         });
                     }
