@@ -1,6 +1,7 @@
 //! Suggestions for failures around builds: std caches, and the SDK for a project.
 
 use ostree_go_sdk::ErrorKind;
+use ostree_go_sdk::gomod::GoModError;
 use ostree_go_sdk::stdcache::{StdCacheBuildError, StdCacheError};
 use ostree_go_sdk::toolchains::{Requirement, ToolchainError};
 use std::path::Path;
@@ -67,8 +68,33 @@ pub fn toolchain(error: &ToolchainError) -> Option<String> {
     }
 }
 
+/// Returns a suggestion for module files that cannot be changed.
+pub fn gomod(error: &GoModError) -> Option<String> {
+    let hint = match error {
+        GoModError::Project(error) => return toolchain(error),
+        GoModError::NoFile { .. } => "`go mod init` creates a go.mod",
+        GoModError::TooNew { path, .. } => {
+            let dir = path.parent().unwrap_or(path).display().to_string();
+            let install = match dir.chars().all(is_plain) {
+                true => format!("`ostree-go install --for {dir}`"),
+                false => "`ostree-go install --for`".to_owned(),
+            };
+            return Some(format!(
+                "{install} installs an SDK that is new enough, and `--sdk` selects an installed one"
+            ));
+        }
+        GoModError::Changed { .. } => "run the command again",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns true for the characters that a shell does not interpret.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/._-+".contains(c)
+}
+
 fn no_sdk_hint(dir: &Path, requirement: &Requirement) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     let dir = dir.display().to_string();
     if dir.chars().all(is_plain) {
         return format!("`ostree-go install --for {dir}` installs it");

@@ -46,6 +46,7 @@ fn module_hint(error: &Error) -> Option<String> {
             ToolchainError::Deploy(error) => deploy_hint(error),
             error => build_hint::toolchain(error),
         },
+        Error::GoMod(error) => build_hint::gomod(error),
         Error::Remote(error) => remote_hint(error),
         Error::Pull(error) => pull_hint(error),
         Error::Upstream(error) => upstream_hint(error),

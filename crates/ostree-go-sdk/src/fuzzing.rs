@@ -67,7 +67,13 @@ pub fn modfile(bytes: &[u8]) {
 /// Parses a `go.sum` file, and finds all of its lines.
 pub fn go_sum(bytes: &[u8]) {
     if let Ok(sum) = GoSum::parse(bytes) {
-        for SumEntry { path, version, is_go_mod, .. } in &sum.entries {
+        for SumEntry {
+            path,
+            version,
+            is_go_mod,
+            ..
+        } in &sum.entries
+        {
             let found = match is_go_mod {
                 true => sum.go_mod_h1(path, version),
                 false => sum.h1(path, version),

@@ -13,6 +13,7 @@ mod exec;
 mod export;
 mod fsck;
 mod gc;
+mod gomod;
 mod help;
 mod import;
 mod init;
@@ -81,6 +82,7 @@ pub enum Command {
     Doctor(doctor::DoctorArgs),
     Env(env::EnvArgs),
     Which(which::WhichArgs),
+    Gomod(gomod::GomodArgs),
     Exec(exec::ExecArgs),
     Cacheprog(cacheprog::CacheprogArgs),
     Run(run::RunArgs),
@@ -129,6 +131,7 @@ pub fn run(
         Command::Gc(args) => gc::run(context, &args),
         Command::Env(args) => env::run(context, &args),
         Command::Which(args) => which::run(context, &args),
+        Command::Gomod(args) => gomod::run(context, &args),
         Command::Exec(args) => exec::run(context, &args),
         Command::Cacheprog(args) => cacheprog::run(context, &args),
         Command::Run(args) => self::run::run(context, args),

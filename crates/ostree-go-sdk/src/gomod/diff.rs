@@ -33,7 +33,12 @@ pub(super) fn unified(path: &Path, old: &[u8], new: &[u8]) -> String {
         length => format!("{},{length}", start + 1),
     };
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "@@ -{} +{} @@", hunk(&old_changed), hunk(&new_changed));
+    let _ = writeln!(
+        text,
+        "@@ -{} +{} @@",
+        hunk(&old_changed),
+        hunk(&new_changed)
+    );
     let context_after = old_changed.end..old_changed.end + after;
     push(&mut text, ' ', &old[start..first]);
     push(&mut text, '-', &old[old_changed]);

@@ -149,10 +149,7 @@ fn of_go_work(path: PathBuf) -> Result<Requirement, ToolchainError> {
 }
 
 /// Returns the `go.mod` files of the modules that a workspace file uses.
-pub(crate) fn used_modules(
-    path: &Path,
-    uses: &[Value],
-) -> Result<Vec<PathBuf>, ToolchainError> {
+pub(crate) fn used_modules(path: &Path, uses: &[Value]) -> Result<Vec<PathBuf>, ToolchainError> {
     let folder = path.parent().unwrap_or(path);
     let mut files = Vec::new();
     for used in uses {

@@ -316,6 +316,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "gomod sync",
+        &[
+            (
+                "Set the toolchain line of this project to the active SDK",
+                "ostree-go gomod sync",
+            ),
+            (
+                "Show how the go and toolchain lines of two projects would change",
+                "ostree-go gomod sync --go --dry-run ~/src/api ~/src/worker",
+            ),
+        ],
+    ),
+    (
         "exec",
         &[(
             "Test with another installed SDK",
