@@ -27,7 +27,7 @@ const TIERS: [&[&str]; 9] = [
         "store", "sign", "setters", "checkout", "delta", "catalog", "diff", "fsck",
     ],
     &["remote", "pull", "publish", "prune", "upstream"],
-    &["source", "layer", "sandbox", "stdcache"],
+    &["source", "layer", "sandbox", "stdcache", "inspect"],
     &[
         "compose",
         "deploy",

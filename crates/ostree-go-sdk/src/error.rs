@@ -13,6 +13,7 @@ use crate::export::treefile::FragmentError;
 use crate::export::unit::UnitError;
 use crate::gomod::GoModError;
 use crate::http::HttpError;
+use crate::inspect::InspectError;
 use crate::kind::ErrorKind;
 use crate::module_zip::ModuleZipError;
 use crate::overlay::OverlayError;
@@ -109,6 +110,9 @@ pub enum Error {
     /// An error of running a command with an SDK.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// An error of inspecting a program.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
     /// An error of configuring HTTP requests.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -150,6 +154,7 @@ impl Error {
             Self::Overlay(error) => error.kind(),
             Self::Sandbox(error) => error.kind(),
             Self::Run(error) => error.kind(),
+            Self::Inspect(error) => error.kind(),
             Self::Http(error) => error.kind(),
             Self::Credential(error) => error.kind(),
             Self::StdCache(error) => error.kind(),

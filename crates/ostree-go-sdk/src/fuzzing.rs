@@ -5,6 +5,7 @@
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
+use crate::golang::build_info::BuildInfo;
 use crate::golang::index::DownloadIndex;
 use crate::golang::std_cache::StdCacheIndex;
 use crate::golang::modfile::{Edit, FileKind, GoMod, GoWork, LineChange, Value, edit};
@@ -14,6 +15,7 @@ use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
 use crate::golang::version_manager::VERSION_MANAGER_FILES;
 use crate::id::CommitId;
+use crate::inspect::{Binary, Requirement};
 use crate::object::{Commit, DirHeader, DirTree, dirmeta_mode, parse_archived};
 use crate::oci::go_cache::RestoredStdCache;
 use crate::oci::image_source::ImageSource;
@@ -86,6 +88,27 @@ pub fn go_sum(bytes: &[u8]) {
 /// Parses a `vendor/modules.txt` file.
 pub fn modules_txt(bytes: &[u8]) {
     let _ = ModulesTxt::parse(bytes);
+}
+
+/// Reads a program, and the lines about modules in build information.
+pub fn build_info(bytes: &[u8]) {
+    if let Ok(binary) = Binary::from_bytes("program", bytes) {
+        let unmet = binary.unmet(&[
+            Requirement::Static,
+            Requirement::NoWx,
+            Requirement::CleanVcs,
+        ]);
+        assert!(unmet.iter().all(|one| !one.found.is_empty()), "{unmet:?}");
+    }
+    if let Ok(build) = BuildInfo::parse("go1.26.5", &String::from_utf8_lossy(bytes)) {
+        let _ = (build.godebug(), build.version(), build.experiments());
+    }
+}
+
+/// Returns a small program with build information, which is no input of a target but a seed.
+#[must_use]
+pub fn toy_program() -> Vec<u8> {
+    crate::inspect::toy::Toy::default().bytes()
 }
 
 /// Parses the files of version managers.

@@ -73,6 +73,7 @@ pub mod fsck;
 pub mod fuzzing;
 pub mod gomod;
 pub mod http;
+pub mod inspect;
 pub mod metadata;
 pub mod module_zip;
 pub mod oci;

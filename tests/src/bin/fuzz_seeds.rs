@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
-use ostree_go_sdk::{Arch, glib};
+use ostree_go_sdk::{Arch, fuzzing, glib};
 use ostree_go_tests::cli::workspace;
 use ostree_go_tests::host::Host;
 use ostree_go_tests::pull_fixture::files;
@@ -66,6 +66,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "toy",
         "go1.99.1\ntime 2026-01-02T03:04:05Z\n",
     ),
+    (
+        "build_info",
+        "lines",
+        "path\texample.com/a\nmod\texample.com/a\tv1.0.0\th1:AAAA=\ndep\texample.com/b\tv1.0.0\n=>\t./b\t(devel)\t\nbuild\t-ldflags=\"-s -w\"\nbuild\tCGO_ENABLED=0\nbuild\tDefaultGODEBUG=madvdontneed=1\n",
+    ),
     ("proxy", "list", "https://proxy.golang.org,direct|off"),
     ("tree_path", "link", "usr/bin/go../lib/go"),
     (
@@ -118,6 +123,7 @@ fn main() {
     for (target, name, text) in TEXTS {
         seeds.write(target, name, text.as_bytes());
     }
+    seeds.write("build_info", "program", &fuzzing::toy_program());
     seeds.archives();
     seeds.repository();
 }

@@ -1,5 +1,6 @@
 //! Go's file and text formats, without I/O.
 
+pub mod build_info;
 pub mod elf;
 pub mod env;
 pub mod h1;

@@ -4,10 +4,9 @@ use super::UnitError;
 use crate::arch::Arch;
 use crate::fs::context::IoContext;
 use crate::golang::elf::elf_machine;
-use object::LittleEndian;
-use object::elf::{DT_RPATH, DT_RUNPATH, FileHeader64};
-use object::read::elf::{Dyn, FileHeader, ProgramHeader};
-use object::read::{ReadCache, ReadRef};
+use crate::inspect::contents::Contents;
+use crate::inspect::image::{Image, Problem};
+use object::elf::{DT_RPATH, DT_RUNPATH};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
@@ -46,23 +45,21 @@ impl Program {
             return Err(refused("it is not a regular file"));
         }
         let file = File::open(path).context("read", path)?;
-        let cache = ReadCache::new(file);
-        let start = cache.read_bytes_at(0, metadata.len().min(4));
-        if start.is_ok_and(|start| start.starts_with(b"#!")) {
+        let contents = Contents::of_file(&file).context("read", path)?;
+        let start = contents.read(0, metadata.len().min(4)).unwrap_or_default();
+        if start.starts_with(b"#!") {
             return Err(refused(
                 "it is a script, whose interpreter could run any code",
             ));
         }
-        if !start.is_ok_and(|start| start == b"\x7fELF") {
+        if !Image::is_elf(&contents) {
             return Err(refused("it is not an ELF file"));
         }
         if metadata.permissions().mode() & EXECUTE == 0 {
             return Err(refused("it is not executable"));
         }
-        let start = cache.read_bytes_at(0, HEADER).ok();
-        let machine = start
-            .and_then(elf_machine)
-            .ok_or_else(|| refused(DAMAGED))?;
+        let start = contents.read(0, HEADER).unwrap_or_default();
+        let machine = elf_machine(&start).ok_or_else(|| refused(DAMAGED))?;
         let found = Arch::ALL
             .into_iter()
             .find(|arch| arch.elf_machine() == machine);
@@ -76,43 +73,26 @@ impl Program {
                 ),
                 expected,
             })?;
-        // Both architectures are little-endian and have 64 bits.
-        let damaged = |_| refused(DAMAGED);
-        let header = FileHeader64::<LittleEndian>::parse(&cache).map_err(damaged)?;
-        let libraries = libraries(header, &cache).map_err(damaged)?;
+        let image = Image::read(&contents).map_err(|_| refused(DAMAGED))?;
+        let libraries = libraries(&image, &contents).map_err(|_| refused(DAMAGED))?;
         Ok(Self { arch, libraries })
     }
 }
 
 /// Returns the directories from which a program is loaded, besides its own file: those of the loader,
 /// those that every loader searches, and those that the program names.
-fn libraries<'d>(
-    header: &FileHeader64<LittleEndian>,
-    data: impl ReadRef<'d>,
-) -> object::Result<BTreeSet<String>> {
-    let endian = LittleEndian;
+fn libraries(image: &Image, contents: &Contents<'_>) -> Result<BTreeSet<String>, Problem> {
     let mut directories = BTreeSet::new();
-    for segment in header.program_headers(endian, data)? {
-        if let Some(interpreter) = segment.interpreter(endian, data)? {
-            let interpreter = String::from_utf8_lossy(interpreter);
-            let folder = interpreter.rsplit_once('/').map(|(folder, _)| folder);
-            directories.extend(LIBRARIES.map(str::to_owned));
-            directories.extend(folder.map(str::to_owned));
-        }
-    }
-    if directories.is_empty() {
+    let Some(interpreter) = image.interpreter(contents)? else {
         return Ok(directories);
-    }
-    let sections = header.sections(endian, data)?;
-    if let Some((entries, strings)) = sections.dynamic(endian, data)? {
-        let strings = sections.strings(endian, data, strings)?;
-        for entry in entries {
-            if [DT_RPATH, DT_RUNPATH].contains(&entry.tag(endian)) {
-                let list = entry.string(endian, strings)?;
-                let list = String::from_utf8_lossy(list);
-                directories.extend(list.split(':').map(str::to_owned));
-            }
-        }
+    };
+    directories.extend(LIBRARIES.map(str::to_owned));
+    let folder = interpreter.rsplit_once('/').map(|(folder, _)| folder);
+    directories.extend(folder.map(str::to_owned));
+    for tag in [DT_RPATH, DT_RUNPATH] {
+        let lists = image.texts(contents, tag)?;
+        let words = lists.iter().flat_map(|list| list.split(':'));
+        directories.extend(words.map(str::to_owned));
     }
     // An empty entry and one that starts with `$ORIGIN` are no absolute paths.
     directories.retain(|path| path.starts_with('/'));

@@ -14,7 +14,7 @@ mod error;
 mod file;
 mod lexer;
 mod rules;
-mod string;
+pub(super) mod string;
 mod syntax;
 #[cfg(test)]
 mod tests;

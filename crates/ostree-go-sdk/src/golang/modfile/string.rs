@@ -18,17 +18,26 @@ pub(super) fn unquote(token: &str) -> Result<String, Problem> {
         };
     };
     let inner = inner.strip_suffix('"').ok_or_else(invalid)?;
+    let bytes = unescape(inner).ok_or_else(invalid)?;
+    String::from_utf8(bytes).map_err(|_| invalid())
+}
+
+/// Returns the value of a string in double quotes, which are not part of `inner`; `None` if it is not
+/// valid. The value may have any bytes.
+///
+/// Source: `strconv.Unquote`.
+pub(in crate::golang) fn unescape(inner: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(inner.len());
     let mut rest = inner;
     while let Some(first) = rest.chars().next() {
         rest = &rest[first.len_utf8()..];
         match first {
-            '\\' => rest = escape(rest, &mut bytes).ok_or_else(invalid)?,
-            '"' => return Err(invalid()),
+            '\\' => rest = escape(rest, &mut bytes)?,
+            '"' => return None,
             other => bytes.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    String::from_utf8(bytes).map_err(|_| invalid())
+    Some(bytes)
 }
 
 /// Appends the value of an escape sequence, without its backslash, and returns what follows it.
