@@ -11,6 +11,7 @@ use ostree_go_sdk::export::sysext::SysextError;
 use ostree_go_sdk::export::treefile::FragmentError;
 use ostree_go_sdk::export::unit::UnitError;
 use ostree_go_sdk::http::HttpError;
+use ostree_go_sdk::inspect::InspectError;
 use ostree_go_sdk::overlay::{OverlayDifference, OverlayError};
 use ostree_go_sdk::prune::PruneError;
 use ostree_go_sdk::publish::PublishError;
@@ -66,6 +67,7 @@ fn module_hint(error: &Error) -> Option<String> {
         Error::Sysext(error) => sysext_hint(error),
         Error::StdCache(error) => build_hint::std_cache(error),
         Error::Unit(error) => unit_hint(error).map(str::to_owned),
+        Error::Inspect(InspectError::NotAProgram { .. }) => Some(PROGRAM_HINT.to_owned()),
         Error::Credential(CredentialError::Helper { .. }) => {
             let hint =
                 "it is configured in the credentials file under `credHelpers` or `credsStore`";
@@ -511,6 +513,9 @@ fn sysext_hint(error: &SysextError) -> Option<String> {
     }
 }
 
+/// The hint for a file that is not a program.
+const PROGRAM_HINT: &str = "name the file that `go build` wrote for a main package";
+
 fn unit_hint(error: &UnitError) -> Option<&'static str> {
     let hint = match error {
         UnitError::Name { found, .. } if found.contains('@') => {
@@ -519,7 +524,7 @@ fn unit_hint(error: &UnitError) -> Option<&'static str> {
         UnitError::InstallPath { .. } => {
             "name the absolute path of the program on the host with --install-path, for example /usr/local/bin/app"
         }
-        UnitError::NotAProgram { .. } => "name the file that `go build` wrote for a main package",
+        UnitError::NotAProgram { .. } => PROGRAM_HINT,
         UnitError::Arch {
             expected: Some(_), ..
         } => "build the program with GOARCH, or name its architecture with --arch",

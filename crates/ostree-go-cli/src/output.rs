@@ -6,6 +6,7 @@ use crate::error::CliError;
 use crate::files;
 use crate::report::{self, Emphasis, Report};
 use crate::settings::Settings;
+use crate::views::error::ErrorFields;
 use clap::ColorChoice;
 use serde::Serialize;
 use std::fmt::Display;
@@ -130,31 +131,29 @@ impl Output {
     /// Prints an error on standard error, in at most three lines. In JSON format, the error is also
     /// the only document on standard output.
     pub fn error(&self, error: &CliError) {
-        let (cause, hint) = (error.cause(), error.hint());
-        let mut view = ErrorView {
-            error: ErrorFields {
-                kind: error.kind().as_str(),
-                message: error.message(),
-                cause: cause.as_deref(),
-                hint: hint.as_deref(),
-            },
-            event: None,
-        };
         if self.format == Format::Json
-            && let Ok(document) = report::document(&view)
+            && let Ok(document) = report::document(&ErrorView::from(error))
         {
             let _ = self.raw(document.as_bytes());
         }
+        self.failure(error);
+    }
+
+    /// Prints an error on standard error, in at most three lines: for a command that continues, and
+    /// prints its result on standard output later.
+    pub fn failure(&self, error: &CliError) {
+        let mut view = ErrorView::from(error);
         if self.json_lines {
             view.event = Some("error");
             json_line(&view);
             return;
         }
-        let mut text = format!("{} {}\n", self.paint("error:", "1;31"), view.error.message);
-        if let Some(cause) = &cause {
+        let view = view.error;
+        let mut text = format!("{} {}\n", self.paint("error:", "1;31"), view.message);
+        if let Some(cause) = &view.cause {
             text.push_str(&format!("  {cause}\n"));
         }
-        if let Some(hint) = &hint {
+        if let Some(hint) = &view.hint {
             text.push_str(&format!("{} {hint}\n", self.paint("hint:", "1;36")));
         }
         let _ = io::stderr().lock().write_all(text.as_bytes());
@@ -196,18 +195,19 @@ struct MessageEvent<'a> {
 }
 
 #[derive(Serialize)]
-struct ErrorView<'a> {
-    error: ErrorFields<'a>,
+struct ErrorView {
+    error: ErrorFields,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<&'static str>,
 }
 
-#[derive(Serialize)]
-struct ErrorFields<'a> {
-    kind: &'static str,
-    message: String,
-    cause: Option<&'a str>,
-    hint: Option<&'a str>,
+impl From<&CliError> for ErrorView {
+    fn from(error: &CliError) -> Self {
+        Self {
+            error: error.into(),
+            event: None,
+        }
+    }
 }
 
 /// Prints a line on standard error. Nobody can be told if this fails.

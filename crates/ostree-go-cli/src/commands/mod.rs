@@ -17,6 +17,7 @@ mod gomod;
 mod help;
 mod import;
 mod init;
+mod inspect;
 mod install;
 mod key;
 mod list;
@@ -63,6 +64,7 @@ pub enum Command {
     Log(log::LogArgs),
     Show(show::ShowArgs),
     Diff(diff::DiffArgs),
+    Inspect(inspect::InspectArgs),
     Fsck(fsck::FsckArgs),
     Checkout(checkout::CheckoutArgs),
     Export(export::ExportArgs),
@@ -114,6 +116,7 @@ pub fn run(
         Command::Log(args) => log::run(context, &args),
         Command::Show(args) => show::run(context, &args),
         Command::Diff(args) => diff::run(context, &args),
+        Command::Inspect(args) => inspect::run(context, &args),
         Command::Fsck(args) => fsck::run(context, &args),
         Command::Checkout(args) => checkout::run(context, &args),
         Command::Export(args) => export::run(context, &args),

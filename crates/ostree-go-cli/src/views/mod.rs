@@ -1,11 +1,13 @@
 //! JSON objects that several verbs print. Each one has its fields in the order in which they are
 //! printed; the reference page `json.md` describes them.
 
+pub mod binary;
 pub mod channel;
 pub mod commit;
 pub mod damage;
 pub mod delta;
 pub mod deployment;
+pub mod error;
 pub mod pull;
 pub mod selection;
 pub mod signature;

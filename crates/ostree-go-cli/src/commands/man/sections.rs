@@ -74,6 +74,20 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "inspect",
+        &[
+            ("Show how a program was built", "ostree-go inspect ./app"),
+            (
+                "Check programs before they are deployed",
+                "ostree-go inspect bin/app bin/worker --require static,trimpath,no-pprof,clean-vcs",
+            ),
+            (
+                "Check that a program was built with a release of a repository",
+                "ostree-go inspect ./app --require sdk=stable --repo build/repo",
+            ),
+        ],
+    ),
+    (
         "verify",
         &[
             (
