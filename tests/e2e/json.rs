@@ -1,7 +1,7 @@
 //! JSON documents and their reference page: it describes every field that a verb prints, and
 //! every kind of error.
 
-use ostree_go_sdk::Arch;
+use ostree_go_sdk::{Arch, fuzzing};
 use ostree_go_tests::cli::workspace;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::os::{BASE, Os};
@@ -13,7 +13,9 @@ use std::fs;
 use std::path::Path;
 
 /// Fields whose value is a map with user-defined keys.
-const MAPS: [&str; 4] = ["metadata", "go_env", "treefile", "set"];
+const MAPS: [&str; 6] = [
+    "metadata", "go_env", "treefile", "set", "settings", "godebug",
+];
 
 /// Returns the words in backquotes in each section of `reference/json.md`, by the verbs in its heading,
 /// including those of the sections that it links to.
@@ -147,6 +149,9 @@ fn every_field_is_on_the_page() {
     run("show 1.99.1", 0);
     run(&format!("show go-sdk/stdcache/1.99.1/{arch}-plain"), 0);
     run("diff 1.99.1 1.99.2", 0);
+    fs::write(sandbox.path("program"), fuzzing::toy_program()).unwrap();
+    run("inspect program", 0);
+    run("inspect program --require pie", 3);
     run("fsck", 0);
     run("checkout 1.99.1 tree", 0);
     run("export tar 1.99.1 a.tar", 0);

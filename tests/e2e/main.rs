@@ -41,6 +41,7 @@ mod fuzz_corpus;
 mod gomod;
 mod http_errors;
 mod http_proxies;
+mod inspect;
 mod journey;
 mod json;
 mod mod_files;

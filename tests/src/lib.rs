@@ -33,6 +33,7 @@ pub mod os;
 pub mod ostree;
 pub mod ostree_container;
 pub mod powercut;
+pub mod programs;
 pub mod proxies;
 pub mod pull_fixture;
 pub mod random;

@@ -4,6 +4,7 @@
 mod archive;
 mod compose;
 mod delivery;
+mod inspect;
 mod machine;
 mod rpm;
 mod std_cache;
