@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.machine import Machine
 from bench.options import Options
 from bench.report import Row
-from bench.subjects import build, client, compose, delta, growth, images, limits, workspace
+from bench.subjects import build, client, compose, delta, growth, images, inspect, limits, workspace
 
 
 @dataclass(frozen=True)
@@ -27,5 +27,6 @@ SUBJECTS = {
     "build": Subject(build.measure_rows, build.lines),
     "images": Subject(images.measure_rows, images.lines),
     "workspace": Subject(workspace.measure_rows, workspace.lines),
+    "inspect": Subject(inspect.measure_rows, inspect.lines),
     "growth": Subject(growth.measure_rows, growth.lines),
 }
