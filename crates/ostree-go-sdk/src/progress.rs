@@ -121,6 +121,18 @@ pub enum Event<'a> {
         /// Number of damaged files.
         files: u64,
     },
+    /// A hook is started after a deployment.
+    HookStarted {
+        /// The name of the hook.
+        name: &'a str,
+    },
+    /// A hook has ended, and has written a line. Lines before its last 64 KiB are left out.
+    HookOutput {
+        /// The name of the hook.
+        name: &'a str,
+        /// The line.
+        line: &'a str,
+    },
     /// The operation waits for a lock that another process holds.
     Waiting {
         /// The path of the lock file.

@@ -1,17 +1,11 @@
-//! Activation of deployments: switches the link `current`.
+//! Activation of a deployment that the user selects.
 
 use super::error::DeployError;
-use super::locked::LockedRoot;
+use super::hooks::{self, HookPlan, HookResult, Hooks, require_outside_hook};
 use super::root::Root;
 use super::state::{Action, Deployment};
-use crate::arch::Arch;
-use crate::failpoint;
-use crate::fs::atomic;
-use crate::fs::context::IoContext;
-use crate::id::CommitId;
 use crate::progress::{NoProgress, Progress};
 use crate::setters::setters;
-use std::path::Path;
 use std::sync::Arc;
 
 /// An activation: makes a deployment the active one.
@@ -19,6 +13,8 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub struct Activate {
     name: String,
+    hooks: Option<Hooks>,
+    inside_hook: bool,
     progress: Arc<dyn Progress>,
 }
 
@@ -28,11 +24,18 @@ impl Activate {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            hooks: None,
+            inside_hook: false,
             progress: Arc::new(NoProgress),
         }
     }
 
     setters! {
+        /// Sets the hooks that run if the deployment was not active before, or if its hooks have not
+        /// finished since. Default: none.
+        hooks: Option<Hooks>;
+        /// Refuses the activation, because the process was started by a hook. Default: no.
+        inside_hook: bool;
         /// Sets the receiver of events, which may cancel the operation. Default: [`NoProgress`].
         progress;
     }
@@ -40,13 +43,17 @@ impl Activate {
     /// Determines the deployment.
     ///
     /// # Errors
-    /// Returns an error if there is no such deployment, or the root cannot be written.
+    /// Returns an error if there is no such deployment, the root cannot be written, or a hook is
+    /// refused.
     pub fn plan(&self, root: &Root) -> Result<ActivatePlan, DeployError> {
+        let hooks = self.hooks.as_ref().map(Hooks::plan).transpose()?;
         let locked = root.lock(&*self.progress)?;
         Ok(ActivatePlan {
             deployment: locked.find(&self.name, None)?,
             active: locked.active()?.cloned(),
             root: root.clone(),
+            hooks,
+            inside_hook: self.inside_hook,
             progress: self.progress.clone(),
         })
     }
@@ -56,6 +63,8 @@ impl Activate {
 #[derive(Debug)]
 pub struct ActivatePlan {
     root: Root,
+    hooks: Option<HookPlan>,
+    inside_hook: bool,
     progress: Arc<dyn Progress>,
     deployment: Deployment,
     active: Option<Deployment>,
@@ -69,6 +78,8 @@ pub struct Activated {
     pub deployment: Deployment,
     /// True if it was not active before.
     pub activated: bool,
+    /// The hooks, if some ran.
+    pub hooks: Vec<HookResult>,
 }
 
 impl ActivatePlan {
@@ -85,73 +96,26 @@ impl ActivatePlan {
     }
 
     /// Activates the deployment by renaming a link, durably when this returns. A deployment that
-    /// was found to be damaged is checked again first.
+    /// was found to be damaged is checked again first. Afterwards, the hooks run.
     ///
     /// # Errors
     /// Returns an error if the deployment does not exist any more, is for another architecture, or
-    /// is still damaged.
+    /// is still damaged; or [`HookError::Failed`](super::HookError::Failed) if it was activated and
+    /// a required hook failed.
     pub fn execute(self) -> Result<Activated, DeployError> {
+        require_outside_hook(self.inside_hook)?;
+        let commit = self.deployment.commit;
         let mut locked = self.root.lock(&*self.progress)?;
-        let activated = locked.activate(self.deployment.commit, Action::Use)?;
+        let cause = hooks::cause(Action::Use, self.hooks.as_ref());
+        let activated = locked.activate(commit, cause)?;
+        let deployment = locked.get(commit)?;
+        drop(locked);
+        let hooks = self.hooks.as_ref();
+        let hooks = hooks.map(|hooks| hooks.run(&self.root, commit, &*self.progress));
         Ok(Activated {
-            deployment: locked.get(self.deployment.commit)?,
+            deployment,
             activated,
-        })
-    }
-}
-
-impl LockedRoot<'_> {
-    /// Makes a deployment the active one by renaming a link, durably when this returns. Returns
-    /// true if it was not active before.
-    ///
-    /// A deployment that was found to be damaged is checked again first.
-    ///
-    /// # Errors
-    /// Returns an error if there is no such deployment, it is for another architecture, or it is
-    /// still damaged.
-    pub(super) fn activate(
-        &mut self,
-        commit: CommitId,
-        action: Action,
-    ) -> Result<bool, DeployError> {
-        let deployment = self.get(commit)?;
-        if Some(deployment.arch) != Arch::host() {
-            return Err(DeployError::WrongArch {
-                name: deployment.ref_name,
-                found: Some(deployment.arch),
-                expected: Arch::host().unwrap_or(deployment.arch),
-            });
-        }
-        if deployment.damaged_at.is_some() {
-            let files = self.check(commit)?;
-            if !files.is_empty() {
-                return Err(DeployError::Damaged { commit, files });
-            }
-        }
-        if self.root.active_commit()? == Some(commit) {
-            return Ok(false);
-        }
-        self.record(&deployment, action);
-        self.save()?;
-        failpoint::hit("switch.recorded");
-        let target = Path::new("deployments").join(commit.to_string());
-        let current = self.root.current();
-        atomic::symlink(&target, &current).context("link", &current)?;
-        failpoint::hit("switch.done");
-        self.require_active(Some(commit))?;
-        Ok(true)
-    }
-
-    /// Reads `current` after a change and checks that it points to the expected deployment.
-    pub(super) fn require_active(&self, expected: Option<CommitId>) -> Result<(), DeployError> {
-        let found = self.root.active_commit()?;
-        if found == expected {
-            return Ok(());
-        }
-        Err(DeployError::NotSwitched {
-            path: self.root.current(),
-            found,
-            expected,
+            hooks: hooks.transpose()?.unwrap_or_default(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Errors of deployments.
 
+use super::hooks::HookError;
 use super::verify::{DamagedFile, FileProblem};
 use crate::arch::Arch;
 use crate::checkout::CheckoutError;
@@ -16,7 +17,8 @@ use crate::sign::SignError;
 use crate::store::StoreError;
 use std::path::PathBuf;
 
-/// An error of an operation on a root. The active deployment is unchanged.
+/// An error of an operation on a root. The active deployment is unchanged, except after [`HookError::Failed`]
+/// and [`DeployError::HooksUnfinished`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeployError {
@@ -38,6 +40,18 @@ pub enum DeployError {
     /// A pull failed.
     #[error(transparent)]
     Pull(#[from] PullError),
+    /// A hook was refused, or failed.
+    #[error(transparent)]
+    Hook(#[from] HookError),
+    /// A deployment is active, and its hooks cannot be run, or their results cannot be recorded.
+    #[error("go {version} is active, and its hooks have not finished")]
+    HooksUnfinished {
+        /// The Go version.
+        version: String,
+        /// The reason.
+        #[source]
+        source: Box<Self>,
+    },
     /// There is no root at the path.
     #[error("nothing is installed under {}", path.display())]
     NoRoot {
@@ -313,7 +327,10 @@ impl DeployError {
             Self::Checkout(error) => error.kind(),
             Self::Remote(error) => error.kind(),
             Self::Pull(error) => error.kind(),
-            Self::NotActivated { source, .. } => source.kind(),
+            Self::Hook(error) => error.kind(),
+            Self::NotActivated { source, .. } | Self::HooksUnfinished { source, .. } => {
+                source.kind()
+            }
             Self::Io { source, .. } => ErrorKind::of_io(source),
             Self::InvalidState { .. }
             | Self::NewerState { .. }

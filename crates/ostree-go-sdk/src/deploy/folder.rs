@@ -29,12 +29,15 @@ pub(super) const LOCK: &str = ".lock";
 /// Name of the lock that is shared by processes that fetch what they will deploy; a garbage
 /// collection takes it exclusively.
 pub(super) const FETCH_LOCK: &str = ".fetch.lock";
+/// Name of the lock that is held while hooks run.
+pub(super) const HOOKS_LOCK: &str = ".hooks.lock";
 
 /// The names in a root, except temporary ones.
 const NAMES: [&str; 10] = [
     MARKER,
     LOCK,
     FETCH_LOCK,
+    HOOKS_LOCK,
     "repo",
     "deployments",
     "sdk",

@@ -3,6 +3,7 @@
 use super::error::DeployError;
 use super::fetch::Fetcher;
 use super::found::FoundSdk;
+use super::hooks::{self, HookPlan, HookResult, Hooks, require_outside_hook};
 use super::job::{InstallSource, Job, Origin};
 use super::locked::{Deployed, LockedRoot, Outcome};
 use super::root::Root;
@@ -12,7 +13,7 @@ use super::verify::DamagedFile;
 use crate::arch::Arch;
 use crate::golang::version_rule::VersionRule;
 use crate::http::HttpOptions;
-use crate::id::{RefName, Sha256};
+use crate::id::{CommitId, RefName, Sha256};
 use crate::parallel;
 use crate::progress::{Event, NoProgress, Progress};
 use crate::registry::{ImageReference, RegistryAuth};
@@ -33,6 +34,8 @@ pub struct Install {
     source: InstallSource,
     std_caches: Option<StdCacheSelection>,
     allow_downgrade: bool,
+    hooks: Option<Hooks>,
+    inside_hook: bool,
     http: HttpOptions,
     progress: Arc<dyn Progress>,
 }
@@ -49,6 +52,8 @@ impl Install {
             source: InstallSource::Default,
             std_caches: None,
             allow_downgrade: false,
+            hooks: None,
+            inside_hook: false,
             http: HttpOptions::new(),
             progress: Arc::new(NoProgress),
         }
@@ -88,6 +93,12 @@ impl Install {
         std_caches: Option<StdCacheSelection>;
         /// Accepts a commit that is older than the last deployed one of the same ref. Default: no.
         allow_downgrade: bool;
+        /// Sets the hooks that run if an SDK is activated, or if the hooks of the active one have not
+        /// finished. Default: none.
+        hooks: Option<Hooks>;
+        /// Refuses an installation that activates an SDK, because the process was started by a hook.
+        /// Default: no.
+        inside_hook: bool;
         /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
         http: HttpOptions;
         /// Sets the receiver of events, which may cancel the operation. Default: [`NoProgress`].
@@ -98,8 +109,8 @@ impl Install {
     /// not exist.
     ///
     /// # Errors
-    /// Returns an error if the root cannot be written, no SDKs are composed for this machine, or
-    /// the remote is ambiguous.
+    /// Returns an error if the root cannot be written, no SDKs are composed for this machine, the
+    /// remote is ambiguous, or a hook is refused.
     pub fn plan(&self, root: &Root) -> Result<InstallPlan, DeployError> {
         let arch = self.arch.or_else(Arch::host);
         let arch = arch.ok_or(DeployError::UnknownMachine)?;
@@ -131,6 +142,8 @@ impl Install {
             root: root.clone(),
             fetcher,
             jobs: vec![job],
+            hooks: activation.plan_hooks(self.hooks.as_ref())?,
+            inside_hook: self.inside_hook,
             activation,
         })
     }
@@ -148,6 +161,17 @@ pub(super) enum ActivationRule {
     Replace(Box<Deployment>),
 }
 
+impl ActivationRule {
+    /// Finds the hooks, if a deployment may be activated.
+    pub(super) fn plan_hooks(
+        &self,
+        hooks: Option<&Hooks>,
+    ) -> Result<Option<HookPlan>, DeployError> {
+        let hooks = hooks.filter(|_| !matches!(self, Self::None));
+        Ok(hooks.map(Hooks::plan).transpose()?)
+    }
+}
+
 /// The SDKs of a job.
 type Fetched = Vec<FoundSdk>;
 
@@ -158,6 +182,8 @@ pub struct InstallPlan {
     pub(super) fetcher: Fetcher,
     pub(super) jobs: Vec<Job>,
     pub(super) activation: ActivationRule,
+    pub(super) hooks: Option<HookPlan>,
+    pub(super) inside_hook: bool,
 }
 
 /// The result of an installation or an upgrade.
@@ -170,6 +196,8 @@ pub struct Installed {
     pub activated: bool,
     /// The deployment that is active now, read from the link `current`.
     pub active: Option<Deployment>,
+    /// The hooks, if some ran.
+    pub hooks: Vec<HookResult>,
 }
 
 impl InstallPlan {
@@ -189,7 +217,7 @@ impl InstallPlan {
         self
     }
 
-    /// Fetches, verifies and deploys the SDKs, and activates one of them as planned.
+    /// Fetches, verifies and deploys the SDKs, activates one of them as planned, and runs the hooks.
     ///
     /// Other processes may change the root while SDKs are fetched: its lock is taken only
     /// afterwards. Fetched commits are protected from a garbage collection until they are deployed.
@@ -198,21 +226,40 @@ impl InstallPlan {
     ///
     /// # Errors
     /// Returns an error if an SDK cannot be fetched or is refused. Nothing is deployed then, and
-    /// the active deployment is unchanged. In the case of [`DeployError::NotActivated`] the SDKs
-    /// are deployed.
+    /// the active deployment is unchanged. In the cases of [`DeployError::NotActivated`] and
+    /// [`HookError::Failed`](super::HookError::Failed) the SDKs are deployed.
     pub fn execute(self) -> Result<Installed, DeployError> {
+        if !matches!(self.activation, ActivationRule::None) {
+            require_outside_hook(self.inside_hook)?;
+        }
+        let (mut installed, active) = self.deploy_and_switch()?;
+        // The hooks may use the root, so that its locks are not held any more.
+        if let (Some(hooks), Some(active)) = (&self.hooks, active) {
+            let progress = &*self.fetcher.progress;
+            installed.hooks = hooks.run(&self.root, active, progress)?;
+        }
+        if !installed.hooks.is_empty() {
+            installed.active = self.root.active()?;
+        }
+        Ok(installed)
+    }
+
+    /// Does everything except the hooks. Also returns the deployment that is active as planned.
+    fn deploy_and_switch(&self) -> Result<(Installed, Option<CommitId>), DeployError> {
         let _protected = self.root.protect(&*self.fetcher.progress)?;
         let fetched = self.fetch_all()?;
         let mut deployed = Vec::new();
         let result = self.deploy_all(fetched, &mut deployed);
         let mut locked = result.inspect_err(|_| self.undo(&deployed))?;
         locked.drop_std_caches(&mut deployed)?;
-        let activated = self.switch(&mut locked, &deployed)?;
-        Ok(Installed {
-            activated,
+        let switched = self.switch(&mut locked, &deployed)?;
+        let installed = Installed {
+            activated: switched.is_some_and(|(_, activated)| activated),
             active: locked.active()?.cloned(),
             deployed,
-        })
+            hooks: Vec::new(),
+        };
+        Ok((installed, switched.map(|(commit, _)| commit)))
     }
 
     /// Fetches all jobs. If the active deployment is to be replaced, it is checked at the same
@@ -313,33 +360,35 @@ impl InstallPlan {
         }
     }
 
-    /// Activates a deployment as planned. Returns true if this changed the active deployment.
+    /// Activates a deployment as planned. Returns it, and true if this changed the active deployment.
     fn switch(
         &self,
         locked: &mut LockedRoot<'_>,
         deployed: &[Deployed],
-    ) -> Result<bool, DeployError> {
+    ) -> Result<Option<(CommitId, bool)>, DeployError> {
         let (new, action) = match &self.activation {
-            ActivationRule::None => return Ok(false),
+            ActivationRule::None => return Ok(None),
             ActivationRule::Last => (deployed.last(), Action::Install),
             ActivationRule::Replace(old) => {
                 // A process that switched meanwhile takes precedence.
                 let active = locked.active()?;
                 if active.is_none_or(|active| active.commit != old.commit) {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 let is_next = |one: &&Deployed| one.deployment.is_same_channel(old);
                 (deployed.iter().find(is_next), Action::Upgrade)
             }
         };
         let Some(new) = new else {
-            return Ok(false);
+            return Ok(None);
         };
-        let activated = locked.activate(new.deployment.commit, action);
-        activated.map_err(|source| DeployError::NotActivated {
+        let commit = new.deployment.commit;
+        let activated = locked.activate(commit, hooks::cause(action, self.hooks.as_ref()));
+        let activated = activated.map_err(|source| DeployError::NotActivated {
             version: new.deployment.version.clone(),
             source: Box::new(source),
-        })
+        })?;
+        Ok(Some((commit, activated)))
     }
 }
 

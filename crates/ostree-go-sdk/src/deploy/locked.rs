@@ -4,7 +4,7 @@ use super::error::DeployError;
 use super::found::FoundSdk;
 use super::job::Job;
 use super::root::{self, Root, deployment_ref};
-use super::state::{Action, Activation, DeployedStdCache, Deployment, State};
+use super::state::{Activation, Cause, DeployedStdCache, Deployment, State};
 use super::verify::DamagedFile;
 use super::{folder, place, rebuild, verify};
 use crate::arch::Arch;
@@ -322,15 +322,18 @@ impl<'r> LockedRoot<'r> {
     }
 
     /// Adds an entry to the history, in memory.
-    pub(super) fn record(&mut self, deployment: &Deployment, action: Action) {
+    pub(super) fn record(&mut self, deployment: &Deployment, cause: impl Into<Cause>) {
+        let cause = cause.into();
         self.state.history.push(Activation {
             at: self.root.clock.now(),
-            action,
+            action: cause.action,
             commit: deployment.commit,
             ref_name: deployment.ref_name.clone(),
             version: deployment.version.clone(),
             remote: deployment.proof.remote.clone(),
             signed_by: deployment.signed_by().map(str::to_owned).collect(),
+            hooks: cause.hooks,
+            switched_back: cause.switched_back,
         });
     }
 

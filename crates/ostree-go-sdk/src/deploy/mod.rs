@@ -16,6 +16,7 @@
 //! .ostree-go-root          the marker of a root, with the version of this layout
 //! .lock                    held by a process that changes the root
 //! .fetch.lock              shared by processes that fetch SDKs to deploy
+//! .hooks.lock              held by a process that runs hooks
 //! ```
 //!
 //! A folder without the marker becomes a root only if it is empty, or if a version of this library
@@ -47,8 +48,8 @@
 //! `.lock` is held while a root is changed, never while the network is used, so a rollback does not
 //! wait for a download. Commits that were fetched but are not deployed yet are protected by
 //! `.fetch.lock`: fetching processes share it, and a garbage collection takes it exclusively. A
-//! process that needs both locks takes `.fetch.lock` first. The kernel releases both when a process
-//! ends.
+//! process that needs both locks takes `.fetch.lock` first. `.hooks.lock` is held while hooks run, and taken
+//! without any other lock. The kernel releases all when a process ends.
 //!
 //! Reading takes no lock and changes nothing, so an unprivileged user can inspect the system's
 //! root.
@@ -63,6 +64,7 @@ mod found;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod gc;
+mod hooks;
 mod install;
 mod job;
 mod links;
@@ -78,6 +80,7 @@ mod selection;
 mod state;
 mod status;
 mod std_caches;
+mod switch;
 mod toolchains;
 mod uninstall;
 mod upgrade;
@@ -86,6 +89,9 @@ mod verify;
 pub use activate::{Activate, ActivatePlan, Activated};
 pub use error::DeployError;
 pub use gc::{Gc, GcPlan, GcReport};
+pub use hooks::{
+    AfterFailure, FailedHook, HookError, HookKind, HookOutcome, HookResult, Hooks, LastLines,
+};
 pub use install::{Install, InstallPlan, Installed};
 pub use job::InstallSource;
 pub(crate) use local::source_repo_of;

@@ -2,6 +2,7 @@
 
 use super::encoding;
 use super::error::DeployError;
+use super::hooks::HookResult;
 use super::selection::StdCacheSelection;
 use crate::arch::Arch;
 use crate::fs::atomic;
@@ -150,6 +151,48 @@ pub struct Activation {
     pub remote: String,
     /// The keys of the valid signatures; empty if the remote is not signed.
     pub signed_by: Vec<String>,
+    /// The hooks that ran after it, or have to; empty if there were none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookResult>,
+    /// True if it undid the activation before it, because a required hook of that one failed. If no
+    /// deployment was active before, the action is [`Action::Uninstall`], and the deployment remains
+    /// installed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub switched_back: bool,
+}
+
+/// What an entry of the history says about an activation, besides the deployment.
+#[derive(Debug, Clone)]
+pub(super) struct Cause {
+    pub(super) action: Action,
+    /// The hooks, which have not run.
+    pub(super) hooks: Vec<HookResult>,
+    pub(super) switched_back: bool,
+}
+
+impl Cause {
+    /// A required hook failed, and another deployment was active before.
+    pub(super) const SWITCHED_BACK: Self = Self {
+        action: Action::Rollback,
+        hooks: Vec::new(),
+        switched_back: true,
+    };
+    /// A required hook failed, and no deployment was active before.
+    pub(super) const DEACTIVATED: Self = Self {
+        action: Action::Uninstall,
+        hooks: Vec::new(),
+        switched_back: true,
+    };
+}
+
+impl From<Action> for Cause {
+    fn from(action: Action) -> Self {
+        Self {
+            action,
+            hooks: Vec::new(),
+            switched_back: false,
+        }
+    }
 }
 
 /// The content of the state file.
@@ -282,14 +325,21 @@ impl State {
         }
     }
 
+    /// Returns true if the activation at an index was undone because a required hook failed.
+    pub(super) fn is_undone(&self, at: usize) -> bool {
+        self.history
+            .get(at + 1)
+            .is_some_and(|next| next.switched_back)
+    }
+
     /// Returns the candidates of a rollback: the undamaged deployments that were active before,
-    /// latest first.
+    /// latest first. An activation that was undone because a required hook failed does not count.
     pub(super) fn rollback_targets(&self, active: Option<CommitId>) -> Vec<CommitId> {
         let mut targets = Vec::new();
-        for activation in self.history.iter().rev() {
+        for (at, activation) in self.history.iter().enumerate().rev() {
             let commit = activation.commit;
             let usable = self.get(commit).is_some_and(|d| d.damaged_at.is_none());
-            let usable = usable && activation.action != Action::Uninstall;
+            let usable = usable && activation.action != Action::Uninstall && !self.is_undone(at);
             if usable && Some(commit) != active && !targets.contains(&commit) {
                 targets.push(commit);
             }
@@ -301,6 +351,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deploy::hooks::{HookKind, HookOutcome};
 
     fn deployment(byte: u8) -> Deployment {
         Deployment {
@@ -332,6 +383,10 @@ mod tests {
         }
     }
 
+    fn commit(byte: u8) -> CommitId {
+        [byte; 32].into()
+    }
+
     fn std_cache(byte: u8) -> DeployedStdCache {
         DeployedStdCache {
             id: "x86_64-plain".parse().unwrap(),
@@ -351,6 +406,8 @@ mod tests {
             version: deployment.version,
             remote: deployment.proof.remote,
             signed_by: Vec::new(),
+            hooks: Vec::new(),
+            switched_back: false,
         }
     }
 
@@ -372,6 +429,38 @@ mod tests {
         let before = State::file_version(&path).unwrap();
         state.save(&path).unwrap();
         assert_ne!(State::file_version(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn an_activation_without_hooks_has_the_form_of_older_versions() {
+        let value = serde_json::to_value(activation(1)).unwrap();
+        let object = value.as_object().unwrap();
+        assert!(!object.contains_key("hooks") && !object.contains_key("switched_back"));
+        let read: Activation = serde_json::from_value(value).unwrap();
+        assert_eq!(read, activation(1));
+    }
+
+    #[test]
+    fn an_activation_that_was_undone_is_no_target_of_a_rollback() {
+        let back = Activation {
+            action: Action::Rollback,
+            switched_back: true,
+            ..activation(2)
+        };
+        let mut state = State {
+            deployments: vec![deployment(1), deployment(2), deployment(3)],
+            history: vec![activation(1), activation(2), activation(3), back],
+        };
+        let (one, two, three) = (commit(1), commit(2), commit(3));
+        assert_eq!(state.rollback_targets(Some(two)), [one]);
+        // It was active before, and its hooks succeeded then.
+        state.history.insert(0, activation(3));
+        assert_eq!(state.rollback_targets(Some(two)), [one, three]);
+        let hook = HookResult::new("a", HookKind::Required, HookOutcome::Pending);
+        state.history[3].hooks.push(hook);
+        let (hooks, is_undone) = state.hooks_of(three);
+        assert_eq!((hooks.len(), is_undone), (1, true));
+        assert_eq!(state.hooks_of(two), (Vec::new(), false));
     }
 
     #[test]

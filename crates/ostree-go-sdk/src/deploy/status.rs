@@ -1,6 +1,7 @@
 //! The status of a root.
 
 use super::error::DeployError;
+use super::hooks::HookResult;
 use super::root::Root;
 use super::state::{Activation, DeployedStdCache, Deployment};
 use super::verify::DamagedFile;
@@ -50,6 +51,10 @@ pub struct DeploymentStatus {
     pub check: Check,
     /// Its std caches.
     pub std_caches: Vec<StdCacheStatus>,
+    /// The hooks of its latest activation.
+    pub hooks: Vec<HookResult>,
+    /// True if its latest activation was undone, because a required hook failed.
+    pub switched_back: bool,
 }
 
 /// A std cache of a deployment and its status.
@@ -90,7 +95,7 @@ impl Root {
         let repo = self.repo()?;
         let target = state.rollback_targets(active).into_iter().next();
         let mut deployments = Vec::new();
-        for deployment in state.deployments.into_iter().rev() {
+        for deployment in state.deployments.iter().rev().cloned() {
             let commit = deployment.commit;
             let path = self.deployment_path(commit);
             let is_active = active == Some(commit);
@@ -116,8 +121,11 @@ impl Root {
                     });
                 }
             }
+            let (hooks, switched_back) = state.hooks_of(commit);
             deployments.push(DeploymentStatus {
                 path,
+                hooks,
+                switched_back,
                 std_caches,
                 active: is_active,
                 rollback_target: target == Some(commit),

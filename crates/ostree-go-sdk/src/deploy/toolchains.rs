@@ -36,16 +36,21 @@ impl Root {
         Ok(path)
     }
 
+    /// Returns the GOROOT of a deployment: the directory above that of its go command.
+    pub(super) fn goroot(&self, deployment: &Deployment) -> Option<PathBuf> {
+        let go = self.deployment_path(deployment.commit).join(GO);
+        let go = go.canonicalize().ok()?;
+        Some(go.parent()?.parent()?.to_owned())
+    }
+
     /// Returns the version that the go command of a deployment says it has.
-    fn toolchain_version(&self, deployment: &Deployment) -> String {
+    pub(super) fn toolchain_version(&self, deployment: &Deployment) -> String {
         let version = &deployment.version;
         if !version.contains('-') {
             return version.clone();
         }
         // The VERSION file of a site's own release may have the version that it was made of.
-        let go = self.deployment_path(deployment.commit).join(GO);
-        let goroot = go.canonicalize().ok();
-        let goroot = goroot.as_deref().and_then(|go| go.parent()?.parent());
+        let goroot = self.goroot(deployment);
         let file = goroot.and_then(|goroot| std::fs::read(goroot.join("VERSION")).ok());
         let file = file.and_then(|bytes| VersionFile::parse(&bytes).ok());
         file.map_or_else(|| version.clone(), |file| file.version.to_string())

@@ -6,8 +6,6 @@ use super::root::Root;
 use super::state::{Action, Deployment};
 use crate::arch::Arch;
 use crate::failpoint;
-use crate::fs::atomic;
-use crate::fs::context::IoContext;
 use crate::id::CommitId;
 use crate::progress::{NoProgress, Progress};
 use crate::setters::setters;
@@ -118,14 +116,7 @@ impl LockedRoot<'_> {
                     version: deployment.version,
                 });
             }
-            self.record(&deployment, Action::Uninstall);
-            self.save()?;
-            let current = self.root.current();
-            std::fs::remove_file(&current)
-                .and_then(|()| atomic::sync_directory(current.parent()))
-                .context("remove", &current)?;
-            failpoint::hit("uninstall.deactivated");
-            self.require_active(None)?;
+            self.deactivate(&deployment, Action::Uninstall)?;
         }
         self.state.deployments.retain(|d| d.commit != commit);
         self.save()?;

@@ -2,6 +2,7 @@
 
 use super::error::DeployError;
 use super::fetch::Fetcher;
+use super::hooks::Hooks;
 use super::install::{ActivationRule, InstallPlan};
 use super::job::{InstallSource, Job, Origin};
 use super::local;
@@ -31,6 +32,8 @@ pub struct Upgrade {
     source: InstallSource,
     std_caches: Option<StdCacheSelection>,
     allow_downgrade: bool,
+    hooks: Option<Hooks>,
+    inside_hook: bool,
     http: HttpOptions,
     progress: Arc<dyn Progress>,
 }
@@ -44,6 +47,8 @@ impl Default for Upgrade {
             source: InstallSource::Default,
             std_caches: None,
             allow_downgrade: false,
+            hooks: None,
+            inside_hook: false,
             http: HttpOptions::new(),
             progress: Arc::new(NoProgress),
         }
@@ -74,6 +79,12 @@ impl Upgrade {
         std_caches: Option<StdCacheSelection>;
         /// Accepts a commit that is older than the last deployed one of the same ref. Default: no.
         allow_downgrade: bool;
+        /// Sets the hooks that run if the active deployment is replaced, or if its hooks have not
+        /// finished. Default: none.
+        hooks: Option<Hooks>;
+        /// Refuses an upgrade of the active deployment, because the process was started by a hook.
+        /// Default: no.
+        inside_hook: bool;
         /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
         http: HttpOptions;
         /// Sets the receiver of events, which may cancel the operation. Default: [`NoProgress`].
@@ -84,7 +95,7 @@ impl Upgrade {
     ///
     /// # Errors
     /// Returns an error if the root cannot be written, no deployment has a given name, no name is
-    /// given and no deployment is active, or the remote is ambiguous.
+    /// given and no deployment is active, the remote is ambiguous, or a hook is refused.
     pub fn plan(&self, root: &Root) -> Result<InstallPlan, DeployError> {
         let locked = root.lock(&*self.progress)?;
         let selected = self.selected(&locked)?;
@@ -94,6 +105,7 @@ impl Upgrade {
             Some(active) => ActivationRule::Replace(Box::new(active.clone())),
             None => ActivationRule::None,
         };
+        let hooks = activation.plan_hooks(self.hooks.as_ref())?;
         let repo = locked.repo.clone();
         let jobs = selected.iter().map(|old| {
             Ok(Job {
@@ -124,6 +136,8 @@ impl Upgrade {
             fetcher,
             jobs,
             activation,
+            hooks,
+            inside_hook: self.inside_hook,
         })
     }
 
