@@ -46,6 +46,7 @@ const CLI_TIERS: [&[&str]; 7] = [
         "error",
         "hint",
         "build_hint",
+        "hook_hint",
         "http_hint",
         "sandbox_hint",
         "text",
@@ -54,7 +55,7 @@ const CLI_TIERS: [&[&str]; 7] = [
     &["files", "settings", "args", "revision"],
     &["authfile", "certdir", "report", "views"],
     &["output", "progress"],
-    &["completion", "context", "deploy"],
+    &["completion", "context", "deploy", "hooks"],
     &["commands"],
     &["cli", "lib", "main"],
 ];

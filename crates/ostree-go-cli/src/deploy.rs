@@ -4,9 +4,11 @@ mod preview;
 
 use crate::context::Context;
 use crate::error::CliError;
+use crate::hooks;
 use crate::report::{Report, unchanged_exit_code};
 use crate::text::{count, deployment_title};
 use crate::views::deployment::DeploymentView;
+use crate::views::hook::HookView;
 use crate::views::std_cache::{self, StdCacheView};
 use crate::views::value::{PathText, Text};
 use ostree_go_sdk::Arch;
@@ -94,6 +96,7 @@ fn install_with_messages(
     for deployed in &installed.deployed {
         print_messages(context, root, &installed, deployed);
     }
+    hooks::print_warnings(context, &installed.hooks);
     let noexec = root.is_noexec()?;
     if noexec {
         context.say(&noexec_warning(root.path()));
@@ -120,6 +123,7 @@ pub fn report_installed(
         }],
         activated: false,
         active: root.active()?.as_ref().map(Into::into),
+        hooks: Vec::new(),
         bin: PathText(root.bin()),
         noexec: root.is_noexec()?,
         unchanged: true,
@@ -127,15 +131,15 @@ pub fn report_installed(
     })
 }
 
-/// Converts an error of a plan. An error about a remote counts as an error of the deployment;
-/// others are errors of the root.
-fn not_planned(root: &Root, error: DeployError) -> CliError {
+/// Converts an error of a plan. An error about a remote or a hook counts as an error of the
+/// deployment; others are errors of the root.
+pub fn not_planned(root: &Root, error: DeployError) -> CliError {
     match error {
         DeployError::SeveralRemotes { names, .. } => CliError::Usage {
             message: "the root has several remotes".to_owned(),
             hint: Some(format!("name one with --remote: {}", names.join(", "))),
         },
-        DeployError::Remote(_) => not_deployed(root, error),
+        DeployError::Remote(_) | DeployError::Hook(_) => not_deployed(root, error),
         error => error.into(),
     }
 }
@@ -146,6 +150,7 @@ pub fn not_deployed(root: &Root, error: DeployError) -> CliError {
         DeployError::NoImage { .. } => CliError::usage(error.to_string()),
         // The SDK was deployed.
         DeployError::NotActivated { .. } => error.into(),
+        error if hooks::is_after_deployment(&error) => error.into(),
         error => CliError::NotDeployed {
             // If the active version cannot be read, it is left out, because the original error is
             // the one to report.
@@ -220,6 +225,7 @@ struct InstallReport {
     deployments: Vec<DeployedView>,
     activated: bool,
     active: Option<DeploymentView>,
+    hooks: Vec<HookView>,
     bin: PathText<PathBuf>,
     noexec: bool,
     #[serde(skip)]
@@ -251,9 +257,10 @@ impl InstallReport {
                 .collect(),
             activated: installed.activated,
             active: installed.active.as_ref().map(Into::into),
+            hooks: installed.hooks.iter().map(Into::into).collect(),
             bin: PathText(root.bin()),
             noexec,
-            unchanged: !changed && !installed.activated,
+            unchanged: !changed && !installed.activated && installed.hooks.is_empty(),
             exit_77,
         }
     }

@@ -1,6 +1,6 @@
 //! Suggestions for errors of the library.
 
-use crate::{build_hint, http_hint, sandbox_hint};
+use crate::{build_hint, hook_hint, http_hint, sandbox_hint};
 use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::deploy::DeployError;
 use ostree_go_sdk::export::ExportError;
@@ -251,6 +251,12 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
         DeployError::StdCacheMismatch { .. } => WITHOUT_STD_CACHES,
         DeployError::Pull(error) => return pull_hint(error),
         DeployError::NotActivated { source, .. } => return deploy_hint(source),
+        DeployError::Hook(error) => return hook_hint::hint(error),
+        DeployError::HooksUnfinished { version, .. } => {
+            return Some(format!(
+                "`ostree-go use {version}` runs the hooks that have not finished"
+            ));
+        }
         DeployError::NoRemote { nearest, .. } => {
             return Some(nearest_hint(nearest).unwrap_or_else(|| {
                 "add a remote with `ostree-go remote add NAME URL --gpg-import KEY-FILE`, or copy \

@@ -13,6 +13,8 @@ mod deploy;
 mod error;
 mod files;
 mod hint;
+mod hook_hint;
+mod hooks;
 mod http_hint;
 mod interrupt;
 mod output;

@@ -234,6 +234,8 @@ impl Progress for Terminal {
                     "warning: the active {name} no longer verifies: {first}{more}"
                 ));
             }
+            Event::HookStarted { name } => self.message(&format!("running hook {name}")),
+            Event::HookOutput { name, line } => self.message(&format!("{name}: {line}")),
             Event::Waiting { lock } => {
                 let lock = lock.display().to_string();
                 let text = format!("waiting for another process to release {lock}");

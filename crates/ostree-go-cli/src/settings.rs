@@ -3,6 +3,7 @@
 
 mod caches;
 mod go;
+mod hooks;
 mod sandbox;
 
 use crate::error::CliError;
@@ -52,6 +53,7 @@ pub struct Settings {
     gomodcache: Option<PathBuf>,
     gotmpdir: Option<PathBuf>,
     temporary: Option<PathBuf>,
+    inside_hook: bool,
 }
 
 impl Settings {
@@ -97,6 +99,7 @@ impl Settings {
             gomodcache: bytes("GOMODCACHE").map(PathBuf::from),
             gotmpdir: path("GOTMPDIR"),
             temporary: path("TMPDIR"),
+            inside_hook: bytes("OSTREE_GO_HOOK").is_some(),
             netrc: path("NETRC"),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             no_proxy: text("no_proxy")

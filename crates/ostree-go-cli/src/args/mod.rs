@@ -2,6 +2,7 @@
 
 pub mod arch;
 pub mod global;
+pub mod hooks;
 pub mod limits;
 pub mod signing;
 pub mod size;

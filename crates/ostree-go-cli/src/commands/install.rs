@@ -1,3 +1,4 @@
+use crate::args::hooks::HookArgs;
 use crate::args::source::FromArgs;
 use crate::args::std_cache::StdCacheArgs;
 use crate::context::Context;
@@ -14,7 +15,8 @@ use std::process::ExitCode;
 /// Install SDKs and activate the last one
 ///
 /// All files are verified before anything changes. After an error, the active SDK is unchanged. An
-/// SDK for another architecture is installed but not activated.
+/// SDK for another architecture is installed but not activated. After the activation, the hooks run;
+/// if a required one fails, the previous SDK is activated again.
 #[derive(Debug, clap::Args)]
 pub struct InstallArgs {
     /// Version, channel or ref, or `latest` for the newest release; optionally followed by
@@ -34,6 +36,9 @@ pub struct InstallArgs {
     /// Show what would be installed and the sizes, without changing anything
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    hooks: HookArgs,
 
     #[command(flatten)]
     std_caches: StdCacheArgs,
@@ -57,6 +62,9 @@ pub fn run(context: &Context, args: &InstallArgs) -> Result<ExitCode, CliError> 
         }
     }
     let (root, mode) = root_and_mode(context, args)?;
+    let install = install
+        .hooks(args.hooks.hooks(&context.settings, &root))
+        .inside_hook(context.settings.is_inside_hook());
     deploy::execute(context, &root, install.plan(&root), mode)
 }
 

@@ -1,10 +1,12 @@
 use crate::context::Context;
 use crate::deploy::noexec_warning;
 use crate::error::CliError;
+use crate::hooks;
 use crate::report::{Emphasis, Report, damaged_exit_code};
 use crate::text::{bytes, count, deployment_title, short, table};
 use crate::views::damage::{DamagedFileView, damaged_files};
 use crate::views::deployment::DeploymentView;
+use crate::views::hook::HookView;
 use crate::views::std_cache::StdCacheView;
 use crate::views::value::{PathText, Text, Time};
 use clap::ValueEnum;
@@ -22,7 +24,8 @@ const NOT_DONE: &str = "not-done";
 /// Show the installed SDKs and the active one
 ///
 /// `*` marks the active SDK, `<` the target of a rollback, `+` a pinned SDK. All files of the
-/// active SDK and of its std caches are verified; the exit code is 4 if any file is damaged.
+/// active SDK and of its std caches are verified; the exit code is 4 if any file is damaged. The results of
+/// the hooks of the active SDK are shown, and of one that a failed hook has replaced by the previous SDK.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     /// SDKs whose files are verified
@@ -72,6 +75,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, CliError> {
             }
         }
     }
+    hooks::print_status(context, &status);
     if status.deployments.is_empty() {
         let root = status.root.display();
         context.say(&format!("nothing is installed under {root}"));
@@ -112,9 +116,13 @@ struct DeploymentStatusView {
     path: PathText<PathBuf>,
     active: bool,
     rollback_target: bool,
+    hooks: Vec<HookView>,
+    switched_back: bool,
     check: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     damaged: Option<Vec<DamagedFileView>>,
+    #[serde(skip)]
+    shows_hooks: bool,
 }
 
 #[derive(Serialize)]
@@ -127,6 +135,8 @@ struct ActivationView {
     commit: Text<CommitId>,
     remote: String,
     signed_by: Vec<String>,
+    hooks: Vec<HookView>,
+    switched_back: bool,
 }
 
 impl StatusReport {
@@ -134,11 +144,19 @@ impl StatusReport {
         Self {
             root: PathText(status.root.clone()),
             noexec,
-            deployments: status.deployments.iter().map(Into::into).collect(),
+            deployments: deployments(status),
             history: status.history.iter().map(Into::into).collect(),
             shows_history,
         }
     }
+}
+
+fn deployments(status: &Status) -> Vec<DeploymentStatusView> {
+    let views = status.deployments.iter().map(|one| DeploymentStatusView {
+        shows_hooks: hooks::is_shown(status, one),
+        ..one.into()
+    });
+    views.collect()
 }
 
 impl From<&DeploymentStatus> for DeploymentStatusView {
@@ -150,6 +168,9 @@ impl From<&DeploymentStatus> for DeploymentStatusView {
             path: PathText(one.path.clone()),
             active: one.active,
             rollback_target: one.rollback_target,
+            hooks: one.hooks.iter().map(Into::into).collect(),
+            switched_back: one.switched_back,
+            shows_hooks: false,
             check: match &one.check {
                 Check::NotDone if one.deployment.damaged_at.is_some() => "damaged",
                 check => word(check),
@@ -192,6 +213,8 @@ impl From<&Activation> for ActivationView {
             commit: Text(activation.commit),
             remote: activation.remote.clone(),
             signed_by: activation.signed_by.clone(),
+            hooks: activation.hooks.iter().map(Into::into).collect(),
+            switched_back: activation.switched_back,
         }
     }
 }
@@ -224,6 +247,26 @@ impl DeploymentStatusView {
             cell(self.check),
             short(deployment.commit),
         ]
+    }
+
+    /// Returns the rows of the hooks, if they are shown.
+    fn hook_rows(&self) -> impl Iterator<Item = Vec<String>> {
+        let hooks = self.hooks.iter().filter(|_| self.shows_hooks);
+        hooks.map(|hook| {
+            let code = hook
+                .code
+                .map_or_else(String::new, |code| format!(" {code}"));
+            vec![
+                hook.name.clone(),
+                self.deployment.version.clone(),
+                hook.kind.to_owned(),
+                format!("{}{code}", hook.outcome),
+                hook.at
+                    .as_ref()
+                    .map_or_else(|| "-".to_owned(), ToString::to_string),
+                format!("{} ms", count(hook.milliseconds)),
+            ]
+        })
     }
 
     /// Returns the rows of the std caches.
@@ -297,6 +340,15 @@ impl Report for StatusReport {
             .collect();
         if !rows.is_empty() {
             let header = ["STD CACHE", "GO", "ARCH", "SIZE", "CHECK", "COMMIT"];
+            text.push('\n');
+            text.push_str(&table(&header, &rows));
+        }
+        let deployments = self.deployments.iter();
+        let rows: Vec<_> = deployments
+            .flat_map(DeploymentStatusView::hook_rows)
+            .collect();
+        if !rows.is_empty() {
+            let header = ["HOOK", "GO", "KIND", "RESULT", "TIME", "DURATION"];
             text.push('\n');
             text.push_str(&table(&header, &rows));
         }

@@ -1,3 +1,4 @@
+use crate::args::hooks::HookArgs;
 use crate::args::source::FromArgs;
 use crate::args::std_cache::StdCacheArgs;
 use crate::context::Context;
@@ -10,7 +11,8 @@ use std::process::ExitCode;
 ///
 /// If the old SDK was active, the new one is activated; otherwise it is only installed. Either all
 /// SDKs are upgraded or none. The source of each is that of the old SDK: its remote, or the
-/// repository on this machine.
+/// repository on this machine. After the activation, the hooks run; if a required one fails, the old
+/// SDK is activated again.
 #[derive(Debug, clap::Args)]
 pub struct UpgradeArgs {
     /// Installed channels to upgrade (default: that of the active SDK)
@@ -35,6 +37,9 @@ pub struct UpgradeArgs {
     dry_run: bool,
 
     #[command(flatten)]
+    hooks: HookArgs,
+
+    #[command(flatten)]
     std_caches: StdCacheArgs,
 
     #[command(flatten)]
@@ -53,6 +58,8 @@ pub fn run(context: &Context, args: &UpgradeArgs) -> Result<ExitCode, CliError> 
         .source(args.from.source())
         .std_caches(args.std_caches.selection())
         .allow_downgrade(args.from.allow_downgrade)
+        .hooks(args.hooks.hooks(&context.settings, &root))
+        .inside_hook(context.settings.is_inside_hook())
         .http(args.from.transfer.http(context.settings.http()?))
         .progress(context.progress());
     let mode = match (args.check, args.dry_run) {

@@ -8,6 +8,7 @@ pub mod damage;
 pub mod delta;
 pub mod deployment;
 pub mod error;
+pub mod hook;
 pub mod pull;
 pub mod selection;
 pub mod signature;

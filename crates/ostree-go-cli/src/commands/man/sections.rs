@@ -261,11 +261,21 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Exit with 77 if there is something new",
                 "ostree-go upgrade --check",
             ),
+            (
+                "Give each hook ten minutes",
+                "ostree-go upgrade --hook-timeout 600",
+            ),
         ],
     ),
     (
         "use",
-        &[("Activate an installed SDK", "ostree-go use 1.26.4")],
+        &[
+            ("Activate an installed SDK", "ostree-go use 1.26.4"),
+            (
+                "Activate it without running the hooks",
+                "ostree-go use 1.26.4 --no-hooks",
+            ),
+        ],
     ),
     (
         "uninstall",
@@ -452,6 +462,14 @@ const FILES: &[(&str, &str)] = &[
         "The installed SDKs, their signatures, and the history.",
     ),
     (
+        "/etc/ostree-go/hooks/post-deploy",
+        "The hooks for the root directory of the system, in required.d and wanted.d. They replace those in /usr/lib/ostree-go.",
+    ),
+    (
+        "$XDG_CONFIG_HOME/ostree-go/hooks/post-deploy",
+        "The hooks for other root directories (default: below ~/.config).",
+    ),
+    (
         "$XDG_CACHE_HOME/ostree-go",
         "Downloaded sources of a compose (default: ~/.cache/ostree-go).",
     ),
@@ -470,6 +488,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "OSTREE_GO_ROOT",
         "The root directory, if --root is not given.",
+    ),
+    (
+        "OSTREE_GO_HOOK",
+        "Set for hooks. The command then refuses deployments that would run hooks again.",
     ),
     (
         "SOURCE_DATE_EPOCH",
