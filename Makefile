@@ -50,6 +50,7 @@ check: ## Check format, lints, features, the minimum Rust version, rustdoc, depe
 	scripts/check-advisories.sh
 	mdbook build docs
 	scripts/lint-workflows.sh
+	shellcheck packaging/hooks/*
 
 msrv: ## Check that the workspace compiles with the minimum Rust version
 	scripts/install-deps.sh build

@@ -29,4 +29,5 @@ install -dm755 "$share/man/man1" "$share/bash-completion/completions" "$share/zs
 "$binary" completions fish >"$share/fish/vendor_completions.d/ostree-go.fish"
 install -Dm644 -t "$share/ostree-go/treefiles" "$source"/treefiles/*.yaml
 install -Dm644 -t "$share/doc/ostree-go" "$source/README.md" "$source/CHANGELOG.md"
+install -Dm644 -t "$share/doc/ostree-go/examples/hooks" "$source"/packaging/hooks/*
 install -Dm644 -t "$share/licenses/ostree-go" "$source/LICENSE" "$source/LICENSE-APACHE" "$source/LICENSE-MIT"

@@ -11,6 +11,7 @@ installed=(
     usr/bin/ostree-go
     usr/share/bash-completion/completions/ostree-go
     usr/share/doc/ostree-go/README.md
+    usr/share/doc/ostree-go/examples/hooks/50-gomod-sync
     usr/share/fish/vendor_completions.d/ostree-go.fish
     usr/share/man/man1/ostree-go-compose.1
     usr/share/man/man1/ostree-go.1
