@@ -39,6 +39,8 @@ mod export_treefile;
 mod first_hour;
 mod fuzz_corpus;
 mod gomod;
+mod hooks;
+mod hooks_crash;
 mod http_errors;
 mod http_proxies;
 mod inspect;

@@ -20,6 +20,7 @@ pub mod containers;
 pub mod fake_bwrap;
 pub mod file_cycles;
 pub mod gpg;
+pub mod hooks;
 pub mod host;
 pub mod hostile;
 pub mod images;
