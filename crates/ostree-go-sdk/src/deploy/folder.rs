@@ -33,7 +33,7 @@ pub(super) const FETCH_LOCK: &str = ".fetch.lock";
 pub(super) const HOOKS_LOCK: &str = ".hooks.lock";
 
 /// The names in a root, except temporary ones.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     MARKER,
     LOCK,
     FETCH_LOCK,
