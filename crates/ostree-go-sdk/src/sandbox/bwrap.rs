@@ -119,6 +119,7 @@ impl Plan<'_> {
                 .map_err(|errno| start_failed(errno.into()))?;
         }
         let mut words = self.scope.0.clone();
+        words.extend(self.with_umask());
         words.push(bwrap.into());
         words.extend(self.words(&files, &gate_of_bwrap, &info_of_bwrap));
         let mut command = Command::new(&words[0]);
@@ -222,6 +223,16 @@ impl Plan<'_> {
         seed_cache(&self.sandbox.std_caches, &Path::new(&root).join(inside))
     }
 
+    /// Returns the command line before that of bubblewrap that sets the umask, which bubblewrap and the command inherit.
+    /// A process cannot set that of its child alone.
+    fn with_umask(&self) -> Vec<OsString> {
+        let Some(umask) = self.sandbox.umask else {
+            return Vec::new();
+        };
+        let script = format!("umask {umask:03o} && exec \"$@\"");
+        vec!["/bin/sh".into(), "-c".into(), script.into(), "sh".into()]
+    }
+
     fn words(&self, files: &[(&str, OwnedFd)], gate: &OwnedFd, info: &OwnedFd) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         let mut add = |new: &[&dyn AsRef<OsStr>]| {
@@ -233,6 +244,10 @@ impl Plan<'_> {
             add(&[&"--share-net"]);
         }
         add(&[&"--cap-drop", &"ALL"]);
+        if let Some(id) = self.sandbox.uid {
+            let id = id.to_string();
+            add(&[&"--uid", &id, &"--gid", &id]);
+        }
         for (name, _) in &self.scope.1 {
             add(&[&"--unsetenv", name]);
         }

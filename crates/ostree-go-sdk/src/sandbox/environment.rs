@@ -133,10 +133,11 @@ pub(super) fn variables(sandbox: &Sandbox, places: &Places) -> Vec<(OsString, Os
     all
 }
 
-/// Returns generated files of `/etc`, which replace those of the host.
-pub(super) fn files(network: Network, home: &Path) -> Vec<(&'static str, String)> {
-    let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
-    let (uid, gid) = (uid.as_raw(), gid.as_raw());
+/// Returns generated files of `/etc`, which replace those of the host. `id` is the ID of the user and of the group, if
+/// they are not those of this process.
+pub(super) fn files(network: Network, home: &Path, id: Option<u32>) -> Vec<(&'static str, String)> {
+    let uid = id.unwrap_or_else(|| rustix::process::getuid().as_raw());
+    let gid = id.unwrap_or_else(|| rustix::process::getgid().as_raw());
     let home = home.display();
     let mut files = vec![
         (

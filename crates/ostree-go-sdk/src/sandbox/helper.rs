@@ -85,6 +85,7 @@ impl Plan<'_> {
             scratch: self.scratch.path().into(),
             keep_free: self.scratch.free / 2,
             cpus: self.sandbox.limits.cpus.filter(|_| self.unit.is_none()),
+            umask: self.sandbox.umask,
             rules: self.rules,
             unit: self.unit,
             unset: self.unset,

@@ -59,6 +59,8 @@ pub struct Sandbox {
     pub(super) std_caches: Vec<PathBuf>,
     pub(super) limits: Limits,
     pub(super) capture_stderr: bool,
+    pub(super) umask: Option<u32>,
+    pub(super) uid: Option<u32>,
 }
 
 impl Sandbox {
@@ -82,6 +84,8 @@ impl Sandbox {
             std_caches: Vec::new(),
             limits: Limits::default(),
             capture_stderr: false,
+            umask: None,
+            uid: None,
         }
     }
 
@@ -118,6 +122,11 @@ impl Sandbox {
         /// Sets whether the standard error of the command is returned by [`run`](Self::run) instead of written to that
         /// of this process, and its standard input is empty. Default: false.
         capture_stderr: bool;
+        /// Sets the umask of the command. Default: `None`, that of this process. With bubblewrap, this needs `/bin/sh`.
+        umask: Option<u32>;
+        /// Sets the ID of the user and of the group, as the command sees them; its rights stay those of this process.
+        /// Only bubblewrap supports this, and other backends ignore it. Default: `None`, those of this process.
+        uid: Option<u32>;
     }
 
     /// Adds a file or directory that the command can read.

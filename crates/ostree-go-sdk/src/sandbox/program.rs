@@ -59,8 +59,12 @@ fn on_host(sandbox: &Sandbox, path: &Path) -> Option<PathBuf> {
     let bind = all()
         .filter(|bind| path.starts_with(&bind.dest))
         .max_by_key(|bind| bind.dest.components().count())?;
-    let real = bind.source.join(path.strip_prefix(&bind.dest).ok()?);
-    let real = real.canonicalize().ok()?;
+    // A file that is visible by itself must not get a slash at its end.
+    let inside = path.strip_prefix(&bind.dest).ok()?;
+    let real = match inside.as_os_str().is_empty() {
+        true => bind.source.canonicalize().ok()?,
+        false => bind.source.join(inside).canonicalize().ok()?,
+    };
     let is_visible = all().any(|bind| {
         let source = bind.source.canonicalize();
         source.is_ok_and(|source| real.starts_with(source))
@@ -161,6 +165,8 @@ mod tests {
         assert_eq!(find(&direct.host_tools(true)).unwrap(), script);
         let named = sandbox("script").path([folder.clone()]).host_tools(true);
         assert_eq!(find(&named).unwrap(), script);
+        let file = Sandbox::new(Host::default(), [&script]).read(&*script);
+        assert_eq!(find(&file.host_tools(true)).unwrap(), script);
         // A link that leads out of the sandbox.
         std::os::unix::fs::symlink("/bin/sh", folder.join("link")).unwrap();
         insta::assert_snapshot!(text(&sandbox("link").path([folder.clone()])), @"there is no program `link` in the sandbox");

@@ -91,7 +91,7 @@ impl Sandbox {
             sandbox: self,
             program,
             mounts: mounts.to_vec(),
-            files: environment::files(self.network, &places.home),
+            files: environment::files(self.network, &places.home, self.uid),
             environment: environment::variables(self, &places),
             scope: self.memory_scope()?,
             size: available_memory().map_or(DEFAULT_SIZE, |bytes| bytes / 2),
@@ -118,7 +118,7 @@ impl Sandbox {
             dest: PathBuf::from(bwrap::TEMPORARY),
         };
         let mut generated = Vec::new();
-        for (path, text) in environment::files(self.network, &places.home) {
+        for (path, text) in environment::files(self.network, &places.home, None) {
             generated.push(helper::write(&scratch, path, text.as_bytes())?);
         }
         let mut binds = vec![(&temporary, true)];
@@ -131,6 +131,7 @@ impl Sandbox {
             directory: &self.directory,
             environment_file: &variables.source,
             memory: self.limits.memory,
+            umask: self.umask,
             cpus: self.limits.cpus.map_or(Ok(Vec::new()), limits::cpus)?,
             has_pid_namespace: !gaps.contains(&Gap::Signals),
         };

@@ -6,6 +6,7 @@ use super::limits;
 use super::processes::{kill_descendants, process_id};
 use super::scratch;
 use super::unit::Unit;
+use rustix::fs::Mode;
 use rustix::process::{Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -33,6 +34,8 @@ pub(super) struct Task {
     pub keep_free: u64,
     /// The number of CPUs.
     pub cpus: Option<usize>,
+    /// The umask.
+    pub umask: Option<u32>,
     /// The restrictions of the command.
     pub rules: Option<Rules>,
     /// The unit that the command starts.
@@ -80,6 +83,9 @@ fn run(task: &Task, status: &File) -> Result<u8, Failure> {
     let control = File::open(&task.control)?;
     if let Some(cpus) = task.cpus {
         limits::set_cpus(None, cpus)?;
+    }
+    if let Some(umask) = task.umask {
+        rustix::process::umask(Mode::from_raw_mode(umask));
     }
     let mut child = spawn(task)?;
     let group = child.id();

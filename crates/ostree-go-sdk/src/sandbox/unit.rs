@@ -141,6 +141,7 @@ pub(super) struct Service<'a> {
     pub directory: &'a Path,
     pub environment_file: &'a Path,
     pub memory: Option<u64>,
+    pub umask: Option<u32>,
     /// The numbers of the CPUs.
     pub cpus: Vec<usize>,
     /// True if the manager has no gaps.
@@ -200,6 +201,9 @@ impl Service<'_> {
             .into_iter()
             .flatten()
             .for_each(&mut add);
+        if let Some(umask) = self.umask {
+            add(format!("UMask={umask:04o}").into());
+        }
         if !self.cpus.is_empty() {
             let cpus: Vec<String> = self.cpus.iter().map(usize::to_string).collect();
             add(format!("CPUAffinity={}", cpus.join(" ")).into());
