@@ -34,6 +34,7 @@ const TIERS: [&[&str]; 9] = [
         "doctor",
         "export",
         "overlay",
+        "reproduce",
         "run",
         "toolchains",
     ],

@@ -23,6 +23,7 @@ use crate::pull::PullError;
 use crate::registry::CredentialError;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
+use crate::reproduce::ReproduceError;
 use crate::run::RunError;
 use crate::sandbox::SandboxError;
 use crate::sign::SignError;
@@ -113,6 +114,9 @@ pub enum Error {
     /// An error of inspecting a program.
     #[error(transparent)]
     Inspect(#[from] InspectError),
+    /// An error of proving that a program is reproducible.
+    #[error(transparent)]
+    Reproduce(#[from] ReproduceError),
     /// An error of configuring HTTP requests.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -155,6 +159,7 @@ impl Error {
             Self::Sandbox(error) => error.kind(),
             Self::Run(error) => error.kind(),
             Self::Inspect(error) => error.kind(),
+            Self::Reproduce(error) => error.kind(),
             Self::Http(error) => error.kind(),
             Self::Credential(error) => error.kind(),
             Self::StdCache(error) => error.kind(),

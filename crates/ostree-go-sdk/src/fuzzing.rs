@@ -31,6 +31,7 @@ pub use crate::http::fuzz::http_headers;
 pub use crate::module_zip::fuzz::module_zip;
 pub use crate::pull::fuzz::{delta_apply, image, summary};
 pub use crate::registry::fuzz::{challenge, credentials};
+pub use crate::reproduce::fuzz::program;
 pub use crate::sign::fuzz::signature;
 pub use crate::source::fuzz::{rpm, tar, zip};
 pub use crate::stdcache::fuzz::cacheprog;

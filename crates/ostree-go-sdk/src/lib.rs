@@ -83,6 +83,7 @@ pub mod publish;
 pub mod pull;
 pub mod registry;
 pub mod remote;
+pub mod reproduce;
 pub mod run;
 pub mod sandbox;
 pub mod sign;

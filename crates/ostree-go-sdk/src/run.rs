@@ -143,22 +143,11 @@ impl Run {
     /// Returns an error if the sources would be a home directory or a system directory, or if the sandbox
     /// cannot be created.
     pub fn start(self) -> Result<Started, RunError> {
-        let found = |path: &Path| -> Result<PathBuf, RunError> {
-            Ok(path.canonicalize().context("find", path)?)
-        };
-        let directory = found(&self.directory)?;
-        let home = self
-            .home
-            .as_deref()
-            .and_then(|home| home.canonicalize().ok());
-        let project = match &self.project {
-            Some(path) => found(path)?,
-            None => project_of(&directory, home.as_deref()),
-        };
-        require_project(&project, home.as_deref())?;
-        if !directory.starts_with(&project) {
-            return Err(RunError::Outside { directory, project });
-        }
+        let Sources { directory, project } = Sources::find(
+            &self.directory,
+            self.project.as_deref(),
+            self.home.as_deref(),
+        )?;
         let deployment = self.deployment;
         let sdk = found(&self.root.deployment_path(deployment.commit))?;
         let std_caches = self.root.std_caches(&deployment).into_iter();
@@ -205,6 +194,44 @@ impl Run {
             project,
         })
     }
+}
+
+/// The absolute paths of a working directory, and of the directory of the sources, which contains it. Neither has
+/// symbolic links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sources {
+    pub(crate) directory: PathBuf,
+    pub(crate) project: PathBuf,
+}
+
+impl Sources {
+    /// Finds the sources of a working directory.
+    ///
+    /// # Errors
+    /// Returns an error if the sources would be a home directory or a system directory, or if they do not contain
+    /// the working directory.
+    pub(crate) fn find(
+        directory: &Path,
+        project: Option<&Path>,
+        home: Option<&Path>,
+    ) -> Result<Self, RunError> {
+        let directory = found(directory)?;
+        let home = home.and_then(|home| home.canonicalize().ok());
+        let project = match project {
+            Some(path) => found(path)?,
+            None => project_of(&directory, home.as_deref()),
+        };
+        require_project(&project, home.as_deref())?;
+        match directory.starts_with(&project) {
+            true => Ok(Self { directory, project }),
+            false => Err(RunError::Outside { directory, project }),
+        }
+    }
+}
+
+/// Returns the absolute path of a file or directory, without symbolic links.
+fn found(path: &Path) -> Result<PathBuf, RunError> {
+    Ok(path.canonicalize().context("find", path)?)
 }
 
 /// Returns the highest directory at or above `directory` with the mark of a project, below the home directory.
