@@ -71,6 +71,7 @@ mod real_sdk;
 mod reference;
 mod registry_hostile;
 mod repository_faults;
+mod reproduce;
 mod reproducible;
 mod resources;
 mod rpm;

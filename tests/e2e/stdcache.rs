@@ -144,7 +144,7 @@ fn entries(dir: &Path) -> Vec<(String, String, u64)> {
 }
 
 /// Fills a build cache with a std cache, in the form that the go command itself writes.
-fn seed(dir: &Path, gocache: &Path) {
+pub fn seed(dir: &Path, gocache: &Path) {
     for number in 0..256 {
         fs::create_dir_all(gocache.join(format!("{number:02x}"))).unwrap();
     }

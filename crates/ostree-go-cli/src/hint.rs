@@ -63,6 +63,7 @@ fn module_hint(error: &Error) -> Option<String> {
         Error::Oci(error) => oci_hint(error),
         Error::Boot(error) => boot_hint(error),
         Error::Run(error) => sandbox_hint::run_hint(error),
+        Error::Reproduce(error) => sandbox_hint::reproduce_hint(error),
         Error::Sandbox(error) => sandbox_hint::sandbox_hint(error),
         Error::Sysext(error) => sysext_hint(error),
         Error::StdCache(error) => build_hint::std_cache(error),

@@ -1,5 +1,6 @@
 //! Suggestions for errors of sandboxes.
 
+use ostree_go_sdk::reproduce::ReproduceError;
 use ostree_go_sdk::run::RunError;
 use ostree_go_sdk::sandbox::{Backend, Reason, SandboxError, Unavailable};
 
@@ -13,6 +14,25 @@ pub fn run_hint(error: &RunError) -> Option<String> {
         ),
         _ => None,
     }
+}
+
+/// Returns a suggestion for an error of proving that a program is reproducible, if there is one.
+pub fn reproduce_hint(error: &ReproduceError) -> Option<String> {
+    let hint = match error {
+        ReproduceError::Run(error) => return run_hint(error),
+        ReproduceError::Sandbox(error) => return sandbox_hint(error),
+        ReproduceError::Go { output, .. } if output.contains("go.mod file not found") => {
+            "change to the directory of a module, or name it with --dir"
+        }
+        ReproduceError::Go { output, .. } if output.contains("disabled by GOPROXY=off") => {
+            "the sandbox has no network: run `go mod download` first"
+        }
+        ReproduceError::Go { output, .. } if output.contains("Use -buildvcs=false") => {
+            "the sandbox has no version control system: use -buildvcs=false or auto"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// Returns a suggestion for an error of a sandbox, if there is one.

@@ -30,6 +30,7 @@ mod prune;
 mod publish;
 mod pull;
 mod remote;
+mod reproduce;
 mod rollback;
 mod run;
 mod show;
@@ -88,6 +89,7 @@ pub enum Command {
     Exec(exec::ExecArgs),
     Cacheprog(cacheprog::CacheprogArgs),
     Run(run::RunArgs),
+    Reproduce(reproduce::ReproduceArgs),
     Remote(remote::RemoteArgs),
     Pull(pull::PullArgs),
     Completions(completions::CompletionsArgs),
@@ -138,6 +140,7 @@ pub fn run(
         Command::Exec(args) => exec::run(context, &args),
         Command::Cacheprog(args) => cacheprog::run(context, &args),
         Command::Run(args) => self::run::run(context, args),
+        Command::Reproduce(args) => reproduce::run(context, args),
         Command::Remote(args) => remote::run(context, &args),
         Command::Pull(args) => pull::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),

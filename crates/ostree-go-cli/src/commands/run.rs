@@ -90,7 +90,7 @@ pub struct RunArgs {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum SandboxArg {
+pub(super) enum SandboxArg {
     /// The first of bwrap, systemd and landlock that works
     #[default]
     Auto,
@@ -102,6 +102,19 @@ enum SandboxArg {
     Landlock,
     /// No isolation
     None,
+}
+
+impl SandboxArg {
+    /// Returns the backend; `None` for the first one that works.
+    pub(super) fn backend(self) -> Option<Backend> {
+        match self {
+            Self::Auto => None,
+            Self::Bwrap => Some(Backend::Bwrap),
+            Self::Systemd => Some(Backend::Systemd),
+            Self::Landlock => Some(Backend::Landlock),
+            Self::None => Some(Backend::None),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -118,20 +131,13 @@ pub fn run(context: &Context, args: RunArgs) -> Result<ExitCode, CliError> {
         NetArg::None => Network::None,
         NetArg::Host => Network::Host,
     };
-    let backend = match args.sandbox {
-        SandboxArg::Auto => None,
-        SandboxArg::Bwrap => Some(Backend::Bwrap),
-        SandboxArg::Systemd => Some(Backend::Systemd),
-        SandboxArg::Landlock => Some(Backend::Landlock),
-        SandboxArg::None => Some(Backend::None),
-    };
     let settings = &context.settings;
     let mut environment = settings.sandbox_environment(network, args.host_tools);
     for given in &args.env {
         environment.extend(settings.assignment(given)?);
     }
     let sandbox = Sandbox::new(settings.sandbox_host()?, args.command)
-        .backend(backend)
+        .backend(args.sandbox.backend())
         .environment(environment)
         .host_tools(args.host_tools)
         .accept_gaps(args.weak)
@@ -170,7 +176,7 @@ pub fn run(context: &Context, args: RunArgs) -> Result<ExitCode, CliError> {
 }
 
 /// Returns the SDK with a name, or else the one for the project, which is installed if the user wants it.
-fn choose_sdk(
+pub(super) fn choose_sdk(
     context: &Context,
     name: Option<&str>,
     install: bool,

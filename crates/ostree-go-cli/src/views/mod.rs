@@ -10,6 +10,7 @@ pub mod deployment;
 pub mod error;
 pub mod hook;
 pub mod pull;
+pub mod reproduction;
 pub mod selection;
 pub mod signature;
 pub mod std_cache;

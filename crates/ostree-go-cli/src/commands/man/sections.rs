@@ -377,6 +377,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "reproduce",
+        &[
+            (
+                "Prove that two builds of the program in the current directory are identical",
+                "ostree-go reproduce",
+            ),
+            (
+                "Compare with the program of a release, which has the same build flags",
+                "ostree-go reproduce ./cmd/server --against server -- -trimpath -ldflags=-s",
+            ),
+            (
+                "Build with the SDKs for both architectures, one of them emulated",
+                "ostree-go reproduce --goarch arm64 --with-sdk-arch aarch64",
+            ),
+        ],
+    ),
+    (
         "remote add",
         &[
             (
