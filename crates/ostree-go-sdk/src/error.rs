@@ -31,6 +31,7 @@ use crate::stdcache::StdCacheError;
 use crate::toolchains::ToolchainError;
 use crate::treefile::TreefileError;
 use crate::upstream::UpstreamError;
+use crate::workspace::WorkspaceError;
 
 /// Any error of this library. Match on [`Error::kind`], or on the wrapped error.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +127,9 @@ pub enum Error {
     /// An error of reading or serving a std cache, or of preparing folders for Go's caches.
     #[error(transparent)]
     StdCache(#[from] StdCacheError),
+    /// An error of locking or checking a workspace.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
 }
 
 impl Error {
@@ -163,6 +167,7 @@ impl Error {
             Self::Http(error) => error.kind(),
             Self::Credential(error) => error.kind(),
             Self::StdCache(error) => error.kind(),
+            Self::Workspace(error) => error.kind(),
         }
     }
 }

@@ -92,6 +92,7 @@ pub mod stdcache;
 pub mod toolchains;
 pub mod treefile;
 pub mod upstream;
+pub mod workspace;
 
 mod arch;
 mod clock;

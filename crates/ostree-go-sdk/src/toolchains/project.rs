@@ -66,7 +66,7 @@ pub(crate) fn module_file(
 }
 
 /// Returns the path of the workspace file.
-fn go_work(dir: &Path, workspace: &Workspace) -> Result<Option<PathBuf>, ToolchainError> {
+pub(crate) fn go_work(dir: &Path, workspace: &Workspace) -> Result<Option<PathBuf>, ToolchainError> {
     match workspace {
         Workspace::Auto => find_above(dir, "go.work"),
         Workspace::Off => Ok(None),
@@ -80,7 +80,7 @@ fn go_work(dir: &Path, workspace: &Workspace) -> Result<Option<PathBuf>, Toolcha
 
 /// Returns the path of a file in a directory or the nearest one above it. Directories with this name
 /// do not count, as in Go.
-fn find_above(dir: &Path, name: &str) -> Result<Option<PathBuf>, ToolchainError> {
+pub(crate) fn find_above(dir: &Path, name: &str) -> Result<Option<PathBuf>, ToolchainError> {
     for folder in dir.ancestors() {
         let path = folder.join(name);
         if exists(&path)? {
