@@ -1,6 +1,6 @@
 //! Suggestions for errors of the library.
 
-use crate::{build_hint, hook_hint, http_hint, sandbox_hint};
+use crate::{build_hint, hook_hint, http_hint, sandbox_hint, workspace_hint};
 use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::deploy::DeployError;
 use ostree_go_sdk::export::ExportError;
@@ -69,6 +69,10 @@ fn module_hint(error: &Error) -> Option<String> {
         Error::StdCache(error) => build_hint::std_cache(error),
         Error::Unit(error) => unit_hint(error).map(str::to_owned),
         Error::Inspect(InspectError::NotAProgram { .. }) => Some(PROGRAM_HINT.to_owned()),
+        Error::Workspace(error) => match workspace_hint::deploy_error(error) {
+            Some(error) => deploy_hint(error),
+            None => workspace_hint::hint(error),
+        },
         Error::Credential(CredentialError::Helper { .. }) => {
             let hint =
                 "it is configured in the credentials file under `credHelpers` or `credsStore`";

@@ -25,6 +25,7 @@ mod sandbox_hint;
 mod settings;
 mod text;
 mod views;
+mod workspace_hint;
 
 use rustix::fs::Mode;
 use std::process::ExitCode;

@@ -41,6 +41,7 @@ mod upgrade;
 mod use_;
 mod verify;
 mod which;
+mod workspace;
 
 #[cfg(test)]
 pub use man::examples;
@@ -90,6 +91,7 @@ pub enum Command {
     Cacheprog(cacheprog::CacheprogArgs),
     Run(run::RunArgs),
     Reproduce(reproduce::ReproduceArgs),
+    Workspace(workspace::WorkspaceArgs),
     Remote(remote::RemoteArgs),
     Pull(pull::PullArgs),
     Completions(completions::CompletionsArgs),
@@ -141,6 +143,7 @@ pub fn run(
         Command::Cacheprog(args) => cacheprog::run(context, &args),
         Command::Run(args) => self::run::run(context, args),
         Command::Reproduce(args) => reproduce::run(context, args),
+        Command::Workspace(args) => workspace::run(context, &args),
         Command::Remote(args) => remote::run(context, &args),
         Command::Pull(args) => pull::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),

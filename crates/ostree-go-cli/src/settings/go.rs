@@ -4,6 +4,8 @@ use super::Settings;
 use crate::error::CliError;
 use ostree_go_sdk::doctor::GoEnvironment;
 use ostree_go_sdk::toolchains::{Workspace, clean_path};
+use ostree_go_sdk::workspace::uses_variable;
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -56,6 +58,44 @@ impl Settings {
             Some(value) if value == "auto" => Workspace::Auto,
             Some(value) if value == "off" => Workspace::Off,
             Some(path) => Workspace::File(path.into()),
+        }
+    }
+
+    /// Returns the variables that decide what the go command builds and where modules come from, of the
+    /// environment and of the file of `go env -w`. Source: `EnvOrAndChanged` in
+    /// `src/cmd/go/internal/cfg/cfg.go`.
+    pub fn workspace_environment(&self) -> Vec<(String, String)> {
+        let file = self.stored_go_env();
+        let stored = file.lines().filter_map(|line| line.split_once('='));
+        // `go env -w` stores no variables of other programs.
+        let stored = stored.filter(|(name, _)| name.starts_with("GO") || name.starts_with("CGO_"));
+        let stored = stored.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let own = env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        // An empty variable is the same as none.
+        let all = stored.chain(own).filter(|(_, value)| !value.is_empty());
+        let used = all.filter(|(name, _)| uses_variable(name));
+        let last: BTreeMap<String, String> = used.collect();
+        last.into_iter().collect()
+    }
+
+    /// Returns Go's module cache, which the file of `go env -w` can name, too.
+    pub fn stored_module_cache(&self) -> Option<PathBuf> {
+        let file = self.stored_go_env();
+        let stored = |name: &str| stored_value(&file, name).map(PathBuf::from);
+        if self.gomodcache.is_some() {
+            return self.module_cache();
+        }
+        if let Some(path) = stored("GOMODCACHE") {
+            return Some(path);
+        }
+        match (&self.gopath, stored("GOPATH")) {
+            (None, Some(list)) => {
+                let first = env::split_paths(&list).next()?;
+                Some(first.join("pkg/mod"))
+            }
+            _ => self.module_cache(),
         }
     }
 

@@ -7,6 +7,7 @@ pub mod commit;
 pub mod damage;
 pub mod delta;
 pub mod deployment;
+pub mod drift;
 pub mod error;
 pub mod hook;
 pub mod pull;

@@ -390,6 +390,28 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             (
                 "Build with the SDKs for both architectures, one of them emulated",
                 "ostree-go reproduce --goarch arm64 --with-sdk-arch aarch64",
+        "workspace lock",
+        &[
+            (
+                "Lock the project in the current directory",
+                "ostree-go workspace lock",
+            ),
+            (
+                "Lock two projects together, which are deployed together",
+                "ostree-go workspace lock services/api services/worker",
+            ),
+        ],
+    ),
+    (
+        "workspace check",
+        &[
+            (
+                "Check that nothing has changed since it was locked",
+                "ostree-go workspace check",
+            ),
+            (
+                "Compare all vendored files with their modules, on a machine without a module cache",
+                "ostree-go workspace check --fetch",
             ),
         ],
     ),
@@ -485,6 +507,8 @@ const FILES: &[(&str, &str)] = &[
     (
         "$XDG_CONFIG_HOME/ostree-go/hooks/post-deploy",
         "The hooks for other root directories (default: below ~/.config).",
+        "ostree-go.lock",
+        "The lock of a workspace, beside go.work or go.mod.",
     ),
     (
         "$XDG_CACHE_HOME/ostree-go",
@@ -525,7 +549,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "GOMODCACHE, GOPATH",
-        "The module cache, which run shows to the command.",
+        "The module cache, which run shows to the command, and workspace compares vendored files with.",
     ),
     (
         "PATH, GOROOT, GOTOOLCHAIN, GOCACHE, GOCACHEPROG, GOENV",
@@ -534,6 +558,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "GOWORK, PWD",
         "Select the files of a project, as for the go command.",
+    ),
+    (
+        "GOFLAGS, GOOS, GOARCH, GOAMD64, GOARM64, CGO_ENABLED, GOEXPERIMENT, GODEBUG and other settings of builds",
+        "Recorded by the verb workspace.",
     ),
     ("NO_COLOR", "Switches colour off."),
 ];
@@ -546,7 +574,10 @@ const EXIT_STATUS: &[(&str, &str)] = &[
         "3",
         "Verification failed: a signature, a digest, or the content of a commit is not as required.",
     ),
-    ("4", "A check found damage, or doctor found a problem."),
+    (
+        "4",
+        "A check found damage, a workspace differs from its lock, or doctor found a problem.",
+    ),
     (
         "75",
         "Temporary failure: network, lock, disk space, or a clock that is behind.",
