@@ -111,6 +111,7 @@ impl Said {
             "env",
             "which",
             "doctor",
+            "workspace",
         ];
         let verb = args.split(' ').next().unwrap().to_owned();
         if deploys.contains(&verb.as_str()) || args.contains("remote add") {
@@ -236,6 +237,10 @@ fn every_field_is_on_the_page() {
     sandbox.write("project/go.mod", "module a\ngo 1.99\n");
     run("which project", 0);
     run("which", 0);
+    run("workspace lock project", 0);
+    run("workspace check project", 0);
+    sandbox.write("project/go.mod", "module a\ngo 1.99\ngodebug panicnil=1\n");
+    run("workspace check project", 4);
     run("env --cache ./caches", 0);
     let status = run("status --history", 0);
     let active = status["deployments"].as_array().unwrap();

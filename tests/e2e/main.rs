@@ -95,3 +95,4 @@ mod unit;
 mod upstream;
 mod variant;
 mod workflow;
+mod workspace;

@@ -37,6 +37,7 @@ const TIERS: [&[&str]; 9] = [
         "reproduce",
         "run",
         "toolchains",
+        "workspace",
     ],
     &["error", "fuzzing", "lib"],
 ];
@@ -50,6 +51,7 @@ const CLI_TIERS: [&[&str]; 7] = [
         "hook_hint",
         "http_hint",
         "sandbox_hint",
+        "workspace_hint",
         "text",
         "interrupt",
     ],

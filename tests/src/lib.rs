@@ -29,6 +29,7 @@ pub mod kill;
 pub mod machine;
 pub mod memory;
 pub mod mod_corpus;
+pub mod modules;
 pub mod nginx;
 pub mod os;
 pub mod ostree;

@@ -12,6 +12,7 @@ mod stdcache;
 mod toolchains;
 mod treefile;
 mod unit;
+mod workspace;
 
 use insta::internals::SettingsBindDropGuard;
 use ostree_go_sdk::Arch;

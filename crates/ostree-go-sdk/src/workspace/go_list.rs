@@ -36,7 +36,7 @@ struct Listed {
     #[serde(default)]
     main: bool,
     dir: Option<PathBuf>,
-    replace: Option<Box<Listed>>,
+    replace: Option<Box<Self>>,
 }
 
 impl GoCommand<'_> {
