@@ -2,6 +2,7 @@
 
 use super::signature::{Signature, statuses};
 use crate::clock::rfc3339;
+use crate::fs::context::from_io_failure;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
 use crate::process::ProcessError;
@@ -52,6 +53,17 @@ pub enum SignError {
         #[source]
         source: Box<Self>,
     },
+    /// A file cannot be signed.
+    #[error("cannot sign {} with GPG key {key}", path.display())]
+    SignFile {
+        /// The file.
+        path: PathBuf,
+        /// The ID of the key.
+        key: String,
+        /// The error of GnuPG.
+        #[source]
+        source: Box<Self>,
+    },
     /// An Ed25519 secret key is malformed. The error does not contain the key.
     #[error("the Ed25519 secret key is not well-formed, expected 64 bytes in base64")]
     InvalidEd25519Secret,
@@ -96,6 +108,17 @@ pub enum SignError {
         #[source]
         source: std::io::Error,
     },
+    /// A signed file or its signatures cannot be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// The action that failed, as an infinitive.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
+        #[source]
+        source: std::io::Error,
+    },
     /// A key file cannot be read.
     #[error("cannot read public keys from {}", path.display())]
     Keys {
@@ -125,6 +148,47 @@ pub enum SignError {
         /// The commit.
         commit: CommitId,
     },
+    /// A file has no signatures of the kind of the trusted keys.
+    #[error("{} has no {kind} signature", path.display())]
+    UnsignedFile {
+        /// The file.
+        path: PathBuf,
+        /// The kind: `GPG` or `Ed25519`.
+        kind: &'static str,
+    },
+    /// The keys of a remote are not used for files.
+    #[error("the keys of remote `{remote}` are for commits, expected keys for files")]
+    NoFileKeys {
+        /// The remote.
+        remote: String,
+    },
+    /// The signature of a file cannot be verified yet, because the clock of this machine is behind.
+    #[error(
+        "the signature of {} is of {}, the clock of this machine says {}",
+        path.display(),
+        rfc3339(*signed),
+        rfc3339(*now)
+    )]
+    FileClockBehind {
+        /// The file.
+        path: PathBuf,
+        /// The time of the signature, in seconds since 1970.
+        signed: u64,
+        /// The time of this machine, in seconds since 1970.
+        now: u64,
+    },
+    /// A file has no valid signature by a trusted key.
+    #[error(
+        "{} has no valid signature by a trusted key: {}",
+        path.display(),
+        statuses(found)
+    )]
+    RefusedFile {
+        /// The file.
+        path: PathBuf,
+        /// The signatures of the file.
+        found: Vec<Signature>,
+    },
     /// A signature cannot be verified yet, because the clock of this machine is behind.
     #[error(
         "the signature of commit {commit} is of {}, the clock of this machine says {}",
@@ -152,6 +216,8 @@ pub enum SignError {
     },
 }
 
+from_io_failure!(SignError);
+
 impl SignError {
     /// Returns the kind of the error.
     #[must_use]
@@ -159,14 +225,18 @@ impl SignError {
         match self {
             Self::Repo(error) => error.kind(),
             // GnuPG does not have the key or cannot use it.
-            Self::Sign { source, .. } | Self::SignSummary { source, .. } => match source.kind() {
+            Self::Sign { source, .. }
+            | Self::SignSummary { source, .. }
+            | Self::SignFile { source, .. } => match source.kind() {
                 ErrorKind::Io => ErrorKind::InvalidInput,
                 kind => kind,
             },
-            Self::InvalidEd25519Secret | Self::InvalidEd25519Key { .. } | Self::NoKeys { .. } => {
-                ErrorKind::InvalidInput
-            }
-            Self::Keys { source, .. }
+            Self::InvalidEd25519Secret
+            | Self::InvalidEd25519Key { .. }
+            | Self::NoKeys { .. }
+            | Self::NoFileKeys { .. } => ErrorKind::InvalidInput,
+            Self::Io { source, .. }
+            | Self::Keys { source, .. }
             | Self::Generate { source, .. }
             | Self::TemporaryFile { source, .. } => ErrorKind::of_io(source),
             Self::Gpg(error) => error.kind(),
@@ -175,10 +245,12 @@ impl SignError {
                 HomeProblem::TooLong { .. } => ErrorKind::InvalidInput,
                 HomeProblem::ReadOnly => ErrorKind::PermissionDenied,
             },
-            Self::ClockBehind { .. } => ErrorKind::Clock,
-            Self::Unsigned { .. } | Self::Refused { .. } | Self::TooMany { .. } => {
-                ErrorKind::Mismatch
-            }
+            Self::ClockBehind { .. } | Self::FileClockBehind { .. } => ErrorKind::Clock,
+            Self::Unsigned { .. }
+            | Self::UnsignedFile { .. }
+            | Self::Refused { .. }
+            | Self::RefusedFile { .. }
+            | Self::TooMany { .. } => ErrorKind::Mismatch,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod ed25519;
 mod error;
+mod file;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod generate;
@@ -18,6 +19,7 @@ mod summary;
 mod verified;
 
 pub use error::{HomeProblem, SignError};
+pub use file::{FileSignatures, remove_signatures, signature_path, verify_file};
 pub use generate::{GeneratedKey, generate_ed25519_key, generate_gpg_key};
 pub(crate) use signature::statuses;
 pub use signature::{Signature, SignatureStatus};
