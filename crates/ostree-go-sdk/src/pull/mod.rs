@@ -23,7 +23,7 @@
 //!
 //! Within `http`, the order is `fetchers`, `server`, `summary`, `delta`, `commits`, `receive` and
 //! `sweep`, `contents`, and the origin in `mod`. Within `image`, it is `manifest`, `std_caches`, `layout`
-//! and `registry`, `store`, `documents` and `blob`, `trees`, `ingest`, and the origin in `mod`.
+//! and `registry`, `labels` and `store`, `documents` and `blob`, `trees`, `ingest`, and the origin in `mod`.
 
 mod bounds;
 mod check;
@@ -46,6 +46,7 @@ mod session;
 
 pub use error::PullError;
 pub use execute::Pulled;
+pub use image::{ImageLabels, image_labels};
 pub use offered::OfferedRef;
 pub use options::{Depth, Pull};
 pub use plan::PullPlan;

@@ -11,12 +11,15 @@ mod documents;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod ingest;
+mod labels;
 mod layout;
 mod manifest;
 mod registry;
 mod std_caches;
 mod store;
 mod trees;
+
+pub use labels::{ImageLabels, image_labels};
 
 use super::PullError;
 use super::bounds;
