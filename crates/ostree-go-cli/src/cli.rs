@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
 use crate::settings::{SANDBOX_HELPER, Settings};
-use clap::{ColorChoice, CommandFactory, Parser};
+use clap::{ColorChoice, CommandFactory, Parser, ValueEnum};
 use ostree_go_sdk::sandbox::supervise;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -65,10 +65,9 @@ pub fn run() -> ExitCode {
     {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() && !asks_for_help(&error) => {
-            let format = match value_of(&args, "--format").as_deref() {
-                Some("json") => Format::Json,
-                _ => Format::Human,
-            };
+            let format = value_of(&args, "--format");
+            let format = format.and_then(|format| Format::from_str(&format, false).ok());
+            let format = format.unwrap_or_default();
             let output = Output::early(format, color, &settings);
             return report_error(&CliError::of_arguments(&error), &output);
         }

@@ -15,6 +15,8 @@ pub enum CliError {
         error: Box<Error>,
         active: Option<String>,
     },
+    /// A workspace differs from its lock. The differences were printed.
+    Drift { count: usize },
     /// Invalid arguments.
     Usage {
         message: String,
@@ -41,6 +43,16 @@ impl CliError {
         Self::Usage {
             message: message.into(),
             hint: None,
+        }
+    }
+
+    /// Returns the error for a format that the verb does not have.
+    pub fn no_such_format(format: &str) -> Self {
+        Self::Usage {
+            message: format!("the result has no format `{format}`"),
+            hint: Some(
+                "`workspace check` has it; use --format human or --format json here".to_owned(),
+            ),
         }
     }
 
@@ -89,16 +101,18 @@ impl CliError {
         match self {
             Self::Library(error) => error.kind(),
             Self::NotDeployed { error, .. } => error.kind(),
+            Self::Drift { .. } => ErrorKind::Damaged,
             Self::Usage { .. } => ErrorKind::InvalidInput,
             Self::File { source, .. } | Self::Output(source) => ErrorKind::of_io(source),
         }
     }
 
-    /// Returns the exit code: 1 failure, 2 usage error, 3 verification failed, 75 temporary failure,
-    /// 130 interrupted.
+    /// Returns the exit code: 1 failure, 2 usage error, 3 verification failed, 4 drift,
+    /// 75 temporary failure, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
+            Self::Drift { .. } => 4,
             _ => match self.kind() {
                 ErrorKind::Mismatch => 3,
                 ErrorKind::Cancelled => 130,
@@ -113,6 +127,12 @@ impl CliError {
         match self {
             Self::Library(error) => error.to_string(),
             Self::NotDeployed { error, .. } => error.to_string(),
+            Self::Drift { count: 1 } => {
+                "the workspace differs from its lock in one place".to_owned()
+            }
+            Self::Drift { count } => {
+                format!("the workspace differs from its lock in {count} places")
+            }
             Self::Usage { message, .. } => message.clone(),
             Self::File { action, path, .. } => format!("cannot {action} {}", path.display()),
             Self::Output(_) => "cannot write to standard output".to_owned(),
@@ -124,7 +144,7 @@ impl CliError {
         let mut source: Option<&dyn std::error::Error> = match self {
             Self::Library(error) => std::error::Error::source(error),
             Self::NotDeployed { error, .. } => std::error::Error::source(&**error),
-            Self::Usage { .. } => None,
+            Self::Usage { .. } | Self::Drift { .. } => None,
             Self::File { source, .. } | Self::Output(source) => Some(source),
         };
         let mut causes: Vec<String> = Vec::new();
@@ -143,6 +163,10 @@ impl CliError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
+            Self::Drift { .. } => Some(
+                "nothing was run; undo the changes, or accept them with `ostree-go workspace lock`"
+                    .to_owned(),
+            ),
             Self::Library(error) => library_hint(error),
             Self::NotDeployed { error, active } => {
                 let stays = match active {

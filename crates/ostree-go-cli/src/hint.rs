@@ -12,6 +12,7 @@ use ostree_go_sdk::export::treefile::FragmentError;
 use ostree_go_sdk::export::unit::UnitError;
 use ostree_go_sdk::http::HttpError;
 use ostree_go_sdk::inspect::InspectError;
+use ostree_go_sdk::metadata::SDK_WORKSPACE;
 use ostree_go_sdk::overlay::{OverlayDifference, OverlayError};
 use ostree_go_sdk::prune::PruneError;
 use ostree_go_sdk::publish::PublishError;
@@ -23,6 +24,7 @@ use ostree_go_sdk::source::{RpmProblem, SourceError};
 use ostree_go_sdk::stdcache::StdCacheBuildError;
 use ostree_go_sdk::toolchains::ToolchainError;
 use ostree_go_sdk::upstream::UpstreamError;
+use ostree_go_sdk::workspace::WorkspaceError;
 use ostree_go_sdk::{Error, ErrorKind, LayerError, RefName, RepoError};
 
 /// Returns a suggestion for an error of the library, if there is one that fits its cause.
@@ -69,6 +71,7 @@ fn module_hint(error: &Error) -> Option<String> {
         Error::StdCache(error) => build_hint::std_cache(error),
         Error::Unit(error) => unit_hint(error).map(str::to_owned),
         Error::Inspect(InspectError::NotAProgram { .. }) => Some(PROGRAM_HINT.to_owned()),
+        Error::Workspace(WorkspaceError::Sign(error)) => sign_hint(error),
         Error::Workspace(error) => match workspace_hint::deploy_error(error) {
             Some(error) => deploy_hint(error),
             None => workspace_hint::hint(error),
@@ -86,10 +89,18 @@ fn module_hint(error: &Error) -> Option<String> {
 fn sign_hint(error: &SignError) -> Option<String> {
     let hint = match error {
         SignError::Repo(error) => return repo_hint(error),
-        SignError::Sign { source, .. } | SignError::SignSummary { source, .. } => {
+        SignError::Sign { source, .. }
+        | SignError::SignSummary { source, .. }
+        | SignError::SignFile { source, .. } => {
             return sign_hint(source);
         }
         SignError::NoTemporaryFolder { .. } => "set TMPDIR to a directory that exists, or unset it",
+        SignError::UnsignedFile { path, .. } => {
+            let path = path.display();
+            return Some(format!(
+                "the signatures belong into {path}.sig; `ostree-go workspace lock` writes them with --gpg-sign or --sign-from-file"
+            ));
+        }
         SignError::Home { problem, .. } => match problem {
             HomeProblem::TooLong { .. } => {
                 "use a directory with a shorter path, for example a symbolic link to it"
@@ -176,6 +187,9 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         }
         ComposeError::NotAChannel { .. } => "name a channel, for example `stable`",
         ComposeError::Publish(_) => SUMMARY_HINT,
+        ComposeError::ReservedMetadata { key } if key == SDK_WORKSPACE => {
+            "--workspace-lock records the lock of a workspace"
+        }
         ComposeError::ReservedMetadata { .. } => "use a key that starts with your own domain name",
         ComposeError::NoTimestamp { .. } => "set `timestamp` in the treefile, or SOURCE_DATE_EPOCH",
         ComposeError::Layer(LayerError::Unmatched { .. }) => {

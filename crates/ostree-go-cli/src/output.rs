@@ -4,6 +4,7 @@
 use crate::args::global::{Format, GlobalArgs, ProgressMode};
 use crate::error::CliError;
 use crate::files;
+use crate::findings;
 use crate::report::{self, Emphasis, Report};
 use crate::settings::Settings;
 use crate::views::error::ErrorFields;
@@ -58,6 +59,14 @@ impl Output {
             Format::Human if self.color_results => emphasized(report),
             Format::Human => report.human(),
             Format::Json => report::document(report)?,
+            Format::Sarif | Format::Github => {
+                let found = report.findings();
+                let found = found.ok_or_else(|| CliError::no_such_format(format.as_str()))?;
+                match format {
+                    Format::Sarif => findings::sarif(&found)?,
+                    _ => findings::github(&found),
+                }
+            }
         };
         self.raw(text.as_bytes())?;
         Ok(report.exit_code())
@@ -128,12 +137,16 @@ impl Output {
         }
     }
 
-    /// Prints an error on standard error, in at most three lines. In JSON format, the error is also
-    /// the only document on standard output.
+    /// Prints an error on standard error, in at most three lines. In JSON and SARIF format, the error is
+    /// also the only document on standard output, and an annotation in that of GitHub.
     pub fn error(&self, error: &CliError) {
-        if self.format == Format::Json
-            && let Ok(document) = report::document(&ErrorView::from(error))
-        {
+        let document = match self.format {
+            Format::Human => None,
+            Format::Json => report::document(&ErrorView::from(error)).ok(),
+            Format::Sarif => findings::sarif_failure(error).ok(),
+            Format::Github => Some(findings::github_failure(error)),
+        };
+        if let Some(document) = document {
             let _ = self.raw(document.as_bytes());
         }
         self.failure(error);

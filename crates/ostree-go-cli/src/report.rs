@@ -1,6 +1,7 @@
 //! The result of a verb.
 
 use crate::error::CliError;
+use crate::findings::Findings;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -36,6 +37,12 @@ pub trait Report: Serialize {
     /// Returns how a line of that text is emphasized where colour is used.
     fn emphasis(&self, line: &str) -> Option<Emphasis> {
         let _ = line;
+        None
+    }
+
+    /// Returns the findings in files, for the formats that consist of them. `None`: the verb has no such
+    /// result, and `Command::has_format` refuses the formats.
+    fn findings(&self) -> Option<Findings> {
         None
     }
 

@@ -11,6 +11,9 @@ pub fn hint(error: &WorkspaceError) -> Option<String> {
         WorkspaceError::Toolchain(error) => return build_hint::toolchain(error),
         WorkspaceError::NoProject { .. } => "name the directory of a project",
         WorkspaceError::NoLock { .. } => "`ostree-go workspace lock` writes it",
+        WorkspaceError::NoDeployedLock { .. } => {
+            "`compose`, `overlay` and `export oci` record the lock with --workspace-lock"
+        }
         WorkspaceError::DamagedLock { .. } => {
             "restore it from version control, or write it again with `ostree-go workspace lock`"
         }

@@ -2,7 +2,7 @@
 
 use crate::arch::Arch;
 use crate::golang::std_cache::StdCacheId;
-use crate::id::{CommitId, ContentId, RefName};
+use crate::id::{CommitId, ContentId, RefName, Sha256};
 use crate::metadata as keys;
 use crate::object::Commit;
 use crate::repo::{Repo, RepoError};
@@ -72,6 +72,8 @@ pub struct CommitInfo {
     pub layers: Vec<(String, CommitId)>,
     /// The `h1:` hash of the upstream content.
     pub h1: Option<String>,
+    /// The SHA-256 of the workspace's lock file that the commit was made with.
+    pub workspace: Option<Sha256>,
     /// The size of all files in bytes.
     pub bytes: Option<u64>,
     /// The number of files and symlinks.
@@ -134,6 +136,7 @@ impl CommitInfo {
                 .filter_map(|(name, commit)| Some((name, commit.parse().ok()?)))
                 .collect(),
             h1: text(keys::SDK_H1),
+            workspace: text(keys::SDK_WORKSPACE).and_then(|digest| digest.parse().ok()),
             bytes: size.map(|(bytes, _)| u64::from_le(bytes)),
             files: size.map(|(_, files)| u64::from_le(files)),
             bound_to: bound_to.iter().filter_map(|r| r.parse().ok()).collect(),

@@ -41,6 +41,9 @@ pub const SDK_INPUTHASH: &str = "sdk.inputhash";
 pub const SDK_RELEASES: &str = "sdk.releases";
 /// `s`: the commit that SDKs were added to; on commits of OS images made by an overlay.
 pub const SDK_BASE: &str = "sdk.base";
+/// `s`: the SHA-256 of a workspace's lock file, in hexadecimal; on releases, channels and OS images
+/// that were made with one. The label of an OCI image has the same name.
+pub const SDK_WORKSPACE: &str = "sdk.workspace";
 /// `s`: the version that `ostree log` and rpm-ostree show.
 pub const VERSION: &str = "version";
 /// `s`: basearch.

@@ -57,6 +57,27 @@ pub enum Format {
     Human,
     /// One JSON document
     Json,
+    /// Findings in files as a SARIF 2.1.0 document; only `workspace check`
+    Sarif,
+    /// Findings in files as annotations of GitHub Actions; only `workspace check`
+    Github,
+}
+
+impl Format {
+    /// Returns the name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Json => "json",
+            Self::Sarif => "sarif",
+            Self::Github => "github",
+        }
+    }
+
+    /// Returns true if the format lists findings in files, which few verbs have.
+    pub const fn is_of_findings(self) -> bool {
+        matches!(self, Self::Sarif | Self::Github)
+    }
 }
 
 /// Form of the progress reports.

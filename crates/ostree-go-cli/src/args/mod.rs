@@ -9,4 +9,6 @@ pub mod size;
 pub mod source;
 pub mod std_cache;
 pub mod transfer;
+pub mod trust;
 pub mod words;
+pub mod workspace_lock;

@@ -46,6 +46,7 @@ mod workspace;
 #[cfg(test)]
 pub use man::examples;
 
+use crate::args::global::Format;
 use crate::context::Context;
 use crate::error::CliError;
 use clap::Subcommand;
@@ -99,6 +100,17 @@ pub enum Command {
     Help(help::HelpArgs),
 }
 
+impl Command {
+    /// Returns whether the result of the verb has a format. The formats of findings are for verbs that
+    /// check files.
+    fn has_format(&self, format: Format) -> bool {
+        match self {
+            Self::Workspace(args) => args.has_format(format),
+            _ => !format.is_of_findings(),
+        }
+    }
+}
+
 /// Runs a verb. `parser` returns the parser of the whole command line, which some verbs
 /// print.
 pub fn run(
@@ -106,6 +118,11 @@ pub fn run(
     command: Command,
     parser: fn() -> clap::Command,
 ) -> Result<ExitCode, CliError> {
+    // Refused before anything is done, and not when the result is printed.
+    let format = context.output.format;
+    if !command.has_format(format) {
+        return Err(CliError::no_such_format(format.as_str()));
+    }
     match command {
         Command::Compose(args) => compose::run(context, &args),
         Command::Promote(args) => promote::run(context, &args),

@@ -1,4 +1,5 @@
 use crate::args::signing::SigningArgs;
+use crate::args::workspace_lock::WorkspaceLockArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::files;
@@ -48,6 +49,9 @@ pub struct OverlayArgs {
     /// Version of the new commit (default: the base's)
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
+
+    #[command(flatten)]
+    workspace_lock: WorkspaceLockArgs,
 
     /// Parent of the new commit (default: the commit that its ref names)
     #[arg(long, value_name = "REV", conflicts_with = "no_parent")]
@@ -102,6 +106,7 @@ pub fn run(context: &Context, args: &OverlayArgs) -> Result<ExitCode, CliError> 
         .sdk_repo(sdk_repo)
         .may_override(args.r#override)
         .version(args.version.clone())
+        .workspace(args.workspace_lock.digest()?)
         .source_date_epoch(epoch)
         .labeling_epoch(args.selinux_labeling_epoch)
         .set_ref(args.write_commitid_to.is_none())

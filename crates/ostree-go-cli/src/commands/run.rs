@@ -1,3 +1,5 @@
+mod locked;
+
 use crate::args::limits;
 use crate::context::Context;
 use crate::deploy;
@@ -34,6 +36,11 @@ pub struct RunArgs {
     /// Install the SDK for the project from the remote, if it is missing
     #[arg(long, conflicts_with = "sdk")]
     install: bool,
+
+    /// Check the workspace first, and run nothing if it differs from its lock file (exit code 4); the command
+    /// gets the SDK and the build settings of the lock
+    #[arg(long, conflicts_with_all = ["sdk", "install"])]
+    locked: bool,
 
     /// Sandbox that isolates the command
     #[arg(long, value_enum, default_value_t, value_name = "SANDBOX")]
@@ -132,10 +139,22 @@ pub fn run(context: &Context, args: RunArgs) -> Result<ExitCode, CliError> {
         NetArg::Host => Network::Host,
     };
     let settings = &context.settings;
-    let mut environment = settings.sandbox_environment(network, args.host_tools);
-    for given in &args.env {
-        environment.extend(settings.assignment(given)?);
+    let directory = settings.project_dir(None)?;
+    let mut given = Vec::new();
+    for text in &args.env {
+        given.extend(settings.assignment(text)?);
     }
+    let mut environment = settings.sandbox_environment(network, args.host_tools);
+    let mut sdk = args.sdk;
+    if args.locked {
+        given
+            .iter()
+            .try_for_each(|(name, _)| locked::require_free(name))?;
+        let locked = locked::check(context, &directory)?;
+        locked.apply(&mut environment);
+        sdk = Some(locked.sdk);
+    }
+    environment.extend(given);
     let sandbox = Sandbox::new(settings.sandbox_host()?, args.command)
         .backend(args.sandbox.backend())
         .environment(environment)
@@ -146,9 +165,8 @@ pub fn run(context: &Context, args: RunArgs) -> Result<ExitCode, CliError> {
             cpus: args.cpus,
             time: args.timeout,
         });
-    let directory = settings.project_dir(None)?;
     let cache = settings.cache().join("run");
-    let (root, deployment) = choose_sdk(context, args.sdk.as_deref(), args.install, &directory)?;
+    let (root, deployment) = choose_sdk(context, sdk.as_deref(), args.install, &directory)?;
     // A signal that arrives while the sandbox is created is passed on later.
     let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
     let started = Run::new(root, deployment, sandbox, directory)

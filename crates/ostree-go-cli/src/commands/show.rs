@@ -49,6 +49,9 @@ impl Report for CommitView {
         if let Some(h1) = &self.h1 {
             line("h1", h1);
         }
+        if let Some(workspace) = &self.workspace {
+            line("workspace", &workspace.to_string());
+        }
         if let Some(parent) = self.parent {
             line("parent", &parent.to_string());
         }

@@ -2,7 +2,7 @@
 
 use super::value::{Text, Time};
 use ostree_go_sdk::catalog::CommitInfo;
-use ostree_go_sdk::{Arch, CommitId, ContentId, RefName, StdCacheId};
+use ostree_go_sdk::{Arch, CommitId, ContentId, RefName, Sha256, StdCacheId};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ pub struct CommitView {
     pub std_cache: Option<Text<StdCacheId>>,
     pub layers: Vec<LayerView>,
     pub h1: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Text<Sha256>>,
     pub bytes: Option<u64>,
     pub files: Option<u64>,
     pub bound_to: Vec<Text<RefName>>,
@@ -80,6 +82,7 @@ impl From<&CommitInfo> for CommitView {
                 })
                 .collect(),
             h1: commit.h1.clone(),
+            workspace: commit.workspace.map(Text),
             bytes: commit.bytes,
             files: commit.files,
             bound_to: bound_to.cloned().map(Text).collect(),

@@ -47,12 +47,14 @@ pub(super) fn hash(
             }
         }
     }
+    let mut metadata = compose.metadata.clone();
+    metadata.extend(compose.workspace_metadata());
     let inputs = json!({
         "format": FORMAT,
         "treefile": release.fingerprint(),
         "content": content,
         "files": files,
-        "metadata": compose.metadata,
+        "metadata": metadata,
         "timestamp": compose.source_date_epoch,
         "parent": compose.parent.map(|id| id.to_string()),
     });

@@ -29,7 +29,7 @@ use crate::arch::Arch;
 use crate::clock::{Clock, SystemClock};
 use crate::fs::cache::Cache;
 use crate::http::HttpOptions;
-use crate::id::CommitId;
+use crate::id::{CommitId, Sha256};
 use crate::metadata;
 use crate::progress::{NoProgress, Progress};
 use crate::setters::setters;
@@ -48,6 +48,7 @@ pub struct Compose {
     treefile: Treefile,
     arches: Vec<Arch>,
     metadata: BTreeMap<String, serde_json::Value>,
+    workspace: Option<Sha256>,
     parent: Option<CommitId>,
     source_date_epoch: Option<u64>,
     force: bool,
@@ -82,6 +83,7 @@ impl Compose {
             arches: treefile.arches().to_vec(),
             treefile,
             metadata: BTreeMap::new(),
+            workspace: None,
             parent: None,
             source_date_epoch: None,
             force: false,
@@ -106,6 +108,10 @@ impl Compose {
         /// Sets the parent of the release's commit. Default: none, so that the checksum of the
         /// release depends only on its content.
         parent: Option<CommitId>;
+        /// Sets the SHA-256 of the lock file of the workspace that the release is for. It becomes
+        /// [`metadata::SDK_WORKSPACE`] of the release and its channels, so that another lock gives
+        /// another commit. Default: none; the commit is the same as without this option.
+        workspace: Option<Sha256>;
         /// Sets the timestamp of the release's commit, in seconds since 1970. Default: the `time`
         /// line of the SDK's `VERSION`, or else the treefile's `timestamp`.
         source_date_epoch: Option<u64>;
@@ -156,6 +162,12 @@ impl Compose {
         self
     }
 
+    /// Returns the metadata for the lock file of the workspace, if there is one.
+    fn workspace_metadata(&self) -> Option<(String, serde_json::Value)> {
+        let digest = self.workspace?.to_string();
+        Some((metadata::SDK_WORKSPACE.to_owned(), digest.into()))
+    }
+
     /// Returns the additional metadata of the treefile and the caller as variants.
     fn extra_metadata(
         &self,
@@ -168,6 +180,8 @@ impl Compose {
             }
             extra.insert(key.clone(), metadata::from_json(value));
         }
+        let workspace = self.workspace_metadata();
+        extra.extend(workspace.map(|(key, value)| (key, metadata::from_json(&value))));
         Ok(extra)
     }
 }

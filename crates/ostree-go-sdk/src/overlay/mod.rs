@@ -14,7 +14,7 @@ mod tree;
 pub use error::{OverlayDifference, OverlayError, OverlaySide};
 pub use plan::{Overlaid, OverlayPlan, OverlayWarning};
 
-use crate::id::{CommitId, RefName};
+use crate::id::{CommitId, RefName, Sha256};
 use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
@@ -31,6 +31,7 @@ pub struct Overlay {
     sdk_repo: Option<Repo>,
     may_override: bool,
     version: Option<String>,
+    workspace: Option<Sha256>,
     parent: Option<CommitId>,
     no_parent: bool,
     source_date_epoch: Option<u64>,
@@ -56,6 +57,7 @@ impl Overlay {
             sdk_repo: None,
             may_override: false,
             version: None,
+            workspace: None,
             parent: None,
             no_parent: false,
             source_date_epoch: None,
@@ -75,6 +77,10 @@ impl Overlay {
         may_override: bool;
         /// Sets the `version` of the commit. Default: that of the base.
         version: Option<String>;
+        /// Sets the SHA-256 of the lock file of the workspace that the OS is for. It becomes
+        /// [`metadata::SDK_WORKSPACE`](crate::metadata::SDK_WORKSPACE) of the commit. Default: none,
+        /// also if the base or an SDK has one.
+        workspace: Option<Sha256>;
         /// Sets the parent of the commit. Default: the commit of the ref.
         parent: Option<CommitId>;
         /// Creates the commit without a parent, also if one is set. Default: no.

@@ -389,6 +389,10 @@ fn metadata_of(overlay: &Overlay, repo: &Repo, base: &Commit, sdks: &[CommitInfo
     if let Some(version) = &overlay.version {
         metadata.insert(metadata::VERSION.to_owned(), version.to_variant());
     }
+    if let Some(workspace) = overlay.workspace {
+        let digest = workspace.to_string().to_variant();
+        metadata.insert(metadata::SDK_WORKSPACE.to_owned(), digest);
+    }
     if overlay.labeling_epoch > 0 {
         let epoch = i64::from(overlay.labeling_epoch).to_le().to_variant();
         metadata.insert(EPOCH_KEY.to_owned(), epoch);

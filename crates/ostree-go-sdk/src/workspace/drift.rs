@@ -96,6 +96,8 @@ drift_kinds! {
     BuildSettingChanged => "build-setting-changed", "a build setting differs";
     /// A `godebug` setting in `go.mod` or `go.work` has another value.
     GodebugChanged => "godebug-changed", "a `godebug` setting differs";
+    /// A commit or image was made with another lock.
+    DeployedLock => "deployed-lock", "it was made with another lock";
     /// A `go` line has another version.
     GoLineChanged => "go-line-changed", "the `go` line differs";
     /// A `toolchain` line has another name.

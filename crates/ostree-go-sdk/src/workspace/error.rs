@@ -6,6 +6,7 @@ use crate::golang::modules_txt::ModulesTxtError;
 use crate::golang::sum_file::SumFileError;
 use crate::kind::ErrorKind;
 use crate::process::ProcessError;
+use crate::sign::SignError;
 use crate::toolchains::ToolchainError;
 use std::path::PathBuf;
 
@@ -16,6 +17,9 @@ pub enum WorkspaceError {
     /// An error of reading the files of a project, or of selecting its SDK.
     #[error(transparent)]
     Toolchain(Box<ToolchainError>),
+    /// The lock has no valid signature, or its signature cannot be verified.
+    #[error(transparent)]
+    Sign(Box<SignError>),
     /// A directory belongs to no project.
     #[error("{} has neither go.work nor go.mod, nor has a directory above it", directory.display())]
     NoProject {
@@ -46,6 +50,12 @@ pub enum WorkspaceError {
         found: u32,
         /// The newest schema that is supported.
         expected: u32,
+    },
+    /// A commit or an image does not record a lock.
+    #[error("{deployed} does not record the lock of a workspace")]
+    NoDeployedLock {
+        /// The commit or the image.
+        deployed: Box<str>,
     },
     /// A `go.sum` file is malformed.
     #[error("{} is malformed", path.display())]
@@ -114,6 +124,12 @@ impl From<ToolchainError> for WorkspaceError {
     }
 }
 
+impl From<SignError> for WorkspaceError {
+    fn from(error: SignError) -> Self {
+        Self::Sign(Box::new(error))
+    }
+}
+
 impl From<DeployError> for WorkspaceError {
     fn from(error: DeployError) -> Self {
         ToolchainError::from(error).into()
@@ -132,9 +148,11 @@ impl WorkspaceError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Toolchain(error) => error.kind(),
-            Self::NoProject { .. } | Self::NoLock { .. } | Self::NoReplacement { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::Sign(error) => error.kind(),
+            Self::NoProject { .. }
+            | Self::NoLock { .. }
+            | Self::NoDeployedLock { .. }
+            | Self::NoReplacement { .. } => ErrorKind::NotFound,
             Self::DamagedLock { .. } => ErrorKind::Corrupt,
             Self::NewerLock { .. } | Self::GoSum { .. } | Self::ModulesTxt { .. } => {
                 ErrorKind::InvalidInput

@@ -5,6 +5,7 @@ use crate::fs::atomic;
 use crate::fs::context::IoContext;
 use crate::fs::digest;
 use crate::id::Sha256;
+use crate::sign::{TrustedKeys, verify_file};
 use crate::toolchains::project::read as read_file;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -204,24 +205,43 @@ impl Lock {
     /// # Errors
     /// Returns an error if there is no file, it cannot be read or is malformed, or has a newer schema.
     pub fn read(path: &Path) -> Result<Self, WorkspaceError> {
-        let path_of = || path.to_owned();
-        if !path.try_exists().context("look at", path)? {
-            return Err(WorkspaceError::NoLock { path: path_of() });
+        Self::parse(path, &Self::read_bytes(path)?)
+    }
+
+    /// Reads a lock file whose signature is verified if keys are given, before anything in it is used.
+    ///
+    /// # Errors
+    /// Returns the errors of [`read`](Self::read), and those of [`verify_file`].
+    pub fn read_verified(path: &Path, keys: Option<&TrustedKeys>) -> Result<Self, WorkspaceError> {
+        let bytes = Self::read_bytes(path)?;
+        if let Some(keys) = keys {
+            verify_file(path, &bytes, keys)?;
         }
+        Self::parse(path, &bytes)
+    }
+
+    fn read_bytes(path: &Path) -> Result<Vec<u8>, WorkspaceError> {
+        if !path.try_exists().context("look at", path)? {
+            let path = path.to_owned();
+            return Err(WorkspaceError::NoLock { path });
+        }
+        Ok(read_file(path)?)
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, WorkspaceError> {
         let damaged = |source| WorkspaceError::DamagedLock {
-            path: path_of(),
+            path: path.to_owned(),
             source,
         };
-        let bytes = read_file(path)?;
-        let header: Header = serde_json::from_slice(&bytes).map_err(damaged)?;
+        let header: Header = serde_json::from_slice(bytes).map_err(damaged)?;
         if header.schema > SCHEMA {
             return Err(WorkspaceError::NewerLock {
-                path: path_of(),
+                path: path.to_owned(),
                 found: header.schema,
                 expected: SCHEMA,
             });
         }
-        serde_json::from_slice(&bytes).map_err(damaged)
+        serde_json::from_slice(bytes).map_err(damaged)
     }
 
     /// Returns the content of the file. The same state gives the same bytes.

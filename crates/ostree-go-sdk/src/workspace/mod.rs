@@ -16,6 +16,7 @@ mod compare;
 mod conflicts;
 mod consistency;
 mod constraint;
+mod deployed;
 mod drift;
 mod error;
 mod examine;
@@ -44,4 +45,4 @@ pub use lock::{
     LockedReplacement, LockedSdk, LockedUnit, LockedVendor, LockedVendoredModule, LockedWork,
 };
 pub use options::Workspace;
-pub use settings::uses_variable;
+pub use settings::{is_build_setting, uses_variable};

@@ -65,6 +65,12 @@ pub fn uses_variable(name: &str) -> bool {
     SETTINGS.contains(&name) || SOURCES.contains(&name)
 }
 
+/// Returns true for a variable that decides what is built. A lock has those that are set.
+#[must_use]
+pub fn is_build_setting(name: &str) -> bool {
+    SETTINGS.contains(&name)
+}
+
 /// Returns the variables that decide what is built and are set, by name.
 pub(super) fn settings(environment: &[(String, String)]) -> BTreeMap<String, String> {
     let set = environment.iter();

@@ -2,6 +2,7 @@
 
 use crate::args::arch;
 use crate::args::signing::SigningArgs;
+use crate::args::workspace_lock::WorkspaceLockArgs;
 use crate::error::CliError;
 use ostree_go_sdk::Arch;
 use ostree_go_sdk::upstream::DATABASE;
@@ -84,6 +85,9 @@ pub struct ComposeArgs {
     /// Add the keys of the JSON object in this file to the metadata of the release
     #[arg(long, value_name = "FILE")]
     pub add_metadata_from_json: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub workspace_lock: WorkspaceLockArgs,
 
     /// Parent of the release commit (default: none)
     #[arg(long, value_name = "REV", conflicts_with = "no_parent")]

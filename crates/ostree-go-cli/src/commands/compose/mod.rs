@@ -43,6 +43,7 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
     // Errors in the arguments are reported before anything is created.
     context.settings.source_date_epoch()?;
     args.metadata()?;
+    args.workspace_lock.digest()?;
     let files = args.write_commitid_to.iter();
     let files = files.chain(&args.write_composejson_to);
     let is_stdout_taken = context.output.is_stdout_taken(files)?;

@@ -21,6 +21,7 @@ pub fn operation(
         .sign_with(args.signing.keys()?)
         .force(args.force_nocache)
         .replace(args.replace)
+        .workspace(args.workspace_lock.digest()?)
         .set_refs(args.write_commitid_to.is_none())
         .std_caches(!args.no_stdcache)
         .cache(Cache::new(

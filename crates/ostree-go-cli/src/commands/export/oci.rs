@@ -1,9 +1,9 @@
 use crate::args::arch;
 use crate::args::global::Format;
-use crate::authfile;
-use crate::certdir;
+use crate::args::workspace_lock::WorkspaceLockArgs;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::registry::RegistryArgs;
 use crate::report::Report;
 use crate::revision::resolve_all;
 use crate::text::bytes;
@@ -14,10 +14,8 @@ use ostree_go_sdk::export::oci::{
     ExportedImage, ExportedLayer, ExportedOci, OciOptions, export_oci,
 };
 use ostree_go_sdk::oci::{ImageLocation, InvalidLocation};
-use ostree_go_sdk::registry::RegistryOptions;
 use ostree_go_sdk::{Arch, CommitId, Sha256};
 use serde::Serialize;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Write an OCI image for podman, buildah and registries
@@ -54,34 +52,10 @@ pub struct OciArgs {
     no_stdcache: bool,
 
     #[command(flatten)]
+    workspace_lock: WorkspaceLockArgs,
+
+    #[command(flatten)]
     registry: RegistryArgs,
-}
-
-/// Options for the connection to a registry, with the same names as in skopeo.
-#[derive(Debug, Clone, clap::Args)]
-struct RegistryArgs {
-    /// File with credentials, as written by `podman login` (default: REGISTRY_AUTH_FILE, or the
-    /// files of podman and docker)
-    #[arg(long, value_name = "FILE")]
-    authfile: Option<PathBuf>,
-
-    /// Directory of certificates: `*.crt` are authorities that replace the system's, `*.cert` with
-    /// `*.key` is the client certificate
-    #[arg(long, value_name = "FOLDER")]
-    cert_dir: Option<PathBuf>,
-
-    /// Verify the registry's certificate; `false` accepts any certificate, and a registry without
-    /// encryption
-    #[arg(
-        long,
-        value_name = "BOOL",
-        default_value_t = true,
-        action = clap::ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true"
-    )]
-    tls_verify: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -91,29 +65,6 @@ enum LayerCompression {
     Zstd,
     /// gzip: for tools released before 2020
     Gzip,
-}
-
-impl RegistryArgs {
-    /// Returns the options for the registry of an image.
-    fn options(
-        &self,
-        context: &Context,
-        location: &ImageLocation,
-    ) -> Result<RegistryOptions, CliError> {
-        let http = context.settings.http()?;
-        let http = match &self.cert_dir {
-            Some(folder) => certdir::with_certificates(http, folder)?,
-            None => http,
-        };
-        let options = RegistryOptions::default()
-            .http(http)
-            .insecure(!self.tls_verify);
-        let ImageLocation::Registry(image) = location else {
-            return Ok(options);
-        };
-        let named = self.authfile.as_deref();
-        Ok(options.auth(authfile::credentials(&context.settings, named, image)?))
-    }
 }
 
 pub fn run(context: &Context, args: &OciArgs) -> Result<ExitCode, CliError> {
@@ -142,6 +93,7 @@ pub fn run(context: &Context, args: &OciArgs) -> Result<ExitCode, CliError> {
         })
         .encapsulate(args.encapsulate)
         .std_caches(!args.no_stdcache)
+        .workspace(args.workspace_lock.digest()?)
         .registry(args.registry.options(context, &location)?)
         .scratch(scratch)
         .progress(context.progress());

@@ -374,6 +374,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Build with cgo and make, at most 10 minutes long, with 2 CPUs and the network",
                 "ostree-go run --host-tools --net host --timeout 10m --cpus 2 -- make",
             ),
+            (
+                "Build with the SDK and the settings of the lock, if nothing differs from it",
+                "ostree-go run --locked --write out -- go build -o out/ ./cmd/server",
+            ),
         ],
     ),
     (
@@ -400,6 +404,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Lock two projects together, which are deployed together",
                 "ostree-go workspace lock services/api services/worker",
             ),
+            (
+                "Lock the project and sign the lock",
+                "ostree-go workspace lock --gpg-sign release@example.com",
+            ),
         ],
     ),
     (
@@ -412,6 +420,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             (
                 "Compare all vendored files with their modules, on a machine without a module cache",
                 "ostree-go workspace check --fetch",
+            ),
+            (
+                "Require a signature of the lock, and annotate the changes of a pull request",
+                "ostree-go workspace check --gpg-keys release.asc --format github",
+            ),
+            (
+                "Compare with the lock that an image was made with",
+                "ostree-go workspace check --against docker://registry.example.com/builder:1.26.5",
             ),
         ],
     ),

@@ -1,12 +1,16 @@
-use super::options::workspace;
+use super::against::AgainstArgs;
+use super::findings::findings;
+use crate::args::trust::TrustArgs;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::findings::Findings;
 use crate::report::{Report, damaged_exit_code};
 use crate::text::count;
 use crate::views::drift::{DriftView, drift_table};
 use crate::views::value::{PathText, Text};
+use crate::workspace::{find_lock, workspace};
 use ostree_go_sdk::Sha256;
-use ostree_go_sdk::workspace::{Examination, LOCK_FILE_NAME, Lock, Uncompared, WorkspaceError};
+use ostree_go_sdk::workspace::{Drift, Examination, Lock, Uncompared};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +19,7 @@ use std::process::ExitCode;
 ///
 /// Finds every difference between the lock and the present state, vendored files that are not those of the modules
 /// that go.sum names, and units that use different versions of a module. Changes nothing, and uses no network without
-/// --fetch. The exit code is 4 if there is drift.
+/// --fetch. The exit code is 4 if there is drift, and 3 if a signature of the lock is required and not valid.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     /// Directories of projects; the lock is in the first one or the nearest directory above it (default: the current
@@ -25,28 +29,23 @@ pub struct CheckArgs {
     /// Download the modules that the module cache does not have, to compare vendored files with them
     #[arg(long)]
     fetch: bool,
+
+    #[command(flatten)]
+    trust: TrustArgs,
+
+    #[command(flatten)]
+    against: AgainstArgs,
 }
 
 pub fn run(context: &Context, args: &CheckArgs) -> Result<ExitCode, CliError> {
     let settings = &context.settings;
     let first = settings.project_dir(args.dir.first().map(PathBuf::as_path))?;
     let path = find_lock(&first)?;
-    let lock = Lock::read(&path)?;
+    let lock = Lock::read_verified(&path, args.trust.keys()?.as_ref())?;
     let directory = path.parent().unwrap_or(&first).to_owned();
-    let examined = workspace(context, directory, &args.dir, args.fetch)?.examine(&lock)?;
+    let mut examined = workspace(context, directory, &args.dir, args.fetch)?.examine(&lock)?;
+    examined.drift.extend(args.against.compare(context, &lock)?);
     context.report(&CheckReport::new(path, &lock, examined))
-}
-
-/// Returns the path of the lock in a directory or the nearest one above it.
-fn find_lock(directory: &Path) -> Result<PathBuf, CliError> {
-    let mut paths = directory
-        .ancestors()
-        .map(|above| above.join(LOCK_FILE_NAME));
-    let found = paths.find(|path| path.is_file());
-    let none = || WorkspaceError::NoLock {
-        path: directory.join(LOCK_FILE_NAME),
-    };
-    Ok(found.ok_or_else(none)?)
 }
 
 #[derive(Serialize)]
@@ -57,6 +56,8 @@ struct CheckReport {
     modules: usize,
     drift: Vec<DriftView>,
     uncompared: Vec<UncomparedView>,
+    #[serde(skip)]
+    found: Vec<Drift>,
 }
 
 #[derive(Serialize)]
@@ -73,6 +74,7 @@ impl CheckReport {
             digest: Text(lock.digest()),
             units: examined.units,
             modules: examined.modules,
+            found: examined.drift.clone(),
             drift: examined.drift.into_iter().map(Into::into).collect(),
             uncompared: examined.uncompared.into_iter().map(Into::into).collect(),
         }
@@ -113,6 +115,11 @@ impl Report for CheckReport {
         };
         text.push_str(&format!("units: {units}, modules: {modules}, {drift}\n"));
         text
+    }
+
+    fn findings(&self) -> Option<Findings> {
+        let directory = self.lock.0.parent().unwrap_or(Path::new("/"));
+        Some(findings(&self.found, directory))
     }
 
     fn exit_code(&self) -> ExitCode {

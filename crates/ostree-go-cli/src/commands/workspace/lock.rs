@@ -1,9 +1,11 @@
-use super::options::workspace;
+use super::write::write;
+use crate::args::signing::SigningArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
 use crate::text::{count, short, table};
 use crate::views::value::{PathText, Text};
+use crate::workspace::workspace;
 use ostree_go_sdk::Sha256;
 use ostree_go_sdk::workspace::{Lock, LockedProject, LockedVendor};
 use serde::Serialize;
@@ -16,6 +18,8 @@ use std::process::ExitCode;
 /// The lock is written beside go.work, or else beside go.mod, of the first directory. It has neither times nor
 /// absolute paths, so that the same state gives the same bytes on every machine. The modules come from
 /// vendor/modules.txt, or else from `go list` of the SDK, which uses no network.
+///
+/// The signatures of the lock are in ostree-go.lock.sig. If the lock changes and no key is given, they are removed.
 #[derive(Debug, clap::Args)]
 pub struct LockArgs {
     /// Directories of projects that share the lock (default: the current directory)
@@ -28,9 +32,13 @@ pub struct LockArgs {
     /// Print the lock, and write nothing
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    signing: SigningArgs,
 }
 
 pub fn run(context: &Context, args: &LockArgs) -> Result<ExitCode, CliError> {
+    let keys = args.signing.keys()?;
     let first = args.dir.first().map(PathBuf::as_path);
     let first = context.settings.project_dir(first)?;
     let more = args.dir.get(1..).unwrap_or_default();
@@ -41,7 +49,7 @@ pub fn run(context: &Context, args: &LockArgs) -> Result<ExitCode, CliError> {
         return Ok(ExitCode::SUCCESS);
     }
     let path = workspace.lock_path()?;
-    lock.write(&path)?;
+    write(context, &lock, &path, &keys)?;
     context.report(&LockReport::new(path, &lock))
 }
 

@@ -1,9 +1,12 @@
 //! The verbs of workspaces. Each file contains the arguments of a verb and the function that runs it.
 
+mod against;
 mod check;
+mod findings;
 mod lock;
-mod options;
+mod write;
 
+use crate::args::global::Format;
 use crate::context::Context;
 use crate::error::CliError;
 use clap::Subcommand;
@@ -24,6 +27,16 @@ pub struct WorkspaceArgs {
 enum Verb {
     Lock(lock::LockArgs),
     Check(check::CheckArgs),
+}
+
+impl WorkspaceArgs {
+    /// Returns whether the result of the verb has a format.
+    pub const fn has_format(&self, format: Format) -> bool {
+        match self.verb {
+            Verb::Check(_) => true,
+            Verb::Lock(_) => !format.is_of_findings(),
+        }
+    }
 }
 
 pub fn run(context: &Context, args: &WorkspaceArgs) -> Result<ExitCode, CliError> {

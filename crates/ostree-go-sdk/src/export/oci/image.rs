@@ -74,6 +74,8 @@ pub(super) struct Release<'a> {
     pub(super) arch: Arch,
     pub(super) version: &'a str,
     pub(super) tree: &'a Tree,
+    /// The SHA-256 of the workspace's lock file.
+    pub(super) workspace: Option<Sha256>,
     /// True if the image is encapsulated: the first layer holds the commit, the others objects.
     pub(super) encapsulated: bool,
 }
@@ -92,6 +94,9 @@ impl Release<'_> {
         ]);
         if let Some(h1) = &self.info.h1 {
             labels.insert(keys::SDK_H1, h1.clone());
+        }
+        if let Some(workspace) = self.workspace {
+            labels.insert(keys::SDK_WORKSPACE, workspace.to_string());
         }
         if let (true, Some(last)) = (self.encapsulated, layers.last()) {
             let diff_id = format::digest(last.diff_id);

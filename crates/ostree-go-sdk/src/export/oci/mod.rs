@@ -47,6 +47,7 @@ pub struct OciOptions {
     compression: Compression,
     encapsulate: bool,
     std_caches: bool,
+    workspace: Option<Sha256>,
     registry: RegistryOptions,
     scratch: Option<PathBuf>,
     progress: Arc<dyn Progress>,
@@ -58,6 +59,7 @@ impl Default for OciOptions {
             compression: Compression::Zstd,
             encapsulate: false,
             std_caches: true,
+            workspace: None,
             registry: RegistryOptions::default(),
             scratch: None,
             progress: Arc::new(NoProgress),
@@ -78,6 +80,9 @@ impl OciOptions {
         /// release. A pull restores their commits from these layers. An encapsulated image never has any.
         /// Default: yes, if the repository has them.
         std_caches: bool;
+        /// Sets the SHA-256 of the lock file of the workspace that the image is for. It becomes the
+        /// label and annotation `sdk.workspace`. Default: that in the release's commit, if there is one.
+        workspace: Option<Sha256>;
         /// Sets the options for registries. Default: no credentials, encrypted connections.
         registry: RegistryOptions;
         /// Sets the existing folder for temporary blobs. Default: the repository's `tmp`.
@@ -171,6 +176,7 @@ pub fn export_oci(
         repo,
         compression: options.compression,
         encapsulate: options.encapsulate,
+        workspace: options.workspace,
         progress,
     };
     exporter.run(&releases, tag, location, target.as_mut())
@@ -187,8 +193,9 @@ struct Read {
 }
 
 impl Read {
-    fn release(&self, encapsulated: bool) -> Release<'_> {
+    fn release(&self, workspace: Option<Sha256>, encapsulated: bool) -> Release<'_> {
         Release {
+            workspace: workspace.or(self.info.workspace),
             info: &self.info,
             arch: self.arch,
             version: &self.version,
@@ -287,6 +294,7 @@ struct Exporter<'a> {
     repo: &'a Repo,
     compression: Compression,
     encapsulate: bool,
+    workspace: Option<Sha256>,
     progress: &'a dyn Progress,
 }
 
@@ -306,7 +314,8 @@ impl Exporter<'_> {
         let (mut images, mut manifests, mut descriptors) = (Vec::new(), Vec::new(), Vec::new());
         for read in releases {
             let (exported, manifest) = self.image(read, &mut made, target)?;
-            descriptors.push(read.release(self.encapsulate).descriptor(&manifest)?);
+            let release = read.release(self.workspace, self.encapsulate);
+            descriptors.push(release.descriptor(&manifest)?);
             images.push(exported);
             manifests.push(manifest);
         }
@@ -339,7 +348,7 @@ impl Exporter<'_> {
         made: &mut BTreeMap<CommitId, (LayerBlob, bool)>,
         target: &mut dyn Target,
     ) -> Result<(ExportedImage, Document), OciError> {
-        let release = read.release(self.encapsulate);
+        let release = read.release(self.workspace, self.encapsulate);
         let (mut layers, mut exported) = (Vec::new(), Vec::new());
         let own = self
             .encapsulate

@@ -1,9 +1,9 @@
-//! The options that the verbs of workspaces share.
+//! The lock of a workspace and the options to check it, for all verbs that need them.
 
 use crate::context::Context;
 use crate::error::CliError;
-use ostree_go_sdk::workspace::Workspace;
-use std::path::PathBuf;
+use ostree_go_sdk::workspace::{LOCK_FILE_NAME, Workspace, WorkspaceError};
+use std::path::{Path, PathBuf};
 
 /// Returns the workspace of the projects in some directories, the first of which has the lock.
 pub fn workspace(
@@ -23,4 +23,16 @@ pub fn workspace(
         .temporary(settings.temporary())
         .environment(settings.workspace_environment())
         .fetch(fetch))
+}
+
+/// Returns the path of the lock in a directory or the nearest one above it.
+pub fn find_lock(directory: &Path) -> Result<PathBuf, CliError> {
+    let mut paths = directory
+        .ancestors()
+        .map(|above| above.join(LOCK_FILE_NAME));
+    let found = paths.find(|path| path.is_file());
+    let none = || WorkspaceError::NoLock {
+        path: directory.join(LOCK_FILE_NAME),
+    };
+    Ok(found.ok_or_else(none)?)
 }
