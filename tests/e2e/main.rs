@@ -96,3 +96,4 @@ mod upstream;
 mod variant;
 mod workflow;
 mod workspace;
+mod workspace_integration;

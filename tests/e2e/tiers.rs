@@ -56,9 +56,16 @@ const CLI_TIERS: [&[&str]; 7] = [
         "interrupt",
     ],
     &["files", "settings", "args", "revision"],
-    &["authfile", "certdir", "report", "views"],
+    &["authfile", "certdir", "findings", "report", "views"],
     &["output", "progress"],
-    &["completion", "context", "deploy", "hooks"],
+    &[
+        "completion",
+        "context",
+        "deploy",
+        "hooks",
+        "registry",
+        "workspace",
+    ],
     &["commands"],
     &["cli", "lib", "main"],
 ];

@@ -1,8 +1,9 @@
-//! The reusable workflow is linted, and its steps are run unchanged, except for those that need another service.
+//! The reusable workflows are linted, and their steps are run unchanged, except for those that need another service.
 
 use ostree_go_sdk::Arch;
-use ostree_go_tests::cli::{binary, workspace};
+use ostree_go_tests::cli::{binary, run, workspace};
 use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::host::Host;
 use ostree_go_tests::toy::Toy;
 use ostree_go_tests::workflow::{Job, read};
 use ostree_go_tests::{ostree, tools};
@@ -28,7 +29,7 @@ fn all<'a>(key: &'a str, value: &'a Value, into: &mut Vec<(&'a str, &'a Value)>)
 
 #[test]
 fn actions_are_pinned_and_scripts_have_no_expressions() {
-    for name in ["ci.yml", "compose.yml"] {
+    for name in ["ci.yml", "compose.yml", "workspace.yml"] {
         let workflow = workflow(name);
         let mut parts = Vec::new();
         all("", &workflow, &mut parts);
@@ -163,5 +164,80 @@ fn the_steps_of_the_workflow_run() {
     assert!(
         !folder.path().join("temp/gnupg").exists(),
         "the key is gone"
+    );
+}
+
+#[test]
+fn the_steps_of_the_workspace_workflow_refuse_drift() {
+    for tool in ["gpg", "gpgconf", "python3"] {
+        if tools::require(tool).is_none() {
+            return;
+        }
+    }
+    let folder = tempfile::Builder::new()
+        .prefix("job")
+        .tempdir_in("/tmp")
+        .unwrap();
+    let mut job = Job::new(&workflow("workspace.yml"), "check", folder.path());
+    assert_eq!(job.scripts(), ["build", "install", "check"]);
+    job.add_path(binary().parent().unwrap());
+    // The publisher of the SDK, and the developer who locks the workspace with the published one.
+    let (host, gpg) = (Host::new(), Gpg::new());
+    let key = gpg.key("publisher");
+    let home = gpg.home().to_str().unwrap();
+    let signing = ["--gpg-sign", &key, "--gpg-homedir", home];
+    host.release("1.99.1", 1_800_000_000);
+    let refs = host.sandbox.refs();
+    let refs: Vec<&str> = refs.iter().map(String::as_str).collect();
+    host.run([&["sign"], &refs[..], &signing].concat()).ok();
+    let url = format!("file://{}", host.sandbox.repo().display());
+    let public = gpg.export(&key);
+    let add = ["remote", "add", "sdk", &url, "--gpg-import"];
+    let in_root = |args: &[&str]| {
+        let mut command = host.command(args.iter().copied());
+        command.env_remove("OSTREE_REPO");
+        run(&mut command).ok()
+    };
+    in_root(&[&add[..], &[public.to_str().unwrap()]].concat());
+    in_root(&["install", &format!("go-sdk/{}/1.99.1", host.arch())]);
+    let app = job.folder().join("workspace/app");
+    fs::create_dir_all(&app).unwrap();
+    fs::create_dir(job.folder().join("workspace/.git")).unwrap();
+    let module = "module example.com/app\n\ngo 1.99\n";
+    fs::write(app.join("go.mod"), module).unwrap();
+    let lock = ["workspace", "lock", app.to_str().unwrap()];
+    in_root(&[&lock[..], &signing[..]].concat());
+
+    let public = fs::read_to_string(public).unwrap();
+    job.set("inputs.url", &url);
+    job.set("inputs.directory", "app");
+    job.set("inputs.gpg-key", &public);
+    let said = |out: &Output| {
+        let both = [&*out.stdout, &*out.stderr].concat();
+        String::from_utf8_lossy(&both).into_owned()
+    };
+    let out = job.run("install");
+    assert!(out.status.success(), "{}", said(&out));
+    for lock_key in ["", &public] {
+        job.set("inputs.lock-key", lock_key);
+        let out = job.run("check");
+        assert!(out.status.success(), "{}", said(&out));
+        assert_eq!(String::from_utf8_lossy(&out.stdout), "");
+    }
+    fs::write(app.join("go.mod"), module.replace("1.99", "1.98")).unwrap();
+    let out = job.run("check");
+    assert_eq!(out.status.code(), Some(4), "{}", said(&out));
+    let annotation = "::error file=app/go.mod,line=3,title=go-line-changed::";
+    assert!(said(&out).contains(annotation), "{}", said(&out));
+    // Another key has not signed the lock.
+    let other = gpg.key("other");
+    let other = fs::read_to_string(gpg.export(&other)).unwrap();
+    job.set("inputs.lock-key", &other);
+    let out = job.run("check");
+    assert_eq!(out.status.code(), Some(3), "{}", said(&out));
+    assert!(
+        said(&out).contains("::error title=ostree-go::"),
+        "{}",
+        said(&out)
     );
 }

@@ -66,7 +66,10 @@ pub(crate) fn module_file(
 }
 
 /// Returns the path of the workspace file.
-pub(crate) fn go_work(dir: &Path, workspace: &Workspace) -> Result<Option<PathBuf>, ToolchainError> {
+pub(crate) fn go_work(
+    dir: &Path,
+    workspace: &Workspace,
+) -> Result<Option<PathBuf>, ToolchainError> {
     match workspace {
         Workspace::Auto => find_above(dir, "go.work"),
         Workspace::Off => Ok(None),

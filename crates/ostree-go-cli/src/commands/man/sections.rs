@@ -394,6 +394,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             (
                 "Build with the SDKs for both architectures, one of them emulated",
                 "ostree-go reproduce --goarch arm64 --with-sdk-arch aarch64",
+            ),
+        ],
+    ),
+    (
         "workspace lock",
         &[
             (
@@ -523,6 +527,8 @@ const FILES: &[(&str, &str)] = &[
     (
         "$XDG_CONFIG_HOME/ostree-go/hooks/post-deploy",
         "The hooks for other root directories (default: below ~/.config).",
+    ),
+    (
         "ostree-go.lock",
         "The lock of a workspace, beside go.work or go.mod.",
     ),
