@@ -122,8 +122,11 @@ pub use error::Error;
 pub use fs::cache::{Cache, CacheError};
 pub use fs::path::{InvalidPath, PathProblem, TreePath};
 pub use golang::h1::{H1, H1Builder, InvalidH1};
+pub use golang::module_id::{InvalidModule, ModuleId};
+pub use golang::module_version::{PseudoVersion, Semver, pseudo_version};
 pub use golang::std_cache::{BuildMode, InvalidStdCacheId, StdCacheId, UnknownBuildMode};
 pub use golang::sumdb::SumdbError;
+pub use golang::toolchain::parse_module_folder as parse_toolchain_module;
 pub use id::{
     CommitId, ContentId, DirMetaId, DirTreeId, FileId, InvalidChecksum, InvalidRef, RefName, Sha256,
 };

@@ -32,6 +32,20 @@ pub fn module_folder(version: &GoVersion, arch: Arch) -> String {
     format!("{MODULE}@{}", module_version(version, arch))
 }
 
+/// Returns the version of Go and the architecture in the name of a toolchain module; `None` for any
+/// other text. The inverse of [`module_folder`].
+#[must_use]
+pub fn parse_module_folder(text: &str) -> Option<(GoVersion, Arch)> {
+    let version = text.strip_prefix(MODULE)?.strip_prefix('@')?;
+    let version = version.strip_prefix(VERSION_PREFIX)?.strip_prefix("-go")?;
+    let found = Arch::ALL.into_iter().find_map(|arch| {
+        let end = format!(".linux-{}", arch.goarch());
+        Some((version.strip_suffix(&end)?, arch))
+    });
+    let (version, arch) = found?;
+    Some((version.parse().ok()?, arch))
+}
+
 /// Escapes a version for a proxy's URL: each capital letter becomes `!` and its small letter.
 ///
 /// Source: `golang.org/x/mod/module`, `EscapeVersion`.
@@ -122,6 +136,16 @@ mod tests {
             module_folder(&version, Arch::Aarch64),
             "golang.org/toolchain@v0.0.1-go1.26.5.linux-arm64"
         );
+        let name = "golang.org/toolchain@v0.0.1-go1.26.5.linux-arm64";
+        assert_eq!(parse_module_folder(name), Some((version, Arch::Aarch64)));
+        for other in [
+            "golang.org/toolchain@v0.0.1-go1.26.5.windows-amd64",
+            "golang.org/toolchain@v0.0.1-go1.x.linux-amd64",
+            "golang.org/toolchain",
+            "example.com/toolchain@v0.0.1-go1.26.5.linux-amd64",
+        ] {
+            assert_eq!(parse_module_folder(other), None, "{other}");
+        }
         assert_eq!(escape("v0.0.1-go1.26.5-Acme"), "v0.0.1-go1.26.5-!acme");
     }
 
