@@ -1,5 +1,9 @@
 //! Information about the commits of a repository.
 
+mod module_version;
+
+pub use module_version::ModuleVersion;
+
 use crate::arch::Arch;
 use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, ContentId, RefName, Sha256};
@@ -21,6 +25,8 @@ pub enum CommitKind {
     Layer,
     /// A compiled standard library for one target and mode, on the ref of one version.
     StdCache,
+    /// A Go module, on the ref of its path and version.
+    Module,
     /// An OS that contains SDKs, made by an overlay or by rpm-ostree.
     Image,
     /// Any other commit.
@@ -36,10 +42,24 @@ impl CommitKind {
             Self::Channel => "channel",
             Self::Layer => "layer",
             Self::StdCache => "stdcache",
+            Self::Module => "module",
             Self::Image => "image",
             Self::Other => "other",
         }
     }
+}
+
+/// The metadata of a commit about the Go module that it contains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModuleInfo {
+    /// The path: `example.com/lib`.
+    pub path: String,
+    /// The version: `v1.2.3`; `None` for a module from a directory, whose version is a
+    /// pseudo-version of the commit (see [`CommitInfo::module_version`]).
+    pub version: Option<String>,
+    /// The `h1:` hash of the `go.mod` file, as in `go.sum`.
+    pub go_mod_h1: Option<String>,
 }
 
 /// The metadata of a commit.
@@ -68,9 +88,11 @@ pub struct CommitInfo {
     pub layer: Option<String>,
     /// The name of the std cache, if the commit is one.
     pub std_cache: Option<StdCacheId>,
+    /// The Go module, if the commit is one.
+    pub module: Option<ModuleInfo>,
     /// The names and commits of the layers, lowest first.
     pub layers: Vec<(String, CommitId)>,
-    /// The `h1:` hash of the upstream content.
+    /// The `h1:` hash of the upstream content, or of the module.
     pub h1: Option<String>,
     /// The SHA-256 of the workspace's lock file that the commit was made with.
     pub workspace: Option<Sha256>,
@@ -131,6 +153,11 @@ impl CommitInfo {
             arch: keys::basearch_of_os(&commit.metadata).and_then(|name| name.parse().ok()),
             layer: text(keys::SDK_LAYER),
             std_cache: text(keys::SDK_STDCACHE).and_then(|name| name.parse().ok()),
+            module: text(keys::SDK_MODULE).map(|path| ModuleInfo {
+                path,
+                version: text(keys::SDK_MODULE_VERSION),
+                go_mod_h1: text(keys::SDK_GO_MOD_H1),
+            }),
             layers: layers
                 .into_iter()
                 .filter_map(|(name, commit)| Some((name, commit.parse().ok()?)))
@@ -165,6 +192,8 @@ impl CommitInfo {
             CommitKind::Layer
         } else if self.std_cache.is_some() {
             CommitKind::StdCache
+        } else if self.module.is_some() {
+            CommitKind::Module
         } else if self.version.is_none() {
             CommitKind::Other
         } else if self.bound_to.iter().any(names_version) {
@@ -208,12 +237,18 @@ fn entry(sdk: &CommitInfo) -> Value {
         .iter()
         .map(|(name, commit)| (name.clone(), commit.to_string().into()));
     let layers: serde_json::Map<String, Value> = layers.collect();
+    let module_version = sdk.module.as_ref().and_then(|one| one.version.clone());
     let fields = [
         ("lang", Some("go".into())),
         ("version", sdk.version.clone().map(Value::from)),
         ("arch", sdk.arch.map(|arch| arch.goarch().into())),
         ("layer", sdk.layer.clone().map(Value::from)),
         ("stdcache", sdk.std_cache.map(|id| id.to_string().into())),
+        (
+            "module",
+            sdk.module.as_ref().map(|one| one.path.clone().into()),
+        ),
+        ("module_version", module_version.map(Value::from)),
         ("ref", sdk.bound_to.first().map(|name| name.as_str().into())),
         ("commit", Some(sdk.id.to_string().into())),
         ("layers", (!layers.is_empty()).then(|| layers.into())),

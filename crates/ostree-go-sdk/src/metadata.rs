@@ -5,6 +5,7 @@
 //! little-endian on every machine, because they are part of the commit checksum.
 
 use crate::arch::Arch;
+use crate::golang::h1::H1;
 use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, RefName};
 use crate::object::{TreeSize, sorted_dict};
@@ -25,6 +26,13 @@ pub const SDK_LAYER: &str = "sdk.layer";
 /// `s`: the target and mode, such as `x86_64-trimpath`; on commits of std caches, which also have
 /// `sdk.version`, and no architecture.
 pub const SDK_STDCACHE: &str = "sdk.stdcache";
+/// `s`: the path of a Go module; on commits of modules, which have no `sdk.version` and no
+/// architecture. Their `sdk.h1` is that of the module, absent for one from a directory.
+pub const SDK_MODULE: &str = "sdk.module";
+/// `s`: the version of the module; on commits of modules, absent for one from a directory.
+pub const SDK_MODULE_VERSION: &str = "sdk.module-version";
+/// `s`: the `h1:` hash of the module's `go.mod` file, as in `go.sum`; on commits of modules.
+pub const SDK_GO_MOD_H1: &str = "sdk.go-mod-h1";
 /// `a(ss)`: names and commits of the layers, lowest first; on releases and channels.
 pub const SDK_LAYERS: &str = "sdk.layers";
 /// `s`: the `h1:` hash of the upstream content; on releases and channels.
@@ -34,7 +42,7 @@ pub const SDK_SIZE: &str = "sdk.size";
 /// `a{sv}`: the source of the SDK, with the vendor's text in its `VERSION` if there is one;
 /// detached.
 pub const SDK_SOURCE: &str = "sdk.source";
-/// `s`: the digest of everything that determines a release or a std cache; detached.
+/// `s`: the digest of everything that determines a release, a std cache or a module; detached.
 pub const SDK_INPUTHASH: &str = "sdk.inputhash";
 /// `av` of `a{sv}`: the SDKs in an OS image, lowest first, each with `lang`, `version`, `arch`,
 /// `ref`, `commit` and `layers`; on commits of OS images.
@@ -172,6 +180,40 @@ pub(crate) fn std_cache(
     ];
     metadata.extend(own.map(|(key, value)| (key.to_owned(), value)));
     metadata
+}
+
+/// The metadata of a module, determined by its path, its version and its content.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Module<'a> {
+    pub(crate) path: &'a str,
+    /// The version and the `h1:` hash; `None` for a module from a directory, whose version follows
+    /// from its commit.
+    pub(crate) version: Option<(&'a str, H1)>,
+    pub(crate) go_mod_h1: H1,
+    pub(crate) size: TreeSize,
+}
+
+impl Module<'_> {
+    /// Returns the metadata of the module's commit on a ref.
+    pub(crate) fn bound_to(&self, name: &RefName) -> Metadata {
+        let mut metadata = common(None, name);
+        let size = (self.size.bytes.to_le(), self.size.files.to_le());
+        let own = [
+            (SDK_MODULE, self.path.to_variant()),
+            (SDK_GO_MOD_H1, self.go_mod_h1.to_string().to_variant()),
+            (SDK_SIZE, size.to_variant()),
+        ];
+        metadata.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        if let Some((version, h1)) = self.version {
+            let own = [
+                (SDK_MODULE_VERSION, version.to_variant()),
+                (VERSION, version.to_variant()),
+                (SDK_H1, h1.to_string().to_variant()),
+            ];
+            metadata.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        }
+        metadata
+    }
 }
 
 fn common(arch: Option<Arch>, bound_to: &RefName) -> Metadata {
@@ -329,6 +371,48 @@ mod tests {
         sdk.version = '1.26.5'
         version = '1.26.5'
         ");
+    }
+
+    #[test]
+    fn a_module_has_its_metadata() {
+        let h1: H1 = "h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w="
+            .parse()
+            .unwrap();
+        let module = Module {
+            path: "example.com/lib",
+            version: Some(("v1.2.3", h1)),
+            go_mod_h1: h1,
+            size: TreeSize {
+                bytes: 10,
+                files: 2,
+            },
+        };
+        let name = "go-sdk/module/example.com/lib/v1.2.3".parse().unwrap();
+        let metadata = module.bound_to(&name);
+        let printed: Vec<String> = metadata
+            .iter()
+            .map(|(key, value)| format!("{key} = {}", value.print(true)))
+            .collect();
+        insta::assert_snapshot!(printed.join("\n"), @r"
+        ostree.ref-binding = ['go-sdk/module/example.com/lib/v1.2.3']
+        sdk.go-mod-h1 = 'h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w='
+        sdk.h1 = 'h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w='
+        sdk.lang = 'go'
+        sdk.module = 'example.com/lib'
+        sdk.module-version = 'v1.2.3'
+        sdk.size = (uint64 10, uint64 2)
+        version = 'v1.2.3'
+        ");
+        let local = Module {
+            version: None,
+            ..module
+        };
+        let keys: Vec<String> = local.bound_to(&name).into_keys().collect();
+        assert!(
+            !keys
+                .iter()
+                .any(|key| key.ends_with("version") || key == SDK_H1)
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Errors of a compose.
 
+use super::ModuleError;
 use crate::arch::Arch;
 use crate::catalog::CommitKind;
 use crate::fs::path::TreePath;
@@ -23,8 +24,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// An error of a compose. The refs of the repository are unchanged, unless the summary could not be
-/// refreshed, or a std cache could not be built: then the releases and channels are complete, and so
-/// are the std caches that were built before.
+/// refreshed, or a module could not be read or a std cache could not be built: then the releases and
+/// channels are complete, and so are the modules and std caches before it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComposeError {
@@ -207,6 +208,9 @@ pub enum ComposeError {
         /// The commit that was composed.
         expected: CommitId,
     },
+    /// A Go module could not be composed.
+    #[error(transparent)]
+    Module(Box<ModuleError>),
     /// A std cache could not be built.
     #[error(transparent)]
     StdCache(Box<StdCacheBuildError>),
@@ -232,6 +236,15 @@ impl From<StdCacheBuildError> for ComposeError {
         match error {
             StdCacheBuildError::Cancelled => Self::Cancelled,
             error => Self::StdCache(Box::new(error)),
+        }
+    }
+}
+
+impl From<ModuleError> for ComposeError {
+    fn from(error: ModuleError) -> Self {
+        match error.kind() {
+            ErrorKind::Cancelled => Self::Cancelled,
+            _ => Self::Module(Box::new(error)),
         }
     }
 }
@@ -265,6 +278,7 @@ impl ComposeError {
             | Self::NotUpstream { .. } => ErrorKind::Mismatch,
             Self::UnusableLink { .. } => ErrorKind::UnsafeContent,
             Self::Partial { .. } => ErrorKind::Damaged,
+            Self::Module(error) => error.kind(),
             Self::StdCache(error) => error.kind(),
             Self::ReleaseExists { .. } | Self::StdCacheExists { .. } | Self::Downgrade { .. } => {
                 ErrorKind::RefConflict
@@ -327,6 +341,7 @@ fn kind_of_ref(kind: CommitKind) -> &'static str {
         CommitKind::Release => "the ref of a release, which never moves",
         CommitKind::Layer => "the ref of a layer, which never moves",
         CommitKind::StdCache => "the ref of a std cache, which never moves",
+        CommitKind::Module => "the ref of a Go module",
         CommitKind::Image => "the ref of an OS image",
         CommitKind::Channel | CommitKind::Other => "a ref without an SDK",
     }

@@ -1,13 +1,16 @@
-//! Composes sources to layers, releases and channels, and builds std caches.
+//! Composes sources to layers, releases and channels, composes Go modules, and builds std caches.
 //!
 //! [`Compose`] contains the options, [`Compose::plan`] compares them with a repository, and
 //! [`ComposePlan::execute`] does the remaining work: one transaction for the releases and channels,
-//! and one for each std cache.
+//! and one for each module and std cache.
 
 mod commits;
 mod error;
 mod ingest;
 mod inputs;
+mod module_error;
+mod module_files;
+mod modules;
 mod pins;
 mod plan;
 mod promote;
@@ -16,12 +19,14 @@ mod std_caches;
 
 pub use error::{ComposeError, SourceFailures};
 pub use ingest::NewObjects;
+pub use module_error::ModuleError;
+pub use modules::PlannedModule;
 pub use pins::OfficialPins;
 pub use plan::{ComposePlan, PlannedRelease};
 pub use promote::{Promote, PromotePlan, Promoted};
 pub use report::{
-    ChannelState, Composed, ComposedChannel, ComposedLayer, ComposedRelease, ComposedStdCache,
-    ObjectCounts,
+    ChannelState, Composed, ComposedChannel, ComposedLayer, ComposedModule, ComposedRelease,
+    ComposedStdCache, ObjectCounts,
 };
 pub use std_caches::PlannedStdCache;
 
@@ -60,6 +65,8 @@ pub struct Compose {
     cache: Option<Cache>,
     goproxy: Option<String>,
     sumdb: Option<String>,
+    no_sumdb_for: Option<String>,
+    no_proxy_for: Option<String>,
     http: HttpOptions,
     limits: Limits,
     clock: Arc<dyn Clock>,
@@ -95,6 +102,8 @@ impl Compose {
             cache: None,
             goproxy: None,
             sumdb: Some(upstream::DATABASE.to_owned()),
+            no_sumdb_for: None,
+            no_proxy_for: None,
             http: HttpOptions::new(),
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
@@ -118,17 +127,18 @@ impl Compose {
         /// Reads the source and builds the std caches even if their input hashes are unchanged.
         /// Default: no.
         force: bool;
-        /// Allows the ref of a release or std cache to move to another commit. Default: no, this is an
-        /// error.
+        /// Allows the ref of a release, of a module's version or of a std cache to move to another
+        /// commit. Default: no, this is an error.
         replace: bool;
         /// Moves the refs of releases and channels. Default: yes. Otherwise only layers have refs,
-        /// which never move, and the caller has to protect the releases from being pruned.
+        /// which never move, the caller has to protect the releases from being pruned, and no modules
+        /// are composed.
         set_refs: bool;
         /// Builds the std caches that the treefile names, with the composed SDK. Default: yes.
         /// Without refs of releases, none are built.
         std_caches: bool;
-        /// Signs all commits of the result with these keys: layers, releases, channels and std caches,
-        /// including those that existed before. Existing signatures are kept. An existing summary
+        /// Signs all commits of the result with these keys: layers, releases, channels, modules and std
+        /// caches, including those that existed before. Existing signatures are kept. An existing summary
         /// is signed with the same keys when it is refreshed. Default: none.
         sign_with;
         /// Sets the number of threads that hash and write objects. Default: one per core.
@@ -143,6 +153,12 @@ impl Compose {
         /// sources without a pin. If the default is out of reach, the module proxies are asked. None:
         /// the content is not checked. Default: [`upstream::DATABASE`].
         sumdb: Option<String>;
+        /// Sets patterns of paths of modules that are not looked up in the checksum database, in the
+        /// syntax of `GONOSUMDB`. Such a module needs a `sum` in the treefile. Default: none.
+        no_sumdb_for: Option<String>;
+        /// Sets patterns of paths of modules that are not requested from `goproxy`, in the syntax of
+        /// `GONOPROXY`. Such a module needs a treefile with proxies of its own. Default: none.
+        no_proxy_for: Option<String>;
         /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
         http: HttpOptions;
         /// Sets the limits for the size of a source. Default: [`Limits::default`].

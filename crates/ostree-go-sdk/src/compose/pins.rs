@@ -5,7 +5,8 @@ use crate::arch::Arch;
 use crate::http::HttpClient;
 use crate::kind::ErrorKind;
 use crate::progress::Event;
-use crate::source::open::{SourceContext, listed_sha256};
+use crate::source::download::SourceContext;
+use crate::source::open::listed_sha256;
 use crate::treefile::{ArchTreefile, Pin, SourceSpec};
 use crate::upstream::{OfficialHash, Upstream};
 use crate::version::GoVersion;
@@ -96,7 +97,7 @@ impl Compose {
     }
 
     /// Returns the client of the checksum database.
-    fn upstream(&self, spec: &ArchTreefile) -> Upstream {
+    pub(super) fn upstream(&self, spec: &ArchTreefile) -> Upstream {
         let upstream = Upstream::new()
             .http(self.http.clone())
             .goproxy(self.goproxy_of(spec).map(str::to_owned))

@@ -3,6 +3,7 @@
 use super::commits::{self, NewHead, ReleaseDetails};
 use super::error::SourceFailures;
 use super::ingest::{Ingested, ingest};
+use super::modules::{self, PlannedModule};
 use super::std_caches::{self, PlannedStdCache};
 use super::{Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs, pins};
 use crate::arch::Arch;
@@ -28,6 +29,7 @@ pub struct ComposePlan {
     compose: Compose,
     repo: Repo,
     releases: Vec<PlannedRelease>,
+    modules: Vec<PlannedModule>,
     std_caches: Vec<PlannedStdCache>,
 }
 
@@ -79,6 +81,7 @@ impl ComposePlan {
         Ok(Self {
             compose: compose.clone(),
             repo: repo.clone(),
+            modules: modules::plan(compose, repo)?,
             std_caches: std_caches::plan(compose, repo, release)?,
             releases,
         })
@@ -90,21 +93,29 @@ impl ComposePlan {
         &self.releases
     }
 
+    /// Returns the Go modules, in the treefile's order.
+    #[must_use]
+    pub fn modules(&self) -> &[PlannedModule] {
+        &self.modules
+    }
+
     /// Returns the std caches, by target and mode.
     #[must_use]
     pub fn std_caches(&self) -> &[PlannedStdCache] {
         &self.std_caches
     }
 
-    /// Returns true if [`ComposePlan::execute`] would neither open a source nor build a std cache.
+    /// Returns true if [`ComposePlan::execute`] would neither open a source, nor read a module, nor
+    /// build a std cache.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         self.releases.iter().all(|release| release.unchanged)
+            && self.modules.iter().all(|one| one.unchanged)
             && self.std_caches.iter().all(|one| one.unchanged)
     }
 
-    /// Composes the missing releases and moves the channels, then builds the missing std caches. An
-    /// existing summary is refreshed after each of the two.
+    /// Composes the missing releases and moves the channels, then composes the Go modules and builds
+    /// the missing std caches. An existing summary is refreshed after each of them.
     ///
     /// The releases and channels are one transaction: afterwards, either all releases and channels exist
     /// and are durable, or, after an error, the refs of the repository are unchanged. The same
@@ -113,26 +124,29 @@ impl ComposePlan {
     /// locks the repository moves the remaining refs. This waits for other composes in the same
     /// repository. Pulls may run at the same time, and a prune waits until this has finished.
     ///
-    /// Then each std cache is built and committed in a transaction of its own. If one of them fails,
-    /// the releases, channels and the std caches before it remain, and the next compose builds the
-    /// others. That a std cache can be built on this machine is checked before anything is composed.
+    /// Then each module is composed, and each std cache is built, in a transaction of its own. If one of
+    /// them fails, the releases, channels and those before it remain, and the next compose makes the
+    /// others. Modules are downloaded and looked up in the checksum database before anything is
+    /// composed. That a std cache can be built on this machine is checked before anything is composed.
     /// The lock of the repository is not held while one is built.
     ///
     /// # Errors
     /// Returns an error if no source can be used, its content differs from the pin or is unsafe,
-    /// layers do not fit together, a release or std cache exists with other content, a std cache
-    /// cannot be built, or the repository cannot be written.
+    /// layers do not fit together, a release, module or std cache exists with other content, a module
+    /// is not found or not verified, a std cache cannot be built, or the repository cannot be written.
     pub fn execute(self) -> Result<Composed, ComposeError> {
         std_caches::check(&self.compose, &self.repo, &self.std_caches)?;
         let mut opened = Vec::new();
         for planned in &self.releases {
             opened.push(OpenedRelease::new(&self.compose, &self.repo, planned)?);
         }
+        let modules = modules::open(&self.compose, &self.modules)?;
         let run = Run {
             compose: &self.compose,
             now: self.compose.clock.now(),
         };
         let mut composed = run.compose_all(&self.repo, opened)?;
+        modules::compose(&self.compose, &self.repo, modules, &mut composed, run.now)?;
         std_caches::compose(&self.compose, &self.repo, &mut composed, run.now)?;
         Ok(composed)
     }
@@ -280,6 +294,7 @@ impl Run<'_> {
         }
         let mut composed = Composed {
             releases,
+            modules: Vec::new(),
             std_caches: Vec::new(),
             skipped_std_caches: Vec::new(),
             summary: SummaryState::Absent,

@@ -2,6 +2,7 @@
 
 use super::NewObjects;
 use crate::arch::Arch;
+use crate::catalog::ModuleVersion;
 use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, ContentId, RefName};
 use crate::publish::SummaryState;
@@ -14,6 +15,8 @@ use crate::version::GoVersion;
 pub struct Composed {
     /// The releases.
     pub releases: Vec<ComposedRelease>,
+    /// The Go modules, in the treefile's order.
+    pub modules: Vec<ComposedModule>,
     /// The std caches that exist, by target and mode.
     pub std_caches: Vec<ComposedStdCache>,
     /// The refs of std caches that do not exist and were not built, because the SDK for this
@@ -24,9 +27,10 @@ pub struct Composed {
 }
 
 impl Composed {
-    /// Returns all commits of the result: of layers, releases, channels and std caches. Channels that
-    /// have a newer version are left out.
+    /// Returns all commits of the result: of layers, releases, channels, modules and std caches.
+    /// Channels that have a newer version are left out.
     pub fn commits(&self) -> impl Iterator<Item = CommitId> {
+        let modules = self.modules.iter().map(|one| one.commit);
         let std_caches = self.std_caches.iter().map(|one| one.commit);
         let releases = self.releases.iter().flat_map(|release| {
             let layers = release.layers.iter().map(|layer| layer.commit);
@@ -37,7 +41,7 @@ impl Composed {
                 .map(|channel| channel.commit);
             layers.chain([release.commit]).chain(channels)
         });
-        releases.chain(std_caches)
+        releases.chain(modules).chain(std_caches)
     }
 
     /// Returns true if the repository was not changed, except for missing signatures.
@@ -50,7 +54,9 @@ impl Composed {
                     .iter()
                     .all(|channel| channel.state != ChannelState::Moved)
         });
-        are_releases_unchanged && self.std_caches.iter().all(|one| one.unchanged)
+        are_releases_unchanged
+            && self.modules.iter().all(|one| one.unchanged)
+            && self.std_caches.iter().all(|one| one.unchanged)
     }
 }
 
@@ -125,6 +131,28 @@ pub struct ComposedLayer {
     /// The objects that the repository did not have.
     pub new: NewObjects,
     /// True if the ref existed before.
+    pub unchanged: bool,
+}
+
+/// A Go module after a compose.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ComposedModule {
+    /// The path, the version and the hashes.
+    pub module: ModuleVersion,
+    /// The ref.
+    pub ref_name: RefName,
+    /// The commit.
+    pub commit: CommitId,
+    /// The checksum of the tree.
+    pub content: ContentId,
+    /// The number of files.
+    pub files: u64,
+    /// The size of the files in bytes.
+    pub bytes: u64,
+    /// The objects that the repository did not have.
+    pub new: NewObjects,
+    /// True if the ref pointed to this commit before.
     pub unchanged: bool,
 }
 

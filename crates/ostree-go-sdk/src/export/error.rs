@@ -49,6 +49,7 @@ pub enum ExportError {
     #[error("commit {commit} is {}, expected a release or a channel", match kind {
         CommitKind::Layer => "a layer",
         CommitKind::StdCache => "a std cache",
+        CommitKind::Module => "a Go module",
         CommitKind::Image => "an OS image",
         _ => "not composed by ostree-go",
     })]

@@ -315,6 +315,9 @@ impl fmt::Debug for OverlayPlan {
 
 /// Returns the display name of an SDK: `Go 1.26.5`.
 fn name(sdk: &CommitInfo) -> String {
+    if let Some(module) = sdk.module_version().filter(|_| sdk.module.is_some()) {
+        return format!("{} {}", module.path, module.version);
+    }
     match (&sdk.version, &sdk.layer) {
         (Some(version), _) if sdk.std_cache.is_some() => format!("the std cache of Go {version}"),
         (Some(version), _) => format!("Go {version}"),
@@ -338,9 +341,11 @@ fn complete(repo: &Repo, id: CommitId) -> Result<Commit, OverlayError> {
 fn sdk(repo: &Repo, id: CommitId) -> Result<CommitInfo, OverlayError> {
     let info = CommitInfo::read(repo, id)?;
     match info.kind {
-        CommitKind::Release | CommitKind::Channel | CommitKind::Layer | CommitKind::StdCache => {
-            Ok(info)
-        }
+        CommitKind::Release
+        | CommitKind::Channel
+        | CommitKind::Layer
+        | CommitKind::StdCache
+        | CommitKind::Module => Ok(info),
         CommitKind::Image | CommitKind::Other => Err(OverlayError::NotAnSdk { commit: id }),
     }
 }

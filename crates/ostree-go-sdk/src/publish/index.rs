@@ -102,6 +102,7 @@ impl Index {
                 CommitKind::Channel => &mut index.channels,
                 CommitKind::Layer
                 | CommitKind::StdCache
+                | CommitKind::Module
                 | CommitKind::Image
                 | CommitKind::Other => continue,
             };

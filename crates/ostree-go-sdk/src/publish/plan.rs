@@ -187,7 +187,7 @@ impl PublishPlan {
                     let from = recent.std_cache_deltas(ref_name, commit, &commits);
                     from.into_iter().for_each(require);
                 }
-                CommitKind::Layer | CommitKind::Image | CommitKind::Other => {}
+                CommitKind::Layer | CommitKind::Module | CommitKind::Image | CommitKind::Other => {}
             }
         }
         let existing: BTreeSet<DeltaName> = deltas(repo)?.into_iter().map(|d| d.name).collect();

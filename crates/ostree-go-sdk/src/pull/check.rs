@@ -75,8 +75,11 @@ pub(super) fn architecture(
     let found = metadata
         .get(keys::OSTREE_ARCHITECTURE)
         .and_then(glib::Variant::get::<String>);
-    // A layer for all architectures declares none, and neither does a std cache.
-    let has_none = matches!(info.kind, CommitKind::Layer | CommitKind::StdCache);
+    // A layer for all architectures declares none, and neither does a module or a std cache.
+    let has_none = matches!(
+        info.kind,
+        CommitKind::Layer | CommitKind::StdCache | CommitKind::Module
+    );
     let is_any_arch = found.is_none() && has_none;
     if is_any_arch || found.as_deref() == Some(expected.basearch()) {
         return Ok(());

@@ -236,7 +236,7 @@ impl PullPlan {
 /// a channel without its release.
 const fn update_order(kind: CommitKind) -> u8 {
     match kind {
-        CommitKind::Layer | CommitKind::StdCache => 0,
+        CommitKind::Layer | CommitKind::StdCache | CommitKind::Module => 0,
         CommitKind::Release => 1,
         CommitKind::Channel | CommitKind::Image | CommitKind::Other => 2,
     }

@@ -349,6 +349,12 @@ pub enum EntryProblem {
         /// The method.
         method: String,
     },
+    /// The name cannot be that of a file in a Go module.
+    #[error("cannot be part of a Go module: {reason}")]
+    ModuleFile {
+        /// Go's reason.
+        reason: String,
+    },
     /// The source has too many entries.
     #[error("exceeds the limit of {limit} files and folders")]
     TooMany {

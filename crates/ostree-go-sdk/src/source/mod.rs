@@ -6,11 +6,14 @@
 mod content;
 mod deferred;
 mod directory;
+pub(crate) mod download;
 mod entry;
 mod error;
 mod limits;
 mod meter;
+pub(crate) mod module;
 pub(crate) mod open;
+mod proxies;
 mod rpm;
 mod targz;
 #[cfg(test)]

@@ -4,36 +4,20 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use super::{Body, Form, Source, SourceError, SourceInfo};
+use super::download::{Found, SourceContext, download, public_name};
+use super::{Body, Form, Source, SourceError, SourceInfo, proxies};
 use crate::arch::Arch;
-use crate::fs::cache::{Cache, VerifiedFile};
+use crate::fs::cache::VerifiedFile;
 use crate::fs::digest;
 use crate::golang::index::{DownloadIndex, IndexedArchive};
-use crate::golang::proxy::{self, ProxyTarget};
 use crate::golang::toolchain;
 use crate::http::url::Url;
-use crate::http::{HttpClient, HttpError};
 use crate::id::Sha256;
-use crate::kind::ErrorKind;
-use crate::progress::Progress;
 use crate::treefile::{Pin, SourceSpec};
 use crate::version::GoVersion;
 
 /// Maximum size of a download index, in bytes. Go's, with all releases, has 8 MB.
 const INDEX_LIMIT: u64 = 64 << 20;
-
-/// The environment for opening sources.
-#[derive(Clone, Copy)]
-pub(crate) struct SourceContext<'a> {
-    /// The client for downloads.
-    pub http: &'a HttpClient,
-    /// The cache for downloads. Without one nothing can be downloaded.
-    pub cache: Option<&'a Cache>,
-    /// The list of module proxies, in the go command's syntax. There is no default proxy.
-    pub goproxy: Option<&'a str>,
-    /// The receiver of progress, which may cancel downloads.
-    pub progress: &'a dyn Progress,
-}
 
 /// Opens a source of one release for one architecture, and checks its digest:
 ///
@@ -86,15 +70,6 @@ pub(super) struct Opener<'a> {
     version: &'a GoVersion,
     pub arch: Arch,
     ctx: &'a SourceContext<'a>,
-}
-
-/// A file and its names.
-pub(super) struct Found {
-    /// The name in metadata.
-    pub name: String,
-    /// The name in errors.
-    pub location: String,
-    pub file: VerifiedFile,
 }
 
 impl Opener<'_> {
@@ -216,66 +191,14 @@ impl Opener<'_> {
             });
         }
         let module = toolchain::module_folder(self.version, self.arch);
-        let list = self.ctx.goproxy.ok_or_else(|| SourceError::NoProxy {
-            module: module.clone(),
-        })?;
-        let mut worst: Option<SourceError> = None;
-        for entry in proxy::parse_list(list)? {
-            let off = |list| SourceError::ProxyOff {
-                module: module.clone(),
-                list,
-            };
-            let (error, is_missing) = match entry.target {
-                ProxyTarget::Off => (off("off"), true),
-                ProxyTarget::Direct => (off("direct"), true),
-                ProxyTarget::Proxy(base) => match self.module_at(&base) {
-                    Ok(source) => return Ok(source),
-                    Err(error) => {
-                        let is_missing = error.kind() == ErrorKind::NotFound;
-                        (error, is_missing)
-                    }
-                },
-            };
-            let is_final =
-                error.kind() == ErrorKind::Cancelled || !(is_missing || entry.on_any_error);
-            // Like the go command, prefer the error of a proxy that failed to one without the module.
-            if worst.is_none() || !is_missing {
-                worst = Some(error);
-            }
-            if is_final {
-                break;
-            }
-        }
-        Err(worst.unwrap_or(SourceError::NoProxy { module }))
+        proxies::first(&module, self.ctx.goproxy, |base| self.module_at(base))
     }
 
     fn module_at(&self, base: &str) -> Result<Source, SourceError> {
         let version = toolchain::module_version(self.version, self.arch);
-        let url = Url::parse(base)?.join(&format!(
-            "{}/@v/{}.zip",
-            toolchain::MODULE,
-            toolchain::escape(&version)
-        ))?;
-        // The content of a module's version never changes.
-        let cached = match self.ctx.cache {
-            Some(cache) => cache.get_by_url(&url.key(), self.ctx.progress)?,
-            None => None,
-        };
-        let is_new = cached.is_none();
-        let file = match cached {
-            Some(file) => file,
-            None => self.download(&url, self.zip_pin())?,
-        };
-        let (sha256, size) = (file.sha256, file.size);
-        let source = self.archive(Found {
-            name: public_name(&url),
-            location: url.to_string(),
-            file,
-        })?;
-        if let (true, None, Some(cache)) = (is_new, url.local_path(), self.ctx.cache) {
-            cache.record_url(&url.key(), sha256, size)?;
-        }
-        Ok(source)
+        let module = (toolchain::MODULE, version.as_str());
+        let found = proxies::zip(self.ctx, base, module, self.zip_pin())?;
+        self.archive(found)
     }
 
     pub(super) fn download(
@@ -283,21 +206,7 @@ impl Opener<'_> {
         url: &Url,
         sha256: Option<Sha256>,
     ) -> Result<VerifiedFile, SourceError> {
-        let progress = self.ctx.progress;
-        let file = match (self.ctx.cache, url.local_path()) {
-            (Some(cache), _) => self.ctx.http.download(url, sha256, cache, progress),
-            // A local file does not need the cache.
-            (None, Some(_)) => crate::http::read_local(url, sha256, progress),
-            (None, None) => {
-                return Err(SourceError::NoCache {
-                    url: url.to_string(),
-                });
-            }
-        };
-        file.map_err(|error| match error {
-            HttpError::Cache(error) => SourceError::Cache(error),
-            error => SourceError::Http(error),
-        })
+        download(self.ctx, url, sha256)
     }
 
     /// Returns the pinned digest if it applies to a zip.
@@ -363,14 +272,6 @@ impl Opener<'_> {
             module: toolchain::module_folder(self.version, self.arch),
             body,
         })
-    }
-}
-
-/// Returns the name of a URL's file for metadata, without local paths.
-pub(super) fn public_name(url: &Url) -> String {
-    match url.local_path() {
-        Some(_) => url.file_name(),
-        None => url.to_string(),
     }
 }
 

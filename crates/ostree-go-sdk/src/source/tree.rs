@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{EntryProblem, Limits, SourceError};
-use crate::fs::path::TreePath;
+use crate::fs::path::{InvalidPath, TreePath};
 use crate::golang::toolchain;
 
 /// Maximum total length of all names in bytes. Go's names have one million.
@@ -29,6 +29,8 @@ enum Top {
     Unknown,
     Folder(String),
     Module,
+    /// The folder of any module, with `@` and its version, which may have several components.
+    AnyModule,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,12 @@ impl<'a> Tree<'a> {
     /// Changes the tree to one for sources whose entries have no common top folder.
     pub fn without_top(mut self) -> Self {
         self.top = Top::None;
+        self
+    }
+
+    /// Changes the tree to one for the zip of any module, whose files keep their names.
+    pub fn in_module(mut self) -> Self {
+        self.top = Top::AnyModule;
         self
     }
 
@@ -160,6 +168,20 @@ impl<'a> Tree<'a> {
             return Ok(Some(path));
         }
         let text = path.as_str();
+        if let Top::AnyModule = self.top {
+            let inside = text.strip_prefix(self.module);
+            if inside == Some("") {
+                return Ok(None);
+            }
+            let inside = inside.and_then(|rest| rest.strip_prefix('/'));
+            let inside = inside.ok_or_else(|| EntryProblem::OtherModule {
+                expected: self.module.to_owned(),
+            })?;
+            let inside = TreePath::from_bytes(inside.as_bytes());
+            return inside
+                .map(Some)
+                .map_err(|error| EntryProblem::Path(error.problem));
+        }
         let (first, rest) = text.split_once('/').unwrap_or((text, ""));
         let (module_host, module_name) = self.module.split_once('/').unwrap_or_default();
         if let Top::Unknown = self.top {
@@ -193,7 +215,7 @@ impl<'a> Tree<'a> {
         inside
             .parse()
             .map(Some)
-            .map_err(|e: crate::fs::path::InvalidPath| EntryProblem::Path(e.problem))
+            .map_err(|e: InvalidPath| EntryProblem::Path(e.problem))
     }
 
     fn add(&mut self, path: &TreePath, kind: Seen) -> Result<(), EntryProblem> {

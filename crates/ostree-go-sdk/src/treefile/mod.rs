@@ -34,8 +34,8 @@ pub use error::{TreefileError, TreefileProblem};
 pub use pins::write_pins;
 pub use release::ArchTreefile;
 pub use spec::{
-    AddContent, AddFile, LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmLocation, SourceSpec,
-    StdCacheSpec,
+    AddContent, AddFile, LayerRefTemplate, LayerSpec, ModuleSource, ModuleSpec, Pin, RpmFile,
+    RpmLocation, SourceSpec, StdCacheSpec,
 };
 
 use crate::arch::Arch;
@@ -113,6 +113,7 @@ impl Treefile {
         check_refs(&root, &releases)?;
         check_noarch(&root, &releases)?;
         check_std_caches(&root, &releases)?;
+        check_modules(&root, &releases)?;
         Ok(Self {
             file: file.to_owned(),
             version,
@@ -152,6 +153,14 @@ impl Treefile {
     pub fn std_caches(&self) -> &[StdCacheSpec] {
         let first = self.releases.first();
         first.map_or(&[], |release| &release.std_caches)
+    }
+
+    /// Returns the Go modules beside the releases, which all architectures share, in the treefile's
+    /// order.
+    #[must_use]
+    pub fn modules(&self) -> &[ModuleSpec] {
+        let first = self.releases.first();
+        first.map_or(&[], |release| &release.modules)
     }
 
     /// Returns the treefile, expanded for one architecture.
@@ -259,6 +268,24 @@ fn check_std_caches(root: &Node, releases: &[ArchTreefile]) -> Result<(), Treefi
          for all architectures"
     );
     Err(de::invalid_value(mark, message).in_key("ref"))
+}
+
+/// Checks that the modules are the same for all architectures, because they have no architecture.
+fn check_modules(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileError> {
+    let Some((first, others)) = releases.split_first() else {
+        return Ok(());
+    };
+    let differs = |other: &&ArchTreefile| other.modules != first.modules;
+    let Some(other) = others.iter().find(differs) else {
+        return Ok(());
+    };
+    let mark = root.get("modules").map_or(&root.mark, |node| &node.mark);
+    let message = format!(
+        "the modules or their refs differ between {} and {}, expected the same for all \
+         architectures",
+        first.arch, other.arch
+    );
+    Err(de::invalid_value(mark, message).in_key("modules"))
 }
 
 /// Checks that layers marked `noarch` are the same for every architecture.

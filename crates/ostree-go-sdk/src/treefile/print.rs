@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    AddContent, ArchTreefile, LayerSpec, RpmFile, RpmLocation, SourceSpec, StdCacheSpec, Treefile,
+    AddContent, ArchTreefile, LayerSpec, ModuleSource, RpmFile, RpmLocation, SourceSpec,
+    StdCacheSpec, Treefile,
 };
 use crate::arch::Arch;
 use crate::fs::path::TreePath;
@@ -30,14 +31,16 @@ impl ArchTreefile {
     /// Returns everything that determines the release's tree, metadata and refs, as JSON with
     /// sorted keys: given equal SDKs, equal texts mean equal releases.
     ///
-    /// Sources, pins, proxies, channels and std caches are not included, nor are local paths: for a file
+    /// Sources, pins, proxies, channels, std caches and modules are not included, nor are local paths: for a file
     /// that is copied into the tree the text only records that there is one, and the caller
     /// has to compare its bytes separately.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut json = self.to_json();
         if let Some(keys) = json.as_object_mut() {
-            for key in ["source", "pin", "goproxy", "channels", "stdcache"] {
+            for key in [
+                "source", "pin", "goproxy", "channels", "stdcache", "modules",
+            ] {
                 keys.shift_remove(key);
             }
         }
@@ -90,6 +93,9 @@ impl ArchTreefile {
         if !self.std_caches.is_empty() {
             json["stdcache"] = std_caches(&self.std_caches);
         }
+        if !self.modules.is_empty() {
+            json["modules"] = self.modules.iter().map(|one| module(&one.source)).collect();
+        }
         if let Some(goproxy) = &self.goproxy {
             json["goproxy"] = json!(escaped(goproxy));
         }
@@ -140,6 +146,18 @@ fn std_caches(all: &[StdCacheSpec]) -> Value {
         "targets": targets.map(Arch::basearch).collect::<Vec<_>>(),
         "modes": modes.map(BuildMode::as_str).collect::<Vec<_>>(),
     })
+}
+
+fn module(source: &ModuleSource) -> Value {
+    match source {
+        ModuleSource::Version { id, sum: None } => json!(id.to_string()),
+        ModuleSource::Version { id, sum: Some(sum) } => {
+            json!({ "module": id.to_string(), "sum": sum.to_string() })
+        }
+        ModuleSource::Directory { path, directory } => {
+            json!({ "module": path, "path": escaped(&directory.to_string_lossy()) })
+        }
+    }
 }
 
 fn rpm(file: &RpmFile) -> Value {

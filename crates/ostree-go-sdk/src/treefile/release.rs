@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::TreefileError;
 use super::de::invalid_value;
 use super::node::Node;
-use super::schema::{File, Source, Sources, StdCaches};
+use super::schema::{File, Module, Source, Sources, StdCaches};
 use super::spec::{
-    LayerRefTemplate, LayerSpec, Pin, RpmFile, RpmLocation, SourceSpec, StdCacheSpec,
+    LayerRefTemplate, LayerSpec, ModuleSpec, Pin, RpmFile, RpmLocation, SourceSpec, StdCacheSpec,
 };
 use super::value::{Text, plain};
 use crate::arch::Arch;
@@ -54,6 +54,8 @@ pub struct ArchTreefile {
     pub links: Vec<(TreePath, TreePath)>,
     /// The std caches of the version, by target in the order of [`Arch::ALL`], then by mode.
     pub std_caches: Vec<StdCacheSpec>,
+    /// The Go modules beside the releases, in the treefile's order.
+    pub modules: Vec<ModuleSpec>,
     /// Additional metadata of the commits.
     pub commit_metadata: BTreeMap<String, serde_json::Value>,
 }
@@ -149,6 +151,21 @@ impl ArchTreefile {
             Ok(StdCacheSpec { id, ref_name })
         });
         let std_caches = std_caches.collect::<Result<_, TreefileError>>()?;
+        let mut modules: Vec<ModuleSpec> = Vec::new();
+        for Module(source) in file.modules {
+            let ref_name = source.ref_beside(&file.r#ref.0);
+            let ref_name = ref_name.map_err(|error| at("modules", error.to_string()))?;
+            let dir = source.dir();
+            let dir = dir.map_err(|error| at("modules", error.to_string()))?;
+            if modules.iter().any(|other| other.ref_name == ref_name) {
+                return Err(at("modules", format!("{source} is named twice")));
+            }
+            modules.push(ModuleSpec {
+                source,
+                ref_name,
+                dir,
+            });
+        }
         let links = file.links.into_iter();
         let metadata = file.add_commit_metadata.into_iter();
         Ok(Self {
@@ -168,6 +185,7 @@ impl ArchTreefile {
             exclude,
             links: links.map(|(link, target)| (link.0, target.0)).collect(),
             std_caches,
+            modules,
             commit_metadata: metadata.map(|(key, value)| (key.0, value)).collect(),
         })
     }

@@ -5,8 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::fs::path::TreePath;
+use crate::fs::path::{InvalidPath, TreePath};
 use crate::golang::h1::H1;
+use crate::golang::module_id::ModuleId;
+use crate::golang::module_ref::{local_dir, local_ref};
 use crate::golang::std_cache::StdCacheId;
 use crate::http::url::public_part;
 use crate::id::{ContentId, InvalidRef, RefName, Sha256};
@@ -106,6 +108,76 @@ pub struct StdCacheSpec {
     pub id: StdCacheId,
     /// The ref.
     pub ref_name: RefName,
+}
+
+/// A Go module that is composed beside a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModuleSpec {
+    /// The module and where it comes from.
+    pub source: ModuleSource,
+    /// The ref.
+    pub ref_name: RefName,
+    /// The directory in the tree: `usr/lib/sdk/modules/example.com/lib@v1.2.3`.
+    pub dir: TreePath,
+}
+
+/// The source of a Go module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModuleSource {
+    /// A version from a module proxy.
+    Version {
+        /// The path and the version.
+        id: ModuleId,
+        /// The expected `h1:` hash; if absent, the checksum database has to contain the module.
+        sum: Option<H1>,
+    },
+    /// A directory on this machine.
+    Directory {
+        /// The path of the module, as in its `go.mod`.
+        path: String,
+        /// The directory.
+        directory: PathBuf,
+    },
+}
+
+impl ModuleSource {
+    /// Returns the path of the module: `example.com/lib`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Version { id, .. } => id.path(),
+            Self::Directory { path, .. } => path,
+        }
+    }
+
+    /// Returns the ref beside that of a release.
+    pub(crate) fn ref_beside(&self, release: &RefName) -> Result<RefName, InvalidRef> {
+        match self {
+            Self::Version { id, .. } => id.ref_beside(release),
+            Self::Directory { path, .. } => local_ref(release, path),
+        }
+    }
+
+    /// Returns the directory in a tree.
+    pub(crate) fn dir(&self) -> Result<TreePath, InvalidPath> {
+        match self {
+            Self::Version { id, .. } => id.dir(),
+            Self::Directory { path, .. } => local_dir(path),
+        }
+    }
+}
+
+/// Formats the module with its version, or without one and with its directory.
+impl fmt::Display for ModuleSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version { id, .. } => id.fmt(f),
+            Self::Directory { path, directory } => {
+                write!(f, "{path} in {}", directory.display())
+            }
+        }
+    }
 }
 
 /// A part of the tree that is committed on its own.

@@ -15,6 +15,7 @@ use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::golang::h1::H1;
+use crate::golang::module_id::ModuleId;
 use crate::golang::proxy::{self, ProxyTarget};
 use crate::golang::sumdb::{
     LOOKUP_LIMIT, Lookup, PROXIED, Record, SUM_GOLANG_ORG, SumdbError, VerifierKey,
@@ -80,7 +81,7 @@ pub struct UpstreamProof {
     pub others: Vec<TreePath>,
 }
 
-/// The `h1:` hash of a release of Go in the checksum database.
+/// The `h1:` hash of a release of Go, or of another module, in the checksum database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OfficialHash {
@@ -166,7 +167,8 @@ impl Upstream {
             .and_then(|variant| version.without_variant(variant))
             .unwrap_or(version);
         let key = VerifierKey::parse(SUM_GOLANG_ORG).ok_or(UpstreamError::Key)?;
-        let official = self.look_up(&version, arch, &key)?;
+        let module_version = toolchain::module_version(&version, arch);
+        let official = self.look_up(MODULE, &module_version, &key)?;
         let content = content::read(repo, commit, self.progress.as_ref())?;
 
         let folder = toolchain::module_folder(&version, arch);
@@ -212,8 +214,21 @@ impl Upstream {
         version: &GoVersion,
         arch: Arch,
     ) -> Result<OfficialHash, UpstreamError> {
+        self.look_up_official(MODULE, &toolchain::module_version(version, arch))
+    }
+
+    /// Looks up the hash of any module's version, and verifies the database's proof.
+    ///
+    /// # Errors
+    /// Returns an error if the database does not have the version, cannot be reached, or its answer
+    /// cannot be verified.
+    pub fn look_up_module(&self, id: &ModuleId) -> Result<OfficialHash, UpstreamError> {
+        self.look_up_official(id.path(), id.version())
+    }
+
+    fn look_up_official(&self, module: &str, version: &str) -> Result<OfficialHash, UpstreamError> {
         let key = VerifierKey::parse(SUM_GOLANG_ORG).ok_or(UpstreamError::Key)?;
-        let official = self.look_up(version, arch, &key)?;
+        let official = self.look_up(module, version, &key)?;
         Ok(OfficialHash {
             version: official.version,
             h1: official.h1,
@@ -225,8 +240,8 @@ impl Upstream {
     /// not matter, because the answer is signed.
     fn look_up(
         &self,
-        version: &GoVersion,
-        arch: Arch,
+        module: &str,
+        version: &str,
         key: &VerifierKey,
     ) -> Result<Official, UpstreamError> {
         let mirrors = self.mirrors();
@@ -236,13 +251,13 @@ impl Upstream {
             true => client.clone(),
             false => client.without_retries(),
         };
-        let direct = self.look_up_at(&http, &self.database, version, arch, key);
+        let direct = self.look_up_at(&http, &self.database, (module, version), key);
         let error = match direct {
             Err(UpstreamError::Http(error)) if error.kind() != ErrorKind::Cancelled => error,
             result => return result,
         };
         for mirror in &mirrors {
-            match self.look_up_at(&client, mirror, version, arch, key) {
+            match self.look_up_at(&client, mirror, (module, version), key) {
                 // A proxy need not serve the database.
                 Err(UpstreamError::Unknown { .. }) => {}
                 Err(UpstreamError::Http(error)) if error.kind() != ErrorKind::Cancelled => {}
@@ -272,8 +287,7 @@ impl Upstream {
         &self,
         http: &HttpClient,
         database: &str,
-        version: &GoVersion,
-        arch: Arch,
+        (module, version): (&str, &str),
         key: &VerifierKey,
     ) -> Result<Official, UpstreamError> {
         let database = Url::parse(database).map_err(HttpError::from)?;
@@ -285,12 +299,12 @@ impl Upstream {
             let url = database.join(path).map_err(HttpError::from)?;
             http.get(&url, limit, self.progress.as_ref())
         };
-        let version = toolchain::module_version(version, arch);
-        let lookup = format!("lookup/{MODULE}@{}", toolchain::escape(&version));
+        let (escaped, escaped_version) = (toolchain::escape(module), toolchain::escape(version));
+        let lookup = format!("lookup/{escaped}@{escaped_version}");
         let answer = get(&lookup, LOOKUP_LIMIT).map_err(|error| match error.kind() {
             ErrorKind::NotFound => UpstreamError::Unknown {
                 url: database.to_string(),
-                module: format!("{MODULE}@{version}"),
+                module: format!("{module}@{version}"),
             },
             _ => error.into(),
         })?;
@@ -300,10 +314,10 @@ impl Upstream {
             tiles.insert(tile, get(&tile.path(), tile.size() as u64)?);
         }
         let record = lookup.prove(&tiles).map_err(unverified)?;
-        let h1 = record.h1(MODULE, &version).map_err(unverified)?;
+        let h1 = record.h1(module, version).map_err(unverified)?;
         Ok(Official {
             database: database.to_string(),
-            version,
+            version: version.to_owned(),
             record,
             h1,
         })

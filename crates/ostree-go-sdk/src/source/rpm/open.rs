@@ -14,7 +14,8 @@ use crate::fs::digest;
 use crate::http::url::Url;
 use crate::id::Sha256;
 use crate::sign::{self, SignError, SignatureStatus};
-use crate::source::open::{Found, Opener, public_name};
+use crate::source::download::{Found, public_name};
+use crate::source::open::Opener;
 use crate::source::{Body, Form, Source, SourceError, SourceInfo};
 use crate::treefile::{RpmFile, RpmLocation};
 

@@ -1,7 +1,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::super::open::{SourceContext, open};
+use super::super::download::SourceContext;
+use super::super::open::open;
 use super::*;
 use crate::arch::Arch;
 use crate::fs::cache::Cache;

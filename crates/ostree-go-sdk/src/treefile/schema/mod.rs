@@ -3,6 +3,7 @@
 //! The doc comments become the descriptions in the schema.
 
 mod layer;
+mod modules;
 mod rpm;
 mod scalar;
 mod source;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+pub(super) use modules::Module;
 pub(super) use source::{Source, Sources};
 pub(super) use std_caches::StdCaches;
 
@@ -96,6 +98,10 @@ pub(super) struct File {
     /// The std caches to build: the standard library, compiled for other machines to start from.
     /// An empty map stands for all targets and modes.
     pub stdcache: Option<StdCaches>,
+    /// Go modules to compose beside the SDK, each to a commit of its own: `example.com/lib@v1.2.3`.
+    #[serde(default)]
+    #[schemars(extend("default" = []))]
+    pub modules: Vec<Module>,
     /// Additional metadata of the commits.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]

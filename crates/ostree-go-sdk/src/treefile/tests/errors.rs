@@ -89,9 +89,9 @@ fn keys() {
     t.yaml:3: unknown key `layer`
       hint: did you mean `layers`?
     t.yaml:3: unknown key `what-is-this`
-      hint: the keys known here are `version`, `variant`, `arches`, `ref`, `layer-ref`, `channels`, `timestamp`, `goproxy`, `source`, `pin`, `prefix`, `layers`, `exclude`, `links`, `stdcache`, `add-commit-metadata`, `include`, `variables`
+      hint: the keys known here are `version`, `variant`, `arches`, `ref`, `layer-ref`, `channels`, `timestamp`, `goproxy`, `source`, `pin`, `prefix`, `layers`, `exclude`, `links`, `stdcache`, `modules`, `add-commit-metadata`, `include`, `variables`
     t.yaml:3: unknown key `a\nb`
-      hint: the keys known here are `version`, `variant`, `arches`, `ref`, `layer-ref`, `channels`, `timestamp`, `goproxy`, `source`, `pin`, `prefix`, `layers`, `exclude`, `links`, `stdcache`, `add-commit-metadata`, `include`, `variables`
+      hint: the keys known here are `version`, `variant`, `arches`, `ref`, `layer-ref`, `channels`, `timestamp`, `goproxy`, `source`, `pin`, `prefix`, `layers`, `exclude`, `links`, `stdcache`, `modules`, `add-commit-metadata`, `include`, `variables`
     t.yaml:3: pin.x86_64: unknown key `sha265`
       hint: did you mean `sha256`?
     t.yaml:3: pin: unknown architecture `amd64`, expected x86_64 or aarch64

@@ -1,5 +1,6 @@
 mod behaviour;
 mod errors;
+mod modules;
 mod properties;
 mod shipped;
 
