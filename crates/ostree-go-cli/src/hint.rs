@@ -1,6 +1,8 @@
 //! Suggestions for errors of the library.
 
-use crate::{build_hint, hook_hint, http_hint, sandbox_hint, workspace_hint};
+use crate::{
+    build_hint, go_module_hint, hook_hint, http_hint, sandbox_hint, source_hint, workspace_hint,
+};
 use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::deploy::DeployError;
 use ostree_go_sdk::export::ExportError;
@@ -20,7 +22,7 @@ use ostree_go_sdk::pull::PullError;
 use ostree_go_sdk::registry::{CredentialError, RegistryError};
 use ostree_go_sdk::remote::RemoteError;
 use ostree_go_sdk::sign::{HomeProblem, SignError};
-use ostree_go_sdk::source::{RpmProblem, SourceError};
+use ostree_go_sdk::source::SourceError;
 use ostree_go_sdk::stdcache::StdCacheBuildError;
 use ostree_go_sdk::toolchains::ToolchainError;
 use ostree_go_sdk::upstream::UpstreamError;
@@ -164,6 +166,7 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ComposeError::StdCacheExists { .. } => {
             "the ref of a std cache never moves; use --replace if it has not been published"
         }
+        ComposeError::Module(error) => return go_module_hint::hint(error),
         ComposeError::StdCache(error) => {
             return match &**error {
                 StdCacheBuildError::Repo(error) => repo_hint(error),
@@ -206,14 +209,14 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ComposeError::Layer(LayerError::SameContent { .. }) => {
             "set `noarch: true` on the layer, so that all architectures share it"
         }
-        ComposeError::Source(error) => return source_hint(error),
+        ComposeError::Source(error) => return source_hint::hint(error),
         ComposeError::NoSource { failures, .. } => {
             let is_no_proxy = |error: &&SourceError| matches!(error, SourceError::NoProxy { .. });
             return failures
                 .errors()
                 .iter()
                 .find(is_no_proxy)
-                .and_then(source_hint);
+                .and_then(source_hint::hint);
         }
         ComposeError::NotUpstream { .. } => {
             "the module proxy does not serve Go's own SDK; do not use it, or name its hash in `pin`"
@@ -224,30 +227,6 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
             "name a reachable mirror with --sumdb, pin an h1 in the treefile, or accept the module unchecked with --no-sumdb"
         }
         ComposeError::Upstream(error) => return upstream_hint(error),
-        _ => return None,
-    };
-    Some(hint.to_owned())
-}
-
-fn source_hint(error: &SourceError) -> Option<String> {
-    let hint = match error {
-        SourceError::Cache(error) if error.kind() == ErrorKind::PermissionDenied => {
-            "specify a directory for downloads that can be written with --cachedir"
-        }
-        SourceError::NoGoroot { .. } => {
-            "list all packages of the SDK under `rpm`: golang, golang-bin and golang-src"
-        }
-        SourceError::NoProxy { .. } => {
-            "set `goproxy` in the treefile, or GOPROXY in the environment, to a Go module proxy; \
-             https://go.dev/ref/mod#environment-variables names Go's default"
-        }
-        SourceError::RpmPin { .. } => "pin an h1 as well, or give each RPM a `sha256` instead",
-        SourceError::Rpm { problem, .. } => match **problem {
-            RpmProblem::Version { .. } => "use packages from the same build",
-            RpmProblem::Source => "use the binary packages that are built from it",
-            RpmProblem::Refused { .. } => "`rpmkeys -Kv` shows who signed a package",
-            _ => return None,
-        },
         _ => return None,
     };
     Some(hint.to_owned())

@@ -1,11 +1,18 @@
 //! Names of commits and refs on the command line, which may be abbreviated.
 
 use crate::error::CliError;
-use ostree_go_sdk::{Arch, CommitId, InvalidRef, RefName, Repo, RepoError, Sha256, TreePath};
+use ostree_go_sdk::{
+    Arch, CommitId, InvalidRef, ModuleId, RefName, Repo, RepoError, Sha256, TreePath,
+    parse_toolchain_module,
+};
 
-/// Resolves a ref, a commit or an abbreviated ref: `1.26.5` means
-/// `go-sdk/<this machine's basearch>/1.26.5`.
+/// Resolves a ref, a commit or an abbreviated ref: `1.26.5` and `go1.26.5` mean
+/// `go-sdk/<this machine's basearch>/1.26.5`. Also resolves the names of modules: see
+/// [`ref_of_module`].
 pub fn resolve(repo: &Repo, rev: &str) -> Result<CommitId, CliError> {
+    if let Some(name) = ref_of_module(rev) {
+        return Ok(repo.resolve(&name)?);
+    }
     let error = match repo.resolve(rev) {
         Ok(id) => return Ok(id),
         Err(error) => error,
@@ -25,6 +32,18 @@ pub fn resolve(repo: &Repo, rev: &str) -> Result<CommitId, CliError> {
         }
         Err(_) => Err(error.into()),
     }
+}
+
+/// Returns the ref of a toolchain module, such as `golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64`,
+/// or of another module, such as `example.com/lib@v1.2.3`; `None` for other words. No ref contains an
+/// `@`.
+fn ref_of_module(word: &str) -> Option<String> {
+    if let Some((version, arch)) = parse_toolchain_module(word) {
+        return Some(whole_ref(version.as_str(), arch));
+    }
+    let module: ModuleId = word.parse().ok()?;
+    let family: RefName = "go-sdk".parse().ok()?;
+    module.ref_beside(&family).ok().map(|name| name.to_string())
 }
 
 /// Expands an abbreviated ref: `1.26` and `go1.26` mean `go-sdk/<basearch>/1.26`. A name with a slash

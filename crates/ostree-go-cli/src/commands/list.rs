@@ -13,7 +13,7 @@ use std::process::ExitCode;
 /// List the releases and channels of a repository
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// Also list layers, std caches and all other refs
+    /// Also list layers, std caches, Go modules and all other refs
     #[arg(short, long)]
     all: bool,
 }

@@ -15,7 +15,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Delete old releases
 ///
 /// Deletes releases that are not in the kept history of any channel, layers that no remaining
-/// release uses, std caches of versions without a remaining release, and unreferenced objects. An existing summary and page are written again; a
+/// release uses, std caches of versions without a remaining release, and unreferenced objects. Go
+/// modules are kept. An existing summary and page are written again; a
 /// summary that is signed needs the key of its signature. If another process is working in the repository, the
 /// command does not wait but exits with 75.
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,30 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// Patterns of paths of modules, each in the syntax of `GOPRIVATE`.
+#[derive(Debug, Default)]
+pub struct PrivateModules {
+    /// Modules that are not looked up in the checksum database.
+    pub no_sumdb: Option<String>,
+    /// Modules that are not requested from the default proxies.
+    pub no_proxy: Option<String>,
+}
+
 impl Settings {
+    /// Returns the patterns of private modules: `GONOSUMDB` and `GONOPROXY`, and `GOPRIVATE` for those
+    /// that are not set, in the environment or in the file of `go env -w`.
+    pub fn private_modules(&self) -> PrivateModules {
+        let file = self.stored_go_env();
+        let value = |variable: &Option<String>, name: &str| {
+            variable.clone().or_else(|| stored_value(&file, name))
+        };
+        let private = value(&self.goprivate, "GOPRIVATE");
+        PrivateModules {
+            no_sumdb: value(&self.gonosumdb, "GONOSUMDB").or_else(|| private.clone()),
+            no_proxy: value(&self.gonoproxy, "GONOPROXY").or(private),
+        }
+    }
+
     /// Returns the variables that decide which Go is run, and which build cache it uses: from the
     /// environment, or from the file in which `go env -w` stores them. Source: `go help environment`, `GOENV`.
     pub fn go_environment(&self) -> GoEnvironment {
@@ -171,6 +194,18 @@ mod tests {
         assert_eq!(settings.path_after("/b".into()), "/b:/a:/c");
         settings.path.clear();
         assert_eq!(settings.path_after("/b".into()), "/b");
+    }
+
+    #[test]
+    fn goprivate_is_the_default_for_private_modules() {
+        let mut settings = Settings::from_env();
+        settings.goenv = Some("off".to_owned());
+        settings.goprivate = Some("*.corp.example.com".to_owned());
+        settings.gonosumdb = Some("none".to_owned());
+        settings.gonoproxy = None;
+        let private = settings.private_modules();
+        assert_eq!(private.no_sumdb.as_deref(), Some("none"));
+        assert_eq!(private.no_proxy.as_deref(), Some("*.corp.example.com"));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct CommitView {
     pub layer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub std_cache: Option<Text<StdCacheId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<ModuleView>,
     pub layers: Vec<LayerView>,
     pub h1: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +34,14 @@ pub struct CommitView {
     pub metadata: BTreeMap<String, Value>,
     pub source: Option<SourceView>,
     pub input_hash: Option<String>,
+}
+
+/// The Go module that a commit contains.
+#[derive(Debug, Serialize)]
+pub struct ModuleView {
+    pub path: String,
+    pub version: Option<String>,
+    pub go_mod_h1: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,6 +85,11 @@ impl From<&CommitInfo> for CommitView {
             arch: commit.arch.map(Text),
             layer: commit.layer.clone(),
             std_cache: commit.std_cache.map(Text),
+            module: commit.module.as_ref().map(|module| ModuleView {
+                path: module.path.clone(),
+                version: module.version.clone(),
+                go_mod_h1: module.go_mod_h1.clone(),
+            }),
             layers: layers
                 .map(|(name, id)| LayerView {
                     name: name.clone(),

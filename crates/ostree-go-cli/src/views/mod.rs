@@ -10,6 +10,7 @@ pub mod deployment;
 pub mod drift;
 pub mod error;
 pub mod hook;
+pub mod module_version;
 pub mod pull;
 pub mod reproduction;
 pub mod selection;

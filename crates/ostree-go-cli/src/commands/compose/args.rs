@@ -13,8 +13,9 @@ use std::path::PathBuf;
 ///
 /// Reads each treefile, commits the Go distributions that it names as layers and releases, and
 /// moves the channels. Each treefile is one transaction: either all of its commits are created or
-/// none. If the inputs of a release have not changed, its source is not read again. Then the std
-/// caches that the treefile names and the repository lacks are built, each in a transaction of its own.
+/// none. If the inputs of a release have not changed, its source is not read again. Then the Go
+/// modules that the treefile names are composed, and the std caches that the repository lacks are
+/// built, each in a transaction of its own.
 ///
 /// Prints the commit of each release, one per line, in the order of treefiles and architectures.
 #[derive(Debug, clap::Args)]
@@ -42,7 +43,7 @@ pub struct ComposeArgs {
     pub update_pins: bool,
 
     /// Accept the content of `module` sources without a pin, instead of checking it against Go's
-    /// checksum database
+    /// checksum database; entries of `modules` need a `sum` then
     #[arg(long, conflicts_with_all = ["sumdb", "update_pins"])]
     pub no_sumdb: bool,
 
@@ -98,7 +99,7 @@ pub struct ComposeArgs {
     #[arg(long)]
     pub no_parent: bool,
 
-    /// Allow the ref of a release or std cache to move to another commit
+    /// Allow the ref of a release, of a module's version or of a std cache to move to another commit
     #[arg(long)]
     pub replace: bool,
 

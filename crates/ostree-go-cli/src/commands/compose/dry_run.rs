@@ -9,8 +9,8 @@ use crate::report::{Report, unchanged_exit_code};
 use crate::text::table;
 use crate::views::value::PathText;
 use ostree_go_sdk::Repo;
-use ostree_go_sdk::compose::{PlannedRelease, PlannedStdCache};
-use ostree_go_sdk::treefile::{ArchTreefile, Treefile};
+use ostree_go_sdk::compose::{PlannedModule, PlannedRelease, PlannedStdCache};
+use ostree_go_sdk::treefile::{ArchTreefile, ModuleSpec, Treefile};
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub fn dry_run(
     treefiles: &[Treefile],
     repo: Option<&Repo>,
 ) -> Result<ExitCode, CliError> {
-    let (mut releases, mut std_caches) = (Vec::new(), Vec::new());
+    let (mut releases, mut modules, mut std_caches) = (Vec::new(), Vec::new(), Vec::new());
     for treefile in treefiles {
         let compose = operation(context, args, treefile, repo)?;
         match repo {
@@ -33,6 +33,8 @@ pub fn dry_run(
                 let plan = compose.plan(repo)?;
                 let planned = plan.releases().iter();
                 releases.extend(planned.map(|one| PlannedView::new(&one.spec, action(one))));
+                let planned = plan.modules().iter();
+                modules.extend(planned.map(|one| ModuleView::new(&one.spec, module_action(one))));
                 let planned = plan.std_caches().iter();
                 std_caches.extend(planned.map(|one| StdCacheView {
                     ref_name: one.ref_name.to_string(),
@@ -47,6 +49,10 @@ pub fn dry_run(
                 for arch in wanted {
                     releases.push(PlannedView::new(treefile.for_arch(arch)?, "compose"));
                 }
+                if args.write_commitid_to.is_none() {
+                    let wanted = treefile.modules().iter();
+                    modules.extend(wanted.map(|one| ModuleView::new(one, "compose")));
+                }
                 if !args.no_stdcache && args.write_commitid_to.is_none() {
                     let wanted = treefile.std_caches().iter();
                     std_caches.extend(wanted.map(|one| StdCacheView {
@@ -58,6 +64,7 @@ pub fn dry_run(
         }
     }
     let unchanged = releases.iter().all(|release| release.action == UNCHANGED)
+        && modules.iter().all(|one| one.action == UNCHANGED)
         && std_caches.iter().all(|one| one.action == UNCHANGED);
     if let (false, Some(path)) = (unchanged, &args.touch_if_changed) {
         files::touch(path)?;
@@ -67,6 +74,7 @@ pub fn dry_run(
         dry_run: true,
         unchanged,
         releases,
+        modules,
         std_caches,
         exit_77: args.unchanged_exit_77,
     })
@@ -93,6 +101,7 @@ struct DryRunReport<'a> {
     dry_run: bool,
     unchanged: bool,
     releases: Vec<PlannedView>,
+    modules: Vec<ModuleView>,
     std_caches: Vec<StdCacheView>,
     #[serde(skip)]
     exit_77: bool,
@@ -111,6 +120,39 @@ fn std_cache_action(planned: &PlannedStdCache) -> &'static str {
             ..
         } => "check",
         _ => "build",
+    }
+}
+
+/// Returns the planned action for a module: `check` means that its directory has to be read to decide.
+fn module_action(planned: &PlannedModule) -> &'static str {
+    match planned {
+        PlannedModule {
+            unchanged: true, ..
+        } => UNCHANGED,
+        PlannedModule {
+            current: Some(_),
+            input_hash: None,
+            ..
+        } => "check",
+        _ => "compose",
+    }
+}
+
+#[derive(Serialize)]
+struct ModuleView {
+    #[serde(rename = "ref")]
+    ref_name: String,
+    action: &'static str,
+    module: String,
+}
+
+impl ModuleView {
+    fn new(spec: &ModuleSpec, action: &'static str) -> Self {
+        Self {
+            ref_name: spec.ref_name.to_string(),
+            action,
+            module: spec.source.to_string(),
+        }
     }
 }
 
@@ -144,6 +186,11 @@ impl PlannedView {
 impl Report for DryRunReport<'_> {
     fn human(&self) -> String {
         let releases = self.releases.iter();
+        let modules = self.modules.iter();
+        let modules = modules.map(|one| {
+            let source = format!("module: {}", one.module);
+            vec![one.ref_name.clone(), one.action.to_owned(), source]
+        });
         let std_caches = self.std_caches.iter();
         let std_caches = std_caches.map(|one| {
             let built_by = "the SDK".to_owned();
@@ -157,6 +204,7 @@ impl Report for DryRunReport<'_> {
                     release.sources.join(", "),
                 ]
             })
+            .chain(modules)
             .chain(std_caches)
             .collect();
         table(&["RELEASE", "ACTION", "SOURCES"], &rows)

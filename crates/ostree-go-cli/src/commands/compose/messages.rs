@@ -1,6 +1,6 @@
 //! The messages of a compose on standard error.
 
-use super::result::{ReleaseView, StdCacheView};
+use super::result::{ModuleView, ReleaseView, StdCacheView};
 use crate::context::Context;
 use crate::text::{bytes, short, table};
 use crate::views::summary::unsigned_warning;
@@ -15,19 +15,32 @@ struct ReleaseEvent {
 }
 
 #[derive(Serialize)]
+struct ModuleEvent {
+    #[serde(flatten)]
+    module: ModuleView,
+    event: &'static str,
+}
+
+#[derive(Serialize)]
 struct StdCacheEvent {
     #[serde(flatten)]
     std_cache: StdCacheView,
     event: &'static str,
 }
 
-/// Prints one line for each layer, release, channel and std cache.
+/// Prints one line for each layer, release, channel, module and std cache.
 pub fn print_messages(context: &Context, composed: &Composed) {
     if context.output.is_json_lines() {
         for release in &composed.releases {
             context.output.event(&ReleaseEvent {
                 release: release.into(),
                 event: "release",
+            });
+        }
+        for module in &composed.modules {
+            context.output.event(&ModuleEvent {
+                module: module.into(),
+                event: "module",
             });
         }
         for std_cache in &composed.std_caches {
@@ -86,6 +99,7 @@ pub fn print_messages(context: &Context, composed: &Composed) {
             ]);
         }
     }
+    rows.extend(module_rows(composed));
     rows.extend(std_cache_rows(composed));
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
     for line in table(&[""; 6], &rows).lines().skip(1) {
@@ -114,6 +128,25 @@ pub fn print_messages(context: &Context, composed: &Composed) {
     if composed.is_unchanged() {
         context.say("nothing changed");
     }
+}
+
+fn module_rows(composed: &Composed) -> impl Iterator<Item = [String; 6]> {
+    let all = &composed.modules;
+    let sizes = Column::of(all.iter().map(|one| bytes(one.bytes)));
+    all.iter().map(move |one| {
+        let mut detail = sizes.right(&bytes(one.bytes));
+        if one.new.objects > 0 {
+            detail.push_str(&format!(", {} new", bytes(one.new.bytes)));
+        }
+        [
+            "module".to_owned(),
+            one.module.path.clone(),
+            one.module.version.clone(),
+            short(one.commit),
+            if one.unchanged { "unchanged" } else { "new" }.to_owned(),
+            detail,
+        ]
+    })
 }
 
 fn std_cache_rows(composed: &Composed) -> impl Iterator<Item = [String; 6]> {

@@ -55,7 +55,8 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
     if args.dry_run {
         return dry_run(context, args, &treefiles, Some(&repo));
     }
-    let (mut releases, mut std_caches, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut releases, mut modules) = (Vec::new(), Vec::new());
+    let (mut std_caches, mut skipped) = (Vec::new(), Vec::new());
     let (mut unchanged, mut summary) = (true, SummaryState::Absent);
     for treefile in &treefiles {
         let compose = operation(context, args, treefile, Some(&repo))?;
@@ -69,6 +70,7 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
         // The summary lists the refs of the whole repository.
         summary = composed.summary;
         releases.extend(composed.releases);
+        modules.extend(composed.modules);
         std_caches.extend(composed.std_caches);
         skipped.extend(composed.skipped_std_caches.into_iter().map(Text));
     }
@@ -81,6 +83,7 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
         unchanged,
         summary: summary.as_str(),
         releases: releases.iter().map(Into::into).collect(),
+        modules: modules.iter().map(Into::into).collect(),
         std_caches: std_caches.iter().map(Into::into).collect(),
         skipped_std_caches: skipped,
         exit_77: args.unchanged_exit_77,

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::revision::resolve;
 use ostree_go_sdk::compose::Compose;
-use ostree_go_sdk::treefile::{SourceSpec, Treefile};
+use ostree_go_sdk::treefile::{ModuleSource, SourceSpec, Treefile};
 use ostree_go_sdk::{Cache, Repo};
 
 /// Returns the compose operation for the given arguments.
@@ -16,6 +16,7 @@ pub fn operation(
     repo: Option<&Repo>,
 ) -> Result<Compose, CliError> {
     let settings = &context.settings;
+    let private = settings.private_modules();
     let mut compose = Compose::new(treefile.clone())
         .source_date_epoch(settings.source_date_epoch()?)
         .sign_with(args.signing.keys()?)
@@ -32,6 +33,8 @@ pub fn operation(
         } else {
             None
         })
+        .no_sumdb_for(private.no_sumdb)
+        .no_proxy_for(private.no_proxy)
         .sumdb((!args.no_sumdb).then(|| args.sumdb.clone()))
         .http(settings.http()?)
         .progress(context.progress());
@@ -55,6 +58,8 @@ pub fn operation(
 fn needs_goproxy(treefile: &Treefile) -> bool {
     treefile.releases().iter().any(|release| {
         let is_module = |source: &SourceSpec| matches!(source, SourceSpec::Module { .. });
-        release.goproxy.is_none() && release.sources.iter().any(is_module)
+        let is_version = |source: &ModuleSource| matches!(source, ModuleSource::Version { .. });
+        let has_modules = release.modules.iter().any(|one| is_version(&one.source));
+        release.goproxy.is_none() && (has_modules || release.sources.iter().any(is_module))
     })
 }

@@ -3,7 +3,7 @@
 use crate::report::{Report, unchanged_exit_code};
 use crate::views::channel::ChannelView;
 use crate::views::value::{PathText, Text, Time};
-use ostree_go_sdk::compose::{ComposedLayer, ComposedRelease, ComposedStdCache};
+use ostree_go_sdk::compose::{ComposedLayer, ComposedModule, ComposedRelease, ComposedStdCache};
 use ostree_go_sdk::source::SourceInfo;
 use ostree_go_sdk::treefile::Treefile;
 use ostree_go_sdk::{Arch, CommitId, ContentId, RefName, Sha256, StdCacheId};
@@ -17,6 +17,7 @@ pub struct ComposeReport<'a> {
     pub repo: PathText<&'a Path>,
     pub unchanged: bool,
     pub releases: Vec<ReleaseView>,
+    pub modules: Vec<ModuleView>,
     pub std_caches: Vec<StdCacheView>,
     pub skipped_std_caches: Vec<Text<RefName>>,
     pub summary: &'static str,
@@ -122,6 +123,43 @@ impl From<&ComposedLayer> for LayerView {
             new_objects: layer.new.objects,
             new_bytes: layer.new.bytes,
             unchanged: layer.unchanged,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct ModuleView {
+    #[serde(rename = "ref")]
+    ref_name: Text<RefName>,
+    path: String,
+    version: String,
+    h1: Option<String>,
+    go_mod_h1: Option<String>,
+    commit: Text<CommitId>,
+    content: Text<ContentId>,
+    files: u64,
+    bytes: u64,
+    new_objects: u64,
+    new_bytes: u64,
+    unchanged: bool,
+}
+
+impl From<&ComposedModule> for ModuleView {
+    fn from(one: &ComposedModule) -> Self {
+        let module = &one.module;
+        Self {
+            ref_name: Text(one.ref_name.clone()),
+            path: module.path.clone(),
+            version: module.version.clone(),
+            h1: module.h1.clone(),
+            go_mod_h1: module.go_mod_h1.clone(),
+            commit: Text(one.commit),
+            content: Text(one.content),
+            files: one.files,
+            bytes: one.bytes,
+            new_objects: one.new.objects,
+            new_bytes: one.new.bytes,
+            unchanged: one.unchanged,
         }
     }
 }

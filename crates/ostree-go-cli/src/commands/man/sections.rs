@@ -137,7 +137,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     (
         "show",
-        &[("Show a release", "ostree-go show 1.26.5 --repo build/repo")],
+        &[
+            ("Show a release", "ostree-go show 1.26.5 --repo build/repo"),
+            (
+                "Show the version of Go's toolchain module that it corresponds to",
+                "ostree-go show 1.26.5 --module-version --repo build/repo",
+            ),
+        ],
     ),
     (
         "diff",
