@@ -47,6 +47,7 @@ mod inspect;
 mod journey;
 mod json;
 mod mod_files;
+mod modules;
 mod oci_refused;
 mod oci_registry;
 mod oci_stdcache;

@@ -55,6 +55,7 @@ pub mod tmpfs;
 pub mod tokens;
 pub mod tools;
 pub mod toy;
+pub mod toy_module;
 pub mod transcript;
 pub mod webserver;
 pub mod workflow;

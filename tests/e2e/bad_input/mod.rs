@@ -6,6 +6,7 @@ mod compose;
 mod delivery;
 mod inspect;
 mod machine;
+mod modules;
 mod rpm;
 mod std_cache;
 mod stdcache;

@@ -4,7 +4,7 @@ use super::module_error::ModuleError;
 use super::{Compose, ComposeError, NewObjects};
 use crate::fs::path::TreePath;
 use crate::golang::h1::{H1, H1Builder};
-use crate::golang::modfile::module_path;
+use crate::golang::modfile::GoMod;
 use crate::id::Sha256;
 use crate::layer::LayerError;
 use crate::object::{FileHeader, Leaf, LeafKind, Overlap, Tree};
@@ -100,7 +100,7 @@ pub(super) fn read(
 /// Checks that the `go.mod` file of a directory names the module in the treefile.
 fn check_path(directory: &Path, go_mod: &[u8], expected: &str) -> Result<(), ModuleError> {
     let path = directory.to_owned();
-    match module_path(go_mod) {
+    match GoMod::parse(go_mod).map(|file| file.module) {
         Ok(Some(found)) if found.text == expected => Ok(()),
         Ok(found) => Err(ModuleError::OtherModule {
             path,

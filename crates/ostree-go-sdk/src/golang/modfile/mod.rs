@@ -13,7 +13,6 @@ mod edit;
 mod error;
 mod file;
 mod lexer;
-mod module_line;
 mod rules;
 pub(super) mod string;
 mod syntax;
@@ -22,7 +21,6 @@ mod tests;
 
 pub use edit::{Edit, LineChange, edit};
 pub use error::{ModFileError, Problem};
-pub(crate) use module_line::module_path;
 
 pub use file::is_toolchain;
 use file::{File, Form};
