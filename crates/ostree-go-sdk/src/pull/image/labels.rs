@@ -103,7 +103,7 @@ struct Reader<'a> {
 enum Store {
     Layout(Layout),
     Registry {
-        client: Registry,
+        client: Box<Registry>,
         /// The tag or the digest of the image.
         reference: String,
     },
@@ -121,8 +121,9 @@ impl<'a> Reader<'a> {
             ImageLocation::Registry(image) => {
                 let opened = Registry::open(image, Access::Pull, options, progress);
                 let reference = image.digest().or(image.tag()).unwrap_or("latest");
+                let client = opened.map_err(|error| registry_error(location, error))?;
                 Store::Registry {
-                    client: opened.map_err(|error| registry_error(location, error))?,
+                    client: Box::new(client),
                     reference: reference.to_owned(),
                 }
             }
