@@ -36,6 +36,7 @@ pub(super) fn expand(
             | "exclude"
             | "links"
             | "variables"
+            | "modules"
             | "add-commit-metadata" => walk.node(node, &[]),
             "layer-ref" => walk.node(node, &[("layer", "${layer}"), ("checksum", "${checksum}")]),
             "layers" => walk.layers(node),
