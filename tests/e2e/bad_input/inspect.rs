@@ -23,7 +23,7 @@ fn files_and_requirements() {
     write("cut", &toy[..toy.len() - 100]);
     let mut other = toy.clone();
     // The magic of the build information.
-    let at = other.windows(8).position(|part| part == b"\xff Go buil");
+    let at = other.windows(9).position(|part| part == b"\xff Go buil");
     other[at.unwrap()] = 0;
     write("other", &other);
     assert_snapshot!(said(&["missing"], 1), @"

@@ -1,3 +1,4 @@
+mod examples;
 mod sections;
 
 use crate::context::Context;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[cfg(test)]
-pub use sections::examples;
+pub use examples::examples;
 
 /// Print the man page, or write the man pages of all verbs
 #[derive(Debug, clap::Args)]
