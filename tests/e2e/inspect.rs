@@ -146,7 +146,7 @@ fn compare_with_readelf(path: &Path, ours: &Value) {
     let segments = readelf("-lW", path);
     let dynamic = readelf("-dW", path);
     let sections = readelf("-SW", path);
-    let kind = match &between(&header, "Type: ", "(")[0].trim()[..] {
+    let kind = match between(&header, "Type: ", "(")[0].trim() {
         "EXEC" => "executable",
         "DYN" if header.contains("(Position-Independent") || segments.contains("interpreter: ") => {
             "pie"

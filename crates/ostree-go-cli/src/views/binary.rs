@@ -75,7 +75,7 @@ pub struct ModuleView<'a> {
     pub path: &'a str,
     pub version: &'a str,
     pub sum: Option<&'a str>,
-    pub replacement: Option<Box<ModuleView<'a>>>,
+    pub replacement: Option<Box<Self>>,
 }
 
 #[derive(Debug, Serialize)]

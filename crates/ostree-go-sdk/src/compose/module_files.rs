@@ -98,17 +98,18 @@ pub(super) fn read(
 }
 
 /// Checks that the `go.mod` file of a directory names the module in the treefile.
-fn check_path(directory: &Path, go_mod: &[u8], expected: &str) -> Result<(), ModuleError> {
+fn check_path(directory: &Path, go_mod: &[u8], expected: &str) -> Result<(), ComposeError> {
     let path = directory.to_owned();
-    match GoMod::parse(go_mod).map(|file| file.module) {
-        Ok(Some(found)) if found.text == expected => Ok(()),
-        Ok(found) => Err(ModuleError::OtherModule {
+    let error = match GoMod::parse(go_mod).map(|file| file.module) {
+        Ok(Some(found)) if found.text == expected => return Ok(()),
+        Ok(found) => ModuleError::OtherModule {
             path,
             found: found.map(|found| found.text),
             expected: expected.to_owned(),
-        }),
-        Err(source) => Err(ModuleError::GoMod { path, source }),
-    }
+        },
+        Err(source) => ModuleError::GoMod { path, source },
+    };
+    Err(error.into())
 }
 
 /// Writes a `go.mod` file that is not in the source.

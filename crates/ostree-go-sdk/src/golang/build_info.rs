@@ -34,7 +34,7 @@ pub struct BuildModule {
     /// The `h1:` sum of the content; `None` for a module that was built from a directory.
     pub sum: Option<String>,
     /// The module that was built in its place, because of a `replace` line.
-    pub replacement: Option<Box<BuildModule>>,
+    pub replacement: Option<Box<Self>>,
 }
 
 /// The reason why build information cannot be read.

@@ -33,7 +33,7 @@ pub fn module_folder(version: &GoVersion, arch: Arch) -> String {
 }
 
 /// Returns the version of Go and the architecture in the name of a toolchain module; `None` for any
-/// other text. The inverse of [`module_folder`].
+/// other text. The inverse of `module_folder`.
 #[must_use]
 pub fn parse_module_folder(text: &str) -> Option<(GoVersion, Arch)> {
     let version = text.strip_prefix(MODULE)?.strip_prefix('@')?;

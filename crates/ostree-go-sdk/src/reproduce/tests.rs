@@ -206,7 +206,7 @@ fn times_and_other_constants_are_distinguished() {
         let trimmed = "-trimpath=true";
         causes(&program(trimmed, one), &program(trimmed, other), &[], false)
     };
-    let found = of("v\02026-01-02T03:04:05Z\0", "v\02026-01-02T03:04:59Z\0");
+    let found = of("v\x002026-01-02T03:04:05Z\0", "v\x002026-01-02T03:04:59Z\0");
     insta::assert_snapshot!(found[0], @"a text differs in its digits only: `2026-01-02T03:04:05Z` in the first program, `2026-01-02T03:04:59Z` in the second one");
     assert_eq!(
         of("hello", "world"),

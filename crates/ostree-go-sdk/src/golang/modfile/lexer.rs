@@ -105,11 +105,7 @@ impl<'a> Lexer<'a> {
                 _ if found == quote => return Ok(at + 1),
                 // The escaped character may be the quote. An escaped line break is refused here;
                 // Go refuses it when it interprets the string.
-                '\\' if quote == '"' => {
-                    if chars.next().is_some_and(|(_, escaped)| escaped == '\n') {
-                        break;
-                    }
-                }
+                '\\' if quote == '"' && chars.next().is_some_and(|(_, next)| next == '\n') => break,
                 _ => {}
             }
         }
