@@ -120,7 +120,8 @@ pub fn hash_go_mod(bytes: &[u8]) -> H1 {
 
 /// Returns true for a module that can have a zip file (`module.Check`).
 fn is_module_version(module: &str, version: &str) -> bool {
-    let is_canonical = Semver::parse(version).is_some_and(|parsed| parsed.canonical() == version);
+    let is_canonical =
+        Semver::parse(version).is_some_and(|parsed| parsed.canonical_in_go_mod() == version);
     let is_allowed =
         split_major(module).is_some_and(|(_, major)| other_major(version, major).is_none());
     is_module_path(module) && is_canonical && is_allowed

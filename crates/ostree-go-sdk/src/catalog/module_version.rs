@@ -2,7 +2,7 @@
 
 use super::{CommitInfo, CommitKind};
 use crate::golang::module_id::major_of_path;
-use crate::golang::module_version::pseudo_version;
+use crate::golang::pseudo_version::pseudo_version;
 use crate::golang::toolchain;
 use crate::version::GoVersion;
 

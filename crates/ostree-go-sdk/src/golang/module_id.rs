@@ -4,7 +4,7 @@
 //! `checkCanonicalVersion` (versions), and `src/cmd/go/internal/modfetch`, `coderepo.go`
 //! (`+incompatible`).
 
-use super::module_version::{INCOMPATIBLE, Semver};
+use super::semver::Semver;
 use crate::kind::ErrorKind;
 use std::fmt;
 use std::str::FromStr;
@@ -252,7 +252,7 @@ fn required_major(path: &str) -> Option<&str> {
     suffix.get(1..).filter(|major| !major.is_empty())
 }
 
-/// Returns the major version for [`pseudo_version`](super::module_version::pseudo_version): that of a
+/// Returns the major version for [`pseudo_version`](super::pseudo_version::pseudo_version): that of a
 /// path, or an empty text.
 #[must_use]
 pub fn major_of_path(path: &str) -> &str {
@@ -283,7 +283,7 @@ fn check_version(path: &str, version: &str) -> Result<(), InvalidModule> {
     if parsed.canonical_in_go_mod() != version {
         return Err(invalid(format!("must be of the form {example}")));
     }
-    let (found, is_incompatible) = (parsed.major(), parsed.build() == INCOMPATIBLE);
+    let (found, is_incompatible) = (parsed.major(), parsed.is_incompatible());
     match major {
         None if is_incompatible && ["v0", "v1"].contains(&found) => Err(invalid(format!(
             "has the suffix +incompatible, but major version {found} is compatible"

@@ -27,7 +27,6 @@ mod modules;
 mod options;
 mod replacement;
 mod sdk;
-mod semver;
 mod settings;
 mod sums;
 mod tree;

@@ -3,12 +3,12 @@
 use super::error::WorkspaceError;
 use super::lock::{LockedModule, LockedReplacement};
 use super::replacement;
-use super::semver;
 use super::sums::Sums;
 use super::units::{Project, Survey};
 use crate::golang::modfile::{ModuleVersion, Replace, Require};
 use crate::golang::modules_txt::ModulesTxt;
 use crate::golang::release_number::ReleaseNumber;
+use crate::golang::semver;
 use crate::parallel;
 use crate::toolchains::clean_path;
 use std::collections::BTreeMap;

@@ -97,7 +97,7 @@ fn is_directory(path: &str) -> bool {
 fn version(token: &str) -> Result<String, Problem> {
     let found = unquote(token)?;
     match Semver::parse(&found) {
-        Some(version) => Ok(version.canonical()),
+        Some(version) => Ok(version.canonical_in_go_mod()),
         None => Err(Problem::Version { found }),
     }
 }
