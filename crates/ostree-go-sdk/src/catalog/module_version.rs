@@ -1,7 +1,7 @@
 //! The names of commits in Go's module system.
 
 use super::{CommitInfo, CommitKind};
-use crate::golang::module_id::major_of_path;
+use crate::golang::module_path::major_of_path;
 use crate::golang::pseudo_version::pseudo_version;
 use crate::golang::toolchain;
 use crate::version::GoVersion;

@@ -1,9 +1,10 @@
 //! The name of a module: its path and its version.
 //!
-//! Sources: `golang.org/x/mod/module`, `module.go` (paths), `golang.org/x/mod/modfile`, `rule.go`,
-//! `checkCanonicalVersion` (versions), and `src/cmd/go/internal/modfetch`, `coderepo.go`
-//! (`+incompatible`).
+//! Sources: `golang.org/x/mod/modfile`, `rule.go`, `checkCanonicalVersion` (versions), and
+//! `src/cmd/go/internal/modfetch`, `coderepo.go` (`+incompatible`). The rules for paths are in
+//! [`module_path`](super::module_path).
 
+use super::module_path::{major_of_path, module_path_problem, other_major, split_major};
 use super::semver::Semver;
 use crate::kind::ErrorKind;
 use std::fmt;
@@ -115,154 +116,23 @@ impl FromStr for ModuleId {
 /// # Errors
 /// Returns an error with Go's reason.
 pub fn check_path(path: &str) -> Result<(), InvalidModule> {
-    path_problem(path).map_or(Ok(()), |reason| {
-        Err(InvalidModule::Path {
+    match module_path_problem(path) {
+        Some(reason) => Err(InvalidModule::Path {
             found: path.to_owned(),
             reason,
-        })
-    })
-}
-
-fn path_problem(path: &str) -> Option<String> {
-    let text = |reason: &str| Some(reason.to_owned());
-    if let Some(problem) = elements_problem(path, Kind::Module) {
-        return Some(problem);
+        }),
+        None => Ok(()),
     }
-    let first = path.split('/').next().unwrap_or_default();
-    if !first.contains('.') {
-        return text("missing dot in first path element");
-    }
-    let is_allowed = |c: &char| matches!(c, '-' | '.' | '0'..='9' | 'a'..='z');
-    if let Some(found) = first.chars().find(|c| !is_allowed(c)) {
-        return Some(format!("invalid char {found:?} in first path element"));
-    }
-    match split_version(path) {
-        Some(_) => None,
-        None => text("invalid version"),
-    }
-}
-
-/// The kind of path whose elements are checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Module,
-    File,
-}
-
-/// Returns Go's reason why a path in a module cannot be that of a file (`module.CheckFilePath`).
-pub(crate) fn file_path_problem(path: &str) -> Option<String> {
-    elements_problem(path, Kind::File)
-}
-
-/// Source: `checkPath`.
-fn elements_problem(path: &str, kind: Kind) -> Option<String> {
-    let problem = if path.is_empty() {
-        "empty string"
-    } else if path.starts_with('-') && kind == Kind::Module {
-        "leading dash"
-    } else if path.contains("//") {
-        "double slash"
-    } else if path.ends_with('/') {
-        "trailing slash"
-    } else {
-        let mut elements = path.split('/');
-        return elements.find_map(|element| element_problem(element, kind));
-    };
-    Some(problem.to_owned())
-}
-
-/// Names that Windows reserves (`badWindowsNames`), with `COM` and `LPT` followed by a digit.
-const WINDOWS_NAMES: [&str; 4] = ["con", "prn", "aux", "nul"];
-
-/// Punctuation in the names of files (`fileNameOK`).
-const FILE_PUNCTUATION: &str = "!#$%&()+,-.=@[]^_{}~ ";
-
-/// Source: `checkElem`.
-fn element_problem(element: &str, kind: Kind) -> Option<String> {
-    let text = |reason: &str| Some(reason.to_owned());
-    if element.is_empty() {
-        return text("empty path element");
-    }
-    if element.bytes().all(|byte| byte == b'.') {
-        return Some(format!("invalid path element {element:?}"));
-    }
-    if element.starts_with('.') && kind == Kind::Module {
-        return text("leading dot in path element");
-    }
-    if element.ends_with('.') {
-        return text("trailing dot in path element");
-    }
-    let is_allowed = |c: &char| match kind {
-        Kind::Module => c.is_ascii_alphanumeric() || "-._~".contains(*c),
-        Kind::File if c.is_ascii() => c.is_ascii_alphanumeric() || FILE_PUNCTUATION.contains(*c),
-        Kind::File => c.is_alphabetic(),
-    };
-    if let Some(found) = element.chars().find(|c| !is_allowed(c)) {
-        return Some(format!("invalid char {found:?}"));
-    }
-    let short = element.split('.').next().unwrap_or_default();
-    let lower = short.to_ascii_lowercase();
-    let device = lower.strip_prefix("com").or(lower.strip_prefix("lpt"));
-    let is_device = device.is_some_and(|digit| matches!(digit.as_bytes(), [b'1'..=b'9']));
-    if is_device || WINDOWS_NAMES.contains(&&*lower) {
-        let reason = "disallowed as path element component on Windows";
-        return Some(format!("{short:?} {reason}"));
-    }
-    let digits = short.rsplit_once('~').map(|(_, digits)| digits);
-    let is_short_name =
-        |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-    if kind == Kind::Module && digits.is_some_and(is_short_name) {
-        return text("trailing tilde and digits in path element");
-    }
-    None
-}
-
-/// Splits the major version from a path: `example.com/lib/v2` into `example.com/lib` and `/v2`, and
-/// `gopkg.in/yaml.v2` into `gopkg.in/yaml` and `.v2`. The second part is empty if there is none; the
-/// result is `None` if it is malformed (`module.SplitPathVersion`).
-#[must_use]
-pub fn split_version(path: &str) -> Option<(&str, &str)> {
-    let is_gopkg = path.starts_with("gopkg.in/");
-    let whole = match is_gopkg {
-        true => path.strip_suffix("-unstable").unwrap_or(path),
-        false => path,
-    };
-    let is_of_number = |c: char| c.is_ascii_digit() || (!is_gopkg && c == '.');
-    let before = whole.trim_end_matches(is_of_number);
-    let number = &whole[before.len()..];
-    let separator = if is_gopkg { ".v" } else { "/v" };
-    let Some(prefix) = before.strip_suffix(separator) else {
-        // All paths below gopkg.in must name a version.
-        return (!is_gopkg).then_some((path, ""));
-    };
-    if number.is_empty() && !is_gopkg {
-        return Some((path, ""));
-    }
-    let is_valid = match is_gopkg {
-        true => !number.is_empty() && (number == "0" || !number.starts_with('0')),
-        false => !number.contains('.') && !number.starts_with('0') && number != "1",
-    };
-    is_valid.then_some((prefix, &path[prefix.len()..]))
-}
-
-/// Returns the major version that a path demands, such as `v2`; `None` for `v0` and `v1`.
-fn required_major(path: &str) -> Option<&str> {
-    let (_, suffix) = split_version(path)?;
-    let suffix = suffix.strip_suffix("-unstable").unwrap_or(suffix);
-    suffix.get(1..).filter(|major| !major.is_empty())
-}
-
-/// Returns the major version for [`pseudo_version`](super::pseudo_version::pseudo_version): that of a
-/// path, or an empty text.
-#[must_use]
-pub fn major_of_path(path: &str) -> &str {
-    required_major(path).unwrap_or_default()
 }
 
 /// Checks that a module with this valid path can have a version.
 fn check_version(path: &str, version: &str) -> Result<(), InvalidModule> {
-    let major = required_major(path);
-    let example = format!("{}.2.3", major.unwrap_or("v1"));
+    let suffix = split_major(path).map_or("", |(_, suffix)| suffix);
+    let major = match major_of_path(path) {
+        "" => "v1",
+        major => major,
+    };
+    let example = format!("{major}.2.3");
     let invalid = |reason: String| InvalidModule::Version {
         path: path.to_owned(),
         found: version.to_owned(),
@@ -283,23 +153,20 @@ fn check_version(path: &str, version: &str) -> Result<(), InvalidModule> {
     if parsed.canonical_in_go_mod() != version {
         return Err(invalid(format!("must be of the form {example}")));
     }
-    let (found, is_incompatible) = (parsed.major(), parsed.is_incompatible());
-    match major {
-        None if is_incompatible && ["v0", "v1"].contains(&found) => Err(invalid(format!(
-            "has the suffix +incompatible, but major version {found} is compatible"
-        ))),
-        None if is_incompatible || ["v0", "v1"].contains(&found) => Ok(()),
-        None => Err(invalid(format!(
-            "should be {version}+incompatible (or module {path}/{found})"
-        ))),
-        Some(_) if is_incompatible => Err(invalid(
-            "has the suffix +incompatible, but the module path includes a major version".to_owned(),
-        )),
-        // Pseudo-versions of an early Go.
-        Some("v1") if version.starts_with("v0.0.0-") => Ok(()),
-        Some(major) if major == found => Ok(()),
-        Some(major) => Err(invalid(format!("should be {major}, not {found}"))),
-    }
+    let found = parsed.major();
+    let has_major = !suffix.is_empty();
+    let reason = match other_major(version, suffix) {
+        _ if has_major && parsed.is_incompatible() => {
+            "has the suffix +incompatible, but the module path includes a major version".to_owned()
+        }
+        _ if parsed.is_incompatible() && ["v0", "v1"].contains(&found) => {
+            format!("has the suffix +incompatible, but major version {found} is compatible")
+        }
+        Some(major) if has_major => format!("should be {major}, not {found}"),
+        Some(_) => format!("should be {version}+incompatible (or module {path}/{found})"),
+        None => return Ok(()),
+    };
+    Err(invalid(reason))
 }
 
 #[cfg(test)]
@@ -344,63 +211,6 @@ mod tests {
             let text = format!("example.com/lib@{query}");
             let error = text.parse::<ModuleId>().unwrap_err();
             assert!(matches!(error, InvalidModule::Query { .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn paths_are_refused_with_gos_reason() {
-        // The reasons of `module_test.go`.
-        for (path, reason) in [
-            ("", "empty string"),
-            ("-x.com/a", "leading dash"),
-            ("example.com//a", "double slash"),
-            ("example.com/", "trailing slash"),
-            ("/example.com", "empty path element"),
-            ("lib", "missing dot in first path element"),
-            ("Example.com/a", "invalid char 'E' in first path element"),
-            ("example.com/..", "invalid path element \"..\""),
-            ("example.com/.a", "leading dot in path element"),
-            ("example.com/a.", "trailing dot in path element"),
-            ("example.com/a b", "invalid char ' '"),
-            ("example.com/a+b", "invalid char '+'"),
-            (
-                "example.com/Con.x",
-                "\"Con\" disallowed as path element component on Windows",
-            ),
-            (
-                "example.com/lpt9",
-                "\"lpt9\" disallowed as path element component on Windows",
-            ),
-            (
-                "example.com/a~1",
-                "trailing tilde and digits in path element",
-            ),
-            ("example.com/a/v1", "invalid version"),
-            ("example.com/a/v0", "invalid version"),
-            ("example.com/a/v02", "invalid version"),
-            ("example.com/a/v2.3", "invalid version"),
-            ("gopkg.in/yaml", "invalid version"),
-            ("gopkg.in/yaml.v02", "invalid version"),
-        ] {
-            assert_eq!(path_problem(path).as_deref(), Some(reason), "{path}");
-        }
-        assert_eq!(file_path_problem(".github/a b(1).go"), None);
-        assert_eq!(file_path_problem("ä.go"), None);
-        assert_eq!(
-            file_path_problem("a*b").as_deref(),
-            Some("invalid char '*'")
-        );
-    }
-
-    #[test]
-    fn major_versions_of_paths() {
-        for (path, major) in [
-            ("example.com/lib", ""),
-            ("example.com/lib/v3", "v3"),
-            ("gopkg.in/yaml.v2", "v2"),
-            ("gopkg.in/yaml.v2-unstable", "v2"),
-        ] {
-            assert_eq!(major_of_path(path), major, "{path}");
         }
     }
 

@@ -1,13 +1,18 @@
-//! Paths of Go modules, packages and files, and their escaped forms in the module cache.
+//! Paths of Go modules, packages and files: which are valid, their escaped forms in the module cache,
+//! and the major versions in them.
 //!
-//! Source: `golang.org/x/mod/module`, `module.go`.
+//! Source: `golang.org/x/mod/module`, `module.go`. The words of reasons are Go's.
 
 use super::semver::Semver;
 
 /// The prefix of paths that have their major version in the form `.v1`.
 const GOPKG_IN: &str = "gopkg.in/";
 
-/// The names that Windows reserves, which may not be the part of an element before its first dot.
+/// The end of paths below `gopkg.in` that does not belong to the major version.
+const UNSTABLE: &str = "-unstable";
+
+/// The names that Windows reserves, which may not be the part of an element before its first dot
+/// (`badWindowsNames`).
 const WINDOWS_NAMES: [&str; 22] = [
     "CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3", "COM4", "COM5", "COM6", "COM7", "COM8",
     "COM9", "LPT1", "LPT2", "LPT3", "LPT4", "LPT5", "LPT6", "LPT7", "LPT8", "LPT9",
@@ -24,18 +29,32 @@ enum PathKind {
 /// first element is a domain name (`CheckPath`).
 #[must_use]
 pub fn is_module_path(path: &str) -> bool {
+    module_path_problem(path).is_none()
+}
+
+/// Returns Go's reason why a path cannot be that of a module; `None` for a module path
+/// (`CheckPath`).
+#[must_use]
+pub fn module_path_problem(path: &str) -> Option<String> {
+    if let Some(problem) = path_problem(path, PathKind::Module) {
+        return Some(problem);
+    }
     let domain = path.split('/').next().unwrap_or_default();
-    let is_domain = domain.contains('.')
-        && domain.bytes().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte)
-        });
-    is_path(path, PathKind::Module) && is_domain && split_major(path).is_some()
+    if !domain.contains('.') {
+        return Some("missing dot in first path element".to_owned());
+    }
+    let is_allowed = |c: char| matches!(c, '-' | '.' | '0'..='9' | 'a'..='z');
+    if let Some(found) = domain.chars().find(|c| !is_allowed(*c)) {
+        return Some(format!("invalid char {found:?} in first path element"));
+    }
+    let is_valid = split_major(path).is_some();
+    (!is_valid).then(|| "invalid version".to_owned())
 }
 
 /// Returns true for the path of a package (`CheckImportPath`).
 #[must_use]
 pub fn is_import_path(path: &str) -> bool {
-    is_path(path, PathKind::Import)
+    path_problem(path, PathKind::Import).is_none()
 }
 
 /// Returns true for a relative path that a file of a module may have (`CheckFilePath`). It has no
@@ -43,7 +62,14 @@ pub fn is_import_path(path: &str) -> bool {
 /// than Go, such as combining marks.
 #[must_use]
 pub fn is_file_path(path: &str) -> bool {
-    is_path(path, PathKind::File)
+    file_path_problem(path).is_none()
+}
+
+/// Returns Go's reason why a path in a module cannot be that of a file; `None` under the conditions
+/// of [`is_file_path`].
+#[must_use]
+pub fn file_path_problem(path: &str) -> Option<String> {
+    path_problem(path, PathKind::File)
 }
 
 /// Returns the form of a module path in the module cache and in URLs of proxies, in which `!a` stands
@@ -57,12 +83,16 @@ pub fn escape_path(path: &str) -> Option<String> {
 /// cannot be part of a file name (`EscapeVersion`).
 #[must_use]
 pub fn escape_version(version: &str) -> Option<String> {
-    let is_valid =
-        is_element(version, PathKind::File) && version.is_ascii() && !version.contains('!');
+    let is_valid = element_problem(version, PathKind::File).is_none()
+        && version.is_ascii()
+        && !version.contains('!');
     is_valid.then(|| escape(version))
 }
 
-fn escape(text: &str) -> String {
+/// Escapes the path or the version of a module, which must be valid: each capital letter becomes `!`
+/// and its small letter (`escapeString`).
+#[must_use]
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_ascii_uppercase() {
@@ -91,7 +121,7 @@ pub fn split_major(path: &str) -> Option<(&str, &str)> {
 }
 
 fn split_gopkg_in(path: &str) -> Option<(&str, &str)> {
-    let end = path.strip_suffix("-unstable").unwrap_or(path);
+    let end = path.strip_suffix(UNSTABLE).unwrap_or(path);
     let before = end.trim_end_matches(|c: char| c.is_ascii_digit());
     let number = &end[before.len()..];
     let prefix = before.strip_suffix(".v")?;
@@ -101,54 +131,90 @@ fn split_gopkg_in(path: &str) -> Option<(&str, &str)> {
     is_valid.then(|| path.split_at(prefix.len()))
 }
 
-/// Returns the major versions that a module path allows if that of `version` is another one
-/// (`CheckPathMajor`). `major` is the second result of [`split_major`].
+/// Returns the major version that a module path demands, such as `v2`; empty if it ends in none, which
+/// stands for `v0` and `v1`, or in an invalid one.
 #[must_use]
-pub fn other_major<'a>(version: &str, major: &'a str) -> Option<&'a str> {
-    let is_gopkg_in = major.starts_with(".v");
-    let major = match major.strip_suffix("-unstable") {
-        Some(stable) if is_gopkg_in => stable,
-        _ => major,
-    };
+pub fn major_of_path(path: &str) -> &str {
+    split_major(path).map_or("", |(_, suffix)| named_major(suffix))
+}
+
+/// Returns the major version in the second result of [`split_major`]: `v2` for `/v2`, `.v2` and
+/// `.v2-unstable`.
+fn named_major(suffix: &str) -> &str {
+    match suffix.strip_prefix('.') {
+        Some(name) => name.strip_suffix(UNSTABLE).unwrap_or(name),
+        None => suffix.trim_start_matches('/'),
+    }
+}
+
+/// Returns the major versions that a module path allows if that of `version` is another one
+/// (`CheckPathMajor`). `suffix` is the second result of [`split_major`].
+#[must_use]
+pub fn other_major<'a>(version: &str, suffix: &'a str) -> Option<&'a str> {
+    let expected = named_major(suffix);
     // Old pseudo-versions of `gopkg.in`.
-    if version.starts_with("v0.0.0-") && major == ".v1" {
+    if version.starts_with("v0.0.0-") && suffix.starts_with('.') && expected == "v1" {
         return None;
     }
     let parsed = Semver::parse(version);
     let found = parsed.map_or("", |version| version.major());
-    let is_incompatible = parsed.is_some_and(|version| version.is_incompatible());
-    if major.is_empty() {
+    if suffix.is_empty() {
+        let is_incompatible = parsed.is_some_and(|version| version.is_incompatible());
         let is_allowed = ["v0", "v1"].contains(&found) || is_incompatible;
         return (!is_allowed).then_some("v0 or v1");
     }
-    let expected = major.trim_start_matches(['/', '.']);
     (found != expected).then_some(expected)
 }
 
-fn is_path(path: &str, kind: PathKind) -> bool {
-    let has_dash = path.starts_with('-') && kind != PathKind::File;
-    !has_dash && path.split('/').all(|element| is_element(element, kind))
+/// Source: `checkPath`.
+fn path_problem(path: &str, kind: PathKind) -> Option<String> {
+    let problem = if path.is_empty() {
+        "empty string"
+    } else if path.starts_with('-') && kind != PathKind::File {
+        "leading dash"
+    } else if path.contains("//") {
+        "double slash"
+    } else if path.ends_with('/') {
+        "trailing slash"
+    } else {
+        let mut elements = path.split('/');
+        return elements.find_map(|element| element_problem(element, kind));
+    };
+    Some(problem.to_owned())
 }
 
-/// Returns true for a valid element of a path (`checkElem`).
-fn is_element(element: &str, kind: PathKind) -> bool {
-    let is_invalid = element.is_empty()
-        || element.ends_with('.')
-        || (element.starts_with('.') && kind == PathKind::Module)
-        || !element.chars().all(|c| is_allowed(c, kind));
-    if is_invalid {
-        return false;
+/// Source: `checkElem`.
+fn element_problem(element: &str, kind: PathKind) -> Option<String> {
+    let text = |reason: &str| Some(reason.to_owned());
+    if element.is_empty() {
+        return text("empty path element");
+    }
+    if element.bytes().all(|byte| byte == b'.') {
+        return Some(format!("invalid path element {element:?}"));
+    }
+    if element.starts_with('.') && kind == PathKind::Module {
+        return text("leading dot in path element");
+    }
+    if element.ends_with('.') {
+        return text("trailing dot in path element");
+    }
+    if let Some(found) = element.chars().find(|c| !is_allowed(*c, kind)) {
+        return Some(format!("invalid char {found:?}"));
     }
     let stem = element.split('.').next().unwrap_or_default();
     let is_reserved = |name: &&str| name.eq_ignore_ascii_case(stem);
     if WINDOWS_NAMES.iter().any(is_reserved) {
-        return false;
+        let reason = "disallowed as path element component on Windows";
+        return Some(format!("{stem:?} {reason}"));
     }
     // Short names of Windows, such as `PROGRA~1`.
     let is_short_name = stem.rsplit_once('~').is_some_and(|(_, digits)| {
         !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
     });
-    kind == PathKind::File || !is_short_name
+    if is_short_name && kind != PathKind::File {
+        return text("trailing tilde and digits in path element");
+    }
+    None
 }
 
 fn is_allowed(c: char, kind: PathKind) -> bool {
@@ -243,7 +309,9 @@ mod tests {
                 "gopkg.in/a.v1-unstable",
                 Some(("gopkg.in/a", ".v1-unstable")),
             ),
+            ("gopkg.in/a.v-unstable", Some(("gopkg.in/a", ".v-unstable"))),
             ("gopkg.in/a.v01", None),
+            ("gopkg.in/a.v0-unstable", None),
             ("gopkg.in/a", None),
         ] {
             assert_eq!(split_major(path), expected, "{path}");
@@ -264,6 +332,64 @@ mod tests {
     }
 
     #[test]
+    fn paths_are_refused_with_gos_reason() {
+        // The reasons of `module_test.go`.
+        for (path, reason) in [
+            ("", "empty string"),
+            ("-x.com/a", "leading dash"),
+            ("example.com//a", "double slash"),
+            ("example.com/", "trailing slash"),
+            ("/example.com", "empty path element"),
+            ("lib", "missing dot in first path element"),
+            ("Example.com/a", "invalid char 'E' in first path element"),
+            ("example.com/..", "invalid path element \"..\""),
+            ("example.com/.a", "leading dot in path element"),
+            ("example.com/a.", "trailing dot in path element"),
+            ("example.com/a b", "invalid char ' '"),
+            ("example.com/a+b", "invalid char '+'"),
+            (
+                "example.com/Con.x",
+                "\"Con\" disallowed as path element component on Windows",
+            ),
+            (
+                "example.com/lpt9",
+                "\"lpt9\" disallowed as path element component on Windows",
+            ),
+            (
+                "example.com/a~1",
+                "trailing tilde and digits in path element",
+            ),
+            ("example.com/a/v1", "invalid version"),
+            ("example.com/a/v0", "invalid version"),
+            ("example.com/a/v02", "invalid version"),
+            ("example.com/a/v2.3", "invalid version"),
+            ("gopkg.in/yaml", "invalid version"),
+            ("gopkg.in/yaml.v02", "invalid version"),
+        ] {
+            assert_eq!(module_path_problem(path).as_deref(), Some(reason), "{path}");
+        }
+        assert_eq!(file_path_problem(".github/a b(1).go"), None);
+        assert_eq!(file_path_problem("ä.go"), None);
+        assert_eq!(
+            file_path_problem("a*b").as_deref(),
+            Some("invalid char '*'")
+        );
+    }
+
+    #[test]
+    fn major_versions_of_paths() {
+        for (path, major) in [
+            ("example.com/lib", ""),
+            ("example.com/lib/v3", "v3"),
+            ("gopkg.in/yaml.v2", "v2"),
+            ("gopkg.in/yaml.v2-unstable", "v2"),
+            ("example.com/lib/v1", ""),
+        ] {
+            assert_eq!(major_of_path(path), major, "{path}");
+        }
+    }
+
+    #[test]
     fn upper_case_letters_are_escaped() {
         let escaped = "github.com/!azure/azure-sdk-for-go";
         let path = escape_path("github.com/Azure/azure-sdk-for-go");
@@ -272,6 +398,7 @@ mod tests {
             escape_version("v1.0.0-RC1").as_deref(),
             Some("v1.0.0-!r!c1")
         );
+        assert_eq!(escape("v0.0.1-go1.26.5-Acme"), "v0.0.1-go1.26.5-!acme");
         assert_eq!(escape_path("github.com/!azure"), None);
         assert_eq!(escape_path("../a.b"), None);
         for version in ["", "..", "v1/2", "v1!a", "v\u{e9}", "v1."] {

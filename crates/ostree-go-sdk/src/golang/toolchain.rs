@@ -46,21 +46,6 @@ pub fn parse_module_folder(text: &str) -> Option<(GoVersion, Arch)> {
     Some((version.parse().ok()?, arch))
 }
 
-/// Escapes a version for a proxy's URL: each capital letter becomes `!` and its small letter.
-///
-/// Source: `golang.org/x/mod/module`, `EscapeVersion`.
-#[must_use]
-pub fn escape(version: &str) -> String {
-    let mut escaped = String::with_capacity(version.len());
-    for c in version.chars() {
-        if c.is_ascii_uppercase() {
-            escaped.push('!');
-        }
-        escaped.push(c.to_ascii_lowercase());
-    }
-    escaped
-}
-
 /// Returns the name of a file of the SDK in the module whose top folder is `folder`, or `None`
 /// if the module leaves it out (everything below `api`, `doc`, `misc` and `test`).
 #[must_use]
@@ -146,7 +131,6 @@ mod tests {
         ] {
             assert_eq!(parse_module_folder(other), None, "{other}");
         }
-        assert_eq!(escape("v0.0.1-go1.26.5-Acme"), "v0.0.1-go1.26.5-!acme");
     }
 
     #[test]

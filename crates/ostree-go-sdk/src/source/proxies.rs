@@ -2,8 +2,8 @@
 
 use super::SourceError;
 use super::download::{Found, SourceContext, download, public_name};
+use crate::golang::module_path::escape;
 use crate::golang::proxy::{self, ProxyTarget};
-use crate::golang::toolchain;
 use crate::http::url::Url;
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
@@ -58,7 +58,7 @@ pub(super) fn zip(
     (path, version): (&str, &str),
     sha256: Option<Sha256>,
 ) -> Result<Found, SourceError> {
-    let (path, version) = (toolchain::escape(path), toolchain::escape(version));
+    let (path, version) = (escape(path), escape(version));
     let url = Url::parse(base)?.join(&format!("{path}/@v/{version}.zip"))?;
     // The content of a module's version never changes.
     let cached = match ctx.cache {

@@ -16,6 +16,7 @@ use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::golang::h1::H1;
 use crate::golang::module_id::ModuleId;
+use crate::golang::module_path::escape;
 use crate::golang::proxy::{self, ProxyTarget};
 use crate::golang::sumdb::{
     LOOKUP_LIMIT, Lookup, PROXIED, Record, SUM_GOLANG_ORG, SumdbError, VerifierKey,
@@ -299,7 +300,7 @@ impl Upstream {
             let url = database.join(path).map_err(HttpError::from)?;
             http.get(&url, limit, self.progress.as_ref())
         };
-        let (escaped, escaped_version) = (toolchain::escape(module), toolchain::escape(version));
+        let (escaped, escaped_version) = (escape(module), escape(version));
         let lookup = format!("lookup/{escaped}@{escaped_version}");
         let answer = get(&lookup, LOOKUP_LIMIT).map_err(|error| match error.kind() {
             ErrorKind::NotFound => UpstreamError::Unknown {
