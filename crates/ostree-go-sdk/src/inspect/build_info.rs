@@ -33,11 +33,19 @@ const CHUNK: usize = 1 << 20;
 
 /// The strings of the build information.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct RawBuildInfo {
+pub(crate) struct RawBuildInfo {
     /// The version of Go.
-    pub(super) version: String,
+    pub(crate) version: String,
     /// The lines about modules and settings; empty if the program was built without modules.
-    pub(super) lines: String,
+    pub(crate) lines: String,
+}
+
+/// Returns the build information of a program in memory; `None` if the program has none, or is
+/// damaged.
+pub(crate) fn read(program: &[u8]) -> Option<RawBuildInfo> {
+    let contents = Contents::of_bytes(program);
+    let image = Image::read(&contents).ok()?;
+    find(&image, &contents).ok().flatten()
 }
 
 /// Returns the build information; `None` if the program has none, as if it was not built by Go.

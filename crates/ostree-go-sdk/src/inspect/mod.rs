@@ -20,7 +20,7 @@
 //! `-trimpath`; whoever builds a program with the intention to deceive can write anything into it.
 
 mod binary;
-mod build_info;
+pub(crate) mod build_info;
 pub(crate) mod contents;
 mod error;
 mod functions;

@@ -2,7 +2,7 @@
 
 use super::build::{find_in_flag, find_path};
 use super::compare::{Difference, content, parse, printable};
-use super::info::BuildInfo;
+use super::info::BuildLines;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
@@ -214,7 +214,7 @@ impl Evidence<'_> {
         let (Some(one), Some(other)) = (parse(self.first), parse(self.second)) else {
             return vec![Cause::Unknown];
         };
-        let infos = (BuildInfo::read(&one), BuildInfo::read(&other));
+        let infos = (BuildLines::read(self.first), BuildLines::read(self.second));
         let mut causes = Vec::new();
         if let (Some(first), Some(second)) = &infos {
             compare_infos(first, second, &mut causes);
@@ -230,7 +230,7 @@ impl Evidence<'_> {
         if let Some(cause) = in_flag {
             causes.insert(0, cause);
         }
-        let is_trimmed = infos.0.as_ref().is_some_and(BuildInfo::is_trimmed);
+        let is_trimmed = infos.0.as_ref().is_some_and(BuildLines::is_trimmed);
         let found = self.paths.iter().filter(|path| contains(self.first, path));
         let paths: Vec<PathBuf> = found.cloned().collect();
         if !is_trimmed && !paths.is_empty() {
@@ -260,7 +260,7 @@ impl Evidence<'_> {
     }
 
     /// Returns the cause if there is no evidence of another one.
-    fn other_cause(&self, first: &Option<BuildInfo>, second: &Option<BuildInfo>) -> Cause {
+    fn other_cause(&self, first: &Option<BuildLines>, second: &Option<BuildLines>) -> Cause {
         let mut content = DATA.iter().chain(&[".text"]);
         let has_content = content.any(|name| self.difference.section(name).is_some());
         match has_content && first.is_some() && second.is_some() && !self.is_rebuilt {
@@ -286,8 +286,8 @@ impl Evidence<'_> {
         })
     }
 
-    fn is_of_c(&self, first: &Option<BuildInfo>, second: &Option<BuildInfo>) -> bool {
-        let cgo = |info: &Option<BuildInfo>| info.as_ref().is_some_and(BuildInfo::has_cgo);
+    fn is_of_c(&self, first: &Option<BuildLines>, second: &Option<BuildLines>) -> bool {
+        let cgo = |info: &Option<BuildLines>| info.as_ref().is_some_and(BuildLines::has_cgo);
         let differs = self.difference.section(GNU_BUILD_ID).is_some()
             || self.difference.section(".debug_str").is_some()
             || self.difference.section(".comment").is_some();
@@ -309,14 +309,14 @@ fn contains(program: &[u8], path: &Path) -> bool {
 }
 
 /// Adds the causes that follow from the build information.
-fn compare_infos(first: &BuildInfo, second: &BuildInfo, causes: &mut Vec<Cause>) {
+fn compare_infos(first: &BuildLines, second: &BuildLines, causes: &mut Vec<Cause>) {
     if first.go_version != second.go_version {
         causes.push(Cause::GoVersion {
             first: printable(first.go_version.as_bytes()),
             second: printable(second.go_version.as_bytes()),
         });
     }
-    let stamp = |info: &BuildInfo| {
+    let stamp = |info: &BuildLines| {
         let of_vcs = info.settings.iter().filter(|(name, _)| is_of_vcs(name));
         let words: Vec<String> = of_vcs
             .map(|(name, value)| format!("{name}={value}"))
@@ -334,7 +334,7 @@ fn compare_infos(first: &BuildInfo, second: &BuildInfo, causes: &mut Vec<Cause>)
     let names = first.settings.keys().chain(second.settings.keys());
     let names: BTreeSet<&String> = names.filter(|name| !is_of_vcs(name)).collect();
     let differing = names.into_iter().filter_map(|name| {
-        let value = |info: &BuildInfo| {
+        let value = |info: &BuildLines| {
             let value = info.settings.get(name);
             value.map(|value| printable(value.as_bytes()))
         };
@@ -346,7 +346,7 @@ fn compare_infos(first: &BuildInfo, second: &BuildInfo, causes: &mut Vec<Cause>)
         })
     });
     causes.extend(differing.take(MAX_SETTINGS));
-    let only_in = |one: &BuildInfo, other: &BuildInfo| {
+    let only_in = |one: &BuildLines, other: &BuildLines| {
         let mut lines = one
             .modules
             .iter()

@@ -39,7 +39,7 @@ fn elf(sections: &[Section<'_>], symbols: &[Symbol<'_>]) -> Vec<u8> {
     all.push((symtab_name, 2, 0, table, strtab, 24));
     all.push((strtab_name, 3, 0, strings.clone(), 0, 0));
     let mut file = vec![0; 64];
-    let mut headers = vec![0; 64];
+    let (mut headers, mut segments) = (vec![0; 64], Vec::new());
     for (name, kind, address, content, link, entry) in &all {
         file.resize(file.len().next_multiple_of(8), 0);
         let offset = file.len() as u64;
@@ -54,16 +54,28 @@ fn elf(sections: &[Section<'_>], symbols: &[Symbol<'_>]) -> Vec<u8> {
         headers.extend(1_u32.to_le_bytes());
         headers.extend(1_u64.to_le_bytes());
         headers.extend(entry.to_le_bytes());
+        if *address > 0 {
+            // PT_LOAD, PF_R; the offset, both addresses, both sizes, and the alignment.
+            segments.extend([1_u32, 4].map(u32::to_le_bytes).as_flattened());
+            let size = content.len() as u64;
+            let words = [offset, *address, *address, size, size, 1];
+            segments.extend(words.map(u64::to_le_bytes).as_flattened());
+        }
     }
     file.resize(file.len().next_multiple_of(8), 0);
     let table = file.len() as u64;
     file.extend(headers);
+    let segments_at = file.len() as u64;
+    file.extend(&segments);
     file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
     file[16] = 2;
     file[18] = 62;
     file[20] = 1;
+    file[32..40].copy_from_slice(&segments_at.to_le_bytes());
     file[40..48].copy_from_slice(&table.to_le_bytes());
     file[52] = 64;
+    file[54] = 56;
+    file[56] = u8::try_from(segments.len() / 56).unwrap();
     file[58] = 64;
     let count = u16::try_from(all.len() + 1).unwrap();
     file[60..62].copy_from_slice(&count.to_le_bytes());
