@@ -1,9 +1,10 @@
 //! Activation of a deployment that the user selects.
 
+use super::activation::Action;
 use super::error::DeployError;
 use super::hooks::{self, HookPlan, HookResult, Hooks, require_outside_hook};
 use super::root::Root;
-use super::state::{Action, Deployment};
+use super::state::Deployment;
 use crate::progress::{NoProgress, Progress};
 use crate::setters::setters;
 use std::sync::Arc;

@@ -6,12 +6,13 @@
 //! lock is released when its process ends, whereas the number in a name may belong to another
 //! process by now.
 
+use super::activation::Action;
 use super::error::DeployError;
 use super::folder;
 use super::links::{self, remove_file, target};
 use super::locked::LockedRoot;
 use super::root::{Root, link_name};
-use super::state::{Action, Deployment};
+use super::state::Deployment;
 use crate::catalog::DEPLOYMENT_REF_PREFIX;
 use crate::failpoint;
 use crate::fs::context::IoContext;

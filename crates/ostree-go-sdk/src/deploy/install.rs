@@ -1,5 +1,6 @@
 //! Installs SDKs: fetches them without the root's lock, and deploys them with it.
 
+use super::activation::Action;
 use super::error::DeployError;
 use super::fetch::Fetcher;
 use super::found::FoundSdk;
@@ -8,7 +9,7 @@ use super::job::{InstallSource, Job, Origin};
 use super::locked::{Deployed, LockedRoot, Outcome};
 use super::root::Root;
 use super::selection::{StdCacheChoice, StdCacheSelection};
-use super::state::{Action, Deployment};
+use super::state::Deployment;
 use super::verify::DamagedFile;
 use crate::arch::Arch;
 use crate::golang::version_rule::VersionRule;

@@ -1,10 +1,11 @@
 //! A locked root: the changes of a root, and deploying to it.
 
+use super::activation::{Activation, Cause};
 use super::error::DeployError;
 use super::found::FoundSdk;
 use super::job::Job;
 use super::root::{self, Root, deployment_ref};
-use super::state::{Activation, Cause, DeployedStdCache, Deployment, State};
+use super::state::{DeployedStdCache, Deployment, State};
 use super::verify::DamagedFile;
 use super::{folder, place, rebuild, verify};
 use crate::arch::Arch;

@@ -55,6 +55,7 @@
 //! root.
 
 mod activate;
+mod activation;
 mod clean;
 mod encoding;
 mod error;
@@ -87,6 +88,7 @@ mod upgrade;
 mod verify;
 
 pub use activate::{Activate, ActivatePlan, Activated};
+pub use activation::{Action, Activation};
 pub use error::DeployError;
 pub use gc::{Gc, GcPlan, GcReport};
 pub use hooks::{
@@ -100,7 +102,7 @@ pub use preview::{PlannedDeployment, PlannedStdCache};
 pub use rollback::{Rollback, RollbackPlan, RolledBack};
 pub use root::Root;
 pub use selection::StdCacheSelection;
-pub use state::{Action, Activation, DeployedStdCache, Deployment};
+pub use state::{DeployedStdCache, Deployment};
 pub use status::{Check, DeploymentStatus, Status, StdCacheStatus, Verify};
 pub use uninstall::{Uninstall, UninstallPlan, Uninstalled};
 pub use upgrade::Upgrade;

@@ -1,9 +1,10 @@
 //! Rollback to the deployment that was active before.
 
+use super::activation::Action;
 use super::error::DeployError;
 use super::locked::LockedRoot;
 use super::root::Root;
-use super::state::{Action, Deployment};
+use super::state::Deployment;
 use super::verify::DamagedFile;
 use crate::progress::{NoProgress, Progress};
 use crate::setters::setters;

@@ -1,7 +1,8 @@
 //! The root of a host: its paths, and what can be read without its lock.
 
+use super::activation::Activation;
 use super::error::DeployError;
-use super::state::{Activation, Deployment, State};
+use super::state::{Deployment, State};
 use super::verify::DamagedFile;
 use super::{folder, rebuild, verify};
 use crate::arch::Arch;

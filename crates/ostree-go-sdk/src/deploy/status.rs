@@ -1,9 +1,10 @@
 //! The status of a root.
 
+use super::activation::Activation;
 use super::error::DeployError;
 use super::hooks::HookResult;
 use super::root::Root;
-use super::state::{Activation, DeployedStdCache, Deployment};
+use super::state::{DeployedStdCache, Deployment};
 use super::verify::DamagedFile;
 use crate::id::CommitId;
 use crate::progress::Progress;

@@ -1,8 +1,9 @@
 //! Switches the link `current`, which determines the active deployment.
 
+use super::activation::Cause;
 use super::error::DeployError;
 use super::locked::LockedRoot;
-use super::state::{Cause, Deployment};
+use super::state::Deployment;
 use crate::arch::Arch;
 use crate::failpoint;
 use crate::fs::atomic;

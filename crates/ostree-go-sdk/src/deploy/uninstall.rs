@@ -1,9 +1,10 @@
 //! Removal of deployments.
 
+use super::activation::Action;
 use super::error::DeployError;
 use super::locked::LockedRoot;
 use super::root::Root;
-use super::state::{Action, Deployment};
+use super::state::Deployment;
 use crate::arch::Arch;
 use crate::failpoint;
 use crate::id::CommitId;

@@ -1,7 +1,8 @@
 //! Options of hooks, and their environment.
 
+use crate::deploy::activation::Activation;
 use crate::deploy::root::Root;
-use crate::deploy::state::{Activation, Deployment};
+use crate::deploy::state::Deployment;
 use crate::golang::toolchain;
 use crate::setters::setters;
 use crate::version::GoVersion;

@@ -1,7 +1,8 @@
 //! The hooks in the history of a root.
 
 use super::outcome::{HookOutcome, HookResult};
-use crate::deploy::state::{Action, Activation, State};
+use crate::deploy::activation::{Action, Activation};
+use crate::deploy::state::State;
 use crate::id::CommitId;
 
 impl State {
