@@ -5,15 +5,14 @@ use super::{Compose, ComposeError, NewObjects};
 use crate::fs::path::TreePath;
 use crate::golang::h1::{H1, H1Builder};
 use crate::golang::modfile::GoMod;
-use crate::id::Sha256;
 use crate::layer::LayerError;
+use crate::module_zip::hash_go_mod;
 use crate::object::{FileHeader, Leaf, LeafKind, Overlap, Tree};
 use crate::repo::Transaction;
 use crate::source::module::{ModuleZip, read_directory};
 use crate::source::{Entry, EntryProblem, FileContent, SourceError};
 use crate::store::{Bytes, Content, Incoming, Sink, Written, write_files, writers};
 use crate::treefile::{ModuleSource, ModuleSpec};
-use sha2::Digest;
 use std::path::Path;
 
 /// The file at the top of every module, except for old ones in a zip.
@@ -86,13 +85,10 @@ pub(super) fn read(
     if let ModuleSource::Directory { path, directory } = source {
         check_path(directory, &go_mod, path)?;
     }
-    let mut go_mod_h1 = H1Builder::new();
-    let sha256 = Sha256(sha2::Sha256::digest(&go_mod).into());
-    go_mod_h1.add(GO_MOD, sha256);
     Ok(ReadModule {
         tree: module.tree,
         h1: h1.finish(),
-        go_mod_h1: go_mod_h1.finish(),
+        go_mod_h1: hash_go_mod(&go_mod),
         new: module.new,
     })
 }
