@@ -1,9 +1,10 @@
 //! The directives of `go.mod` and `go.work` files.
 
 use super::error::{ModFileError, Problem};
+use super::lines::{DEFAULT_TOOLCHAIN, ModuleVersion, Replace, Require, Retract, Value};
+use super::rules;
 use super::string::unquote;
 use super::syntax::{self, Directive};
-use super::{DEFAULT_TOOLCHAIN, ModuleVersion, Replace, Require, Retract, Value, rules};
 use crate::golang::release_number::ReleaseNumber;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -13,6 +13,7 @@ mod edit;
 mod error;
 mod file;
 mod lexer;
+mod lines;
 mod rules;
 pub(super) mod string;
 mod syntax;
@@ -21,12 +22,10 @@ mod tests;
 
 pub use edit::{Edit, LineChange, edit};
 pub use error::{ModFileError, Problem};
-
 pub use file::is_toolchain;
-use file::{File, Form};
+pub use lines::{DEFAULT_TOOLCHAIN, ModuleVersion, Replace, Require, Retract, Value};
 
-/// The name in a `toolchain` line that stands for the toolchain that the user has configured.
-pub const DEFAULT_TOOLCHAIN: &str = "default";
+use file::{File, Form};
 
 /// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,61 +76,6 @@ pub struct GoWork {
     pub uses: Vec<Value>,
     /// The replacements of modules, without repetitions.
     pub replace: Vec<Replace>,
-}
-
-/// The argument of a directive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Value {
-    /// The argument, without quotes.
-    pub text: String,
-    /// The number of the line, from 1.
-    pub line: usize,
-}
-
-/// A module, or a directory that stands for one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ModuleVersion {
-    /// The path of the module, or of the directory.
-    pub path: String,
-    /// The canonical version, such as `v1.2.3`. `None` if this is a directory, or stands for all
-    /// versions of the module.
-    pub version: Option<String>,
-}
-
-/// A `require` line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Require {
-    /// The path of the module.
-    pub path: String,
-    /// The canonical version, such as `v1.2.3`.
-    pub version: String,
-    /// True if the line ends in the comment `// indirect`.
-    pub is_indirect: bool,
-    /// The number of the line, from 1.
-    pub line: usize,
-}
-
-/// A `replace` line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replace {
-    /// The module that is replaced; without a version, all of its versions are.
-    pub old: ModuleVersion,
-    /// The replacement; without a version, a directory.
-    pub new: ModuleVersion,
-    /// The number of the line, from 1.
-    pub line: usize,
-}
-
-/// A `retract` line: an interval that includes both versions. They are equal if the line names one
-/// version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retract {
-    /// The lowest version.
-    pub low: String,
-    /// The highest version.
-    pub high: String,
-    /// The number of the line, from 1.
-    pub line: usize,
 }
 
 impl GoMod {

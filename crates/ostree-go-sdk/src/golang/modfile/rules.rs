@@ -3,9 +3,9 @@
 //! Source: `golang.org/x/mod/modfile`, `rule.go`.
 
 use super::error::Problem;
+use super::lines::{ModuleVersion, Replace, Retract};
 use super::string::unquote;
 use super::syntax::Directive;
-use super::{ModuleVersion, Replace, Retract};
 use crate::golang::module_path::{other_major, split_major};
 use crate::golang::semver::Semver;
 
