@@ -2,7 +2,7 @@
 
 mod module_version;
 
-pub use module_version::ModuleVersion;
+pub use module_version::ModuleVersionInfo;
 
 use crate::arch::Arch;
 use crate::golang::std_cache::StdCacheId;

@@ -1,6 +1,6 @@
 //! The name of a commit in Go's module system, for `show` and `compose`.
 
-use ostree_go_sdk::catalog::ModuleVersion;
+use ostree_go_sdk::catalog::ModuleVersionInfo;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -12,8 +12,8 @@ pub struct ModuleVersionView {
     pub go_mod_h1: Option<String>,
 }
 
-impl From<&ModuleVersion> for ModuleVersionView {
-    fn from(module: &ModuleVersion) -> Self {
+impl From<&ModuleVersionInfo> for ModuleVersionView {
+    fn from(module: &ModuleVersionInfo) -> Self {
         Self {
             toolchain: module.toolchain.clone(),
             path: module.path.clone(),

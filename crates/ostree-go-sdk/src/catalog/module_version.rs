@@ -9,7 +9,7 @@ use crate::version::GoVersion;
 /// The name of a commit in Go's module system: a module and its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ModuleVersion {
+pub struct ModuleVersionInfo {
     /// The name of the toolchain in `toolchain` lines and in `GOTOOLCHAIN`: `go1.26.5`; `None` for
     /// modules that are not a release of Go.
     pub toolchain: Option<String>,
@@ -32,7 +32,7 @@ impl CommitInfo {
     /// a Go module, this module. Returns `None` for everything else: for layers, std caches and OS
     /// images, and for variants that a site has made, which Go does not distribute.
     #[must_use]
-    pub fn module_version(&self) -> Option<ModuleVersion> {
+    pub fn module_version(&self) -> Option<ModuleVersionInfo> {
         match self.kind {
             CommitKind::Release | CommitKind::Channel => self.toolchain_version(),
             CommitKind::Module => self.version_of_module(),
@@ -42,11 +42,11 @@ impl CommitInfo {
         }
     }
 
-    fn toolchain_version(&self) -> Option<ModuleVersion> {
+    fn toolchain_version(&self) -> Option<ModuleVersionInfo> {
         let version: GoVersion = self.version.as_deref()?.parse().ok()?;
         let arch = self.arch?;
         let is_variant = self.variant.is_some() || version.as_str().contains('-');
-        (!is_variant).then(|| ModuleVersion {
+        (!is_variant).then(|| ModuleVersionInfo {
             toolchain: Some(format!("go{version}")),
             path: toolchain::MODULE.to_owned(),
             version: toolchain::module_version(&version, arch),
@@ -55,13 +55,13 @@ impl CommitInfo {
         })
     }
 
-    fn version_of_module(&self) -> Option<ModuleVersion> {
+    fn version_of_module(&self) -> Option<ModuleVersionInfo> {
         let module = self.module.as_ref()?;
         let version = module.version.clone().unwrap_or_else(|| {
             let major = major_of_path(&module.path);
             pseudo_version(major, None, self.timestamp, &self.id.to_string())
         });
-        Some(ModuleVersion {
+        Some(ModuleVersionInfo {
             toolchain: None,
             path: module.path.clone(),
             version,
@@ -83,7 +83,7 @@ mod tests {
     const SIZE: TreeSize = TreeSize { bytes: 1, files: 1 };
     const SUM: &str = "h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=";
 
-    fn version_of(metadata: Metadata) -> Option<ModuleVersion> {
+    fn version_of(metadata: Metadata) -> Option<ModuleVersionInfo> {
         let commit = Commit {
             metadata,
             parent: None,
@@ -96,7 +96,7 @@ mod tests {
         CommitInfo::from_commit([0xab; 32].into(), &commit).module_version()
     }
 
-    fn release(version: &str, variant: Option<&str>, name: &str) -> Option<ModuleVersion> {
+    fn release(version: &str, variant: Option<&str>, name: &str) -> Option<ModuleVersionInfo> {
         let release = metadata::Release {
             arch: Arch::X86_64,
             version,

@@ -13,7 +13,7 @@ use super::inputs::is_unchanged;
 use super::module_error::ModuleError;
 use super::module_files::{self, ReadModule};
 use super::{Compose, ComposeError, Composed, ComposedModule, NewObjects};
-use crate::catalog::{CommitInfo, ModuleVersion};
+use crate::catalog::{CommitInfo, ModuleVersionInfo};
 use crate::golang::h1::H1;
 use crate::golang::module_id::ModuleId;
 use crate::golang::module_pattern;
@@ -355,7 +355,7 @@ fn describe(
     new: NewObjects,
 ) -> Result<ComposedModule, ComposeError> {
     let info = CommitInfo::read(repo, commit)?;
-    let module = info.module_version().unwrap_or_else(|| ModuleVersion {
+    let module = info.module_version().unwrap_or_else(|| ModuleVersionInfo {
         toolchain: None,
         path: planned.spec.source.path().to_owned(),
         version: String::new(),

@@ -2,7 +2,7 @@
 
 use super::NewObjects;
 use crate::arch::Arch;
-use crate::catalog::ModuleVersion;
+use crate::catalog::ModuleVersionInfo;
 use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, ContentId, RefName};
 use crate::publish::SummaryState;
@@ -139,7 +139,7 @@ pub struct ComposedLayer {
 #[non_exhaustive]
 pub struct ComposedModule {
     /// The path, the version and the hashes.
-    pub module: ModuleVersion,
+    pub module: ModuleVersionInfo,
     /// The ref.
     pub ref_name: RefName,
     /// The commit.
