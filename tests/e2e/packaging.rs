@@ -311,6 +311,7 @@ fn make_install_installs_the_built_command_without_cargo() {
     644 usr/share/bash-completion/completions/ostree-go
     644 usr/share/doc/ostree-go/CHANGELOG.md
     644 usr/share/doc/ostree-go/README.md
+    644 usr/share/doc/ostree-go/examples/hooks/50-gomod-sync
     644 usr/share/fish/vendor_completions.d/ostree-go.fish
     644 usr/share/licenses/ostree-go/LICENSE
     644 usr/share/licenses/ostree-go/LICENSE-APACHE
@@ -441,6 +442,7 @@ fn the_debian_package_contains_what_make_install_installs() {
     644 usr/share/doc/ostree-go/changelog.Debian.gz
     644 usr/share/doc/ostree-go/changelog.gz
     644 usr/share/doc/ostree-go/copyright
+    644 usr/share/doc/ostree-go/examples/hooks/50-gomod-sync
     644 usr/share/fish/vendor_completions.d/ostree-go.fish
     644 usr/share/man/man1/ostree-go.1.gz
     644 usr/share/ostree-go/treefiles/base.yaml

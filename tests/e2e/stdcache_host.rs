@@ -538,6 +538,6 @@ fn outputs_that_an_installation_has_verified_are_not_hashed_again_until_they_cha
     );
     let said = serve();
     assert!(said.contains("is missing or damaged"), "{said}");
-    host.run(["uninstall", "1.99.1"]).ok();
+    host.run(["uninstall", "1.99.1", "--active"]).ok();
     assert_eq!(records.read_dir().unwrap().count(), 0);
 }

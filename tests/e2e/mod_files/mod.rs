@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 /// The largest number of files of the corpus that are compared; each one runs a process.
-const MOST_FILES: usize = 400;
+const MOST_FILES: usize = 200;
 
 #[test]
 fn tricky_files_are_read_as_by_go() {

@@ -59,7 +59,8 @@ pub(super) fn replace(directive: &Directive<'_>) -> Result<Replace, Problem> {
     })
 }
 
-/// Reads a `retract` line.
+/// Reads a `retract` line. As in Go, the versions stay as they are written and are not checked
+/// (`dontFixRetract`).
 pub(super) fn retract(directive: &Directive<'_>) -> Result<Retract, Problem> {
     let (low, high) = match directive.arguments.as_slice() {
         ["[", low, ",", high, "]"] => (low, high),
@@ -67,8 +68,8 @@ pub(super) fn retract(directive: &Directive<'_>) -> Result<Retract, Problem> {
         _ => return Err(Problem::RetractForm),
     };
     Ok(Retract {
-        low: version(low)?,
-        high: version(high)?,
+        low: unquote(low)?,
+        high: unquote(high)?,
         line: directive.line,
     })
 }
