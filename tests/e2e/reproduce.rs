@@ -65,7 +65,7 @@ impl Project {
     fn run(&self, args: &[&str]) -> Output {
         let before = names(&self.path("app"));
         let out = run(&mut self.command(args));
-        assert_eq!(names(&self.path("tmp")), [""; 0], "{out}");
+        assert_eq!(left(&self.path("tmp")), [""; 0], "{out}");
         assert_eq!(names(&self.path("app")), before);
         out
     }
@@ -103,6 +103,16 @@ impl Project {
         run(&mut go).ok();
         output
     }
+}
+
+/// Returns what is left in a directory for temporary files. The directory for the sandboxes of a user stays.
+fn left(dir: &Path) -> Vec<String> {
+    let is_kept =
+        |name: &String| name.starts_with("ostree-go-run-") && names(&dir.join(name)).is_empty();
+    names(dir)
+        .into_iter()
+        .filter(|name| !is_kept(name))
+        .collect()
 }
 
 /// Returns the names of the entries of a directory.
@@ -359,7 +369,14 @@ fn both_sdks_build_the_same_program() {
     let name = format!("go-sdk/{other}/1.26.5");
     project
         .host
-        .run(["install", &name, "--from-repo", "repo", "--no-activate"])
+        .run([
+            "install",
+            &name,
+            "--from-repo",
+            "repo",
+            "--arch",
+            other.basearch(),
+        ])
         .ok();
     let args = ["--with-sdk-arch", other.basearch()];
     // Without the emulator, this part is not proven, and that is no success.
@@ -423,8 +440,8 @@ fn programs_that_cannot_be_built() {
         out.stderr
             .replace(top.to_str().unwrap().trim_end_matches('/'), "[dir]")
     };
-    assert_snapshot!(said(&["--against", "/nonexistent"], 1), @"
-    error: cannot read /nonexistent
+    assert_snapshot!(said(&["--against", "missing"], 1), @"
+    error: cannot read missing
       No such file or directory (os error 2)
     ");
     assert_snapshot!(said(&["--against", "/"], 1), @"error: / is not a regular file");
@@ -468,7 +485,7 @@ fn an_interrupted_proof_leaves_nothing_behind() {
             .starts_with("stopping…\nerror: stopped the command"),
         "{out}"
     );
-    assert_eq!(names(&project.path("tmp")), [""; 0]);
+    assert_eq!(left(&project.path("tmp")), [""; 0]);
 }
 
 #[test]

@@ -164,10 +164,11 @@ fn verbs_without_findings_refuse_the_formats_before_they_do_anything() {
     ] {
         let out = checkout.run(&[args, &["--format", "sarif"]].concat());
         let out = out.exits(2);
-        assert_snapshot!(out.stderr, @"
-        error: the result has no format `sarif`
-        hint: `workspace check` has it; use --format human or --format json here
-        ");
+        assert_eq!(
+            out.stderr,
+            "error: the result has no format `sarif`\n\
+             hint: `workspace check` has it; use --format human or --format json here\n"
+        );
         checkout
             .run(&[args, &["--format", "github"]].concat())
             .exits(2);

@@ -118,6 +118,8 @@ drift_kinds! {
     ModuleRemoved => "module-removed", "the module is missing";
     /// A module has another version.
     ModuleVersionChanged => "module-version-changed", "the module has another version";
+    /// The go command cannot list the modules because `go.mod` or `go.work` has changed. They are not compared.
+    ModulesNotListed => "modules-not-listed", "the go command cannot list the modules";
     /// The hash of a module in `go.sum` is another one, or two `go.sum` files differ.
     ModuleSumChanged => "module-sum-changed", "the hash of the module in go.sum differs";
     /// `go.sum` has no hash of a vendored module.

@@ -235,7 +235,13 @@ impl Check<'_> {
         let project = self.read.project;
         result.units += project.units.len();
         let mut drift = Vec::new();
-        let used = self.used(locked)?;
+        let used = match self.used(locked) {
+            Err(WorkspaceError::Go { message, .. }) => {
+                drift.push(self.not_listed(&message));
+                None
+            }
+            used => used?,
+        };
         match (locked, &used) {
             (Some(locked), Some(used)) => {
                 let now = self.read.locked(self.survey, used)?;
@@ -267,6 +273,16 @@ impl Check<'_> {
         }
         result.drift.append(&mut drift);
         Ok(())
+    }
+
+    /// A project whose files the go command refuses has changed since it was locked: the other differences
+    /// say how.
+    fn not_listed(&self, message: &str) -> Drift {
+        let project = self.read.project;
+        let path = self.survey.shown(&project.directory.join(&project.file));
+        let message: Vec<&str> = message.split_whitespace().collect();
+        let not_listed = Drift::new(&project.name, DriftKind::ModulesNotListed);
+        not_listed.at(path, None).found(message.join(" "))
     }
 
     /// Returns the modules of the project; `None` if only the go command knows them, and no SDK is installed.
