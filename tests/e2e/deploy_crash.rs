@@ -2,9 +2,9 @@
 
 use ostree_go_tests::cli::run;
 use ostree_go_tests::host::{Host, read};
+use ostree_go_tests::kill::at_failpoint;
 use ostree_go_tests::tmpfs::Tmpfs;
 use ostree_go_tests::{cli, ostree};
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 const VERSION: &str = "usr/lib/sdk/go-1.99/VERSION";
@@ -30,15 +30,7 @@ const GC: &[&str] = &["gc.refs-removed", "gc.pruned"];
 
 #[track_caller]
 fn kill(host: &Host, args: &[&str], point: &str) {
-    let out = run(host
-        .command(args.iter().copied())
-        .env("OSTREE_GO_FAILPOINT", point));
-    assert_eq!(
-        out.status.signal(),
-        Some(9),
-        "{point} was not passed: {}",
-        out.stderr
-    );
+    at_failpoint(&mut host.command(args.iter().copied()), point);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Processes that are killed while hooks run.
 
-use ostree_go_tests::cli::run;
 use ostree_go_tests::hooks::HookHost;
 use ostree_go_tests::host::read;
+use ostree_go_tests::kill::at_failpoint;
 use ostree_go_tests::running::Running;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -16,14 +16,7 @@ static BOTH: [&str; 2] = ["required.d/10-a", "wanted.d/20-b"];
 
 #[track_caller]
 fn kill(host: &HookHost, args: &[&str], point: &str) {
-    let out = run(host
-        .command(args.iter().copied())
-        .env("OSTREE_GO_FAILPOINT", point));
-    assert_eq!(
-        out.status.signal(),
-        Some(9),
-        "{point} was not passed: {out}"
-    );
+    at_failpoint(&mut host.command(args.iter().copied()), point);
 }
 
 /// Asserts that `status` shows the active version, and whether its hooks have finished.

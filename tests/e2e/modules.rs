@@ -315,7 +315,7 @@ fn a_project_uses_the_module_of_a_host() {
     assert!(listed.lines().any(|line| line == found), "{listed}");
 }
 
-/// What Go refuses in a go.mod file is refused, and nothing else.
+/// The versions that Go refuses in a go.mod file are refused, and no others.
 #[test]
 fn versions_are_accepted_as_by_the_go_command() {
     let Some(real) = real_go() else {

@@ -13,12 +13,27 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::cli::Output;
+use crate::cli::{Output, run};
 use crate::random::Random;
 use crate::running::{Running, run_within};
 
 /// Limit for one undisturbed run; only a command that hangs reaches it.
 pub const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs a command that is killed at a failpoint.
+///
+/// # Panics
+///
+/// Panics if the command does not reach the failpoint.
+#[track_caller]
+pub fn at_failpoint(command: &mut Command, point: &str) {
+    let out = run(command.env("OSTREE_GO_FAILPOINT", point));
+    assert_eq!(
+        out.status.signal(),
+        Some(9),
+        "{point} was not passed: {out}"
+    );
+}
 
 /// One round: a command that was killed, or ended before the signal came.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ const FINGERPRINT: &str = "ostreeGoFinding/v1";
 pub struct Findings {
     /// The checks that were made, with or without a finding.
     pub rules: Vec<Rule>,
-    /// What they found.
+    /// The findings, in the order of the report.
     pub found: Vec<Finding>,
 }
 
@@ -30,9 +30,9 @@ pub struct Findings {
 pub struct Rule {
     /// A stable word.
     pub id: &'static str,
-    /// What it finds, in one sentence.
+    /// The problem that the rule finds, in one sentence.
     pub description: String,
-    /// What to do about a finding.
+    /// The advice for a finding.
     pub help: String,
 }
 
@@ -47,7 +47,7 @@ pub struct Finding {
     pub path: String,
     /// The line in the file, from 1.
     pub line: Option<usize>,
-    /// What the finding is about, besides its rule and its file. It is the same in the next run, also if
+    /// The subject of the finding, in addition to its rule and its file. It is the same in the next run, also if
     /// the line has moved.
     pub subject: String,
 }

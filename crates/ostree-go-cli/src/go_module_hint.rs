@@ -5,7 +5,7 @@ use ostree_go_sdk::ErrorKind;
 use ostree_go_sdk::compose::ModuleError;
 use ostree_go_sdk::upstream::UpstreamError;
 
-/// Where the hash of a module comes from that cannot be looked up.
+/// The hint for a module whose hash cannot be looked up in a checksum database.
 const SUM: &str = "add `sum` with the module's hash, which `go mod download -json MODULE@VERSION` prints, to its entry in the treefile";
 
 /// Returns the hint for a module that cannot be composed.

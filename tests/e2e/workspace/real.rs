@@ -153,7 +153,7 @@ fn same_modules_as_go(host: &Host, project: &Value) {
     assert_eq!(names(&ours), names(&listed));
 }
 
-/// What `go work vendor` copies is what the modules contain.
+/// The files that `go work vendor` copies are those of the modules.
 fn vendored(host: &Host) {
     go(host, "work", ["work", "vendor"]).ok();
     workspace(host, ["lock", "work"]).ok();

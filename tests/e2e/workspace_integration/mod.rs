@@ -1,4 +1,4 @@
-//! What surrounds the lock of a workspace: formats for CI, signatures, commits and images that record it, and
+//! Uses of the lock of a workspace: formats for CI, signatures, commits and images that record it, and
 //! `run --locked`.
 
 mod locked_run;

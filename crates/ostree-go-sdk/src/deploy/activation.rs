@@ -70,7 +70,7 @@ pub struct Activation {
     pub switched_back: bool,
 }
 
-/// What an entry of the history says about an activation, besides the deployment.
+/// The fields of a history entry in addition to the deployment.
 #[derive(Debug, Clone)]
 pub(super) struct Cause {
     pub(super) action: Action,

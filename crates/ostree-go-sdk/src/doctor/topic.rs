@@ -45,7 +45,7 @@ pub enum Topic {
     StdCache,
     /// The variables that decide which Go is run, and which build cache it uses.
     Environment,
-    /// What isolates commands of `run` and of a compose.
+    /// The sandboxes for commands of `run` and of a compose.
     Sandbox,
     /// The programs and libraries that are used.
     Software,

@@ -1,4 +1,4 @@
-//! Where a composed module is: its ref in a repository, and its directory in a tree.
+//! The ref of a composed module in a repository, and its directory in a tree.
 
 use super::module_id::ModuleId;
 use crate::fs::path::{InvalidPath, TreePath};

@@ -29,7 +29,7 @@ pub enum GoModError {
     ModFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, and its line.
         #[source]
         source: Box<ModFileError>,
     },

@@ -27,7 +27,7 @@ pub struct Binary {
     pub arch: Option<Arch>,
     /// `e_machine` of the ELF header, which names the architecture: 62 for x86-64.
     pub machine: u16,
-    /// How the program is loaded.
+    /// The properties that decide how the program is loaded.
     pub loading: Loading,
     /// True if the file has a symbol table. The linker omits it with `-s`.
     pub has_symbols: bool,
@@ -36,7 +36,7 @@ pub struct Binary {
     pub has_debug_info: bool,
     /// The build information.
     pub build: BuildInfo,
-    /// Whether `net/http/pprof` is linked into the program; `None` if the names of its functions cannot
+    /// True if `net/http/pprof` is linked into the program; `None` if the names of its functions cannot
     /// be found.
     pub has_pprof: Option<bool>,
 }

@@ -19,7 +19,7 @@ const MAX_SECTION_NAME: usize = 64;
 /// The maximum length of a path or of the name of a library, in bytes: `PATH_MAX` of Linux.
 const MAX_STRING: u64 = 4096;
 
-/// What is wrong with the headers of a file.
+/// A problem of the headers of a file.
 pub(crate) type Problem = &'static str;
 
 /// A segment: a part of the file, and where the loader puts it.

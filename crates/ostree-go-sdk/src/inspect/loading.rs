@@ -1,4 +1,4 @@
-//! How a program is loaded.
+//! The properties of a program that decide how it is loaded.
 
 use super::contents::Contents;
 use super::image::{Image, Problem};
@@ -8,8 +8,8 @@ use std::fmt;
 /// Names of the sections with debugging information; older linkers compressed it under the second one.
 const DEBUG_INFO: [&str; 2] = [".debug_info", ".zdebug_info"];
 
-/// How a program is loaded: from the segments and the dynamic entries, which the kernel and the loader
-/// use. Sections are not considered.
+/// The properties of a program that decide how it is loaded. They are read from the segments and the
+/// dynamic entries, which the kernel and the loader use. Sections are not considered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Loading {
@@ -25,7 +25,7 @@ pub struct Loading {
     pub runpath: Vec<String>,
     /// The loaded segments that can be both written and executed.
     pub writable_code: Vec<WritableCode>,
-    /// Whether the stack can be executed (`PT_GNU_STACK`); `None` if the program leaves that to the
+    /// True if the stack can be executed (`PT_GNU_STACK`); `None` if the program leaves that to the
     /// kernel and the loader.
     pub executable_stack: Option<bool>,
     /// The data that is made read-only after the program has been loaded.

@@ -6,7 +6,7 @@ use crate::version::GoVersion;
 use std::fmt;
 use std::str::FromStr;
 
-/// What is found if the build information does not tell.
+/// The value of [`Unmet::found`] if the program does not contain the information.
 const UNKNOWN: &str = "unknown";
 
 /// A requirement on a program. [`fmt::Display`] and [`FromStr`] use the words of the command line.
@@ -51,9 +51,9 @@ pub struct UnknownRequirement {
 pub struct Unmet {
     /// The requirement.
     pub requirement: Requirement,
-    /// What is required.
+    /// The required value.
     pub expected: String,
-    /// What was found; `unknown` if the program does not tell.
+    /// The value that was found; `unknown` if the program does not contain the information.
     pub found: String,
 }
 

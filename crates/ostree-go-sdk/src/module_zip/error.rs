@@ -52,7 +52,7 @@ pub enum ModuleZipError {
         path: PathBuf,
         /// The entry that cannot be read; `None` if this is the list of entries.
         entry: Option<Box<str>>,
-        /// What is wrong.
+        /// The problem.
         #[source]
         source: std::io::Error,
     },

@@ -169,7 +169,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What is known about two programs.
+/// The evidence from which causes of a difference are deduced.
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
     pub first: &'a [u8],

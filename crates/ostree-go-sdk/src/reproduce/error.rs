@@ -24,7 +24,7 @@ pub enum ReproduceError {
         command: String,
         /// Its exit code.
         code: u8,
-        /// What it printed on standard error.
+        /// Its standard error.
         output: String,
     },
     /// The go command wrote no program.

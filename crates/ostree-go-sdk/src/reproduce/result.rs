@@ -21,9 +21,9 @@ pub struct Reproduction {
     pub command: String,
     /// The builds: the first, the second, and that of the other SDK if there is one.
     pub builds: Vec<Build>,
-    /// What differed between the first and the second build.
+    /// The conditions that differed between the first and the second build.
     pub varied: Vec<Varied>,
-    /// What was the same in them.
+    /// The conditions that were the same in both, with the reasons.
     pub not_varied: Vec<NotVaried>,
     /// The comparisons of the first build with all others.
     pub comparisons: Vec<Comparison>,

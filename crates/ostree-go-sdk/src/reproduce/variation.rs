@@ -1,4 +1,4 @@
-//! What differs between two builds.
+//! The conditions that differ between two builds.
 
 use super::error::ReproduceError;
 use crate::fs::context::IoContext;

@@ -67,7 +67,7 @@ pub fn seed_gocache(
     Ok(())
 }
 
-/// What a directory of the cache gets. The directories are independent of each other, so that several threads can
+/// The entries for one directory of the cache. The directories are independent of each other, so that several threads can
 /// fill them.
 struct Directory {
     name: String,

@@ -53,7 +53,7 @@ pub enum ToolchainError {
     ModFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, and its place in the file.
         #[source]
         source: ModFileError,
     },
@@ -62,7 +62,7 @@ pub enum ToolchainError {
     VersionManager {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, and its place in the file.
         #[source]
         source: VersionManagerError,
     },

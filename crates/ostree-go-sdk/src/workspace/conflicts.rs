@@ -15,7 +15,7 @@ use crate::toolchains::clean_path;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// How a unit uses a module.
+/// The use of a module by a unit.
 #[derive(Debug, Clone)]
 struct Use<'a> {
     unit: &'a str,
@@ -25,7 +25,7 @@ struct Use<'a> {
     identity: Identity,
 }
 
-/// What a module stands for.
+/// The version or replacement that is used for a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Identity {
     /// The version of the module itself.

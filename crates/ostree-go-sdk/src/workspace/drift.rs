@@ -9,15 +9,15 @@ use std::path::PathBuf;
 pub struct Drift {
     /// The directory of the unit or project, relative to the directory of the lock; `.` for that one.
     pub unit: String,
-    /// What differs.
+    /// The kind of the difference.
     pub what: DriftKind,
     /// The file or directory, relative to the directory of the lock; absolute if it is in the module cache.
     pub path: Option<PathBuf>,
     /// The number of the line, from 1.
     pub line: Option<usize>,
-    /// What the lock, `go.sum`, or the other unit says; `None` if nothing was expected.
+    /// The value in the lock, in `go.sum`, or of the other unit; `None` if nothing was expected.
     pub expected: Option<String>,
-    /// What was found; `None` if nothing was.
+    /// The value that was found; `None` if there is none.
     pub found: Option<String>,
 }
 

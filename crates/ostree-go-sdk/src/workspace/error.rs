@@ -37,7 +37,7 @@ pub enum WorkspaceError {
     DamagedLock {
         /// The path.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, and its place in the file.
         #[source]
         source: serde_json::Error,
     },
@@ -62,7 +62,7 @@ pub enum WorkspaceError {
     GoSum {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, and its place in the file.
         #[source]
         source: Box<SumFileError>,
     },
@@ -71,7 +71,7 @@ pub enum WorkspaceError {
     ModulesTxt {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, and its place in the file.
         #[source]
         source: Box<ModulesTxtError>,
     },
@@ -96,7 +96,7 @@ pub enum WorkspaceError {
     GoOutput {
         /// The command.
         command: Box<str>,
-        /// What is wrong, and where.
+        /// The problem, and its place in the file.
         #[source]
         source: serde_json::Error,
     },

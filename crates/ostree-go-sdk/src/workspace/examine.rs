@@ -187,7 +187,8 @@ impl Workspace {
     /// Compares the present state with a lock, and returns the differences, sorted.
     ///
     /// # Errors
-    /// Returns the same errors as [`lock`](Self::lock), except that a missing SDK is drift.
+    /// Returns the same errors as [`lock`](Self::lock), except that a missing SDK, and project files that the
+    /// go command refuses, are drift.
     pub fn check(&self, lock: &Lock) -> Result<Vec<Drift>, WorkspaceError> {
         Ok(self.examine(lock)?.drift)
     }

@@ -133,7 +133,7 @@ pub struct LockedModule {
     pub h1: Option<String>,
     /// The path.
     pub path: String,
-    /// What the module is replaced by.
+    /// The replacement of the module; `None` if it is not replaced.
     pub replacement: Option<LockedReplacement>,
     /// The version that was selected.
     pub version: Option<String>,

@@ -22,7 +22,7 @@ pub(super) struct UsedModule {
     pub(super) target: Option<Target>,
 }
 
-/// What a module is replaced by.
+/// The replacement of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     Module {

@@ -36,7 +36,7 @@ const SETTINGS: [&str; 27] = [
 ];
 
 /// The variables that decide where modules come from.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 21] = [
     "ALL_PROXY",
     "GIT_SSH_COMMAND",
     "GOAUTH",
@@ -57,6 +57,7 @@ const SOURCES: [&str; 20] = [
     "SSL_CERT_FILE",
     "http_proxy",
     "https_proxy",
+    "no_proxy",
 ];
 
 /// Returns true for a variable that a lock or a download of modules depends on. All others are kept from the go command.

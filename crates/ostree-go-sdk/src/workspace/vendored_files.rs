@@ -25,7 +25,7 @@ pub struct Uncompared {
     pub version: Option<String>,
 }
 
-/// What is known about the content of a module.
+/// The known content of a module, with which its vendored files are compared.
 struct Compared {
     position: usize,
     found: Found,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// What the lock of a workspace decides.
+/// The SDK and the settings that the lock of a workspace selects.
 #[derive(Debug)]
 pub struct Locked {
     /// The commit of the SDK.

@@ -81,7 +81,7 @@ pub struct FailedHook {
     pub hook: HookResult,
     /// The version of the deployment that had become active.
     pub version: String,
-    /// What happened then.
+    /// The state of the deployment after the failure.
     pub after: AfterFailure,
     /// The last lines that the hook has written.
     #[source]
