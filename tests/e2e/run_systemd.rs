@@ -4,6 +4,7 @@ use ostree_go_tests::cli::run;
 use ostree_go_tests::host::Host;
 use ostree_go_tests::machine::{Machine, PROGRAM};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 /// A shell script that tries to leave the sandbox: it prints what it reaches.
@@ -93,6 +94,13 @@ fn a_service_isolates_a_command() {
     let text = fs::read_to_string(folder.join("src/out/file")).unwrap();
     assert!(text.ends_with(" /tmp/home\n"), "{text}");
     with(&words(&["--timeout", "1s", "--", "sleep", "600"]), &as_root).exits(124);
+    // The time may be over before systemd has started the service.
+    let slow = "#!/bin/sh\n[ \"$1\" = --version ] || sleep 2\nexec /usr/bin/systemd-run \"$@\"\n";
+    let program = host.sandbox.write("bin/systemd-run", slow);
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut late = words(&["--timeout", "1s", "--", "sleep", "600"]);
+    late.insert(3, format!("PATH={}/bin:/usr/bin", folder.display()));
+    with(&late, &as_root).exits(124);
 
     // Nothing is left.
     let units = machine.run([

@@ -162,7 +162,8 @@ impl Running {
         let mut cause = waited?;
         let status = status.map_err(|source| self.failed(&source))?;
         match messages.split_first() {
-            Some((&FAILED, message)) => {
+            // A service that has not started when its time is over cannot start: that is no failure.
+            Some((&FAILED, message)) if cause.is_none() => {
                 let message = String::from_utf8_lossy(message).into_owned();
                 let backend = self.backend;
                 return Err(SandboxError::Failed { backend, message });

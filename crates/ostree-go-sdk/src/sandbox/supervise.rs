@@ -138,7 +138,7 @@ fn pass_on(mut control: File, group: u32, unit: Option<&Unit>) {
     while let Ok(1) = control.read(&mut byte) {
         let number = i32::from(byte[0]);
         match (unit, process_id(group), Signal::from_named_raw(number)) {
-            (Some(unit), ..) => unit.signal(number),
+            (Some(unit), ..) => unit.signal_when_started(number),
             (None, Some(group), Some(signal)) => {
                 // An error means that all processes have ended.
                 let _ = kill_process_group(group, signal);

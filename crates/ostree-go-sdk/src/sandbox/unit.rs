@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A service manager.
 #[derive(Debug, Clone)]
@@ -305,16 +306,26 @@ impl Unit {
         command
     }
 
-    /// Sends a signal to all processes of the unit.
-    pub fn signal(&self, signal: i32) {
+    /// Sends a signal to all processes of the unit, and returns whether the unit has any.
+    pub fn signal(&self, signal: i32) -> bool {
         let signal = format!("--signal={signal}");
-        // An error means that the unit has ended.
-        let _ = self.control(&["kill", &signal, "--"]).status();
+        let status = self.control(&["kill", &signal, "--"]).status();
+        status.is_ok_and(|status| status.success())
+    }
+
+    /// Sends a signal as [`signal`](Self::signal) does, and repeats it for up to two seconds while the unit has no
+    /// processes: systemd may not have started it yet.
+    pub fn signal_when_started(&self, signal: i32) {
+        let end = Instant::now() + Duration::from_secs(2);
+        while !self.signal(signal) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Kills all processes of the unit.
     pub fn kill(&self) {
-        self.signal(9);
+        // No processes mean that the unit has ended.
+        let _ = self.signal(9);
         let _ = self.control(&["stop", "--"]).status();
         let _ = self.control(&["reset-failed", "--"]).status();
     }
