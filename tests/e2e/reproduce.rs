@@ -7,6 +7,7 @@ use insta::assert_snapshot;
 use ostree_go_sdk::Arch;
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::host::Host;
+use ostree_go_tests::ostree::{init, ostree};
 use ostree_go_tests::running::Running;
 use ostree_go_tests::sandbox::source;
 use ostree_go_tests::sdk::sdk;
@@ -15,6 +16,8 @@ use ostree_go_tests::tools;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -178,6 +181,20 @@ fn a_program_built_with_trimpath_is_identical_everywhere() {
     assert_eq!(lines[2], format!("sha256     {digest}"));
     assert_eq!(lines[4], "command    CGO_ENABLED=0 go build -trimpath .");
 
+    let repo = committed(&project, Path::new(peer));
+    let name = "os/test:/bin/app";
+    let found = project.json(&["--repo", &repo, "--against", name], 0);
+    let compared = &found["comparisons"][1];
+    assert_eq!(
+        (&compared["with"], &compared["path"]),
+        (&"commit".into(), &"/bin/app".into())
+    );
+    assert_eq!(
+        compared["commit"],
+        *ostree(repo.as_ref(), ["rev-parse", "os/test"]).trim()
+    );
+    assert_eq!(compared["sha256"], *digest);
+
     // Landlock cannot show the SDK at another path.
     let out = project.run(&["--sandbox", "landlock", "--weak", "--format", "json"]);
     if out.stdout.contains("this kernel does not offer") {
@@ -188,6 +205,81 @@ fn a_program_built_with_trimpath_is_identical_everywhere() {
     let same = words(&found["not_varied"], "what");
     assert_eq!(same, ["goroot", "uid", "standard-library"]);
     assert_eq!(words(&found["varied"], "what")[0], "source");
+}
+
+/// Commits a program as `/usr/bin/program` to a new repository, on the ref `os/test`, with links to it, and returns the
+/// path of the repository.
+fn committed(project: &Project, program: &Path) -> String {
+    let (tree, repo) = (
+        project.host.sandbox.path("tree"),
+        project.host.sandbox.path("os"),
+    );
+    fs::create_dir_all(tree.join("usr/bin")).unwrap();
+    fs::copy(program, tree.join("usr/bin/program")).unwrap();
+    symlink("usr/bin", tree.join("bin")).unwrap();
+    symlink("/usr/bin/program", tree.join("usr/bin/app")).unwrap();
+    symlink("../../../app", tree.join("usr/bin/outside")).unwrap();
+    symlink("loop", tree.join("usr/bin/loop")).unwrap();
+    fs::create_dir_all(&repo).unwrap();
+    init(&repo, "archive");
+    let tree = format!("--tree=dir={}", tree.display());
+    ostree(&repo, ["commit", "--branch=os/test", &tree]);
+    repo.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn programs_in_commits_that_cannot_be_read() {
+    let Some(project) = Project::new() else {
+        return;
+    };
+    let repo = committed(&project, &project.path("app").join("main.go"));
+    let commit = ostree(repo.as_ref(), ["rev-parse", "os/test"]);
+    let said = |name: &str, code| {
+        let out = project
+            .run(&["--repo", &repo, "--against", name])
+            .exits(code);
+        assert_eq!(out.stdout, "");
+        out.stderr
+            .replace(commit.trim(), "[commit]")
+            .replace(&repo, "[repo]")
+    };
+    for name in [
+        "usr/bin/missing",
+        "usr/bin/outside",
+        "usr/bin/loop",
+        "usr/bin/program/x",
+    ] {
+        let expected = format!("error: commit [commit] has no file /{name}\n");
+        assert_eq!(said(&format!("os/test:/{name}"), 1), expected);
+    }
+    assert_eq!(
+        said("os/test:/usr", 1),
+        "error: /usr is not a regular file\n"
+    );
+    assert_snapshot!(said("os/test:/", 2));
+    assert_snapshot!(said("os/other:/usr/bin/program", 1));
+
+    // A byte of the program has changed in the repository.
+    let listed = ostree(
+        repo.as_ref(),
+        ["ls", "--checksum", "os/test", "/usr/bin/program"],
+    );
+    let id = listed.split_whitespace().nth(4).unwrap();
+    let object = Path::new(&repo).join(format!("objects/{}/{}.filez", &id[..2], &id[2..]));
+    let mut bytes = fs::read(&object).unwrap();
+    let other = fs::read(project.path("app").join("go.mod")).unwrap();
+    let header = 8 + usize::try_from(u32::from_be_bytes(bytes[..4].try_into().unwrap())).unwrap();
+    bytes.truncate(header);
+    let mut deflate = flate2::write::DeflateEncoder::new(bytes, flate2::Compression::fast());
+    deflate.write_all(&other).unwrap();
+    fs::write(&object, deflate.finish().unwrap()).unwrap();
+    let text = said("os/test:/usr/bin/program", 1);
+    assert!(
+        text.starts_with(&format!(
+            "error: file object {id} is damaged: its checksum is "
+        )),
+        "{text}"
+    );
 }
 
 #[test]

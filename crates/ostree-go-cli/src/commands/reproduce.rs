@@ -3,9 +3,10 @@ use crate::args::arch;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output;
+use crate::revision::{resolve, tree_path};
 use crate::views::reproduction::ReproduceReport;
 use ostree_go_sdk::Arch;
-use ostree_go_sdk::reproduce::{Reproduce, ReproduceError};
+use ostree_go_sdk::reproduce::{GivenProgram, Reproduce, ReproduceError};
 use ostree_go_sdk::sandbox::Network;
 use ostree_go_sdk::toolchains;
 use std::ffi::OsString;
@@ -30,8 +31,9 @@ pub struct ReproduceArgs {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 
-    /// Compare with this program as well
-    #[arg(long, value_name = "FILE")]
+    /// Compare with this program as well: a file, or a path in a commit of the repository of --repo or of
+    /// the root directory
+    #[arg(long, value_name = "FILE|REF:/PATH")]
     against: Option<PathBuf>,
 
     /// An installed SDK: a version, a channel, a ref, or the first digits of a commit (default: the one that
@@ -102,7 +104,7 @@ pub fn run(context: &Context, args: ReproduceArgs) -> Result<ExitCode, CliError>
         .accept_gaps(args.weak)
         .host_tools(args.host_tools)
         .std_cache(!args.no_stdcache)
-        .against(args.against)
+        .against(args.against.map(|name| given(context, name)).transpose()?)
         .other_sdk(other_sdk)
         .temporary(settings.temporary());
     let has_goflags = environment
@@ -116,6 +118,20 @@ pub fn run(context: &Context, args: ReproduceArgs) -> Result<ExitCode, CliError>
         say_output(context, output.trim_end());
     }
     context.report(&ReproduceReport::from(&result?))
+}
+
+/// Returns the program that `--against` names. A file that exists comes first.
+fn given(context: &Context, name: PathBuf) -> Result<GivenProgram, CliError> {
+    let text = name.to_str().filter(|_| name.symlink_metadata().is_err());
+    let Some((rev, path)) = text.and_then(|text| text.rsplit_once(":/")) else {
+        return Ok(GivenProgram::File(name));
+    };
+    let path = tree_path(path)?;
+    let path =
+        path.ok_or_else(|| CliError::usage(format!("`{}` names no file", name.display())))?;
+    let repo = context.client_repo()?;
+    let commit = resolve(&repo, rev)?;
+    Ok(GivenProgram::Committed { repo, commit, path })
 }
 
 /// Prints what the go command printed on standard error.

@@ -7,11 +7,11 @@ use ostree_go_sdk::reproduce::{
     Build, Cause, Comparison, Difference, NotVaried, Peer, Reproduction, SectionDifference,
     Skipped, Varied,
 };
-use ostree_go_sdk::{Arch, Sha256};
+use ostree_go_sdk::{Arch, CommitId, Sha256};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, Serialize)]
@@ -57,6 +57,7 @@ struct NotVariedView {
 struct PeerView {
     with: &'static str,
     arch: Option<Text<Arch>>,
+    commit: Option<Text<CommitId>>,
     path: Option<PathText<PathBuf>>,
 }
 
@@ -158,12 +159,28 @@ impl From<&NotVaried> for NotVariedView {
 
 impl From<&Peer> for PeerView {
     fn from(peer: &Peer) -> Self {
-        let (with, arch, path) = match peer {
-            Peer::OtherSdk(arch) => ("sdk", Some(Text(*arch)), None),
-            Peer::File(path) => ("file", None, Some(PathText(path.clone()))),
-            _ => ("rebuild", None, None),
+        let of = |with| Self {
+            with,
+            arch: None,
+            commit: None,
+            path: None,
         };
-        Self { with, arch, path }
+        match peer {
+            Peer::OtherSdk(arch) => Self {
+                arch: Some(Text(*arch)),
+                ..of("sdk")
+            },
+            Peer::File(path) => Self {
+                path: Some(PathText(path.clone())),
+                ..of("file")
+            },
+            Peer::Committed { commit, path } => Self {
+                commit: Some(Text(*commit)),
+                path: Some(PathText(Path::new("/").join(path.as_str()))),
+                ..of("commit")
+            },
+            _ => of("rebuild"),
+        }
     }
 }
 
@@ -247,7 +264,14 @@ impl PeerView {
     fn title(&self) -> String {
         match (&self.arch, &self.path) {
             (Some(arch), _) => format!("the build by the SDK for {arch}"),
-            (_, Some(path)) => path.0.display().to_string(),
+            (_, Some(path)) => {
+                let path = path.0.display();
+                let commit = self.commit.as_ref();
+                commit.map_or_else(
+                    || path.to_string(),
+                    |Text(id)| format!("{path} in commit {id}"),
+                )
+            }
             _ => "the second build".to_owned(),
         }
     }

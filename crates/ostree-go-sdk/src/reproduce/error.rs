@@ -1,7 +1,10 @@
 //! Errors of proving that a program is reproducible.
 
 use crate::fs::context::from_io_failure;
+use crate::fs::path::TreePath;
+use crate::id::{CommitId, FileId};
 use crate::kind::ErrorKind;
+use crate::repo::RepoError;
 use crate::run::RunError;
 use crate::sandbox::SandboxError;
 use std::io;
@@ -47,6 +50,25 @@ pub enum ReproduceError {
         /// The path.
         path: PathBuf,
     },
+    /// A commit does not have the program to compare with.
+    #[error("commit {commit} has no file /{path}")]
+    NotInCommit {
+        /// The commit.
+        commit: CommitId,
+        /// The path in its tree.
+        path: TreePath,
+    },
+    /// The content of a file in a repository differs from its checksum.
+    #[error("file object {id} is damaged: its checksum is {found}")]
+    Object {
+        /// The checksum of the object.
+        id: FileId,
+        /// The checksum that was computed.
+        found: FileId,
+    },
+    /// A repository cannot be read.
+    #[error(transparent)]
+    Repo(Box<RepoError>),
     /// A program is too large to be compared.
     #[error("{} has {found} bytes, expected at most {limit}", path.display())]
     TooLarge {
@@ -96,6 +118,9 @@ impl ReproduceError {
             | Self::Flag { .. }
             | Self::NotAFile { .. }
             | Self::TooLarge { .. } => ErrorKind::InvalidInput,
+            Self::NotInCommit { .. } => ErrorKind::NotFound,
+            Self::Object { .. } => ErrorKind::Damaged,
+            Self::Repo(error) => error.kind(),
             Self::Io { source, .. } => ErrorKind::of_io(source),
         }
     }

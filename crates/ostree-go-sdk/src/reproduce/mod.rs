@@ -7,7 +7,8 @@
 //! The sources, the SDK and the module cache are read-only, the sandboxes have no network, and each build has a build
 //! cache of its own. A difference is a result and not an error.
 //!
-//! The files, lowest first: `error`, `info`, `compare`, `variation`, `copy`, `embed`, `build`, `cause`, `result`.
+//! The files, lowest first: `error`, `info`, `compare`, `variation`, `copy`, `embed`, `build`, `cause`, `result`,
+//! `given`.
 
 mod build;
 mod cause;
@@ -17,6 +18,7 @@ mod embed;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
+mod given;
 mod info;
 mod result;
 #[cfg(test)]
@@ -27,6 +29,7 @@ pub use build::Build;
 pub use cause::Cause;
 pub use compare::{Difference, SectionDifference};
 pub use error::ReproduceError;
+pub use given::GivenProgram;
 pub use result::{Comparison, Peer, Reproduction, Skipped};
 pub use variation::{NotVaried, Variation, Varied};
 
@@ -62,7 +65,7 @@ pub struct Reproduce {
     accept_gaps: bool,
     host_tools: bool,
     std_cache: bool,
-    against: Option<PathBuf>,
+    against: Option<GivenProgram>,
     other_sdk: Option<Deployment>,
     temporary: PathBuf,
 }
@@ -133,7 +136,7 @@ impl Reproduce {
         /// Sets whether the compiled standard library is taken from the std caches of the SDK. Default: true.
         std_cache: bool;
         /// Sets a program to compare with as well. Default: none.
-        against: Option<PathBuf>;
+        against: Option<GivenProgram>;
         /// Sets an SDK for another architecture that also builds the program, which needs the static emulator
         /// `qemu-ARCH-static` in [`Host::path`]. Default: none.
         other_sdk: Option<Deployment>;
@@ -148,7 +151,7 @@ impl Reproduce {
     /// command fails, the program to compare with cannot be read, or the operation is cancelled.
     pub fn execute(self, progress: &dyn Progress) -> Result<Reproduction, ReproduceError> {
         require_flags(&self.flags)?;
-        let peer = self.against.as_deref().map(read_peer).transpose()?;
+        let peer = self.against.as_ref().map(GivenProgram::read).transpose()?;
         let sources = Sources::find(
             &self.directory,
             self.project.as_deref(),
@@ -194,11 +197,6 @@ fn require_flags(flags: &[OsString]) -> Result<(), ReproduceError> {
         }
     }
     Ok(())
-}
-
-/// Reads the program to compare with. A symbolic link to it is followed.
-fn read_peer(path: &Path) -> Result<Vec<u8>, ReproduceError> {
-    build::read(&path.canonicalize().context("read", path)?)
 }
 
 /// The work of a proof.
@@ -268,8 +266,8 @@ impl Work<'_> {
                 Err(reason) => skipped.push(Skipped { with, reason }),
             }
         }
-        if let (Some(content), Some(path)) = (peer, &options.against) {
-            comparisons.push(compare(Peer::File(path.clone()), &content));
+        if let (Some(content), Some(program)) = (peer, &options.against) {
+            comparisons.push(compare(program.peer(), &content));
         }
         Ok(Reproduction {
             project: self.sources.project.clone(),
@@ -369,7 +367,7 @@ impl Work<'_> {
                 project: &self.sources.project,
                 paths,
                 flags: &self.options.flags,
-                is_rebuilt: !matches!(with, Peer::File(_)),
+                is_rebuilt: !matches!(with, Peer::File(_) | Peer::Committed { .. }),
             };
             evidence.causes()
         });

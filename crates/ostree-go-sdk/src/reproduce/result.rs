@@ -5,7 +5,8 @@ use super::cause::Cause;
 use super::compare::Difference;
 use super::variation::{NotVaried, Varied};
 use crate::arch::Arch;
-use crate::id::Sha256;
+use crate::fs::path::TreePath;
+use crate::id::{CommitId, Sha256};
 use crate::sandbox::Backend;
 use std::path::PathBuf;
 
@@ -50,6 +51,13 @@ pub enum Peer {
     OtherSdk(Arch),
     /// A given file.
     File(PathBuf),
+    /// A file in a commit.
+    Committed {
+        /// The commit.
+        commit: CommitId,
+        /// The path in the commit's tree.
+        path: TreePath,
+    },
 }
 
 /// A comparison of the first build with another program.
