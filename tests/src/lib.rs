@@ -51,6 +51,7 @@ pub mod signals;
 pub mod small_std_cache;
 pub mod state;
 pub mod std_cache;
+pub mod sumdb;
 pub mod tmpfs;
 pub mod tokens;
 pub mod tools;

@@ -1,6 +1,13 @@
+use super::tree::{self, TREE};
 use super::*;
+use crate::id::Sha256;
+use crate::kind::ErrorKind;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
 use proptest::prelude::*;
+use sha2::Digest;
+use std::collections::{BTreeMap, BTreeSet};
 
 const H1: &str = "h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=";
 
@@ -209,6 +216,167 @@ proptest! {
             let tiles = lookup.tiles();
             prop_assert!(tiles.len() < 256);
             let _ = lookup.prove(&tiles.into_iter().map(|t| (t, vec![0; t.size()])).collect());
+        }
+    }
+}
+
+/// Returns the hash of a complete subtree of the records.
+fn node_of(leaves: &[Sha256]) -> impl FnMut(u32, u64) -> Result<Sha256, SumdbError> {
+    move |level, index| {
+        let width = 1 << level;
+        let first = usize::try_from(index).unwrap() * width;
+        Ok(hash(&leaves[first..first + width]))
+    }
+}
+
+/// The proof of inclusion as defined in RFC 6962, 2.1.1, by plain recursion.
+fn path(number: usize, leaves: &[Sha256]) -> Vec<Sha256> {
+    if leaves.len() == 1 {
+        return Vec::new();
+    }
+    let middle = leaves.len().next_power_of_two() / 2;
+    let (left, right) = leaves.split_at(middle);
+    let (mut proof, other) = match number < middle {
+        true => (path(number, left), right),
+        false => (path(number - middle, right), left),
+    };
+    proof.push(hash(other));
+    proof
+}
+
+#[test]
+fn proofs_of_all_small_trees_are_those_of_rfc_6962() {
+    let all = leaves(70);
+    let other = Sha256([9; 32]);
+    for size in 1..=all.len() {
+        let leaves = &all[..size];
+        let new = TreeHead {
+            size: size as u64,
+            root: hash(leaves),
+        };
+        for number in 0..size {
+            let at = number as u64;
+            let proof = tree::inclusion((0, new.size), at, &mut node_of(leaves)).unwrap();
+            assert_eq!(proof, path(number, leaves));
+            let root = |leaf, proof: &[Sha256]| tree::root_of_inclusion(new.size, at, leaf, proof);
+            assert_eq!(root(leaves[number], &proof), Some(new.root));
+            assert_ne!(root(other, &proof), Some(new.root));
+            let longer = [&proof[..], &[other]].concat();
+            assert_eq!(root(leaves[number], &longer), None);
+            if let Some((_, shorter)) = proof.split_last() {
+                assert_eq!(root(leaves[number], shorter), None);
+            }
+        }
+        for old in 1..=size {
+            let roots = tree::roots((0, new.size), old as u64, &mut node_of(leaves)).unwrap();
+            assert_eq!(roots, (hash(&leaves[..old]), new.root));
+        }
+    }
+}
+
+#[test]
+fn a_tree_is_continued_by_every_larger_one_and_not_by_a_fork() {
+    let all = leaves(600);
+    let head = |leaves: &[Sha256]| TreeHead {
+        size: leaves.len() as u64,
+        root: hash(leaves),
+    };
+    for (old, size) in [
+        (1, 2),
+        (255, 256),
+        (256, 257),
+        (256, 600),
+        (257, 600),
+        (599, 600),
+    ] {
+        let (old, new) = (head(&all[..old]), head(&all[..size]));
+        let wanted = old.consistency_tiles(new);
+        let tiles: Tiles = wanted
+            .into_iter()
+            .map(|t| (t, tile(t, &all[..size])))
+            .collect();
+        old.check_continued_by(new, &tiles).unwrap();
+        let (older, newer) = (old.size, new.size);
+        let forked = TreeHead {
+            root: Sha256([9; 32]),
+            ..old
+        };
+        let error = forked.check_continued_by(new, &tiles).unwrap_err();
+        assert_eq!(error, SumdbError::Forked { older, newer });
+        for nth in 0..tiles.len() {
+            let mut broken = tiles.clone();
+            let content = broken.values_mut().nth(nth).unwrap();
+            content.iter_mut().for_each(|byte| *byte ^= 1);
+            let error = old.check_continued_by(new, &broken).unwrap_err();
+            assert_eq!(error, SumdbError::Inconsistent { older, newer });
+        }
+        assert!(old.check_continued_by(new, &Tiles::new()).is_err());
+        assert!(new.check_continued_by(old, &tiles).is_err());
+        let twin = TreeHead {
+            root: Sha256([9; 32]),
+            ..new
+        };
+        assert!(matches!(
+            twin.check_continued_by(new, &tiles),
+            Err(SumdbError::Forked { .. })
+        ));
+        new.check_continued_by(new, &Tiles::new()).unwrap();
+    }
+}
+
+#[test]
+fn proofs_are_texts() {
+    let us = Signers::new(1);
+    let all = leaves(5);
+    let note = us.sign(&head(5, hash(&all)));
+    let lookup = Lookup::open(answer(3, &note).as_bytes(), &us.key()).unwrap();
+    let tiles = lookup
+        .tiles()
+        .into_iter()
+        .map(|t| (t, tile(t, &all)))
+        .collect();
+    let record = lookup.prove(&tiles).unwrap();
+    let proof = LogProof::from(&record).to_string();
+    let parsed = LogProof::parse(&proof).unwrap();
+    assert_eq!(parsed.to_string(), proof);
+    assert_eq!(parsed.verify(&us.key()).unwrap(), record);
+
+    let refused = |text: &str| {
+        let proof = LogProof::parse(text);
+        proof
+            .and_then(|proof| proof.verify(&us.key()))
+            .unwrap_err()
+            .to_string()
+    };
+    let lines: Vec<&str> = proof.lines().collect();
+    let without = |at: usize| {
+        let mut lines = lines.clone();
+        lines.remove(at);
+        lines.join("\n") + "\n"
+    };
+    insta::assert_snapshot!(refused(""), @"the proof has no blank line");
+    insta::assert_snapshot!(refused(&without(0)), @"the proof has no line c2sp.org/tlog-proof@v1");
+    insta::assert_snapshot!(refused(&without(1)), @"the proof has no line `extra` with the record");
+    insta::assert_snapshot!(refused(&without(2)), @"the proof has no line `index` with the number of the record");
+    insta::assert_snapshot!(refused(&without(3)), @"the proof of record 3 in a tree of 5 records has 2 hashes");
+    insta::assert_snapshot!(refused(&proof.replace("index 3", "index 5")), @"the proof of record 5 in a tree of 5 records has 3 hashes");
+    insta::assert_snapshot!(refused(&proof.replace("index 3", "index 03")), @"the proof has no line `index` with the number of the record");
+    insta::assert_snapshot!(refused(&proof.replace("\n5\n", "\n6\n")), @"the head of the tree has no valid signature by db.example+a98b3947");
+    insta::assert_snapshot!(refused(&proof[..proof.len() - 9]), @"the head of the tree has no valid signature by db.example+a98b3947");
+    assert!(
+        refused(&proof.replace("index 3", "index 2"))
+            .starts_with("record 2 does not belong to the tree")
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_proof_or_an_error(
+        text in "(c2sp.org/tlog-proof@v1\n)?(extra [A-Za-z0-9+/]{4}\n)?(index [0-9]{1,20}\n)?([A-Za-z0-9+/]{43}=\n){0,3}\n?.{0,20}",
+    ) {
+        if let Ok(proof) = LogProof::parse(&text) {
+            prop_assert_eq!(LogProof::parse(&proof.to_string()), Ok(proof.clone()));
+            prop_assert!(proof.verify(&Signers::new(1).key()).is_err());
         }
     }
 }
