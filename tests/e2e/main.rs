@@ -94,6 +94,8 @@ mod torture;
 mod transcripts;
 mod unit;
 mod upstream;
+mod upstream_forks;
+mod upstream_proof;
 mod variant;
 mod workflow;
 mod workspace;

@@ -74,6 +74,7 @@ const CLI_TIERS: [&[&str]; 7] = [
         "deploy",
         "hooks",
         "registry",
+        "upstream",
         "workspace",
     ],
     &["commands"],

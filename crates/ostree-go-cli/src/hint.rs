@@ -423,6 +423,13 @@ fn upstream_hint(error: &UpstreamError) -> Option<String> {
     let hint = match error {
         UpstreamError::Repo(error) => return repo_hint(error),
         UpstreamError::Unknown { .. } => "Go's checksum database contains only official releases",
+        UpstreamError::NoProof { .. } => {
+            "verify it with a connection, without --offline, or ask the publisher for \
+             `ostree-go publish --upstream-proof`"
+        }
+        UpstreamError::Fork { .. } => {
+            "trust neither tree; send the file to the maintainers of the database, who cannot deny their signatures"
+        }
         UpstreamError::StdCache { .. } => {
             "verify the release with --upstream, and the std cache with the keys of its publisher"
         }

@@ -28,6 +28,7 @@ mod sandbox_hint;
 mod settings;
 mod source_hint;
 mod text;
+mod upstream;
 mod views;
 mod workspace;
 mod workspace_hint;

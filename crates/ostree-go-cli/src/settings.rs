@@ -9,6 +9,7 @@ mod sandbox;
 use crate::error::CliError;
 use crate::files;
 use ostree_go_sdk::http::{HttpOptions, Netrc};
+use ostree_go_sdk::upstream::HeadStore;
 use rustix::fs::Mode;
 use std::env;
 use std::ffi::OsString;
@@ -29,6 +30,7 @@ pub struct Settings {
     goproxy: Option<String>,
     cache_home: Option<PathBuf>,
     data_home: Option<PathBuf>,
+    state_home: Option<PathBuf>,
     home: Option<PathBuf>,
     http_proxy: Option<String>,
     https_proxy: Option<String>,
@@ -77,6 +79,7 @@ impl Settings {
             goproxy: text("GOPROXY"),
             cache_home: path("XDG_CACHE_HOME"),
             data_home: path("XDG_DATA_HOME"),
+            state_home: path("XDG_STATE_HOME"),
             home: path("HOME"),
             runtime_dir: path("XDG_RUNTIME_DIR"),
             config_home: path("XDG_CONFIG_HOME"),
@@ -154,6 +157,19 @@ impl Settings {
             (None, Some(home)) => home.join(".cache/ostree-go"),
             (None, None) => PathBuf::from("/var/cache/ostree-go"),
         }
+    }
+
+    /// Returns the store for the newest heads of checksum databases, and creates its directory if it does not exist; `None` if it
+    /// cannot be written, for example in a sandbox.
+    pub fn heads(&self) -> Option<HeadStore> {
+        let state = match (&self.state_home, &self.home) {
+            (Some(state), _) => state.join("ostree-go"),
+            (None, Some(home)) => home.join(".local/state/ostree-go"),
+            (None, None) => return None,
+        };
+        let path = state.join("sumdb");
+        let exists = files::create_directory(&path).is_ok();
+        (exists && files::is_writable(&path)).then(|| HeadStore::new(path))
     }
 
     /// Returns a directory for temporary files of uploads to a registry, and creates it if it does

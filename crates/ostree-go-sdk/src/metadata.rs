@@ -37,6 +37,9 @@ pub const SDK_GO_MOD_H1: &str = "sdk.go-mod-h1";
 pub const SDK_LAYERS: &str = "sdk.layers";
 /// `s`: the `h1:` hash of the upstream content; on releases and channels.
 pub const SDK_H1: &str = "sdk.h1";
+/// `s`: the proof that Go's checksum database has the hash of the content, in the format
+/// <https://c2sp.org/tlog-proof>; on releases and channels, detached.
+pub const SDK_UPSTREAM_PROOF: &str = "sdk.upstream-proof";
 /// `(tt)`, little-endian: size in bytes and number of files of the tree.
 pub const SDK_SIZE: &str = "sdk.size";
 /// `a{sv}`: the source of the SDK, with the vendor's text in its `VERSION` if there is one;

@@ -3,10 +3,12 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
 use crate::text::{bytes, count, short, table};
+use crate::upstream::{StoredProofView, upstream};
 use crate::views::delta::DeltaView;
 use crate::views::value::{PathText, Text};
 use ostree_go_sdk::delta::{ComparedDelta, DeltaPreset};
 use ostree_go_sdk::publish::{PlannedDelta, Publish, PublishPlan, Published};
+use ostree_go_sdk::upstream::DATABASE;
 use ostree_go_sdk::{CommitId, RefName};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -42,6 +44,16 @@ pub struct PublishArgs {
     #[arg(long, requires = "sign_from_file")]
     sign_deltas: bool,
 
+    /// Add the proof that their content is Go's own, from Go's checksum database, to all releases and channels, so that anyone can
+    /// check it with `verify --upstream --offline`; a release with other content is an error
+    #[arg(long)]
+    upstream_proof: bool,
+
+    /// URL of the checksum database: a mirror, or a module proxy's URL followed by /sumdb/sum.golang.org. If the default is out of
+    /// reach, the proxies in GOPROXY are asked
+    #[arg(long, value_name = "URL", requires = "upstream_proof", default_value = DATABASE)]
+    sumdb: String,
+
     /// Print which deltas would be generated and deleted, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -68,6 +80,10 @@ pub fn run(context: &Context, args: &PublishArgs) -> Result<ExitCode, CliError> 
         })
         .compare_deltas(args.compare_deltas)
         .sign_deltas(args.sign_deltas)
+        .upstream_proof(match args.upstream_proof && !args.dry_run {
+            true => Some(upstream(context, &args.sumdb)?),
+            false => None,
+        })
         .progress(context.progress());
     if let Some(clock) = context.fixed_clock()? {
         publish = publish.clock(clock);
@@ -91,6 +107,7 @@ struct PublishReport<'a> {
     deltas: Vec<PublishedDelta>,
     removed: Vec<DeltaView>,
     signed: Vec<SignedRef>,
+    upstream_proofs: Vec<StoredProofView>,
 }
 
 /// A ref whose commit had no signature.
@@ -144,6 +161,7 @@ impl<'a> PublishReport<'a> {
             deltas: deltas.collect(),
             removed: published.removed.iter().map(Into::into).collect(),
             signed: published.signed.iter().map(Into::into).collect(),
+            upstream_proofs: published.upstream_proofs.iter().map(Into::into).collect(),
         }
     }
 
@@ -173,7 +191,17 @@ impl<'a> PublishReport<'a> {
                 signed.ref_name
             )
         });
-        signed.chain(made).chain(removed).chain([summary]).collect()
+        let proofs = self.upstream_proofs.iter().filter(|proof| proof.new);
+        let proofs = proofs.map(|proof| {
+            let commit = short(proof.commit.0);
+            format!("commit {commit}  proof of Go's checksum database added")
+        });
+        signed
+            .chain(proofs)
+            .chain(made)
+            .chain(removed)
+            .chain([summary])
+            .collect()
     }
 }
 

@@ -4,6 +4,7 @@ use crate::files;
 use crate::report::Report;
 use crate::revision::resolve;
 use crate::text::{count, day, table_with_lines};
+use crate::upstream::upstream;
 use crate::views::signature::{SignatureView, signatures};
 use crate::views::value::{Text, Time};
 use clap::ArgGroup;
@@ -33,6 +34,11 @@ pub struct VerifyArgs {
     /// publisher
     #[arg(long, group = "checks")]
     upstream: bool,
+
+    /// Use the proof that the publisher has added to the commit (`publish --upstream-proof`) instead of a connection to the
+    /// checksum database
+    #[arg(long, requires = "upstream", conflicts_with = "sumdb")]
+    offline: bool,
 
     /// URL of the checksum database: a mirror, or a module proxy's URL followed by
     /// /sumdb/sum.golang.org. If the default is out of reach, the proxies in GOPROXY are asked
@@ -80,21 +86,14 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, CliError> {
         .trusted(&repo)?
         .map(|keys| repo.verify(commit, &keys))
         .transpose()?;
-    // Asking the go command for its proxies takes a moment, and only the default database needs it.
-    let uses_default = args.upstream && args.sumdb == DATABASE;
-    let goproxy = uses_default.then(|| context.settings.goproxy()).flatten();
-    let proof = args
-        .upstream
-        .then(|| {
-            Upstream::new()
-                .http(context.settings.http()?)
-                .database(&args.sumdb)
-                .goproxy(goproxy)
-                .progress(context.progress())
-                .verify(&repo, commit)
-                .map_err(CliError::from)
-        })
-        .transpose()?;
+    let proof = match (args.upstream, args.offline) {
+        (false, _) => None,
+        (true, false) => Some(upstream(context, &args.sumdb)?.verify(&repo, commit)?),
+        (true, true) => {
+            let upstream = Upstream::new().progress(context.progress());
+            Some(upstream.verify_offline(&repo, commit)?)
+        }
+    };
     context.report(&VerifyReport {
         commit: Text(commit),
         valid: verified.as_ref().map(|_| true),

@@ -41,7 +41,7 @@ use crate::setters::setters;
 use crate::sign::SigningKey;
 use crate::source::Limits;
 use crate::treefile::Treefile;
-use crate::upstream;
+use crate::upstream::{self, HeadStore};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -65,6 +65,8 @@ pub struct Compose {
     cache: Option<Cache>,
     goproxy: Option<String>,
     sumdb: Option<String>,
+    heads: Option<HeadStore>,
+    upstream_proof: bool,
     no_sumdb_for: Option<String>,
     no_proxy_for: Option<String>,
     http: HttpOptions,
@@ -102,6 +104,8 @@ impl Compose {
             cache: None,
             goproxy: None,
             sumdb: Some(upstream::DATABASE.to_owned()),
+            heads: None,
+            upstream_proof: false,
             no_sumdb_for: None,
             no_proxy_for: None,
             http: HttpOptions::new(),
@@ -153,6 +157,11 @@ impl Compose {
         /// sources without a pin. If the default is out of reach, the module proxies are asked. None:
         /// the content is not checked. Default: [`upstream::DATABASE`].
         sumdb: Option<String>;
+        /// Sets the store for the newest head of the checksum database's tree. Default: none.
+        heads: Option<HeadStore>;
+        /// Adds the proof that their content is Go's own to the detached metadata of the releases and channels, with which anyone
+        /// can verify it without a connection. A release with other content is an error. Default: no.
+        upstream_proof: bool;
         /// Sets patterns of paths of modules that are not looked up in the checksum database, in the
         /// syntax of `GONOSUMDB`. Such a module needs a `sum` in the treefile. Default: none.
         no_sumdb_for: Option<String>;

@@ -101,6 +101,7 @@ impl Compose {
         let upstream = Upstream::new()
             .http(self.http.clone())
             .goproxy(self.goproxy_of(spec).map(str::to_owned))
+            .heads(self.heads.clone())
             .progress(self.progress.clone());
         match &self.sumdb {
             Some(url) => upstream.database(url),

@@ -20,7 +20,7 @@ use crate::repo::{Repo, Transaction};
 use crate::source::open::open;
 use crate::source::{Source, SourceInfo};
 use crate::treefile::{ArchTreefile, SourceSpec};
-use crate::upstream::OfficialHash;
+use crate::upstream::{OfficialHash, StoredProof};
 use glib::prelude::*;
 
 /// The releases to compose in a repository.
@@ -259,6 +259,7 @@ impl Run<'_> {
         failpoint::hit("compose.locked");
         let transaction = repo.begin()?;
         let mut ingested_releases: Vec<IngestedRelease<'_>> = Vec::new();
+        let specs: Vec<&ArchTreefile> = opened.iter().map(|release| release.spec).collect();
         let mut releases = Vec::new();
         for release in opened {
             let composed = match release.state {
@@ -297,6 +298,7 @@ impl Run<'_> {
             modules: Vec::new(),
             std_caches: Vec::new(),
             skipped_std_caches: Vec::new(),
+            upstream_proofs: Vec::new(),
             summary: SummaryState::Absent,
         };
         for commit in composed.commits() {
@@ -305,6 +307,7 @@ impl Run<'_> {
             }
         }
         self.sign_existing_layers(repo, &composed)?;
+        composed.upstream_proofs = self.store_proofs(repo, &specs, &composed.releases)?;
         failpoint::hit("compose.refs-set");
         if self.compose.progress.is_cancelled() {
             return Err(ComposeError::Cancelled);
@@ -313,6 +316,24 @@ impl Run<'_> {
         failpoint::hit("compose.committed");
         composed.summary = publish::refresh(repo, &self.compose.keys, &[], self.now)?;
         Ok(composed)
+    }
+
+    /// Adds the proofs that the releases and their channels are Go's own, if they are wanted.
+    fn store_proofs(
+        &self,
+        repo: &Repo,
+        specs: &[&ArchTreefile],
+        releases: &[ComposedRelease],
+    ) -> Result<Vec<StoredProof>, ComposeError> {
+        let mut stored = Vec::new();
+        if !self.compose.upstream_proof {
+            return Ok(stored);
+        }
+        for (spec, release) in specs.iter().zip(releases) {
+            let upstream = self.compose.upstream(spec);
+            stored.extend(upstream.store_proofs(repo, release.commits())?);
+        }
+        Ok(stored)
     }
 
     /// Signs the layers of unchanged releases, whose source was not read.

@@ -7,6 +7,7 @@ use crate::golang::std_cache::StdCacheId;
 use crate::id::{CommitId, ContentId, RefName};
 use crate::publish::SummaryState;
 use crate::source::SourceInfo;
+use crate::upstream::StoredProof;
 use crate::version::GoVersion;
 
 /// The result of a compose: a release for each architecture, in the requested order.
@@ -22,6 +23,8 @@ pub struct Composed {
     /// The refs of std caches that do not exist and were not built, because the SDK for this
     /// machine, which would build them, is neither composed nor in the repository.
     pub skipped_std_caches: Vec<RefName>,
+    /// The proofs of releases and channels, if they were [wanted](super::Compose::upstream_proof).
+    pub upstream_proofs: Vec<StoredProof>,
     /// The state of the repository's summary.
     pub summary: SummaryState,
 }
@@ -34,12 +37,7 @@ impl Composed {
         let std_caches = self.std_caches.iter().map(|one| one.commit);
         let releases = self.releases.iter().flat_map(|release| {
             let layers = release.layers.iter().map(|layer| layer.commit);
-            let channels = release
-                .channels
-                .iter()
-                .filter(|channel| channel.state != ChannelState::Newer)
-                .map(|channel| channel.commit);
-            layers.chain([release.commit]).chain(channels)
+            layers.chain(release.commits())
         });
         releases.chain(modules).chain(std_caches)
     }
@@ -92,6 +90,17 @@ pub struct ComposedRelease {
     pub input_hash: Option<String>,
     /// The objects that were written for the release; `None` if the source was not read.
     pub objects: Option<ObjectCounts>,
+}
+
+impl ComposedRelease {
+    /// Returns the commits of the release and its channels, without channels that have a newer version.
+    pub(super) fn commits(&self) -> impl Iterator<Item = CommitId> {
+        let channels = self.channels.iter();
+        let channels = channels.filter(|channel| channel.state != ChannelState::Newer);
+        [self.commit]
+            .into_iter()
+            .chain(channels.map(|channel| channel.commit))
+    }
 }
 
 /// The number of objects of a release.

@@ -27,6 +27,7 @@ use crate::progress::{NoProgress, Progress};
 use crate::repo::RepoError;
 use crate::setters::setters;
 use crate::sign::{SignError, SigningKey};
+use crate::upstream::{Upstream, UpstreamError};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ use std::sync::Arc;
 pub struct Publish {
     history: usize,
     keys: Vec<SigningKey>,
+    upstream_proof: Option<Upstream>,
     public_keys: Vec<PathBuf>,
     delta_preset: DeltaPreset,
     compare_deltas: bool,
@@ -50,6 +52,7 @@ impl Default for Publish {
         Self {
             history: 2,
             keys: Vec::new(),
+            upstream_proof: None,
             public_keys: Vec::new(),
             delta_preset: DeltaPreset::Fast,
             compare_deltas: false,
@@ -86,6 +89,10 @@ impl Publish {
         /// deltas; `ostree pull` of libostree, up to at least 2026.4, fails to read them. Default:
         /// no, and existing signatures are removed.
         sign_deltas: bool;
+        /// Adds the proof that their content is Go's own, from a checksum database, to the detached metadata of all releases and
+        /// channels, with which anyone can verify it without a connection. A release with other content is an error. Default:
+        /// none.
+        upstream_proof: Option<Upstream>;
         /// Sets files of public keys, which are copied to the folder of the page for download.
         /// Default: none.
         public_keys: Vec<PathBuf>;
@@ -115,6 +122,9 @@ pub enum PublishError {
     /// The summary could not be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// The content of a release is not Go's own, or cannot be verified.
+    #[error(transparent)]
+    Upstream(Box<UpstreamError>),
     /// Deltas have to be signed, but there is no Ed25519 key.
     #[error("there is no Ed25519 key to sign the static deltas with")]
     NoDeltaKey,
@@ -144,6 +154,7 @@ impl PublishError {
             Self::Repo(error) => error.kind(),
             Self::Delta(error) => error.kind(),
             Self::Sign(error) => error.kind(),
+            Self::Upstream(error) => error.kind(),
             Self::Io { source, .. } => ErrorKind::of_io(source),
             Self::NoDeltaKey => ErrorKind::InvalidInput,
             Self::Cancelled => ErrorKind::Cancelled,

@@ -7,6 +7,7 @@ use crate::failpoint;
 use crate::id::{CommitId, ContentId, RefName};
 use crate::repo::Repo;
 use crate::sign::{self, SigningKey};
+use crate::upstream::StoredProof;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The planned changes of a publish.
@@ -46,6 +47,8 @@ pub struct Published {
     pub removed: Vec<DeltaName>,
     /// The refs whose commits had no signature and were signed.
     pub signed: Vec<(RefName, CommitId)>,
+    /// The proofs of releases and channels, if they were [wanted](Publish::upstream_proof).
+    pub upstream_proofs: Vec<StoredProof>,
     /// The number of refs in the summary.
     pub refs: usize,
 }
@@ -261,6 +264,7 @@ impl PublishPlan {
                 plan.repo.sign(*commit, key)?;
             }
         }
+        let upstream_proofs = plan.store_proofs()?;
         let (made, compared) = plan.make_deltas()?;
         plan.sign_deltas()?;
         let index = index::write(&plan.publish, &plan.repo)?;
@@ -277,8 +281,24 @@ impl PublishPlan {
             compared,
             removed: plan.superseded,
             signed: plan.unsigned,
+            upstream_proofs,
             refs,
         })
+    }
+
+    /// Adds the proofs that releases and channels are Go's own, if they are wanted.
+    fn store_proofs(&self) -> Result<Vec<StoredProof>, PublishError> {
+        let Some(upstream) = &self.publish.upstream_proof else {
+            return Ok(Vec::new());
+        };
+        let commits = self.repo.list()?;
+        let kinds = [CommitKind::Release, CommitKind::Channel];
+        let releases = commits
+            .iter()
+            .filter(|(_, commit)| kinds.contains(&commit.kind));
+        let ids = releases.map(|(_, commit)| commit.id);
+        let stored = upstream.store_proofs(&self.repo, ids);
+        stored.map_err(|error| PublishError::Upstream(Box::new(error)))
     }
 
     /// Generates the missing deltas: one delta for each pair of trees, from which the others are

@@ -1,5 +1,6 @@
 //! Errors of checks against Go's checksum database.
 
+use crate::fs::context::from_io_failure;
 use crate::fs::path::TreePath;
 use crate::golang::h1::H1;
 use crate::golang::std_cache::StdCacheId;
@@ -7,7 +8,10 @@ use crate::golang::sumdb::SumdbError;
 use crate::http::HttpError;
 use crate::id::{CommitId, FileId};
 use crate::kind::ErrorKind;
+use crate::metadata::SDK_UPSTREAM_PROOF as METADATA_KEY;
 use crate::repo::RepoError;
+use std::io;
+use std::path::PathBuf;
 
 /// The reason why a release could not be verified to be Go's own.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +67,50 @@ pub enum UpstreamError {
         /// The cause.
         #[source]
         source: Box<SumdbError>,
+    },
+    /// Two heads of the database's tree, both signed by its key, contradict each other: it has shown different records to
+    /// different clients.
+    #[error(
+        "the checksum database {url} contradicts the head that this machine has seen before; both are kept in {}",
+        evidence.display()
+    )]
+    Fork {
+        /// The URL of the database.
+        url: String,
+        /// The file with both signed heads.
+        evidence: PathBuf,
+        /// The cause.
+        #[source]
+        source: Box<SumdbError>,
+    },
+    /// No URL of the database was given.
+    #[error("no URL of a checksum database is known")]
+    NoUrl,
+    /// The commit has no proof that could be verified without a connection.
+    #[error("commit {commit} has no `{METADATA_KEY}` in its detached metadata")]
+    NoProof {
+        /// The commit.
+        commit: CommitId,
+    },
+    /// The proof in a commit's detached metadata is not valid.
+    #[error("the proof in `{METADATA_KEY}` of commit {commit} cannot be verified")]
+    Proof {
+        /// The commit.
+        commit: CommitId,
+        /// The cause.
+        #[source]
+        source: Box<SumdbError>,
+    },
+    /// A file of the store for heads cannot be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// The action that failed, as an infinitive.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The error of the system.
+        #[source]
+        source: io::Error,
     },
     /// The built-in key is malformed.
     #[error("the key of sum.golang.org is not well-formed")]
@@ -125,6 +173,8 @@ pub enum UpstreamError {
     },
 }
 
+from_io_failure!(UpstreamError);
+
 impl UpstreamError {
     /// Returns the kind of the error.
     #[must_use]
@@ -135,13 +185,16 @@ impl UpstreamError {
             Self::NotARelease { .. } | Self::StdCache { .. } | Self::NoSdk { .. } | Self::Key => {
                 ErrorKind::InvalidInput
             }
-            Self::Unknown { .. } => ErrorKind::NotFound,
-            Self::Database { source, .. } => source.kind(),
+            Self::Unknown { .. } | Self::NoProof { .. } => ErrorKind::NotFound,
+            Self::Database { source, .. } | Self::Proof { source, .. } => source.kind(),
+            Self::NoUrl => ErrorKind::InvalidInput,
+            Self::Io { source, .. } => ErrorKind::of_io(source),
             Self::Folder { .. }
             | Self::File { .. }
             | Self::Symlink { .. }
             | Self::Differs { .. }
-            | Self::Metadata { .. } => ErrorKind::Mismatch,
+            | Self::Metadata { .. }
+            | Self::Fork { .. } => ErrorKind::Mismatch,
             Self::Cancelled { .. } => ErrorKind::Cancelled,
         }
     }

@@ -5,32 +5,38 @@
 //! everything below the SDK's folder except the paths that Go's module form leaves out (`api`,
 //! `doc`, `misc`, `test`) and the settings that a treefile's `go-env` changed in `go.env`; the
 //! result lists these exceptions.
+//!
+//! [`Upstream::store_proofs`] adds proofs to commits, so that [`Upstream::verify_offline`] needs no connection. A
+//! [`HeadStore`] keeps the newest signed head of the database's tree, with which a database that shows different trees to
+//! different clients is detected. [`Database`] is the client of a checksum database for other modules.
 
 mod content;
+mod database;
 mod error;
+mod heads;
+mod proof;
 
+pub use crate::golang::sumdb::{
+    LogProof, Record, SUM_GOLANG_ORG, SignedHead, TreeHead, VerifierKey,
+};
+pub use database::{Database, ProvenRecord};
 pub use error::UpstreamError;
+pub use heads::HeadStore;
 
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::fs::path::TreePath;
 use crate::golang::h1::H1;
 use crate::golang::module_id::ModuleId;
-use crate::golang::module_path::escape;
 use crate::golang::proxy::{self, ProxyTarget};
-use crate::golang::sumdb::{
-    LOOKUP_LIMIT, Lookup, PROXIED, Record, SUM_GOLANG_ORG, SumdbError, VerifierKey,
-};
+use crate::golang::sumdb::PROXIED;
 use crate::golang::toolchain::{self, MODULE};
-use crate::http::url::Url;
-use crate::http::{HttpClient, HttpError, HttpOptions};
+use crate::http::HttpOptions;
 use crate::id::{CommitId, Sha256};
-use crate::kind::ErrorKind;
 use crate::progress::{NoProgress, Progress};
 use crate::repo::Repo;
 use crate::setters::setters;
 use crate::version::GoVersion;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,7 +48,9 @@ pub const DATABASE: &str = "https://sum.golang.org";
 pub struct Upstream {
     http: HttpOptions,
     database: String,
+    key: Option<VerifierKey>,
     goproxy: Option<String>,
+    heads: Option<HeadStore>,
     progress: Arc<dyn Progress>,
 }
 
@@ -80,6 +88,8 @@ pub struct UpstreamProof {
     pub go_env: Vec<(String, String)>,
     /// Paths in the release that the hash does not cover, in order.
     pub others: Vec<TreePath>,
+    /// The proof that the record is in the signed tree, which can be verified without a connection.
+    pub log: LogProof,
 }
 
 /// The `h1:` hash of a release of Go, or of another module, in the checksum database.
@@ -94,58 +104,31 @@ pub struct OfficialHash {
     pub database: String,
 }
 
-/// The release's module, and its record in the database.
-struct Official {
-    database: String,
-    version: String,
-    record: Record,
-    h1: H1,
+/// The proof of a release in its detached metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredProof {
+    /// The commit of the release.
+    pub commit: CommitId,
+    /// The number of the record in the database.
+    pub record: u64,
+    /// The number of records in the signed tree.
+    pub tree_size: u64,
+    /// True if the proof was added, false if the commit had a valid one.
+    pub is_new: bool,
 }
 
-impl Default for Upstream {
-    fn default() -> Self {
-        Self::new()
-    }
+/// A release, as its metadata describe it.
+struct Release {
+    info: CommitInfo,
+    version: GoVersion,
+    arch: Arch,
+    /// The version of the module with the same content.
+    module_version: String,
 }
 
-impl Upstream {
-    /// Creates a check against `https://sum.golang.org`.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            http: HttpOptions::new(),
-            database: DATABASE.to_owned(),
-            goproxy: None,
-            progress: Arc::new(NoProgress),
-        }
-    }
-
-    /// Sets the URL of the database: a mirror, or a Go module proxy, which serves it below
-    /// `/sumdb/sum.golang.org`. Answers must be signed by `sum.golang.org` in any case.
-    #[must_use]
-    pub fn database(mut self, url: impl Into<String>) -> Self {
-        self.database = url.into();
-        self
-    }
-
-    setters! {
-        /// Sets Go module proxies, in the syntax of `GOPROXY`, that are asked for the database if
-        /// [`DATABASE`] is out of reach. They are not asked if another one is set. Default: none.
-        goproxy: Option<String>;
-        /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
-        http: HttpOptions;
-        /// Sets the receiver of progress, which may cancel. Default: none.
-        progress;
-    }
-
-    /// Checks one release without writing anything. No tree head is stored: a database that shows
-    /// different trees to different clients can only be detected by clients that store heads, as
-    /// the go command does.
-    ///
-    /// # Errors
-    /// Returns an error if the commit is not a release, the database cannot be reached or its
-    /// answer cannot be verified, or the release's content differs from the database.
-    pub fn verify(&self, repo: &Repo, commit: CommitId) -> Result<UpstreamProof, UpstreamError> {
+impl Release {
+    fn read(repo: &Repo, commit: CommitId) -> Result<Self, UpstreamError> {
         let info = CommitInfo::read(repo, commit)?;
         if let Some(id) = info.std_cache {
             let version = info.version.unwrap_or_default().into();
@@ -167,41 +150,119 @@ impl Upstream {
         let version = variant
             .and_then(|variant| version.without_variant(variant))
             .unwrap_or(version);
-        let key = VerifierKey::parse(SUM_GOLANG_ORG).ok_or(UpstreamError::Key)?;
         let module_version = toolchain::module_version(&version, arch);
-        let official = self.look_up(MODULE, &module_version, &key)?;
-        let content = content::read(repo, commit, self.progress.as_ref())?;
+        Ok(Self {
+            info,
+            version,
+            arch,
+            module_version,
+        })
+    }
+}
 
-        let folder = toolchain::module_folder(&version, arch);
-        let (found, go_env) = content.h1(&folder, official.h1);
-        if found != official.h1 {
+impl Default for Upstream {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Upstream {
+    /// Creates a check against `https://sum.golang.org`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            http: HttpOptions::new(),
+            database: DATABASE.to_owned(),
+            key: None,
+            goproxy: None,
+            heads: None,
+            progress: Arc::new(NoProgress),
+        }
+    }
+
+    /// Sets the URL of the database: a mirror, or a Go module proxy, which serves it below
+    /// `/sumdb/sum.golang.org`. Answers must be signed by the [`key`](Self::key) in any case.
+    #[must_use]
+    pub fn database(mut self, url: impl Into<String>) -> Self {
+        self.database = url.into();
+        self
+    }
+
+    setters! {
+        /// Sets Go module proxies, in the syntax of `GOPROXY`, that are asked for the database if
+        /// [`DATABASE`] is out of reach. They are not asked if another one is set. Default: none.
+        goproxy: Option<String>;
+        /// Sets the key of the database. Default: that of `sum.golang.org`, [`SUM_GOLANG_ORG`].
+        key: Option<VerifierKey>;
+        /// Sets the store for the newest head of the database's tree. A database that shows another tree than before is refused.
+        /// Default: none, so that nothing is stored.
+        heads: Option<HeadStore>;
+        /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
+        http: HttpOptions;
+        /// Sets the receiver of progress, which may cancel. Default: none.
+        progress;
+    }
+
+    /// Checks one release: computes the hash of its content, and compares it with the one in the database. Nothing is written
+    /// but the newest head of the database's tree, if there is a [store](Self::heads).
+    ///
+    /// # Errors
+    /// Returns an error if the commit is not a release, the database cannot be reached or its
+    /// answer cannot be verified, or the release's content differs from the database.
+    pub fn verify(&self, repo: &Repo, commit: CommitId) -> Result<UpstreamProof, UpstreamError> {
+        let release = Release::read(repo, commit)?;
+        let (record, h1) = self.look_up_release(&release)?;
+        self.compare(repo, commit, &release, (record, h1))
+    }
+
+    /// Looks up the record of a release, and the hash in it.
+    fn look_up_release(&self, release: &Release) -> Result<(Record, H1), UpstreamError> {
+        let found = self.look_up(MODULE, &release.module_version)?;
+        let h1 = found.h1(MODULE, &release.module_version)?;
+        Ok((found.record, h1))
+    }
+
+    /// Compares the content of a release with a record.
+    fn compare(
+        &self,
+        repo: &Repo,
+        commit: CommitId,
+        release: &Release,
+        (record, expected): (Record, H1),
+    ) -> Result<UpstreamProof, UpstreamError> {
+        let content = content::read(repo, commit, self.progress.as_ref())?;
+        let folder = toolchain::module_folder(&release.version, release.arch);
+        let (found, go_env) = content.h1(&folder, expected);
+        if found != expected {
             return Err(UpstreamError::Differs {
                 module: folder.into(),
                 found,
-                expected: official.h1,
+                expected,
             });
         }
-        if let Some(recorded) = info.h1
-            && recorded != found.to_string()
+        if let Some(recorded) = &release.info.h1
+            && *recorded != found.to_string()
         {
             return Err(UpstreamError::Metadata {
                 commit,
-                found: recorded,
+                found: recorded.clone(),
                 expected: found,
             });
         }
+        let log = LogProof::from(&record);
         Ok(UpstreamProof {
             module: MODULE,
-            version: official.version,
+            version: release.module_version.clone(),
             h1: found,
-            record: official.record.number,
-            tree_size: official.record.tree.size,
-            tree_root: official.record.tree.root,
-            signed_by: key.to_string(),
+            record: record.number,
+            tree_size: record.head.head.size,
+            tree_root: record.head.head.root,
+            signed_by: self.verifier_key()?.to_string(),
             files: content.count(),
             go_env,
             prefix: content.prefix,
             others: content.others,
+            log,
         })
     }
 
@@ -228,44 +289,26 @@ impl Upstream {
     }
 
     fn look_up_official(&self, module: &str, version: &str) -> Result<OfficialHash, UpstreamError> {
-        let key = VerifierKey::parse(SUM_GOLANG_ORG).ok_or(UpstreamError::Key)?;
-        let official = self.look_up(module, version, &key)?;
+        let found = self.look_up(module, version)?;
         Ok(OfficialHash {
-            version: official.version,
-            h1: official.h1,
-            database: official.database,
+            version: version.to_owned(),
+            h1: found.h1(module, version)?,
+            database: found.url,
         })
     }
 
-    /// Queries the database, or else the proxies, and verifies the proof. Which of them answers does
-    /// not matter, because the answer is signed.
-    fn look_up(
-        &self,
-        module: &str,
-        version: &str,
-        key: &VerifierKey,
-    ) -> Result<Official, UpstreamError> {
-        let mirrors = self.mirrors();
-        let client = HttpClient::new(&self.http)?;
-        // The alternatives take the place of retries.
-        let http = match mirrors.is_empty() {
-            true => client.clone(),
-            false => client.without_retries(),
-        };
-        let direct = self.look_up_at(&http, &self.database, (module, version), key);
-        let error = match direct {
-            Err(UpstreamError::Http(error)) if error.kind() != ErrorKind::Cancelled => error,
-            result => return result,
-        };
-        for mirror in &mirrors {
-            match self.look_up_at(&client, mirror, (module, version), key) {
-                // A proxy need not serve the database.
-                Err(UpstreamError::Unknown { .. }) => {}
-                Err(UpstreamError::Http(error)) if error.kind() != ErrorKind::Cancelled => {}
-                result => return result,
-            }
-        }
-        Err(error.into())
+    /// Queries the database, or else the proxies, and verifies the proof.
+    fn look_up(&self, module: &str, version: &str) -> Result<ProvenRecord, UpstreamError> {
+        let mut urls = vec![self.database.clone()];
+        urls.extend(self.mirrors());
+        Database::new(self.verifier_key()?, &urls, &self.http)?
+            .heads(self.heads.clone())
+            .look_up(module, version, self.progress.as_ref())
+    }
+
+    fn verifier_key(&self) -> Result<VerifierKey, UpstreamError> {
+        let own = || VerifierKey::parse(SUM_GOLANG_ORG).ok_or(UpstreamError::Key);
+        self.key.clone().map_or_else(own, Ok)
     }
 
     /// Returns the URLs of the database at the proxies.
@@ -281,46 +324,5 @@ impl Upstream {
         };
         let entries = entries.into_iter();
         entries.filter_map(|entry| url(entry.target)).collect()
-    }
-
-    /// Queries one server and verifies the proof.
-    fn look_up_at(
-        &self,
-        http: &HttpClient,
-        database: &str,
-        (module, version): (&str, &str),
-        key: &VerifierKey,
-    ) -> Result<Official, UpstreamError> {
-        let database = Url::parse(database).map_err(HttpError::from)?;
-        let unverified = |source: SumdbError| UpstreamError::Database {
-            url: database.to_string(),
-            source: Box::new(source),
-        };
-        let get = |path: &str, limit| {
-            let url = database.join(path).map_err(HttpError::from)?;
-            http.get(&url, limit, self.progress.as_ref())
-        };
-        let (escaped, escaped_version) = (escape(module), escape(version));
-        let lookup = format!("lookup/{escaped}@{escaped_version}");
-        let answer = get(&lookup, LOOKUP_LIMIT).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => UpstreamError::Unknown {
-                url: database.to_string(),
-                module: format!("{module}@{version}"),
-            },
-            _ => error.into(),
-        })?;
-        let lookup = Lookup::open(&answer, key).map_err(unverified)?;
-        let mut tiles = BTreeMap::new();
-        for tile in lookup.tiles() {
-            tiles.insert(tile, get(&tile.path(), tile.size() as u64)?);
-        }
-        let record = lookup.prove(&tiles).map_err(unverified)?;
-        let h1 = record.h1(module, version).map_err(unverified)?;
-        Ok(Official {
-            database: database.to_string(),
-            version: version.to_owned(),
-            record,
-            h1,
-        })
     }
 }

@@ -52,6 +52,11 @@ pub struct ComposeArgs {
     #[arg(long, value_name = "URL", default_value = DATABASE)]
     pub sumdb: String,
 
+    /// Add the proof that their content is Go's own, from the checksum database, to the releases and channels, so that anyone can
+    /// check it with `verify --upstream --offline`; a release with other content is an error
+    #[arg(long, conflicts_with = "no_sumdb")]
+    pub upstream_proof: bool,
+
     /// Leave out the std caches that the treefile names: the compiled standard library, which the
     /// composed SDK builds in a sandbox
     #[arg(long)]

@@ -125,6 +125,13 @@ pub fn print_messages(context: &Context, composed: &Composed) {
              composed nor in the repository"
         ));
     }
+    let proofs = composed.upstream_proofs.iter();
+    if let new @ 1.. = proofs.filter(|proof| proof.is_new).count() {
+        let proofs = if new == 1 { "proof" } else { "proofs" };
+        context.say(&format!(
+            "{new} {proofs} that the content is Go's own added"
+        ));
+    }
     if composed.is_unchanged() {
         context.say("nothing changed");
     }

@@ -57,6 +57,7 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
     }
     let (mut releases, mut modules) = (Vec::new(), Vec::new());
     let (mut std_caches, mut skipped) = (Vec::new(), Vec::new());
+    let mut proofs = Vec::new();
     let (mut unchanged, mut summary) = (true, SummaryState::Absent);
     for treefile in &treefiles {
         let compose = operation(context, args, treefile, Some(&repo))?;
@@ -73,6 +74,7 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
         modules.extend(composed.modules);
         std_caches.extend(composed.std_caches);
         skipped.extend(composed.skipped_std_caches.into_iter().map(Text));
+        proofs.extend(composed.upstream_proofs.iter().map(Into::into));
     }
     if let Some(message) = summary_message(summary) {
         context.say(message);
@@ -86,6 +88,7 @@ pub fn run(context: &Context, args: &ComposeArgs) -> Result<ExitCode, CliError> 
         modules: modules.iter().map(Into::into).collect(),
         std_caches: std_caches.iter().map(Into::into).collect(),
         skipped_std_caches: skipped,
+        upstream_proofs: proofs,
         exit_77: args.unchanged_exit_77,
     };
     match is_stdout_taken {

@@ -28,11 +28,15 @@ pub fn operation(
         .cache(Cache::new(
             args.cachedir.clone().unwrap_or_else(|| settings.cache()),
         ))
-        .goproxy(if args.update_pins || needs_goproxy(treefile) {
-            settings.goproxy()
-        } else {
-            None
-        })
+        .heads(settings.heads())
+        .upstream_proof(args.upstream_proof)
+        .goproxy(
+            if args.update_pins || args.upstream_proof || needs_goproxy(treefile) {
+                settings.goproxy()
+            } else {
+                None
+            },
+        )
         .no_sumdb_for(private.no_sumdb)
         .no_proxy_for(private.no_proxy)
         .sumdb((!args.no_sumdb).then(|| args.sumdb.clone()))

@@ -1,6 +1,7 @@
 //! The results of a compose: JSON documents and text.
 
 use crate::report::{Report, unchanged_exit_code};
+use crate::upstream::StoredProofView;
 use crate::views::channel::ChannelView;
 use crate::views::value::{PathText, Text, Time};
 use ostree_go_sdk::compose::{ComposedLayer, ComposedModule, ComposedRelease, ComposedStdCache};
@@ -20,6 +21,7 @@ pub struct ComposeReport<'a> {
     pub modules: Vec<ModuleView>,
     pub std_caches: Vec<StdCacheView>,
     pub skipped_std_caches: Vec<Text<RefName>>,
+    pub upstream_proofs: Vec<StoredProofView>,
     pub summary: &'static str,
     #[serde(skip)]
     pub exit_77: bool,

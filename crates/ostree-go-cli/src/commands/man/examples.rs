@@ -95,6 +95,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Prove that the content is that of the Go project",
                 "ostree-go verify 1.26.5 --repo build/repo --upstream",
             ),
+            (
+                "Prove the same without a connection, with the proof that the publisher has added",
+                "ostree-go verify 1.26.5 --upstream --offline",
+            ),
         ],
     ),
     (
@@ -393,6 +397,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             (
                 "Compare with the program of a release, which has the same build flags",
                 "ostree-go reproduce ./cmd/server --against server -- -trimpath -ldflags=-s",
+            ),
+            (
+                "Compare with the program in an OS image",
+                "ostree-go --repo /srv/os reproduce --against os/x86_64/stable:/usr/bin/server",
             ),
             (
                 "Build with the SDKs for both architectures, one of them emulated",
