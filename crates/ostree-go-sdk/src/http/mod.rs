@@ -32,6 +32,7 @@ pub(crate) use body::Body;
 pub(crate) use download::read_local;
 pub use error::HttpError;
 pub(crate) use error::{Transient, is_transient_status};
+pub(crate) use fetch::Validators;
 pub use netrc::Netrc;
 use proxy::ProxyConnector;
 pub(crate) use retry::Retry;

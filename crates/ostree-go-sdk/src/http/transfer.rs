@@ -235,7 +235,7 @@ pub(crate) fn check_no_web_page(url: &Url, is_html: bool, start: &[u8]) -> Resul
     Ok(())
 }
 
-fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+pub(super) fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
