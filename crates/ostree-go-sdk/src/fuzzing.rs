@@ -9,6 +9,9 @@ use crate::golang::build_info::BuildInfo;
 use crate::golang::index::DownloadIndex;
 use crate::golang::modfile::{Edit, FileKind, GoMod, GoWork, LineChange, Value, edit};
 use crate::golang::modules_txt::ModulesTxt;
+use crate::golang::osv::{
+    Entry as OsvEntry, EntryName, ModuleIndex, Platform, STDLIB, TOOLCHAIN, parse_modified,
+};
 use crate::golang::std_cache::StdCacheIndex;
 use crate::golang::sum_file::{GoSum, SumEntry};
 use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
@@ -21,6 +24,7 @@ use crate::oci::go_cache::RestoredStdCache;
 use crate::oci::image_source::ImageSource;
 use crate::oci::tar::{Entry, LayerQuota, Reader};
 use crate::treefile::Treefile;
+use crate::version::GoVersion;
 use glib::prelude::*;
 use std::io;
 use std::path::Path;
@@ -123,6 +127,28 @@ pub fn version_manager(bytes: &[u8]) {
 pub fn index(bytes: &[u8]) {
     if let (Ok(index), Ok(version)) = (DownloadIndex::parse(bytes), "1.26.5".parse()) {
         let _ = index.archive(&version, Arch::X86_64);
+    }
+}
+
+/// Parses the documents of a vulnerability database. The release that fixes an entry is not affected by it.
+pub fn osv(bytes: &[u8]) {
+    let modules = [STDLIB, TOOLCHAIN];
+    let _ = (ModuleIndex::parse(bytes, &modules), parse_modified(bytes));
+    let Ok(name) = EntryName::parse("GO-2026-0001") else {
+        return;
+    };
+    let Ok(entry) = OsvEntry::parse(bytes, &name, &modules) else {
+        return;
+    };
+    let platform = Platform::linux(Arch::X86_64);
+    for version in ["1.0", "1.20.1", "1.26.5", "1.27rc1", "1.99.1-acme1"] {
+        let version: GoVersion = version.parse().expect("a version of Go");
+        let effect = entry.effect(&version, &modules, &platform);
+        let fixed = effect.and_then(|effect| effect.fixed);
+        if let Some(Ok(fixed)) = fixed.map(|fixed| fixed.parse::<GoVersion>()) {
+            let after = entry.effect(&fixed, &modules, &platform);
+            assert!(after.is_none_or(|after| !after.on_platform), "{fixed}");
+        }
     }
 }
 

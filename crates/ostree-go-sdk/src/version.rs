@@ -56,6 +56,24 @@ impl GoVersion {
         version.parse().ok()
     }
 
+    /// Returns the major and the minor number: (1, 26).
+    pub(crate) fn minor_number(&self) -> (u64, u64) {
+        let (major, minor, ..) = self.key();
+        (major, minor)
+    }
+
+    /// Returns the release as a semantic version without a prefix: `1.26.5`, and `1.27.0-rc.1` for
+    /// 1.27rc1. The suffix of a variant is left out. Source: `GoTagToSemver` in
+    /// `internal/semver/semver.go` of `golang.org/x/vuln`.
+    pub(crate) fn semver(&self) -> String {
+        let (major, minor, rank, pre, patch, _) = self.key();
+        match rank {
+            0 => format!("{major}.{minor}.0-beta.{pre}"),
+            1 => format!("{major}.{minor}.0-rc.{pre}"),
+            _ => format!("{major}.{minor}.{patch}"),
+        }
+    }
+
     /// Returns true for a minor release without a patch level, as in the name of a channel: `1.26`.
     pub(crate) fn is_minor(&self) -> bool {
         self.text == self.minor()
@@ -187,6 +205,16 @@ mod tests {
         for bad in ["", "a/b", "a b"] {
             assert!(version.with_variant(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn has_a_semantic_version() {
+        let semver = |text: &str| text.parse::<GoVersion>().unwrap().semver();
+        assert_eq!(semver("1.26.5"), "1.26.5");
+        assert_eq!(semver("1.20"), "1.20.0");
+        assert_eq!(semver("1.27rc1"), "1.27.0-rc.1");
+        assert_eq!(semver("1.18beta2"), "1.18.0-beta.2");
+        assert_eq!(semver("1.26.5-acme1"), "1.26.5");
     }
 
     #[test]

@@ -104,6 +104,16 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "workspace",
         "go 1.26\n\nuse (\n\t./a\n\t\"./b c\"\n)\n\nreplace example.com/b => ../b\n",
     ),
+    (
+        "osv",
+        "entry",
+        r#"{"schema_version":"1.3.1","id":"GO-2026-0001","modified":"2026-01-02T03:04:05Z","published":"2026-01-01T00:00:00Z","aliases":["CVE-2026-1"],"summary":"A problem","details":"Much text.","affected":[{"package":{"name":"stdlib","ecosystem":"Go"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"1.20.7"},{"introduced":"1.26.0-0"},{"fixed":"1.26.6"},{"introduced":"1.27.0-rc.1"},{"last_affected":"1.27.0"}]}],"versions":["1.99.1"],"ecosystem_specific":{"imports":[{"path":"net/http","symbols":["Get"],"goos":["linux"],"goarch":["amd64"]}]}},{"package":{"name":"toolchain","ecosystem":"Go"},"ranges":[{"type":"SEMVER","events":[{"introduced":"1.20.0"},{"limit":"1.20.2"}]}]}],"references":[{"type":"FIX","url":"https://go.dev/cl/1"}],"database_specific":{"url":"https://pkg.go.dev/vuln/GO-2026-0001","review_status":"REVIEWED"}}"#,
+    ),
+    (
+        "osv",
+        "modules",
+        r#"[{"path":"stdlib","vulns":[{"id":"GO-2026-0001","modified":"2026-01-02T03:04:05Z","fixed":"1.27.0-rc.2"}]},{"path":"toolchain","vulns":[{"id":"GO-2026-0001","modified":"2026-01-02T03:04:05Z"}]}]"#,
+    ),
     ("version_manager", "go-version", "# ours\ngo1.26.5\n"),
     (
         "version_manager",

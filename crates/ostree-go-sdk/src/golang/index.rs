@@ -121,6 +121,18 @@ impl DownloadIndex {
         serde_json::from_slice(bytes).map_err(IndexError::Format)
     }
 
+    /// Returns the versions of all releases, highest first. Those that are not in Go's form are left
+    /// out.
+    #[must_use]
+    pub fn versions(&self) -> Vec<GoVersion> {
+        let versions = self.releases.iter();
+        let versions = versions.filter_map(|one| one.version.strip_prefix("go")?.parse().ok());
+        let mut versions: Vec<GoVersion> = versions.collect();
+        versions.sort_by(|a, b| b.cmp(a));
+        versions.dedup();
+        versions
+    }
+
     /// Returns the archive of a release for Linux on `arch`.
     ///
     /// # Errors
@@ -213,6 +225,13 @@ mod tests {
             .unwrap();
         assert_eq!(archive.filename, "go1.26.5.linux-amd64.tar.gz");
         assert_eq!((archive.sha256, archive.size), (Sha256([10; 32]), 64));
+    }
+
+    #[test]
+    fn lists_versions_highest_first() {
+        let index = releases(&["1.9.1", "1.27rc1", "1.26.10", "1.26.9", "tip", "1.26.9"]);
+        let versions: Vec<String> = index.versions().iter().map(ToString::to_string).collect();
+        assert_eq!(versions, ["1.27rc1", "1.26.10", "1.26.9", "1.9.1"]);
     }
 
     #[test]

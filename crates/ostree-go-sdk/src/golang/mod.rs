@@ -11,6 +11,7 @@ pub mod module_path;
 pub mod module_pattern;
 pub mod module_ref;
 pub mod modules_txt;
+pub mod osv;
 pub mod proxy;
 pub mod pseudo_version;
 pub mod release_number;

@@ -25,6 +25,22 @@ pub struct Semver<'a> {
 }
 
 impl<'a> Semver<'a> {
+    /// The version `v0.0.0-0`, which no other one is below.
+    pub(super) const LOWEST: Self = Self {
+        text: "v0.0.0-0",
+        major: "0",
+        minor: "0",
+        patch: "0",
+        prerelease: "-0",
+        build: "",
+        missing: "",
+    };
+
+    /// Returns the major, the minor and the patch number.
+    pub(super) fn numbers(&self) -> (&'a str, &'a str, &'a str) {
+        (self.major, self.minor, self.patch)
+    }
+
     /// Parses a version; returns `None` if it is not a semantic version in Go's form.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
