@@ -1,5 +1,6 @@
 //! An error type that covers all errors of this library.
 
+use crate::audit::AuditError;
 use crate::checkout::CheckoutError;
 use crate::compose::ComposeError;
 use crate::delta::DeltaError;
@@ -73,6 +74,9 @@ pub enum Error {
     /// An error of verifying a release against Go's checksum database.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// An error of reading a vulnerability database or a download index.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// An error of selecting an SDK for a project.
     #[error(transparent)]
     Toolchain(#[from] ToolchainError),
@@ -149,6 +153,7 @@ impl Error {
             Self::Remote(error) => error.kind(),
             Self::Pull(error) => error.kind(),
             Self::Upstream(error) => error.kind(),
+            Self::Audit(error) => error.kind(),
             Self::Toolchain(error) => error.kind(),
             Self::GoMod(error) => error.kind(),
             Self::ModuleZip(error) => error.kind(),

@@ -26,6 +26,8 @@ pub enum Phase {
     Push,
     /// Compiling the standard library of an SDK, in runs of the go command.
     Compile,
+    /// Reading the entries of a vulnerability database, in entries.
+    Audit,
 }
 
 impl Phase {
@@ -42,21 +44,24 @@ impl Phase {
             Self::Export => "export",
             Self::Push => "push",
             Self::Compile => "compile",
+            Self::Audit => "audit",
         }
     }
 
     /// Returns whether amounts are bytes.
     #[must_use]
     pub const fn counts_bytes(self) -> bool {
-        !matches!(self, Self::Fsck | Self::Compile)
+        !matches!(self, Self::Fsck | Self::Compile | Self::Audit)
     }
 
-    /// Returns what amounts count, as a stable lower-case word: `bytes`, `objects` or `steps`.
+    /// Returns what amounts count, as a stable lower-case word: `bytes`, `objects`, `steps` or
+    /// `entries`.
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Fsck => "objects",
             Self::Compile => "steps",
+            Self::Audit => "entries",
             _ => "bytes",
         }
     }
