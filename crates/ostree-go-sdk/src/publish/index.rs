@@ -1,6 +1,7 @@
 //! Writes `index.json`, which lists the content of the repository for programs, and copies the
 //! public keys.
 
+use super::advisories::Audit;
 use super::{Publish, PublishError};
 use crate::arch::Arch;
 use crate::catalog::CommitKind;
@@ -26,6 +27,9 @@ pub(super) struct Index {
     pub(super) channels: Vec<Entry>,
     /// The names of key files in the same folder.
     pub(super) keys: Vec<String>,
+    /// What was known about the releases at the last publish with a vulnerability database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) audit: Option<Audit>,
 }
 
 /// A release or channel.
@@ -49,6 +53,11 @@ pub(super) struct Entry {
 pub(super) fn write(publish: &Publish, repo: &Repo) -> Result<Index, PublishError> {
     let mut index = Index::of(repo)?;
     index.published = publish.clock.now();
+    let entries = index.releases.iter().chain(&index.channels);
+    index.audit = publish
+        .advisories
+        .as_ref()
+        .map(|one| Audit::of(one, entries));
     for key in &publish.public_keys {
         index.keys.push(copy(key, repo.path())?);
     }
@@ -71,6 +80,7 @@ pub(super) fn refresh(repo: &Repo, now: u64) -> Result<Option<Index>, PublishErr
     };
     index.published = known.published;
     index.keys = known.keys;
+    index.audit = known.audit;
     if index.json() == old {
         return Ok(None);
     }
@@ -84,6 +94,8 @@ pub(super) fn refresh(repo: &Repo, now: u64) -> Result<Option<Index>, PublishErr
 struct Known {
     published: u64,
     keys: Vec<String>,
+    #[serde(default)]
+    audit: Option<Audit>,
 }
 
 impl Index {
@@ -95,6 +107,7 @@ impl Index {
             releases: Vec::new(),
             channels: Vec::new(),
             keys: Vec::new(),
+            audit: None,
         };
         for (name, commit) in repo.list()? {
             let entries = match commit.kind {

@@ -6,9 +6,12 @@
 //! a publish finds the old summary, which only refers to existing files. Everything is readable for
 //! every user then, regardless of the umask.
 
+mod advisories;
 mod document;
+mod html;
 mod index;
 mod page;
+mod page_audit;
 mod plan;
 mod readable;
 mod refresh;
@@ -19,6 +22,7 @@ pub use plan::{PlannedDelta, PublishPlan, Published};
 pub use refresh::SummaryState;
 pub(crate) use refresh::{find_outdated, refresh};
 
+use crate::audit::Advisories;
 use crate::clock::{Clock, SystemClock};
 use crate::delta::{DeltaError, DeltaName, DeltaPreset};
 use crate::fs::context::from_io_failure;
@@ -43,6 +47,7 @@ pub struct Publish {
     compare_deltas: bool,
     sign_deltas: bool,
     threads: usize,
+    advisories: Option<Advisories>,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
 }
@@ -58,6 +63,7 @@ impl Default for Publish {
             compare_deltas: false,
             sign_deltas: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            advisories: None,
             clock: Arc::new(SystemClock),
             progress: Arc::new(NoProgress),
         }
@@ -100,6 +106,10 @@ impl Publish {
         /// 250 MB of memory, or 500 MB with [`DeltaPreset::Best`]; fewer parts are generated in
         /// parallel if less memory is free. Default: one per core.
         threads: usize;
+        /// Sets what is known about the releases of Go: the page and `index.json` list the known
+        /// vulnerabilities of the releases, and say which ones Go does not support any more. Default:
+        /// none.
+        advisories: Option<Advisories>;
         /// Sets the clock for the timestamps of the page and of new deltas. Default:
         /// [`SystemClock`].
         clock;

@@ -2,7 +2,9 @@
 //! scripts and refers to no other servers.
 
 use super::PublishError;
+use super::html::{date, escape, time};
 use super::index::{Entry, Index};
+use super::page_audit;
 use crate::arch::Arch;
 use crate::clock::rfc3339;
 use crate::fs::atomic;
@@ -45,8 +47,9 @@ fn html(index: &Index) -> String {
         time(index.published),
     );
     install(&mut page, index);
-    channels(&mut page, &index.channels);
-    releases(&mut page, &index.releases);
+    channels(&mut page, index);
+    releases(&mut page, index);
+    page_audit::vulnerabilities(&mut page, index);
     keys(&mut page, index);
     page.push_str("<p class=\"soft\">For programs: <a href=\"index.json\">index.json</a></p>\n");
     let _ = write!(page, "<script>\n{SCRIPT}</script>\n</html>\n");
@@ -161,8 +164,8 @@ fn architectures(entries: &[Entry]) -> Vec<&str> {
     found
 }
 
-fn channels(page: &mut String, entries: &[Entry]) {
-    let mut rows = rows(entries);
+fn channels(page: &mut String, index: &Index) {
+    let mut rows = rows(&index.channels);
     rows.sort_by_cached_key(|row| {
         let is_stable = row.pattern.ends_with("/stable");
         let newest = row.entries.iter().filter_map(|entry| go_version(entry));
@@ -173,10 +176,11 @@ fn channels(page: &mut String, entries: &[Entry]) {
         escape(name.unwrap_or(&row.pattern))
     };
     let version = |entry: &Entry| format!("Go {}, ", escape(&entry.version));
-    table(page, ("Channels", "Channel"), entries, &rows, name, version);
+    let titles = ("Channels", "Channel");
+    table(page, titles, (index, &index.channels), &rows, name, version);
 }
 
-fn releases(page: &mut String, entries: &[Entry]) {
+fn releases(page: &mut String, index: &Index) {
     let version = |row: &Row<'_>| {
         let version = row.entries.first().map_or("", |entry| &*entry.version);
         let link = notes(version).map(|url| {
@@ -185,8 +189,9 @@ fn releases(page: &mut String, entries: &[Entry]) {
         });
         format!("{}{}", escape(version), link.unwrap_or_default())
     };
-    let rows = rows(entries);
-    table(page, ("Releases", "Go"), entries, &rows, version, |_| {
+    let rows = rows(&index.releases);
+    let content = (index, &*index.releases);
+    table(page, ("Releases", "Go"), content, &rows, version, |_| {
         String::new()
     });
 }
@@ -195,7 +200,7 @@ fn releases(page: &mut String, entries: &[Entry]) {
 fn table(
     page: &mut String,
     (title, first): (&str, &str),
-    entries: &[Entry],
+    (index, entries): (&Index, &[Entry]),
     rows: &[Row<'_>],
     heading: impl Fn(&Row<'_>) -> String,
     version: impl Fn(&Entry) -> String,
@@ -217,7 +222,10 @@ fn table(
         for arch in &arches {
             let mut of_arch = row.entries.iter().filter(|entry| entry.arch == *arch);
             match of_arch.next() {
-                Some(entry) => cell(page, entry, &version(entry)),
+                Some(entry) => {
+                    cell(page, entry, &version(entry));
+                    page_audit::note(page, index, entry);
+                }
                 None => page.push_str("\n<td class=\"soft none\">–"),
             }
         }
@@ -287,28 +295,4 @@ fn keys(page: &mut String, index: &Index) {
         let key = escape(key);
         let _ = writeln!(page, "<p><a href=\"{key}\">{key}</a></p>");
     }
-}
-
-fn date(seconds: u64) -> String {
-    let time = rfc3339(seconds);
-    time.split('T').next().unwrap_or_default().to_owned()
-}
-
-fn time(seconds: u64) -> String {
-    rfc3339(seconds).replace('T', " ").replace('Z', " UTC")
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
