@@ -1,7 +1,8 @@
 //! Suggestions for errors of the library.
 
 use crate::{
-    build_hint, go_module_hint, hook_hint, http_hint, sandbox_hint, source_hint, workspace_hint,
+    audit_hint, build_hint, go_module_hint, hook_hint, http_hint, sandbox_hint, source_hint,
+    workspace_hint,
 };
 use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::deploy::DeployError;
@@ -55,6 +56,7 @@ fn module_hint(error: &Error) -> Option<String> {
         Error::Remote(error) => remote_hint(error),
         Error::Pull(error) => pull_hint(error),
         Error::Upstream(error) => upstream_hint(error),
+        Error::Audit(error) => audit_hint::hint(error).map(str::to_owned),
         Error::Overlay(error) => overlay_hint(error),
         Error::Export(error)
         | Error::Containerfile(ContainerfileError::Export(error))

@@ -1,5 +1,6 @@
 //! Suggestions for failed HTTP requests.
 
+use ostree_go_sdk::audit::AuditError;
 use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::deploy::DeployError;
 use ostree_go_sdk::export::oci::OciError;
@@ -25,6 +26,7 @@ pub fn hint(error: &Error) -> Option<&'static str> {
     match error {
         Error::Http(error)
         | Error::Upstream(UpstreamError::Http(error))
+        | Error::Audit(AuditError::Http(error))
         | Error::Compose(
             ComposeError::Http(error) | ComposeError::Source(SourceError::Http(error)),
         ) => http(error),

@@ -2,6 +2,8 @@
 //! the whole command, and makes no promise about anything else.
 
 mod args;
+mod audit;
+mod audit_hint;
 mod authfile;
 mod build_hint;
 mod certdir;

@@ -64,6 +64,18 @@ pub fn day(seconds: u64) -> String {
     text
 }
 
+/// Formats an age in seconds in its largest unit: `2 days`, `1 hour`.
+pub fn age(seconds: u64) -> String {
+    let (amount, unit) = match seconds {
+        0..60 => (seconds, "second"),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86_400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if amount == 1 { "" } else { "s" };
+    format!("{} {unit}{plural}", count(amount))
+}
+
 /// Returns `go 1.26.5`, with the architecture if it is not that of this machine.
 pub fn title(version: &str, arch: Arch) -> String {
     match Some(arch) == Arch::host() {
@@ -135,6 +147,22 @@ pub fn short_url(url: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_have_one_unit() {
+        let ages = [0, 1, 59, 60, 7199, 7200, 86_400, 172_800].map(age);
+        let expected = [
+            "0 seconds",
+            "1 second",
+            "59 seconds",
+            "1 minute",
+            "1 hour",
+            "2 hours",
+            "1 day",
+            "2 days",
+        ];
+        assert_eq!(ages, expected);
+    }
 
     #[test]
     fn amounts_are_formatted_with_units_and_separators() {

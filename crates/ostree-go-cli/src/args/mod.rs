@@ -1,6 +1,7 @@
 //! Options that several verbs have in common.
 
 pub mod arch;
+pub mod database;
 pub mod global;
 pub mod hooks;
 pub mod limits;

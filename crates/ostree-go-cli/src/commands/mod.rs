@@ -1,5 +1,6 @@
 //! The verbs. Each file contains the arguments of a verb and the function that runs it.
 
+mod audit;
 mod cacheprog;
 mod checkout;
 mod completions;
@@ -68,6 +69,7 @@ pub enum Command {
     Show(show::ShowArgs),
     Diff(diff::DiffArgs),
     Inspect(inspect::InspectArgs),
+    Audit(audit::AuditArgs),
     Fsck(fsck::FsckArgs),
     Checkout(checkout::CheckoutArgs),
     Export(export::ExportArgs),
@@ -138,6 +140,7 @@ pub fn run(
         Command::Show(args) => show::run(context, &args),
         Command::Diff(args) => diff::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
+        Command::Audit(args) => audit::run(context, &args),
         Command::Fsck(args) => fsck::run(context, &args),
         Command::Checkout(args) => checkout::run(context, &args),
         Command::Export(args) => export::run(context, &args),

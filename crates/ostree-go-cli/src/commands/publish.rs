@@ -1,4 +1,6 @@
+use crate::args::database::DatabaseArgs;
 use crate::args::signing::SigningArgs;
+use crate::audit;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
@@ -9,7 +11,7 @@ use crate::views::value::{PathText, Text};
 use ostree_go_sdk::delta::{ComparedDelta, DeltaPreset};
 use ostree_go_sdk::publish::{PlannedDelta, Publish, PublishPlan, Published};
 use ostree_go_sdk::upstream::DATABASE;
-use ostree_go_sdk::{CommitId, RefName};
+use ostree_go_sdk::{CommitId, GoVersion, RefName, Repo};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,6 +62,9 @@ pub struct PublishArgs {
 
     #[command(flatten)]
     signing: SigningArgs,
+
+    #[command(flatten)]
+    database: DatabaseArgs,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -88,16 +93,25 @@ pub fn run(context: &Context, args: &PublishArgs) -> Result<ExitCode, CliError> 
     if let Some(clock) = context.fixed_clock()? {
         publish = publish.clock(clock);
     }
-    let plan = publish.plan(&repo)?;
     if args.dry_run {
-        return context.report(&DryRunReport::from(&plan));
+        return context.report(&DryRunReport::from(&publish.plan(&repo)?));
     }
+    let versions = versions(&repo)?;
+    let advisories = audit::configured(context, &args.database, &versions, 0)?;
+    let plan = publish.advisories(advisories).plan(&repo)?;
     let published = plan.execute()?;
     let report = PublishReport::new(repo.path(), &published);
     for line in report.messages() {
         context.say(&line);
     }
     context.report(&report)
+}
+
+/// Returns the versions of the releases and channels.
+fn versions(repo: &Repo) -> Result<Vec<GoVersion>, CliError> {
+    let listed = repo.list()?.into_iter();
+    let versions = listed.filter_map(|(_, commit)| commit.version?.parse().ok());
+    Ok(versions.collect())
 }
 
 #[derive(Serialize)]

@@ -1,23 +1,29 @@
+use crate::args::database::DatabaseArgs;
+use crate::audit;
 use crate::context::Context;
 use crate::deploy::noexec_warning;
 use crate::error::CliError;
 use crate::hooks;
 use crate::report::{Emphasis, Report, damaged_exit_code};
 use crate::text::{bytes, count, deployment_title, short, table};
+use crate::views::advisory::AssessmentView;
 use crate::views::damage::{DamagedFileView, damaged_files};
 use crate::views::deployment::DeploymentView;
 use crate::views::hook::HookView;
 use crate::views::std_cache::StdCacheView;
 use crate::views::value::{PathText, Text, Time};
 use clap::ValueEnum;
+use ostree_go_sdk::audit::{Advisories, Platform};
 use ostree_go_sdk::deploy::{
     Activation, Check, DamagedFile, DeploymentStatus, Status, StdCacheStatus, Verify,
 };
-use ostree_go_sdk::{CommitId, RefName};
+use ostree_go_sdk::{CommitId, GoVersion, RefName};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// The age in seconds up to which a copy of what is known about releases is used without a request.
+const MAX_AGE: u64 = 24 * 60 * 60;
 /// The state of a deployment whose files were not verified.
 const NOT_DONE: &str = "not-done";
 
@@ -26,6 +32,9 @@ const NOT_DONE: &str = "not-done";
 /// `*` marks the active SDK, `<` the target of a rollback, `+` a pinned SDK. All files of the
 /// active SDK and of its std caches are verified; the exit code is 4 if any file is damaged. The results of
 /// the hooks of the active SDK are shown, and of one that a failed hook has replaced by the previous SDK.
+///
+/// If a vulnerability database or a download index is configured, the number of known vulnerabilities of each
+/// SDK and the end of its support are shown as well; they are asked at most once a day.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     /// SDKs whose files are verified
@@ -35,6 +44,9 @@ pub struct StatusArgs {
     /// Also show the history of activations
     #[arg(long)]
     history: bool,
+
+    #[command(flatten)]
+    database: DatabaseArgs,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -57,7 +69,9 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, CliError> {
     };
     let status = root.status(verify, &*context.progress())?;
     let noexec = root.is_noexec()?;
-    let code = context.report(&StatusReport::new(&status, noexec, args.history))?;
+    let advisories = advisories(context, &status, &args.database)?;
+    let report = StatusReport::new(&status, noexec, args.history, advisories.as_ref());
+    let code = context.report(&report)?;
     if noexec {
         context.say(&noexec_warning(&status.root));
     }
@@ -81,6 +95,17 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, CliError> {
         context.say(&format!("nothing is installed under {root}"));
     }
     Ok(code)
+}
+
+/// Returns what the configured sources know about the installed SDKs.
+fn advisories(
+    context: &Context,
+    status: &Status,
+    args: &DatabaseArgs,
+) -> Result<Option<Advisories>, CliError> {
+    let deployments = status.deployments.iter();
+    let versions = deployments.filter_map(|one| one.deployment.version.parse().ok());
+    audit::configured(context, args, &versions.collect::<Vec<_>>(), MAX_AGE)
 }
 
 fn damage_warning(one: &DeploymentStatus, files: &[DamagedFile]) -> String {
@@ -121,6 +146,9 @@ struct DeploymentStatusView {
     check: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     damaged: Option<Vec<DamagedFileView>>,
+    /// What is known about the release, if anything is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<AssessmentView>,
     #[serde(skip)]
     shows_hooks: bool,
 }
@@ -140,20 +168,31 @@ struct ActivationView {
 }
 
 impl StatusReport {
-    fn new(status: &Status, noexec: bool, shows_history: bool) -> Self {
+    fn new(
+        status: &Status,
+        noexec: bool,
+        shows_history: bool,
+        advisories: Option<&Advisories>,
+    ) -> Self {
         Self {
             root: PathText(status.root.clone()),
             noexec,
-            deployments: deployments(status),
+            deployments: deployments(status, advisories),
             history: status.history.iter().map(Into::into).collect(),
             shows_history,
         }
     }
 }
 
-fn deployments(status: &Status) -> Vec<DeploymentStatusView> {
+fn deployments(status: &Status, advisories: Option<&Advisories>) -> Vec<DeploymentStatusView> {
+    let assess = |one: &DeploymentStatus| {
+        let version = one.deployment.version.parse::<GoVersion>().ok()?;
+        let platform = Platform::linux(one.deployment.arch);
+        Some((&advisories?.assess(&version, &platform)).into())
+    };
     let views = status.deployments.iter().map(|one| DeploymentStatusView {
         shows_hooks: hooks::is_shown(status, one),
+        audit: assess(one),
         ..one.into()
     });
     views.collect()
@@ -170,6 +209,7 @@ impl From<&DeploymentStatus> for DeploymentStatusView {
             rollback_target: one.rollback_target,
             hooks: one.hooks.iter().map(Into::into).collect(),
             switched_back: one.switched_back,
+            audit: None,
             shows_hooks: false,
             check: match &one.check {
                 Check::NotDone if one.deployment.damaged_at.is_some() => "damaged",
@@ -269,6 +309,14 @@ impl DeploymentStatusView {
         })
     }
 
+    /// Returns the row of what is known about the release.
+    fn audit_row(&self) -> Option<Vec<String>> {
+        let cells = self.audit.as_ref()?.cells();
+        let deployment = &self.deployment;
+        let first = [deployment.version.clone(), deployment.arch.to_string()];
+        Some(first.into_iter().chain(cells).collect())
+    }
+
     /// Returns the rows of the std caches.
     fn std_cache_rows(&self) -> impl Iterator<Item = Vec<String>> {
         self.deployment.std_caches.iter().map(|cache| {
@@ -349,6 +397,16 @@ impl Report for StatusReport {
             .collect();
         if !rows.is_empty() {
             let header = ["HOOK", "GO", "KIND", "RESULT", "TIME", "DURATION"];
+            text.push('\n');
+            text.push_str(&table(&header, &rows));
+        }
+        let deployments = self.deployments.iter();
+        let mut rows: Vec<_> = deployments
+            .filter_map(DeploymentStatusView::audit_row)
+            .collect();
+        rows.dedup();
+        if !rows.is_empty() {
+            let header = [&["GO", "ARCH"][..], &AssessmentView::TITLES].concat();
             text.push('\n');
             text.push_str(&table(&header, &rows));
         }

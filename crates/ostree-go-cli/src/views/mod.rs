@@ -1,6 +1,7 @@
 //! JSON objects that several verbs print. Each one has its fields in the order in which they are
 //! printed; the reference page `json.md` describes them.
 
+pub mod advisory;
 pub mod binary;
 pub mod channel;
 pub mod commit;

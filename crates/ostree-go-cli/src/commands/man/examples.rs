@@ -71,6 +71,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "audit",
+        &[
+            (
+                "Check the active SDK against the Go vulnerability database",
+                "ostree-go audit",
+            ),
+            (
+                "Check a channel of a repository against a copy of the database",
+                "ostree-go audit stable --repo build/repo --db /srv/vulndb --index /srv/dl.json",
+            ),
+            (
+                "Check the standard library in a program",
+                "ostree-go audit --binary ./app",
+            ),
+        ],
+    ),
+    (
         "inspect",
         &[
             ("Show how a program was built", "ostree-go inspect ./app"),
@@ -124,10 +141,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     (
         "list",
-        &[(
-            "List releases and channels",
-            "ostree-go list --repo build/repo",
-        )],
+        &[
+            (
+                "List releases and channels",
+                "ostree-go list --repo build/repo",
+            ),
+            (
+                "List those that are outdated, with the number of their known vulnerabilities",
+                "ostree-go list --outdated --db https://vuln.go.dev --repo build/repo",
+            ),
+        ],
     ),
     (
         "log",

@@ -66,6 +66,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "Set for hooks. The command then refuses deployments that would run hooks again.",
     ),
     (
+        "OSTREE_GO_VULNDB, OSTREE_GO_DOWNLOAD_INDEX",
+        "The Go vulnerability database and the download index, if --db and --index are not given.",
+    ),
+    (
         "SOURCE_DATE_EPOCH",
         "The timestamp of releases and channels, in seconds since 1970.",
     ),
@@ -107,7 +111,7 @@ const EXIT_STATUS: &[(&str, &str)] = &[
     ),
     (
         "4",
-        "A check found damage, a workspace differs from its lock, or doctor found a problem.",
+        "A check found damage, a workspace differs from its lock, doctor found a problem, or audit found a vulnerability or the end of support.",
     ),
     (
         "75",
