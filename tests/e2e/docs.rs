@@ -244,7 +244,7 @@ fn systemd_accepts_the_units_of_the_guide() {
         fs::write(&unit, text + "\n").unwrap();
         units.push(unit);
     }
-    assert_eq!(units.len(), 4);
+    assert_eq!(units.len(), 6);
     let mut command = Command::new("systemd-analyze");
     let out = run(command.args(["verify", "--man=no"]).args(&units)).ok();
     assert_eq!(out.stderr, "");

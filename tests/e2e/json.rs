@@ -7,6 +7,7 @@ use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::os::{BASE, Os};
 use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use ostree_go_tests::std_cache::commit_both;
+use ostree_go_tests::vulndb;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -171,6 +172,12 @@ fn every_field_is_on_the_page() {
     fs::write(sandbox.path("program"), fuzzing::toy_program()).unwrap();
     run("inspect program", 0);
     run("inspect program --require pie", 3);
+    let entry = vulndb::entry("GO-2026-1", "stdlib", "net", &[("introduced", "0")]);
+    vulndb::write(&sandbox.path("db"), &[entry]);
+    vulndb::write_index(&sandbox.path("dl.json"), &["1.99.3", "1.98.1"]);
+    let sources = "--db db --index dl.json";
+    run(&format!("audit 1.99.1 {sources}"), 4);
+    run(&format!("list --outdated {sources}"), 0);
     run("fsck", 0);
     run("checkout 1.99.1 tree", 0);
     run("export tar 1.99.1 a.tar", 0);
@@ -201,6 +208,7 @@ fn every_field_is_on_the_page() {
     run("promote 1.99.1 beta", 0);
     run("publish --dry-run", 0);
     run(&format!("publish {sign} --public-key {keys}"), 0);
+    run(&format!("publish {sign} {sources}"), 0);
     let delta = run("delta list", 0)["deltas"][0].clone();
     let from = delta["from"].as_str().map(|from| format!("{from}-"));
     let to = delta["to"].as_str().unwrap();
@@ -224,6 +232,7 @@ fn every_field_is_on_the_page() {
 
     run("install 1.99.1", 0);
     run(&format!("install {}", name("1.99")), 0);
+    run(&format!("status {sources}"), 0);
     run("upgrade --check", 0);
     run("upgrade", 0);
     run("upgrade --no-stdcache --dry-run", 0);

@@ -26,7 +26,7 @@ const TIERS: [&[&str]; 9] = [
     &[
         "store", "sign", "setters", "checkout", "delta", "catalog", "diff", "fsck",
     ],
-    &["remote", "pull", "publish", "prune", "upstream"],
+    &["remote", "pull", "publish", "prune", "upstream", "audit"],
     &[
         "source",
         "layer",
@@ -55,6 +55,7 @@ const CLI_TIERS: [&[&str]; 7] = [
     &[
         "error",
         "hint",
+        "audit_hint",
         "build_hint",
         "go_module_hint",
         "hook_hint",
@@ -69,6 +70,7 @@ const CLI_TIERS: [&[&str]; 7] = [
     &["authfile", "certdir", "findings", "report", "views"],
     &["output", "progress"],
     &[
+        "audit",
         "completion",
         "context",
         "deploy",
