@@ -1,7 +1,7 @@
 //! What `index.json` and the page say about known vulnerabilities, and about releases that Go does not
 //! support any more.
 
-use super::index::Entry;
+use super::entry::Entry;
 use crate::arch::Arch;
 use crate::audit::{Advisories, Origin, Platform};
 use crate::version::GoVersion;

@@ -2,6 +2,7 @@
 //! public keys.
 
 use super::advisories::Audit;
+use super::entry::Entry;
 use super::{Publish, PublishError};
 use crate::arch::Arch;
 use crate::catalog::CommitKind;
@@ -30,22 +31,6 @@ pub(super) struct Index {
     /// What was known about the releases at the last publish with a vulnerability database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) audit: Option<Audit>,
-}
-
-/// A release or channel.
-#[derive(Debug, Serialize)]
-pub(super) struct Entry {
-    #[serde(rename = "ref")]
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) arch: String,
-    pub(super) commit: String,
-    pub(super) bytes: u64,
-    pub(super) files: u64,
-    /// In seconds since 1970.
-    pub(super) timestamp: u64,
-    /// The fingerprints of the keys that signed it.
-    pub(super) signed_by: Vec<String>,
 }
 
 /// Writes the file, copies the public keys to the same folder, and returns the content of the

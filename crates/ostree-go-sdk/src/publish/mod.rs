@@ -8,6 +8,7 @@
 
 mod advisories;
 mod document;
+mod entry;
 mod html;
 mod index;
 mod page;

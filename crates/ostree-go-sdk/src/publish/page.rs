@@ -2,8 +2,9 @@
 //! scripts and refers to no other servers.
 
 use super::PublishError;
+use super::entry::Entry;
 use super::html::{date, escape, time};
-use super::index::{Entry, Index};
+use super::index::Index;
 use super::page_audit;
 use crate::arch::Arch;
 use crate::clock::rfc3339;

@@ -1,8 +1,9 @@
 //! The parts of the page about known vulnerabilities, and about the end of support.
 
 use super::advisories::{Audit, Known, Listed};
+use super::entry::Entry;
 use super::html::{escape, time};
-use super::index::{Entry, Index};
+use super::index::Index;
 use std::fmt::Write;
 
 /// Writes what is known about a release into its cell of a table.
