@@ -223,6 +223,10 @@ fn offered(
         .auth(context.registry_auth(image.as_ref())?)
         .progress(context.progress())
         .list(&repo)?;
+    // A repository on this machine, and a registry, list no versions.
+    if offered.iter().all(|one| one.version.is_none()) {
+        return Ok(None);
+    }
     let arch = deployment.arch.to_string();
     let channels = offered.into_iter().filter_map(|one| {
         let version = one.version?;
