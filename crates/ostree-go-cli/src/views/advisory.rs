@@ -2,7 +2,7 @@
 
 use super::value::{Text, Time};
 use crate::text::{age, count, time};
-use ostree_go_sdk::audit::{Assessment, Origin, Vulnerability};
+use ostree_go_sdk::audit::{Assessment, Origin, Support, Vulnerability};
 use ostree_go_sdk::{ErrorKind, GoVersion};
 use serde::Serialize;
 
@@ -98,7 +98,7 @@ impl From<&Assessment> for AssessmentView {
         let known = found.vulnerabilities.is_some();
         Self {
             vulnerabilities: known.then(|| found.on_platform().map(Into::into).collect()),
-            support: found.support.map(|support| support.as_str()),
+            support: found.support.map(Support::as_str),
             newer: found.newer.clone().map(Text),
         }
     }

@@ -10,6 +10,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// The content of files by their names.
+type Files = BTreeMap<String, Vec<u8>>;
+
 fn go(text: &str) -> GoVersion {
     text.parse().unwrap()
 }
@@ -19,7 +22,7 @@ fn linux() -> Platform {
 }
 
 /// A database with two entries: one of the standard library, and one of the go command.
-fn documents() -> BTreeMap<String, Vec<u8>> {
+fn documents() -> Files {
     let entry = |id: &str, module: &str, package: &str, fixed: &str| {
         format!(
             r#"{{"id":"{id}","modified":"t1","aliases":["CVE-{id}"],"summary":"Problem of {package}","affected":[{{
@@ -49,7 +52,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-fn write(folder: &Path, documents: &BTreeMap<String, Vec<u8>>) {
+fn write(folder: &Path, documents: &Files) {
     for (name, bytes) in documents {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -115,7 +118,7 @@ fn a_directory_is_a_database_with_and_without_compression() {
 
 #[test]
 fn damaged_databases_are_errors_that_name_the_document() {
-    let error = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
+    let error = |change: &dyn Fn(&mut Files)| {
         let folder = tempfile::tempdir().unwrap();
         let mut all = documents();
         change(&mut all);
@@ -184,12 +187,12 @@ fn damaged_databases_are_errors_that_name_the_document() {
 /// A server whose documents and state can be changed.
 struct Server {
     server: TestServer,
-    documents: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    documents: Arc<Mutex<Files>>,
     is_down: Arc<Mutex<bool>>,
 }
 
 impl Server {
-    fn start(documents: BTreeMap<String, Vec<u8>>) -> Self {
+    fn start(documents: Files) -> Self {
         let documents = Arc::new(Mutex::new(documents));
         let is_down = Arc::new(Mutex::new(false));
         let (served, down) = (documents.clone(), is_down.clone());

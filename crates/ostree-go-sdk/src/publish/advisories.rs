@@ -3,7 +3,7 @@
 
 use super::entry::Entry;
 use crate::arch::Arch;
-use crate::audit::{Advisories, Origin, Platform};
+use crate::audit::{Advisories, Origin, Platform, UpstreamReleases};
 use crate::version::GoVersion;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -99,7 +99,7 @@ impl Audit {
         let releases = advisories.known_releases();
         Self {
             database: database.map(|known| Source::from(known.origin())),
-            supported: releases.map(|releases| releases.supported()),
+            supported: releases.map(UpstreamReleases::supported),
             vulnerabilities: listed.into_values().collect(),
             releases: audited.into_values().collect(),
         }

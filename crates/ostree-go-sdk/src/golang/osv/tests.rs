@@ -227,12 +227,15 @@ fn the_index_selects_by_module_and_version() {
     insta::assert_snapshot!(parse_modified(b"[]").unwrap_err(), @"it is not the description of a vulnerability database");
 }
 
+/// A version 1.MINOR.PATCH with small numbers, and the number of a release candidate.
+type Small = (u8, u8, Option<u8>);
+
 /// Versions as small numbers, so that bounds and versions meet often.
-fn small_version() -> impl Strategy<Value = (u8, u8, Option<u8>)> {
+fn small_version() -> impl Strategy<Value = Small> {
     (1_u8..4, 0_u8..4, prop::option::weighted(0.3, 0_u8..3))
 }
 
-fn text((minor, patch, rc): (u8, u8, Option<u8>)) -> String {
+fn text((minor, patch, rc): Small) -> String {
     match rc {
         Some(rc) => format!("1.{minor}.{patch}-rc.{rc}"),
         None => format!("1.{minor}.{patch}"),
@@ -241,8 +244,8 @@ fn text((minor, patch, rc): (u8, u8, Option<u8>)) -> String {
 
 /// A naive implementation: whether a version is affected is decided by the last bound at or below it, where
 /// versions are numbers, and a pre-release is below its release.
-fn naive(events: &[(bool, (u8, u8, Option<u8>))], version: (u8, u8, Option<u8>)) -> bool {
-    let number = |(minor, patch, rc): (u8, u8, Option<u8>)| {
+fn naive(events: &[(bool, Small)], version: Small) -> bool {
+    let number = |(minor, patch, rc): Small| {
         (u32::from(minor) * 100 + u32::from(patch)) * 100 + rc.map_or(99, u32::from)
     };
     let mut last = None;
