@@ -37,7 +37,22 @@ fn signing_key(secret: &str) -> Result<SigningKey, SignError> {
 
 /// Signs bytes with a key.
 pub(super) fn sign_bytes(data: &[u8], secret: &str) -> Result<Vec<u8>, SignError> {
-    Ok(signing_key(secret)?.sign(data).to_bytes().to_vec())
+    Ok(sign_with_public(data, secret)?.0.to_vec())
+}
+
+/// Signs bytes with a key, and returns the signature and the public key.
+pub(super) fn sign_with_public(
+    data: &[u8],
+    secret: &str,
+) -> Result<([u8; 64], [u8; 32]), SignError> {
+    let key = signing_key(secret)?;
+    Ok((key.sign(data).to_bytes(), key.verifying_key().to_bytes()))
+}
+
+/// Returns a public key in base64.
+#[cfg(test)]
+pub(super) fn encoded(public: &[u8; 32]) -> String {
+    STANDARD.encode(public)
 }
 
 /// Verifies the signatures of `data` in metadata. Repeated signatures are verified once.

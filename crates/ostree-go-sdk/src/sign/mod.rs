@@ -4,6 +4,7 @@
 //! created and verified by this library, in the format of `ostree sign` (secret key of 64 bytes,
 //! public key of 32 bytes, both in base64). Both kinds are stored in a commit's detached metadata.
 
+mod bytes;
 mod ed25519;
 mod error;
 mod file;
@@ -12,15 +13,18 @@ pub(crate) mod fuzz;
 mod generate;
 pub(crate) mod gpg;
 mod home;
+mod key;
 mod packets;
 mod secret;
 mod signature;
 mod summary;
 mod verified;
 
+pub(crate) use bytes::sign_bytes;
 pub use error::{HomeProblem, SignError};
 pub use file::{FileSignatures, remove_signatures, signature_path, verify_file};
 pub use generate::{GeneratedKey, generate_ed25519_key, generate_gpg_key};
+pub use key::SigningKey;
 pub(crate) use signature::statuses;
 pub use signature::{Signature, SignatureStatus};
 pub(crate) use summary::{has_exactly_signatures_of, merge_signatures, sign_summary};
@@ -34,37 +38,7 @@ use crate::repo::{Repo, RepoError};
 use glib::prelude::*;
 use gpg::Keyring;
 use secret::SecretKey;
-use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// A secret key for signing.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum SigningKey {
-    /// A GPG secret key.
-    Gpg {
-        /// The ID, fingerprint or user ID of the key or of one of its subkeys. GnuPG chooses the
-        /// subkey that signs; a `!` after a subkey's ID or fingerprint selects that one.
-        id: String,
-        /// The GnuPG home directory of the key; `None` for GnuPG's default.
-        homedir: Option<PathBuf>,
-    },
-    /// An Ed25519 secret key: 64 bytes in base64, as for `ostree sign`.
-    Ed25519 {
-        /// The key.
-        secret: String,
-    },
-}
-
-/// Formats the key without the secret.
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Gpg { id, .. } => write!(f, "Gpg({id})"),
-            Self::Ed25519 { .. } => f.write_str("Ed25519"),
-        }
-    }
-}
 
 /// Public keys for the verification of signatures.
 #[derive(Debug, Clone)]
@@ -129,8 +103,8 @@ impl Repo {
 pub(crate) fn sign_superblock(bytes: &[u8], keys: &[SigningKey]) -> Result<Metadata, SignError> {
     let mut signatures = Vec::new();
     for key in keys {
-        if let SigningKey::Ed25519 { secret } = key {
-            signatures.push(ed25519::sign_bytes(bytes, secret)?);
+        if let Some(made) = sign_bytes(bytes, key)? {
+            signatures.push(made.signature.to_vec());
         }
     }
     Ok(Metadata::from([(
