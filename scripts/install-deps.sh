@@ -55,6 +55,8 @@ demo() { parts; }
 bench() {
     parts
     command_of openssl openssl openssl
+    command_of pkcs11-tool opensc opensc
+    command_of softhsm2-util softhsm2 softhsm
     command_of xz xz-utils xz
     command_of buildah buildah buildah
 }

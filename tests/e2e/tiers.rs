@@ -74,6 +74,7 @@ const CLI_TIERS: [&[&str]; 7] = [
         "completion",
         "context",
         "deploy",
+        "follow",
         "hooks",
         "registry",
         "upstream",

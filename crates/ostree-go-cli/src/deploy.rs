@@ -4,6 +4,7 @@ mod preview;
 
 use crate::context::Context;
 use crate::error::CliError;
+use crate::follow;
 use crate::hooks;
 use crate::report::{Report, unchanged_exit_code};
 use crate::text::{count, deployment_title};
@@ -92,6 +93,10 @@ fn install_with_messages(
     root: &Root,
     plan: InstallPlan,
 ) -> Result<(Installed, bool), CliError> {
+    let followed = plan.follow_keys();
+    for (remote, followed) in followed.map_err(|error| not_deployed(root, error))? {
+        follow::print(context, &remote, followed)?;
+    }
     let installed = plan.execute().map_err(|error| not_deployed(root, error))?;
     for deployed in &installed.deployed {
         print_messages(context, root, &installed, deployed);

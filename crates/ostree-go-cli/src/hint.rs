@@ -22,7 +22,7 @@ use ostree_go_sdk::publish::PublishError;
 use ostree_go_sdk::pull::PullError;
 use ostree_go_sdk::registry::{CredentialError, RegistryError};
 use ostree_go_sdk::remote::RemoteError;
-use ostree_go_sdk::sign::{HomeProblem, SignError};
+use ostree_go_sdk::sign::{HomeProblem, SignError, SignerError};
 use ostree_go_sdk::source::SourceError;
 use ostree_go_sdk::stdcache::StdCacheBuildError;
 use ostree_go_sdk::toolchains::ToolchainError;
@@ -98,6 +98,21 @@ fn sign_hint(error: &SignError) -> Option<String> {
         | SignError::SignFile { source, .. } => {
             return sign_hint(source);
         }
+        SignError::External { source, .. } => match &**source {
+            SignerError::NoPin { .. } => {
+                "add `?pin-source=FILE` to the URI, with the absolute path of a file that contains the PIN"
+            }
+            SignerError::NoToken { .. } => {
+                "`pkcs11-tool --module FILE --list-token-slots` lists the tokens of a module"
+            }
+            SignerError::NoKey { .. } | SignerError::SeveralKeys { .. } => {
+                "`pkcs11-tool --module FILE --login --list-objects` lists the keys; `object=` and `id=` in the URI select one"
+            }
+            SignerError::Invalid { .. } => {
+                "--sign-command-key has to be the public key that the command signs with"
+            }
+            _ => return None,
+        },
         SignError::NoTemporaryFolder { .. } => "set TMPDIR to a directory that exists, or unset it",
         SignError::UnsignedFile { path, .. } => {
             let path = path.display();

@@ -15,6 +15,7 @@ mod deploy;
 mod error;
 mod files;
 mod findings;
+mod follow;
 mod go_module_hint;
 mod hint;
 mod hook_hint;

@@ -36,9 +36,14 @@ pub use crate::module_zip::fuzz::module_zip;
 pub use crate::pull::fuzz::{delta_apply, image, summary};
 pub use crate::registry::fuzz::{challenge, credentials};
 pub use crate::reproduce::fuzz::program;
-pub use crate::sign::fuzz::signature;
+pub use crate::sign::fuzz::{pkcs11_uri, signature};
 pub use crate::source::fuzz::{rpm, tar, zip};
 pub use crate::stdcache::fuzz::cacheprog;
+
+/// Parses a file with statements about keys. Each statement is written as it was read.
+pub fn key_transitions(bytes: &[u8]) {
+    crate::remote::key_transitions(bytes);
+}
 
 /// Parses a `VERSION` file.
 pub fn version_file(bytes: &[u8]) {

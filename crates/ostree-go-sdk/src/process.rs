@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ChildStdin, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// An error of running another program.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +136,80 @@ pub(crate) fn run_with_input(
         let _ = stdin.write_all(input.as_bytes());
     }
     child.wait_with_output().map_err(failed)
+}
+
+/// The limits of a program.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The time after which the program is killed.
+    pub(crate) timeout: Duration,
+    /// The maximum size of the standard output, and of the standard error, in bytes.
+    pub(crate) bytes: u64,
+}
+
+/// The end of a program with limits.
+#[derive(Debug)]
+pub(crate) enum Limited {
+    /// The program ended by itself.
+    Ended(Output),
+    /// The program was killed because of its limit of time.
+    TimedOut,
+    /// The program was killed because it wrote too much.
+    TooLong,
+}
+
+/// Runs a program with an input, and kills it if it exceeds a limit. The program stays in the process
+/// group of the caller, so that it can ask a person on the terminal, and Ctrl-C ends it.
+pub(crate) fn run_limited(
+    program: &str,
+    command: &mut Command,
+    input: &[u8],
+    limits: &Limits,
+) -> Result<Limited, ProcessError> {
+    let failed = |source| ProcessError::Start {
+        program: program.to_owned(),
+        source,
+    };
+    // Input and output are files, because neither side blocks on them, and a process that the program
+    // leaves behind cannot keep a pipe open.
+    let mut stdin = in_memory().map_err(failed)?;
+    stdin.write_all(input).map_err(failed)?;
+    stdin.rewind().map_err(failed)?;
+    let (mut stdout, mut stderr) = (in_memory().map_err(failed)?, in_memory().map_err(failed)?);
+    let mut child = command
+        .stdin(stdin)
+        .stdout(stdout.try_clone().map_err(failed)?)
+        .stderr(stderr.try_clone().map_err(failed)?)
+        .spawn()
+        .map_err(failed)?;
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    let status = loop {
+        let ended = child.try_wait().map_err(failed)?;
+        let size = |file: &File| file.metadata().map(|metadata| metadata.len());
+        let is_long = size(&stdout).map_err(failed)? > limits.bytes
+            || size(&stderr).map_err(failed)? > limits.bytes;
+        let is_late = ended.is_none() && started.elapsed() >= limits.timeout;
+        if is_long || is_late {
+            // An error means that it has ended already.
+            let _ = child.kill();
+            child.wait().map_err(failed)?;
+            return Ok(match is_long {
+                true => Limited::TooLong,
+                false => Limited::TimedOut,
+            });
+        }
+        if let Some(status) = ended {
+            break status;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(POLL_INTERVAL);
+    };
+    Ok(Limited::Ended(Output {
+        status,
+        stdout: content(&mut stdout).map_err(failed)?,
+        stderr: content(&mut stderr).map_err(failed)?,
+    }))
 }
 
 /// Does the same as [`run`] in the C locale, so that the message for a full disk is recognized.

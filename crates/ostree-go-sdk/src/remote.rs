@@ -5,9 +5,21 @@
 
 mod address;
 mod error;
+mod follow;
+mod state;
+mod statement;
+mod transition;
 
 pub(crate) use address::{full_url, image_source};
 pub use error::RemoteError;
+pub use follow::{
+    Followed, IgnoredTransition, TransitionProblem, apply_transitions, follow_keys, follows_keys,
+    set_follow_keys,
+};
+#[cfg(feature = "fuzzing")]
+pub(crate) use statement::key_transitions;
+pub use statement::{AddedKey, InvalidTransitions, KeyTransition};
+pub use transition::{NewTransition, TransitionPlan};
 
 use crate::delta::DeltaTrust;
 use crate::ffi;
@@ -131,6 +143,8 @@ pub fn add(repo: &Repo, new: &NewRemote) -> Result<Remote, RemoteError> {
         None => Ok(()),
     }
     .context("write keyring", path)?;
+    // The same is true of statements that an earlier remote has followed.
+    state::forget(repo, name)?;
     let (url, credentials) = split_credentials(&url);
     write_credentials(repo, name, credentials)?;
     // The signature of the summary is not required. A summary only contains the commits that refs
@@ -252,6 +266,7 @@ pub fn delete(repo: &Repo, name: &str) -> Result<Vec<String>, RemoteError> {
         .remote_delete(name, gio::Cancellable::NONE)
         .map_err(|source| repo.failed(&format!("delete remote `{name}`"), source))?;
     write_credentials(repo, name, None)?;
+    state::forget(repo, name)?;
     repo.sync()?;
     Ok(refs)
 }

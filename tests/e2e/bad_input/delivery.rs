@@ -50,7 +50,7 @@ fn signing_and_verifying() {
     assert_snapshot!(said("sign 1.99.1"), @"
     2 invalid-input
     error: no key to sign with
-    hint: name one with --gpg-sign or --sign-from-file
+    hint: name one with --gpg-sign, --sign-from-file, --sign-command or --sign-pkcs11
     ");
     assert_snapshot!(said("sign 1.99.9 --gpg-sign 0123456789ABCDEF"), @"
     1 not-found

@@ -100,6 +100,12 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "## workspace\n# example.com/b v1.0.0\n## explicit; go 1.21\nexample.com/b\nexample.com/b/c\n# example.com/d v1.2.3 => ../d\n## explicit\nexample.com/d\n# example.com/d => ../d\n",
     ),
     (
+        "pkcs11_uri",
+        "token",
+        "pkcs11:token=Acme%20signing;object=release;id=%01?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/pin",
+    ),
+    ("key_transitions", "file", KEY_TRANSITIONS),
+    (
         "modfile",
         "workspace",
         "go 1.26\n\nuse (\n\t./a\n\t\"./b c\"\n)\n\nreplace example.com/b => ../b\n",
@@ -126,6 +132,12 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "[tools]\nnode = \"22\"\ngo = { version = \"prefix:1.26\" }\n",
     ),
 ];
+
+/// A file with a statement of each kind of key. The signatures are not verified by the parser.
+const KEY_TRANSITIONS: &str = r#"{"transitions":[
+{"statement":"{\"type\":\"ostree-go-key-transition/v1\",\"sequence\":1,\"repositories\":[\"https://sdk.example.com/repo\"],\"created\":\"2026-05-28T20:26:40Z\",\"expires\":\"2027-05-28T20:26:40Z\",\"kind\":\"gpg\",\"signer\":\"00112233445566778899AABBCCDDEEFF00112233\",\"adds\":{\"key\":\"FF112233445566778899AABBCCDDEEFF00112233\",\"public\":\"a2V5\"}}","signatures":"-----BEGIN PGP SIGNATURE-----\n\nAAAA\n=AAAA\n-----END PGP SIGNATURE-----\n"},
+{"statement":"{\"type\":\"ostree-go-key-transition/v1\",\"sequence\":2,\"repositories\":[\"https://sdk.example.com/repo\"],\"created\":\"2026-05-28T20:26:40Z\",\"expires\":\"2027-05-28T20:26:40Z\",\"kind\":\"ed25519\",\"signer\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"removes\":[\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]}","signatures":"ed25519 AAAA\n"}
+]}"#;
 
 fn main() {
     let seeds = Seeds(workspace().join("fuzz/seeds"));

@@ -1,3 +1,5 @@
+mod transition;
+
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
@@ -8,7 +10,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Generate signing keys
+/// Generate signing keys, and introduce new ones to hosts
 #[derive(Debug, clap::Args)]
 pub struct KeyArgs {
     #[command(subcommand)]
@@ -18,6 +20,7 @@ pub struct KeyArgs {
 #[derive(Debug, clap::Subcommand)]
 enum KeyCommand {
     Generate(GenerateArgs),
+    Transition(transition::TransitionArgs),
 }
 
 /// Generate a signing key, and export its public part
@@ -57,7 +60,13 @@ enum KeyType {
 }
 
 pub fn run(context: &Context, args: &KeyArgs) -> Result<ExitCode, CliError> {
-    let KeyCommand::Generate(args) = &args.command;
+    match &args.command {
+        KeyCommand::Generate(args) => generate(context, args),
+        KeyCommand::Transition(args) => transition::run(context, args),
+    }
+}
+
+fn generate(context: &Context, args: &GenerateArgs) -> Result<ExitCode, CliError> {
     let (key, kind, option) = match args.r#type {
         KeyType::Gpg => {
             let key = generate_gpg_key(&args.output_dir, &args.user, &args.expires)?;

@@ -41,7 +41,7 @@ pub struct PublishArgs {
     #[arg(long)]
     compare_deltas: bool,
 
-    /// Sign the deltas as well, with the keys of --sign-from-file, for `ostree static-delta
+    /// Sign the deltas as well, with the Ed25519 keys among the options, for `ostree static-delta
     /// apply-offline` and ostree-go; the stock `ostree pull` cannot read signed deltas
     #[arg(long, requires = "sign_from_file")]
     sign_deltas: bool,

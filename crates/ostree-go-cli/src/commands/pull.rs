@@ -2,6 +2,7 @@ use crate::args::arch;
 use crate::args::transfer::TransferArgs;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::follow::follow_keys;
 use crate::report::{Report, refused_exit_code};
 use crate::revision::{pinned, tree_path};
 use crate::text::downloaded;
@@ -86,6 +87,10 @@ pub fn run(context: &Context, args: &PullArgs) -> Result<ExitCode, CliError> {
     let subpaths = subpaths.collect::<Result<Vec<_>, CliError>>()?;
     // One that names the whole tree makes the others irrelevant.
     let subpaths = subpaths.into_iter().collect::<Option<Vec<_>>>();
+    let http = args.transfer.http(context.settings.http()?);
+    if !args.dry_run {
+        follow_keys(context, &repo, &remote, &http)?;
+    }
     let pull = Pull::new(&remote, refs.iter().map(|(name, _)| name.clone()))
         .expect_arch(args.arch)
         .allow_downgrade(args.allow_downgrade)
@@ -95,7 +100,7 @@ pub fn run(context: &Context, args: &PullArgs) -> Result<ExitCode, CliError> {
         .commit_metadata_only(args.commit_metadata_only)
         .deltas(!args.no_deltas)
         .max_bytes(args.max_bytes)
-        .http(args.transfer.http(context.settings.http()?))
+        .http(http)
         .auth(context.registry_auth(remote::registry(&repo, &remote)?.as_ref())?)
         .progress(context.progress());
     let pull = with_pins(pull, &refs);

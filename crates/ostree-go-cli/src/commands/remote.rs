@@ -3,12 +3,13 @@ mod refs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::files;
-use crate::report::Report;
+use crate::follow::print_followed;
+use crate::report::{Report, refused_exit_code};
 use crate::text::{count, day, table, table_with_lines};
 use crate::views::value::Time;
 use clap::Subcommand;
-use ostree_go_sdk::remote::{NewRemote, Remote, TrustedKey, Verification};
-use ostree_go_sdk::{Repo, remote};
+use ostree_go_sdk::remote::{Followed, NewRemote, Remote, TrustedKey, Verification};
+use ostree_go_sdk::{Repo, SystemClock, remote};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,8 +41,23 @@ enum Action {
         /// Name of the remote
         name: String,
         /// File with public GPG keys
-        #[arg(required = true)]
+        #[arg(required_unless_present = "transition")]
         file: Vec<PathBuf>,
+        /// Apply the statements in this file, a copy of `key-transitions.json`, that a trusted key has
+        /// signed
+        #[arg(long, value_name = "FILE", conflicts_with = "file")]
+        transition: Option<PathBuf>,
+    },
+    /// Trust the keys that a trusted key of a remote introduces later
+    ///
+    /// `pull`, `install` and `upgrade` then fetch the publisher's statements about its keys before the
+    /// commits. Without this, `remote import-key` is the only way by which a key becomes trusted.
+    FollowKeys {
+        /// Name of the remote
+        name: String,
+        /// Stop following; keys that were introduced stay trusted
+        #[arg(long)]
+        off: bool,
     },
     /// Delete a remote, its keyring and its refs; installed SDKs are kept
     Delete {
@@ -67,6 +83,9 @@ struct AddArgs {
     /// Accept commits without verifying signatures
     #[arg(long, conflicts_with = "gpg_import")]
     no_gpg_verify: bool,
+    /// Trust the keys that a trusted key of the remote introduces later
+    #[arg(long, conflicts_with = "no_gpg_verify")]
+    follow_keys: bool,
     /// If the remote exists with this URL, only import the keys
     #[arg(long)]
     if_not_exists: bool,
@@ -91,7 +110,33 @@ pub fn run(context: &Context, args: &RemoteArgs) -> Result<ExitCode, CliError> {
             remote: name,
             keys: key_views(&remote::keys(&repo, name)?),
         }),
-        Action::ImportKey { name, file } => {
+        Action::ImportKey {
+            name,
+            transition: Some(path),
+            ..
+        } => {
+            let from = path.display().to_string();
+            let bytes = files::read(path)?;
+            let followed = remote::apply_transitions(&repo, name, &from, &bytes, &SystemClock)?;
+            print_followed(context, name, &followed);
+            context.report(&TransitionsReport::new(
+                name,
+                &followed,
+                &remote::keys(&repo, name)?,
+            ))
+        }
+        Action::FollowKeys { name, off } => {
+            remote::set_follow_keys(&repo, name, !off)?;
+            context.say(&match off {
+                true => format!("remote {name} trusts only keys that are imported"),
+                false => format!("remote {name} trusts keys that a trusted key introduces"),
+            });
+            context.report(&FollowReport {
+                remote: name,
+                follow_keys: !off,
+            })
+        }
+        Action::ImportKey { name, file, .. } => {
             let mut keys = Vec::new();
             for path in file {
                 keys = remote::import_keys(&repo, name, &files::read(path)?)?;
@@ -123,6 +168,9 @@ fn add(context: &Context, repo: &Repo, args: &AddArgs) -> Result<ExitCode, CliEr
         true => remote::add_or_import_keys(repo, &new)?,
         false => remote::add(repo, &new)?,
     };
+    if args.follow_keys {
+        remote::set_follow_keys(repo, name, true)?;
+    }
     let keys = remote::keys(repo, name)?;
     let trust = match added.verification {
         Verification::Unsigned => "its commits need no signature".to_owned(),
@@ -177,6 +225,55 @@ struct KeysReport<'a> {
 }
 
 #[derive(Serialize)]
+struct TransitionsReport<'a> {
+    remote: &'a str,
+    applied: Vec<AppliedView>,
+    ignored: Vec<IgnoredView>,
+    keys: Vec<KeyView>,
+}
+
+#[derive(Serialize)]
+struct AppliedView {
+    sequence: u64,
+    signer: String,
+    added: Option<String>,
+    removed: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct IgnoredView {
+    sequence: u64,
+    problem: String,
+}
+
+#[derive(Serialize)]
+struct FollowReport<'a> {
+    remote: &'a str,
+    follow_keys: bool,
+}
+
+impl<'a> TransitionsReport<'a> {
+    fn new(remote: &'a str, followed: &Followed, keys: &[TrustedKey]) -> Self {
+        let applied = followed.applied.iter().map(|statement| AppliedView {
+            sequence: statement.sequence,
+            signer: statement.signer.clone(),
+            added: statement.adds.as_ref().map(|added| added.key.clone()),
+            removed: statement.removes.clone(),
+        });
+        let ignored = followed.ignored.iter().map(|ignored| IgnoredView {
+            sequence: ignored.sequence,
+            problem: ignored.reason.to_string(),
+        });
+        Self {
+            remote,
+            applied: applied.collect(),
+            ignored: ignored.collect(),
+            keys: key_views(keys),
+        }
+    }
+}
+
+#[derive(Serialize)]
 struct DeleteReport<'a> {
     deleted: &'a str,
     refs: Vec<String>,
@@ -217,6 +314,14 @@ impl KeyView {
 impl Report for AddReport {}
 
 impl Report for DeleteReport<'_> {}
+
+impl Report for FollowReport<'_> {}
+
+impl Report for TransitionsReport<'_> {
+    fn exit_code(&self) -> ExitCode {
+        refused_exit_code(self.applied.is_empty() && !self.ignored.is_empty())
+    }
+}
 
 impl Report for ListReport {
     fn human(&self) -> String {

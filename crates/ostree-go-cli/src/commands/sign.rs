@@ -1,4 +1,4 @@
-use crate::args::signing::SigningArgs;
+use crate::args::signing::{OPTIONS, SigningArgs};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &SignArgs) -> Result<ExitCode, CliError> {
     if keys.is_empty() {
         return Err(CliError::Usage {
             message: "no key to sign with".to_owned(),
-            hint: Some("name one with --gpg-sign or --sign-from-file".to_owned()),
+            hint: Some(format!("name one with {OPTIONS}")),
         });
     }
     let repo = context.repo()?;

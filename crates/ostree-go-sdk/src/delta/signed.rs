@@ -13,13 +13,16 @@ use crate::sign::{self, Signature, SignatureStatus, SigningKey};
 /// it becomes unsigned. Returns whether anything changed.
 pub(crate) fn sign(repo: &Repo, name: &DeltaName, keys: &[SigningKey]) -> Result<bool, DeltaError> {
     let current = superblock_bytes(repo, name)?;
-    let (inner, _) = unwrap_signed(&current).map_err(|source| DeltaError::Format {
+    let (inner, existing) = unwrap_signed(&current).map_err(|source| DeltaError::Format {
         path: folder(repo, name).join(SUPERBLOCK),
         source,
     })?;
     let wanted = match keys.is_empty() {
         true => inner.to_vec(),
-        false => wrap_signed(&inner, &sign::sign_superblock(&inner, keys)?),
+        false => {
+            let signatures = sign::sign_superblock(&inner, &name.to_string(), &existing, keys)?;
+            wrap_signed(&inner, &signatures)
+        }
     };
     if wanted == current {
         return Ok(false);
@@ -92,6 +95,7 @@ impl DeltaTrust {
 mod tests {
     use super::*;
     use crate::id::CommitId;
+    use crate::metadata::Metadata;
     use proptest::prelude::*;
 
     fn key_pair(seed: u8) -> (SigningKey, String) {
@@ -119,7 +123,7 @@ mod tests {
     fn the_trust_policy_decides() {
         let ((key, public), (_, other)) = (key_pair(1), key_pair(2));
         let plain = b"a superblock, or none".to_vec();
-        let signatures = sign::sign_superblock(&plain, &[key]).unwrap();
+        let signatures = sign::sign_superblock(&plain, "", &Metadata::new(), &[key]).unwrap();
         let signed = wrap_signed(&plain, &signatures);
         // Unsigned deltas are valid if no signature is required.
         assert_eq!(unwrap(&[], false, &plain).unwrap(), 0);
@@ -144,7 +148,7 @@ mod tests {
         #[test]
         fn a_flipped_bit_is_detected(plain in proptest::collection::vec(any::<u8>(), 1..300), at in any::<prop::sample::Index>(), bit in 0..8) {
             let (key, public) = key_pair(3);
-            let signed = wrap_signed(&plain, &sign::sign_superblock(&plain, &[key]).unwrap());
+            let signed = wrap_signed(&plain, &sign::sign_superblock(&plain, "", &Metadata::new(), &[key]).unwrap());
             prop_assert!(unwrap(&[&public], true, &signed).is_ok());
             let mut changed = signed.clone();
             changed[at.index(signed.len())] ^= 1u8 << bit;

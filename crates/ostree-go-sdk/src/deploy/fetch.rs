@@ -13,7 +13,7 @@ use crate::id::{RefName, Sha256};
 use crate::progress::{Event, Progress};
 use crate::pull::{Download, Pull, PullPlan};
 use crate::registry::{ImageReference, RegistryAuth};
-use crate::remote;
+use crate::remote::{self, Followed, RemoteError};
 use crate::repo::{Completeness, Repo};
 use crate::sign::TrustedKeys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,26 @@ impl Fetcher {
             }
         }
         Ok(registries.into_iter().collect())
+    }
+
+    /// Follows the keys of the remotes of jobs that are configured for it. Returns the result for each
+    /// of these remotes.
+    pub(super) fn follow_keys(
+        &self,
+        jobs: &[Job],
+    ) -> Result<Vec<(String, Result<Followed, RemoteError>)>, DeployError> {
+        let mut results: BTreeMap<String, _> = BTreeMap::new();
+        for job in jobs {
+            let Origin::Remote(name) = &job.origin else {
+                continue;
+            };
+            if !results.contains_key(name) && remote::follows_keys(&self.repo, name)? {
+                let (clock, progress) = (&*self.clock, &*self.progress);
+                let followed = remote::follow_keys(&self.repo, name, &self.http, clock, progress);
+                results.insert(name.clone(), followed);
+            }
+        }
+        Ok(results.into_iter().collect())
     }
 
     /// Fetches SDKs and their std caches into the root's repository and verifies their commits.

@@ -18,6 +18,7 @@ use crate::id::{CommitId, RefName, Sha256};
 use crate::parallel;
 use crate::progress::{Event, NoProgress, Progress};
 use crate::registry::{ImageReference, RegistryAuth};
+use crate::remote::{Followed, RemoteError};
 use crate::repo::RepoError;
 use crate::setters::setters;
 use std::collections::BTreeMap;
@@ -209,6 +210,16 @@ impl InstallPlan {
     /// Returns an error if the configuration of a remote cannot be read.
     pub fn registries(&self) -> Result<Vec<(String, ImageReference)>, DeployError> {
         self.fetcher.registries(&self.jobs)
+    }
+
+    /// Follows the keys of the remotes that are [configured](crate::remote::set_follow_keys) for it, which
+    /// is to be done before the execution. Returns the result for each of these remotes; after an error,
+    /// the keys are as they were.
+    ///
+    /// # Errors
+    /// Returns an error if the configuration of a remote cannot be read.
+    pub fn follow_keys(&self) -> Result<Vec<(String, Result<Followed, RemoteError>)>, DeployError> {
+        self.fetcher.follow_keys(&self.jobs)
     }
 
     /// Sets the credentials for the registry of a remote. Default: none.

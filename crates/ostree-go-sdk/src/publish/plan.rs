@@ -156,8 +156,7 @@ impl Publish {
 
 impl PublishPlan {
     pub(super) fn new(publish: &Publish, repo: &Repo) -> Result<Self, PublishError> {
-        let is_ed25519 = |key: &SigningKey| matches!(key, SigningKey::Ed25519 { .. });
-        if publish.sign_deltas && !publish.keys.iter().any(is_ed25519) {
+        if publish.sign_deltas && !publish.keys.iter().any(SigningKey::is_ed25519) {
             return Err(PublishError::NoDeltaKey);
         }
         let commits = repo.list()?;

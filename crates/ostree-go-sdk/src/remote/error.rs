@@ -1,7 +1,8 @@
 //! Errors of operations on remotes.
 
+use super::statement::InvalidTransitions;
 use crate::fs::context::from_io_failure;
-use crate::http::InvalidUrl;
+use crate::http::{HttpError, InvalidUrl};
 use crate::kind::ErrorKind;
 use crate::oci::image_source::InvalidImageSource;
 use crate::repo::RepoError;
@@ -96,6 +97,61 @@ pub enum RemoteError {
         #[source]
         source: Box<SignError>,
     },
+    /// The keys of a source of images cannot be followed.
+    #[error(
+        "the keys of remote `{name}` cannot be followed, expected a repository on a web server or in a directory"
+    )]
+    NotFollowable {
+        /// The remote.
+        name: String,
+    },
+    /// The statements about the keys of a remote cannot be fetched.
+    #[error("cannot fetch the key transitions of remote `{name}`")]
+    FetchTransitions {
+        /// The remote.
+        name: String,
+        /// The reason.
+        #[source]
+        source: Box<HttpError>,
+    },
+    /// A file with statements about keys is malformed.
+    #[error("{from} has no usable key transitions")]
+    MalformedTransitions {
+        /// The file or URL.
+        from: String,
+        /// The reason.
+        #[source]
+        source: InvalidTransitions,
+    },
+    /// A statement about keys that is to be made contradicts itself.
+    #[error("the key transition is not valid: {problem}")]
+    InvalidTransition {
+        /// The reason.
+        problem: String,
+    },
+    /// A key is to introduce one of another kind.
+    #[error("a {signer} key cannot introduce a {found} key, expected one of the same kind")]
+    OtherKind {
+        /// The kind of the key that makes the statement.
+        signer: String,
+        /// The kind of the other key.
+        found: String,
+    },
+    /// A statement about keys cannot be signed.
+    #[error("cannot sign the statement about the keys")]
+    SignTransition {
+        /// The reason.
+        #[source]
+        source: Box<SignError>,
+    },
+    /// A statement about keys was not signed by a key that has to sign it.
+    #[error(
+        "the key transition is not signed by key {key}, expected signatures of the old and of the new key"
+    )]
+    NotSignedBy {
+        /// The key.
+        key: String,
+    },
 }
 
 from_io_failure!(RemoteError via Repo(RepoError));
@@ -106,7 +162,9 @@ impl RemoteError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
-            Self::Keyring { source, .. } => source.kind(),
+            Self::Keyring { source, .. } | Self::SignTransition { source } => source.kind(),
+            Self::FetchTransitions { source, .. } => source.kind(),
+            Self::MalformedTransitions { .. } => ErrorKind::Corrupt,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::InvalidName { .. }
             | Self::InvalidUrl { .. }
@@ -115,7 +173,11 @@ impl RemoteError {
             | Self::Exists { .. }
             | Self::NoKeys { .. }
             | Self::Unsigned { .. }
-            | Self::InvalidKeys { .. } => ErrorKind::InvalidInput,
+            | Self::InvalidKeys { .. }
+            | Self::NotFollowable { .. }
+            | Self::InvalidTransition { .. }
+            | Self::OtherKind { .. }
+            | Self::NotSignedBy { .. } => ErrorKind::InvalidInput,
         }
     }
 }

@@ -35,11 +35,6 @@ fn signing_key(secret: &str) -> Result<SigningKey, SignError> {
     key.ok_or(SignError::InvalidEd25519Secret)
 }
 
-/// Signs bytes with a key.
-pub(super) fn sign_bytes(data: &[u8], secret: &str) -> Result<Vec<u8>, SignError> {
-    Ok(sign_with_public(data, secret)?.0.to_vec())
-}
-
 /// Signs bytes with a key, and returns the signature and the public key.
 pub(super) fn sign_with_public(
     data: &[u8],
@@ -49,10 +44,22 @@ pub(super) fn sign_with_public(
     Ok((key.sign(data).to_bytes(), key.verifying_key().to_bytes()))
 }
 
-/// Returns a public key in base64.
-#[cfg(test)]
-pub(super) fn encoded(public: &[u8; 32]) -> String {
-    STANDARD.encode(public)
+/// Returns the public key of a secret key.
+pub(super) fn public_of(secret: &str) -> Result<[u8; 32], SignError> {
+    Ok(signing_key(secret)?.verifying_key().to_bytes())
+}
+
+/// Returns true if the bytes are a public key.
+pub(super) fn is_key(public: &[u8; 32]) -> bool {
+    VerifyingKey::from_bytes(public).is_ok()
+}
+
+/// Returns true if the signature is that of `data` by a key.
+pub(super) fn is_valid(data: &[u8], signature: &[u8], public: &[u8; 32]) -> bool {
+    let signature = ed25519_dalek::Signature::from_slice(signature).ok();
+    let key = VerifyingKey::from_bytes(public).ok();
+    let both = signature.zip(key);
+    both.is_some_and(|(signature, key)| key.verify_strict(data, &signature).is_ok())
 }
 
 /// Verifies the signatures of `data` in metadata. Repeated signatures are verified once.

@@ -1,5 +1,6 @@
 //! Errors of signing and of verifying signatures.
 
+use super::external::SignerError;
 use super::signature::{Signature, statuses};
 use crate::clock::rfc3339;
 use crate::fs::context::from_io_failure;
@@ -63,6 +64,36 @@ pub enum SignError {
         /// The error of GnuPG.
         #[source]
         source: Box<Self>,
+    },
+    /// Something else cannot be signed.
+    #[error("cannot sign {subject} with GPG key {key}")]
+    SignData {
+        /// What was to be signed.
+        subject: String,
+        /// The ID of the key.
+        key: String,
+        /// The error of GnuPG.
+        #[source]
+        source: Box<Self>,
+    },
+    /// A command or a token gave no valid signature.
+    #[error("cannot sign {subject} with {signer}")]
+    External {
+        /// What was to be signed.
+        subject: String,
+        /// The command or the key on the token.
+        signer: String,
+        /// The reason.
+        #[source]
+        source: Box<SignerError>,
+    },
+    /// The content of a file is not a single public key.
+    #[error(
+        "found {found} public keys, expected an Ed25519 public key, 32 bytes in base64, or one public GPG key"
+    )]
+    NotOnePublicKey {
+        /// The number of GPG keys.
+        found: usize,
     },
     /// An Ed25519 secret key is malformed. The error does not contain the key.
     #[error("the Ed25519 secret key is not well-formed, expected 64 bytes in base64")]
@@ -227,11 +258,14 @@ impl SignError {
             // GnuPG does not have the key or cannot use it.
             Self::Sign { source, .. }
             | Self::SignSummary { source, .. }
-            | Self::SignFile { source, .. } => match source.kind() {
+            | Self::SignFile { source, .. }
+            | Self::SignData { source, .. } => match source.kind() {
                 ErrorKind::Io => ErrorKind::InvalidInput,
                 kind => kind,
             },
+            Self::External { source, .. } => source.kind(),
             Self::InvalidEd25519Secret
+            | Self::NotOnePublicKey { .. }
             | Self::InvalidEd25519Key { .. }
             | Self::NoKeys { .. }
             | Self::NoFileKeys { .. } => ErrorKind::InvalidInput,

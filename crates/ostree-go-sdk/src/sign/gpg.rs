@@ -108,6 +108,23 @@ impl Keyring {
         }
     }
 
+    /// Removes a key with all its subkeys. A key that is not there is no error.
+    ///
+    /// # Errors
+    /// Returns an error if the temporary folder cannot be written or GnuPG cannot be run.
+    pub(crate) fn remove(&self, fingerprint: &str) -> Result<(), SignError> {
+        let is_key = |key: &PublicKey| key.fingerprints.first().is_some_and(|id| id == fingerprint);
+        if !self.keys()?.iter().any(is_key) {
+            return Ok(());
+        }
+        let arguments = ["--yes", "--delete-keys", "--", fingerprint];
+        let out = self.run(&arguments.map(AsRef::as_ref))?;
+        match out.status.success() {
+            true => Ok(()),
+            false => Err(failed(&out).into()),
+        }
+    }
+
     /// Returns the bytes of the keyring, in the binary format of OpenPGP.
     ///
     /// # Errors

@@ -5,8 +5,11 @@
 //! public key of 32 bytes, both in base64). Both kinds are stored in a commit's detached metadata.
 
 mod bytes;
+mod command;
+mod document;
 mod ed25519;
 mod error;
+mod external;
 mod file;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
@@ -15,19 +18,35 @@ pub(crate) mod gpg;
 mod home;
 mod key;
 mod packets;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
+#[cfg(any(feature = "pkcs11", feature = "fuzzing"))]
+mod pkcs11_uri;
 mod secret;
 mod signature;
+mod subject;
 mod summary;
+mod text;
+mod verification;
 mod verified;
 
-pub(crate) use bytes::sign_bytes;
+#[allow(unused_imports)]
+pub(crate) use bytes::{Ed25519Signature, sign_bytes};
+pub(crate) use document::{gpg_signers, is_signed_by, sign_text};
 pub use error::{HomeProblem, SignError};
+pub use external::SignerError;
 pub use file::{FileSignatures, remove_signatures, signature_path, verify_file};
 pub use generate::{GeneratedKey, generate_ed25519_key, generate_gpg_key};
-pub use key::SigningKey;
+pub use key::{CommandKey, SigningKey};
+#[cfg(feature = "pkcs11")]
+pub use pkcs11::Pkcs11Key;
+#[cfg(feature = "pkcs11")]
+pub use pkcs11_uri::InvalidPkcs11Uri;
 pub(crate) use signature::statuses;
 pub use signature::{Signature, SignatureStatus};
+pub(crate) use subject::Subject;
 pub(crate) use summary::{has_exactly_signatures_of, merge_signatures, sign_summary};
+pub use verification::VerificationKey;
 pub use verified::{Proof, Verified};
 
 use crate::clock::{Clock, SystemClock};
@@ -35,9 +54,9 @@ use crate::id::CommitId;
 use crate::metadata::Metadata;
 use crate::object::sorted_dict;
 use crate::repo::{Repo, RepoError};
+use bytes::{Identity, Made};
 use glib::prelude::*;
 use gpg::Keyring;
-use secret::SecretKey;
 use std::path::{Path, PathBuf};
 
 /// Public keys for the verification of signatures.
@@ -59,53 +78,64 @@ impl Repo {
     /// # Errors
     /// Returns an error if the key cannot be used, or the repository cannot be written.
     pub fn sign(&self, commit: CommitId, key: &SigningKey) -> Result<bool, SignError> {
-        match key {
-            SigningKey::Gpg { id, homedir } => {
-                let failed = |source: SignError| SignError::Sign {
-                    commit,
-                    key: id.clone(),
-                    source: Box::new(source),
-                };
-                let home = homedir.as_deref();
-                let key = SecretKey::find(id, home).map_err(failed)?;
+        let subject = Subject::Commit(commit);
+        let data = commit_bytes(self, commit)?;
+        let mut detached = self.detached(commit)?;
+        let has_signature = match Identity::of(key, subject)? {
+            Identity::Gpg { key, .. } => {
                 let signers = signers(self, commit)?;
-                if signers.iter().any(|issuer| key.is_issuer(issuer)) {
-                    return Ok(false);
-                }
-                let data = commit_bytes(self, commit)?;
-                let packet = secret::sign(&data, &key, home).map_err(failed)?;
-                let mut detached = self.detached(commit)?;
+                signers.iter().any(|issuer| key.is_issuer(issuer))
+            }
+            Identity::Ed25519(public) => {
+                let stored = ed25519::stored(&detached);
+                stored
+                    .iter()
+                    .any(|signature| ed25519::is_valid(&data, signature, &public))
+            }
+        };
+        if has_signature {
+            return Ok(false);
+        }
+        match bytes::make(&data, key, subject)? {
+            Made::Gpg(packet) => {
                 let mut packets = gpg_packets(&detached);
                 packets.push(packet);
                 detached.insert(GPG_SIGNATURES.to_owned(), packets.to_variant());
-                self.write_detached(commit, &sorted_dict(&detached))?;
-                Ok(true)
             }
-            SigningKey::Ed25519 { secret } => {
-                let signature = ed25519::sign_bytes(&commit_bytes(self, commit)?, secret)?;
-                let mut detached = self.detached(commit)?;
+            Made::Ed25519(made) => {
                 let mut signatures = ed25519::stored(&detached);
-                // Ed25519 is deterministic: the same key gives the same signature.
-                if signatures.contains(&signature) {
-                    return Ok(false);
-                }
-                signatures.push(signature);
+                signatures.push(made.signature.to_vec());
                 detached.insert(ed25519::KEY.to_owned(), signatures.to_variant());
-                self.write_detached(commit, &sorted_dict(&detached))?;
-                Ok(true)
             }
         }
+        self.write_detached(commit, &sorted_dict(&detached))?;
+        Ok(true)
     }
 }
 
-/// Signs a static delta's superblock with the Ed25519 keys among `keys`: libostree does not support
-/// GPG signatures there.
-pub(crate) fn sign_superblock(bytes: &[u8], keys: &[SigningKey]) -> Result<Metadata, SignError> {
+/// Signs the superblock of the delta `name` with the Ed25519 keys among `keys`: libostree does not support
+/// GPG signatures there. Valid signatures in `existing` are kept.
+pub(crate) fn sign_superblock(
+    bytes: &[u8],
+    name: &str,
+    existing: &Metadata,
+    keys: &[SigningKey],
+) -> Result<Metadata, SignError> {
+    let subject = Subject::Delta(name);
     let mut signatures = Vec::new();
-    for key in keys {
-        if let Some(made) = sign_bytes(bytes, key)? {
-            signatures.push(made.signature.to_vec());
-        }
+    for key in keys.iter().filter(|key| key.is_ed25519()) {
+        let Identity::Ed25519(public) = Identity::of(key, subject)? else {
+            continue;
+        };
+        let mut stored = ed25519::stored(existing).into_iter();
+        let signature = stored.find(|signature| ed25519::is_valid(bytes, signature, &public));
+        signatures.push(match signature {
+            Some(signature) => signature,
+            None => match bytes::make(bytes, key, subject)? {
+                Made::Ed25519(made) => made.signature.to_vec(),
+                Made::Gpg(_) => continue,
+            },
+        });
     }
     Ok(Metadata::from([(
         ed25519::KEY.to_owned(),

@@ -6,7 +6,7 @@ use super::{home, packets};
 use crate::process;
 use std::path::Path;
 
-/// A secret key of a GnuPG home directory.
+/// A secret GPG key: one of a GnuPG home directory, or one that only an external signer can use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SecretKey {
     /// The fingerprint of the primary key; with a `!` after it, that of a subkey which is the only
@@ -55,6 +55,11 @@ impl SecretKey {
                 false => valid,
             },
         }
+    }
+
+    /// Returns the key that a public key belongs to, which this machine does not have.
+    pub(super) fn of_public(key: &PublicKey) -> Self {
+        Self::named(&key.fingerprints[0], key)
     }
 
     /// Returns whether this key has made a signature with this issuer, which is a fingerprint or a

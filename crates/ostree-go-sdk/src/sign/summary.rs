@@ -3,11 +3,11 @@
 //!
 //! Source: `ostree_repo_add_gpg_signature_summary` and `ostree_sign_summary` of libostree.
 
-use super::gpg::Keyring;
-use super::secret::{self, SecretKey};
-use super::{
-    GPG_SIGNATURES, SignError, SignatureStatus, SigningKey, ed25519, gpg_packets, packets,
-};
+use super::bytes::{self, Identity, Made};
+use super::error::SignError;
+use super::key::SigningKey;
+use super::subject::Subject;
+use super::{GPG_SIGNATURES, ed25519, gpg_packets, packets};
 use crate::metadata::Metadata;
 use glib::prelude::*;
 
@@ -18,14 +18,9 @@ use glib::prelude::*;
 pub(crate) fn sign_summary(summary: &[u8], keys: &[SigningKey]) -> Result<Metadata, SignError> {
     let (mut gpg, mut ed25519) = (Vec::new(), Vec::new());
     for key in keys {
-        match key {
-            SigningKey::Gpg { id, homedir } => {
-                let home = homedir.as_deref();
-                let packet =
-                    SecretKey::find(id, home).and_then(|key| secret::sign(summary, &key, home));
-                gpg.push(packet.map_err(|source| failed(id, source))?);
-            }
-            SigningKey::Ed25519 { secret } => ed25519.push(ed25519::sign_bytes(summary, secret)?),
+        match bytes::make(summary, key, Subject::Summary)? {
+            Made::Gpg(packet) => gpg.push(packet),
+            Made::Ed25519(made) => ed25519.push(made.signature.to_vec()),
         }
     }
     Ok(metadata(&gpg, &ed25519))
@@ -46,11 +41,12 @@ pub(crate) fn has_exactly_signatures_of(
         return Ok(false);
     }
     for key in keys {
-        let holds = match key {
-            SigningKey::Gpg { .. } => valid_by(summary, &gpg, key)?.contains(&true),
-            SigningKey::Ed25519 { secret } => {
-                ed25519.contains(&ed25519::sign_bytes(summary, secret)?)
-            }
+        let identity = Identity::of(key, Subject::Summary)?;
+        let holds = match &identity {
+            Identity::Gpg { .. } => made_packets(&identity, summary, &gpg, key)?.contains(&true),
+            Identity::Ed25519(public) => ed25519
+                .iter()
+                .any(|signature| ed25519::is_valid(summary, signature, public)),
         };
         if !holds {
             return Ok(false);
@@ -74,12 +70,14 @@ pub(crate) fn merge_signatures(
     let old_packets = packets::deduplicated(gpg_packets(old)).unwrap_or_default();
     let mut is_kept = vec![true; old_packets.len()];
     for key in keys {
-        let SigningKey::Gpg { id, homedir } = key else {
+        if key.is_ed25519() {
+            continue;
+        }
+        let identity = Identity::of(key, Subject::Summary)?;
+        let valid = made_packets(&identity, old_summary, &old_packets, key)?;
+        let Identity::Gpg { key: secret, .. } = identity else {
             continue;
         };
-        let secret = SecretKey::find(id, homedir.as_deref());
-        let secret = secret.map_err(|source| failed(id, source))?;
-        let valid = valid_by(old_summary, &old_packets, key)?;
         for (index, packet) in old_packets.iter().enumerate() {
             let issuer = packets::issuer(packet).unwrap_or_default();
             let is_by_key = secret.is_issuer(&issuer);
@@ -98,31 +96,17 @@ pub(crate) fn merge_signatures(
 }
 
 /// Returns for each packet whether it is a valid signature of a summary by a GPG key.
-fn valid_by(summary: &[u8], found: &[Vec<u8>], key: &SigningKey) -> Result<Vec<bool>, SignError> {
-    let SigningKey::Gpg { id, homedir } = key else {
-        return Ok(vec![false; found.len()]);
-    };
-    let check = || {
-        let home = homedir.as_deref();
-        let key = SecretKey::find(id, home)?;
-        let keyring = Keyring::of(&secret::export(&key, home)?)?;
-        let check = |packet: &Vec<u8>| match packets::split(packet).packets[..] {
-            [packet] => Ok(keyring.verify(summary, &[packet])?[0].status == SignatureStatus::Valid),
-            _ => Ok(false),
-        };
-        found
-            .iter()
-            .map(check)
-            .collect::<Result<Vec<bool>, SignError>>()
-    };
-    check().map_err(|source| failed(id, source))
-}
-
-fn failed(key: &str, source: SignError) -> SignError {
-    SignError::SignSummary {
-        key: key.to_owned(),
-        source: Box::new(source),
-    }
+fn made_packets(
+    identity: &Identity,
+    summary: &[u8],
+    found: &[Vec<u8>],
+    key: &SigningKey,
+) -> Result<Vec<bool>, SignError> {
+    let made = identity.made_packets(summary, found);
+    made.map_err(|source| match key {
+        SigningKey::Gpg { id, .. } => Subject::Summary.gpg_failed(id, source),
+        _ => source,
+    })
 }
 
 fn metadata(gpg: &[Vec<u8>], ed25519: &[Vec<u8>]) -> Metadata {

@@ -126,6 +126,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "key transition",
+        &[
+            (
+                "Introduce a new key to the hosts that trust the old one",
+                "ostree-go key transition keys/public.asc keys/new/public.asc --url https://sdk.example.com/repo --repo build/repo --gpg-sign 'Acme old' --gpg-sign 'Acme new' --gpg-homedir keys/gnupg",
+            ),
+            (
+                "Withdraw the old key when all hosts have the new one",
+                "ostree-go key transition keys/new/public.asc --remove FINGERPRINT --url https://sdk.example.com/repo --repo build/repo --gpg-sign 'Acme new' --gpg-homedir keys/gnupg",
+            ),
+        ],
+    ),
+    (
         "prune",
         &[(
             "Keep three releases of each minor version",
@@ -499,6 +512,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[(
             "Trust a new key",
             "ostree-go remote import-key acme new.asc",
+        )],
+    ),
+    (
+        "remote follow-keys",
+        &[(
+            "Trust the keys that the publisher's current key introduces",
+            "ostree-go remote follow-keys acme",
         )],
     ),
     (

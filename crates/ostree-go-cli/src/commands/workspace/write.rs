@@ -1,5 +1,6 @@
 //! Writes a lock and its signatures.
 
+use crate::args::signing::OPTIONS;
 use crate::context::Context;
 use crate::error::CliError;
 use ostree_go_sdk::sign::{FileSignatures, SigningKey, remove_signatures, signature_path};
@@ -33,7 +34,7 @@ pub fn write(
             let path = signature_path(path);
             let path = path.display();
             context.say(&format!(
-                "warning: {path} was removed, because it signed another lock; sign the new one with --gpg-sign or --sign-from-file"
+                "warning: {path} was removed, because it signed another lock; sign the new one with {OPTIONS}"
             ));
         }
         None => {}
