@@ -1,6 +1,7 @@
 //! An error type that covers all errors of this library.
 
 use crate::audit::AuditError;
+use crate::attest::AttestError;
 use crate::checkout::CheckoutError;
 use crate::compose::ComposeError;
 use crate::delta::DeltaError;
@@ -131,6 +132,9 @@ pub enum Error {
     /// An error of reading or serving a std cache, or of preparing folders for Go's caches.
     #[error(transparent)]
     StdCache(#[from] StdCacheError),
+    /// An error of making or checking an attestation.
+    #[error(transparent)]
+    Attest(#[from] AttestError),
     /// An error of locking or checking a workspace.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
@@ -172,6 +176,7 @@ impl Error {
             Self::Http(error) => error.kind(),
             Self::Credential(error) => error.kind(),
             Self::StdCache(error) => error.kind(),
+            Self::Attest(error) => error.kind(),
             Self::Workspace(error) => error.kind(),
         }
     }

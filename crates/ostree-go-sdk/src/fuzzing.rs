@@ -29,6 +29,7 @@ use glib::prelude::*;
 use std::io;
 use std::path::Path;
 
+pub use crate::attest::fuzz::attestation;
 pub use crate::delta::format::fuzz::delta;
 pub use crate::deploy::fuzz::state;
 pub use crate::http::fuzz::http_headers;

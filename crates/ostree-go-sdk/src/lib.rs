@@ -58,6 +58,7 @@
 )]
 
 pub mod audit;
+pub mod attest;
 pub mod catalog;
 pub mod checkout;
 pub mod compose;

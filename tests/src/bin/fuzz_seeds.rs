@@ -15,6 +15,16 @@ use ostree_go_tests::toy::Toy;
 /// Inputs that are written by hand: target, name, text.
 const TEXTS: &[(&str, &str, &str)] = &[
     (
+        "attestation",
+        "statement",
+        r#"{"_type":"https://in-toto.io/Statement/v1","predicate":{"a":1},"predicateType":"https://slsa.dev/provenance/v1","subject":[{"digest":{"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},"name":"a"}]}"#,
+    ),
+    (
+        "attestation",
+        "envelope",
+        r#"{"payload":"eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEiLCJwcmVkaWNhdGUiOnsiYSI6MX0sInByZWRpY2F0ZVR5cGUiOiJodHRwczovL3Nsc2EuZGV2L3Byb3ZlbmFuY2UvdjEiLCJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NSJ9LCJuYW1lIjoiYSJ9XX0=","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"","sig":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="}]}"#,
+    ),
+    (
         "authfile",
         "podman",
         r#"{"auths": {"registry.example": {"auth": "dXNlcjpwYXNzd29yZA=="}, "registry.example/team": {"identitytoken": "t"}}}"#,

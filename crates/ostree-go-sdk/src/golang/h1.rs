@@ -24,6 +24,20 @@ pub struct InvalidH1 {
     pub found: String,
 }
 
+impl H1 {
+    /// Returns the digest that the hash consists of.
+    #[must_use]
+    pub const fn digest(self) -> Sha256 {
+        Sha256(self.0)
+    }
+
+    /// Creates the hash from its digest.
+    #[must_use]
+    pub const fn from_digest(digest: Sha256) -> Self {
+        Self(digest.0)
+    }
+}
+
 impl fmt::Display for H1 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{PREFIX}{}", STANDARD.encode(self.0)))

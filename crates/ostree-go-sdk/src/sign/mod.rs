@@ -155,6 +155,16 @@ pub(crate) fn superblock_signatures(
     ed25519::check(bytes, found, public)
 }
 
+/// Verifies Ed25519 signatures of arbitrary bytes.
+pub(crate) fn ed25519_signatures(
+    bytes: &[u8],
+    signatures: &[Vec<u8>],
+    public: &[String],
+) -> Result<Vec<Signature>, SignError> {
+    let stored = Metadata::from([(ed25519::KEY.to_owned(), signatures.to_variant())]);
+    ed25519::check(bytes, &stored, public)
+}
+
 /// Returns whether a commit has a signature of any kind, valid or not.
 pub(crate) fn is_signed(repo: &Repo, commit: CommitId) -> Result<bool, RepoError> {
     let detached = repo.detached(commit)?;
