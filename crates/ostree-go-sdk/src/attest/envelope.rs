@@ -18,9 +18,6 @@ use sha2::{Digest, Sha256};
 /// `spec/v1/envelope.md`.
 pub const STATEMENT_TYPE: &str = "application/vnd.in-toto+json";
 
-/// The largest envelope that is read, in bytes.
-const MAX_SIZE: usize = 16 << 20;
-
 /// The engines for both alphabets of base64, with or without padding: a reader has to accept both.
 const READERS: [GeneralPurpose; 2] = [
     GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING),
@@ -66,15 +63,18 @@ struct SignatureDocument {
 }
 
 impl Envelope {
+    /// The largest envelope that is read, in bytes.
+    pub const MAX_SIZE: usize = 16 << 20;
+
     /// Parses an envelope of at most 16 MiB. Base64 may have either alphabet, standard or URL-safe.
     ///
     /// # Errors
     /// Returns an error if the document is too large or no envelope.
     pub fn parse(json: &[u8]) -> Result<Self, AttestError> {
-        if json.len() > MAX_SIZE {
+        if json.len() > Self::MAX_SIZE {
             return Err(AttestError::TooLarge {
                 found: json.len(),
-                limit: MAX_SIZE,
+                limit: Self::MAX_SIZE,
             });
         }
         let document: Document =
@@ -243,7 +243,7 @@ mod tests {
         insta::assert_snapshot!(error("{}"), @"the document is not a DSSE envelope: missing field `payload` at line 1 column 2");
         insta::assert_snapshot!(error(r#"{"payload":"a-/","payloadType":"","signatures":[]}"#), @"the document is not a DSSE envelope: the payload is not base64");
         insta::assert_snapshot!(error(r#"{"payload":"","payloadType":"","signatures":[{"sig":"!"}]}"#), @"the document is not a DSSE envelope: a signature is not base64");
-        let large = vec![b' '; MAX_SIZE + 1];
+        let large = vec![b' '; Envelope::MAX_SIZE + 1];
         insta::assert_snapshot!(Envelope::parse(&large).unwrap_err(), @"the envelope has 16777217 bytes, expected at most 16777216");
     }
 

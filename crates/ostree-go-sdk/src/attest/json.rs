@@ -22,3 +22,9 @@ pub(super) fn compact(mut document: Value) -> Vec<u8> {
     document.sort_all_objects();
     document.to_string().into_bytes()
 }
+
+/// Encodes a document for people with sorted keys, indented by two spaces.
+pub(super) fn indented(mut document: Value) -> Vec<u8> {
+    document.sort_all_objects();
+    format!("{document:#}").into_bytes()
+}

@@ -17,7 +17,7 @@ const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const SHA256: &str = "sha256";
 /// The names of an `h1:` hash, in hexadecimal: the heading of `digest_set.md`, and its example. The
 /// first one is written, because libraries use it.
-const DIR_HASH: [&str; 2] = ["dirHash", "dirHash1"];
+pub(super) const DIR_HASH: [&str; 2] = ["dirHash", "dirHash1"];
 
 /// An in-toto statement, version 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,15 +103,19 @@ impl Statement {
     /// Encodes the statement as JSON in one line with sorted keys, without a line break at its end.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
+        compact(self.to_value())
+    }
+
+    pub(super) fn to_value(&self) -> Value {
         let subjects = self.subjects.iter();
         let subjects =
             subjects.map(|subject| json!({ "name": subject.name, "digest": subject.digests }));
-        compact(json!({
+        json!({
             "_type": STATEMENT,
             "subject": subjects.collect::<Vec<_>>(),
             "predicateType": self.predicate_type,
             "predicate": self.predicate,
-        }))
+        })
     }
 }
 
