@@ -4,6 +4,7 @@ use crate::{
     audit_hint, build_hint, go_module_hint, hook_hint, http_hint, sandbox_hint, source_hint,
     workspace_hint,
 };
+use ostree_go_sdk::attest::AttestError;
 use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::deploy::DeployError;
 use ostree_go_sdk::export::ExportError;
@@ -67,6 +68,7 @@ fn module_hint(error: &Error) -> Option<String> {
         ),
         Error::Prune(PruneError::Publish(_)) => Some(SUMMARY_HINT.to_owned()),
         Error::Oci(error) => oci_hint(error),
+        Error::Attest(error) => attest_hint(error).map(str::to_owned),
         Error::Boot(error) => boot_hint(error),
         Error::Run(error) => sandbox_hint::run_hint(error),
         Error::Reproduce(error) => sandbox_hint::reproduce_hint(error),
@@ -505,6 +507,11 @@ fn oci_hint(error: &OciError) -> Option<String> {
         OciError::SameArch { .. } => "an image can contain only one release for each architecture",
         OciError::Tag { .. } => "give the image a tag: `IMAGE:TAG`",
         OciError::NoLayout { .. } => "use a directory that is empty or does not exist",
+        OciError::OtherImage { .. } => {
+            "name the release that was exported; a channel and its release are different commits"
+        }
+        OciError::NoImage { .. } => "write the image with `ostree-go export oci` first",
+        OciError::Sign { source, .. } => return sign_hint(source),
         OciError::Registry(RegistryError::Refused {
             status: 401 | 403, ..
         }) => "log in with `podman login`, or name a credentials file with --authfile",
@@ -517,6 +524,22 @@ fn oci_hint(error: &OciError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+fn attest_hint(error: &AttestError) -> Option<&'static str> {
+    match error {
+        AttestError::InFile { source, .. } => attest_hint(source),
+        AttestError::Key { .. } => Some("sign with an Ed25519 key: --sign-from-file FILE"),
+        AttestError::Unsigned => Some("`ostree-go export attest --sign-from-file FILE` signs it"),
+        AttestError::Envelope { .. } => Some(
+            "a document that was written without a key has no envelope, and cannot be verified",
+        ),
+        AttestError::OtherSubject { .. } => {
+            Some("a channel and its release are different commits: name the one that was attested")
+        }
+        AttestError::NotARelease { .. } => Some("`ostree-go list` shows the releases"),
+        _ => None,
+    }
 }
 
 fn boot_hint(error: &BootError) -> Option<String> {

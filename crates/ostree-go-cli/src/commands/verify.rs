@@ -1,3 +1,5 @@
+mod attestation;
+
 use crate::context::Context;
 use crate::error::CliError;
 use crate::files;
@@ -7,6 +9,7 @@ use crate::text::{count, day, table_with_lines};
 use crate::upstream::upstream;
 use crate::views::signature::{SignatureView, signatures};
 use crate::views::value::{Text, Time};
+use attestation::{AttestationArgs, AttestationView};
 use clap::ArgGroup;
 use ostree_go_sdk::sign::TrustedKeys;
 use ostree_go_sdk::upstream::{DATABASE, Upstream, UpstreamProof};
@@ -29,6 +32,9 @@ pub struct VerifyArgs {
 
     #[command(flatten)]
     keys: KeyArgs,
+
+    #[command(flatten)]
+    attestations: AttestationArgs,
 
     /// Prove with Go's checksum database that the content is Go's own, without trusting its
     /// publisher
@@ -86,6 +92,8 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, CliError> {
         .trusted(&repo)?
         .map(|keys| repo.verify(commit, &keys))
         .transpose()?;
+    let fallback = args.keys.ed25519_keys.as_deref();
+    let attestations = args.attestations.verify(commit, fallback)?;
     let proof = match (args.upstream, args.offline) {
         (false, _) => None,
         (true, false) => Some(upstream(context, &args.sumdb)?.verify(&repo, commit)?),
@@ -99,6 +107,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, CliError> {
         valid: verified.as_ref().map(|_| true),
         signatures: signatures(verified.as_deref().unwrap_or_default()),
         upstream: proof.as_ref().map(Into::into),
+        attestations,
     })
 }
 
@@ -109,6 +118,7 @@ struct VerifyReport {
     valid: Option<bool>,
     signatures: Vec<SignatureView>,
     upstream: Option<ProofView>,
+    attestations: Vec<AttestationView>,
 }
 
 #[derive(Serialize)]
@@ -163,6 +173,7 @@ impl Report for VerifyReport {
                 &users.collect::<Vec<_>>(),
             );
         }
+        text.extend(self.attestations.iter().map(AttestationView::human));
         let proof = self.upstream.as_ref();
         text + &proof.map_or_else(String::new, ProofView::human)
     }

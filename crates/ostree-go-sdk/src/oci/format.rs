@@ -21,6 +21,14 @@ pub(crate) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd
 pub(crate) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// Media type of an uncompressed layer.
 pub(crate) const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
+/// Media type of the configuration of an artifact that is no image, and its content. Source: the image
+/// specification, `manifest.md`, "Guidance for an Empty Descriptor".
+pub(crate) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// Content of an empty configuration.
+pub(crate) const EMPTY_CONTENT: &[u8] = b"{}";
+/// On the manifest of an attestation, and on its layer: the predicate type. Source: BuildKit,
+/// `docs/attestations/attestation-storage.md`.
+pub(crate) const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 /// Name of the version file of a layout. Source: the image specification, `image-layout.md`.
 pub(crate) const LAYOUT_FILE: &str = "oci-layout";
 /// Content of [`LAYOUT_FILE`].
@@ -98,6 +106,18 @@ pub(crate) fn digest(sha256: Sha256) -> String {
 /// Parses an OCI digest; returns `None` for other algorithms and malformed texts.
 pub(crate) fn parse_digest(text: &str) -> Option<Sha256> {
     text.strip_prefix("sha256:")?.parse().ok()
+}
+
+/// Returns the tag of the list of a manifest's referrers in registries without an interface for them.
+/// Source: the OCI distribution specification, "Referrers Tag Schema".
+pub(crate) fn referrers_tag(manifest: Sha256) -> String {
+    format!("sha256-{manifest}")
+}
+
+/// Returns true if a tag is that of a list of referrers, which is no image.
+pub(crate) fn is_referrers_tag(tag: &str) -> bool {
+    tag.strip_prefix("sha256-")
+        .is_some_and(|digits| digits.parse::<Sha256>().is_ok())
 }
 
 /// Encodes a document as JSON with sorted keys, so that equal documents have equal digests. The

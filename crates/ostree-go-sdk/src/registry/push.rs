@@ -15,6 +15,9 @@ use ureq::http::{Response, header};
 /// The header with the digest of the content that the registry stored.
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
+/// The header by which a registry says that it supports referrers.
+const SUBJECT: &str = "oci-subject";
+
 impl Registry {
     /// Returns true if the registry has a blob with this digest and size.
     pub(crate) fn has_blob(
@@ -96,6 +99,26 @@ impl Registry {
             let kind = ("Content-Type", media_type.to_owned());
             let response = self.call("PUT", &url, &[kind], RequestBody::Bytes(bytes))?;
             self.check_stored(response, digest)
+        })
+    }
+
+    /// Pushes a manifest that refers to another one, with its own digest. Returns true if the registry
+    /// lists it among the referrers of the other one. Source: the OCI distribution specification,
+    /// "Pushing Manifests with Subject".
+    pub(crate) fn push_referrer(
+        &self,
+        media_type: &str,
+        digest: &str,
+        bytes: &[u8],
+        progress: &dyn Progress,
+    ) -> Result<bool, RegistryError> {
+        let url = self.url(&format!("manifests/{digest}"))?;
+        self.retrying(&url, progress, || {
+            let kind = ("Content-Type", media_type.to_owned());
+            let response = self.call("PUT", &url, &[kind], RequestBody::Bytes(bytes))?;
+            let is_listed = response.headers().contains_key(SUBJECT);
+            self.check_stored(response, digest)?;
+            Ok(is_listed)
         })
     }
 

@@ -17,6 +17,7 @@ mod generate;
 pub(crate) mod gpg;
 mod home;
 mod key;
+mod message;
 mod packets;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
@@ -42,6 +43,7 @@ pub use key::{CommandKey, SigningKey};
 pub use pkcs11::Pkcs11Key;
 #[cfg(feature = "pkcs11")]
 pub use pkcs11_uri::InvalidPkcs11Uri;
+pub(crate) use message::MessageSigner;
 pub(crate) use signature::statuses;
 pub use signature::{Signature, SignatureStatus};
 pub(crate) use subject::Subject;

@@ -62,6 +62,22 @@ impl SecretKey {
         Self::named(&key.fingerprints[0], key)
     }
 
+    /// Returns whether an OpenPGP message that is not compressed names this key and contains `data`.
+    /// Nothing is verified.
+    pub(super) fn has_signed(&self, message: &[u8], data: &[u8]) -> bool {
+        let contains = |part: &[u8]| {
+            !part.is_empty() && message.windows(part.len()).any(|window| window == part)
+        };
+        let mut fingerprints = self.fingerprints.iter();
+        let digits = |text: &str| -> Option<Vec<u8>> {
+            let pairs = text.as_bytes().chunks(2);
+            let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+            pairs.map(byte).collect()
+        };
+        contains(data)
+            && fingerprints.any(|text| digits(text).is_some_and(|bytes| contains(&bytes)))
+    }
+
     /// Returns whether this key has made a signature with this issuer, which is a fingerprint or a
     /// key ID.
     pub(super) fn is_issuer(&self, issuer: &str) -> bool {
@@ -90,6 +106,29 @@ pub(super) fn sign(
     match packets::split(&out.stdout).packets[..] {
         [packet] if out.status.success() => Ok(packet.to_vec()),
         _ => Err(home::failed(home, &out)),
+    }
+}
+
+/// Signs `data`, and returns an OpenPGP message that contains both.
+///
+/// # Errors
+/// Returns an error if GnuPG cannot use the key.
+pub(super) fn sign_message(
+    data: &[u8],
+    key: &SecretKey,
+    home: Option<&Path>,
+) -> Result<Vec<u8>, SignError> {
+    let folder = Keyring::new()?;
+    let file = folder.write("data", data)?;
+    let mut command = gpg(home);
+    command
+        .args(["--local-user", &key.name, "--output", "-"])
+        .args(["--compress-algo", "none", "--sign"])
+        .arg(file);
+    let out = process::output(PROGRAM, &mut command)?;
+    match out.status.success() {
+        true => Ok(out.stdout),
+        false => Err(home::failed(home, &out)),
     }
 }
 

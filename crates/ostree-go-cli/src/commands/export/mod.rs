@@ -1,5 +1,6 @@
 //! The export formats. Each file contains the arguments of a format and the function that runs it.
 
+mod attest;
 mod boot;
 mod containerfile;
 mod oci;
@@ -25,6 +26,7 @@ pub struct ExportArgs {
 
 #[derive(Debug, Subcommand)]
 enum Format {
+    Attest(attest::AttestArgs),
     Butane(boot::ButaneArgs),
     Ignition(boot::IgnitionArgs),
     Sysext(sysext::SysextArgs),
@@ -37,6 +39,7 @@ enum Format {
 
 pub fn run(context: &Context, args: &ExportArgs) -> Result<ExitCode, CliError> {
     match &args.format {
+        Format::Attest(args) => attest::run(context, args),
         Format::Butane(args) => boot::butane(context, args),
         Format::Ignition(args) => boot::ignition(context, args),
         Format::Sysext(args) => sysext::run(context, args),

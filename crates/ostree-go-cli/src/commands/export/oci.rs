@@ -7,15 +7,19 @@ use crate::registry::RegistryArgs;
 use crate::report::Report;
 use crate::revision::resolve_all;
 use crate::text::bytes;
-use crate::views::value::Text;
+use crate::views::value::{PathText, Text};
 use clap::ValueEnum;
 use ostree_go_sdk::export::Compression;
 use ostree_go_sdk::export::oci::{
-    ExportedImage, ExportedLayer, ExportedOci, OciOptions, export_oci,
+    ExportedImage, ExportedLayer, ExportedOci, LookasideSignature, OciOptions, export_oci,
+    sign_lookaside,
 };
 use ostree_go_sdk::oci::{ImageLocation, InvalidLocation};
+use ostree_go_sdk::registry::{ImageReference, InvalidReference};
+use ostree_go_sdk::sign::SigningKey;
 use ostree_go_sdk::{Arch, CommitId, Sha256};
 use serde::Serialize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Write an OCI image for podman, buildah and registries
@@ -52,10 +56,84 @@ pub struct OciArgs {
     no_stdcache: bool,
 
     #[command(flatten)]
+    lookaside: LookasideArgs,
+
+    #[command(flatten)]
     workspace_lock: WorkspaceLockArgs,
 
     #[command(flatten)]
     registry: RegistryArgs,
+}
+
+/// Options of signatures that podman and skopeo verify.
+#[derive(Debug, clap::Args)]
+struct LookasideArgs {
+    /// Sign the image for podman and skopeo, and write the signatures into this lookaside folder
+    #[arg(long, value_name = "DIR", requires = "gpg_sign")]
+    sign_lookaside: Option<PathBuf>,
+
+    /// Name of the image in the signatures: `REGISTRY/NAME:TAG` (default: the image in a registry)
+    #[arg(long, value_name = "REFERENCE", requires = "sign_lookaside")]
+    sign_identity: Option<String>,
+
+    /// Sign with the GPG key with this ID, fingerprint or user ID (may be repeated)
+    #[arg(long, value_name = "KEY-ID", requires = "sign_lookaside")]
+    gpg_sign: Vec<String>,
+
+    /// GnuPG home directory that contains the keys
+    #[arg(long, value_name = "DIR", requires = "gpg_sign")]
+    gpg_homedir: Option<PathBuf>,
+}
+
+impl LookasideArgs {
+    /// Returns the name of the image in the signatures, if it is to be signed.
+    fn identity(&self, location: &ImageLocation) -> Result<Option<ImageReference>, CliError> {
+        if self.sign_lookaside.is_none() {
+            return Ok(None);
+        }
+        let usage = |message: String| CliError::Usage {
+            message,
+            hint: Some("name the image with --sign-identity REGISTRY/NAME:TAG".to_owned()),
+        };
+        match (&self.sign_identity, location) {
+            (Some(text), _) => {
+                let image: ImageReference = text
+                    .parse()
+                    .map_err(|error: InvalidReference| CliError::usage(error.to_string()))?;
+                match image.tag() {
+                    Some(_) => Ok(Some(image)),
+                    None => Err(usage(format!(
+                        "`{image}` has no tag, and a signature needs one"
+                    ))),
+                }
+            }
+            // The tag is only known after the export.
+            (None, ImageLocation::Registry(image)) => Ok(Some(image.clone())),
+            (None, _) => Err(usage(format!(
+                "the signatures of {location} need the name that the image will have in a registry"
+            ))),
+        }
+    }
+
+    /// Signs an exported image.
+    fn sign(
+        &self,
+        made: &ExportedOci,
+        identity: Option<ImageReference>,
+    ) -> Result<Vec<LookasideSignature>, CliError> {
+        let (Some(folder), Some(mut identity)) = (&self.sign_lookaside, identity) else {
+            return Ok(Vec::new());
+        };
+        if let (None, ImageLocation::Registry(image)) = (&self.sign_identity, &made.location) {
+            identity = image.clone();
+        }
+        let keys = self.gpg_sign.iter().map(|id| SigningKey::Gpg {
+            id: id.clone(),
+            homedir: self.gpg_homedir.clone(),
+        });
+        let keys: Vec<SigningKey> = keys.collect();
+        Ok(sign_lookaside(made, &identity, folder, &keys)?)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -75,6 +153,7 @@ pub fn run(context: &Context, args: &OciArgs) -> Result<ExitCode, CliError> {
         ImageLocation::Archive { path, .. } => Some(path),
         _ => None,
     };
+    let identity = args.lookaside.identity(&location)?;
     let is_stdout_taken = context.output.is_stdout_taken(archive)?;
     let repo = context.repo()?;
     let mut commits = Vec::new();
@@ -98,13 +177,17 @@ pub fn run(context: &Context, args: &OciArgs) -> Result<ExitCode, CliError> {
         .scratch(scratch)
         .progress(context.progress());
     let made = export_oci(&repo, &commits, &location, &options)?;
+    let signatures = args.lookaside.sign(&made, identity)?;
     print_messages(context, &made);
     match is_stdout_taken {
         true => {
             context.say(&digest(made.digest));
             Ok(ExitCode::SUCCESS)
         }
-        false => context.report(&OciReport::from(&made)),
+        false => context.report(&OciReport {
+            signatures: signatures.iter().map(Into::into).collect(),
+            ..OciReport::from(&made)
+        }),
     }
 }
 
@@ -128,6 +211,24 @@ struct OciReport {
     image: Text<ImageLocation>,
     digest: String,
     images: Vec<ImageView>,
+    signatures: Vec<LookasideView>,
+}
+
+#[derive(Serialize)]
+struct LookasideView {
+    digest: String,
+    path: PathText<PathBuf>,
+    new: bool,
+}
+
+impl From<&LookasideSignature> for LookasideView {
+    fn from(signature: &LookasideSignature) -> Self {
+        Self {
+            digest: digest(signature.digest),
+            path: PathText(signature.path.clone()),
+            new: signature.is_new,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -160,6 +261,7 @@ impl From<&ExportedOci> for OciReport {
             image: Text(made.location.clone()),
             digest: digest(made.digest),
             images: made.images.iter().map(Into::into).collect(),
+            signatures: Vec::new(),
         }
     }
 }

@@ -116,6 +116,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Prove the same without a connection, with the proof that the publisher has added",
                 "ostree-go verify 1.26.5 --upstream --offline",
             ),
+            (
+                "Verify the provenance",
+                "ostree-go verify 1.26.5 --attestation go-1.26.5-x86_64.slsa.dsse.json --attestation-keys acme.pub",
+            ),
         ],
     ),
     (
@@ -199,6 +203,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             "Check out a release",
             "ostree-go checkout 1.26.5 go-1.26.5 --repo build/repo",
         )],
+    ),
+    (
+        "export attest",
+        &[
+            (
+                "Write the provenance and the bill of materials, signed",
+                "ostree-go export attest 1.26.5 --output attestations --sign-from-file acme.key",
+            ),
+            (
+                "Attach them to an image",
+                "ostree-go export attest 1.26.5 --oci-referrer docker://registry.example.com/go-sdk:1.26.5 --sign-from-file acme.key",
+            ),
+        ],
     ),
     (
         "export butane",

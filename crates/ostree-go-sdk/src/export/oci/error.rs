@@ -8,6 +8,7 @@ use crate::fs::path::TreePath;
 use crate::id::CommitId;
 use crate::kind::ErrorKind;
 use crate::registry::RegistryError;
+use crate::sign::SignError;
 use std::path::PathBuf;
 
 /// The reason why an image could not be written. No tag was changed.
@@ -82,6 +83,45 @@ pub enum OciError {
         /// The problem.
         problem: String,
     },
+    /// There is no such image.
+    #[error("there is no image {image}")]
+    NoImage {
+        /// The location of the image.
+        image: String,
+    },
+    /// An image contains other commits.
+    #[error("image {image} does not contain commit {expected}")]
+    OtherImage {
+        /// The location of the image.
+        image: String,
+        /// The commit.
+        expected: CommitId,
+    },
+    /// A document of an image at its destination is damaged.
+    #[error("the document {digest} of image {image} is damaged: {problem}")]
+    DamagedDocument {
+        /// The location of the image.
+        image: String,
+        /// The digest.
+        digest: String,
+        /// The problem.
+        problem: String,
+    },
+    /// Nothing can be attached to an image in an archive.
+    #[error("nothing can be attached to {image}, expected a directory or a registry")]
+    Archive {
+        /// The location of the image.
+        image: String,
+    },
+    /// An image cannot be signed.
+    #[error("cannot sign the image {image}")]
+    Sign {
+        /// The name of the image.
+        image: String,
+        /// The reason.
+        #[source]
+        source: Box<SignError>,
+    },
     /// A document of an image is invalid.
     #[error("cannot make the documents of an image")]
     Document {
@@ -105,11 +145,15 @@ impl OciError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Export(error) => error.kind(),
-            Self::NoLayer { .. } => ErrorKind::NotFound,
+            Self::NoLayer { .. } | Self::NoImage { .. } => ErrorKind::NotFound,
+            Self::OtherImage { .. } => ErrorKind::Mismatch,
+            Self::Sign { source, .. } => source.kind(),
             Self::NotItsLayers { .. } => ErrorKind::Damaged,
-            Self::SameArch { .. } | Self::Nothing | Self::Tag { .. } => ErrorKind::InvalidInput,
+            Self::SameArch { .. } | Self::Nothing | Self::Tag { .. } | Self::Archive { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::Owned { .. } | Self::Encapsulated { .. } => ErrorKind::UnsafeContent,
-            Self::NoLayout { .. } => ErrorKind::Corrupt,
+            Self::NoLayout { .. } | Self::DamagedDocument { .. } => ErrorKind::Corrupt,
             Self::Document { .. } => ErrorKind::Io,
             Self::Registry(error) => error.kind(),
             Self::Stopped => ErrorKind::Cancelled,

@@ -35,7 +35,10 @@ pub(super) struct Document {
 }
 
 impl Document {
-    fn new(media_type: &'static str, document: &impl Serialize) -> Result<Self, OciError> {
+    pub(super) fn new(
+        media_type: &'static str,
+        document: &impl Serialize,
+    ) -> Result<Self, OciError> {
         let bytes = format::to_json(document).map_err(|source| spec(source.into()))?;
         Ok(Self { media_type, bytes })
     }

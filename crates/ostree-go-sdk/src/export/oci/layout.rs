@@ -66,6 +66,27 @@ impl Layout {
         })
     }
 
+    /// Reads a document; `None` if there is none with this digest.
+    pub(super) fn read_document(&self, digest: &str) -> Result<Option<Vec<u8>>, OciError> {
+        let path = self.blob_path(digest);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(IoFailure::new("read", path, error).into()),
+        }
+    }
+
+    /// Returns the digest of the image with a tag.
+    pub(super) fn tagged(&self, tag: &str) -> Result<Option<String>, OciError> {
+        let index = read_index(&self.work)?;
+        let mut manifests = index.manifests().iter();
+        let found = manifests.find(|one| {
+            let annotations = one.annotations().as_ref();
+            annotations.is_some_and(|all| all.get(format::REF_NAME).is_some_and(|name| name == tag))
+        });
+        Ok(found.map(|one| one.digest().to_string()))
+    }
+
     fn blob_path(&self, digest: &str) -> PathBuf {
         let digits = digest.strip_prefix("sha256:").unwrap_or(digest);
         self.work.join(format::BLOBS).join(digits)

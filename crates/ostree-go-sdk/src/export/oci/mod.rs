@@ -13,6 +13,8 @@ mod image;
 mod layer;
 mod layout;
 mod push;
+mod referrers;
+mod simple_signing;
 mod target;
 
 use super::release::release;
@@ -39,6 +41,8 @@ use target::{Image, Target};
 
 pub use error::OciError;
 pub(super) use image::goroot;
+pub use referrers::{ExportedReferrer, Referrers};
+pub use simple_signing::{LookasideSignature, sign_lookaside};
 
 /// Options of an image export.
 #[derive(Debug, Clone)]

@@ -44,7 +44,7 @@ impl Push {
         })
     }
 
-    fn run<T: Send + 'static>(
+    pub(super) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Registry, &dyn Progress) -> Result<T, RegistryError> + Send + 'static,
     ) -> Result<T, RegistryError> {

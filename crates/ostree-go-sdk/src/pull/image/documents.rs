@@ -130,7 +130,10 @@ impl Documents {
                 })
             }
             (None, entries) => {
-                let mut images = entries.iter().filter(|entry| !entry.is_attestation());
+                let mut images = entries.iter().filter(|entry| {
+                    let tag = entry.tag();
+                    !entry.is_attestation() && !tag.is_some_and(format::is_referrers_tag)
+                });
                 match (images.next(), images.next()) {
                     (Some(only), None) => Ok(only),
                     _ => Err(PullError::SeveralImages {

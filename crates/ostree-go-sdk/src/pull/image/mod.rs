@@ -384,6 +384,7 @@ impl Origin for Images {
         let mut tags = self.documents.tags()?;
         tags.sort();
         tags.dedup();
+        tags.retain(|tag| !format::is_referrers_tag(tag));
         let names = tags.iter().filter_map(|tag| tag.parse().ok());
         Ok(names.map(OfferedRef::named).collect())
     }
