@@ -42,6 +42,7 @@ const TIERS: [&[&str]; 9] = [
         "export",
         "gomod",
         "overlay",
+        "rebuild",
         "reproduce",
         "run",
         "toolchains",

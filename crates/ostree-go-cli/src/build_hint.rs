@@ -1,7 +1,9 @@
 //! Suggestions for failures around builds: std caches, and the SDK for a project.
 
 use ostree_go_sdk::ErrorKind;
+use ostree_go_sdk::compose::ComposeError;
 use ostree_go_sdk::gomod::GoModError;
+use ostree_go_sdk::rebuild::{RebuildError, ToolchainBuildError};
 use ostree_go_sdk::stdcache::{StdCacheBuildError, StdCacheError};
 use ostree_go_sdk::toolchains::{Requirement, ToolchainError};
 use std::path::Path;
@@ -21,6 +23,56 @@ pub fn std_cache_build(error: &StdCacheBuildError) -> Option<String> {
             if error.kind() != ErrorKind::DiskFull =>
         {
             "the releases were composed; --no-stdcache leaves out the compiled standard library"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// The settings that a sandbox needs.
+const SANDBOX_HINT: &str = "allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone (Debian) or \
+     kernel.apparmor_restrict_unprivileged_userns (Ubuntu), in a container also its seccomp profile";
+
+/// Returns a suggestion for programs of an SDK that could not be compiled.
+pub fn toolchain_build(error: &ToolchainBuildError) -> Option<String> {
+    let hint = match error {
+        ToolchainBuildError::NoBubblewrap => "install bubblewrap",
+        ToolchainBuildError::Sandbox { .. } => SANDBOX_HINT,
+        ToolchainBuildError::NotExecutable { .. } => {
+            "rebuild from the architecture of this machine"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns a suggestion for a release that could not be composed again, if it differs from that for a
+/// compose.
+pub fn recompose(error: &ComposeError) -> Option<String> {
+    let hint = match error {
+        ComposeError::NoSource { .. } => {
+            "name an SDK of the same version with --source: a file, a directory or a URL"
+        }
+        ComposeError::H1Mismatch { .. } | ComposeError::VersionMismatch { .. } => {
+            "either the source is not the one of the release, or the recipe is wrong; `ostree-go show` shows the source"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns a suggestion for a release that could not be composed or compiled again.
+pub fn rebuild(error: &RebuildError) -> Option<String> {
+    let hint = match error {
+        RebuildError::Build(error) => return toolchain_build(error),
+        RebuildError::NotARelease { .. } => "`ostree-go list` shows releases and channels",
+        RebuildError::NoRecipe { .. } => {
+            "its publisher adds the recipe with `ostree-go compose --force-nocache`"
+        }
+        RebuildError::NoCompiler { arch, .. } => {
+            return Some(format!(
+                "pull the release of the same version for {arch}, which compiles for every architecture"
+            ));
         }
         _ => return None,
     };

@@ -21,6 +21,7 @@ use ostree_go_sdk::overlay::{OverlayDifference, OverlayError};
 use ostree_go_sdk::prune::PruneError;
 use ostree_go_sdk::publish::PublishError;
 use ostree_go_sdk::pull::PullError;
+use ostree_go_sdk::rebuild::RebuildError;
 use ostree_go_sdk::registry::{CredentialError, RegistryError};
 use ostree_go_sdk::remote::RemoteError;
 use ostree_go_sdk::sign::{HomeProblem, SignError, SignerError};
@@ -82,6 +83,11 @@ fn module_hint(error: &Error) -> Option<String> {
             Some(error) => deploy_hint(error),
             None => workspace_hint::hint(error),
         },
+        Error::Rebuild(RebuildError::Repo(error)) => repo_hint(error),
+        Error::Rebuild(RebuildError::Compose { source, .. }) => {
+            build_hint::recompose(source).or_else(|| compose_hint(source))
+        }
+        Error::Rebuild(error) => build_hint::rebuild(error),
         Error::Credential(CredentialError::Helper { .. }) => {
             let hint =
                 "it is configured in the credentials file under `credHelpers` or `credsStore`";
@@ -192,6 +198,7 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
                 error => build_hint::std_cache_build(error),
             };
         }
+        ComposeError::Rebuild(error) => return build_hint::toolchain_build(error),
         ComposeError::VersionMismatch {
             found, expected, ..
         } if expected.as_str().starts_with(&format!("{found}-")) => {

@@ -52,24 +52,34 @@ impl Repo {
     /// # Errors
     /// Returns an error if a required object cannot be read.
     pub fn diff(&self, from: CommitId, to: CommitId) -> Result<Diff, RepoError> {
-        let roots = (self.commit(from)?.tree, self.commit(to)?.tree);
+        Self::diff_between((self, from), (self, to))
+    }
+
+    /// Compares the trees of commits of two repositories.
+    pub(crate) fn diff_between(
+        (from_repo, from): (&Self, CommitId),
+        (to_repo, to): (&Self, CommitId),
+    ) -> Result<Diff, RepoError> {
+        let roots = (from_repo.commit(from)?.tree, to_repo.commit(to)?.tree);
         let mut walk = Walk {
-            repo: self,
+            from: from_repo,
+            to: to_repo,
             changes: Vec::new(),
         };
         walk.directories(None, Some(roots.0), Some(roots.1))?;
         let mut changes = walk.changes;
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Diff {
-            from: CommitInfo::read(self, from)?,
-            to: CommitInfo::read(self, to)?,
+            from: CommitInfo::read(from_repo, from)?,
+            to: CommitInfo::read(to_repo, to)?,
             changes,
         })
     }
 }
 
 struct Walk<'r> {
-    repo: &'r Repo,
+    from: &'r Repo,
+    to: &'r Repo,
     changes: Vec<Change>,
 }
 
@@ -83,15 +93,15 @@ impl Walk<'_> {
         if from == to {
             return Ok(());
         }
-        let (from, to) = (self.entries(from)?, self.entries(to)?);
+        let (from, to) = (entries(self.from, from)?, entries(self.to, to)?);
         for (name, from, to) in pair(&from.files, &to.files, |f| (&f.0, f.1)) {
             if from != to
                 && let Some(path) = below(at, name)
             {
                 let change = Change {
                     path,
-                    from: from.map(|id| self.file(id)).transpose()?,
-                    to: to.map(|id| self.file(id)).transpose()?,
+                    from: from.map(|id| file(self.from, id)).transpose()?,
+                    to: to.map(|id| file(self.to, id)).transpose()?,
                 };
                 self.changes.push(change);
             }
@@ -103,27 +113,27 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
 
-    fn entries(&self, id: Option<DirTreeId>) -> Result<DirTree, RepoError> {
-        match id {
-            Some(id) => self.repo.dirtree(id),
-            None => Ok(DirTree {
-                files: Vec::new(),
-                dirs: Vec::new(),
-            }),
-        }
+fn entries(repo: &Repo, id: Option<DirTreeId>) -> Result<DirTree, RepoError> {
+    match id {
+        Some(id) => repo.dirtree(id),
+        None => Ok(DirTree {
+            files: Vec::new(),
+            dirs: Vec::new(),
+        }),
     }
+}
 
-    fn file(&self, id: FileId) -> Result<FileInfo, RepoError> {
-        let file = self.repo.file(id)?;
-        let mut magic = [0; 4];
-        file.read(&mut magic)?;
-        Ok(FileInfo {
-            size: file.size,
-            mode: file.header.mode,
-            is_binary: &magic == ELF_MAGIC,
-        })
-    }
+fn file(repo: &Repo, id: FileId) -> Result<FileInfo, RepoError> {
+    let file = repo.file(id)?;
+    let mut magic = [0; 4];
+    file.read(&mut magic)?;
+    Ok(FileInfo {
+        size: file.size,
+        mode: file.header.mode,
+        is_binary: &magic == ELF_MAGIC,
+    })
 }
 
 fn below(at: Option<&TreePath>, name: &str) -> Option<TreePath> {

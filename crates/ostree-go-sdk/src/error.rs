@@ -22,6 +22,7 @@ use crate::overlay::OverlayError;
 use crate::prune::PruneError;
 use crate::publish::PublishError;
 use crate::pull::PullError;
+use crate::rebuild::RebuildError;
 use crate::registry::CredentialError;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
@@ -135,6 +136,9 @@ pub enum Error {
     /// An error of making or checking an attestation.
     #[error(transparent)]
     Attest(#[from] AttestError),
+    /// An error of composing a release again, or of compiling its programs.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
     /// An error of locking or checking a workspace.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
@@ -177,6 +181,7 @@ impl Error {
             Self::Credential(error) => error.kind(),
             Self::StdCache(error) => error.kind(),
             Self::Attest(error) => error.kind(),
+            Self::Rebuild(error) => error.kind(),
             Self::Workspace(error) => error.kind(),
         }
     }

@@ -76,6 +76,10 @@ pub const STD_CACHE_NAMES: &[&str] = &[
     "stdcache.committed",
 ];
 
+/// All points of composing a source that is rebuilt.
+#[cfg(feature = "failpoints")]
+pub const REBUILD_NAMES: &[&str] = &["rebuild.compiled", "compose.rebuilt"];
+
 /// All points of installing, switching, removing and garbage collection.
 #[cfg(feature = "failpoints")]
 pub const DEPLOY_NAMES: &[&str] = &[

@@ -83,6 +83,7 @@ pub mod overlay;
 pub mod prune;
 pub mod publish;
 pub mod pull;
+pub mod rebuild;
 pub mod registry;
 pub mod remote;
 pub mod reproduce;

@@ -45,6 +45,9 @@ pub const SDK_SIZE: &str = "sdk.size";
 /// `a{sv}`: the source of the SDK, with the vendor's text in its `VERSION` if there is one;
 /// detached.
 pub const SDK_SOURCE: &str = "sdk.source";
+/// `s`: JSON with what is needed besides the source to compose the release again
+/// ([`crate::treefile::Recipe`]); detached.
+pub const SDK_RECIPE: &str = "sdk.recipe";
 /// `s`: the digest of everything that determines a release, a std cache or a module; detached.
 pub const SDK_INPUTHASH: &str = "sdk.inputhash";
 /// `av` of `a{sv}`: the SDKs in an OS image, lowest first, each with `lang`, `version`, `arch`,

@@ -1,9 +1,10 @@
 mod attestation;
+mod rebuild;
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::files;
-use crate::report::Report;
+use crate::report::{Report, refused_exit_code};
 use crate::revision::resolve;
 use crate::text::{count, day, table_with_lines};
 use crate::upstream::upstream;
@@ -14,6 +15,7 @@ use clap::ArgGroup;
 use ostree_go_sdk::sign::TrustedKeys;
 use ostree_go_sdk::upstream::{DATABASE, Upstream, UpstreamProof};
 use ostree_go_sdk::{CommitId, H1, Repo, Sha256, TreePath, remote};
+use rebuild::{RebuildArgs, RebuildView, RecomposeView};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,8 +23,9 @@ use std::process::ExitCode;
 
 /// Verify the signatures of a commit, and prove that its content is Go's own
 ///
-/// Exits with 3 if there is no signature by a trusted key, or if the content differs from Go's
-/// public checksum database. The system's keyrings are not used.
+/// Exits with 3 if there is no signature by a trusted key, if the content differs from Go's
+/// public checksum database, or if a commit that is composed again or a program that is compiled
+/// again differs. The system's keyrings are not used.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("checks").required(true).multiple(true))]
 pub struct VerifyArgs {
@@ -55,6 +58,9 @@ pub struct VerifyArgs {
         default_value = DATABASE
     )]
     sumdb: String,
+
+    #[command(flatten)]
+    rebuild: RebuildArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -102,12 +108,16 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, CliError> {
             Some(upstream.verify_offline(&repo, commit)?)
         }
     };
+    let recomposed = args.rebuild.recompose(context, &repo, commit)?;
+    let rebuilt = args.rebuild.rebuild(context, &repo, commit)?;
     context.report(&VerifyReport {
         commit: Text(commit),
         valid: verified.as_ref().map(|_| true),
         signatures: signatures(verified.as_deref().unwrap_or_default()),
         upstream: proof.as_ref().map(Into::into),
         attestations,
+        recompose: recomposed.as_ref().map(Into::into),
+        rebuild: rebuilt.as_ref().map(Into::into),
     })
 }
 
@@ -119,6 +129,8 @@ struct VerifyReport {
     signatures: Vec<SignatureView>,
     upstream: Option<ProofView>,
     attestations: Vec<AttestationView>,
+    recompose: Option<RecomposeView>,
+    rebuild: Option<RebuildView>,
 }
 
 #[derive(Serialize)]
@@ -175,7 +187,17 @@ impl Report for VerifyReport {
         }
         text.extend(self.attestations.iter().map(AttestationView::human));
         let proof = self.upstream.as_ref();
-        text + &proof.map_or_else(String::new, ProofView::human)
+        text += &proof.map_or_else(String::new, ProofView::human);
+        let recompose = self.recompose.as_ref();
+        text += &recompose.map_or_else(String::new, RecomposeView::human);
+        let rebuild = self.rebuild.as_ref();
+        text + &rebuild.map_or_else(String::new, RebuildView::human)
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        let is_recomposed = self.recompose.as_ref().is_none_or(|one| one.identical);
+        let is_rebuilt = self.rebuild.as_ref().is_none_or(|one| one.identical);
+        refused_exit_code(!(is_recomposed && is_rebuilt))
     }
 }
 

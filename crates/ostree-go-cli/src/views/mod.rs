@@ -7,6 +7,7 @@ pub mod channel;
 pub mod commit;
 pub mod damage;
 pub mod delta;
+pub mod diff;
 pub mod deployment;
 pub mod drift;
 pub mod error;

@@ -11,6 +11,7 @@ use crate::id::{CommitId, InvalidRef, RefName};
 use crate::kind::ErrorKind;
 use crate::layer::LayerError;
 use crate::publish::PublishError;
+use crate::rebuild::ToolchainBuildError;
 use crate::repo::RepoError;
 use crate::sign::SignError;
 use crate::source::SourceError;
@@ -214,6 +215,9 @@ pub enum ComposeError {
     /// A std cache could not be built.
     #[error(transparent)]
     StdCache(Box<StdCacheBuildError>),
+    /// The programs of an SDK could not be compiled.
+    #[error(transparent)]
+    Rebuild(Box<ToolchainBuildError>),
     /// The std cache exists with other content.
     #[error(
         "std cache {ref_name} exists with other content: found commit {found}, expected {expected}"
@@ -236,6 +240,15 @@ impl From<StdCacheBuildError> for ComposeError {
         match error {
             StdCacheBuildError::Cancelled => Self::Cancelled,
             error => Self::StdCache(Box::new(error)),
+        }
+    }
+}
+
+impl From<ToolchainBuildError> for ComposeError {
+    fn from(error: ToolchainBuildError) -> Self {
+        match error {
+            ToolchainBuildError::Cancelled => Self::Cancelled,
+            error => Self::Rebuild(Box::new(error)),
         }
     }
 }
@@ -280,6 +293,7 @@ impl ComposeError {
             Self::Partial { .. } => ErrorKind::Damaged,
             Self::Module(error) => error.kind(),
             Self::StdCache(error) => error.kind(),
+            Self::Rebuild(error) => error.kind(),
             Self::ReleaseExists { .. } | Self::StdCacheExists { .. } | Self::Downgrade { .. } => {
                 ErrorKind::RefConflict
             }

@@ -40,6 +40,8 @@ pub(super) struct Ingested {
     /// The `h1:` hash of the files of the source that are in layers; `None` if Go's module form
     /// cannot contain them.
     pub(super) h1: Option<H1>,
+    /// The `h1:` hash of the whole source, with the same exception.
+    pub(super) source_h1: Option<H1>,
     /// The `time` line of the SDK's `VERSION`, in seconds since 1970.
     pub(super) time: Option<u64>,
     /// The text after the version in the SDK's `VERSION`.
@@ -113,6 +115,7 @@ pub(super) fn ingest(
         trees: vec![Tree::default(); layers.len()],
         new: vec![NewObjects::default(); layers.len()],
         h1: hashes.in_layers,
+        source_h1: hashes.upstream,
         time: version.time,
         vendor: version.vendor,
     };

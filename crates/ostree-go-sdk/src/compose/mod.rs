@@ -14,6 +14,7 @@ mod modules;
 mod pins;
 mod plan;
 mod promote;
+mod rebuilt;
 mod report;
 mod std_caches;
 
@@ -40,7 +41,7 @@ use crate::progress::{NoProgress, Progress};
 use crate::setters::setters;
 use crate::sign::SigningKey;
 use crate::source::Limits;
-use crate::treefile::Treefile;
+use crate::treefile::{RecipeOptions, Treefile};
 use crate::upstream::{self, HeadStore};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -191,6 +192,26 @@ impl Compose {
     fn workspace_metadata(&self) -> Option<(String, serde_json::Value)> {
         let digest = self.workspace?.to_string();
         Some((metadata::SDK_WORKSPACE.to_owned(), digest.into()))
+    }
+
+    /// Returns the options that determine the commit of a release.
+    fn recipe_options(&self) -> RecipeOptions {
+        let mut options = RecipeOptions::default();
+        options.metadata.clone_from(&self.metadata);
+        options.parent = self.parent;
+        options.timestamp = self.source_date_epoch;
+        options.workspace = self.workspace;
+        options
+    }
+
+    /// Creates the compose of a recipe's treefile.
+    pub(crate) fn of_recipe(treefile: Treefile, options: &RecipeOptions) -> Self {
+        let mut compose = Self::new(treefile);
+        compose.metadata.clone_from(&options.metadata);
+        compose.parent = options.parent;
+        compose.source_date_epoch = options.timestamp;
+        compose.workspace = options.workspace;
+        compose
     }
 
     /// Returns the additional metadata of the treefile and the caller as variants.

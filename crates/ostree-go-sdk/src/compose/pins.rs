@@ -111,15 +111,18 @@ impl Compose {
 }
 
 /// Returns the hash that the content of an opened source has to have according to the checksum
-/// database: that of a module without a pin, which nothing else identifies.
+/// database: that of a module, or of an SDK that was rebuilt, without a pin, which nothing else
+/// identifies.
 pub(super) fn required_hash(
     compose: &Compose,
     spec: &ArchTreefile,
     opened: &SourceSpec,
 ) -> Result<Option<OfficialHash>, ComposeError> {
-    let is_unpinned_module =
-        matches!(opened, SourceSpec::Module { .. }) && spec.pin == Pin::default();
-    if compose.sumdb.is_none() || !is_unpinned_module {
+    let needs_pin = matches!(
+        opened,
+        SourceSpec::Module { .. } | SourceSpec::Rebuild { .. }
+    );
+    if compose.sumdb.is_none() || !needs_pin || spec.pin != Pin::default() {
         return Ok(None);
     }
     let upstream = compose.upstream(spec);

@@ -5,7 +5,7 @@ use super::error::SourceFailures;
 use super::ingest::{Ingested, ingest};
 use super::modules::{self, PlannedModule};
 use super::std_caches::{self, PlannedStdCache};
-use super::{Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs, pins};
+use super::{Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs, pins, rebuilt};
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::failpoint;
@@ -16,10 +16,10 @@ use crate::metadata::{self, Metadata};
 use crate::object::Tree;
 use crate::progress::Event;
 use crate::publish::{self, SummaryState};
-use crate::repo::{Repo, Transaction};
+use crate::repo::{Repo, ScratchFolder, Transaction};
 use crate::source::open::open;
 use crate::source::{Source, SourceInfo};
-use crate::treefile::{ArchTreefile, SourceSpec};
+use crate::treefile::{ArchTreefile, Recipe, SourceSpec};
 use crate::upstream::{OfficialHash, StoredProof};
 use glib::prelude::*;
 
@@ -157,6 +157,8 @@ struct OpenedRelease<'a> {
     spec: &'a ArchTreefile,
     input_hash: Option<String>,
     state: State,
+    /// The directory of a source that was rebuilt, which is removed after it was read.
+    _rebuilt: Option<ScratchFolder>,
 }
 
 enum State {
@@ -177,9 +179,14 @@ impl<'a> OpenedRelease<'a> {
                 spec,
                 input_hash: planned.input_hash.clone(),
                 state: State::Unchanged(current, None),
+                _rebuilt: None,
             });
         }
-        let (source, opened) = open_first(compose, spec)?;
+        let Opened {
+            source,
+            spec: opened,
+            rebuilt,
+        } = open_first(compose, repo, spec)?;
         // Without a pin, the digest of the archive determines the input hash.
         let input_hash = match (&planned.input_hash, source.info.sha256) {
             (Some(pinned), _) => Some(pinned.clone()),
@@ -203,21 +210,50 @@ impl<'a> OpenedRelease<'a> {
             spec,
             input_hash,
             state,
+            _rebuilt: rebuilt,
         })
     }
+}
+
+/// A source that was opened.
+struct Opened<'s> {
+    source: Source,
+    /// The source in the treefile.
+    spec: &'s SourceSpec,
+    /// The directory of a source that was rebuilt.
+    rebuilt: Option<ScratchFolder>,
 }
 
 /// Opens the first source of a release that can be used.
 fn open_first<'s>(
     compose: &Compose,
+    repo: &Repo,
     spec: &'s ArchTreefile,
-) -> Result<(Source, &'s SourceSpec), ComposeError> {
+) -> Result<Opened<'s>, ComposeError> {
     let http = compose.client()?;
     let context = compose.source_context(spec, &http);
     let mut failures = Vec::new();
     for source in &spec.sources {
+        if let SourceSpec::Rebuild { from } = source {
+            let other = compose.treefile.for_arch(*from)?;
+            // It has no source that is rebuilt, which is checked when the treefile is read.
+            let opened = open_first(compose, repo, other)?;
+            let rebuilt = rebuilt::rebuild(compose, repo, spec, other, opened.source, opened.spec)?;
+            let (source_of, folder) = rebuilt;
+            return Ok(Opened {
+                source: source_of,
+                spec: source,
+                rebuilt: Some(folder),
+            });
+        }
         match open(source, &spec.pin, &spec.go_version, spec.arch, &context) {
-            Ok(opened) => return Ok((opened, source)),
+            Ok(opened) => {
+                return Ok(Opened {
+                    source: opened,
+                    spec: source,
+                    rebuilt: None,
+                });
+            }
             // The error of a single source and cancellation are returned directly.
             Err(error) if spec.sources.len() == 1 || error.kind() == ErrorKind::Cancelled => {
                 return Err(error.into());
@@ -415,7 +451,12 @@ impl Run<'_> {
         if self.compose.set_refs {
             commits::set_release_ref(transaction, &composed, self.compose.replace)?;
         }
-        let detached = detached(&source, input_hash, ingested.vendor.as_deref());
+        let mut detached = detached(&source, input_hash, ingested.vendor.as_deref());
+        let recipe = Recipe::new(spec, ingested.source_h1, self.compose.recipe_options());
+        let recipe = recipe.to_text();
+        if recipe.len() <= Recipe::MAX_BYTES {
+            detached.insert(metadata::SDK_RECIPE.to_owned(), recipe.to_variant());
+        }
         commits::update_detached(transaction, id, detached)?;
         failpoint::hit("compose.release-described");
         for channel in self.channels(spec) {

@@ -45,6 +45,10 @@ pub(crate) fn open(
         SourceSpec::Index { base } => opener.index(&Url::parse(base)?),
         SourceSpec::Module { path } => opener.module(path),
         SourceSpec::Rpm { files, gpg_keys } => opener.rpm(files, gpg_keys),
+        // The compose makes a directory of it first.
+        SourceSpec::Rebuild { .. } => Err(SourceError::UnknownForm {
+            location: spec.to_string(),
+        }),
     }
 }
 

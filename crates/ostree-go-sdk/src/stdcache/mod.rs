@@ -38,7 +38,7 @@ pub(crate) use folders::check_size_in_memory;
 pub use folders::{BuildFolders, FolderKind, FolderWarning, cacheprog_variable};
 pub(crate) use input::SdkInput;
 pub use open::{StdCache, std_cache_dirs};
-pub(crate) use sandbox::check as check_sandbox;
+pub(crate) use sandbox::{Mount, Ran, Sandbox, check as check_sandbox};
 pub use seed::{SeedLink, seed_gocache};
 pub use verified::verified_records;
 pub(crate) use verified::{VERIFIED_DIR, record as record_verified};

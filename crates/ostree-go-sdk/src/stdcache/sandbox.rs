@@ -22,30 +22,30 @@ const NOT_STARTED: &str = "bwrap: execvp ";
 
 /// A directory of this machine, and its path in the sandbox.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mount<'a> {
-    pub(super) from: &'a Path,
-    pub(super) at: &'static str,
+pub(crate) struct Mount<'a> {
+    pub(crate) from: &'a Path,
+    pub(crate) at: &'static str,
 }
 
 /// The content of the sandbox.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sandbox<'a> {
+pub(crate) struct Sandbox<'a> {
     /// GOROOT, which is read-only.
-    pub(super) goroot: Mount<'a>,
+    pub(crate) goroot: Mount<'a>,
     /// The working directory, which is read-only.
-    pub(super) module: Mount<'a>,
+    pub(crate) module: Mount<'a>,
     /// The directory for `/tmp`. It is on disk, because the archives that a build makes there would
     /// fill the memory.
-    pub(super) tmp: &'a Path,
+    pub(crate) tmp: &'a Path,
     /// The writable build cache.
-    pub(super) gocache: &'a Path,
+    pub(crate) gocache: &'a Path,
 }
 
 /// The path of the build cache in the sandbox.
 const GOCACHE: &str = "/gocache";
 
 /// The end of a program in the sandbox.
-pub(super) enum Ran {
+pub(crate) enum Ran {
     /// It ran.
     Output(Output),
     /// It cannot be executed. The program that creates sandboxes says for every reason that there
@@ -57,7 +57,7 @@ pub(super) enum Ran {
 
 impl Sandbox<'_> {
     /// Runs the go command of the SDK with additional variables in its environment.
-    pub(super) fn run_go(
+    pub(crate) fn run_go(
         &self,
         args: &[&str],
         env: &[(&str, &str)],

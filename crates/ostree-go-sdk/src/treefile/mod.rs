@@ -15,6 +15,7 @@ mod merge;
 mod node;
 mod pins;
 mod print;
+mod recipe;
 mod release;
 mod schema;
 mod spec;
@@ -32,6 +33,8 @@ use std::sync::Arc;
 
 pub use error::{TreefileError, TreefileProblem};
 pub use pins::write_pins;
+pub(crate) use recipe::copied_files;
+pub use recipe::{Recipe, RecipeError, RecipeOptions};
 pub use release::ArchTreefile;
 pub use spec::{
     AddContent, AddFile, LayerRefTemplate, LayerSpec, ModuleSource, ModuleSpec, Pin, RpmFile,
@@ -114,6 +117,7 @@ impl Treefile {
         check_noarch(&root, &releases)?;
         check_std_caches(&root, &releases)?;
         check_modules(&root, &releases)?;
+        check_rebuilds(&root, &releases)?;
         Ok(Self {
             file: file.to_owned(),
             version,
@@ -286,6 +290,34 @@ fn check_modules(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileE
         first.arch, other.arch
     );
     Err(de::invalid_value(mark, message).in_key("modules"))
+}
+
+/// Checks that an SDK is only compiled with one that has a source of its own.
+fn check_rebuilds(root: &Node, releases: &[ArchTreefile]) -> Result<(), TreefileError> {
+    let from = |source: &SourceSpec| match source {
+        SourceSpec::Rebuild { from } => Some(*from),
+        _ => None,
+    };
+    for release in releases {
+        let Some(other) = release.sources.iter().find_map(from) else {
+            continue;
+        };
+        let problem = match releases.iter().find(|one| one.arch == other) {
+            _ if other == release.arch => "an SDK cannot be rebuilt from itself",
+            None => "`arches` does not list it",
+            Some(one) if one.sources.iter().any(|source| from(source).is_some()) => {
+                "it is rebuilt as well"
+            }
+            Some(_) => continue,
+        };
+        let mark = root.get("source").map_or(&root.mark, |node| &node.mark);
+        let message = format!(
+            "{} is rebuilt from {other}, but {problem}",
+            release.arch
+        );
+        return Err(de::invalid_value(mark, message).in_key("source"));
+    }
+    Ok(())
 }
 
 /// Checks that layers marked `noarch` are the same for every architecture.

@@ -54,7 +54,7 @@ impl ArchTreefile {
     }
 
     /// Converts the release to a treefile.
-    fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let sources: Vec<Value> = self.sources.iter().map(source).collect();
         let layers: Map<String, Value> = self
             .layers
@@ -131,6 +131,7 @@ fn source(source: &SourceSpec) -> Value {
             }
             json
         }
+        SourceSpec::Rebuild { from } => json!({ "rebuild": { "from": from.basearch() } }),
     }
 }
 
@@ -199,7 +200,7 @@ fn layer(layer: &LayerSpec) -> Value {
 }
 
 /// Returns the entries of every layer's `add-files`.
-fn files_of(json: &mut Value) -> impl Iterator<Item = &mut Value> {
+pub(super) fn files_of(json: &mut Value) -> impl Iterator<Item = &mut Value> {
     let layers = json.get_mut("layers").and_then(Value::as_object_mut);
     layers
         .into_iter()

@@ -76,6 +76,9 @@ fn unpinned(source: &SourceSpec, pin: &Pin) -> Option<String> {
                 "`{file}` has neither `sha256` nor `gpgkey` nor an h1 pin"
             ))
         }
+        SourceSpec::Rebuild { .. } if pin.sha256.is_some() && pin.h1.is_none() => {
+            Some("`rebuild` makes no archive, so that its pin has to be an `h1`".to_owned())
+        }
         _ => None,
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::arch::Arch;
 use crate::fs::path::{InvalidPath, TreePath};
 use crate::golang::h1::H1;
 use crate::golang::module_id::ModuleId;
@@ -43,6 +44,12 @@ pub enum SourceSpec {
         /// Files with the GPG keys that must have signed every package; if empty, signatures
         /// are not checked.
         gpg_keys: Vec<PathBuf>,
+    },
+    /// The sources of another architecture of the treefile, whose programs are compiled for this
+    /// one.
+    Rebuild {
+        /// The other architecture.
+        from: Arch,
     },
 }
 
@@ -87,6 +94,7 @@ impl fmt::Display for SourceSpec {
                 let files: Vec<String> = files.iter().map(ToString::to_string).collect();
                 write!(f, "rpm: {}", files.join(", "))
             }
+            Self::Rebuild { from } => write!(f, "rebuild: from {from}"),
         }
     }
 }

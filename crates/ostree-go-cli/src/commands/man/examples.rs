@@ -120,6 +120,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Verify the provenance",
                 "ostree-go verify 1.26.5 --attestation go-1.26.5-x86_64.slsa.dsse.json --attestation-keys acme.pub",
             ),
+            (
+                "Compose the release again from Go's own archive, and compare the commits",
+                "ostree-go verify 1.26.5 --repo build/repo --recompose",
+            ),
+            (
+                "Compile the programs of the release for another architecture, and compare their bytes",
+                "ostree-go verify go-sdk/aarch64/1.26.5 --repo build/repo --rebuild",
+            ),
         ],
     ),
     (

@@ -79,12 +79,12 @@ impl JsonSchema for Sources {
 #[derive(Debug)]
 pub(in super::super) struct Source(pub SourceSpec);
 
-/// A source of the SDK: exactly one of `path`, `url`, `index`, `module` and `rpm`.
+/// A source of the SDK: exactly one of `path`, `url`, `index`, `module`, `rpm` and `rebuild`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Source", extend("oneOf" = [
     {"required": ["path"]}, {"required": ["url"]}, {"required": ["index"]}, {"required": ["module"]},
-    {"required": ["rpm"]}
+    {"required": ["rpm"]}, {"required": ["rebuild"]}
 ]))]
 struct SourceKeys {
     /// An archive or a folder, relative to the folder of the treefile that names it.
@@ -102,6 +102,19 @@ struct SourceKeys {
     /// Files with the GPG keys that must have signed the RPMs. Without it, signatures are not
     /// checked.
     gpgkey: Option<OneOrMore<LocalPath>>,
+    /// Compiles the programs of the SDK with that of another architecture of the treefile, instead of
+    /// downloading them.
+    rebuild: Option<RebuildKeys>,
+}
+
+/// The SDK that compiles the programs of another one.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "Rebuild")]
+struct RebuildKeys {
+    /// The architecture whose sources are used. Its programs have to run on this machine.
+    #[schemars(with = "ArchName")]
+    from: Text<Arch>,
 }
 
 impl SourceKeys {
@@ -113,6 +126,7 @@ impl SourceKeys {
             ("index", self.index.is_some()),
             ("module", self.module.is_some()),
             ("rpm", self.rpm.is_some()),
+            ("rebuild", self.rebuild.is_some()),
         ];
         let given = keys.into_iter().filter(|(_, set)| *set);
         given.map(|(key, _)| key).collect()
@@ -143,7 +157,7 @@ impl<'de> Deserialize<'de> for Source {
                 _ => given.join(" and "),
             };
             return Err(D::Error::custom(format_args!(
-                "a source has exactly one of path, url, index, module and rpm, found {found}"
+                "a source has exactly one of path, url, index, module, rpm and rebuild, found {found}"
             )));
         }
         if keys.sha256.is_some() && keys.url.is_none() {
@@ -174,6 +188,10 @@ impl<'de> Deserialize<'de> for Source {
             SourceKeys {
                 module: Some(path), ..
             } => SourceSpec::Module { path },
+            SourceKeys {
+                rebuild: Some(RebuildKeys { from: Text(from) }),
+                ..
+            } => SourceSpec::Rebuild { from },
             SourceKeys { rpm, gpgkey, .. } => {
                 let files = rpm.into_iter().flat_map(|OneOrMore(files)| files);
                 let files: Vec<_> = files.map(|Rpm(file)| file).collect();

@@ -221,16 +221,16 @@ fn values() {
     t.yaml:3: source[0]: expected a source such as `index: https://go.dev/dl/`, found `https://go.dev/dl/`
     t.yaml:3: source.x86_64: expected a source such as `module: golang.org/toolchain`, found `golang.org/toolchain`
     t.yaml:3: source[0]: expected a source, found a list
-    t.yaml:3: source: a source has exactly one of path, url, index, module and rpm, found none of them
+    t.yaml:3: source: a source has exactly one of path, url, index, module, rpm and rebuild, found none of them
     t.yaml:3: source: unknown key `pth`
       hint: did you mean `path`?
     t.yaml:3: source: unknown key `amd64`
       hint: the keys known here are `path`, `url`, `sha256`, `index`, `module`, `rpm`, `gpgkey`, `x86_64`, `aarch64`
     t.yaml:3: source: `path` is next to an architecture, expected one source, or a map from architectures to sources
-    t.yaml:3: source: a source has exactly one of path, url, index, module and rpm, found path and url
-    t.yaml:3: source.x86_64: a source has exactly one of path, url, index, module and rpm, found path and index
-    t.yaml:3: source[0]: a source has exactly one of path, url, index, module and rpm, found none of them
-    t.yaml:3: source[0]: a source has exactly one of path, url, index, module and rpm, found path and index
+    t.yaml:3: source: a source has exactly one of path, url, index, module, rpm and rebuild, found path and url
+    t.yaml:3: source.x86_64: a source has exactly one of path, url, index, module, rpm and rebuild, found path and index
+    t.yaml:3: source[0]: a source has exactly one of path, url, index, module, rpm and rebuild, found none of them
+    t.yaml:3: source[0]: a source has exactly one of path, url, index, module, rpm and rebuild, found path and index
     t.yaml:3: source[0]: `sha256` is only valid with `url`; `pin` applies to every source
     t.yaml:3: source[0].path: expected a path, found ``
     t.yaml:3: source[0].url: `example.org` is not a URL, expected one that starts with https://, http:// or file:///
