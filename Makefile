@@ -76,6 +76,7 @@ torture: ## Kill, fault and cut the power of each changing command (TORTURE_KILL
 	scripts/install-deps.sh build test
 	$(CARGO) build --release --locked -p ostree-go-cli
 	OSTREE_GO_BIN=$(abspath $(BIN)) $(CARGO) run --locked -p ostree-go-tests --bin torture
+	OSTREE_GO_TEST_MOD_FILES=100000 $(CARGO) test --workspace --locked --test e2e mod_files
 
 fuzz: ## Fuzz each parser for untrusted input for FUZZ_SECONDS; FUZZ_TARGETS selects parsers
 	scripts/install-deps.sh build fuzz

@@ -8,7 +8,6 @@ use ostree_go_tests::images::{blob, document, sandbox, sandbox_with, sh};
 use ostree_go_tests::ostree::{init, ostree};
 use ostree_go_tests::ostree_container::OstreeContainer;
 use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE, source};
-use ostree_go_tests::sdk;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -369,13 +368,10 @@ fn errors_name_the_cause() {
 #[test]
 fn the_real_sdk_is_transferred_and_runs() {
     let Some(host) = Arch::host() else { return };
-    let (Some(sdk), Some(container)) = (sdk::sdk("1.26.5", host), OstreeContainer::new()) else {
+    let (Some(sandbox), Some(container)) = (Sandbox::with_real_sdk(host), OstreeContainer::new())
+    else {
         return;
     };
-    let sandbox = Sandbox::new();
-    let source = source(&sdk.tar_gz);
-    sandbox.treefile("1.26.5", &format!("arches: [{host}]\n{source}"));
-    sandbox.compose([]);
     let release = sandbox.rev(&format!("go-sdk/{host}/1.26.5")).unwrap();
     export(&sandbox, "1.26.5 oci:img");
     let repo = target(&sandbox, "host");

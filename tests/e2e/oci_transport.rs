@@ -8,8 +8,6 @@ use ostree_go_tests::host::Host;
 use ostree_go_tests::images;
 use ostree_go_tests::ostree;
 use ostree_go_tests::registry_fixture::{RegistryFixture, digest};
-use ostree_go_tests::sandbox::source;
-use ostree_go_tests::sdk::sdk;
 use ostree_go_tests::tools;
 use ostree_go_tests::webserver::Fault;
 use serde_json::{Value, json};
@@ -341,12 +339,10 @@ fn a_real_sdk_from_a_real_registry() {
         return tools::skip("this machine cannot run x86_64 programs");
     }
     let host = Host::new();
-    let (Some(sdk), Some(registry)) = (sdk("1.26.5", host.arch()), Registry::start()) else {
+    let added = host.sandbox.add_real_sdks(&[host.arch()]);
+    let (Some(()), Some(registry)) = (added, Registry::start()) else {
         return;
     };
-    let lines = format!("arches: [x86_64]\n{}", source(&sdk.tar_gz));
-    host.sandbox.treefile("1.26.5", &lines);
-    host.sandbox.compose([]);
     let image = format!("docker://{}/go-sdk", registry.host());
     let export = ["export", "oci", "1.26.5", &image, "--tls-verify=false"];
     let digest = host.run(export).ok().stdout;

@@ -2,8 +2,9 @@
 
 use insta::assert_snapshot;
 use ostree_go_sdk::Arch;
+use ostree_go_sdk::glib::Variant;
 use ostree_go_sdk::upstream::SUM_GOLANG_ORG;
-use ostree_go_tests::cli::{Output, run, workspace};
+use ostree_go_tests::cli::{Output, workspace};
 use ostree_go_tests::ostree::{init, ostree};
 use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::sdk::sdk;
@@ -11,19 +12,16 @@ use ostree_go_tests::sumdb::verify_proof;
 use ostree_go_tests::toy::Toy;
 use ostree_go_tests::webserver::FaultyServer;
 use serde_json::Value;
-use std::process::Command;
 
 const REF: &str = "go-sdk/x86_64/1.26.5";
 const CHANNEL: &str = "go-sdk/x86_64/1.26";
 const KEY: &str = "sdk.upstream-proof";
 
 fn proof(sandbox: &Sandbox, rev: &str) -> String {
-    let mut command = Command::new("ostree");
-    command.arg("--repo").arg(sandbox.repo());
-    command.args(["show", &format!("--print-detached-metadata-key={KEY}"), rev]);
-    let text = run(&mut command).ok().stdout;
-    let text = text.trim().trim_matches(['\'', '"']);
-    text.replace("\\n", "\n").replace("\\u2014", "—")
+    let key = format!("--print-detached-metadata-key={KEY}");
+    let text = ostree(&sandbox.repo(), ["show", &key, rev]);
+    let text = Variant::parse(None, text.trim()).unwrap();
+    text.str().unwrap().to_owned()
 }
 
 fn offline(sandbox: &Sandbox, rev: &str) -> Output {
@@ -74,23 +72,32 @@ fn a_real_release_is_proven_without_a_connection() {
     drop(database);
 
     // Nobody is asked.
-    assert_snapshot!(offline(&sandbox, REF).ok().stdout, @"");
+    assert_snapshot!(offline(&sandbox, REF).ok().stdout, @"
+    upstream  golang.org/toolchain v0.0.1-go1.26.5.linux-amd64
+    h1        h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=
+    proof     record 56,957,498 of 66,393,050, signed by sum.golang.org+033de0ae
+    proven    11,516 files in /usr/lib/sdk/go-1.26
+    changed   /usr/lib/sdk/go-1.26/go.env: GOTOOLCHAIN=local
+    added     /usr/bin/go
+    added     /usr/bin/gofmt
+    ");
     offline(&sandbox, CHANNEL).ok();
     let text = proof(&sandbox, REF);
     let said = verify_proof(&sdk, SUM_GOLANG_ORG, &text);
     assert_eq!(
         said,
         format!(
-            "56957498 of 66393050\ngolang.org/toolchain v0.0.1-go1.26.5.linux-amd64 {}\ngolang.org/toolchain v0.0.1-go1.26.5.linux-amd64/go.mod h1:8PPDLcsqyVzlbJvWBtGZLKRsxXYvFTrZ2PZrfVuqGXI=\n",
+            "56957498 of 66393050\ngolang.org/toolchain v0.0.1-go1.26.5.linux-amd64 {}\ngolang.org/toolchain v0.0.1-go1.26.5.linux-amd64/go.mod h1:8wlg68NqwW7eMnI1aABk/C2pDYXj8mrMY4TyRfiLeS0=\n",
             sdk.h1
         )
     );
 
     // Publishing again and composing again keep the proofs, and need no database.
     let unreachable = "http://127.0.0.1:1";
-    let out = sandbox.run(["publish", "--history", "0"]);
-    out.ok();
+    sandbox.run(["publish", "--history", "0"]).ok();
     let again = [
+        "compose",
+        "go.yaml",
         "--upstream-proof",
         "--sumdb",
         unreachable,
@@ -154,7 +161,10 @@ fn releases_without_a_proof_and_with_other_content() {
         .exits(1)
         .stderr
         .replace(&commit, "[commit]");
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @"
+    error: commit [commit] has no `sdk.upstream-proof` in its detached metadata
+    hint: verify it with a connection, without --offline, or ask the publisher for `ostree-go publish --upstream-proof`
+    ");
     let publish = [
         "publish",
         "--history",

@@ -1,7 +1,8 @@
 //! A stand-in for `bwrap` with a go command in it, which "compiles" a standard library in no time.
 //!
 //! It writes entries of a build cache in Go's form: for the first module a package with the text in `$CONTENT`, facts, an empty output and a
-//! list of sources; for the second module it marks all of them as used. Each start is a line in `$LOG`.
+//! list of sources; for the second module it marks all of them as used. A program of an SDK is copied from `$BUILT/GOARCH/NAME`. Each start is a
+//! line in `$LOG`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,8 +12,9 @@ use std::process::Command;
 const SCRIPT: &str = r#"#!/bin/sh
 set -eu
 [ -z "${LOG-}" ] || echo "$*" >>"$LOG"
-previous= gocache= goarch=
+previous= gocache= goarch= tmp=
 for arg; do
+    [ "$arg" != /tmp ] || tmp=${tmp:-$previous}
     [ "$arg" != /gocache ] || gocache=${gocache:-$previous}
     [ "$previous" != GOARCH ] || goarch=$arg
     previous=$arg
@@ -34,6 +36,10 @@ case "$*" in
     put stdout ""
     put sources "./print.go
 ./scan.go"
+    ;;
+*'--chdir /sdk/src/cmd '*' build '*)
+    name=${*##* cmd/}
+    cp "$BUILT/$goarch/$name" "$tmp/out/$name"
     ;;
 *'--chdir /home/second/module '*) find "$gocache" -name '*-a' -exec touch {} + ;;
 esac

@@ -7,6 +7,7 @@
 //! | `CI` | a missing tool or network fails a test instead of skipping it |
 //! | `OSTREE_GO_BIN` | the command to test; by default the one that cargo builds with the tests, which has failpoints |
 //! | `OSTREE_GO_TEST_CACHE` | the cache of real SDKs; default `~/.cache/ostree-go-tests` |
+//! | `OSTREE_GO_TEST_MOD_FILES` | the number of real go.mod files that are compared with the go command; `make torture` sets it |
 //! | `OSTREE_GO_TEST_SEED` | the seed for the times of kills and the positions of faults; by default taken from the clock |
 //! | `GOPROXY` | the proxy from which SDKs are downloaded if there is no `go` command to ask |
 
@@ -40,6 +41,7 @@ pub mod programs;
 pub mod proxies;
 pub mod pull_fixture;
 pub mod random;
+pub mod real_repo;
 pub mod registry_fixture;
 pub mod relay;
 pub mod rpm;

@@ -23,7 +23,7 @@ use crate::object::{Commit, DirHeader, DirTree, dirmeta_mode, parse_archived};
 use crate::oci::go_cache::RestoredStdCache;
 use crate::oci::image_source::ImageSource;
 use crate::oci::tar::{Entry, LayerQuota, Reader};
-use crate::treefile::Treefile;
+use crate::treefile::{Recipe, Treefile};
 use crate::version::GoVersion;
 use glib::prelude::*;
 use std::io;
@@ -44,6 +44,16 @@ pub use crate::stdcache::fuzz::cacheprog;
 /// Parses a file with statements about keys. Each statement is written as it was read.
 pub fn key_transitions(bytes: &[u8]) {
     crate::remote::key_transitions(bytes);
+}
+
+/// Parses a recipe and its treefile. One that is accepted is written as a recipe that is equal to it.
+pub fn recipe(bytes: &[u8]) {
+    let Ok(recipe) = Recipe::parse(&String::from_utf8_lossy(bytes)) else {
+        return;
+    };
+    let again = Recipe::parse(&recipe.to_text());
+    assert_eq!(again.as_ref().ok(), Some(&recipe));
+    let _ = recipe.treefile(Path::new("/files"), Vec::new(), &mut |_| true);
 }
 
 /// Parses a `VERSION` file.

@@ -5,7 +5,9 @@ use super::error::SourceFailures;
 use super::ingest::{Ingested, ingest};
 use super::modules::{self, PlannedModule};
 use super::std_caches::{self, PlannedStdCache};
-use super::{Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs, pins, rebuilt};
+use super::{
+    Compose, ComposeError, Composed, ComposedRelease, ObjectCounts, inputs, pins, rebuilt,
+};
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
 use crate::failpoint;

@@ -112,9 +112,8 @@ fn unpack(
     let name = source.info.name.clone();
     let mut digests: BTreeMap<TreePath, Sha256> = BTreeMap::new();
     let (mut has_symlinks, mut done) = (false, 0_u64);
-    let failed = |error: crate::fs::context::IoFailure| {
-        ComposeError::from(ToolchainBuildError::from(error))
-    };
+    let failed =
+        |error: crate::fs::context::IoFailure| ComposeError::from(ToolchainBuildError::from(error));
     source.read(&compose.limits, &mut |entry| {
         if compose.progress.is_cancelled() {
             return Err(ComposeError::Cancelled);
@@ -150,7 +149,9 @@ fn unpack(
             }
             Entry::Symlink { target, .. } => {
                 has_symlinks = true;
-                symlink(target, &place).context("make", &place).map_err(failed)?;
+                symlink(target, &place)
+                    .context("make", &place)
+                    .map_err(failed)?;
             }
             Entry::HardLink { target, .. } => {
                 let from = goroot.join(target.as_str());

@@ -41,7 +41,9 @@ pub enum ToolchainBuildError {
         package: String,
     },
     /// The go command of the SDK cannot be executed.
-    #[error("cannot compile programs of an SDK: `bin/go` of Go {version} for {arch} cannot be executed on this machine")]
+    #[error(
+        "cannot compile programs of an SDK: `bin/go` of Go {version} for {arch} cannot be executed on this machine"
+    )]
     NotExecutable {
         /// The version of the SDK.
         version: GoVersion,

@@ -59,7 +59,9 @@ pub enum RebuildError {
         found: usize,
     },
     /// No release of the version runs on this machine.
-    #[error("the repository has no release of Go {version} for {arch}, the architecture of this machine")]
+    #[error(
+        "the repository has no release of Go {version} for {arch}, the architecture of this machine"
+    )]
     NoCompiler {
         /// The version.
         version: GoVersion,

@@ -4,7 +4,7 @@ use super::error::RebuildError;
 use super::release::{files, folder, release};
 use crate::arch::Arch;
 use crate::catalog::CommitInfo;
-use crate::compose::{Compose, Composed, ComposeError};
+use crate::compose::{Compose, ComposeError, Composed};
 use crate::diff::Diff;
 use crate::fs::cache::Cache;
 use crate::fs::context::IoContext;
@@ -296,7 +296,9 @@ fn compare(
     let one = |expected, found| compare_commits((repo, expected), (temporary, found));
     let mut built = Vec::new();
     for cache in composed.std_caches {
-        let at = std_caches.iter().position(|(name, _)| *name == cache.ref_name);
+        let at = std_caches
+            .iter()
+            .position(|(name, _)| *name == cache.ref_name);
         let Some(at) = at else { continue };
         let (ref_name, expected) = std_caches.remove(at);
         built.push(RecomposedStdCache {

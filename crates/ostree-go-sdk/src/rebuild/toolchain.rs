@@ -227,10 +227,11 @@ fn compiler(
             && go_version(info).as_ref() == Some(version)
     });
     let best = candidates.max_by_key(|info| info.version == release.version);
-    best.map(|info| info.id).ok_or_else(|| RebuildError::NoCompiler {
-        version: version.clone(),
-        arch: host,
-    })
+    best.map(|info| info.id)
+        .ok_or_else(|| RebuildError::NoCompiler {
+            version: version.clone(),
+            arch: host,
+        })
 }
 
 /// Replaces the programs of an SDK by those of another one that run on this machine.

@@ -311,10 +311,7 @@ fn check_rebuilds(root: &Node, releases: &[ArchTreefile]) -> Result<(), Treefile
             Some(_) => continue,
         };
         let mark = root.get("source").map_or(&root.mark, |node| &node.mark);
-        let message = format!(
-            "{} is rebuilt from {other}, but {problem}",
-            release.arch
-        );
+        let message = format!("{} is rebuilt from {other}, but {problem}", release.arch);
         return Err(de::invalid_value(mark, message).in_key("source"));
     }
     Ok(())

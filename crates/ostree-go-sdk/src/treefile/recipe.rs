@@ -246,7 +246,10 @@ impl Recipe {
             }
         }
         for file in files_of(&mut recipe.treefile) {
-            if file.get("from").is_some_and(|from| *from != Value::Bool(true)) {
+            if file
+                .get("from")
+                .is_some_and(|from| *from != Value::Bool(true))
+            {
                 let path = file.get("path").and_then(Value::as_str);
                 return Err(RecipeError::LocalFile {
                     path: path.unwrap_or_default().to_owned(),
@@ -285,13 +288,19 @@ impl Recipe {
             });
         };
         release.sources = sources;
-        let files = release.layers.iter_mut().flat_map(|layer| &mut layer.add_files);
+        let files = release
+            .layers
+            .iter_mut()
+            .flat_map(|layer| &mut layer.add_files);
         for file in files {
             if let AddContent::From(from) = &mut file.content {
                 *from = folder.join(file.path.as_str());
             }
         }
-        for id in crate::arch::Arch::ALL.into_iter().flat_map(StdCacheId::of_target) {
+        for id in crate::arch::Arch::ALL
+            .into_iter()
+            .flat_map(StdCacheId::of_target)
+        {
             let ref_name = std_cache_ref(&release.release_ref, release.version.as_str(), id);
             // A version whose std cache cannot have a ref has none.
             let Ok(ref_name) = ref_name else { continue };
@@ -348,7 +357,11 @@ mod tests {
         let after = parse(&treefile);
         assert_eq!(after.fingerprint(), before.fingerprint());
         let names = |release: &ArchTreefile| -> Vec<String> {
-            release.layers.iter().map(|layer| layer.name.clone()).collect()
+            release
+                .layers
+                .iter()
+                .map(|layer| layer.name.clone())
+                .collect()
         };
         assert_eq!(names(after), names(&before));
         assert_eq!(after.sources, source);
@@ -367,10 +380,19 @@ mod tests {
             change(&mut json);
             Recipe::parse(&json.to_string()).unwrap_err().to_string()
         };
-        for key in ["source", "include", "variables", "goproxy", "modules", "stdcache"] {
+        for key in [
+            "source",
+            "include",
+            "variables",
+            "goproxy",
+            "modules",
+            "stdcache",
+        ] {
             assert_eq!(
                 refused(&|json| json["treefile"][key] = Value::Null),
-                format!("the treefile of the recipe has the key `{key}`, which recipes cannot have")
+                format!(
+                    "the treefile of the recipe has the key `{key}`, which recipes cannot have"
+                )
             );
         }
         let file = |json: &mut Value| {

@@ -224,7 +224,10 @@ impl CommitsView {
         };
         for one in &self.differences {
             let (expected, found) = (value(&one.expected), value(&one.found));
-            text += &format!("changed   {}: composed {found}, expected {expected}\n", one.key);
+            text += &format!(
+                "changed   {}: composed {found}, expected {expected}\n",
+                one.key
+            );
         }
         text + &self.diff.as_ref().map_or_else(String::new, Report::human)
     }
@@ -294,7 +297,11 @@ impl RebuildView {
 
 impl ProgramView {
     fn row(&self) -> Vec<String> {
-        let status = if self.identical { "identical" } else { "different" };
+        let status = if self.identical {
+            "identical"
+        } else {
+            "different"
+        };
         vec![status.to_owned(), bytes(self.bytes), self.path.clone()]
     }
 }

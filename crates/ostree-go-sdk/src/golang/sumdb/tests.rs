@@ -1,4 +1,4 @@
-use super::tree::{self, TREE};
+use super::tree::TREE;
 use super::*;
 use crate::id::Sha256;
 use crate::kind::ErrorKind;
