@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test test-libostree check msrv semver demo bench torture fuzz seeds docs install srpm rpm deb release-check clean
+.PHONY: help build test test-libostree check msrv semver demo bench torture rebuild-check fuzz seeds docs install srpm rpm deb release-check clean
 
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -77,6 +77,10 @@ torture: ## Kill, fault and cut the power of each changing command (TORTURE_KILL
 	$(CARGO) build --release --locked -p ostree-go-cli
 	OSTREE_GO_BIN=$(abspath $(BIN)) $(CARGO) run --locked -p ostree-go-tests --bin torture
 	OSTREE_GO_TEST_MOD_FILES=100000 $(CARGO) test --workspace --locked --test e2e mod_files
+
+rebuild-check: ## Compile all programs of Go's releases for both architectures, and compare their bytes (several minutes)
+	scripts/install-deps.sh build test
+	$(CARGO) test --workspace --locked --test e2e -- --ignored rebuild::
 
 fuzz: ## Fuzz each parser for untrusted input for FUZZ_SECONDS; FUZZ_TARGETS selects parsers
 	scripts/install-deps.sh build fuzz
