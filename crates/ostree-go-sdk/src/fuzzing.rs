@@ -14,7 +14,7 @@ use crate::golang::osv::{
 };
 use crate::golang::std_cache::StdCacheIndex;
 use crate::golang::sum_file::{GoSum, SumEntry};
-use crate::golang::sumdb::{Lookup, SUM_GOLANG_ORG, VerifierKey};
+use crate::golang::sumdb::{LogProof, Lookup, SUM_GOLANG_ORG, VerifierKey};
 use crate::golang::version_file::VersionFile;
 use crate::golang::version_manager::VERSION_MANAGER_FILES;
 use crate::id::CommitId;
@@ -180,6 +180,18 @@ pub fn tree_path(bytes: &[u8]) {
     };
     if let (Ok(path), Ok(target)) = (TreePath::from_bytes(path), std::str::from_utf8(target)) {
         let _ = path.resolve_link(target).map(|to| path.link_to(&to));
+    }
+}
+
+/// Parses and verifies the proof of a release. Each proof is written so that it is read as the same one.
+pub fn log_proof(bytes: &[u8]) {
+    let Ok(proof) = LogProof::parse(&String::from_utf8_lossy(bytes)) else {
+        return;
+    };
+    let again = LogProof::parse(&proof.to_string());
+    assert_eq!(again.as_ref().ok(), Some(&proof));
+    if let Some(key) = VerifierKey::parse(SUM_GOLANG_ORG) {
+        let _ = proof.verify(&key);
     }
 }
 

@@ -225,7 +225,7 @@ fn values() {
     t.yaml:3: source: unknown key `pth`
       hint: did you mean `path`?
     t.yaml:3: source: unknown key `amd64`
-      hint: the keys known here are `path`, `url`, `sha256`, `index`, `module`, `rpm`, `gpgkey`, `x86_64`, `aarch64`
+      hint: the keys known here are `path`, `url`, `sha256`, `index`, `module`, `rpm`, `gpgkey`, `rebuild`, `x86_64`, `aarch64`
     t.yaml:3: source: `path` is next to an architecture, expected one source, or a map from architectures to sources
     t.yaml:3: source: a source has exactly one of path, url, index, module, rpm and rebuild, found path and url
     t.yaml:3: source.x86_64: a source has exactly one of path, url, index, module, rpm and rebuild, found path and index
