@@ -80,7 +80,7 @@ torture: ## Kill, fault and cut the power of each changing command (TORTURE_KILL
 
 rebuild-check: ## Compile all programs of Go's releases for both architectures, and compare their bytes (several minutes)
 	scripts/install-deps.sh build test
-	$(CARGO) test --workspace --locked --test e2e -- --ignored rebuild::
+	$(CARGO) test --workspace --locked --test e2e -- --ignored rebuild:: architectures::
 
 fuzz: ## Fuzz each parser for untrusted input for FUZZ_SECONDS; FUZZ_TARGETS selects parsers
 	scripts/install-deps.sh build fuzz

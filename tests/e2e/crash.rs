@@ -201,7 +201,8 @@ fn every_point_has_a_name() {
         .chain(failpoint::PRUNE_NAMES)
         .chain(failpoint::DELTA_NAMES)
         .chain(failpoint::PUBLISH_NAMES)
-        .chain(failpoint::OVERLAY_NAMES);
+        .chain(failpoint::OVERLAY_NAMES)
+        .chain(failpoint::REBUILD_NAMES);
     let names: BTreeSet<String> = names.map(ToString::to_string).collect();
     assert_eq!(hit, names);
 }

@@ -8,14 +8,14 @@ use ostree_go_tests::sandbox::Sandbox;
 use std::fs;
 use std::process::Command;
 
-const MAIN: &str =
-    "package main\n\nimport \"os\"\n\nfunc main() { os.Stdout.WriteString(\"hello from scratch\\n\") }\n";
+const MAIN: &str = "package main\n\nimport \"os\"\n\nfunc main() { os.Stdout.WriteString(\"hello from scratch\\n\") }\n";
 
 /// Uses one store for all checks with the real SDK, because filling it takes a while.
 #[test]
 fn containers_run_and_build_with_the_image() {
     let Some(host) = Arch::host() else { return };
-    let (Some(sandbox), Some(containers)) = (Sandbox::with_real_sdk(host), Containers::new()) else {
+    let (Some(sandbox), Some(containers)) = (Sandbox::with_real_sdk(host), Containers::new())
+    else {
         return;
     };
     sandbox.run(["export", "oci", "1.26.5", "oci:img"]).ok();

@@ -7,7 +7,7 @@ use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::images::{blob, document, sandbox, sandbox_with, sh};
 use ostree_go_tests::ostree::{init, ostree};
 use ostree_go_tests::ostree_container::OstreeContainer;
-use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE, source};
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use ostree_go_tests::host::read;
 use ostree_go_tests::images::{blob, document, sandbox, sh};
 use ostree_go_tests::os::Os;
 use ostree_go_tests::ostree::ostree;
-use ostree_go_tests::sandbox::{Sandbox, source};
+use ostree_go_tests::sandbox::Sandbox;
 use ostree_go_tests::sdk::sdk;
 use ostree_go_tests::std_cache::{ToyStdCache, commit_both, go_cache_archives};
 use ostree_go_tests::tools;

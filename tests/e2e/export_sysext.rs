@@ -5,7 +5,7 @@ use ostree_go_sdk::Arch;
 use ostree_go_tests::cli::{Output, run};
 use ostree_go_tests::host::read;
 use ostree_go_tests::ostree::ostree;
-use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE, source};
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use ostree_go_tests::tmpfs::Tmpfs;
 use ostree_go_tests::tools;
 use serde_json::Value;

@@ -5,13 +5,12 @@ use ostree_go_tests::cli::run;
 use ostree_go_tests::gpg::Gpg;
 use ostree_go_tests::os::{BASE, Os, content, stock};
 use ostree_go_tests::ostree::{init, ostree, try_ostree};
-use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE, source};
+use ostree_go_tests::sandbox::{Sandbox, TOY_SOURCE};
 use ostree_go_tests::state::State;
 use ostree_go_tests::tools::is_root;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::Command;
 
 const SDK: &str = "go-sdk/x86_64/1.99.1";

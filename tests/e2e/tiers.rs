@@ -26,7 +26,9 @@ const TIERS: [&[&str]; 9] = [
     &[
         "store", "sign", "setters", "checkout", "delta", "catalog", "diff", "fsck",
     ],
-    &["remote", "pull", "publish", "prune", "upstream", "audit", "attest"],
+    &[
+        "remote", "pull", "publish", "prune", "upstream", "audit", "attest",
+    ],
     &[
         "source",
         "layer",

@@ -1,7 +1,7 @@
 //! An error type that covers all errors of this library.
 
-use crate::audit::AuditError;
 use crate::attest::AttestError;
+use crate::audit::AuditError;
 use crate::checkout::CheckoutError;
 use crate::compose::ComposeError;
 use crate::delta::DeltaError;

@@ -57,8 +57,8 @@
     deny(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)
 )]
 
-pub mod audit;
 pub mod attest;
+pub mod audit;
 pub mod catalog;
 pub mod checkout;
 pub mod compose;

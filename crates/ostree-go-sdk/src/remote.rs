@@ -13,7 +13,7 @@ mod transition;
 pub(crate) use address::{full_url, image_source};
 pub use error::RemoteError;
 pub use follow::{
-    Followed, IgnoredTransition, TransitionProblem, apply_transitions, follow_keys, follows_keys,
+    FollowResult, Followed, IgnoredTransition, TransitionProblem, apply_transitions, follow_keys, follows_keys,
     set_follow_keys,
 };
 #[cfg(feature = "fuzzing")]

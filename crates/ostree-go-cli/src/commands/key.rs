@@ -20,7 +20,7 @@ pub struct KeyArgs {
 #[derive(Debug, clap::Subcommand)]
 enum KeyCommand {
     Generate(GenerateArgs),
-    Transition(transition::TransitionArgs),
+    Transition(Box<transition::TransitionArgs>),
 }
 
 /// Generate a signing key, and export its public part

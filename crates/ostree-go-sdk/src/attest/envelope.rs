@@ -254,7 +254,7 @@ mod tests {
         let keys = [public.clone()];
         let envelope = Envelope::sign("t", b"payload".to_vec(), &[two, one.clone()]).unwrap();
         envelope.verify(&keys).unwrap();
-        envelope.verify(&[other.clone()]).unwrap();
+        envelope.verify(std::slice::from_ref(&other)).unwrap();
         let only = Envelope::sign("t", b"payload".to_vec(), &[one]).unwrap();
         let refused = |envelope: &Envelope, keys: &[String]| {
             let error = envelope.verify(keys).unwrap_err();

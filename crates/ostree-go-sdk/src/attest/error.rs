@@ -1,6 +1,6 @@
 //! Errors of attestations.
 
-use super::statement::Subject;
+use super::subject::Subject;
 use crate::catalog::CommitKind;
 use crate::fs::context::from_io_failure;
 use crate::fs::path::TreePath;

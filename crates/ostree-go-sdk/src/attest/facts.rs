@@ -7,7 +7,7 @@ use crate::catalog::{CommitInfo, CommitKind};
 use crate::clock::rfc3339;
 use crate::golang::h1::H1;
 use crate::golang::toolchain;
-use crate::id::CommitId;
+use crate::id::{CommitId, RefName};
 use crate::repo::Repo;
 use crate::version::GoVersion;
 
@@ -75,7 +75,7 @@ impl Facts {
 
     /// Returns the first ref that the commit is bound to.
     pub(super) fn ref_name(&self) -> Option<&str> {
-        self.info.bound_to.first().map(|name| name.as_str())
+        self.info.bound_to.first().map(RefName::as_str)
     }
 
     /// Returns the time of the commit in RFC 3339.

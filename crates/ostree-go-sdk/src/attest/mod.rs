@@ -18,10 +18,12 @@ mod modules;
 mod provenance;
 mod spdx;
 mod statement;
+mod subject;
 mod verify;
 
 pub use document::{AttestOptions, Attestation, AttestationKind, BUILDER, attest};
 pub use envelope::{Envelope, EnvelopeSignature, STATEMENT_TYPE};
 pub use error::AttestError;
-pub use statement::{Statement, Subject};
+pub use statement::Statement;
+pub use subject::Subject;
 pub use verify::{VerifiedAttestation, verify_attestation};

@@ -4,6 +4,7 @@
 //! stated.
 
 use super::facts::Facts;
+use crate::id::RefName;
 use crate::metadata::SDK_WORKSPACE;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +16,7 @@ const BUILD_TYPE: &str = "https://github.com/ostree-go/ostree-go/compose/v1";
 /// Returns the predicate. `builder` is the URI of the builder.
 pub(super) fn predicate(facts: &Facts, builder: &str) -> Value {
     let info = &facts.info;
-    let refs = info.bound_to.iter().map(|name| name.as_str());
+    let refs = info.bound_to.iter().map(RefName::as_str);
     let layers = info.layers.iter().map(|(name, _)| name.as_str());
     let external = [
         ("version", info.version.clone().map(Value::from)),
@@ -81,7 +82,7 @@ fn dependencies(facts: &Facts) -> Vec<Value> {
     if let Some((module, h1)) = &facts.h1 {
         dependencies.push(json!({
             "name": module,
-            "digest": { super::statement::DIR_HASH[0]: h1.digest().to_string() },
+            "digest": { super::subject::DIR_HASH[0]: h1.digest().to_string() },
         }));
     }
     if let Some(workspace) = facts.info.workspace {

@@ -13,7 +13,7 @@ use crate::id::{RefName, Sha256};
 use crate::progress::{Event, Progress};
 use crate::pull::{Download, Pull, PullPlan};
 use crate::registry::{ImageReference, RegistryAuth};
-use crate::remote::{self, Followed, RemoteError};
+use crate::remote::{self, FollowResult};
 use crate::repo::{Completeness, Repo};
 use crate::sign::TrustedKeys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +53,7 @@ impl Fetcher {
     pub(super) fn follow_keys(
         &self,
         jobs: &[Job],
-    ) -> Result<Vec<(String, Result<Followed, RemoteError>)>, DeployError> {
+    ) -> Result<Vec<(String, FollowResult)>, DeployError> {
         let mut results: BTreeMap<String, _> = BTreeMap::new();
         for job in jobs {
             let Origin::Remote(name) = &job.origin else {

@@ -18,7 +18,7 @@ use crate::id::{CommitId, RefName, Sha256};
 use crate::parallel;
 use crate::progress::{Event, NoProgress, Progress};
 use crate::registry::{ImageReference, RegistryAuth};
-use crate::remote::{Followed, RemoteError};
+use crate::remote::FollowResult;
 use crate::repo::RepoError;
 use crate::setters::setters;
 use std::collections::BTreeMap;
@@ -218,7 +218,7 @@ impl InstallPlan {
     ///
     /// # Errors
     /// Returns an error if the configuration of a remote cannot be read.
-    pub fn follow_keys(&self) -> Result<Vec<(String, Result<Followed, RemoteError>)>, DeployError> {
+    pub fn follow_keys(&self) -> Result<Vec<(String, FollowResult)>, DeployError> {
         self.fetcher.follow_keys(&self.jobs)
     }
 

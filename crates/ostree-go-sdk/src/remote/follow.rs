@@ -32,6 +32,9 @@ use serde::{Deserialize, Serialize};
 /// The option of a remote in the repository's configuration. libostree ignores it.
 const OPTION: &str = "ostree-go-follow-keys";
 
+/// The result of following the keys of one remote.
+pub type FollowResult = Result<Followed, RemoteError>;
+
 /// What was done with the statements of a publisher.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -39,11 +39,11 @@ pub use external::SignerError;
 pub use file::{FileSignatures, remove_signatures, signature_path, verify_file};
 pub use generate::{GeneratedKey, generate_ed25519_key, generate_gpg_key};
 pub use key::{CommandKey, SigningKey};
+pub(crate) use message::MessageSigner;
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::Pkcs11Key;
 #[cfg(feature = "pkcs11")]
 pub use pkcs11_uri::InvalidPkcs11Uri;
-pub(crate) use message::MessageSigner;
 pub(crate) use signature::statuses;
 pub use signature::{Signature, SignatureStatus};
 pub(crate) use subject::Subject;
