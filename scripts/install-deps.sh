@@ -55,8 +55,6 @@ demo() { parts; }
 bench() {
     parts
     command_of openssl openssl openssl
-    command_of pkcs11-tool opensc opensc
-    command_of softhsm2-util softhsm2 softhsm
     command_of xz xz-utils xz
     command_of buildah buildah buildah
 }
@@ -80,6 +78,8 @@ tests() {
     command_of unshare util-linux util-linux
     command_of xz xz-utils xz
     command_of openssl openssl openssl
+    command_of pkcs11-tool opensc opensc
+    command_of softhsm2-util softhsm2 softhsm
     command_of chromium chromium chromium
     command_of strace strace strace
     command_of losetup mount util-linux

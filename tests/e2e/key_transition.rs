@@ -1,159 +1,15 @@
 //! Key transitions: a publisher introduces a new key with the old one, and hosts follow.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use ostree_go_tests::cli::{Output, run};
-use ostree_go_tests::gpg::Gpg;
-use ostree_go_tests::host::Host;
+use ostree_go_tests::cli::run;
 use ostree_go_tests::kill;
 use ostree_go_tests::ostree;
-use ostree_go_tests::webserver::{Fault, FaultyServer};
+use ostree_go_tests::rotation::{FILE, Rotation, sequence, utf8};
+use ostree_go_tests::webserver::Fault;
 use serde_json::Value;
-
-const FILE: &str = "key-transitions.json";
-
-/// A publisher with an old and a new key, and hosts that have the old one.
-struct Rotation {
-    host: Host,
-    gpg: Gpg,
-    old: String,
-    new: String,
-    server: FaultyServer,
-}
-
-fn utf8(path: &Path) -> String {
-    path.to_str().unwrap().to_owned()
-}
-
-impl Rotation {
-    /// Publishes 1.99.1, signed with the old key.
-    fn new() -> Self {
-        let host = Host::new();
-        let gpg = Gpg::new();
-        let (old, new) = (gpg.key("old"), gpg.key("new"));
-        host.release("1.99.1", 100);
-        let server = FaultyServer::serving(&host.sandbox.repo());
-        let rotation = Self {
-            host,
-            gpg,
-            old,
-            new,
-            server,
-        };
-        rotation.publish(&[&rotation.old]);
-        rotation
-    }
-
-    fn signing(&self, keys: &[&str]) -> Vec<String> {
-        let mut args = vec!["--gpg-homedir".to_owned(), utf8(self.gpg.home())];
-        for key in keys {
-            args.extend(["--gpg-sign".to_owned(), (*key).to_owned()]);
-        }
-        args
-    }
-
-    fn publisher(&self, args: &[&str], keys: &[&str]) -> Command {
-        let mut command = self.host.command(args.iter().copied());
-        command.args(self.signing(keys));
-        command
-    }
-
-    /// Signs everything that is not signed yet, and writes the summary.
-    fn publish(&self, keys: &[&str]) {
-        run(&mut self.publisher(&["publish"], keys)).ok();
-    }
-
-    /// Composes a version that is signed with keys.
-    fn release(&self, version: &str, seconds: u64, keys: &[&str]) {
-        self.host.release(version, seconds);
-        let refs = self.host.sandbox.refs();
-        let refs = refs
-            .iter()
-            .filter(|name| !name.contains("/layer/") && !name.contains("layers"));
-        let mut args = vec!["sign"];
-        args.extend(
-            refs.map(String::as_str)
-                .filter(|name| name.ends_with(version) || name.ends_with("/1.99")),
-        );
-        run(&mut self.publisher(&args, keys)).ok();
-        self.publish(keys);
-    }
-
-    fn public(&self, key: &str) -> PathBuf {
-        self.gpg.export(key)
-    }
-
-    /// Makes a statement at a time, by default now.
-    fn transition(&self, args: &[&str], keys: &[&str], time: Option<u64>) -> Output {
-        let url = self.server.url();
-        let all = [&["key", "transition"], args, &["--url", &url]].concat();
-        let mut command = self.publisher(&all, keys);
-        if let Some(time) = time {
-            command.env("SOURCE_DATE_EPOCH", time.to_string());
-        }
-        run(&mut command)
-    }
-
-    /// Introduces the new key with the old one.
-    fn introduce(&self) -> Output {
-        let (old, new) = (utf8(&self.public(&self.old)), utf8(&self.public(&self.new)));
-        self.transition(&[&old, &new], &[&self.old, &self.new], None)
-            .ok()
-    }
-
-    /// The command of a host with its root in a directory.
-    fn client(&self, root: &str, args: &[&str]) -> Command {
-        let mut command = self.host.command(args.iter().copied());
-        command.env_remove("OSTREE_REPO");
-        command.env("OSTREE_GO_ROOT", self.host.sandbox.path(root));
-        command
-    }
-
-    fn on(&self, root: &str, args: &[&str]) -> Output {
-        run(&mut self.client(root, args))
-    }
-
-    /// Adds the remote with the old key.
-    fn join(&self, root: &str, options: &[&str]) {
-        let (url, key) = (self.server.url(), utf8(&self.public(&self.old)));
-        let add = ["remote", "add", "acme", &url, "--gpg-import", &key];
-        self.on(root, &[&add, options].concat()).ok();
-    }
-
-    fn keys(&self, root: &str) -> Vec<String> {
-        let out = self
-            .on(root, &["remote", "show-keys", "acme", "--format", "json"])
-            .ok();
-        let said: Value = serde_json::from_str(&out.stdout).unwrap();
-        let keys = said["keys"].as_array().unwrap().iter();
-        keys.map(|key| key["fingerprint"].as_str().unwrap().to_owned())
-            .collect()
-    }
-
-    fn file(&self) -> PathBuf {
-        self.host.sandbox.repo().join(FILE)
-    }
-
-    /// The statements in the file.
-    fn statements(&self) -> Vec<Value> {
-        let file: Value = serde_json::from_slice(&fs::read(self.file()).unwrap()).unwrap();
-        file["transitions"].as_array().unwrap().clone()
-    }
-
-    fn write(&self, statements: &[Value]) {
-        let file = serde_json::json!({ "transitions": statements });
-        fs::write(self.file(), file.to_string()).unwrap();
-    }
-}
-
-fn sequence(statement: &Value) -> u64 {
-    let text = statement["statement"].as_str().unwrap();
-    serde_json::from_str::<Value>(text).unwrap()["sequence"]
-        .as_u64()
-        .unwrap()
-}
 
 #[test]
 fn hosts_follow_the_new_key_and_drop_the_old_one() {
@@ -316,6 +172,18 @@ fn following_can_be_switched() {
     );
 }
 
+/// Signs a text with keys of the publisher, as an armoured block.
+fn signed_by_gpg(rotation: &Rotation, text: &str, keys: &[&str]) -> String {
+    let file = rotation.host.sandbox.write("statement", text);
+    let mut command = Command::new("gpg");
+    command.arg("--homedir").arg(rotation.gpg.home());
+    for key in keys {
+        command.args(["--local-user", key]);
+    }
+    command.args(["--batch", "--armor", "--output", "-", "--detach-sign"]);
+    run(command.arg(file)).ok().stdout
+}
+
 #[test]
 fn statements_that_prove_nothing_are_ignored() {
     let rotation = Rotation::new();
@@ -351,7 +219,10 @@ fn statements_that_prove_nothing_are_ignored() {
         &format!("it was made by key {foreign}, which the remote does not trust"),
     );
     // With the name of a trusted key, but not its signature.
-    let valid = make(&[old_file, new_file], &[old, new], None);
+    // It is older than those that are made later in this test, so that their sequence numbers are higher.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let earlier = Some(now.as_secs() - 1000);
+    let valid = make(&[old_file, new_file], &[old, new], earlier);
     let mut forged = valid.clone();
     forged["signatures"] = statement["signatures"].clone();
     ignored(&forged, &format!("it has no valid signature by key {old}"));
@@ -365,6 +236,12 @@ fn statements_that_prove_nothing_are_ignored() {
     let by_old = make(&[old_file, "--remove", &foreign], &[old], None);
     lines["signatures"] = by_old["signatures"].clone();
     ignored(&lines, &format!("it has no valid signature by key {old}"));
+    // With another public key than it says.
+    let mut other = valid.clone();
+    let text = text.replacen(new.as_str(), &next, 1);
+    other["signatures"] = signed_by_gpg(&rotation, &text, &[old, new]).into();
+    other["statement"] = text.into();
+    ignored(&other, &format!("its public key is not key {next}"));
     // Expired, and of the future.
     let expired = make(
         &[old_file, new_file, "--valid-days", "1"],
@@ -427,6 +304,11 @@ fn statements_that_prove_nothing_are_ignored() {
         "{out}"
     );
     rotation.server.reset();
+    // Some servers answer with 403 for files that do not exist.
+    rotation.server.fault(FILE, Fault::Status(403));
+    let out = rotation.on("root", &["upgrade"]).ok();
+    assert!(!out.stderr.contains("warning"), "{out}");
+    rotation.server.reset();
     // The valid one is followed. A thief of the old key can then neither introduce a key nor withdraw the new one.
     let out = said(std::slice::from_ref(&valid));
     assert!(
@@ -437,27 +319,25 @@ fn statements_that_prove_nothing_are_ignored() {
         &[old_file.as_str(), next_file][..],
         &[old_file, "--remove", new],
     ] {
-        let statement = make(args, &[old, &next], Some(8_000_000_000));
-        let mut statement = statement;
-        // Made for a time at which this machine accepts it.
-        let _ = fs::remove_file(rotation.file());
-        if let Some(made) = rotation
-            .transition(args, &[old, &next], None)
-            .ok()
-            .status
-            .success()
-            .then(|| rotation.statements().pop().unwrap())
-        {
-            statement = made;
-        }
+        let statement = make(args, &[old, &next], None);
         let out = said(std::slice::from_ref(&statement));
-        let stale = sequence(&statement) <= sequence(&valid);
         let refused =
             format!("was ignored: it was made by key {old}, which has a successor already");
-        assert!(stale || out.contains(&refused), "{out}");
+        assert!(out.contains(&refused), "{out}");
         assert_eq!(rotation.keys("root"), [old.as_str(), new]);
     }
+    // The same in one file with the valid statement, on a host that has seen neither.
+    let theft = make(&[old_file, next_file], &[old, &next], None);
+    rotation.write(&[theft.clone(), valid.clone()]);
+    rotation.join("second", &["--follow-keys"]);
+    let out = rotation.on("second", &["install", "1.99"]).ok();
+    assert!(
+        out.stderr.contains("which has a successor already"),
+        "{out}"
+    );
+    assert_eq!(rotation.keys("second"), [old.as_str(), new]);
     // Replayed: after the new key has withdrawn the old one, the first statement does not bring it back, nor anything else.
+    rotation.release("1.99.2", 200, &[old, new]);
     rotation.write(std::slice::from_ref(&valid));
     rotation
         .transition(&[new_file, "--remove", old], &[new], None)
@@ -480,15 +360,18 @@ fn statements_that_prove_nothing_are_ignored() {
             &["remote", "import-key", "acme", "--transition", &file],
         )
         .ok();
-    let statement = make(&[foreign_file, next_file], &[&foreign, &next], None);
-    if sequence(&statement) > sequence(&both[1]) {
-        rotation
-            .on(
-                "root",
-                &["remote", "import-key", "acme", "--transition", &file],
-            )
-            .exits(3);
-    }
+    make(
+        &[foreign_file, next_file],
+        &[&foreign, &next],
+        Some(now.as_secs() + 5),
+    );
+    let out = rotation
+        .on(
+            "root",
+            &["remote", "import-key", "acme", "--transition", &file],
+        )
+        .exits(3);
+    assert!(out.stderr.contains("was ignored: "), "{out}");
     fs::write(rotation.file(), "{").unwrap();
     let out = rotation
         .on(
@@ -537,6 +420,19 @@ fn a_statement_that_hosts_would_not_accept_is_not_published() {
     let out = said(&[&old_file, "ed/public.ed25519"], &[old]);
     assert!(
         out.contains("a gpg key cannot introduce a ed25519 key, expected one of the same kind"),
+        "{out}"
+    );
+    let out = said(
+        &[
+            &old_file,
+            &new_file,
+            "--url",
+            "https://user:secret@example.com/repo",
+        ],
+        &[old, new],
+    );
+    assert!(
+        out.contains("a URL contains a user name or a password"),
         "{out}"
     );
     let url = rotation.server.url();
@@ -598,6 +494,20 @@ fn a_host_that_is_killed_while_it_follows_recovers() {
             .exists()
     );
     assert_eq!(rotation.keys("root"), [old.as_str(), new]);
+    // A damaged note changes no keys, and is no reason not to upgrade.
+    let note = rotation
+        .host
+        .sandbox
+        .path("root/repo/acme.transitions.json");
+    let good = fs::read(&note).unwrap();
+    fs::write(&note, "{").unwrap();
+    let out = rotation.on("root", &["upgrade"]).ok();
+    assert!(
+        out.stderr
+            .contains("the keys of remote acme stay as they are: "),
+        "{out}"
+    );
+    fs::write(&note, good).unwrap();
     // A kill of the publisher before the file is replaced leaves the old one.
     let before = fs::read(rotation.file()).unwrap();
     let public = utf8(&rotation.public(new));

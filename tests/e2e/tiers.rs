@@ -64,6 +64,7 @@ const CLI_TIERS: [&[&str]; 7] = [
         "hook_hint",
         "http_hint",
         "sandbox_hint",
+        "sign_hint",
         "source_hint",
         "workspace_hint",
         "text",

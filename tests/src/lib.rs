@@ -44,6 +44,7 @@ pub mod random;
 pub mod real_repo;
 pub mod registry_fixture;
 pub mod relay;
+pub mod rotation;
 pub mod rpm;
 pub mod running;
 pub mod rust_source;

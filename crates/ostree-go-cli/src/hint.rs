@@ -1,8 +1,8 @@
 //! Suggestions for errors of the library.
 
 use crate::{
-    audit_hint, build_hint, go_module_hint, hook_hint, http_hint, sandbox_hint, source_hint,
-    workspace_hint,
+    audit_hint, build_hint, go_module_hint, hook_hint, http_hint, sandbox_hint, sign_hint,
+    source_hint, workspace_hint,
 };
 use ostree_go_sdk::attest::AttestError;
 use ostree_go_sdk::compose::ComposeError;
@@ -24,7 +24,7 @@ use ostree_go_sdk::pull::PullError;
 use ostree_go_sdk::rebuild::RebuildError;
 use ostree_go_sdk::registry::{CredentialError, RegistryError};
 use ostree_go_sdk::remote::RemoteError;
-use ostree_go_sdk::sign::{HomeProblem, SignError, SignerError};
+use ostree_go_sdk::sign::SignError;
 use ostree_go_sdk::source::SourceError;
 use ostree_go_sdk::stdcache::StdCacheBuildError;
 use ostree_go_sdk::toolchains::ToolchainError;
@@ -99,45 +99,14 @@ fn module_hint(error: &Error) -> Option<String> {
 
 /// Returns a hint for an error of signing, or of reading signatures.
 fn sign_hint(error: &SignError) -> Option<String> {
-    let hint = match error {
-        SignError::Repo(error) => return repo_hint(error),
+    match error {
+        SignError::Repo(error) => repo_hint(error),
         SignError::Sign { source, .. }
         | SignError::SignSummary { source, .. }
-        | SignError::SignFile { source, .. } => {
-            return sign_hint(source);
-        }
-        SignError::External { source, .. } => match &**source {
-            SignerError::NoPin { .. } => {
-                "add `?pin-source=FILE` to the URI, with the absolute path of a file that contains the PIN"
-            }
-            SignerError::NoToken { .. } => {
-                "`pkcs11-tool --module FILE --list-token-slots` lists the tokens of a module"
-            }
-            SignerError::NoKey { .. } | SignerError::SeveralKeys { .. } => {
-                "`pkcs11-tool --module FILE --login --list-objects` lists the keys; `object=` and `id=` in the URI select one"
-            }
-            SignerError::Invalid { .. } => {
-                "--sign-command-key has to be the public key that the command signs with"
-            }
-            _ => return None,
-        },
-        SignError::NoTemporaryFolder { .. } => "set TMPDIR to a directory that exists, or unset it",
-        SignError::UnsignedFile { path, .. } => {
-            let path = path.display();
-            return Some(format!(
-                "the signatures belong into {path}.sig; `ostree-go workspace lock` writes them with --gpg-sign or --sign-from-file"
-            ));
-        }
-        SignError::Home { problem, .. } => match problem {
-            HomeProblem::TooLong { .. } => {
-                "use a directory with a shorter path, for example a symbolic link to it"
-            }
-            HomeProblem::ReadOnly => "copy it to a directory that can be written",
-            _ => return None,
-        },
-        _ => return None,
-    };
-    Some(hint.to_owned())
+        | SignError::SignFile { source, .. }
+        | SignError::SignData { source, .. } => sign_hint(source),
+        error => sign_hint::hint(error),
+    }
 }
 
 fn repo_hint(error: &RepoError) -> Option<String> {
@@ -356,6 +325,10 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         }
         RemoteError::Tagged { .. } => {
             "omit the tag here, and install it by name: `ostree-go install TAG`"
+        }
+        RemoteError::SignTransition { source } => return sign_hint(source),
+        RemoteError::NotSignedBy { .. } => {
+            "name the old and the new key with --gpg-sign, --sign-from-file, --sign-command or --sign-pkcs11"
         }
         RemoteError::NoKeys { .. } => "add keys with `ostree-go remote import-key`",
         RemoteError::Unsigned { .. } => {

@@ -29,6 +29,7 @@ mod report;
 mod revision;
 mod sandbox_hint;
 mod settings;
+mod sign_hint;
 mod source_hint;
 mod text;
 mod upstream;

@@ -86,7 +86,8 @@ pub(crate) fn reload_config(repo: &ostree::Repo) -> Result<(), glib::Error> {
     })
 }
 
-/// Calls `ostree_repo_write_config`, which replaces the configuration and reads it again.
+/// Calls `ostree_repo_write_config`, which replaces the configuration and reads it again, except for the
+/// remotes; [`reload_config`] reads these.
 pub(crate) fn write_config(repo: &ostree::Repo, config: &glib::KeyFile) -> Result<(), glib::Error> {
     // SAFETY: both objects are borrowed for the call; the pointer for the error is valid.
     checked(|error| unsafe {

@@ -10,6 +10,7 @@ use crate::views::delta::DeltaView;
 use crate::views::value::{PathText, Text};
 use ostree_go_sdk::delta::{ComparedDelta, DeltaPreset};
 use ostree_go_sdk::publish::{PlannedDelta, Publish, PublishPlan, Published};
+use ostree_go_sdk::sign::SigningKey;
 use ostree_go_sdk::upstream::DATABASE;
 use ostree_go_sdk::{CommitId, GoVersion, RefName, Repo};
 use serde::Serialize;
@@ -43,7 +44,7 @@ pub struct PublishArgs {
 
     /// Sign the deltas as well, with the Ed25519 keys among the options, for `ostree static-delta
     /// apply-offline` and ostree-go; the stock `ostree pull` cannot read signed deltas
-    #[arg(long, requires = "sign_from_file")]
+    #[arg(long)]
     sign_deltas: bool,
 
     /// Add the proof that their content is Go's own, from Go's checksum database, to all releases and channels, so that anyone can
@@ -75,10 +76,19 @@ enum Preset {
 
 pub fn run(context: &Context, args: &PublishArgs) -> Result<ExitCode, CliError> {
     let repo = context.repo()?;
+    let keys = args.signing.keys()?;
+    if args.sign_deltas && !keys.iter().any(SigningKey::is_ed25519) {
+        return Err(CliError::Usage {
+            message: "--sign-deltas requires an Ed25519 key".to_owned(),
+            hint: Some(
+                "name one with --sign-from-file, --sign-command or --sign-pkcs11".to_owned(),
+            ),
+        });
+    }
     let mut publish = Publish::new()
         .history(args.history)
         .public_keys(args.public_key.clone())
-        .sign_with(args.signing.keys()?)
+        .sign_with(keys)
         .delta_preset(match args.delta_preset {
             Preset::Fast => DeltaPreset::Fast,
             Preset::Best => DeltaPreset::Best,

@@ -103,7 +103,10 @@ pub fn run(context: &Context, args: &RemoteArgs) -> Result<ExitCode, CliError> {
     match &args.action {
         Action::Add(args) => add(context, &repo, args),
         Action::List => context.report(&ListReport {
-            remotes: remote::list(&repo)?.iter().map(Into::into).collect(),
+            remotes: remote::list(&repo)?
+                .iter()
+                .map(|remote| RemoteView::new(&repo, remote))
+                .collect::<Result<_, CliError>>()?,
         }),
         Action::Refs(args) => refs::run(context, &repo, args),
         Action::ShowKeys { name } => context.report(&KeysReport {
@@ -179,7 +182,7 @@ fn add(context: &Context, repo: &Repo, args: &AddArgs) -> Result<ExitCode, CliEr
     let prefix = if args.if_not_exists { "" } else { "added " };
     context.say(&format!("{prefix}remote {name}: {trust}"));
     context.report(&AddReport {
-        remote: RemoteView::from(&added),
+        remote: RemoteView::new(repo, &added)?,
         keys: key_views(&keys),
     })
 }
@@ -194,6 +197,7 @@ struct RemoteView {
     remote: String,
     url: String,
     signed: bool,
+    follow_keys: bool,
 }
 
 #[derive(Serialize)]
@@ -279,13 +283,14 @@ struct DeleteReport<'a> {
     refs: Vec<String>,
 }
 
-impl From<&Remote> for RemoteView {
-    fn from(remote: &Remote) -> Self {
-        Self {
+impl RemoteView {
+    fn new(repo: &Repo, remote: &Remote) -> Result<Self, CliError> {
+        Ok(Self {
             remote: remote.name.clone(),
             url: remote.url.clone(),
             signed: remote.verification != Verification::Unsigned,
-        }
+            follow_keys: remote::follows_keys(repo, &remote.name)?,
+        })
     }
 }
 

@@ -20,7 +20,7 @@ use crate::ffi;
 use crate::fs::atomic;
 use crate::fs::context::IoContext;
 use crate::http::url::Url;
-use crate::http::{HttpClient, HttpOptions};
+use crate::http::{HttpClient, HttpError, HttpOptions};
 use crate::kind::ErrorKind;
 use crate::oci::image_source::ImageSource;
 use crate::progress::Progress;
@@ -180,6 +180,8 @@ pub fn follow_keys(
             match got {
                 Ok(bytes) => Some(bytes),
                 Err(error) if error.kind() == ErrorKind::NotFound => None,
+                // Servers such as S3 answer with 403 for files that do not exist.
+                Err(HttpError::Status { status: 403, .. }) => None,
                 Err(source) => {
                     return Err(RemoteError::FetchTransitions {
                         name: name.to_owned(),
@@ -441,5 +443,8 @@ fn set_option(repo: &Repo, name: &str, key: &str, value: &str) -> Result<(), Rem
 fn write_config(repo: &Repo, config: &glib::KeyFile) -> Result<(), RemoteError> {
     ffi::write_config(repo.as_ostree(), config)
         .map_err(|source| repo.failed("write the configuration", source))?;
+    // A pull that follows in this process uses the new options.
+    ffi::reload_config(repo.as_ostree())
+        .map_err(|source| repo.failed("read the configuration", source))?;
     Ok(repo.sync()?)
 }

@@ -225,6 +225,10 @@ impl KeyTransition {
         if self.repositories.is_empty() || !self.repositories.iter().all(is_url) {
             return Err("it does not list the URLs of repositories".to_owned());
         }
+        // The file is public.
+        if self.repositories.iter().any(|url| has_credentials(url)) {
+            return Err("a URL contains a user name or a password".to_owned());
+        }
         if self.repositories.len() > MAX_ITEMS || self.removes.len() > MAX_ITEMS {
             return Err(format!("a list has more than {MAX_ITEMS} items"));
         }
@@ -283,8 +287,14 @@ impl AddedKey {
     }
 }
 
-/// Returns a URL in the form in which URLs of repositories are compared: without credentials and
-/// slashes at the end.
+/// Returns whether a URL has a user name or a password before the name of the host.
+fn has_credentials(url: &str) -> bool {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = after_scheme.split(['/', '?', '#']).next();
+    authority.is_some_and(|authority| authority.contains('@'))
+}
+
+/// Returns a URL in the form in which URLs of repositories are compared: without slashes at the end.
 pub(crate) fn comparable(url: &str) -> &str {
     url.trim_end_matches('/')
 }
@@ -348,6 +358,7 @@ mod tests {
             problem(|s| s.expires = s.created),
             problem(|s| s.repositories.clear()),
             problem(|s| s.repositories = vec!["x".to_owned()]),
+            problem(|s| s.repositories = vec!["https://user:secret@x/repo".to_owned()]),
             problem(|s| s.kind = "rsa".to_owned()),
             problem(|s| s.signer = "0D".to_owned()),
             problem(|s| s.adds = None),
@@ -361,6 +372,7 @@ mod tests {
             "statement 7: its sequence or its times are not valid",
             "statement 7: it does not list the URLs of repositories",
             "statement 7: it does not list the URLs of repositories",
+            "statement 7: a URL contains a user name or a password",
             "statement 7: `rsa` is not a kind of key",
             "statement 7: `0D` is not a gpg key",
             "statement 7: it adds and removes no key",

@@ -22,7 +22,6 @@ pub(crate) struct Ed25519Signature {
 ///
 /// # Errors
 /// Returns an error if the key cannot be used.
-#[allow(dead_code)]
 pub(crate) fn sign_bytes(
     bytes: &[u8],
     key: &SigningKey,

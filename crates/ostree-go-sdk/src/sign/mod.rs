@@ -31,8 +31,7 @@ mod text;
 mod verification;
 mod verified;
 
-#[allow(unused_imports)]
-pub(crate) use bytes::{Ed25519Signature, sign_bytes};
+pub(crate) use bytes::sign_bytes;
 pub(crate) use document::{gpg_signers, is_signed_by, sign_text};
 pub use error::{HomeProblem, SignError};
 pub use external::SignerError;
