@@ -3,6 +3,7 @@
 //! Each module is about one command or one promise. Support code is in the library of this package.
 
 mod architectures;
+mod attest;
 mod audit;
 mod bad_input;
 mod cacheprog;

@@ -64,6 +64,15 @@ impl Containers {
         command
     }
 
+    /// Returns `podman` with arguments.
+    pub fn podman<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = Command::new(&self.podman);
+        self.store(&mut command);
+        command.args(["--cgroup-manager=cgroupfs", "--events-backend=file"]);
+        command.args(args);
+        command
+    }
+
     /// Returns `buildah build` for the Containerfile in a directory.
     pub fn build(&self, context: &Path, tag: &str) -> Command {
         let mut command = Command::new(&self.buildah);

@@ -40,6 +40,7 @@ pub mod powercut;
 pub mod programs;
 pub mod proxies;
 pub mod pull_fixture;
+pub mod python;
 pub mod random;
 pub mod real_repo;
 pub mod registry_fixture;
