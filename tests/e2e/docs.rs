@@ -3,7 +3,8 @@
 //! A block that starts with "```console,test" is run, one `$` line after the other, in a directory like a
 //! checkout of the sources, with toy SDKs. The lines below a command have to occur in its output,
 //! in that order; `…` stands for any text. The blocks of a page share the directory. Pages with blocks that start with
-//! "```console,test,container" need `ostree container`. A comment that starts with "<!-- console,test" has commands that
+//! "```console,test,container" need `ostree container`, and those with "```console,test,token" SoftHSM, whose module is on this machine
+//! in the place of [`MODULE`]. A comment that starts with "<!-- console,test" has commands that
 //! a page needs but does not show. `https://sdk.example.com/repo` is a real server of `build/repo`.
 
 use ostree_go_sdk::Arch;
@@ -37,6 +38,9 @@ fn pages() -> Vec<PathBuf> {
 
 /// The address at which pages find a published repository.
 const URL: &str = "https://sdk.example.com/repo";
+
+/// The place of the module of SoftHSM on pages.
+const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 
 /// A command and the lines below it.
 type Step = (String, Vec<String>);
@@ -128,13 +132,20 @@ fn the_commands_of_the_guide_run() {
             };
             path = container.path().to_owned();
         }
+        let mut module = MODULE;
+        if text.contains("```console,test,token") {
+            match tools::require_softhsm() {
+                Some(found) => module = found,
+                None => continue,
+            }
+        }
         let sandbox = checkout();
         let server = FaultyServer::serving(&sandbox.path("build/repo"));
         let program = ostree_go();
         let bin = Path::new(program.get_program()).parent().unwrap();
         let path = format!("{}:{}", bin.display(), path.display());
         for (command, shown) in steps {
-            let command = command.replace(URL, &server.url());
+            let command = command.replace(URL, &server.url()).replace(MODULE, module);
             let mut bash = Command::new("bash");
             bash.args(["-euo", "pipefail", "-c"])
                 .arg(format!("{{ {command}\n}} 2>&1"))

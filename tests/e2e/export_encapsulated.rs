@@ -271,13 +271,13 @@ fn the_same_release_gives_the_same_image() {
     });
     // A change here is a change of every image: say so in the changelog.
     insta::assert_snapshot!(ids.collect::<String>(), @r#"
-    "x86_64" config "sha256:019ad86a1353004fcd2f7ebc4f9887ab789539cb0cdb7773f2a213c6a91e6704"
-    "release" "sha256:5a81f7f4f5fc849aea4a7e7b038f59b9264f1b12fbf8ab25fcf99e07d41e7bd2"
+    "x86_64" config "sha256:a290848585ab4a8c6c6fc0d53543db099279c62f23f1cb8c2255a54aff4eb5a1"
+    "release" "sha256:5b57020aad79be8861cb1110827753a84b6cdb3ac5e0f549a4091e7a9abd97eb"
     "common" "sha256:69a8f2de51a26ac26655871284f222b2f99e8826a0ad6f623c2f3851584e8bd9"
     "toolchain" "sha256:fe48a5c0e04984dbac49177f407da36bf22be50b595f6e5030ffb302bc88ddaa"
     "site" "sha256:5af4bca678954aecff8cdfe17d466fe287381c4a8668e3eadfa6dbef756d2418"
-    "aarch64" config "sha256:b8b66876dd593eeea11c3440b5bf9f4e18bf76dd906e359c16a28a067865c238"
-    "release" "sha256:150a8175f7c97a4ad71c4186b7dbcb11a328a47758e5c503fdd522c29b68f1ba"
+    "aarch64" config "sha256:b0d2443f866ce184b4299d93e038cf2a5824834c3cef2c1d2d05ee69a58c7199"
+    "release" "sha256:e1bbb6a6a655697f03ce14f79185a7c1b68b8c694128de6dc00937c6d0dd3822"
     "common" "sha256:69a8f2de51a26ac26655871284f222b2f99e8826a0ad6f623c2f3851584e8bd9"
     "toolchain" "sha256:2b26d2ba1782c6358f3e3f5c59731599ce82eb3672944a21e0539cb1e9ca0866"
     "site" "sha256:5af4bca678954aecff8cdfe17d466fe287381c4a8668e3eadfa6dbef756d2418"

@@ -142,6 +142,8 @@ fn every_field_is_on_the_page() {
     let (sandbox, gpg) = (Sandbox::new(), Gpg::new());
     let key = gpg.key("publisher");
     let keys = gpg.export(&key).display().to_string();
+    let next_key = gpg.key("next");
+    let next = gpg.export(&next_key).display().to_string();
     let sign = format!("--gpg-sign {key} --gpg-homedir {}", gpg.home().display());
     let root = sandbox.path("root");
     let mut said = Said {
@@ -223,6 +225,16 @@ fn every_field_is_on_the_page() {
     run(&format!("remote list {at}"), 0);
     run(&format!("remote show-keys acme {at}"), 0);
     run(&format!("remote import-key acme {keys} {at}"), 0);
+    let introduce = format!("{keys} {next} --url {url} {sign} --gpg-sign {next_key}");
+    run(&format!("key transition {introduce} --dry-run"), 0);
+    run(&format!("key transition {introduce}"), 0);
+    run(&format!("remote follow-keys acme {at}"), 0);
+    let statements = sandbox.repo().join("key-transitions.json");
+    let statements = statements.display();
+    run(
+        &format!("remote import-key acme --transition {statements} {at}"),
+        0,
+    );
     run(&format!("pull acme {one} --dry-run {at}"), 0);
     run(&format!("pull acme {one} {at}"), 0);
     run(&format!("import oci:images:1.99.1 {at}"), 0);

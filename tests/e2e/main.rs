@@ -51,6 +51,7 @@ mod inspect;
 mod journey;
 mod json;
 mod key_transition;
+mod key_transition_ed25519;
 mod mod_files;
 mod modules;
 mod oci_refused;

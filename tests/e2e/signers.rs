@@ -11,13 +11,6 @@ use ostree_go_tests::ostree;
 use ostree_go_tests::sandbox::Sandbox;
 use ostree_go_tests::tools;
 
-/// The module of SoftHSM.
-const MODULES: [&str; 3] = [
-    "/usr/lib/softhsm/libsofthsm2.so",
-    "/usr/lib64/pkcs11/libsofthsm2.so",
-    "/usr/lib64/softhsm/libsofthsm.so",
-];
-
 fn toys() -> Sandbox {
     Sandbox::with_toys("channels: [\"go-sdk/${basearch}/1.99\"]")
 }
@@ -241,12 +234,7 @@ struct Token {
 
 impl Token {
     fn new() -> Option<Self> {
-        tools::require("softhsm2-util")?;
-        tools::require("pkcs11-tool")?;
-        let Some(module) = MODULES.into_iter().find(|path| Path::new(path).exists()) else {
-            tools::skip("the module of SoftHSM is in none of the known places");
-            return None;
-        };
+        let module = tools::require_softhsm()?;
         let sandbox = toys();
         std::fs::create_dir(sandbox.path("tokens")).unwrap();
         let text = format!(
@@ -311,10 +299,10 @@ impl Token {
         );
     }
 
-    /// Writes the public key as pkcs11-tool and OpenSSL see it: the last 32 bytes of the EC point.
+    /// Writes the public key as pkcs11-tool and OpenSSL see it: the last 32 bytes of its DER form.
     fn export(&self, label: &str, file: &str) {
         let read = format!(
-            "pkcs11-tool --module {} --token-label 'Acme signing' --read-object --type pubkey --label {label} | tail -c 32 | base64 > {file}",
+            "pkcs11-tool --module {} --token-label 'Acme signing' --read-object --type pubkey --label {label} | openssl pkey -pubin -pubout -outform DER | tail -c 32 | base64 > {file}",
             self.module
         );
         let mut command = Command::new("sh");

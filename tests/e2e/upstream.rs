@@ -257,8 +257,8 @@ fn a_lying_or_failing_database_proves_nothing() {
     assert_snapshot!(refused(none, 1, &database), @"error: `sum.example` is not a URL to download from, expected http://, https:// or file:///");
     let none = sandbox.run(["verify", REF]);
     assert_snapshot!(refused(none, 2, &database), @"
-    error: the following required arguments were not provided: <--gpg-keys <FILE>|--remote <NAME>|--ed25519-keys <FILE>|--upstream>
-    hint: usage: ostree-go verify --repo <PATH> <--gpg-keys <FILE>|--remote <NAME>|--ed25519-keys <FILE>|--upstream> <REF>
+    error: the following required arguments were not provided: <--gpg-keys <FILE>|--remote <NAME>|--ed25519-keys <FILE>|--attestation <FILE>|--upstream|--recompose|--rebuild>
+    hint: usage: ostree-go verify --repo <PATH> <--gpg-keys <FILE>|--remote <NAME>|--ed25519-keys <FILE>|--attestation <FILE>|--upstream|--recompose|--rebuild> <REF>
     ");
     let gone = sandbox.run(["verify", REF, "--upstream", "--sumdb", "http://127.0.0.1:1"]);
     assert_snapshot!(refused(gone, 75, &database), @"

@@ -19,8 +19,11 @@ pub fn with_packages(requirements: &Path) -> Option<PathBuf> {
     let text = fs::read(requirements).expect("the requirements");
     let version = run(Command::new(&python).arg("--version")).ok().stdout;
     let digest = Sha256::new().chain_update(text).chain_update(version);
-    let digest = format!("{:x}", digest.finalize());
-    let environment = cache_dir().join(format!("python-{}", &digest[..16]));
+    let digest: String = digest.finalize()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let environment = cache_dir().join(format!("python-{digest}"));
     let done = environment.join("done");
     fs::create_dir_all(cache_dir()).expect("the cache can be written");
     // Test processes run in parallel: the first one installs, the others wait.
@@ -31,7 +34,14 @@ pub fn with_packages(requirements: &Path) -> Option<PathBuf> {
         let _ = fs::remove_dir_all(&environment);
         let created = run(Command::new(&python).args(["-m", "venv"]).arg(&environment));
         let mut pip = Command::new(&own);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ]);
         let failed = match created.status.success() {
             true => {
                 let installed = run(pip.arg(requirements));

@@ -31,6 +31,29 @@ pub fn find(command: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
+/// The places in which distributions install the PKCS#11 module of SoftHSM.
+const SOFTHSM: [&str; 3] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+    "/usr/lib64/softhsm/libsofthsm.so",
+];
+
+/// Returns the path of the PKCS#11 module of SoftHSM, if the module and the programs for tokens are installed, or `None`
+/// after printing why the test is skipped.
+///
+/// # Panics
+///
+/// Panics if one of them is missing and `CI` is set.
+pub fn require_softhsm() -> Option<&'static str> {
+    require("softhsm2-util")?;
+    require("pkcs11-tool")?;
+    let found = SOFTHSM.into_iter().find(|path| Path::new(path).exists());
+    if found.is_none() {
+        skip("the module of SoftHSM is in none of the known places");
+    }
+    found
+}
+
 /// Prints why a test is skipped.
 ///
 /// # Panics

@@ -13,8 +13,8 @@ mod transition;
 pub(crate) use address::{full_url, image_source};
 pub use error::RemoteError;
 pub use follow::{
-    FollowResult, Followed, IgnoredTransition, TransitionProblem, apply_transitions, follow_keys, follows_keys,
-    set_follow_keys,
+    FollowResult, Followed, IgnoredTransition, TransitionProblem, apply_transitions, follow_keys,
+    follows_keys, set_follow_keys,
 };
 #[cfg(feature = "fuzzing")]
 pub(crate) use statement::key_transitions;
