@@ -21,7 +21,7 @@ fn utf8(path: &Path) -> &str {
 
 /// Checks that all refs have a valid signature by a key, and that signing again and publishing again changes nothing.
 #[track_caller]
-fn check_signed(sandbox: &Sandbox, signing: &[&str], keys: [&str; 2]) {
+fn check_signed(sandbox: &Sandbox, publish: &[&str], signing: &[&str], keys: [&str; 2]) {
     let refs = sandbox.refs();
     for name in &refs {
         let out = sandbox.run(["verify", name, keys[0], keys[1]]).ok();
@@ -35,7 +35,7 @@ fn check_signed(sandbox: &Sandbox, signing: &[&str], keys: [&str; 2]) {
         .collect();
     let out = sandbox.run([&again[..], signing].concat()).ok();
     assert!(!out.stderr.contains("new signature"), "{out}");
-    sandbox.run([&["publish"][..], signing].concat()).ok();
+    sandbox.run([publish, signing].concat()).ok();
     assert_eq!(read("summary.sig"), summary);
     sandbox.fsck();
 }
@@ -90,7 +90,12 @@ fn a_command_signs_with_ed25519() {
     let line = format!("1 commit {commit} ed25519 {}", public.trim());
     assert!(log.lines().any(|logged| logged == line), "{line}\n{log}");
     assert!(log.contains("1 summary  ed25519 "), "{log}");
-    check_signed(&sandbox, &signing, ["--ed25519-keys", "key.pub"]);
+    check_signed(
+        &sandbox,
+        &["publish", "--sign-deltas"],
+        &signing,
+        ["--ed25519-keys", "key.pub"],
+    );
     // The command signs each thing once: signatures that exist are recognized by the public key.
     let again = std::fs::read_to_string(sandbox.path("log")).unwrap();
     assert_eq!(again, log);
@@ -127,7 +132,12 @@ fn a_command_signs_with_openpgp() {
             .run([&["compose", "go.yaml", "--replace"], &signing[..]].concat())
             .ok();
         sandbox.run([&["publish"], &signing[..]].concat()).ok();
-        check_signed(&sandbox, &signing, ["--gpg-keys", utf8(&public)]);
+        check_signed(
+            &sandbox,
+            &["publish"],
+            &signing,
+            ["--gpg-keys", utf8(&public)],
+        );
     };
     compose(&armoured);
     // The same key in the home directory has signed already, also when the other format is used.
@@ -363,7 +373,8 @@ fn a_key_on_a_token_signs() {
     ];
     let out = token.run(&named).ok();
     assert!(out.stderr.contains("has these signatures already"), "{out}");
-    assert!(!out.to_string().contains("1234"), "{out}");
+    let printed = [out.stdout.as_str(), &out.stderr].concat();
+    assert!(!printed.contains("1234"), "{out}");
 }
 
 #[test]
@@ -507,6 +518,11 @@ fn an_agent_of_another_home_signs() {
         .run([&["compose", "go.yaml"], &signing[..]].concat())
         .ok();
     sandbox.run([&["publish"], &signing[..]].concat()).ok();
-    check_signed(&sandbox, &signing, ["--gpg-keys", utf8(&public)]);
+    check_signed(
+        &sandbox,
+        &["publish"],
+        &signing,
+        ["--gpg-keys", utf8(&public)],
+    );
     std::fs::remove_file(&own).unwrap();
 }
