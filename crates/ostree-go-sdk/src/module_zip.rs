@@ -66,7 +66,13 @@ impl ModuleZip {
         Self::read(file, path, module, version)
     }
 
-    fn read(file: File, path: &Path, module: &str, version: &str) -> Result<Self, ModuleZipError> {
+    /// Reads an open zip file. `path` is its name in errors.
+    pub(crate) fn read(
+        file: File,
+        path: &Path,
+        module: &str,
+        version: &str,
+    ) -> Result<Self, ModuleZipError> {
         if !is_module_version(module, version) {
             return Err(ModuleZipError::Module {
                 module: module.to_owned(),

@@ -103,6 +103,36 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
+/// Returns the path of a module whose escaped form this is; `None` if there is none (`UnescapePath`).
+#[must_use]
+pub fn unescape_path(escaped: &str) -> Option<String> {
+    unescape(escaped).filter(|path| is_module_path(path))
+}
+
+/// Returns the version of a module whose escaped form this is; `None` if there is none
+/// (`UnescapeVersion`).
+#[must_use]
+pub fn unescape_version(escaped: &str) -> Option<String> {
+    unescape(escaped).filter(|version| escape_version(version).is_some())
+}
+
+/// Source: `unescapeString`.
+fn unescape(escaped: &str) -> Option<String> {
+    let mut text = String::with_capacity(escaped.len());
+    let mut characters = escaped.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '!' => {
+                let letter = characters.next().filter(char::is_ascii_lowercase)?;
+                text.push(letter.to_ascii_uppercase());
+            }
+            'A'..='Z' => return None,
+            other => text.push(other),
+        }
+    }
+    text.is_ascii().then_some(text)
+}
+
 /// Splits the major version off a module path: `/v2`, or `.v2` for `gopkg.in`; empty for major
 /// versions 0 and 1. Returns `None` if the path ends in an invalid major version such as `/v1`
 /// (`SplitPathVersion`).
@@ -406,18 +436,45 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_escaped_forms_are_read_back() {
+        let path = unescape_path("github.com/!azure/sdk");
+        assert_eq!(path.as_deref(), Some("github.com/Azure/sdk"));
+        let version = unescape_version("v1.0.0-!r!c1");
+        assert_eq!(version.as_deref(), Some("v1.0.0-RC1"));
+        for path in [
+            "github.com/Azure",
+            "github.com/!Azure",
+            "github.com/!!azure",
+            "github.com/a!",
+            "github.com/!1",
+            "github.com/../a",
+            "!github.com/a",
+            "",
+        ] {
+            assert_eq!(unescape_path(path), None, "{path}");
+        }
+        for version in ["V1.0.0", "v1.0.0/..", "..", "v1!", "v\u{e9}"] {
+            assert_eq!(unescape_version(version), None, "{version}");
+        }
+    }
+
     proptest! {
         #[test]
         fn an_escaped_path_has_no_upper_case_and_can_be_read_back(path in "[a-z]{1,3}\\.[a-z]{2}(/[A-Za-z0-9._~-]{1,6}){0,3}") {
             if let Some(escaped) = escape_path(&path) {
                 prop_assert!(!escaped.bytes().any(|byte| byte.is_ascii_uppercase()));
-                let mut parts = escaped.split('!');
-                let mut back = parts.next().unwrap().to_owned();
-                for part in parts {
-                    back.push_str(&part[..1].to_ascii_uppercase());
-                    back.push_str(&part[1..]);
-                }
-                prop_assert_eq!(back, path);
+                prop_assert_eq!(unescape_path(&escaped), Some(path));
+            }
+        }
+
+        #[test]
+        fn each_path_and_version_has_one_escaped_form(escaped in "[a-z]{1,3}\\.[a-z]{2}(/[A-Za-z0-9._~!-]{1,6}){0,3}|.{0,20}") {
+            if let Some(path) = unescape_path(&escaped) {
+                prop_assert_eq!(escape_path(&path).as_deref(), Some(escaped.as_str()));
+            }
+            if let Some(version) = unescape_version(&escaped) {
+                prop_assert_eq!(escape_version(&version).as_deref(), Some(escaped.as_str()));
             }
         }
     }

@@ -17,6 +17,42 @@ pub fn matches(patterns: &str, path: &str) -> bool {
     })
 }
 
+/// The largest number of characters, and of `*`, in a pattern that is accepted. Each `*` multiplies the time of
+/// a comparison.
+const MAX_PATTERN: (usize, usize) = (256, 8);
+
+/// Returns why a text is not a single pattern that can match a module; `None` for a pattern. Go takes a
+/// malformed pattern for one that matches nothing.
+#[must_use]
+pub fn problem(pattern: &str) -> Option<&'static str> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-._~/*?[]^\\".contains(c);
+    if pattern.is_empty() {
+        Some("it is empty")
+    } else if pattern.contains(',') {
+        Some("it has a comma, expected one pattern")
+    } else if !pattern.chars().all(is_allowed) {
+        Some("it has a character that no module path has")
+    } else if pattern.starts_with('/') || pattern.ends_with('/') || pattern.contains("//") {
+        Some("it has an empty element")
+    } else if pattern.len() > MAX_PATTERN.0 || pattern.matches('*').count() > MAX_PATTERN.1 {
+        Some("it is longer than 256 characters, or has more than 8 `*`")
+    } else if !is_well_formed(pattern.as_bytes()) {
+        Some("it has an incomplete set or escape")
+    } else {
+        None
+    }
+}
+
+fn is_well_formed(pattern: &[u8]) -> bool {
+    match pattern {
+        [] => true,
+        [b'[', set @ ..] => in_set(set, b'a').is_some_and(|(_, rest)| is_well_formed(rest)),
+        [b'\\', _, rest @ ..] => is_well_formed(rest),
+        [b'\\'] => false,
+        [_, rest @ ..] => is_well_formed(rest),
+    }
+}
+
 /// Matches a pattern of Go's `path.Match`: `*` and `?` stand for characters other than `/`, `[a-z]`
 /// and `[^a-z]` for one of a set, and `\` takes the special meaning from the next character. A
 /// malformed pattern matches nothing. Module paths are ASCII.
@@ -87,6 +123,27 @@ mod tests {
             ("example\\.com", "example.com/x", true),
         ] {
             assert_eq!(matches(patterns, path), expected, "{patterns} {path}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_match_nothing_have_a_problem() {
+        for (pattern, expected) in [
+            ("*.corp.example.com", None),
+            ("example.com/[a-c]?", None),
+            ("example\\.com", None),
+            ("", Some("it is empty")),
+            ("a.com,b.com", Some("it has a comma, expected one pattern")),
+            (
+                "https://a.com",
+                Some("it has a character that no module path has"),
+            ),
+            ("a.com/", Some("it has an empty element")),
+            ("/a.com", Some("it has an empty element")),
+            ("a.com/[b", Some("it has an incomplete set or escape")),
+            ("a.com/\\", Some("it has an incomplete set or escape")),
+        ] {
+            assert_eq!(problem(pattern), expected, "{pattern}");
         }
     }
 }
