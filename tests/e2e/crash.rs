@@ -196,6 +196,7 @@ fn every_point_has_a_name() {
     let names = failpoint::NAMES
         .iter()
         .chain(failpoint::STD_CACHE_NAMES)
+        .chain(failpoint::MODULE_NAMES)
         .chain(failpoint::DEPLOY_NAMES)
         .chain(failpoint::PULL_NAMES)
         .chain(failpoint::PRUNE_NAMES)

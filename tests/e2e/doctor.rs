@@ -2,6 +2,7 @@
 
 use ostree_go_tests::cli::{self, Output};
 use ostree_go_tests::gpg::Gpg;
+use ostree_go_tests::hooks::HookHost;
 use ostree_go_tests::host::Host;
 use ostree_go_tests::std_cache::commit_both;
 use ostree_go_tests::tmpfs::Tmpfs;
@@ -129,6 +130,54 @@ fn a_machine_without_a_root_directory_is_examined() {
     assert_eq!(code, 0, "{findings:#?}");
     assert_eq!(words(&findings)[0], "no-root");
     assert!(!host.root().exists(), "the root directory was created");
+}
+
+#[test]
+fn hooks_that_would_not_run_are_found() {
+    let hooks = HookHost::new();
+    let examine_hooks = || {
+        let (mut findings, code) =
+            examine(&mut hooks.command(["doctor", "--offline", "--format", "json"]));
+        findings.retain(|one| one["topic"] == "hooks");
+        (findings, code)
+    };
+    assert!(examine_hooks().0.is_empty());
+    let good = hooks.logging("required.d/10-a");
+    let (findings, code) = examine_hooks();
+    assert_eq!((words(&findings), code), (vec!["hooks-good"], 0));
+    assert_eq!(findings[0]["message"], "1 hook would run after an upgrade");
+
+    let mode =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let plain = hooks.logging("wanted.d/20-b");
+    mode(&plain, 0o644);
+    let misplaced = hooks.logging("10-c");
+    let unknown = hooks.logging("optional.d/10-d");
+    let unknown = unknown.parent().unwrap();
+    let (findings, code) = examine_hooks();
+    assert_eq!(code, 0, "{findings:#?}");
+    let messages: Vec<_> = findings
+        .iter()
+        .map(|one| one["message"].as_str().unwrap())
+        .collect();
+    let ignored = "is ignored: hooks are in post-deploy/required.d and post-deploy/wanted.d";
+    let expected = [
+        format!("the hook {} is not executable", plain.display()),
+        format!("{} {ignored}", misplaced.display()),
+        format!("{} {ignored}", unknown.display()),
+    ];
+    assert_eq!(messages, expected);
+    assert!(findings.iter().all(|one| one["severity"] == "warning"));
+
+    mode(&good, 0o775);
+    let (findings, code) = examine_hooks();
+    assert_eq!(code, 4);
+    let refused = find(&findings, "unusable-hooks");
+    let cause = refused["cause"].as_str().unwrap();
+    assert!(
+        cause.contains("10-a belongs to user") && cause.contains("has mode 0775"),
+        "{cause}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::report::{Report, damaged_exit_code};
 use crate::text::{count, table};
-use ostree_go_sdk::deploy::Root;
+use ostree_go_sdk::deploy::{Hooks, Root};
 use ostree_go_sdk::doctor::{Doctor, Finding, Severity};
 use ostree_go_sdk::remote;
 use ostree_go_sdk::sandbox::SandboxError;
@@ -18,8 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// Checks the root directory and its file system, the clock, the keys of the remotes and when they
 /// expire, whether the remotes answer, the std caches of the active SDK, whether PATH, GOROOT and
-/// GOTOOLCHAIN run it, whether GOCACHEPROG and GOCACHE let builds use its std caches, and which
-/// sandboxes work. Each finding that needs an action says which. The exit code is 4 if there is a problem.
+/// GOTOOLCHAIN run it, whether GOCACHEPROG and GOCACHE let builds use its std caches, the hooks, and
+/// which sandboxes work. Each finding that needs an action says which. The exit code is 4 if there is a problem.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
     /// Do not use the network
@@ -33,6 +33,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, CliError> {
     let mut doctor = Doctor::new(&path)
         .environment(context.settings.go_environment())
         .sandbox(context.settings.sandbox_host()?)
+        .hooks(Hooks::new(context.settings.hook_dirs(&path)))
         .ask_remotes(!args.offline)
         .http(http)
         .progress(context.progress());

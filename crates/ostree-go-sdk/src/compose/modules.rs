@@ -14,6 +14,7 @@ use super::module_error::ModuleError;
 use super::module_files::{self, ReadModule};
 use super::{Compose, ComposeError, Composed, ComposedModule, NewObjects};
 use crate::catalog::{CommitInfo, ModuleVersionInfo};
+use crate::failpoint;
 use crate::golang::h1::H1;
 use crate::golang::module_id::ModuleId;
 use crate::golang::module_pattern;
@@ -229,12 +230,15 @@ impl Run<'_> {
             repo.delete_damaged_objects_of(current)?;
         }
         let read = read(self.compose, &transaction, planned, state)?;
+        failpoint::hit("module.read");
         let commit = self.write_commit(&transaction, planned, &read)?;
         self.sign(repo, commit)?;
         if progress.is_cancelled() {
             return Err(ComposeError::Cancelled);
         }
+        failpoint::hit("module.written");
         transaction.commit()?;
+        failpoint::hit("module.committed");
         let summary = publish::refresh(repo, &self.compose.keys, &[], self.now)?;
         Ok((commit, read.new, summary))
     }

@@ -91,6 +91,7 @@ pub use activate::{Activate, ActivatePlan, Activated};
 pub use activation::{Action, Activation};
 pub use error::DeployError;
 pub use gc::{Gc, GcPlan, GcReport};
+pub(crate) use hooks::examine as examine_hooks;
 pub use hooks::{
     AfterFailure, FailedHook, HookError, HookKind, HookOutcome, HookResult, Hooks, LastLines,
 };

@@ -4,7 +4,7 @@ use super::text::{backends, build_cache, count, describe_active, list, std_cache
 use super::topic::{Severity, Topic};
 use crate::arch::Arch;
 use crate::clock::rfc3339;
-use crate::deploy::DeployError;
+use crate::deploy::{DeployError, HookError};
 use crate::golang::std_cache::StdCacheId;
 use crate::process::ProcessError;
 use crate::pull::PullError;
@@ -314,6 +314,31 @@ pub enum Finding {
     /// The environment runs the active SDK.
     #[error("`go` is that of the active SDK")]
     EnvironmentGood,
+    /// An upgrade would refuse the hooks.
+    #[error("hooks cannot be run, so that an upgrade would be refused")]
+    UnusableHooks {
+        /// The reason.
+        #[source]
+        source: Box<HookError>,
+    },
+    /// A hook has no execute permission.
+    #[error("the hook {} is not executable", path.display())]
+    HookNotExecutable {
+        /// The hook.
+        path: PathBuf,
+    },
+    /// A file or directory is where hooks are never looked for.
+    #[error("{} is ignored: hooks are in post-deploy/required.d and post-deploy/wanted.d", path.display())]
+    HookMisplaced {
+        /// The file or directory.
+        path: PathBuf,
+    },
+    /// The hooks are in order.
+    #[error("{} would run after an upgrade", count(*hooks, "hook"))]
+    HooksGood {
+        /// The number of hooks.
+        hooks: usize,
+    },
     /// GnuPG, which verifies signatures, cannot be run.
     #[error("GnuPG cannot be run, so that no signature can be verified")]
     NoGpg {
@@ -344,6 +369,7 @@ impl Finding {
             | Self::EnvironmentGood
             | Self::StdCacheGood { .. }
             | Self::SandboxGood { .. }
+            | Self::HooksGood { .. }
             | Self::SoftwareGood { .. } => Severity::Good,
             Self::NoRoot { .. }
             | Self::NotWritable { .. }
@@ -364,6 +390,8 @@ impl Finding {
             | Self::NoCacheProg { gocache: Some(_) }
             | Self::OtherCacheProg { .. }
             | Self::SmallGoCache { .. }
+            | Self::HookNotExecutable { .. }
+            | Self::HookMisplaced { .. }
             | Self::NoSandbox { .. } => Severity::Warning,
             Self::UnusableRoot { .. }
             | Self::WritableByAll { .. }
@@ -375,6 +403,7 @@ impl Finding {
             | Self::NoValidKey { .. }
             | Self::Unreachable { .. }
             | Self::StdCacheDamaged { .. }
+            | Self::UnusableHooks { .. }
             | Self::NoGpg { .. } => Severity::Problem,
         }
     }
@@ -419,6 +448,10 @@ impl Finding {
             Self::SandboxUnavailable(_) | Self::NoSandbox { .. } | Self::SandboxGood { .. } => {
                 Topic::Sandbox
             }
+            Self::UnusableHooks { .. }
+            | Self::HookNotExecutable { .. }
+            | Self::HookMisplaced { .. }
+            | Self::HooksGood { .. } => Topic::Hooks,
             Self::NoGpg { .. } | Self::SoftwareGood { .. } => Topic::Software,
         }
     }
@@ -478,6 +511,9 @@ impl Finding {
                 "enlarge it, or use a directory on a disk: eval \"$(ostree-go env --cache persistent)\""
             }
             Self::NoSandbox { .. } => "install bubblewrap, and allow user namespaces",
+            Self::UnusableHooks { .. } => "correct what the cause names: chown root, chmod go-w",
+            Self::HookNotExecutable { .. } => "make it executable: chmod +x; or remove it",
+            Self::HookMisplaced { .. } => "move it there, or remove it",
             Self::NoGpg { .. } => "install GnuPG",
             _ => return None,
         })
@@ -524,6 +560,10 @@ impl Finding {
             Self::SandboxUnavailable(_) => "sandbox-unavailable",
             Self::NoSandbox { .. } => "no-sandbox",
             Self::SandboxGood { .. } => "sandbox-good",
+            Self::UnusableHooks { .. } => "unusable-hooks",
+            Self::HookNotExecutable { .. } => "hook-not-executable",
+            Self::HookMisplaced { .. } => "hook-misplaced",
+            Self::HooksGood { .. } => "hooks-good",
             Self::NoGpg { .. } => "no-gpg",
             Self::SoftwareGood { .. } => "software-good",
         }

@@ -6,6 +6,7 @@
 mod environment;
 mod file_system;
 mod finding;
+mod hooks;
 mod sandboxes;
 mod std_caches;
 mod text;
@@ -16,7 +17,7 @@ pub use finding::Finding;
 pub use topic::{Severity, Topic};
 
 use crate::clock::{Clock, SystemClock};
-use crate::deploy::{DeployError, Root};
+use crate::deploy::{DeployError, Hooks, Root};
 use crate::http::HttpOptions;
 use crate::id::RefName;
 use crate::progress::{NoProgress, Progress};
@@ -44,6 +45,7 @@ pub struct Doctor {
     root: PathBuf,
     environment: Option<GoEnvironment>,
     sandbox: Option<sandbox::Host>,
+    hooks: Option<Hooks>,
     ask_remotes: bool,
     auth: BTreeMap<String, RegistryAuth>,
     http: HttpOptions,
@@ -59,6 +61,7 @@ impl Doctor {
             root: root.into(),
             environment: None,
             sandbox: None,
+            hooks: None,
             ask_remotes: true,
             auth: BTreeMap::new(),
             http: HttpOptions::new(),
@@ -79,6 +82,8 @@ impl Doctor {
         environment: Option<GoEnvironment>;
         /// Sets what sandboxes use of the machine. Default: they are not examined.
         sandbox: Option<sandbox::Host>;
+        /// Sets the directories of hooks. Default: they are not examined.
+        hooks: Option<Hooks>;
         /// Asks the remotes for their refs. Default: yes.
         ask_remotes: bool;
         /// Sets the options of HTTP requests. Default: [`HttpOptions::new`].
@@ -124,6 +129,9 @@ impl Doctor {
                     findings.extend(environment::examine(root, &active, environment));
                 }
             }
+        }
+        if let Some(hooks) = &self.hooks {
+            findings.extend(hooks::examine(hooks));
         }
         if let Some(host) = &self.sandbox {
             findings.extend(sandboxes::examine(host, &*self.progress));

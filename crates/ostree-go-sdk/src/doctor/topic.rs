@@ -47,6 +47,8 @@ pub enum Topic {
     Environment,
     /// The sandboxes for commands of `run` and of a compose.
     Sandbox,
+    /// The hooks that run after an upgrade.
+    Hooks,
     /// The programs and libraries that are used.
     Software,
 }
@@ -64,6 +66,7 @@ impl Topic {
             Self::StdCache => "std-cache",
             Self::Environment => "environment",
             Self::Sandbox => "sandbox",
+            Self::Hooks => "hooks",
             Self::Software => "software",
         }
     }

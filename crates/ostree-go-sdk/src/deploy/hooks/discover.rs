@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// The directories from a base directory to those of hooks.
-const FOLDERS: [&str; 2] = ["hooks", "post-deploy"];
+pub(super) const FOLDERS: [&str; 2] = ["hooks", "post-deploy"];
 /// The ends of the names of files that editors and package managers leave.
 const IGNORED_ENDS: [&str; 3] = ["~", ".rpmsave", ".rpmnew"];
 /// The part of such a name after which dpkg writes the reason.

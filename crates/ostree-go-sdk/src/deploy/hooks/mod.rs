@@ -19,6 +19,7 @@
 
 mod discover;
 mod error;
+mod examine;
 mod execute;
 mod options;
 mod outcome;
@@ -27,6 +28,7 @@ mod runner;
 
 pub(super) use error::require_outside_hook;
 pub use error::{AfterFailure, FailedHook, HookError, LastLines};
+pub(crate) use examine::examine;
 pub use options::Hooks;
 pub use outcome::{HookKind, HookOutcome, HookResult};
 pub(super) use runner::{HookPlan, cause};

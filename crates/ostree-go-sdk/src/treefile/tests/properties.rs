@@ -115,6 +115,37 @@ proptest! {
     }
 
     #[test]
+    fn any_modules_are_modules_or_an_error(
+        text in "[a-z@./+v0-9-]{0,24}|[a-z]{1,3}[.]com/[a-z/]{0,6}@v[0-9.]{1,7}(-[a-z0-9.]{0,4})?([+]incompatible)?|\\PC{0,8}",
+        sum in "(h1:[A-Za-z0-9/+=]{0,46})?",
+        path in "([.]{0,2}/?[a-z]{0,4})?",
+    ) {
+        let text = serde_json::to_string(&text).unwrap();
+        let mut keys = format!("module: {text}");
+        for (key, value) in [("sum", sum), ("path", path)] {
+            if !value.is_empty() {
+                keys.push_str(&format!(", {key}: \"{value}\""));
+            }
+        }
+        for modules in [format!("modules: [{text}]\n"), format!("modules: [{{ {keys} }}]\n")] {
+            match minimal(&modules) {
+                Err(error) => prop_assert!(!error.to_string().contains(char::is_control)),
+                Ok(treefile) => {
+                    // What is accepted is printed in a form that means the same.
+                    let printed = treefile.expanded();
+                    let printed = printed["releases"]["x86_64"].to_string();
+                    let again = parse(&[("t.yaml", &printed)]).unwrap();
+                    prop_assert_eq!(again.modules(), treefile.modules());
+                    for one in treefile.modules() {
+                        prop_assert!(one.ref_name.as_str().starts_with("go-sdk/module/"));
+                        prop_assert!(one.dir.as_str().starts_with("usr/lib/sdk/modules/"));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_damaged_treefile_is_a_treefile_or_an_error(
         at in any::<prop::sample::Index>(),
         with in "[\\PC\n\t]{0,3}",
