@@ -1,7 +1,7 @@
 //! Suggestions for errors of the library.
 
 use crate::{
-    audit_hint, build_hint, go_module_hint, hook_hint, http_hint, sandbox_hint, sign_hint,
+    audit_hint, build_hint, go_module_hint, go_proxy_hint, hook_hint, http_hint, sandbox_hint, sign_hint,
     source_hint, workspace_hint,
 };
 use ostree_go_sdk::attest::AttestError;
@@ -55,6 +55,7 @@ fn module_hint(error: &Error) -> Option<String> {
             error => build_hint::toolchain(error),
         },
         Error::GoMod(error) => build_hint::gomod(error),
+        Error::GoProxy(error) => go_proxy_hint::hint(error),
         Error::Remote(error) => remote_hint(error),
         Error::Pull(error) => pull_hint(error),
         Error::Upstream(error) => upstream_hint(error),

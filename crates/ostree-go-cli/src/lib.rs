@@ -17,6 +17,7 @@ mod files;
 mod findings;
 mod follow;
 mod go_module_hint;
+mod go_proxy_hint;
 mod hint;
 mod hook_hint;
 mod hooks;

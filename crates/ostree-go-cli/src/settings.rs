@@ -5,6 +5,7 @@ mod caches;
 mod go;
 mod hooks;
 mod sandbox;
+mod sockets;
 
 use crate::error::CliError;
 use crate::files;

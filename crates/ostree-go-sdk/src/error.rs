@@ -14,6 +14,8 @@ use crate::export::sysext::SysextError;
 use crate::export::treefile::FragmentError;
 use crate::export::unit::UnitError;
 use crate::gomod::GoModError;
+#[cfg(feature = "proxy")]
+use crate::goproxy::GoProxyError;
 use crate::http::HttpError;
 use crate::inspect::InspectError;
 use crate::kind::ErrorKind;
@@ -85,6 +87,10 @@ pub enum Error {
     /// An error of changing the module files of a project.
     #[error(transparent)]
     GoMod(#[from] GoModError),
+    /// An error of a module proxy.
+    #[cfg(feature = "proxy")]
+    #[error(transparent)]
+    GoProxy(#[from] GoProxyError),
     /// An error of reading the zip file or the directory of a module.
     #[error(transparent)]
     ModuleZip(#[from] ModuleZipError),
@@ -164,6 +170,8 @@ impl Error {
             Self::Audit(error) => error.kind(),
             Self::Toolchain(error) => error.kind(),
             Self::GoMod(error) => error.kind(),
+            #[cfg(feature = "proxy")]
+            Self::GoProxy(error) => error.kind(),
             Self::ModuleZip(error) => error.kind(),
             Self::Export(error) => error.kind(),
             Self::Boot(error) => error.kind(),

@@ -80,6 +80,10 @@ pub const STD_CACHE_NAMES: &[&str] = &[
 #[cfg(feature = "failpoints")]
 pub const REBUILD_NAMES: &[&str] = &["rebuild.compiled", "compose.rebuilt"];
 
+/// All points of composing a Go module, after those of the compose.
+#[cfg(feature = "failpoints")]
+pub const MODULE_NAMES: &[&str] = &["module.read", "module.written", "module.committed"];
+
 /// All points of installing, switching, removing and garbage collection.
 #[cfg(feature = "failpoints")]
 pub const DEPLOY_NAMES: &[&str] = &[
@@ -137,3 +141,7 @@ pub const PUBLISH_NAMES: &[&str] = &[
 /// All points of an overlay.
 #[cfg(feature = "failpoints")]
 pub const OVERLAY_NAMES: &[&str] = &["overlay.locked", "overlay.written"];
+
+/// All points of storing a file in the cache of a module proxy.
+#[cfg(feature = "failpoints")]
+pub const PROXY_NAMES: &[&str] = &["proxy.written", "proxy.stored"];

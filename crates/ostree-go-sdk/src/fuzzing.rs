@@ -32,6 +32,8 @@ use std::path::Path;
 pub use crate::attest::fuzz::attestation;
 pub use crate::delta::format::fuzz::delta;
 pub use crate::deploy::fuzz::state;
+#[cfg(feature = "proxy")]
+pub use crate::goproxy::fuzz::{proxy_policy, proxy_request};
 pub use crate::http::fuzz::http_headers;
 pub use crate::module_zip::fuzz::module_zip;
 pub use crate::pull::fuzz::{delta_apply, image, summary};

@@ -74,6 +74,8 @@ pub mod fsck;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gomod;
+#[cfg(feature = "proxy")]
+pub mod goproxy;
 pub mod http;
 pub mod inspect;
 pub mod metadata;

@@ -27,6 +27,7 @@ mod man;
 mod overlay;
 mod pin;
 mod promote;
+mod proxy;
 mod prune;
 mod publish;
 mod pull;
@@ -95,6 +96,7 @@ pub enum Command {
     Run(run::RunArgs),
     Reproduce(reproduce::ReproduceArgs),
     Workspace(workspace::WorkspaceArgs),
+    Proxy(proxy::ProxyArgs),
     Remote(remote::RemoteArgs),
     Pull(pull::PullArgs),
     Completions(completions::CompletionsArgs),
@@ -164,6 +166,7 @@ pub fn run(
         Command::Run(args) => self::run::run(context, args),
         Command::Reproduce(args) => reproduce::run(context, args),
         Command::Workspace(args) => workspace::run(context, &args),
+        Command::Proxy(args) => proxy::run(context, args),
         Command::Remote(args) => remote::run(context, &args),
         Command::Pull(args) => pull::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),

@@ -13,7 +13,7 @@ use sha2::Digest;
 use std::collections::BTreeMap;
 
 /// The file whose settings a release may change.
-const GO_ENV: &str = "go.env";
+pub(crate) const GO_ENV: &str = "go.env";
 /// Buffer size for reading objects, in bytes.
 const CHUNK: usize = 256 << 10;
 
@@ -80,8 +80,7 @@ pub(super) fn read(
     commit: CommitId,
     progress: &dyn Progress,
 ) -> Result<Content, UpstreamError> {
-    let mut tree = Tree::default();
-    tree.walk(repo, None, repo.commit(commit)?.tree)?;
+    let tree = Tree::read(repo, commit)?;
     let mut content = Content {
         prefix: tree.prefix(commit)?,
         others: Vec::new(),
@@ -131,7 +130,7 @@ pub(super) fn read(
 }
 
 /// Returns the path in the SDK of a file that belongs to the module form.
-fn inside(prefix: &TreePath, path: &TreePath) -> Option<TreePath> {
+pub(crate) fn inside(prefix: &TreePath, path: &TreePath) -> Option<TreePath> {
     let rest = path.as_str().strip_prefix(prefix.as_str())?;
     let inside = rest.strip_prefix('/')?.parse().ok()?;
     module_entry("", &inside).map(|_| inside)
@@ -139,12 +138,19 @@ fn inside(prefix: &TreePath, path: &TreePath) -> Option<TreePath> {
 
 /// All files and directories of a commit, by path.
 #[derive(Default)]
-struct Tree {
-    files: BTreeMap<TreePath, FileId>,
+pub(crate) struct Tree {
+    pub(crate) files: BTreeMap<TreePath, FileId>,
     folders: BTreeMap<TreePath, DirMetaId>,
 }
 
 impl Tree {
+    /// Reads the directories of a commit.
+    pub(crate) fn read(repo: &Repo, commit: CommitId) -> Result<Self, UpstreamError> {
+        let mut tree = Self::default();
+        tree.walk(repo, None, repo.commit(commit)?.tree)?;
+        Ok(tree)
+    }
+
     fn walk(
         &mut self,
         repo: &Repo,
@@ -171,7 +177,7 @@ impl Tree {
     }
 
     /// Returns the folder of the SDK: the one with `VERSION` and `bin/go`.
-    fn prefix(&self, commit: CommitId) -> Result<TreePath, UpstreamError> {
+    pub(crate) fn prefix(&self, commit: CommitId) -> Result<TreePath, UpstreamError> {
         let mut found: Vec<TreePath> = self
             .files
             .keys()
@@ -191,7 +197,7 @@ impl Tree {
 
 /// Computes the digest of a file's content. Recomputing the object's checksum for a plain file of
 /// root with Go's mode proves that the file is one.
-fn digest(
+pub(crate) fn digest(
     repo: &Repo,
     path: &TreePath,
     id: FileId,

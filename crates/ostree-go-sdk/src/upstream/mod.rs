@@ -10,7 +10,7 @@
 //! [`HeadStore`] keeps the newest signed head of the database's tree, with which a database that shows different trees to
 //! different clients is detected. [`Database`] is the client of a checksum database for other modules.
 
-mod content;
+pub(crate) mod content;
 mod database;
 mod error;
 mod heads;
