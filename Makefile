@@ -67,7 +67,7 @@ demo: ## Run the whole workflow with real SDKs, from compose to rollback, in bui
 bench: ## Run all benchmarks, compared with the stock tools (BENCH_ARGS="--runs 5 --update-docs")
 	scripts/install-deps.sh build bench
 	$(CARGO) build --release --locked -p ostree-go-cli
-	for subject in limits compose delta client build images inspect workspace growth; do \
+	for subject in limits compose delta client build images inspect workspace proxy growth; do \
 	    python3 -m bench $$subject --bin $(BIN) --json build/bench/$$subject.json $(BENCH_ARGS); \
 	done
 	python3 -m bench chart $(BENCH_ARGS)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs a built command, its man pages, completions and documents, and the shipped treefiles. Builds nothing.
+# Installs a built command, its man pages, completions, documents and systemd units, and the shipped treefiles. Builds nothing.
 #
 #   PREFIX=/usr/local DESTDIR= scripts/install.sh BINARY
 #
@@ -27,6 +27,12 @@ install -dm755 "$share/man/man1" "$share/bash-completion/completions" "$share/zs
 "$binary" completions bash >"$share/bash-completion/completions/ostree-go"
 "$binary" completions zsh >"$share/zsh/site-functions/_ostree-go"
 "$binary" completions fish >"$share/fish/vendor_completions.d/ostree-go.fish"
+# The units name the command at its place in the packages. They are enabled by the administrator only.
+for unit in "$source"/packaging/systemd/*; do
+    installed=$prefix/lib/systemd/system/$(basename "$unit")
+    install -Dm644 "$unit" "$installed"
+    sed -i "s|/usr/bin/ostree-go|${PREFIX:-/usr/local}/bin/ostree-go|" "$installed"
+done
 install -Dm644 -t "$share/ostree-go/treefiles" "$source"/treefiles/*.yaml
 install -Dm644 -t "$share/doc/ostree-go" "$source/README.md" "$source/CHANGELOG.md"
 install -Dm644 -t "$share/doc/ostree-go/examples/hooks" "$source"/packaging/hooks/*

@@ -9,6 +9,8 @@ crates=(ostree-go-sdk ostree-go-cli)
 # Files that both the RPM and the .deb have to contain.
 installed=(
     usr/bin/ostree-go
+    usr/lib/systemd/system/ostree-go-proxy.service
+    usr/lib/systemd/system/ostree-go-proxy.socket
     usr/share/bash-completion/completions/ostree-go
     usr/share/doc/ostree-go/README.md
     usr/share/doc/ostree-go/examples/hooks/50-gomod-sync

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.machine import Machine
 from bench.options import Options
 from bench.report import Row
-from bench.subjects import build, client, compose, delta, growth, images, inspect, limits, workspace
+from bench.subjects import build, client, compose, delta, growth, images, inspect, limits, proxy, workspace
 
 
 @dataclass(frozen=True)
@@ -28,5 +28,6 @@ SUBJECTS = {
     "images": Subject(images.measure_rows, images.lines),
     "workspace": Subject(workspace.measure_rows, workspace.lines),
     "inspect": Subject(inspect.measure_rows, inspect.lines),
+    "proxy": Subject(proxy.measure_rows, proxy.lines),
     "growth": Subject(growth.measure_rows, growth.lines),
 }

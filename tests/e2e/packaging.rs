@@ -308,6 +308,8 @@ fn make_install_installs_the_built_command_without_cargo() {
         .collect();
     insta::assert_snapshot!(files.join("\n"), @"
     755 usr/bin/ostree-go
+    644 usr/lib/systemd/system/ostree-go-proxy.service
+    644 usr/lib/systemd/system/ostree-go-proxy.socket
     644 usr/share/bash-completion/completions/ostree-go
     644 usr/share/doc/ostree-go/CHANGELOG.md
     644 usr/share/doc/ostree-go/README.md
@@ -437,6 +439,8 @@ fn the_debian_package_contains_what_make_install_installs() {
         .collect();
     insta::assert_snapshot!(files.join("\n"), @"
     755 usr/bin/ostree-go
+    644 usr/lib/systemd/system/ostree-go-proxy.service
+    644 usr/lib/systemd/system/ostree-go-proxy.socket
     644 usr/share/bash-completion/completions/ostree-go
     644 usr/share/doc/ostree-go/README.md
     644 usr/share/doc/ostree-go/changelog.Debian.gz

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The worst rating of `systemd-analyze security` that is accepted, from 0 (safe) to 10.
-const WORST: f64 = 2.0;
+pub(crate) const WORST: f64 = 2.0;
 
 /// Builds the service with a real SDK, as a static program. `None` if the SDK is missing.
 fn service(sandbox: &Sandbox) -> Option<PathBuf> {
@@ -62,7 +62,7 @@ fn export(sandbox: &Sandbox, program: &Path, args: &[&str]) -> String {
 }
 
 /// Returns the rating of a unit by `systemd-analyze security`.
-fn rating(unit: &Path) -> Option<f64> {
+pub(crate) fn rating(unit: &Path) -> Option<f64> {
     let analyze = tools::require("systemd-analyze")?;
     let out = run(Command::new(analyze)
         .args(["security", "--offline=true", "--no-pager"])

@@ -159,6 +159,17 @@ const KEY_TRANSITIONS: &str = r#"{"transitions":[
 {"statement":"{\"type\":\"ostree-go-key-transition/v1\",\"sequence\":2,\"repositories\":[\"https://sdk.example.com/repo\"],\"created\":\"2026-05-28T20:26:40Z\",\"expires\":\"2027-05-28T20:26:40Z\",\"kind\":\"ed25519\",\"signer\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"removes\":[\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]}","signatures":"ed25519 AAAA\n"}
 ]}"#;
 
+/// A treefile with all forms of Go modules.
+const MODULES: &str = "\
+version: 1.99.1
+source: [{ path: toy.tar.gz }]
+layers: { common: { include: [src] } }
+modules:
+  - example.com/lib@v1.2.3
+  - { module: example.com/private@v2.0.0+incompatible, sum: \"h1:/yCM7qVQu6sYYUewQ39rtTtRMYMHdbP9oNjgp+lEV9w=\" }
+  - { module: example.com/local/v2, path: ../local }
+";
+
 fn main() {
     let seeds = Seeds(workspace().join("fuzz/seeds"));
     let _ = fs::remove_dir_all(&seeds.0);
@@ -214,6 +225,7 @@ impl Seeds {
         let treefile = String::from_utf8(read(&host.sandbox.path("go.yaml"))).expect("UTF-8");
         let folder = format!("{}/", workspace().join("treefiles").display());
         self.write("treefile", "toy", treefile.replace(&folder, "").as_bytes());
+        self.write("treefile", "modules", MODULES.as_bytes());
         host.run(["publish"]).ok();
         host.install("1.99").ok();
         host.run(["export", "oci", "1.99.1", "oci:image"]).ok();

@@ -1,0 +1,3 @@
+module ostree-go.example/bench/proxy
+
+go 1.24
