@@ -16,8 +16,8 @@ macro_rules! targets {
 
 targets! {
     attestation build_info cacheprog challenge credentials delta delta_apply go_sum http_headers image image_source index
-    key_transitions layer log_proof metadata modfile module_zip modules_txt object osv pkcs11_uri program proxy recipe rpm
-    signature state sumdb summary tar tree_path treefile version_file version_manager zip
+    key_transitions layer log_proof metadata modfile module_zip modules_txt object osv pkcs11_uri program proxy proxy_policy
+    proxy_request recipe rpm signature state sumdb summary tar tree_path treefile version_file version_manager zip
 }
 
 /// Targets of parsers that are not in the library.

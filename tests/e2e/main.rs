@@ -53,6 +53,7 @@ mod json;
 mod key_transition;
 mod key_transition_ed25519;
 mod mod_files;
+mod module_proxy;
 mod modules;
 mod modules_crash;
 mod oci_refused;

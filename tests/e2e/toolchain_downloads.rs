@@ -4,30 +4,24 @@
 
 use ostree_go_sdk::Arch;
 use ostree_go_tests::cli::{Output, run, workspace};
-use ostree_go_tests::running::Running;
+use ostree_go_tests::module_proxy::RunningProxy;
 use ostree_go_tests::sandbox::{Sandbox, source};
 use ostree_go_tests::sdk::{Sdk, sdk};
-use ostree_go_tests::tools;
 use ostree_go_tests::toy::Toy;
 use ostree_go_tests::webserver::FaultyServer;
 use std::fs;
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 const VERSION: &str = "1.26.5";
 const MODULE: &str = "golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64";
 /// An address at which nothing listens.
 const NOWHERE: &str = "http://127.0.0.1:1";
-/// Guards against hanging.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// A module proxy with a repository, and a server with nothing but a checksum database.
 struct Proxy {
-    url: String,
     upstream: FaultyServer,
-    running: Running,
+    running: RunningProxy,
 }
 
 impl Proxy {
@@ -39,22 +33,12 @@ impl Proxy {
         let to = www.join("sum.golang.org");
         run(Command::new("cp").arg("-r").arg(recorded).arg(to)).ok();
         let upstream = FaultyServer::serving(&sandbox.path("www"));
-        let address = format!("127.0.0.1:{}", tools::free_port());
         let (repo, url) = (sandbox.repo(), upstream.url());
-        let args = ["proxy", "--listen", &address, "--upstream", &url];
-        let more = ["--cache", "proxy", "--repo", repo.to_str().unwrap()];
+        let args = ["proxy", "--upstream", &url, "--cache", "proxy"];
+        let more = ["--repo", repo.to_str().unwrap()];
         let mut command = sandbox.ostree_go(args.into_iter().chain(more));
-        let mut running = Running::start(command.env("https_proxy", NOWHERE));
-        let start = Instant::now();
-        while TcpStream::connect(&address).is_err() {
-            let ended = running.ends_within(Duration::from_millis(20));
-            assert!(!ended && start.elapsed() < LIMIT, "{}", running.wait(LIMIT));
-        }
-        Self {
-            url: format!("http://{address}"),
-            upstream,
-            running,
-        }
+        let running = RunningProxy::start(command.env("https_proxy", NOWHERE));
+        Self { upstream, running }
     }
 
     /// Returns the paths of modules that were asked for upstream.
@@ -62,14 +46,6 @@ impl Proxy {
         let mut asked = self.upstream.requests();
         asked.retain(|path| path.contains("/@v/"));
         asked
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let id = i32::try_from(self.running.id()).unwrap();
-        let id = rustix::process::Pid::from_raw(id).unwrap();
-        let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
     }
 }
 
@@ -90,7 +66,7 @@ fn go(sandbox: &Sandbox, proxy: &Proxy, old: &Sdk, settings: &[(&str, &str)]) ->
         .env_clear()
         .env("HOME", &home)
         .env("PATH", "/usr/bin:/bin")
-        .env("GOPROXY", &proxy.url)
+        .env("GOPROXY", &proxy.running.url)
         .env("GOMODCACHE", sandbox.path("modules"))
         .env("GOFLAGS", "-modcacherw")
         .env("GOTELEMETRY", "off")

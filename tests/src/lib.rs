@@ -31,6 +31,7 @@ pub mod kill;
 pub mod machine;
 pub mod memory;
 pub mod mod_corpus;
+pub mod module_proxy;
 pub mod modules;
 pub mod nginx;
 pub mod os;

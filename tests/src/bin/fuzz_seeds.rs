@@ -92,6 +92,36 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "path\texample.com/a\nmod\texample.com/a\tv1.0.0\th1:AAAA=\ndep\texample.com/b\tv1.0.0\n=>\t./b\t(devel)\t\nbuild\t-ldflags=\"-s -w\"\nbuild\tCGO_ENABLED=0\nbuild\tDefaultGODEBUG=madvdontneed=1\n",
     ),
     ("proxy", "list", "https://proxy.golang.org,direct|off"),
+    ("proxy_policy", "policy", PROXY_POLICY),
+    (
+        "proxy_policy",
+        "info",
+        r#"{"Version":"v1.2.3","Time":"2026-01-01T00:00:00Z"}"#,
+    ),
+    (
+        "proxy_policy",
+        "statement",
+        r#"{"payload":"eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEiLCJwcmVkaWNhdGVUeXBlIjoiaHR0cHM6Ly9leGFtcGxlLmNvbS9yZWxlYXNlIiwic3ViamVjdCI6W3siZGlnZXN0Ijp7ImRpckhhc2giOiIyYTFiYjYxMjdmYjQ4MWM2MGY2NzY5MmUyMjI4NWZiMzA2ZjNjNmZmZTYyMDc1ZTBjY2Y2NzRkN2MzYWRjYjhmIn0sIm5hbWUiOiJjb3JwLmV4YW1wbGUuY29tL2IvdjJAdjIuMC4wIn1dfQ==","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"","sig":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="}]}"#,
+    ),
+    ("proxy_request", "list", "/example.com/!lib/@v/list"),
+    ("proxy_request", "zip", "/example.com/lib/v2/@v/v2.0.0.zip"),
+    (
+        "proxy_request",
+        "pseudo",
+        "/example.com/lib/@v/v0.0.0-20260701212427-abcdef123456.mod",
+    ),
+    ("proxy_request", "latest", "/example.com/lib/@latest"),
+    ("proxy_request", "query", "/example.com/lib/@v/master.info"),
+    (
+        "proxy_request",
+        "lookup",
+        "/sumdb/sum.golang.org/lookup/example.com/lib@v1.0.0",
+    ),
+    (
+        "proxy_request",
+        "tile",
+        "/sumdb/sum.golang.org/tile/8/0/x259/347.p/218",
+    ),
     ("tree_path", "link", "usr/bin/go../lib/go"),
     (
         "image_source",
@@ -158,6 +188,23 @@ const KEY_TRANSITIONS: &str = r#"{"transitions":[
 {"statement":"{\"type\":\"ostree-go-key-transition/v1\",\"sequence\":1,\"repositories\":[\"https://sdk.example.com/repo\"],\"created\":\"2026-05-28T20:26:40Z\",\"expires\":\"2027-05-28T20:26:40Z\",\"kind\":\"gpg\",\"signer\":\"00112233445566778899AABBCCDDEEFF00112233\",\"adds\":{\"key\":\"FF112233445566778899AABBCCDDEEFF00112233\",\"public\":\"a2V5\"}}","signatures":"-----BEGIN PGP SIGNATURE-----\n\nAAAA\n=AAAA\n-----END PGP SIGNATURE-----\n"},
 {"statement":"{\"type\":\"ostree-go-key-transition/v1\",\"sequence\":2,\"repositories\":[\"https://sdk.example.com/repo\"],\"created\":\"2026-05-28T20:26:40Z\",\"expires\":\"2027-05-28T20:26:40Z\",\"kind\":\"ed25519\",\"signer\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"removes\":[\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]}","signatures":"ed25519 AAAA\n"}
 ]}"#;
+
+/// A policy of the module proxy with all keys.
+const PROXY_POLICY: &str = r#"allow = ["example.com", "*.org/x"]
+minimum-age = "7d"
+any-age = ["example.com/a"]
+
+[[deny]]
+module = "example.com/a"
+versions = ["v1.2.3"]
+reason = "CVE-2026-1"
+
+[[private]]
+modules = ["corp.example.com"]
+keys = ["11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="]
+upstream = "https://proxy.corp.example.com,https://proxy.golang.org"
+statements = "statements"
+"#;
 
 /// A treefile with all forms of Go modules.
 const MODULES: &str = "\

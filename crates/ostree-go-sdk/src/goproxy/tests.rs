@@ -348,10 +348,9 @@ fn private_modules_need_a_statement() {
             predicate_type: "https://example.com/release".to_owned(),
             predicate: serde_json::Value::Null,
         };
-        let folder = fixture.folder.path();
-        let key = folder.join("key");
-        fs::write(&key, secret).unwrap();
-        let key = SigningKey::Ed25519 { secret: key.to_owned() };
+        let key = SigningKey::Ed25519 {
+            secret: secret.to_owned(),
+        };
         let signed = Envelope::sign(STATEMENT_TYPE, statement.to_json(), &[key]).unwrap();
         fs::write(fixture.upstream(&id(LIB), "intoto.json"), signed.to_json()).unwrap();
     };

@@ -154,20 +154,38 @@ impl Server<'_> {
         Ok(ProvenRecord { url, record })
     }
 
-    /// Compares a head with the newest one that was stored, and stores it if it is newer.
+    /// Compares a head with the newest one that was stored, and stores it if it is newer. If another thread or process
+    /// stores one in the meantime, it is compared with that one as well.
     fn compare_with_newest(
         &self,
         heads: &HeadStore,
         head: &SignedHead,
     ) -> Result<(), UpstreamError> {
         let key = &self.database.key;
-        let Some(newest) = heads.newest(key)? else {
-            return Ok(heads.store(key, head)?);
-        };
-        let is_newer = head.head.size > newest.head.size;
-        let (older, newer) = match is_newer {
-            true => (&newest, head),
-            false => (head, &newest),
+        loop {
+            let newest = heads.newest(key)?;
+            if let Some(newest) = &newest {
+                self.compare(heads, newest, head)?;
+                if head.head.size <= newest.head.size {
+                    return Ok(());
+                }
+            }
+            if heads.replace(key, newest.as_ref(), head, self.progress)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Checks that one of the trees begins with all records of the other, and keeps both heads if it does not.
+    fn compare(
+        &self,
+        heads: &HeadStore,
+        newest: &SignedHead,
+        head: &SignedHead,
+    ) -> Result<(), UpstreamError> {
+        let (older, newer) = match head.head.size > newest.head.size {
+            true => (newest, head),
+            false => (head, newest),
         };
         let wanted = older.head.consistency_tiles(newer.head);
         let check = |tiles: &Tiles| older.head.check_continued_by(newer.head, tiles);
@@ -175,18 +193,14 @@ impl Server<'_> {
             Err(UpstreamError::Database { url, source })
                 if matches!(*source, SumdbError::Forked { .. }) =>
             {
-                let evidence = heads.store_fork(key, older, newer)?;
-                return Err(UpstreamError::Fork {
+                let evidence = heads.store_fork(&self.database.key, older, newer)?;
+                Err(UpstreamError::Fork {
                     url,
                     evidence,
                     source,
-                });
+                })
             }
-            result => result?,
-        }
-        match is_newer {
-            true => Ok(heads.store(key, head)?),
-            false => Ok(()),
+            result => result,
         }
     }
 

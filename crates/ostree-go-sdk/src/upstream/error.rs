@@ -165,6 +165,9 @@ pub enum UpstreamError {
         /// The hash of the content, and in the database.
         expected: H1,
     },
+    /// The operation was cancelled while another process replaced the newest head.
+    #[error("stopped while waiting for another process")]
+    Stopped,
     /// The operation was cancelled.
     #[error("stopped while reading commit {commit}")]
     Cancelled {
@@ -195,7 +198,7 @@ impl UpstreamError {
             | Self::Differs { .. }
             | Self::Metadata { .. }
             | Self::Fork { .. } => ErrorKind::Mismatch,
-            Self::Cancelled { .. } => ErrorKind::Cancelled,
+            Self::Cancelled { .. } | Self::Stopped => ErrorKind::Cancelled,
         }
     }
 }

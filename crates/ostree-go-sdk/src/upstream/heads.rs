@@ -1,18 +1,23 @@
 //! The newest signed heads of checksum databases that this machine has seen.
 
+use super::error::UpstreamError;
 use crate::fs::atomic;
 use crate::fs::context::{IoContext, IoFailure};
+use crate::fs::lock::{Lock, LockError};
 use crate::golang::sumdb::{SignedHead, VerifierKey};
+use crate::progress::Progress;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// The file with the newest head.
 const NEWEST: &str = "newest";
+/// The file that is locked while the newest head is replaced.
+const LOCK: &str = "lock";
 
 /// A directory with the newest signed head of each checksum database that was seen, and with the evidence of databases that
 /// have shown different trees. It has one directory for each key.
 ///
-/// Several processes can use it at the same time. If two of them store a head at once, the last one wins.
+/// Several threads and processes can use it at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeadStore {
     dir: PathBuf,
@@ -45,9 +50,27 @@ impl HeadStore {
         }
     }
 
-    /// Stores the newest head. It is durable when this returns.
-    pub(super) fn store(&self, key: &VerifierKey, head: &SignedHead) -> Result<(), IoFailure> {
-        self.write(key, NEWEST, &head.note).map(drop)
+    /// Stores the newest head if the one in the store is still `known`; returns false if it is not. It is durable when this
+    /// returns.
+    pub(super) fn replace(
+        &self,
+        key: &VerifierKey,
+        known: Option<&SignedHead>,
+        head: &SignedHead,
+        progress: &dyn Progress,
+    ) -> Result<bool, UpstreamError> {
+        let dir = self.dir_of(key);
+        std::fs::create_dir_all(&dir).context("make directory", &dir)?;
+        let lock = Lock::exclusive(&dir.join(LOCK), progress);
+        let _lock = lock.map_err(|error| match error {
+            LockError::Cancelled => UpstreamError::Stopped,
+            LockError::Io(failure) => failure.into(),
+        })?;
+        if self.newest(key)?.map(|newest| newest.head) != known.map(|known| known.head) {
+            return Ok(false);
+        }
+        self.write(key, NEWEST, &head.note)?;
+        Ok(true)
     }
 
     /// Stores two heads that contradict each other, and returns the path of the file. It is durable when this returns.
