@@ -261,7 +261,7 @@ impl Service {
             return Ok(sums);
         }
         self.metrics.add(Metric::Lookups, 1);
-        let sums = self.public_sums.sums(id, self.progress.as_ref());
+        let sums = self.public_sums.sums(id, &self.abandon);
         if let Err(Failure::Refusal(_)) = &sums {
             self.metrics.add(Metric::LookupErrors, 1);
         }

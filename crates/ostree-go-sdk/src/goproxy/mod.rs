@@ -54,7 +54,7 @@ use crate::setters::setters;
 use crate::upstream::{Database, HeadStore};
 use proxies::Servers;
 use server::Limits;
-use service::{Known, Service};
+use service::{Abandon, Known, Service};
 use std::collections::BTreeMap;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
@@ -251,7 +251,8 @@ impl ModuleProxy {
             alerts: self.alerts.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
-            progress: Arc::new(Silent(self.progress.clone())),
+            stop: self.progress.clone(),
+            abandon: Abandon::default(),
             known: Known::default(),
         })
     }
@@ -278,13 +279,4 @@ fn default_urls(name: &str, proxies: &Servers) -> Vec<String> {
     let proxied = proxies.urls().filter(|url| url.starts_with("http"));
     urls.extend(proxied.map(|url| format!("{url}/sumdb/{name}")));
     urls
-}
-
-/// Passes on only requests for cancellation: several requests at a time have no common progress.
-struct Silent(Arc<dyn Progress>);
-
-impl Progress for Silent {
-    fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
-    }
 }

@@ -60,7 +60,7 @@ struct Shared {
     checks: Arc<Semaphore>,
 }
 
-/// Serves until the progress of the service is cancelled.
+/// Serves until the service is told to stop.
 pub(super) fn run(
     service: Service,
     listeners: Vec<std::net::TcpListener>,
@@ -76,7 +76,7 @@ pub(super) fn run(
         .map_err(GoProxyError::Runtime)?;
     let ended = runtime.block_on(serve(service, listeners, metrics, limits));
     // Work that still waits for an upstream proxy is left behind: it writes nothing without its final name.
-    runtime.shutdown_timeout(limits.grace);
+    runtime.shutdown_background();
     ended
 }
 
@@ -106,7 +106,7 @@ async fn serve(
     }
     let mut written = String::new();
     let mut since_metrics = METRICS_INTERVAL;
-    while !shared.service.progress.is_cancelled() {
+    while !shared.service.stop.is_cancelled() {
         if since_metrics >= METRICS_INTERVAL {
             since_metrics = Duration::ZERO;
             let is_first = written.is_empty();
@@ -122,6 +122,7 @@ async fn serve(
     stop.send_replace(true);
     // All permits are free when all connections have ended. Those that have not are closed with the runtime.
     let _ = timeout(limits.grace, connections.acquire_many(limits.connections)).await;
+    shared.service.abandon.set();
     let _ = write_metrics(&shared, metrics.as_ref(), &mut written).await;
     Ok(())
 }

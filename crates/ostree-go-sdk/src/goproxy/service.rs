@@ -19,6 +19,7 @@ use crate::kind::ErrorKind;
 use crate::progress::Progress;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The largest number of versions whose hashes, and of files whose digests are kept in memory.
@@ -44,9 +45,27 @@ pub(super) struct Service {
     pub alerts: Arc<dyn AlertSink>,
     pub metrics: Arc<Metrics>,
     pub clock: Arc<dyn Clock>,
-    /// Only asked for cancellation.
-    pub progress: Arc<dyn Progress>,
+    /// Ends the server. It is only asked for cancellation.
+    pub stop: Arc<dyn Progress>,
+    /// Ends requests that are not completed in time after that.
+    pub abandon: Abandon,
     pub known: Known,
+}
+
+/// Cancels the work for all requests, once it is set.
+#[derive(Debug, Default)]
+pub(super) struct Abandon(AtomicBool);
+
+impl Abandon {
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Progress for Abandon {
+    fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What is known of versions and files. A forgotten entry costs another verification.
@@ -172,8 +191,8 @@ impl Service {
     /// Fetches a file of a module.
     pub fn fetch(&self, module: &str, path: &str, limit: u64) -> Result<Fetched, HttpError> {
         let servers = self.proxies_of(module);
-        let (spool, progress) = (self.tree.root(), self.progress.as_ref());
-        let fetched = servers.fetch(path, limit, Some(spool), progress);
+        let spool = self.tree.root();
+        let fetched = servers.fetch(path, limit, Some(spool), &self.abandon);
         match &fetched {
             Ok(fetched) => self.metrics.add(Metric::UpstreamBytes, fetched.size()),
             Err(error) if error.kind() == ErrorKind::NotFound => {}

@@ -66,12 +66,13 @@ impl Service {
     }
 
     fn fetch_part(&self, path: &str) -> Result<Vec<u8>, Refusal> {
-        let progress = self.progress.as_ref();
         let failed = |error: HttpError| match error.kind() {
             ErrorKind::NotFound => Refusal::not_found(with_causes(&error)),
             _ => Refusal::new(503, with_causes(&error)),
         };
-        let fetched = self.database_servers.fetch(path, MAX_PART, None, progress);
+        let fetched = self
+            .database_servers
+            .fetch(path, MAX_PART, None, &self.abandon);
         let fetched = fetched.map_err(failed)?;
         fetched
             .into_bytes()

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Block, Content, Failure, Refusal};
 use super::proxies::Servers;
-use super::service::{Known, Service};
+use super::service::{Abandon, Known, Service};
 use super::sums::{Origin, PublicSums, Sums};
 use super::tree::Tree;
 use super::*;
@@ -102,7 +102,8 @@ impl Fixture {
             metrics: Arc::default(),
             // 2026-01-08T00:00:00Z
             clock: Arc::new(FixedClock::new(1_767_830_400)),
-            progress: Arc::new(NoProgress),
+            stop: Arc::new(NoProgress),
+            abandon: Abandon::default(),
             known: Known::default(),
         };
         Self {
@@ -473,7 +474,7 @@ fn the_server_speaks_http_and_ends() {
     let mut fixture = Fixture::new("[[deny]]\nmodule = 'example.com/bad'\n");
     fixture.publish(LIB, "2026-01-01T00:00:00Z");
     let stop = Arc::<Stop>::default();
-    fixture.service.progress = stop.clone();
+    fixture.service.stop = stop.clone();
     let metrics = fixture.folder.path().join("metrics.prom");
     let listener = listen("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -558,6 +558,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "proxy",
+        &[
+            (
+                "Serve verified modules on this machine",
+                "ostree-go proxy --listen 127.0.0.1:3000 --upstream https://proxy.golang.org --cache cache",
+            ),
+            (
+                "Check a policy",
+                "ostree-go proxy --upstream https://proxy.golang.org --cache cache --policy policy.toml --dry-run",
+            ),
+        ],
+    ),
+    (
         "completions",
         &[(
             "Print the completions for bash",
