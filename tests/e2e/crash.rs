@@ -203,7 +203,9 @@ fn every_point_has_a_name() {
         .chain(failpoint::DELTA_NAMES)
         .chain(failpoint::PUBLISH_NAMES)
         .chain(failpoint::OVERLAY_NAMES)
-        .chain(failpoint::REBUILD_NAMES);
+        .chain(failpoint::REBUILD_NAMES)
+        .chain(failpoint::TRANSITION_NAMES)
+        .chain(failpoint::PROXY_NAMES);
     let names: BTreeSet<String> = names.map(ToString::to_string).collect();
     assert_eq!(hit, names);
 }

@@ -1,8 +1,8 @@
 //! Suggestions for errors of the library.
 
 use crate::{
-    audit_hint, build_hint, go_module_hint, go_proxy_hint, hook_hint, http_hint, sandbox_hint, sign_hint,
-    source_hint, workspace_hint,
+    audit_hint, build_hint, go_module_hint, go_proxy_hint, hook_hint, http_hint, sandbox_hint,
+    sign_hint, source_hint, workspace_hint,
 };
 use ostree_go_sdk::attest::AttestError;
 use ostree_go_sdk::compose::ComposeError;

@@ -80,6 +80,10 @@ pub const STD_CACHE_NAMES: &[&str] = &[
 #[cfg(feature = "failpoints")]
 pub const REBUILD_NAMES: &[&str] = &["rebuild.compiled", "compose.rebuilt"];
 
+/// All points of key transitions.
+#[cfg(feature = "failpoints")]
+pub const TRANSITION_NAMES: &[&str] = &["transition.signed", "remote.keys-followed"];
+
 /// All points of composing a Go module, after those of the compose.
 #[cfg(feature = "failpoints")]
 pub const MODULE_NAMES: &[&str] = &["module.read", "module.written", "module.committed"];
