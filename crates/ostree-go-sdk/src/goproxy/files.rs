@@ -257,17 +257,22 @@ impl Service {
         if self.policy.private(id.path()).is_some() {
             return self.private_sums(id);
         }
-        if let Some(sums) = self.known.sums(id) {
-            return Ok(sums);
+        match self.known.sums(id) {
+            Some(sums) => Ok(sums),
+            None => self.look_up(id).map(|(sums, _)| sums),
         }
+    }
+
+    /// Looks up a public version in the checksum database. Also returns the answer for a client that looks it up.
+    pub fn look_up(&self, id: &ModuleId) -> Result<(Sums, String), Failure> {
         self.metrics.add(Metric::Lookups, 1);
-        let sums = self.public_sums.sums(id, &self.abandon);
-        if let Err(Failure::Refusal(_)) = &sums {
+        let found = self.public_sums.look_up(id, &self.abandon);
+        if let Err(Failure::Refusal(_)) = &found {
             self.metrics.add(Metric::LookupErrors, 1);
         }
-        let sums = sums?;
+        let (sums, answer) = found?;
         self.known.add_sums(id, sums);
-        Ok(sums)
+        Ok((sums, answer))
     }
 
     fn private_sums(&self, id: &ModuleId) -> Result<Sums, Failure> {

@@ -31,13 +31,12 @@ impl Service {
                 is_full: true,
             } if !path.contains("/data/") => self.full_tile(path),
             SumDbPart::Lookup { module, version } => {
-                // A client without a head of its own must not be shown a fork that this proxy can detect.
-                if let Ok(id) = ModuleId::new(module, version) {
-                    self.sums(&id)?;
-                }
-                self.fetch_part(&part.path())
-                    .map(Found::text)
-                    .map_err(Into::into)
+                let id = ModuleId::new(module, version);
+                let id = id.map_err(|error| Refusal::not_found(error.to_string()))?;
+                // A client without a head of its own must not be shown a fork that this proxy can detect. Therefore it gets
+                // the answer that was compared, and not another one.
+                let (_, answer) = self.look_up(&id)?;
+                Ok(Found::text(answer.into_bytes()))
             }
             _ => self
                 .fetch_part(&part.path())

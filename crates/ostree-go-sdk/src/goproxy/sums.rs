@@ -37,27 +37,27 @@ impl Origin {
 
 /// A source of the hashes of public modules.
 pub(super) trait PublicSums: Send + Sync {
-    /// Returns the proven hashes of a version.
-    fn sums(&self, id: &ModuleId, progress: &dyn Progress) -> Result<Sums, Failure>;
+    /// Returns the proven hashes of a version, and the answer for a client that looks it up.
+    fn look_up(&self, id: &ModuleId, progress: &dyn Progress) -> Result<(Sums, String), Failure>;
 }
 
 impl PublicSums for Database {
-    fn sums(&self, id: &ModuleId, progress: &dyn Progress) -> Result<Sums, Failure> {
+    fn look_up(&self, id: &ModuleId, progress: &dyn Progress) -> Result<(Sums, String), Failure> {
         let (module, version) = (id.path(), id.version());
-        let proven = self
-            .look_up(module, version, progress)
-            .map_err(|error| failed(id, error))?;
+        let proven =
+            Self::look_up(self, module, version, progress).map_err(|error| failed(id, error))?;
         let h1 = |version: &str| {
             proven.record.h1(module, version).map_err(|error| {
                 let message = format!("{id} cannot be verified: {error}");
                 Block::new(AlertKind::InvalidDatabase, message)
             })
         };
-        Ok(Sums {
+        let sums = Sums {
             zip: Some(h1(version)?),
             go_mod: Some(h1(&format!("{version}/go.mod"))?),
             origin: Origin::Database,
-        })
+        };
+        Ok((sums, proven.record.answer()))
     }
 }
 

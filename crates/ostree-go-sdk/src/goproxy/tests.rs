@@ -1,10 +1,7 @@
 //! The answers of a module proxy, with hashes that the tests set and an upstream proxy in a directory.
 
 use super::answer::{Answer, Block, Content, Failure, Refusal};
-use super::proxies::Servers;
-use super::service::{Abandon, Known, Service};
 use super::sums::{Origin, PublicSums, Sums};
-use super::tree::Tree;
 use super::*;
 use crate::attest::{Envelope, STATEMENT_TYPE, Statement, Subject};
 use crate::clock::FixedClock;
@@ -38,15 +35,16 @@ struct FakeSums {
 struct Shared(Arc<FakeSums>);
 
 impl PublicSums for Shared {
-    fn sums(&self, id: &ModuleId, _: &dyn Progress) -> Result<Sums, Failure> {
+    fn look_up(&self, id: &ModuleId, _: &dyn Progress) -> Result<(Sums, String), Failure> {
         if let Some(failure) = *self.0.failure.lock().unwrap() {
             return Err(failure());
         }
         let sums = self.0.sums.lock().unwrap().get(id).copied();
-        sums.ok_or_else(|| {
+        let sums = sums.ok_or_else(|| {
             let message = format!("{id} is unknown");
-            Block::new(AlertKind::NotInDatabase, message).into()
-        })
+            Block::new(AlertKind::NotInDatabase, message)
+        })?;
+        Ok((sums, format!("the record of {id}")))
     }
 }
 
@@ -383,7 +381,7 @@ fn private_modules_need_a_statement() {
 #[test]
 fn the_database_is_passed_through() {
     let fixture = Fixture::new("");
-    let (zip, _) = fixture.publish(LIB, "2026-01-01T00:00:00Z");
+    fixture.publish(LIB, "2026-01-01T00:00:00Z");
     let database = fixture.folder.path().join("upstream/database");
     let write = |path: &str, content: &[u8]| {
         let path = database.join(path);
@@ -391,13 +389,17 @@ fn the_database_is_passed_through() {
         fs::write(path, content).unwrap();
     };
     write("latest", b"head");
-    write("lookup/example.com/lib@v1.0.0", zip.to_string().as_bytes());
     write("tile/8/0/000", &[b'a'; 8192]);
     write("tile/8/0/001.p/1", &[b'b'; 32]);
     let get = |path: &str| fixture.get(&format!("/sumdb/sum.example.com/{path}"));
     assert_eq!(get("supported"), "200: ");
     assert_eq!(get("latest"), "200: head");
-    assert_eq!(get("lookup/example.com/lib@v1.0.0"), format!("200: {zip}"));
+    assert_eq!(
+        get("lookup/example.com/lib@v1.0.0"),
+        "200: the record of example.com/lib@v1.0.0"
+    );
+    // Nothing else than a version of a module is looked up.
+    assert!(!get("lookup/example.com/lib@master").starts_with("200"));
     assert_eq!(get("tile/8/0/000"), format!("200: {}", "a".repeat(8192)));
     assert_eq!(get("tile/8/0/001.p/1"), format!("200: {}", "b".repeat(32)));
     fs::remove_dir_all(&database).unwrap();

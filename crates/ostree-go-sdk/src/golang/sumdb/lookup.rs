@@ -128,6 +128,12 @@ impl Record {
         }
     }
 
+    /// Returns the answer to a lookup that has the record and the head of the tree, as a database gives it.
+    #[must_use]
+    pub fn answer(&self) -> String {
+        format!("{}\n{}\n{}", self.number, self.text, self.head.note)
+    }
+
     /// Returns the `h1:` hash of a module's content.
     ///
     /// # Errors
