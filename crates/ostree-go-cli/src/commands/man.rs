@@ -56,9 +56,26 @@ fn render(command: &clap::Command) -> io::Result<(String, Vec<u8>)> {
     let man = Man::new(command.clone());
     let mut page = Vec::new();
     man.render(&mut page)?;
+    let mut page = break_alternatives(&page);
     // The name of the whole command line: `ostree-go key generate`.
     let name = command.get_bin_name().unwrap_or(command.get_name());
     let verb = name.strip_prefix("ostree-go").unwrap_or(name).trim_start();
     sections::render(verb, &mut page)?;
     Ok((man.get_filename(), page))
+}
+
+/// Allows line breaks between the alternatives in the synopsis, which has no spaces there.
+fn break_alternatives(page: &[u8]) -> Vec<u8> {
+    let page = String::from_utf8_lossy(page);
+    let mut is_synopsis = false;
+    let lines = page.split_inclusive('\n').map(|line| {
+        if line.starts_with(".SH") {
+            is_synopsis = line.starts_with(".SH SYNOPSIS");
+        }
+        match is_synopsis {
+            true => line.replace("\\fR|", "\\fR|\\:"),
+            false => line.to_owned(),
+        }
+    });
+    lines.collect::<String>().into_bytes()
 }
