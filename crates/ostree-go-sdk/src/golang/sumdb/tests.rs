@@ -336,6 +336,7 @@ fn proofs_are_texts() {
         .map(|t| (t, tile(t, &all)))
         .collect();
     let record = lookup.prove(&tiles).unwrap();
+    assert_eq!(record.answer(), answer(3, &note));
     let proof = LogProof::from(&record).to_string();
     let parsed = LogProof::parse(&proof).unwrap();
     assert_eq!(parsed.to_string(), proof);
