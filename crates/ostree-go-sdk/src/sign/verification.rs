@@ -50,6 +50,7 @@ impl VerificationKey {
     }
 
     /// Creates an Ed25519 key.
+    #[cfg(any(feature = "pkcs11", test))]
     pub(crate) const fn ed25519(public: [u8; 32]) -> Self {
         Self(Inner::Ed25519(public))
     }
