@@ -12,17 +12,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const REF: &str = "go-sdk/x86_64/1.99.1";
+pub(crate) const REF: &str = "go-sdk/x86_64/1.99.1";
 const NAMES: [&str; 3] = ["slsa", "spdx", "cdx"];
 
 /// A key pair of RFC 8032, 7.1, test 1; libostree's secret key is seed and public key.
-const PUBLIC: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
-const SECRET: &str =
+pub(crate) const PUBLIC: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+pub(crate) const SECRET: &str =
     "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";
 const STRANGER: &str = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
 
 /// Writes the files `secret`, `public` and `stranger` with keys.
-fn write_keys(sandbox: &Sandbox) {
+pub(crate) fn write_keys(sandbox: &Sandbox) {
     for (name, key) in [
         ("secret", SECRET),
         ("public", PUBLIC),
@@ -33,18 +33,18 @@ fn write_keys(sandbox: &Sandbox) {
 }
 
 /// Returns toy SDKs, and the files `secret`, `public` and `stranger` with keys.
-fn keyed() -> Sandbox {
+pub(crate) fn keyed() -> Sandbox {
     let sandbox = toys("archive");
     write_keys(&sandbox);
     sandbox
 }
 
-fn attest<'a>(sandbox: &Sandbox, args: impl IntoIterator<Item = &'a str>) -> Output {
+pub(crate) fn attest<'a>(sandbox: &Sandbox, args: impl IntoIterator<Item = &'a str>) -> Output {
     sandbox.run(["export", "attest"].into_iter().chain(args))
 }
 
 /// Replaces the checksums that differ between machines.
-fn masked(sandbox: &Sandbox, text: &str) -> String {
+pub(crate) fn masked(sandbox: &Sandbox, text: &str) -> String {
     let text = text.replace(&sandbox.rev(REF).unwrap(), "[commit]");
     text.replace(sandbox.path("").to_str().unwrap(), "[dir]/")
 }

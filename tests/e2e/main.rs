@@ -4,6 +4,8 @@
 
 mod architectures;
 mod attest;
+mod attest_images;
+mod attest_refused;
 mod audit;
 mod bad_input;
 mod cacheprog;
@@ -52,6 +54,7 @@ mod journey;
 mod json;
 mod key_transition;
 mod key_transition_ed25519;
+mod lookaside;
 mod mod_files;
 mod module_proxy;
 mod modules;

@@ -1,15 +1,15 @@
 //! A checksum database that Go's own package `golang.org/x/mod/sumdb` serves, and its check of proofs.
 
-use crate::cli::{run, workspace};
+use crate::cli::run;
+use crate::go_peer;
 use crate::sdk::Sdk;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// A name for the program, to be changed with its sources.
-const NAME: &str = "sumdb-peer-1";
+/// The folder with the sources of the program, and a number to be changed with them.
+const PROGRAM: (&str, u32) = ("sumdb-peer", 1);
 
 /// The lines of `go.sum` that a database has, and the seed of its key.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl SumDatabase {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let records = folder.path().join("records");
         fs::write(&records, lines).expect("a file with records");
-        let mut command = Command::new(peer(sdk));
+        let mut command = Command::new(go_peer::built(sdk, PROGRAM));
         command.arg("serve").arg(&records).arg(seed);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the database starts");
@@ -77,34 +77,8 @@ impl Drop for SumDatabase {
 pub fn verify_proof(sdk: &Sdk, key: &str, proof: &str) -> String {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     fs::write(file.path(), proof).expect("a proof");
-    let mut command = Command::new(peer(sdk));
+    let mut command = Command::new(go_peer::built(sdk, PROGRAM));
     run(command.arg("verify").arg(key).arg(file.path()))
         .ok()
         .stdout
-}
-
-/// Returns the program, which is built once.
-fn peer(sdk: &Sdk) -> PathBuf {
-    let work = sdk.dir.parent().expect("the folder of the SDK");
-    let program = work.join(NAME);
-    let lock = File::create(work.join(format!("{NAME}.lock"))).expect("a lock file");
-    lock.lock().expect("the lock of the program");
-    if !program.exists() {
-        build(sdk, work, &program);
-    }
-    program
-}
-
-fn build(sdk: &Sdk, work: &Path, program: &Path) {
-    let top = tempfile::tempdir_in(work).expect("a temporary folder");
-    let made = top.path().join("peer");
-    let mut go = Command::new(sdk.dir.join("bin/go"));
-    go.args(["build", "-o"]).arg(&made).arg(".");
-    go.current_dir(workspace().join("tests/sumdb-peer"));
-    go.env("CGO_ENABLED", "0").env("GOTOOLCHAIN", "local");
-    go.env("GOFLAGS", "-modcacherw").env_remove("GOCACHEPROG");
-    go.env("GOCACHE", top.path().join("cache"));
-    go.env("GOMODCACHE", top.path().join("modules"));
-    run(&mut go).ok();
-    fs::rename(&made, program).expect("a program that is complete");
 }

@@ -11,8 +11,8 @@ use crate::views::value::{PathText, Text};
 use clap::ValueEnum;
 use ostree_go_sdk::export::Compression;
 use ostree_go_sdk::export::oci::{
-    ExportedImage, ExportedLayer, ExportedOci, LookasideSignature, OciOptions, export_oci,
-    sign_lookaside,
+    ExportedImage, ExportedLayer, ExportedOci, LookasideSignature, OciOptions,
+    check_lookaside_keys, export_oci, sign_lookaside,
 };
 use ostree_go_sdk::oci::{ImageLocation, InvalidLocation};
 use ostree_go_sdk::registry::{ImageReference, InvalidReference};
@@ -100,10 +100,13 @@ impl LookasideArgs {
                 let image: ImageReference = text
                     .parse()
                     .map_err(|error: InvalidReference| CliError::usage(error.to_string()))?;
-                match image.tag() {
-                    Some(_) => Ok(Some(image)),
-                    None => Err(usage(format!(
+                match (image.tag(), image.digest()) {
+                    (Some(_), None) => Ok(Some(image)),
+                    (None, _) => Err(usage(format!(
                         "`{image}` has no tag, and a signature needs one"
+                    ))),
+                    (_, Some(_)) => Err(usage(format!(
+                        "`{image}` has a digest, and a signature names the image by its tag"
                     ))),
                 }
             }
@@ -127,12 +130,15 @@ impl LookasideArgs {
         if let (None, ImageLocation::Registry(image)) = (&self.sign_identity, &made.location) {
             identity = image.clone();
         }
+        Ok(sign_lookaside(made, &identity, folder, &self.keys())?)
+    }
+
+    fn keys(&self) -> Vec<SigningKey> {
         let keys = self.gpg_sign.iter().map(|id| SigningKey::Gpg {
             id: id.clone(),
             homedir: self.gpg_homedir.clone(),
         });
-        let keys: Vec<SigningKey> = keys.collect();
-        Ok(sign_lookaside(made, &identity, folder, &keys)?)
+        keys.collect()
     }
 }
 
@@ -176,6 +182,9 @@ pub fn run(context: &Context, args: &OciArgs) -> Result<ExitCode, CliError> {
         .registry(args.registry.options(context, &location)?)
         .scratch(scratch)
         .progress(context.progress());
+    if let Some(identity) = &identity {
+        check_lookaside_keys(identity, &args.lookaside.keys())?;
+    }
     let made = export_oci(&repo, &commits, &location, &options)?;
     let signatures = args.lookaside.sign(&made, identity)?;
     print_messages(context, &made);

@@ -11,7 +11,8 @@ use crate::registry::RegistryError;
 use crate::sign::SignError;
 use std::path::PathBuf;
 
-/// The reason why an image could not be written. No tag was changed.
+/// The reason why an image could not be written, signed, or given attestations. No tag of an image was changed,
+/// unless signing failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OciError {

@@ -42,7 +42,7 @@ use target::{Image, Target};
 pub use error::OciError;
 pub(super) use image::goroot;
 pub use referrers::{ExportedReferrer, Referrers};
-pub use simple_signing::{LookasideSignature, sign_lookaside};
+pub use simple_signing::{LookasideSignature, check_lookaside_keys, sign_lookaside};
 
 /// Options of an image export.
 #[derive(Debug, Clone)]

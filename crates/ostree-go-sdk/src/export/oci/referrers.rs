@@ -74,11 +74,10 @@ impl Referrers {
         let scratch = options.scratch.as_ref().unwrap_or(&own);
         let store = match location {
             ImageLocation::Layout { path, .. } => {
+                // A layout that is missing would be created.
                 if !path.join(format::LAYOUT_FILE).is_file() {
-                    return Err(OciError::NoLayout {
-                        path: path.clone(),
-                        problem: format!("it has no `{}`", format::LAYOUT_FILE),
-                    });
+                    let image = location.to_string();
+                    return Err(OciError::NoImage { image });
                 }
                 Store::Layout(layout::Layout::open(path, progress.as_ref())?)
             }
@@ -259,16 +258,18 @@ impl Referrers {
 
     /// Reads the document with a tag or a digest; `None` if there is none.
     fn document(&self, reference: &str) -> Result<Option<Vec<u8>>, OciError> {
-        let expected = format::parse_digest(reference);
+        let mut expected = format::parse_digest(reference);
         let found = match &self.store {
             Store::Layout(layout) => {
                 let digest = match expected {
                     Some(_) => Some(reference.to_owned()),
                     None => layout.tagged(reference)?,
                 };
-                match digest {
-                    Some(digest) => layout.read_document(&digest)?,
-                    None => None,
+                let digest = digest.as_deref();
+                expected = digest.and_then(format::parse_digest);
+                match (digest, expected) {
+                    (Some(digest), Some(_)) => layout.read_document(digest)?,
+                    _ => None,
                 }
             }
             Store::Registry(push) => {

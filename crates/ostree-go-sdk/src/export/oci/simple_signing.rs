@@ -9,7 +9,7 @@ use crate::fs::context::IoContext;
 use crate::id::Sha256;
 use crate::oci::format;
 use crate::registry::ImageReference;
-use crate::sign::{MessageSigner, SigningKey};
+use crate::sign::{MessageSigner, SignError, SigningKey};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,6 +33,21 @@ pub struct LookasideSignature {
     pub is_new: bool,
 }
 
+/// Checks that this machine has the GPG keys for [`sign_lookaside`], so that an image that cannot be signed
+/// is not exported first.
+///
+/// # Errors
+/// Returns an error if a key cannot be used.
+pub fn check_lookaside_keys(
+    identity: &ImageReference,
+    keys: &[SigningKey],
+) -> Result<(), OciError> {
+    for key in keys {
+        MessageSigner::find(key).map_err(|source| failed(identity, source))?;
+    }
+    Ok(())
+}
+
 /// Signs the manifests of an exported image and its index with GPG keys, and writes the signatures into a
 /// lookaside folder, as `NAME@sha256=DIGEST/signature-1` and so on. Keys of other kinds are not used.
 /// Signatures by other keys are kept.
@@ -47,10 +62,6 @@ pub fn sign_lookaside(
     folder: &Path,
     keys: &[SigningKey],
 ) -> Result<Vec<LookasideSignature>, OciError> {
-    let failed = |source| OciError::Sign {
-        image: identity.to_string(),
-        source: Box::new(source),
-    };
     // The index comes last: it is signed when everything that it refers to is.
     let digests: BTreeSet<Sha256> = image.images.iter().map(|one| one.digest).collect();
     let top = (!digests.contains(&image.digest)).then_some(image.digest);
@@ -61,12 +72,14 @@ pub fn sign_lookaside(
         let folder = folder.join(name);
         fs::create_dir_all(&folder).context("create directory", &folder)?;
         for key in keys {
-            let Some(signer) = MessageSigner::find(key).map_err(failed)? else {
+            let signer = MessageSigner::find(key).map_err(|source| failed(identity, source))?;
+            let Some(signer) = signer else {
                 continue;
             };
             let (path, is_signed) = place(&folder, |message| signer.has_signed(message, &payload))?;
             if !is_signed {
-                let message = signer.sign(&payload).map_err(failed)?;
+                let message = signer.sign(&payload);
+                let message = message.map_err(|source| failed(identity, source))?;
                 atomic::write_public(&path, &message).context("write", &path)?;
             }
             signatures.push(LookasideSignature {
@@ -77,6 +90,13 @@ pub fn sign_lookaside(
         }
     }
     Ok(signatures)
+}
+
+fn failed(identity: &ImageReference, source: SignError) -> OciError {
+    OciError::Sign {
+        image: identity.to_string(),
+        source: Box::new(source),
+    }
 }
 
 /// Returns the signed document. Readers demand the keys in `critical` and no others.
