@@ -285,11 +285,20 @@ fn releases_and_options_that_cannot_be_used() {
     sandbox.write("gpg", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n");
     let out = said(&[REF, "--slsa", "--sign-from-file", "gpg"], 1);
     assert!(out.starts_with("error: "), "{out}");
-    assert_snapshot!(said(&[REF, "--oci-referrer", "oci:missing"], 1), @"");
-    assert_snapshot!(said(&[REF, "--oci-referrer", "oci-archive:img.tar"], 1), @"");
+    assert_snapshot!(said(&[REF, "--oci-referrer", "oci:missing"], 1), @"
+    error: there is no image oci:missing
+    hint: write the image with `ostree-go export oci` first
+    ");
+    assert_snapshot!(said(&[REF, "--oci-referrer", "oci-archive:img.tar"], 1), @"error: nothing can be attached to oci-archive:img.tar, expected a directory or a registry");
     sandbox.run(["export", "oci", "1.99", "oci:img"]).ok();
-    assert_snapshot!(said(&[REF, "--oci-referrer", "oci:img"], 1), @"");
-    assert_snapshot!(said(&[REF, "--oci-referrer", "oci:img:1.99"], 3), @"");
+    assert_snapshot!(said(&[REF, "--oci-referrer", "oci:img"], 1), @"
+    error: there is no image oci:img
+    hint: write the image with `ostree-go export oci` first
+    ");
+    assert_snapshot!(said(&[REF, "--oci-referrer", "oci:img:1.99"], 3), @"
+    error: image oci:img:1.99 does not contain commit [commit]
+    hint: name the release that was exported; a channel and its release are different commits
+    ");
 }
 
 /// Returns the manifests of the artifacts that the index of referrers of an image lists.
@@ -480,8 +489,7 @@ fn podman_and_skopeo_accept_signed_images_only() {
         out.exits(1).stderr.contains("A signature was required"),
         "unsigned"
     );
-    let out = sign(&key, "lookaside").ok();
-    assert_eq!(out.stdout.lines().count(), 2, "{out}");
+    sign(&key, "lookaside").ok();
     pull(&lookaside).unwrap().ok();
     // The second export adds nothing.
     let before = names(&sandbox.path("lookaside"));

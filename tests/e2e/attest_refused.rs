@@ -60,15 +60,34 @@ fn a_valid_signature_is_not_enough() {
     sandbox.run([&args[..], &keys].concat()).ok();
 
     // The digest is one of another algorithm, and there is no second subject.
-    assert_snapshot!(refused(&sandbox, &statement(json!([other])), 3), @"");
-    assert_snapshot!(refused(&sandbox, &statement(json!([])), 1), @"");
-    assert_snapshot!(refused(&sandbox, &signed(STATEMENT, "no JSON"), 1), @"");
+    assert_snapshot!(refused(&sandbox, &statement(json!([other])), 3), @r#"
+    error: envelope.json is no valid attestation
+      the statement is about `other\n`, expected commit [commit]
+    hint: a channel and its release are different commits: name the one that was attested
+    "#);
+    assert_snapshot!(refused(&sandbox, &statement(json!([])), 1), @"
+    error: envelope.json is no valid attestation
+      the document is not an in-toto statement: it has no subject
+    ");
+    assert_snapshot!(refused(&sandbox, &signed(STATEMENT, "no JSON"), 1), @"
+    error: envelope.json is no valid attestation
+      the document is not an in-toto statement: it is not a JSON object
+    ");
     let old = json!({ "_type": "https://in-toto.io/Statement/v0.1", "subject": [own], "predicateType": "p" });
-    assert_snapshot!(refused(&sandbox, &signed(STATEMENT, old.to_string()), 1), @"");
+    assert_snapshot!(refused(&sandbox, &signed(STATEMENT, old.to_string()), 1), @"
+    error: envelope.json is no valid attestation
+      the document is not an in-toto statement: its type is `https://in-toto.io/Statement/v0.1`, expected `https://in-toto.io/Statement/v1`
+    ");
     let text = signed("text/plain\n", "go 1.99.1 is fine");
-    assert_snapshot!(refused(&sandbox, &text, 1), @"");
+    assert_snapshot!(refused(&sandbox, &text, 1), @r#"
+    error: envelope.json is no valid attestation
+      the payload of the envelope is of type `text/plain\n`, expected `application/vnd.in-toto+json`
+    "#);
     let large = vec![b' '; (16 << 20) + 1];
-    assert_snapshot!(refused(&sandbox, &large, 1), @"");
+    assert_snapshot!(refused(&sandbox, &large, 1), @"
+    error: envelope.json is no valid attestation
+      the envelope has 16777217 bytes, expected at most 16777216
+    ");
 }
 
 #[test]
@@ -93,7 +112,10 @@ fn each_byte_of_a_signature_counts() {
     }
     let mut short = honest.clone();
     short.signatures[0].signature.pop();
-    assert_snapshot!(refused(&sandbox, &short.to_json(), 3), @"");
+    assert_snapshot!(refused(&sandbox, &short.to_json(), 3), @"
+    error: envelope.json is no valid attestation
+      the envelope has no valid signature by a trusted key: ed25519 made by an unknown key
+    ");
     // The hint to a key proves nothing, and nothing depends on it.
     let mut renamed = honest.clone();
     renamed.signatures[0].keyid = "somebody".to_owned();
@@ -118,7 +140,10 @@ fn each_byte_of_a_signature_counts() {
         other.signature[0] = other.signature[0].wrapping_add(number + 1);
         other
     }));
-    assert_snapshot!(refused(&sandbox, &many.to_json(), 3), @"");
+    assert_snapshot!(refused(&sandbox, &many.to_json(), 3), @"
+    error: envelope.json is no valid attestation
+      there are 65 different signatures, at most 64 are checked
+    ");
     // One of several files is refused: nothing is accepted.
     fs::write(sandbox.path("bad.json"), "{}").unwrap();
     let both = ["--attestation", "bad.json", "--attestation-keys", "public"];
@@ -153,9 +178,15 @@ fn keys_that_cannot_sign_an_envelope() {
         assert!(!sandbox.path("new.json").exists());
         masked(&sandbox, &out.stderr).replace(&key, "[key]")
     };
-    assert_snapshot!(said(&["--gpg-sign", &key, "--gpg-homedir", home], 1), @"");
-    assert_snapshot!(said(&["--sign-from-file", "public"], 1), @"");
-    assert_snapshot!(said(&["--sign-from-file", "none"], 1), @"");
+    assert_snapshot!(said(&["--gpg-sign", &key, "--gpg-homedir", home], 1), @"
+    error: the key Gpg([key]) cannot sign an envelope, expected an Ed25519 key
+    hint: sign with an Ed25519 key: --sign-from-file FILE
+    ");
+    assert_snapshot!(said(&["--sign-from-file", "public"], 1), @"error: the Ed25519 secret key is not well-formed, expected 64 bytes in base64");
+    assert_snapshot!(said(&["--sign-from-file", "none"], 1), @"
+    error: cannot read the secret key none
+      No such file or directory (os error 2)
+    ");
 }
 
 #[test]
@@ -166,12 +197,21 @@ fn documents_that_cannot_be_written() {
         masked(&sandbox, &out.stderr)
     };
     sandbox.write("file", "");
-    assert_snapshot!(said(&[REF, "--output", "file"], 1), @"");
-    assert_snapshot!(said(&[REF, "--slsa", "--output", "no/such/file"], 1), @"");
+    assert_snapshot!(said(&[REF, "--output", "file"], 1), @"
+    error: cannot create directory file
+      File exists (os error 17)
+    ");
+    assert_snapshot!(said(&[REF, "--slsa", "--output", "no/such/file"], 1), @"
+    error: cannot write no/such/file
+      No such file or directory (os error 2)
+    ");
     assert_eq!(fs::read_to_string(sandbox.path("file")).unwrap(), "");
-    assert_snapshot!(said(&[REF, "--slsa", "--format", "json"], 2), @"");
-    assert_snapshot!(said(&["1.99.1", "--slsa", "--output", "-"], 2), @"");
-    assert_snapshot!(said(&[REF, "--slsa", "--oci-referrer", "img"], 2), @"");
+    assert_snapshot!(said(&[REF, "--slsa", "--format", "json"], 2), @"error: a file and a JSON document cannot both be written to standard output");
+    assert_snapshot!(said(&["1.99.1", "--slsa", "--output", "-"], 2), @"
+    error: 2 documents need a folder
+    hint: name one with --output, or choose one document with --slsa, --spdx or --cyclonedx, and --arch
+    ");
+    assert_snapshot!(said(&[REF, "--slsa", "--oci-referrer", "img"], 2), @"error: `img` is not the location of an image, expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://REGISTRY/NAME[:TAG]");
     // A single document may also be written into a folder.
     fs::create_dir(sandbox.path("folder")).unwrap();
     attest(&sandbox, [REF, "--spdx", "--output", "folder"]).ok();
@@ -218,7 +258,7 @@ fn a_damaged_release_is_not_attested() {
         ostree_go_tests::images::masked(&masked(sandbox, &out.stderr))
     };
     let malformed = vendored("# golang.org/x/crypto\tv1\n## nonsense\n# ../a v1 => v2 => v3\n");
-    assert_snapshot!(said(&malformed), @"");
+    assert_snapshot!(said(&malformed), @"error: cannot read the modules in /usr/lib/sdk/go-1.99/src/vendor/modules.txt: line 3: `# ../a v1 => v2 => v3` names no module, expected the form `# example.com/a v1.2.3 [=> …]`");
 
     let sandbox = vendored("# golang.org/x/crypto v0.46.0\n");
     let out = attest(&sandbox, [REF, "--cyclonedx"]).ok();
@@ -230,15 +270,21 @@ fn a_damaged_release_is_not_attested() {
     let other = vendored("# golang.org/x/crypto v0.99.0\n");
     let other = object(&other, &checksum(&other, list, 0), "filez");
     fs::copy(other, &path).unwrap();
-    assert_snapshot!(said(&sandbox), @"");
+    assert_snapshot!(said(&sandbox), @"error: cannot read the modules in /usr/lib/sdk/go-1.99/src/vendor/modules.txt: it is damaged in the repository: object SHA256");
     fs::write(&path, &honest[..honest.len() / 2]).unwrap();
-    assert_snapshot!(said(&sandbox), @"");
+    assert_snapshot!(said(&sandbox), @"
+    error: cannot read object SHA256 in repository [dir]/repo
+      Need more input
+    ");
     fs::remove_file(&path).unwrap();
-    assert_snapshot!(said(&sandbox), @"");
+    assert_snapshot!(said(&sandbox), @"
+    error: cannot read object SHA256 in repository [dir]/repo
+      Couldn't find file object 'SHA256'
+    ");
     fs::write(&path, honest).unwrap();
     attest(&sandbox, [REF, "--spdx"]).ok();
     let folder = Path::new(list).parent().unwrap().to_str().unwrap();
     let tree = object(&sandbox, &checksum(&sandbox, folder, 0), "dirtree");
     fs::remove_file(tree).unwrap();
-    assert_snapshot!(said(&sandbox), @"");
+    assert_snapshot!(said(&sandbox), @"error: cannot read commit [commit]: object SHA256.dirtree is damaged or missing");
 }

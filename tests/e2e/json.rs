@@ -199,7 +199,12 @@ fn every_field_is_on_the_page() {
     run(&format!("export ignition {boot}"), 0);
     run(&format!("export butane {boot} --output boot.bu"), 0);
     run("export oci 1.99.1 oci:images", 0);
+    run("export attest 1.99.1 --output attestations", 0);
     run("export containerfile 1.99.1 --image a", 0);
+    run(
+        "proxy --dry-run --cache proxy --upstream https://x.example",
+        0,
+    );
     run(&format!("sign 1.99.1 {sign}"), 0);
     run(&format!("verify 1.99.1 --gpg-keys {keys}"), 0);
     run(

@@ -144,8 +144,8 @@ fn a_signature_is_for_one_name_and_one_image() {
         world.sandbox.path("lookaside").join(folder)
     };
     let (from, to) = (
-        place(&made, &made["digest"]),
-        place(&unsigned, &unsigned["digest"]),
+        place(&made, &made["images"][0]["digest"]),
+        place(&unsigned, &unsigned["images"][0]["digest"]),
     );
     fs::create_dir(&to).unwrap();
     fs::copy(from.join("signature-1"), to.join("signature-1")).unwrap();
@@ -184,7 +184,7 @@ fn changed_signatures_are_refused() {
             }) as &dyn Fn(&mut Vec<u8>),
         ),
         ("signature", &|bytes: &mut Vec<u8>| {
-            *bytes.last_mut().unwrap() ^= 1
+            *bytes.last_mut().unwrap() ^= 1;
         }),
         ("end", &|bytes: &mut Vec<u8>| {
             bytes.truncate(bytes.len() - 20);
@@ -280,21 +280,40 @@ fn an_image_that_cannot_be_signed_is_not_exported() {
     };
     let name = ["--sign-identity", "registry.example/acme/go-sdk:1"];
     let to = ["--sign-lookaside", "signatures"];
-    let sign = |key: &'static str| ["--gpg-sign", key, "--gpg-homedir", home];
-    let with = |more: &[&str]| [&to[..], &sign("nobody"), more].concat();
-    assert_snapshot!(said(&with(&name), 1), @"");
+    let nobody = |more: &[&str], code| {
+        let sign = ["--gpg-sign", "nobody", "--gpg-homedir", home];
+        said(&[&to[..], &sign, more].concat(), code)
+    };
+    assert_snapshot!(nobody(&name, 1), @"
+    error: cannot sign the image registry.example/acme/go-sdk:1
+      cannot use GnuPG: `gpg` failed: gpg: error reading key: No secret key
+    ");
     let args = ["--gpg-sign", &expired, "--gpg-homedir", home];
-    assert_snapshot!(said(&[&to[..], &args, &name].concat(), 1), @"");
+    assert_snapshot!(said(&[&to[..], &args, &name].concat(), 1), @"
+    error: cannot sign the image registry.example/acme/go-sdk:1
+      cannot use GnuPG: `gpg` failed: gpg: signing failed: Unusable secret key
+    ");
     let digest = format!("registry.example/a:1@sha256:{}", "0".repeat(64));
-    assert_snapshot!(said(&with(&["--sign-identity", &digest]), 2), @"");
-    assert_snapshot!(said(&with(&["--sign-identity", "go-sdk:1"]), 2), @"");
-    assert_snapshot!(said(&["--gpg-sign", &key], 2), @"");
-    assert_snapshot!(said(&name, 2), @"");
+    assert_snapshot!(nobody(&["--sign-identity", &digest], 2), @"
+    error: `registry.example/a:1@sha256:0000000000000000000000000000000000000000000000000000000000000000` has a digest, and a signature names the image by its tag
+    hint: name the image with --sign-identity REGISTRY/NAME:TAG
+    ");
+    assert_snapshot!(said(&["--gpg-sign", &key], 2), @"
+    error: the following required arguments were not provided: --sign-lookaside <DIR>
+    hint: usage: ostree-go export oci --gpg-sign <KEY-ID> --sign-lookaside <DIR> --repo <PATH> <RELEASE>... <IMAGE>
+    ");
+    assert_snapshot!(said(&name, 2), @"
+    error: the following required arguments were not provided: --gpg-sign <KEY-ID> --sign-lookaside <DIR>
+    hint: usage: ostree-go export oci --gpg-sign <KEY-ID> --sign-lookaside <DIR> --sign-identity <REFERENCE> --repo <PATH> <RELEASE>... <IMAGE>
+    ");
     assert!(!is_written(&sandbox));
     // The image is complete, and the message says what is missing.
     sandbox.write("file", "");
     let args = ["--gpg-sign", &key, "--gpg-homedir", home];
     let to = ["--sign-lookaside", "file"];
-    assert_snapshot!(said(&[&to[..], &args, &name].concat(), 1), @"");
+    assert_snapshot!(said(&[&to[..], &args, &name].concat(), 1), @"
+    error: cannot create directory file/acme/go-sdk@sha256=00df31aaeb88a8744450cd222411807922bd8fe0226863e108ad5127bf1e4888
+      Not a directory (os error 20)
+    ");
     assert!(sandbox.path("img").exists());
 }

@@ -128,13 +128,23 @@ fn a_block_ends_the_list_of_proxies_except_before_a_bar() {
             let result = match out.code() {
                 Some(0) => "the next proxy is asked",
                 Some(1) if out.stderr.contains("blocked: ") => "stops and shows the reason",
-                Some(1) if out.stderr.contains("not found") => "not found",
+                Some(1) if out.stderr.contains("404 Not Found") => "not found",
                 _ => panic!("{out}"),
             };
             table += &format!("{answer} {:5} {result}\n", format!("`{separator}`"));
         }
     }
-    assert_snapshot!(table, @"");
+    assert_snapshot!(table, @"
+    403, mismatch ``    stops and shows the reason
+    403, mismatch `,`   stops and shows the reason
+    403, mismatch `|`   the next proxy is asked
+    403, policy ``    stops and shows the reason
+    403, policy `,`   stops and shows the reason
+    403, policy `|`   the next proxy is asked
+    404 ``    not found
+    404 `,`   the next proxy is asked
+    404 `|`   the next proxy is asked
+    ");
 }
 
 #[test]
@@ -143,8 +153,8 @@ fn a_list_with_a_bar_is_warned_about() {
     let mut command = world.command(&["--dry-run"]);
     command.env("GOPROXY", "https://a.example|direct");
     let out = ostree_go_tests::cli::run(&mut command).ok();
-    assert_snapshot!(out.stderr, @"");
-    assert_snapshot!(out.stdout, @"");
+    assert_snapshot!(out.stderr, @"warning: GOPROXY has `|`, after which the go command asks the next proxy for what this one has refused; separate proxies by commas");
+    assert_snapshot!(out.stdout, @"the options and the policy are valid");
 }
 
 #[test]
@@ -175,11 +185,11 @@ fn parallel_clients_share_one_fetch() {
 fn requests_that_are_none_are_refused() {
     let Some(world) = World::new() else { return };
     let proxy = world.start(&[]);
-    assert_snapshot!(proxy.text("/"), @"");
-    assert_snapshot!(proxy.text("/example.com/../../etc/passwd"), @"");
-    assert_snapshot!(proxy.text("/example.com/Lib/@v/list"), @"");
-    assert_snapshot!(proxy.text("/example.com/lib/@v/v1.0.0.exe"), @"");
-    assert_snapshot!(proxy.text("/sumdb/sum.golang.org/latest"), @"");
+    assert_snapshot!(proxy.text("/"), @"400: this is not a path of a Go module proxy");
+    assert_snapshot!(proxy.text("/example.com/../../etc/passwd"), @"400: this is not a path of a Go module proxy");
+    assert_snapshot!(proxy.text("/example.com/Lib/@v/list"), @"400: this is not a path of a Go module proxy");
+    assert_snapshot!(proxy.text("/example.com/lib/@v/v1.0.0.exe"), @"400: this is not a path of a Go module proxy");
+    assert_snapshot!(proxy.text("/sumdb/sum.golang.org/latest"), @"404: this proxy does not serve the checksum database sum.golang.org, but sum.example.com");
     assert!(
         world.upstream.requests().is_empty(),
         "{:?}",

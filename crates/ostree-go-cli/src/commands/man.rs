@@ -64,17 +64,18 @@ fn render(command: &clap::Command) -> io::Result<(String, Vec<u8>)> {
     Ok((man.get_filename(), page))
 }
 
-/// Allows line breaks between the alternatives in the synopsis, which has no spaces there.
+/// Allows line breaks between the alternatives in the synopsis, which has no spaces there, and does not justify it.
 fn break_alternatives(page: &[u8]) -> Vec<u8> {
     let page = String::from_utf8_lossy(page);
     let mut is_synopsis = false;
     let lines = page.split_inclusive('\n').map(|line| {
         if line.starts_with(".SH") {
             is_synopsis = line.starts_with(".SH SYNOPSIS");
-        }
-        match is_synopsis {
-            true => line.replace("\\fR|", "\\fR|\\:"),
-            false => line.to_owned(),
+            line.to_owned()
+        } else if is_synopsis {
+            format!(".na\n{}.ad\n", line.replace("\\fR|", "\\fR|\\:"))
+        } else {
+            line.to_owned()
         }
     });
     lines.collect::<String>().into_bytes()

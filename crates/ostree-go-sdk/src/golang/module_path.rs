@@ -105,6 +105,10 @@ pub fn escape(text: &str) -> String {
 
 /// Returns the path of a module whose escaped form this is; `None` if there is none (`UnescapePath`).
 #[must_use]
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(dead_code, reason = "only the module proxy uses it")
+)]
 pub fn unescape_path(escaped: &str) -> Option<String> {
     unescape(escaped).filter(|path| is_module_path(path))
 }
@@ -112,11 +116,19 @@ pub fn unescape_path(escaped: &str) -> Option<String> {
 /// Returns the version of a module whose escaped form this is; `None` if there is none
 /// (`UnescapeVersion`).
 #[must_use]
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(dead_code, reason = "only the module proxy uses it")
+)]
 pub fn unescape_version(escaped: &str) -> Option<String> {
     unescape(escaped).filter(|version| escape_version(version).is_some())
 }
 
 /// Source: `unescapeString`.
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(dead_code, reason = "only the module proxy uses it")
+)]
 fn unescape(escaped: &str) -> Option<String> {
     let mut text = String::with_capacity(escaped.len());
     let mut characters = escaped.chars();

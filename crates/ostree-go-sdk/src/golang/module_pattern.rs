@@ -19,11 +19,19 @@ pub fn matches(patterns: &str, path: &str) -> bool {
 
 /// The largest number of characters, and of `*`, in a pattern that is accepted. Each `*` multiplies the time of
 /// a comparison.
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(dead_code, reason = "only the module proxy uses it")
+)]
 const MAX_PATTERN: (usize, usize) = (256, 8);
 
 /// Returns why a text is not a single pattern that can match a module; `None` for a pattern. Go takes a
 /// malformed pattern for one that matches nothing.
 #[must_use]
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(dead_code, reason = "only the module proxy uses it")
+)]
 pub fn problem(pattern: &str) -> Option<&'static str> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-._~/*?[]^\\".contains(c);
     if pattern.is_empty() {

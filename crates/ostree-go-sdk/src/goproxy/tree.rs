@@ -63,7 +63,7 @@ impl Tree {
             Err(error) => return Err(error.into()),
         };
         let metadata = file.metadata()?;
-        Ok(metadata.is_file().then(|| (file, metadata.len())))
+        Ok(metadata.is_file().then_some((file, metadata.len())))
     }
 
     /// Reads a file of at most `limit` bytes; returns `None` if there is none, or if it is larger.

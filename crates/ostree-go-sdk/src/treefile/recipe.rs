@@ -213,7 +213,7 @@ impl Recipe {
         serde_json::to_string(&document).unwrap_or_default()
     }
 
-    /// Parses a recipe. Its treefile is only checked by [`Recipe::treefile`].
+    /// Parses a recipe. Its treefile is only checked by the conversion to a treefile.
     ///
     /// # Errors
     /// Returns an error if the recipe is too large, has another format, or names something that

@@ -33,8 +33,8 @@ pub struct LookasideSignature {
     pub is_new: bool,
 }
 
-/// Checks that this machine has the GPG keys for [`sign_lookaside`], so that an image that cannot be signed
-/// is not exported first.
+/// Checks that the GPG keys for [`sign_lookaside`] can sign, by a signature that is not stored, so that an image that
+/// cannot be signed is not exported first.
 ///
 /// # Errors
 /// Returns an error if a key cannot be used.
@@ -43,7 +43,12 @@ pub fn check_lookaside_keys(
     keys: &[SigningKey],
 ) -> Result<(), OciError> {
     for key in keys {
-        MessageSigner::find(key).map_err(|source| failed(identity, source))?;
+        let signer = MessageSigner::find(key).map_err(|source| failed(identity, source))?;
+        if let Some(signer) = signer {
+            // Only GnuPG knows whether the key has expired, or its passphrase is missing.
+            let tried = signer.sign(TYPE.as_bytes());
+            tried.map_err(|source| failed(identity, source))?;
+        }
     }
     Ok(())
 }
