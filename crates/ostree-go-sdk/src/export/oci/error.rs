@@ -148,7 +148,11 @@ impl OciError {
             Self::Export(error) => error.kind(),
             Self::NoLayer { .. } | Self::NoImage { .. } => ErrorKind::NotFound,
             Self::OtherImage { .. } => ErrorKind::Mismatch,
-            Self::Sign { source, .. } => source.kind(),
+            // GnuPG does not have the key or cannot use it.
+            Self::Sign { source, .. } => match source.kind() {
+                ErrorKind::Io => ErrorKind::InvalidInput,
+                kind => kind,
+            },
             Self::NotItsLayers { .. } => ErrorKind::Damaged,
             Self::SameArch { .. } | Self::Nothing | Self::Tag { .. } | Self::Archive { .. } => {
                 ErrorKind::InvalidInput
