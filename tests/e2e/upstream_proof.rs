@@ -123,21 +123,33 @@ fn a_real_release_is_proven_without_a_connection() {
         out.stderr.replace(&forged, "[commit]")
     };
     forge(&sandbox, "1.26.4", &text);
-    assert_snapshot!(refused(3), @"");
+    assert_snapshot!(refused(3), @"
+    error: the proof in `sdk.upstream-proof` of commit [commit] cannot be verified
+      record 56957498 does not contain golang.org/toolchain v0.0.1-go1.26.4.linux-amd64
+    ");
     forge(&sandbox, "1.26.5", &text[..text.len() / 2]);
-    assert_snapshot!(refused(1), @"");
+    assert_snapshot!(refused(1), @"
+    error: the proof in `sdk.upstream-proof` of commit [commit] cannot be verified
+      the proof has no blank line
+    ");
     forge(
         &sandbox,
         "1.26.5",
         &text.replace("\n66393050\n", "\n66393049\n"),
     );
-    assert_snapshot!(refused(3), @"");
+    assert_snapshot!(refused(3), @"
+    error: the proof in `sdk.upstream-proof` of commit [commit] cannot be verified
+      the head of the tree has no valid signature by sum.golang.org+033de0ae
+    ");
     forge(
         &sandbox,
         "1.26.5",
         &text.replace("index 56957498", "index 56957499"),
     );
-    assert_snapshot!(refused(3), @"");
+    assert_snapshot!(refused(3), @"
+    error: the proof in `sdk.upstream-proof` of commit [commit] cannot be verified
+      record 56957499 does not belong to the tree: its hash is af964d94056a5ae94aa4b150473eec7d9c5587527e6ba15666636898873ef3dd, expected 1e3f07d069b095a624e917abb221fec368595a94a2383191d6ea958c013ba77d
+    ");
 }
 
 #[test]

@@ -152,6 +152,35 @@ mod tests {
         metrics.add_labelled(Metric::Alerts, ("denied", ""), 1);
         metrics.add(Metric::SentBytes, 7);
         assert_eq!(metrics.sum(Metric::Requests), 3);
-        insta::assert_snapshot!(metrics.text(), @"");
+        insta::assert_snapshot!(metrics.text(), @r#"
+        # HELP ostree_go_proxy_requests_total Answers, by the kind of the request and the HTTP status.
+        # TYPE ostree_go_proxy_requests_total counter
+        ostree_go_proxy_requests_total{file="zip",status="200"} 2
+        ostree_go_proxy_requests_total{file="zip",status="403"} 1
+        # HELP ostree_go_proxy_alerts_total Alerts, by their kind.
+        # TYPE ostree_go_proxy_alerts_total counter
+        ostree_go_proxy_alerts_total{kind="denied"} 1
+        # HELP ostree_go_proxy_cache_hits_total Files that were in the cache and unchanged.
+        # TYPE ostree_go_proxy_cache_hits_total counter
+        ostree_go_proxy_cache_hits_total 0
+        # HELP ostree_go_proxy_cache_misses_total Files that were fetched from an upstream proxy.
+        # TYPE ostree_go_proxy_cache_misses_total counter
+        ostree_go_proxy_cache_misses_total 0
+        # HELP ostree_go_proxy_sent_bytes_total Bytes of content that were sent to clients.
+        # TYPE ostree_go_proxy_sent_bytes_total counter
+        ostree_go_proxy_sent_bytes_total 7
+        # HELP ostree_go_proxy_upstream_received_bytes_total Bytes that were received from upstream proxies.
+        # TYPE ostree_go_proxy_upstream_received_bytes_total counter
+        ostree_go_proxy_upstream_received_bytes_total 0
+        # HELP ostree_go_proxy_upstream_errors_total Requests to upstream proxies that failed otherwise than with "not found".
+        # TYPE ostree_go_proxy_upstream_errors_total counter
+        ostree_go_proxy_upstream_errors_total 0
+        # HELP ostree_go_proxy_database_lookups_total Lookups in the checksum database.
+        # TYPE ostree_go_proxy_database_lookups_total counter
+        ostree_go_proxy_database_lookups_total 0
+        # HELP ostree_go_proxy_database_errors_total Lookups that failed because the checksum database could not be reached.
+        # TYPE ostree_go_proxy_database_errors_total counter
+        ostree_go_proxy_database_errors_total 0
+        "#);
     }
 }

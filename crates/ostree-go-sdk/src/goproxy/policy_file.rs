@@ -302,20 +302,20 @@ mod tests {
 
     #[test]
     fn mistakes_have_a_position() {
-        insta::assert_snapshot!(error("allow = []\nalow = []\n"), @"");
-        insta::assert_snapshot!(error("deny = ['a.com']\n"), @"");
-        insta::assert_snapshot!(error("[[deny]]\nversions = []\n"), @"");
-        insta::assert_snapshot!(error("[[deny]]\nmodule = 'a.com'\nversion = ['v1.0.0']\n"), @"");
-        insta::assert_snapshot!(error("[[deny]]\nmodule = 'a.com'\nversions = ['1.0.0']\n"), @"");
-        insta::assert_snapshot!(error("allow = [\n  'a.com',\n  'https://b.com',\n]\n"), @"");
-        insta::assert_snapshot!(error("minimum-age = '7 days'\n"), @"");
-        insta::assert_snapshot!(error("minimum-age = 7\n"), @"");
-        insta::assert_snapshot!(error("[[private]]\nmodules = ['a.com']\nkeys = ['AAAA']\n"), @"");
-        insta::assert_snapshot!(error("[[private]]\nmodules = ['a.com']\nkeys = []\n"), @"");
-        insta::assert_snapshot!(error("[[private]]\nmodules = []\nkeys = []\n"), @"");
-        insta::assert_snapshot!(error("[[private]]\nmodules = ['a.com']\n"), @"");
-        insta::assert_snapshot!(error("allow = ['a.com'\n"), @"");
-        insta::assert_snapshot!(error("allow = ['a.com']\nallow = []\n"), @"");
+        insta::assert_snapshot!(error("allow = []\nalow = []\n"), @"policy.toml:2:1: unknown field `alow`, expected one of `allow`, `deny`, `minimum-age`, `any-age`, `private`");
+        insta::assert_snapshot!(error("deny = ['a.com']\n"), @r#"policy.toml:1:9: invalid type: string "a.com", expected struct DenyTable"#);
+        insta::assert_snapshot!(error("[[deny]]\nversions = []\n"), @"policy.toml:1:1: missing field `module`");
+        insta::assert_snapshot!(error("[[deny]]\nmodule = 'a.com'\nversion = ['v1.0.0']\n"), @"policy.toml:3:1: unknown field `version`, expected one of `module`, `versions`, `reason`");
+        insta::assert_snapshot!(error("[[deny]]\nmodule = 'a.com'\nversions = ['1.0.0']\n"), @"policy.toml:3:13: found `1.0.0`, expected a version of the form v1.2.3");
+        insta::assert_snapshot!(error("allow = [\n  'a.com',\n  'https://b.com',\n]\n"), @"policy.toml:3:3: `https://b.com` is not a pattern of module paths: it has a character that no module path has; expected a path such as example.com/lib, in which `*` stands for any part between two slashes");
+        insta::assert_snapshot!(error("minimum-age = '7 days'\n"), @"policy.toml:1:15: found `7 days`, expected a number with a unit: 90m, 12h, 7d or 2w");
+        insta::assert_snapshot!(error("minimum-age = 7\n"), @"policy.toml:1:15: invalid type: integer `7`, expected a string");
+        insta::assert_snapshot!(error("[[private]]\nmodules = ['a.com']\nkeys = ['AAAA']\n"), @"policy.toml:3:9: found `AAAA`, expected an Ed25519 public key in base64");
+        insta::assert_snapshot!(error("[[private]]\nmodules = ['a.com']\nkeys = []\n"), @"policy.toml:3:8: the list is empty, expected at least one key");
+        insta::assert_snapshot!(error("[[private]]\nmodules = []\nkeys = []\n"), @"policy.toml:2:11: the list is empty, expected at least one pattern");
+        insta::assert_snapshot!(error("[[private]]\nmodules = ['a.com']\n"), @"policy.toml:1:1: missing field `keys`");
+        insta::assert_snapshot!(error("allow = ['a.com'\n"), @"policy.toml:1:17: unclosed array, expected `]`");
+        insta::assert_snapshot!(error("allow = ['a.com']\nallow = []\n"), @"policy.toml:2:1: duplicate key");
     }
 
     #[test]

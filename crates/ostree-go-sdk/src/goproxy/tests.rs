@@ -210,7 +210,8 @@ fn verified_files_are_served_and_cached() {
     for _ in 0..2 {
         assert_eq!(fixture.file("zip"), "200: some bytes");
         assert_eq!(fixture.file("mod"), "200: module example.com/lib\n");
-        insta::assert_snapshot!(fixture.file("info"), @r#"200: {"Version":"v1.0.0","Time":"2026-01-01T00:00:00Z"}"#);
+        let info = r#"200: {"Version":"v1.0.0","Time":"2026-01-01T00:00:00Z"}"#;
+        assert_eq!(fixture.file("info"), info);
         // The second time, nothing is fetched.
         let _ = fs::remove_dir_all(fixture.folder.path().join("upstream"));
     }
@@ -219,7 +220,8 @@ fn verified_files_are_served_and_cached() {
     assert_eq!(fixture.alerts(), "");
     let list = fixture.service.tree.root().join("example.com/lib/@v/list");
     assert_eq!(fs::read_to_string(list).unwrap(), "v1.0.0\n");
-    insta::assert_snapshot!(fixture.get("/example.com/lib/@v/v1.1.0.zip"), @"");
+    let missing = fixture.get("/example.com/lib/@v/v1.1.0.zip");
+    assert!(missing.starts_with("404: cannot read "), "{missing}");
 }
 
 #[test]
@@ -231,22 +233,28 @@ fn changed_files_of_the_upstream_proxy_are_blocked() {
         "module example.com/evil\n",
     )
     .unwrap();
-    insta::assert_snapshot!(fixture.file("mod"), @"");
+    insta::assert_snapshot!(fixture.file("mod"), @"403: blocked: the go.mod file of example.com/lib@v1.0.0 has the hash h1:O+fMD822zBOF7bcNbJO2VYZ7ANpWZiobh1eFU4nzh4k=, expected h1:4OAnUP7RpKJ0hg7ydNi+A/luktLxx7xSrw0c+FeAtlc= as in the checksum database");
     let zip = fixture.upstream(&id(LIB), "zip");
     let good = fs::read(&zip).unwrap();
     fs::write(&zip, zip_of(&id(LIB), "package evil\n")).unwrap();
-    insta::assert_snapshot!(fixture.file("zip"), @"");
+    insta::assert_snapshot!(fixture.file("zip"), @"403: blocked: the zip file of example.com/lib@v1.0.0 has the hash h1:CqTJovuQxsg2pmACielAEF1gLuVLLU029fTP6s4VFfo=, expected h1:0kdpnB2MX+LWAaA61Oj3wgQ9rkPBrHdfrp4u7NziVAQ= as in the checksum database");
     fs::write(&zip, &good[..good.len() - 10]).unwrap();
-    insta::assert_snapshot!(fixture.file("zip"), @"");
+    insta::assert_snapshot!(fixture.file("zip"), @"403: blocked: the zip file of example.com/lib@v1.0.0 is refused: v1.0.0.zip is damaged: invalid Zip archive: Unexpected end of zip::format::blocks::Zip32CDEBlock");
     fs::write(&zip, zip_of(&id("example.com/lib@v1.0.1"), "package lib\n")).unwrap();
-    insta::assert_snapshot!(fixture.file("zip"), @"");
+    insta::assert_snapshot!(fixture.file("zip"), @"403: blocked: the zip file of example.com/lib@v1.0.0 is refused: v1.0.0.zip: the entry `example.com/lib@v1.0.1/go.mod` is refused: expected a name that begins with `example.com/lib@v1.0.0/`");
     fs::write(
         fixture.upstream(&id(LIB), "info"),
         r#"{"Version":"v1.0.1"}"#,
     )
     .unwrap();
-    insta::assert_snapshot!(fixture.file("info"), @"");
-    insta::assert_snapshot!(fixture.alerts(), @"");
+    insta::assert_snapshot!(fixture.file("info"), @"403: blocked: the .info of example.com/lib@v1.0.0 names the version `v1.0.1`, expected v1.0.0");
+    insta::assert_snapshot!(fixture.alerts(), @r#"
+    {"time":"2026-01-08T00:00:00Z","alert":"mod-mismatch","module":"example.com/lib","version":"v1.0.0","file":"mod","blocked":true,"message":"the go.mod file of example.com/lib@v1.0.0 has the hash h1:O+fMD822zBOF7bcNbJO2VYZ7ANpWZiobh1eFU4nzh4k=, expected h1:4OAnUP7RpKJ0hg7ydNi+A/luktLxx7xSrw0c+FeAtlc= as in the checksum database","expected":"h1:4OAnUP7RpKJ0hg7ydNi+A/luktLxx7xSrw0c+FeAtlc=","found":"h1:O+fMD822zBOF7bcNbJO2VYZ7ANpWZiobh1eFU4nzh4k="}
+    {"time":"2026-01-08T00:00:00Z","alert":"zip-mismatch","module":"example.com/lib","version":"v1.0.0","file":"zip","blocked":true,"message":"the zip file of example.com/lib@v1.0.0 has the hash h1:CqTJovuQxsg2pmACielAEF1gLuVLLU029fTP6s4VFfo=, expected h1:0kdpnB2MX+LWAaA61Oj3wgQ9rkPBrHdfrp4u7NziVAQ= as in the checksum database","expected":"h1:0kdpnB2MX+LWAaA61Oj3wgQ9rkPBrHdfrp4u7NziVAQ=","found":"h1:CqTJovuQxsg2pmACielAEF1gLuVLLU029fTP6s4VFfo="}
+    {"time":"2026-01-08T00:00:00Z","alert":"invalid-zip","module":"example.com/lib","version":"v1.0.0","file":"zip","blocked":true,"message":"the zip file of example.com/lib@v1.0.0 is refused: v1.0.0.zip is damaged: invalid Zip archive: Unexpected end of zip::format::blocks::Zip32CDEBlock"}
+    {"time":"2026-01-08T00:00:00Z","alert":"invalid-zip","module":"example.com/lib","version":"v1.0.0","file":"zip","blocked":true,"message":"the zip file of example.com/lib@v1.0.0 is refused: v1.0.0.zip: the entry `example.com/lib@v1.0.1/go.mod` is refused: expected a name that begins with `example.com/lib@v1.0.0/`"}
+    {"time":"2026-01-08T00:00:00Z","alert":"wrong-version","module":"example.com/lib","version":"v1.0.0","file":"info","blocked":true,"message":"the .info of example.com/lib@v1.0.0 names the version `v1.0.1`, expected v1.0.0"}
+    "#);
     // Nothing of it was stored, and nothing is left behind.
     let kept = fs::read_dir(fixture.service.tree.root().join("example.com/lib/@v"));
     assert_eq!(kept.unwrap().count(), 0);
@@ -271,7 +279,7 @@ fn damaged_files_of_the_cache_are_fetched_again() {
     }
     fs::write(fixture.cached("zip"), zip_of(&id(LIB), "package evil\n")).unwrap();
     assert_eq!(fixture.file("zip"), "200: some bytes");
-    insta::assert_snapshot!(fixture.alerts(), @"");
+    insta::assert_snapshot!(fixture.alerts(), @r#"{"time":"2026-01-08T00:00:00Z","alert":"cache-changed","module":"example.com/lib","version":"v1.0.0","file":"zip","blocked":false,"message":"the zip file of example.com/lib@v1.0.0 in the cache has been changed: its hash differs","expected":"h1:0kdpnB2MX+LWAaA61Oj3wgQ9rkPBrHdfrp4u7NziVAQ=","found":"h1:CqTJovuQxsg2pmACielAEF1gLuVLLU029fTP6s4VFfo="}"#);
 }
 
 #[test]
@@ -319,18 +327,18 @@ fn the_policy_decides_what_is_served() {
         fixture.get("/example.com/lib/@v/v1.0.0.zip"),
         "200: some bytes"
     );
-    insta::assert_snapshot!(fixture.get("/example.com/lib/@v/v1.0.1.zip"), @"");
-    insta::assert_snapshot!(fixture.get("/example.com/lib/@v/v1.0.2.mod"), @"");
-    insta::assert_snapshot!(fixture.get("/example.com/lib/@v/v1.0.2.info"), @"");
-    insta::assert_snapshot!(fixture.get("/example.com/lib/@latest"), @"");
-    insta::assert_snapshot!(fixture.get("/example.com/bad/@v/list"), @"");
-    insta::assert_snapshot!(fixture.get("/example.net/lib/@v/v1.0.0.zip"), @"");
+    insta::assert_snapshot!(fixture.get("/example.com/lib/@v/v1.0.1.zip"), @"403: blocked: example.com/lib@v1.0.1 is denied by the policy of this proxy: CVE-2026-1");
+    insta::assert_snapshot!(fixture.get("/example.com/lib/@v/v1.0.2.mod"), @"403: blocked: example.com/lib@v1.0.2 is from 2026-01-01T00:00:01Z, and the policy of this proxy serves it from 2026-01-08T00:00:01Z on");
+    insta::assert_snapshot!(fixture.get("/example.com/lib/@v/v1.0.2.info"), @"403: blocked: example.com/lib@v1.0.2 is from 2026-01-01T00:00:01Z, and the policy of this proxy serves it from 2026-01-08T00:00:01Z on");
+    insta::assert_snapshot!(fixture.get("/example.com/lib/@latest"), @"403: blocked: example.com/lib@v1.0.2 is from 2026-01-01T00:00:01Z, and the policy of this proxy serves it from 2026-01-08T00:00:01Z on");
+    insta::assert_snapshot!(fixture.get("/example.com/bad/@v/list"), @"403: blocked: example.com/bad is denied by the policy of this proxy");
+    insta::assert_snapshot!(fixture.get("/example.net/lib/@v/v1.0.0.zip"), @"403: blocked: example.net/lib@v1.0.0 is not among the modules that the policy of this proxy allows");
     fs::write(
         fixture.upstream(&id("example.com/lib@v1.0.3"), "info"),
         r#"{"Version":"v1.0.3"}"#,
     )
     .unwrap();
-    insta::assert_snapshot!(fixture.get("/example.com/lib/@v/v1.0.3.zip"), @"");
+    insta::assert_snapshot!(fixture.get("/example.com/lib/@v/v1.0.3.zip"), @"403: blocked: example.com/lib@v1.0.3 has no time, and the policy of this proxy serves only versions of a minimum age");
 }
 
 #[test]
@@ -340,7 +348,7 @@ fn private_modules_need_a_statement() {
     ));
     let (zip, go_mod) = fixture.publish(LIB, "2026-01-01T00:00:00Z");
     *fixture.sums.failure.lock().unwrap() = Some(|| panic!("a private module is looked up"));
-    insta::assert_snapshot!(fixture.file("zip"), @"");
+    insta::assert_snapshot!(fixture.file("zip"), @"403: blocked: the private module example.com/lib@v1.0.0 has no signed statement");
     let state = |subjects: Vec<Subject>, secret: &str| {
         let statement = Statement {
             subjects,
@@ -359,23 +367,23 @@ fn private_modules_need_a_statement() {
     };
     let (foreign, _) = crate::sign::ed25519_key_pair(&[7; 32]);
     state(subjects(zip), &foreign);
-    insta::assert_snapshot!(fixture.file("zip"), @"");
+    insta::assert_snapshot!(fixture.file("zip"), @"403: blocked: the statement of the private module example.com/lib@v1.0.0 is not signed by a key of the policy: the envelope has no valid signature by a trusted key: ed25519 made by an unknown key");
     state(
         vec![Subject::with_h1("example.com/lib@v1.0.1", zip)],
         SECRET,
     );
-    insta::assert_snapshot!(fixture.file("zip"), @"");
+    insta::assert_snapshot!(fixture.file("zip"), @"403: blocked: the statement of the private module example.com/lib@v1.0.0 has no subject `example.com/lib@v1.0.0` with the digest dirHash1");
     state(subjects(go_mod), SECRET);
-    insta::assert_snapshot!(fixture.file("zip"), @"");
+    insta::assert_snapshot!(fixture.file("zip"), @"403: blocked: the zip file of example.com/lib@v1.0.0 has the hash h1:0kdpnB2MX+LWAaA61Oj3wgQ9rkPBrHdfrp4u7NziVAQ=, expected h1:4OAnUP7RpKJ0hg7ydNi+A/luktLxx7xSrw0c+FeAtlc= as in its signed statement");
     fs::write(fixture.upstream(&id(LIB), "intoto.json"), "{}").unwrap();
-    insta::assert_snapshot!(fixture.file("zip"), @"");
+    insta::assert_snapshot!(fixture.file("zip"), @"403: blocked: the zip file of example.com/lib@v1.0.0 has the hash h1:0kdpnB2MX+LWAaA61Oj3wgQ9rkPBrHdfrp4u7NziVAQ=, expected h1:4OAnUP7RpKJ0hg7ydNi+A/luktLxx7xSrw0c+FeAtlc= as in its signed statement");
     // The statement with the wrong hash is in the cache until it is replaced.
     fs::remove_file(fixture.cached("intoto.json")).unwrap();
     state(subjects(zip), SECRET);
     assert_eq!(fixture.file("zip"), "200: some bytes");
     assert_eq!(fixture.file("mod"), "200: module example.com/lib\n");
     let request = Request::parse("/sumdb/sum.example.com/lookup/example.com/lib@v1.0.0").unwrap();
-    insta::assert_snapshot!(shown(fixture.service.query(&request)), @"");
+    insta::assert_snapshot!(shown(fixture.service.query(&request)), @"403: blocked: example.com/lib is private, and its name is not sent to a checksum database; set GONOSUMDB for it");
 }
 
 #[test]
@@ -405,7 +413,7 @@ fn the_database_is_passed_through() {
     fs::remove_dir_all(&database).unwrap();
     assert_eq!(get("tile/8/0/000"), format!("200: {}", "a".repeat(8192)));
     assert!(get("tile/8/0/001.p/1").starts_with("404: "));
-    insta::assert_snapshot!(fixture.get("/sumdb/sum.golang.org/latest"), @"");
+    insta::assert_snapshot!(fixture.get("/sumdb/sum.golang.org/latest"), @"404: this proxy does not serve the checksum database sum.golang.org, but sum.example.com");
 }
 
 #[test]
@@ -440,13 +448,13 @@ fn failures_of_the_upstream_proxy_are_told_apart() {
         let answer = fixture.get(&format!("/example.com/lib/@v/{version}.info"));
         answer.replace(&server.url, "UPSTREAM")
     };
-    insta::assert_snapshot!(status("v1.0.4"), @"");
-    insta::assert_snapshot!(status("v1.0.5"), @"");
-    insta::assert_snapshot!(status("v1.0.6"), @"");
-    insta::assert_snapshot!(status("v1.0.7"), @"");
-    insta::assert_snapshot!(status("v1.0.8"), @"");
-    insta::assert_snapshot!(status("v1.0.9"), @"");
-    insta::assert_snapshot!(status("v1.0.10"), @"");
+    insta::assert_snapshot!(status("v1.0.4"), @"404: cannot download UPSTREAM/example.com/lib/@v/v1.0.4.info: the server answered with status 404");
+    insta::assert_snapshot!(status("v1.0.5"), @"404: cannot download UPSTREAM/example.com/lib/@v/v1.0.5.info: the server answered with status 410");
+    insta::assert_snapshot!(status("v1.0.6"), @"502: cannot download UPSTREAM/example.com/lib/@v/v1.0.6.info: the server answered with status 500");
+    insta::assert_snapshot!(status("v1.0.7"), @"502: cannot download UPSTREAM/example.com/lib/@v/v1.0.7.info: this is a web page, not the requested file");
+    insta::assert_snapshot!(status("v1.0.8"), @"502: the upstream proxy's answer for example.com/lib/@v/v1.0.8.info is not the JSON of a version");
+    insta::assert_snapshot!(status("v1.0.9"), @"502: cannot download UPSTREAM/example.com/lib/@v/v1.0.9.info: the connection ended after 1 of 90 bytes");
+    insta::assert_snapshot!(status("v1.0.10"), @"504: cannot download UPSTREAM/example.com/lib/@v/v1.0.10.info: timeout: receive response");
     assert_eq!(fixture.alerts(), "");
     assert_eq!(fixture.service.metrics.sum(Metric::UpstreamErrors), 4);
 }
@@ -492,11 +500,45 @@ fn the_server_speaks_http_and_ends() {
     let server =
         std::thread::spawn(move || server::run(service, vec![listener], Some(path), limits));
     let get = |path: &str| exchange(address, &format!("GET {path} HTTP/1.1"));
-    insta::assert_snapshot!(get("/example.com/lib/@v/v1.0.0.mod"), @"");
-    insta::assert_snapshot!(get("/example.com/bad/@v/list"), @"");
-    insta::assert_snapshot!(get("/other"), @"");
-    insta::assert_snapshot!(exchange(address, "HEAD /example.com/lib/@v/v1.0.0.mod HTTP/1.1"), @"");
-    insta::assert_snapshot!(exchange(address, "PUT /example.com/lib/@v/v1.0.0.mod HTTP/1.1"), @"");
+    insta::assert_snapshot!(get("/example.com/lib/@v/v1.0.0.mod"), @"
+    HTTP/1.1 200 OK
+    content-type: text/plain; charset=utf-8
+    content-length: 23
+    connection: close
+
+    module example.com/lib
+    ");
+    insta::assert_snapshot!(get("/example.com/bad/@v/list"), @"
+    HTTP/1.1 403 Forbidden
+    content-type: text/plain; charset=utf-8
+    content-length: 63
+    connection: close
+
+    blocked: example.com/bad is denied by the policy of this proxy
+    ");
+    insta::assert_snapshot!(get("/other"), @"
+    HTTP/1.1 400 Bad Request
+    content-type: text/plain; charset=utf-8
+    content-length: 40
+    connection: close
+
+    this is not a path of a Go module proxy
+    ");
+    insta::assert_snapshot!(exchange(address, "HEAD /example.com/lib/@v/v1.0.0.mod HTTP/1.1"), @"
+    HTTP/1.1 200 OK
+    content-type: text/plain; charset=utf-8
+    content-length: 23
+    connection: close
+    ");
+    insta::assert_snapshot!(exchange(address, "PUT /example.com/lib/@v/v1.0.0.mod HTTP/1.1"), @"
+    HTTP/1.1 405 Method Not Allowed
+    content-type: text/plain; charset=utf-8
+    content-length: 52
+    allow: GET, HEAD
+    connection: close
+
+    a Go module proxy has only the methods GET and HEAD
+    ");
     let zip = get("/example.com/lib/@v/v1.0.0.zip");
     assert!(zip.contains("content-type: application/zip\n"), "{zip}");
     // An open connection without a request does not delay the end.
@@ -508,7 +550,13 @@ fn the_server_speaks_http_and_ends() {
     let lines = text
         .lines()
         .filter(|line| line.starts_with("ostree_go_proxy_requests"));
-    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
+    ostree_go_proxy_requests_total{file="list",status="403"} 1
+    ostree_go_proxy_requests_total{file="mod",status="200"} 2
+    ostree_go_proxy_requests_total{file="other",status="400"} 1
+    ostree_go_proxy_requests_total{file="other",status="405"} 1
+    ostree_go_proxy_requests_total{file="zip",status="200"} 1
+    "#);
     drop(folder);
 }
 
@@ -517,10 +565,10 @@ fn options_with_mistakes_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = |proxy: ModuleProxy| proxy.check().unwrap_err().to_string();
     let proxy = |list: &str| ModuleProxy::new(list, folder.path().join("cache"));
-    insta::assert_snapshot!(error(proxy("direct")), @"");
-    insta::assert_snapshot!(error(proxy("ftp://a")), @"");
+    insta::assert_snapshot!(error(proxy("direct")), @"the list of upstream proxies `direct` has no proxy, expected at least one URL");
+    insta::assert_snapshot!(error(proxy("ftp://a")), @"GOPROXY entry `ftp://a` is not a proxy, expected an http, https or file URL, `direct` or `off`");
     let database = proxy("https://a.example").database_key("sum.example.com".to_owned());
-    insta::assert_snapshot!(error(database), @"");
+    insta::assert_snapshot!(error(database), @"`sum.example.com` is not the key of a checksum database, expected the form NAME+HASH+KEY");
     let taken = listen("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let error = listen(&address).unwrap_err();

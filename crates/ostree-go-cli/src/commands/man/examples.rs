@@ -142,7 +142,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             (
                 "Introduce a new key to the hosts that trust the old one",
-                "ostree-go key transition keys/public.asc keys/new/public.asc --url https://sdk.example.com/repo --repo build/repo --gpg-sign 'Acme old' --gpg-sign 'Acme new' --gpg-homedir keys/gnupg",
+                "ostree-go key transition keys/public.asc keys/new/public.asc --url https://sdk.example.com/repo --repo build/repo --gpg-sign old@example.com --gpg-sign new@example.com --gpg-homedir keys/gnupg",
             ),
             (
                 "Withdraw the old key when all hosts have the new one",
@@ -461,7 +461,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             (
                 "Compare with the program in an OS image",
-                "ostree-go --repo /srv/os reproduce --against os/x86_64/stable:/usr/bin/server",
+                "ostree-go reproduce --repo /srv/os --against os/x86_64/stable:/usr/bin/server",
             ),
             (
                 "Build with the SDKs for both architectures, one of them emulated",

@@ -23,7 +23,11 @@ impl Fixture {
         let repo = Repo::create(folder.path().join("repo"), mode).unwrap();
         let fixture = Self { folder, repo };
         fixture.write("go.env", GO_ENV);
-        fixture.write("bin/go", "program");
+        // The header of a program for x86_64.
+        fixture.write(
+            "bin/go",
+            "\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0",
+        );
         fixture.write("bin/empty", "");
         fixture.write("src/go.mod", "module std\n");
         fixture.write("src/a.go", &"package a // repeated\n".repeat(50_000));
