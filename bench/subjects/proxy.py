@@ -114,8 +114,13 @@ class Tools:
         run([self.go, "build", "-C", ROOT / "bench/proxy", "-o", self.peer, "."], self.env)
         if not self.goproxy.exists():
             progress(f"building goproxy {GOPROXY_VERSION}, once")
-            package = f"{GOPROXY_MODULE}/cmd/goproxy@{GOPROXY_VERSION}"
-            run([self.go, "install", package], self.env | {"GOBIN": str(work / "bin")})
+            # `go install` asks for the list of versions as well, which not every proxy has.
+            module = work / "goproxy"
+            module.mkdir()
+            (module / "go.mod").write_text(f"module goproxy\n\ngo 1.24.0\n\nrequire {GOPROXY_MODULE} {GOPROXY_VERSION}\n")
+            (work / "bin").mkdir()
+            build = ["build", "-C", module, "-mod=mod", "-o", work / "bin/goproxy", f"{GOPROXY_MODULE}/cmd/goproxy"]
+            run([self.go, *build], self.env)
             self.goproxy.parent.mkdir(parents=True, exist_ok=True)
             (work / "bin/goproxy").rename(self.goproxy)
 
