@@ -1,4 +1,4 @@
-//! What is known about releases: the common part of the verbs that show vulnerabilities.
+//! Assessments of releases: the common part of the verbs that show vulnerabilities.
 
 use crate::args::database::DatabaseArgs;
 use crate::context::Context;

@@ -70,7 +70,7 @@ pub fn run(context: &Context, args: &AuditArgs) -> Result<ExitCode, CliError> {
     context.report(&report)
 }
 
-/// What is audited.
+/// The object of an audit: an SDK or a program.
 struct Subject {
     version: GoVersion,
     platform: Platform,

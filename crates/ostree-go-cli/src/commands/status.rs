@@ -146,7 +146,7 @@ struct DeploymentStatusView {
     check: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     damaged: Option<Vec<DamagedFileView>>,
-    /// What is known about the release, if anything is configured.
+    /// The assessment of the release, if a database or an index is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<AssessmentView>,
     #[serde(skip)]

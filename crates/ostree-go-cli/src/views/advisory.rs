@@ -6,7 +6,7 @@ use ostree_go_sdk::audit::{Assessment, Origin, Support, Vulnerability};
 use ostree_go_sdk::{ErrorKind, GoVersion};
 use serde::Serialize;
 
-/// Where data came from.
+/// The origin of data.
 #[derive(Debug, Serialize)]
 pub struct OriginView {
     pub location: String,
@@ -85,7 +85,7 @@ impl From<&Vulnerability> for VulnerabilityView {
     }
 }
 
-/// What is known about a release, in lists of several releases.
+/// The assessment of a release, in lists of several releases.
 #[derive(Debug, Serialize)]
 pub struct AssessmentView {
     vulnerabilities: Option<Vec<VulnerabilityView>>,

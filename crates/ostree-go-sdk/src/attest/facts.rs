@@ -1,4 +1,4 @@
-//! What a commit records about a release.
+//! The facts about a release that its commit records.
 
 use super::error::AttestError;
 use super::modules::{self, VendoredModule};

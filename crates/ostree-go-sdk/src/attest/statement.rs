@@ -21,7 +21,7 @@ pub struct Statement {
     pub subjects: Vec<Subject>,
     /// The URI of the predicate's type.
     pub predicate_type: String,
-    /// What is said; null if there is no predicate.
+    /// The predicate; null if there is none.
     pub predicate: Value,
 }
 

@@ -6,7 +6,7 @@ use crate::golang::osv::Platform;
 use crate::setters::setters;
 use crate::version::GoVersion;
 
-/// What is known about the releases of Go: vulnerabilities, and what Go supports.
+/// A vulnerability database, and a list of the releases that Go supports.
 #[derive(Debug, Clone, Default)]
 pub struct Advisories {
     vulnerabilities: Option<Vulnerabilities>,
@@ -14,13 +14,13 @@ pub struct Advisories {
     own: Vec<GoVersion>,
 }
 
-/// What is known about one release.
+/// The known vulnerabilities and the support of one release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Assessment {
     /// The known vulnerabilities of an SDK of this version, sorted by name; `None` if nothing is known.
     pub vulnerabilities: Option<Vec<Vulnerability>>,
-    /// Whether Go supports the release; `None` if nothing is known.
+    /// The support by Go; `None` if it is not known.
     pub support: Option<Support>,
     /// The newest patch release of the same minor release, if that is a later one.
     pub newer: Option<GoVersion>,

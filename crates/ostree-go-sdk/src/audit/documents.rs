@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The first bytes of a gzip file (RFC 1952, 2.3.1). A web server can also decompress what it serves.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// Where data came from, and how old it is.
+/// The origin of data, and its age.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Origin {

@@ -56,7 +56,7 @@ pub struct UpstreamReleases {
     versions: Vec<GoVersion>,
 }
 
-/// Whether Go still fixes problems of a release in later patch releases.
+/// The support of a release by Go: problems of a supported one are fixed in later patch releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Support {

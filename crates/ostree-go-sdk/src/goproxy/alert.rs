@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What an alert is about.
+/// The reason for an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum AlertKind {
@@ -76,7 +76,7 @@ impl Serialize for AlertKind {
 pub struct Alert {
     /// The time, in the form `2026-11-02T20:36:21Z`.
     pub time: String,
-    /// What the alert is about.
+    /// The reason for the alert.
     pub alert: AlertKind,
     /// The path of the module.
     pub module: String,
@@ -87,7 +87,7 @@ pub struct Alert {
     pub file: &'static str,
     /// True if the request was answered with status 403. Otherwise the damage was repaired.
     pub blocked: bool,
-    /// What was found and what was expected, for people.
+    /// The value that was found and the expected one, for people.
     pub message: String,
     /// The expected hash.
     #[serde(skip_serializing_if = "Option::is_none")]

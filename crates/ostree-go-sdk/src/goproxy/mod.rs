@@ -4,7 +4,7 @@
 //! the checksum database has proven their hashes, also to clients that do not ask the database themselves. Private
 //! modules are never looked up there; a signed statement has their hashes. A [`Policy`] says which modules are served.
 //!
-//! What is refused is answered with status 403, with which the go command stops and shows the reason. After 404 it asks
+//! A refusal has status 403, with which the go command stops and shows the reason. After 404 it asks
 //! the next proxy of its list, and after any error if the list has `|`.
 //!
 //! The files in the order in which they may use each other: `policy`, `policy_file`, `request`, `alert`, `metrics`,
@@ -87,7 +87,7 @@ pub struct ModuleProxy {
     grace: Duration,
 }
 
-/// What a module proxy has done since its start.
+/// The numbers of requests, alerts and cached files of a module proxy since its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Served {

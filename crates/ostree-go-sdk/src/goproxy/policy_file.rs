@@ -52,7 +52,7 @@ pub enum PolicyError {
         line: usize,
         /// The column in characters, from 1.
         column: usize,
-        /// What was found and what was expected.
+        /// The problem: the value that was found, and the expected one.
         message: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What a client of a module proxy asks for.
+//! Requests of clients of a module proxy.
 //!
 //! Sources of the paths: `go help goproxy`, <https://go.dev/ref/mod#goproxy-protocol>, and for the checksum database
 //! <https://go.dev/design/25530-sumdb>, "Proxying a Checksum Database".
@@ -76,7 +76,7 @@ impl ModuleFile {
 /// A part of a checksum database.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SumDbPart {
-    /// Whether this proxy serves the database: `supported`.
+    /// A question whether this proxy serves the database: `supported`.
     Supported,
     /// The head of the tree: `latest`.
     Latest,

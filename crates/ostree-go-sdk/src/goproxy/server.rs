@@ -51,7 +51,7 @@ pub(super) struct Limits {
     pub grace: Duration,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Shared {
     service: Arc<Service>,
     flights: Flights<Request>,

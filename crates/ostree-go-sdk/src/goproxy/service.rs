@@ -28,7 +28,7 @@ const KEPT: usize = 20_000;
 /// A result that may be a block.
 pub(super) type Outcome = Result<Found, Failure>;
 
-/// What all requests share.
+/// The state that all requests share.
 pub(super) struct Service {
     pub policy: Policy,
     /// The proxies of all modules.
@@ -68,7 +68,7 @@ impl Progress for Abandon {
     }
 }
 
-/// What is known of versions and files. A forgotten entry costs another verification.
+/// A memory of verified versions and files. A forgotten entry costs another verification.
 #[derive(Default)]
 pub(super) struct Known {
     /// The proven hashes of public versions, which never change.

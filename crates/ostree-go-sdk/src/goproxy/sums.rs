@@ -18,7 +18,7 @@ pub(super) struct Sums {
     pub origin: Origin,
 }
 
-/// Where hashes come from.
+/// The origin of hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     Database,

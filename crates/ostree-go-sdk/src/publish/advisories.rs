@@ -1,4 +1,4 @@
-//! What `index.json` and the page say about known vulnerabilities, and about releases that Go does not
+//! The part of `index.json` and the page about known vulnerabilities, and about releases that Go does not
 //! support any more.
 
 use super::entry::Entry;

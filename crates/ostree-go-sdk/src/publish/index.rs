@@ -28,7 +28,7 @@ pub(super) struct Index {
     pub(super) channels: Vec<Entry>,
     /// The names of key files in the same folder.
     pub(super) keys: Vec<String>,
-    /// What was known about the releases at the last publish with a vulnerability database.
+    /// The assessments of the releases at the last publish with a vulnerability database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) audit: Option<Audit>,
 }

@@ -35,7 +35,7 @@ const OPTION: &str = "ostree-go-follow-keys";
 /// The result of following the keys of one remote.
 pub type FollowResult = Result<Followed, RemoteError>;
 
-/// What was done with the statements of a publisher.
+/// The statements of a publisher that were applied, and those that were ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Followed {
@@ -108,7 +108,7 @@ pub enum TransitionProblem {
     },
 }
 
-/// What a host remembers about the statements that it has applied.
+/// The record of the statements that a host has applied.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct State {
     /// The sequence number of the last statement.

@@ -68,7 +68,7 @@ pub enum SignError {
     /// Something else cannot be signed.
     #[error("cannot sign {subject} with GPG key {key}")]
     SignData {
-        /// What was to be signed.
+        /// The kind of bytes to sign.
         subject: String,
         /// The ID of the key.
         key: String,
@@ -79,7 +79,7 @@ pub enum SignError {
     /// A command or a token gave no valid signature.
     #[error("cannot sign {subject} with {signer}")]
     External {
-        /// What was to be signed.
+        /// The kind of bytes to sign.
         subject: String,
         /// The command or the key on the token.
         signer: String,

@@ -1,11 +1,11 @@
-//! What is signed.
+//! The kinds of bytes that are signed.
 
 use super::error::SignError;
 use super::external::SignerError;
 use crate::id::CommitId;
 use std::path::Path;
 
-/// What the bytes to sign are, for errors and for external signers.
+/// The kind of bytes to sign, for errors and for external signers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Subject<'a> {
     Commit(CommitId),

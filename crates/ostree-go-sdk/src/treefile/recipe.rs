@@ -41,7 +41,7 @@ const KEYS: [&str; 12] = [
 /// The name of the text in errors about its treefile.
 const NAME: &str = "sdk.recipe";
 
-/// What is needed besides the source to compose a release again.
+/// A recipe: the information besides the source that is needed to compose a release again.
 ///
 /// Files that the treefile copies from the machine of the compose are marked; their content is that
 /// in the release.
@@ -225,7 +225,7 @@ impl Recipe {
                 limit: Self::MAX_BYTES,
             });
         }
-        /// What every format has.
+        /// The field that every format has.
         #[derive(Deserialize)]
         struct AnyFormat {
             format: u32,

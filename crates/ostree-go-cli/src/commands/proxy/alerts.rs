@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 /// The number of alerts that wait for the program.
 const WAITING: usize = 256;
 
-/// Where alerts go.
+/// The receivers of alerts.
 #[derive(Debug)]
 pub struct Alerts {
     file: Option<(File, PathBuf)>,

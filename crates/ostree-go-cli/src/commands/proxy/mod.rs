@@ -29,8 +29,8 @@ const MAX_TIMEOUT: i64 = 3600;
 /// statements private modules need. With --repo, versions of golang.org/toolchain come from the releases in an OSTree
 /// repository.
 ///
-/// What is refused is answered with status 403, with which the go command stops and shows the reason. SIGTERM ends
-/// the proxy after the requests in progress.
+/// Refused requests get the status 403, with which the go command stops and shows the reason. SIGTERM ends the proxy
+/// after the requests in progress.
 #[derive(Debug, clap::Args)]
 pub struct ProxyArgs {
     /// Address to listen on, such as 127.0.0.1:3000, or `systemd` for the sockets that systemd passes (default: these

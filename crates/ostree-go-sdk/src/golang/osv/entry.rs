@@ -75,7 +75,7 @@ impl Platform {
     }
 }
 
-/// How an entry affects a version.
+/// The effect of an entry on a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
     /// The affected packages, sorted. Empty if the entry does not name them.

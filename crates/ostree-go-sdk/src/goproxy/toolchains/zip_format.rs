@@ -23,7 +23,7 @@ const UTF8: u16 = 1 << 11;
 const DATE: u16 = (1 << 5) | 1;
 const TIME: u16 = 0;
 
-/// What both headers of a file contain.
+/// The fields that both headers of a file contain.
 #[derive(Debug)]
 pub(super) struct Header<'a> {
     pub(super) name: &'a str,
